@@ -1,0 +1,77 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"iter"
+	"time"
+)
+
+// A Store is all that proxy asks of a storage.
+//
+// Names are absolute, slash-separated and clean: "/", "/a", "/a/b". A store has files and directories, and,
+// unlike a disk, may hold a file and a directory of one name; the method called says which is meant.
+// A method may be called from many goroutines at once.
+//
+// Errors are judged with errors.Is, in the standard library's words:
+//
+//   - fs.ErrNotExist, fs.ErrExist, fs.ErrPermission: as in io/fs;
+//   - fs.ErrInvalid: the store cannot hold such a name;
+//   - syscall.EISDIR, ENOTDIR, ENOTEMPTY: a directory where a file is wanted, the reverse, a full directory;
+//   - syscall.ESPIPE: the offset does not fit;
+//   - syscall.EFBIG: more than the store takes in one file or in one step;
+//   - syscall.ENOBUFS: no buffer came free in time;
+//   - errors.ErrUnsupported: the store cannot do this at all.
+//
+// Any other error means that the storage failed, and that trying again later is sensible.
+type Store interface {
+	// Stat describes the file of that name or, when there is none, the directory.
+	// A name that ends in a slash asks for the directory alone.
+	// A directory whose time is unknown has a zero ModTime.
+	Stat(ctx context.Context, name string) (fs.FileInfo, error)
+
+	// List yields the entries of dir whose names begin with prefix, sorted by name, as they arrive.
+	// With an empty prefix a directory that does not exist yields fs.ErrNotExist; "/" always exists.
+	// After an error nothing more is yielded.
+	List(ctx context.Context, dir, prefix string) iter.Seq2[fs.FileInfo, error]
+
+	// Open reads a file from offset on. What it returns may also be an io.WriterTo and may have the Stat
+	// method of fs.File. All bytes are of one version of the file. An offset equal to the size reads
+	// nothing; beyond it, the error is syscall.ESPIPE.
+	Open(ctx context.Context, name string, offset int64) (io.ReadCloser, error)
+
+	// Put makes r, read to io.EOF, the content of name from w.Offset on. io.EOF from r is the order to
+	// publish; any other error leaves name as it was and is returned, wrapped or not.
+	// When Put returns nil the content is complete and durable.
+	Put(ctx context.Context, name string, r io.Reader, w Write) error
+
+	// Rename moves a file, or a directory with all below it. A file at the new name is replaced;
+	// a directory there is fs.ErrExist.
+	Rename(ctx context.Context, from, to string) error
+
+	// Remove deletes a file. A directory is syscall.EISDIR.
+	Remove(ctx context.Context, name string) error
+
+	// Mkdir makes an empty directory; those above it need not exist.
+	// A directory or file of that name is fs.ErrExist.
+	Mkdir(ctx context.Context, dir string) error
+
+	// Rmdir deletes an empty directory. A file is syscall.ENOTDIR, a full one syscall.ENOTEMPTY.
+	Rmdir(ctx context.Context, dir string) error
+
+	// SetTime changes the modification time that Stat reports.
+	SetTime(ctx context.Context, name string, mtime time.Time) error
+
+	// Sum returns a checksum of length bytes from offset on. The algorithm is one of CRC32, MD5, SHA-1,
+	// SHA-256 and SHA-512; a length below 0 means to the end.
+	Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error)
+}
+
+// Write says how a Put begins. The zero value replaces what is there, with a content of unknown length.
+type Write struct {
+	Offset int64 // where the first byte goes; the bytes before it are kept
+	Append bool  // begin at the end, wherever that is
+	New    bool  // the name must be free, else fs.ErrExist
+	Size   int64 // bytes to come, as announced; 0 = unknown
+}

@@ -1,0 +1,130 @@
+package real
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// MinIOVersion is the version of MinIO that the tests are written against, as `go install` takes it.
+const MinIOVersion = "v0.0.0-20260212201848-7aac2a2c5b7c"
+
+// S3 is a running S3 server.
+type S3 struct {
+	Endpoint  string // http://127.0.0.1:port
+	AccessKey string
+	SecretKey string
+	Region    string
+	Process   *os.Process
+}
+
+// Env returns the environment variables with which the AWS SDK and its command line find the server's keys.
+func (s *S3) Env() []string {
+	return []string{
+		"AWS_ACCESS_KEY_ID=" + s.AccessKey,
+		"AWS_SECRET_ACCESS_KEY=" + s.SecretKey,
+		"AWS_REGION=" + s.Region,
+		"AWS_EC2_METADATA_DISABLED=true",
+		"AWS_CONFIG_FILE=" + os.DevNull,
+		"AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
+	}
+}
+
+// MinIO starts a MinIO server with an empty disk on a free loopback port and stops it when the test is over.
+func MinIO(t testing.TB) *S3 {
+	t.Helper()
+	program := minioProgram(t)
+	addr := FreeAddr(t)
+	s := &S3{Endpoint: "http://" + addr, AccessKey: "tester", SecretKey: "tester-secret", Region: "us-east-1"}
+	cmd := exec.Command(program, "server", "--quiet", "--address", addr, "--console-address", FreeAddr(t), t.TempDir())
+	cmd.Env = append(os.Environ(), "MINIO_ROOT_USER="+s.AccessKey, "MINIO_ROOT_PASSWORD="+s.SecretKey,
+		"MINIO_UPDATE=off", "MINIO_BROWSER=off")
+	Start(t, cmd)
+	s.Process = cmd.Process
+	await(t, s.Endpoint+"/minio/health/ready")
+	return s
+}
+
+// MinIODir is where test/all puts the MinIO program: outside the tree, and kept between runs.
+func MinIODir() (string, error) {
+	cache, err := os.UserCacheDir()
+	return filepath.Join(cache, "s3ftpd", "minio-"+MinIOVersion), err
+}
+
+func minioProgram(t testing.TB) string {
+	t.Helper()
+	if dir, err := MinIODir(); err == nil {
+		if program := filepath.Join(dir, "minio"); exec.Command(program, "--version").Run() == nil {
+			return program
+		}
+	}
+	return Client(t, "minio")
+}
+
+// Start runs a program until the test is over, and shows its output if the test failed.
+func Start(t testing.TB, cmd *exec.Cmd) {
+	t.Helper()
+	log := filepath.Join(t.TempDir(), filepath.Base(cmd.Path)+".log")
+	out, err := os.Create(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		out.Close()
+		if text, err := os.ReadFile(log); err == nil && t.Failed() {
+			t.Logf("output of %s:\n%s", cmd, tail(text, 8000))
+		}
+	})
+}
+
+func tail(text []byte, n int) []byte { return text[max(0, len(text)-n):] }
+
+// FreeAddr returns a loopback address, with port, that nobody listens on.
+func FreeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// await asks url until it answers 200, for half a minute.
+func await(t testing.TB, url string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	last := fmt.Errorf("not asked yet")
+	for {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s does not answer: %v", url, last)
+		case <-tick.C:
+		}
+		req, _ := http.NewRequestWithContext(ctx, "GET", url, nil)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			last = err
+			continue
+		}
+		resp.Body.Close()
+		if last = fmt.Errorf("status %s", resp.Status); resp.StatusCode == http.StatusOK {
+			return
+		}
+	}
+}
