@@ -1,2 +1,34 @@
 // Package proxy speaks the File Transfer Protocol to clients and keeps their files in a [Store].
+//
+// A [Server] accepts control connections, asks its Login who may come in, and from then on turns each
+// command line into calls of the Store that Login returned, and into exactly one final reply. It knows
+// nothing about where a Store keeps its files; package passive makes the data connections.
+//
+//	srv := &proxy.Server{
+//		Login: func(ctx context.Context, a proxy.Attempt) (proxy.Store, error) { ... },
+//		Passive: passive.Ports{First: 60000, Last: 60100},
+//	}
+//	err := srv.Serve(ctx, listener)
+//
+// # What a reply promises
+//
+// A 226 after an upload means that Store.Put has returned nil: the file is complete and durable under its
+// name. An upload is handed to Put as a reader that ends with io.EOF only if the data connection ended
+// cleanly, the control connection outlived it, no ABOR came, and the size announced by ALLO was reached;
+// in every other case the reader ends with another error, and nothing changes under the name.
+// A 226 after a download means that every byte of one version of the file was sent; a download that broke
+// ends its data connection with a reset, so that a client that does not read replies can tell as well.
+//
+// # The protocol
+//
+// RFC 959 with the clarifications of RFC 1123, RFC 2389 (FEAT, OPTS), RFC 2428 (EPRT, EPSV), RFC 2640 (UTF-8
+// names) and RFC 3659 (MDTM, SIZE, REST, MLST, MLSD). A session begins in TYPE I, not in the TYPE A
+// of RFC 959, because a client that never says which it wants would see its binary files damaged.
+// STRU F and MODE S are the only structure and mode.
+//
+// # How a session works
+//
+// A session is one goroutine, so it has no locks. A second goroutine reads command lines and passes them on,
+// and a third one runs the transfer in progress, if there is one: so the session hears ABOR, STAT and NOOP,
+// and the loss of the control connection, while data flows. Other commands wait until the transfer is over.
 package proxy

@@ -69,7 +69,9 @@ type Store interface {
 }
 
 // Write says how a Put begins. The zero value replaces what is there, with a content of unknown length.
-type Write struct {
+//
+// It is an alias, so that a package can implement Store without importing this one.
+type Write = struct {
 	Offset int64 // where the first byte goes; the bytes before it are kept
 	Append bool  // begin at the end, wherever that is
 	New    bool  // the name must be free, else fs.ErrExist

@@ -1,0 +1,205 @@
+package passive
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// listening is an FTP client in active mode: it returns the address on which it listens, and a way to accept.
+func listening(t *testing.T, local netip.Addr) (netip.AddrPort, func() net.Conn) {
+	t.Helper()
+	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, freePort(t, local))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	l.SetDeadline(time.Now().Add(30 * time.Second))
+	return addrPort(l.Addr()), func() net.Conn {
+		t.Helper()
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+}
+
+// dialFrom opens an active data connection and returns the address from which it comes, as the client sees it.
+func dialFrom(t *testing.T, d *Dialer, local netip.Addr, remote netip.AddrPort, accept func() net.Conn) netip.AddrPort {
+	t.Helper()
+	conn, err := d.Dial(t.Context(), local, remote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return addrPort(accept().RemoteAddr())
+}
+
+func logTo(b *bytes.Buffer) *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
+
+func TestDialFromTheSourcePort(t *testing.T) {
+	for _, local := range []netip.Addr{loopback, netip.MustParseAddr("127.0.0.5"), netip.IPv6Loopback()} {
+		t.Run(local.String(), func(t *testing.T) {
+			var log bytes.Buffer
+			d := &Dialer{Port: freePort(t, local), Log: logTo(&log)}
+			for range 3 { // different clients, all connected at the same time
+				remote, accept := listening(t, local)
+				if got, want := dialFrom(t, d, local, remote, accept), netip.AddrPortFrom(local, d.Port); got != want {
+					t.Errorf("the client sees a connection from %v; want %v", got, want)
+				}
+			}
+			if log.Len() != 0 {
+				t.Errorf("the log says %s", log.String())
+			}
+		})
+	}
+}
+
+func TestDialFromAnyPort(t *testing.T) {
+	local := netip.MustParseAddr("127.0.0.5")
+	freePort(t, local) // or the host has no such address
+	remote, accept := listening(t, loopback)
+	if got := dialFrom(t, &Dialer{}, local, remote, accept); got.Addr() != local {
+		t.Errorf("the client sees a connection from %v; want %v", got.Addr(), local)
+	}
+}
+
+func TestDialAgainFromABusySourcePort(t *testing.T) {
+	var log bytes.Buffer
+	d := &Dialer{Port: freePort(t, loopback), Log: logTo(&log)}
+	remote, accept := listening(t, loopback)
+	ports := make(map[uint16]bool)
+	for range 3 { // the same client, which has said PORT once and the same address again
+		ports[dialFrom(t, d, loopback, remote, accept).Port()] = true
+	}
+	if len(ports) != 3 || !ports[d.Port] {
+		t.Errorf("the connections came from %v; want %d, then any others", ports, d.Port)
+	}
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 {
+		t.Errorf("%d warnings; want one:\n%s", n, log.String())
+	}
+}
+
+func TestDialWhileAnotherProgramHasTheSourcePort(t *testing.T) {
+	var log bytes.Buffer
+	taken, _ := listening(t, loopback)
+	d := &Dialer{Port: taken.Port(), Log: logTo(&log)}
+	remote, accept := listening(t, loopback)
+	if got := dialFrom(t, d, loopback, remote, accept); got.Port() == d.Port || got.Addr() != loopback {
+		t.Errorf("the connection came from %v; want any other port of %v", got, loopback)
+	}
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 {
+		t.Errorf("%d warnings; want one:\n%s", n, log.String())
+	}
+}
+
+// attempts is a network that notes who dials whom, and lets what it likes fail.
+type attempts struct {
+	fail     func(port uint16) error
+	from, to []netip.AddrPort
+}
+
+func (a *attempts) dial(_ context.Context, _ string, local, remote netip.AddrPort) (net.Conn, error) {
+	a.from, a.to = append(a.from, local), append(a.to, remote)
+	if err := a.fail(local.Port()); err != nil {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
+	}
+	conn, _ := net.Pipe()
+	return conn, nil
+}
+
+func TestOneWarningForEachCause(t *testing.T) {
+	var log bytes.Buffer
+	var errno syscall.Errno
+	a := &attempts{fail: func(port uint16) error {
+		if port == 20 {
+			return errno
+		}
+		return nil
+	}}
+	d := &Dialer{Port: 20, Log: logTo(&log), DialFunc: a.dial}
+	remote := netip.AddrPortFrom(client, 5000)
+	for _, errno = range []syscall.Errno{syscall.EACCES, syscall.EADDRINUSE, syscall.EACCES, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE} {
+		if _, err := d.Dial(t.Context(), server, remote); err != nil {
+			t.Errorf("%v from port 20: %v; want a connection from another one", errno, err)
+		}
+	}
+	if n := strings.Count(log.String(), "level=WARN"); n != 3 || strings.Count(log.String(), "permission denied") != 1 {
+		t.Errorf("%d warnings; want one for each of three causes:\n%s", n, log.String())
+	}
+	if len(a.from) != 10 || a.from[0] != netip.AddrPortFrom(server, 20) || a.from[1] != netip.AddrPortFrom(server, 0) {
+		t.Errorf("dialled from %v; want port 20, then any, five times", a.from)
+	}
+	if slices.ContainsFunc(a.to, func(to netip.AddrPort) bool { return to != remote }) {
+		t.Errorf("dialled %v; want %v alone", a.to, remote)
+	}
+}
+
+func TestOtherErrorsAreNotTriedAgain(t *testing.T) {
+	for _, tt := range []struct {
+		port uint16
+		err  error
+	}{{20, syscall.ECONNREFUSED}, {20, syscall.EHOSTUNREACH}, {20, context.DeadlineExceeded}, {0, syscall.EADDRNOTAVAIL}} {
+		var log bytes.Buffer
+		a := &attempts{fail: func(uint16) error { return tt.err }}
+		d := &Dialer{Port: tt.port, Log: logTo(&log), DialFunc: a.dial}
+		conn, err := d.Dial(t.Context(), server, netip.AddrPortFrom(client, 5000))
+		if !errors.Is(err, tt.err) || conn != nil || len(a.from) != 1 || log.Len() != 0 {
+			t.Errorf("%v from port %d: %v, %v after %d dials; want it at once, and nothing in the log\n%s",
+				tt.err, tt.port, conn, err, len(a.from), log.String())
+		}
+	}
+}
+
+func TestDialRefusesWhatIsNoHost(t *testing.T) {
+	a := &attempts{fail: func(uint16) error { return nil }}
+	d := &Dialer{DialFunc: a.dial}
+	for _, tt := range []struct{ local, remote string }{
+		{"192.0.2.1", "0.0.0.0:5000"},
+		{"192.0.2.1", "[::]:5000"},
+		{"192.0.2.1", "[::ffff:0.0.0.0]:5000"},
+		{"192.0.2.1", "198.51.100.7:0"},
+		{"192.0.2.1", ""},
+		{"", "198.51.100.7:5000"},
+	} {
+		local, _ := netip.ParseAddr(tt.local)
+		remote, _ := netip.ParseAddrPort(tt.remote)
+		if _, err := d.Dial(t.Context(), local, remote); err == nil || len(a.to) != 0 {
+			t.Errorf("from %q to %q: %v, dialled %v; want an error and no dial", tt.local, tt.remote, err, a.to)
+		}
+	}
+}
+
+func TestDialTakesMappedAddressesAsIPv4(t *testing.T) {
+	a := &attempts{fail: func(uint16) error { return nil }}
+	d := &Dialer{Port: 20, DialFunc: a.dial}
+	mapped := netip.AddrPortFrom(netip.AddrFrom16(client.As16()), 5000)
+	if _, err := d.Dial(t.Context(), netip.AddrFrom16(server.As16()), mapped); err != nil {
+		t.Fatal(err)
+	}
+	if a.from[0] != netip.AddrPortFrom(server, 20) || a.to[0] != netip.AddrPortFrom(client, 5000) {
+		t.Errorf("dialled from %v to %v; want plain IPv4", a.from[0], a.to[0])
+	}
+}
+
+func TestAFailedDialHasNoConnection(t *testing.T) {
+	remote := netip.AddrPortFrom(loopback, freePort(t, loopback)) // where nobody listens
+	if conn, err := (&Dialer{}).Dial(t.Context(), loopback, remote); !errors.Is(err, syscall.ECONNREFUSED) || conn != nil {
+		t.Errorf("got %v, %v; want nil and a refusal", conn, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if conn, err := (&Dialer{}).Dial(ctx, loopback, remote); err == nil || conn != nil || !strings.Contains(err.Error(), "cancel") {
+		t.Errorf("with a cancelled context: %v, %v; want nil and its end", conn, err)
+	}
+}

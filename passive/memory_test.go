@@ -1,0 +1,122 @@
+package passive
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// A memory is a network for tests: it has addresses and ports, and connections that are pipes.
+type memory struct {
+	mu      sync.Mutex
+	binds   int            // calls of listen
+	picks   map[uint16]int // how often each port was bound
+	sockets map[netip.AddrPort]*memoryListener
+	refuse  map[netip.AddrPort]syscall.Errno // what others do to a port
+	clashes int                              // two of us on one port
+}
+
+func newMemory() *memory {
+	return &memory{
+		picks:   make(map[uint16]int),
+		sockets: make(map[netip.AddrPort]*memoryListener),
+		refuse:  make(map[netip.AddrPort]syscall.Errno),
+	}
+}
+
+func (m *memory) listen(_ context.Context, network, address string) (net.Listener, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.binds++
+	at := netip.MustParseAddrPort(address)
+	if at.Port() == 0 {
+		at = netip.AddrPortFrom(at.Addr(), uint16(40000+m.binds))
+	}
+	if errno := m.refuse[at]; errno != 0 {
+		return nil, &net.OpError{Op: "listen", Net: network, Err: errno}
+	}
+	if m.sockets[at] != nil {
+		m.clashes++
+		return nil, &net.OpError{Op: "listen", Net: network, Err: syscall.EADDRINUSE}
+	}
+	m.picks[at.Port()]++
+	l := &memoryListener{m: m, at: at, backlog: make(chan net.Conn), closed: make(chan struct{})}
+	m.sockets[at] = l
+	return l, nil
+}
+
+// occupy lets another program have the port, or, with 0, give it back.
+func (m *memory) occupy(at netip.AddrPort, errno syscall.Errno) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refuse[at] = errno
+}
+
+// dial connects from an address to a port of the server, and returns the client's end.
+func (m *memory) dial(t *testing.T, from netip.Addr, to netip.AddrPort) net.Conn {
+	t.Helper()
+	m.mu.Lock()
+	l := m.sockets[to]
+	m.mu.Unlock()
+	if l == nil {
+		t.Fatalf("nobody listens on %v", to)
+	}
+	near, far := net.Pipe()
+	select {
+	case l.backlog <- memoryConn{far, net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 33333))}:
+	case <-l.closed:
+		t.Fatalf("%v was closed before it took the connection", to)
+	}
+	t.Cleanup(func() { near.Close() })
+	return near
+}
+
+type memoryListener struct {
+	m       *memory
+	at      netip.AddrPort
+	backlog chan net.Conn
+	once    sync.Once
+	closed  chan struct{}
+}
+
+func (l *memoryListener) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.backlog:
+		return conn, nil
+	case <-l.closed:
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: net.ErrClosed}
+	}
+}
+
+func (l *memoryListener) Close() error {
+	err := net.ErrClosed
+	l.once.Do(func() {
+		err = nil
+		close(l.closed)
+		l.m.mu.Lock()
+		defer l.m.mu.Unlock()
+		delete(l.m.sockets, l.at)
+	})
+	return err
+}
+
+func (l *memoryListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.at) }
+
+type memoryConn struct {
+	net.Conn
+	from net.Addr
+}
+
+func (c memoryConn) RemoteAddr() net.Addr { return c.from }
+
+// wantEnd checks that the other side has given up the connection.
+func wantEnd(t *testing.T, conn net.Conn) {
+	t.Helper()
+	if n, err := io.Copy(io.Discard, conn); n != 0 {
+		t.Errorf("read %d bytes (%v) from a connection that should be dead", n, err)
+	}
+}

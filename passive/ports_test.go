@@ -1,0 +1,186 @@
+package passive
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// hold takes a port and keeps it until the test, or the caller, closes it.
+func hold(t *testing.T, p *Ports, local netip.Addr) *Listener {
+	t.Helper()
+	l, err := p.Listen(t.Context(), local, client, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func TestPortsAreBoundOnlyWhenAsked(t *testing.T) {
+	m := newMemory()
+	p := &Ports{First: 60000, Last: 60009, ListenFunc: m.listen}
+	if m.binds != 0 {
+		t.Errorf("%d ports were bound before anybody asked", m.binds)
+	}
+	l := hold(t, p, server)
+	if m.binds != 1 || l.Port() < 60000 || l.Port() > 60009 {
+		t.Errorf("%d ports bound, the last is %d; want one, from 60000 to 60009", m.binds, l.Port())
+	}
+}
+
+func TestAFullRangeIsUsedToItsLastPort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		p := &Ports{First: 60000, Last: 60009, ListenFunc: m.listen}
+		seen := make(map[uint16]bool)
+		start := time.Now()
+		for range 10 {
+			seen[hold(t, p, server).Port()] = true
+		}
+		if len(seen) != 10 || time.Since(start) != 0 {
+			t.Errorf("got %d ports in %v; want 10, at once", len(seen), time.Since(start))
+		}
+	})
+}
+
+func TestPortsUpTo65535(t *testing.T) {
+	m := newMemory()
+	p := &Ports{First: 65534, Last: 65535, ListenFunc: m.listen}
+	if a, b := hold(t, p, server).Port(), hold(t, p, server).Port(); a+b != 65534+65535-65536 {
+		t.Errorf("got %d and %d; want 65534 and 65535", a, b)
+	}
+}
+
+func TestErrNoPortAfterTheWait(t *testing.T) {
+	for _, tt := range []struct{ wait, want time.Duration }{{0, 2 * time.Second}, {5 * time.Second, 5 * time.Second}} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &Ports{First: 60000, Last: 60001, Wait: tt.wait, ListenFunc: newMemory().listen}
+			hold(t, p, server)
+			hold(t, p, server)
+			start := time.Now()
+			l, err := p.Listen(t.Context(), server, client, time.Hour)
+			if !errors.Is(err, ErrNoPort) || l != nil {
+				t.Errorf("a full range gave %v, %v; want ErrNoPort", l, err)
+			}
+			if waited := time.Since(start); waited != tt.want {
+				t.Errorf("Wait %v: waited %v; want %v", tt.wait, waited, tt.want)
+			}
+		})
+	}
+}
+
+func TestListenEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		p := &Ports{First: 60000, Last: 60000, ListenFunc: m.listen}
+		reason := errors.New("the client hung up")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		held := hold(t, p, server)
+		time.AfterFunc(time.Second, func() { cancel(reason) })
+		start := time.Now()
+		if _, err := p.Listen(ctx, server, client, time.Hour); !errors.Is(err, reason) || errors.Is(err, ErrNoPort) {
+			t.Errorf("got %v; want the reason of the cancel", err)
+		}
+		if waited := time.Since(start); waited != time.Second {
+			t.Errorf("waited %v; want 1s", waited)
+		}
+
+		held.Close()
+		before := m.binds
+		if l, err := p.Listen(ctx, server, client, time.Hour); !errors.Is(err, reason) || m.binds != before {
+			t.Errorf("with a context that has ended: %v, %v, %d sockets; want its cause and none", l, err, m.binds-before)
+		}
+	})
+}
+
+func TestPortsOfOtherPrograms(t *testing.T) {
+	at := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(server, port) }
+	t.Run("are passed over", func(t *testing.T) {
+		m := newMemory()
+		for port := uint16(60000); port < 60009; port++ {
+			m.occupy(at(port), []syscall.Errno{syscall.EADDRINUSE, syscall.EACCES}[port%2])
+		}
+		p := &Ports{First: 60000, Last: 60009, ListenFunc: m.listen}
+		if got := hold(t, p, server).Port(); got != 60009 {
+			t.Errorf("got port %d; want 60009, the only one free", got)
+		}
+	})
+	t.Run("are tried again", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMemory()
+			m.occupy(at(60000), syscall.EADDRINUSE)
+			p := &Ports{First: 60000, Last: 60000, ListenFunc: m.listen}
+			time.AfterFunc(700*time.Millisecond, func() { m.occupy(at(60000), 0) })
+			start := time.Now()
+			hold(t, p, server)
+			if waited := time.Since(start); waited > 700*time.Millisecond+retry || m.binds > 5 {
+				t.Errorf("got the port after %v and %d trials; want it soon after 700ms, without a busy loop", waited, m.binds)
+			}
+		})
+	})
+	t.Run("are told apart from a lack of privilege", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMemory()
+			m.occupy(at(80), syscall.EACCES)
+			_, err := (&Ports{First: 80, Last: 80, ListenFunc: m.listen}).Listen(t.Context(), server, client, time.Hour)
+			if !errors.Is(err, ErrNoPort) || !errors.Is(err, syscall.EACCES) {
+				t.Errorf("got %v; want ErrNoPort with its cause, EACCES", err)
+			}
+		})
+	})
+}
+
+func TestOtherErrorsEndTheSearchAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.EADDRNOTAVAIL} {
+			m := newMemory()
+			for port := uint16(60000); port < 60010; port++ {
+				m.occupy(netip.AddrPortFrom(server, port), errno)
+			}
+			start := time.Now()
+			p := &Ports{First: 60000, Last: 60009, ListenFunc: m.listen}
+			_, err := p.Listen(t.Context(), server, client, time.Hour)
+			if !errors.Is(err, errno) || errors.Is(err, ErrNoPort) || m.binds != 1 || time.Since(start) != 0 {
+				t.Errorf("got %v after %d trials and %v; want %v after one", err, m.binds, time.Since(start), errno)
+			}
+			if len(p.lines) != 0 {
+				t.Errorf("the failure left %d lines behind", len(p.lines))
+			}
+		}
+	})
+}
+
+func TestListenRefusesWhatMakesNoSense(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		first, last uint16
+		local, peer netip.Addr
+		want        string
+	}{
+		{"reversed", 9, 8, server, client, "9-8 is not a range"},
+		{"open below", 0, 8, server, client, "0-8 is not a range"},
+		{"no local address", 8, 9, netip.Addr{}, client, "not an address"},
+		{"no peer", 8, 9, server, netip.Addr{}, "not an address"},
+	} {
+		m := newMemory()
+		p := &Ports{First: tt.first, Last: tt.last, ListenFunc: m.listen}
+		_, err := p.Listen(t.Context(), tt.local, tt.peer, time.Hour)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || m.binds != 0 {
+			t.Errorf("%s: got %v and %d sockets; want %q and none", tt.name, err, m.binds, tt.want)
+		}
+	}
+}
+
+func TestTheZeroRangeLetsTheSystemChoose(t *testing.T) {
+	p := &Ports{ListenFunc: newMemory().listen}
+	a, b := hold(t, p, server).Port(), hold(t, p, server).Port()
+	if a == 0 || b == 0 || a == b {
+		t.Errorf("got ports %d and %d; want two that the system chose", a, b)
+	}
+}

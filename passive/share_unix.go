@@ -1,0 +1,19 @@
+//go:build unix
+
+package passive
+
+import (
+	"os"
+	"syscall"
+)
+
+// shareLocalPort lets a socket bind a port that other connections of ours use, or used a moment ago (SO_REUSEADDR).
+func shareLocalPort(_, _ string, socket syscall.RawConn) error {
+	var err error
+	if cerr := socket.Control(func(fd uintptr) {
+		err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	}); cerr != nil {
+		return cerr
+	}
+	return os.NewSyscallError("setsockopt", err)
+}

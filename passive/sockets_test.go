@@ -1,0 +1,239 @@
+package passive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+// Tests with sockets of the system, on loopback addresses.
+
+var loopback = netip.MustParseAddr("127.0.0.1")
+
+// freePort finds a port below those that the system gives to others.
+func freePort(t *testing.T, local netip.Addr) uint16 {
+	t.Helper()
+	for range 1000 {
+		port := uint16(20000 + rand.IntN(10000))
+		if l, err := net.Listen("tcp", netip.AddrPortFrom(local, port).String()); err == nil {
+			l.Close()
+			return port
+		}
+	}
+	real.Missing(t, "a free port on the address "+local.String())
+	return 0
+}
+
+// onePort returns a range of one free port.
+func onePort(t *testing.T, local netip.Addr) *Ports {
+	port := freePort(t, local)
+	return &Ports{First: port, Last: port, Wait: 30 * time.Second, Log: silent}
+}
+
+// connect dials from an address of this host.
+func connect(t *testing.T, from, to netip.Addr, port uint16) *net.TCPConn {
+	t.Helper()
+	var d net.Dialer
+	conn, err := d.DialTCP(t.Context(), "tcp", netip.AddrPortFrom(from, 0), netip.AddrPortFrom(to, port))
+	if errors.Is(err, syscall.EADDRNOTAVAIL) {
+		real.Missing(t, "the address "+from.String())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(30 * time.Second)) // a hung test is a failed one
+	return conn
+}
+
+// wantReset checks that the other end has reset the connection, so that it cannot be taken for an empty file.
+func wantReset(t *testing.T, conn net.Conn) {
+	t.Helper()
+	_, err := conn.Read(make([]byte, 1))
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("reading from %v to %v: %v; want a reset", conn.LocalAddr(), conn.RemoteAddr(), err)
+	}
+}
+
+// wantPair checks that the listener's connection is the other end of conn.
+func wantPair(t *testing.T, l *Listener, conn net.Conn) {
+	t.Helper()
+	got, err := l.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { got.Close() })
+	if got.RemoteAddr().String() != conn.LocalAddr().String() {
+		t.Errorf("the connection is from %v; want %v", got.RemoteAddr(), conn.LocalAddr())
+	}
+}
+
+func TestStrangersOnTheNetwork(t *testing.T) {
+	p := onePort(t, loopback)
+	l, err := p.Listen(t.Context(), loopback, loopback, 30*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for last := byte(2); last <= 9; last++ {
+		wantReset(t, connect(t, netip.AddrFrom4([4]byte{127, 0, 0, last}), loopback, l.Port()))
+	}
+	wantPair(t, l, connect(t, loopback, loopback, l.Port()))
+	if got := p.Strangers(); got != 8 {
+		t.Errorf("%d strangers were counted; want 8", got)
+	}
+}
+
+// All 50 connections stand at the same time; each has come over the one port.
+func TestOnePortServes50Sessions(t *testing.T) {
+	p := onePort(t, loopback)
+	var sessions sync.WaitGroup
+	session := func(i byte) error {
+		l, err := p.Listen(t.Context(), loopback, loopback, 30*time.Second)
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		near, err := net.Dial("tcp", netip.AddrPortFrom(loopback, l.Port()).String())
+		if err != nil {
+			return err
+		}
+		t.Cleanup(func() { near.Close() })
+		far, err := l.Conn(t.Context())
+		if err != nil {
+			return err
+		}
+		t.Cleanup(func() { far.Close() })
+		if _, err := near.Write([]byte{i}); err != nil {
+			return err
+		}
+		got := make([]byte, 1)
+		if _, err := far.Read(got); err != nil || got[0] != i {
+			return fmt.Errorf("session %d has the connection of session %d: %v", i, got[0], err)
+		}
+		return nil
+	}
+	for i := range byte(50) {
+		sessions.Go(func() {
+			if err := session(i); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	sessions.Wait()
+}
+
+// gated keeps what comes in the backlog until the gate is open.
+type gated struct {
+	net.Listener
+	gate chan struct{}
+}
+
+func (g gated) Accept() (net.Conn, error) {
+	<-g.gate
+	return g.Listener.Accept()
+}
+
+func TestAStaleConnectionIsNotTaken(t *testing.T) {
+	p := onePort(t, loopback)
+	gate := make(chan struct{})
+	p.ListenFunc = func(ctx context.Context, network, address string) (net.Listener, error) {
+		var config net.ListenConfig
+		l, err := config.Listen(ctx, network, address)
+		return gated{l, gate}, err
+	}
+	first, err := p.Listen(t.Context(), loopback, loopback, 30*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	ours := connect(t, loopback, loopback, first.Port())
+	stale := connect(t, loopback, loopback, first.Port()) // connected, as far as its client can tell
+	close(gate)
+	wantPair(t, first, ours)
+
+	second, err := p.Listen(t.Context(), loopback, loopback, 30*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if second.Port() != first.Port() {
+		t.Fatalf("the second session has port %d; want %d again", second.Port(), first.Port())
+	}
+	wantReset(t, stale)
+	wantPair(t, second, connect(t, loopback, loopback, second.Port()))
+}
+
+func TestIPv6(t *testing.T) {
+	local := netip.IPv6Loopback()
+	p := onePort(t, local)
+	l, err := p.Listen(t.Context(), local, local, 30*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	wantPair(t, l, connect(t, local, local, l.Port()))
+}
+
+func TestTheSocketIsClosed(t *testing.T) {
+	wait := func(l *Listener) { l.Conn(t.Context()) }
+	for _, tt := range []struct {
+		name    string
+		timeout time.Duration
+		end     func(*Listener)
+	}{
+		{"by the time-out", time.Millisecond, wait},
+		{"by Close", 30 * time.Second, func(l *Listener) { l.Close() }},
+		{"by the connection", 30 * time.Second, func(l *Listener) { wantPair(t, l, connect(t, loopback, loopback, l.Port())) }},
+	} {
+		p := onePort(t, loopback)
+		l, err := p.Listen(t.Context(), loopback, loopback, tt.timeout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		tt.end(l)
+		other, err := net.Listen("tcp", netip.AddrPortFrom(loopback, l.Port()).String())
+		if err != nil {
+			t.Errorf("%s: another program cannot have the port: %v", tt.name, err)
+			continue
+		}
+		other.Close()
+	}
+}
+
+func TestOnlyTheLocalAddressIsBound(t *testing.T) {
+	p := onePort(t, loopback)
+	l, err := p.Listen(t.Context(), loopback, loopback, 30*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	other := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), l.Port())
+	if conn, err := net.Dial("tcp", other.String()); err == nil {
+		conn.Close()
+		t.Errorf("%v answers, though only %v was asked for", other, loopback)
+	}
+}
+
+func TestCloseResetsAConnectionThatNobodyTook(t *testing.T) {
+	p := onePort(t, loopback)
+	l, err := p.Listen(t.Context(), loopback, loopback, 30*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := connect(t, loopback, loopback, l.Port())
+	l.Close()
+	wantReset(t, conn)
+}

@@ -1,0 +1,154 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+// A command is all that there is to know about one: FEAT and HELP are read off the table.
+type command struct {
+	run  func(s *session, ctx context.Context, arg string) (reply, error)
+	need need
+	help string // its argument, as HELP shows it
+	feat string // its line in FEAT, if it has one
+}
+
+// need is what has to be there before a command runs.
+type need int
+
+const (
+	login    need = 1 << iota // a login
+	argument                  // an argument
+)
+
+// commands is filled in init because FEAT and HELP read it.
+var commands map[string]command
+
+func init() {
+	commands = map[string]command{
+		// Access control, RFC 959 section 4.1.1.
+		"USER": {run: (*session).cmdUser, need: argument, help: "name"},
+		"PASS": {run: (*session).cmdPass, help: "password"},
+		"ACCT": {run: (*session).cmdAcct, need: login, help: "account"},
+		"REIN": {run: (*session).cmdRein},
+		"QUIT": {run: (*session).cmdQuit},
+		"CWD":  {run: (*session).cmdCwd, need: login | argument, help: "directory"},
+		"CDUP": {run: (*session).cmdCdup, need: login},
+		"SMNT": {run: (*session).cmdSmnt, need: login, help: "directory"},
+
+		// Transfer parameters, section 4.1.2.
+		"TYPE": {run: (*session).cmdType, need: login | argument, help: "A | I | L 8"},
+		"STRU": {run: (*session).cmdStru, need: login | argument, help: "F"},
+		"MODE": {run: (*session).cmdMode, need: login | argument, help: "S"},
+		"PASV": {run: (*session).cmdPasv, need: login},
+		"PORT": {run: (*session).cmdPort, need: login | argument, help: "h1,h2,h3,h4,p1,p2"},
+		"EPSV": {run: (*session).cmdEpsv, need: login, help: "[1 | 2 | ALL]", feat: "EPSV"},
+		"EPRT": {run: (*session).cmdEprt, need: login | argument, help: "|family|address|port|", feat: "EPRT"},
+
+		// Service, section 4.1.3, and RFC 3659.
+		"RETR": {run: (*session).cmdRetr, need: login | argument, help: "file"},
+		"STOR": {run: (*session).cmdStor, need: login | argument, help: "file"},
+		"APPE": {run: (*session).cmdAppe, need: login | argument, help: "file"},
+		"ALLO": {run: (*session).cmdAllo, need: login | argument, help: "bytes"},
+		"REST": {run: (*session).cmdRest, need: login | argument, help: "offset", feat: "REST STREAM"},
+		"ABOR": {run: (*session).cmdAbor, need: login},
+		"DELE": {run: (*session).cmdDele, need: login | argument, help: "file"},
+		"RNFR": {run: (*session).cmdRnfr, need: login | argument, help: "name"},
+		"RNTO": {run: (*session).cmdRnto, need: login | argument, help: "name"},
+		"MKD":  {run: (*session).cmdMkd, need: login | argument, help: "directory"},
+		"RMD":  {run: (*session).cmdRmd, need: login | argument, help: "directory"},
+		"PWD":  {run: (*session).cmdPwd, need: login},
+		"LIST": {run: (*session).cmdList, need: login, help: "[path]"},
+		"NLST": {run: (*session).cmdNlst, need: login, help: "[path]"},
+		"MLSD": {run: (*session).cmdMlsd, need: login, help: "[directory]"},
+		"MLST": {run: (*session).cmdMlst, need: login, help: "[path]"},
+		"SIZE": {run: (*session).cmdSize, need: login | argument, help: "file", feat: "SIZE"},
+		"MDTM": {run: (*session).cmdMdtm, need: login | argument, help: "file", feat: "MDTM"},
+
+		// Information.
+		"SYST": {run: (*session).cmdSyst},
+		"STAT": {run: (*session).cmdStat, need: login, help: "[path]"},
+		"HELP": {run: (*session).cmdHelp, help: "[command]"},
+		"NOOP": {run: (*session).cmdNoop},
+		"FEAT": {run: (*session).cmdFeat},
+		"OPTS": {run: (*session).cmdOpts, need: argument, help: "command [options]"},
+		"SITE": {run: (*session).cmdSite, need: login | argument, help: "command"},
+	}
+	for x, verb := range map[string]string{"XCUP": "CDUP", "XCWD": "CWD", "XMKD": "MKD", "XPWD": "PWD", "XRMD": "RMD"} {
+		commands[x] = commands[verb]
+	}
+}
+
+// split cuts a command line into its verb, in capitals, and its argument, in which every byte counts.
+func split(text string) (verb, arg string) {
+	verb, arg, _ = strings.Cut(text, " ")
+	return strings.ToUpper(verb), arg
+}
+
+// obey runs one command line and returns its one final reply.
+func (s *session) obey(ctx context.Context, l line) reply {
+	verb, arg := split(l.text)
+	if !l.tooLong {
+		s.log.Debug("command", "user", s.user, "command", verb, "name", redact(verb, arg))
+	}
+	c, r := s.find(l, verb, arg)
+	if c.run == nil {
+		return r
+	}
+	if verb != "RNTO" { // RFC 959, section 4.1.3: RNTO has to follow RNFR at once
+		s.from = ""
+	}
+	r, err := c.run(s, ctx, arg)
+	if err == nil {
+		return r
+	}
+	r = replyTo(err)
+	s.logError(verb, arg, r, err)
+	return r
+}
+
+// find returns the command of that verb if it may run, or the reply that refuses it.
+func (s *session) find(l line, verb, arg string) (command, reply) {
+	c, known := commands[verb]
+	switch {
+	case l.tooLong:
+		return command{}, reply{500, fmt.Sprintf("The line is too long, %d bytes is the most.", maxLine)}
+	case !known && !isWord(verb):
+		return command{}, reply{500, "That is not a command."}
+	case !known:
+		return command{}, reply{502, "That command is not implemented."}
+	case c.need&login != 0 && s.store == nil:
+		return command{}, reply{530, "Log in with USER and PASS first."}
+	case c.need&argument != 0 && arg == "":
+		return command{}, reply{501, verb + " needs an argument: " + c.help + "."}
+	}
+	return c, reply{}
+}
+
+func isWord(verb string) bool {
+	return verb != "" && strings.Trim(verb, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+}
+
+// redact keeps passwords out of the log.
+func redact(verb, arg string) string {
+	if verb == "PASS" || verb == "ACCT" {
+		return ""
+	}
+	return arg
+}
+
+// logError logs why a command failed: as a warning when it is no fault of the client's.
+func (s *session) logError(verb, arg string, r reply, err error) {
+	level := s.log.Info
+	if r.code == 451 || r.code == 425 || r.code == 452 {
+		level = s.log.Warn
+	}
+	var said reply
+	if errors.As(err, &said) || errors.Is(err, fs.ErrNotExist) {
+		level = s.log.Debug
+	}
+	level("command failed", "user", s.user, "command", verb, "name", redact(verb, arg), "code", r.code, "err", err)
+}

@@ -1,0 +1,101 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+)
+
+// directories are those that a session has seen. In an object storage a directory without a marker vanishes
+// with its last file; a client that has just emptied it still expects CWD and RMD to find it.
+type directories map[string]bool
+
+// mostKnown bounds what a session remembers.
+const mostKnown = 4096
+
+func (d *directories) add(dir string) {
+	if *d == nil || len(*d) >= mostKnown {
+		*d = make(directories)
+	}
+	(*d)[dir] = true
+}
+
+// forget drops dir and all below it.
+func (d directories) forget(dir string) {
+	maps.DeleteFunc(d, func(name string, _ bool) bool { return isWithin(dir, name) })
+}
+
+// move keeps up with a rename.
+func (d *directories) move(from, to string) {
+	for _, name := range slices.Sorted(maps.Keys(*d)) {
+		if isWithin(from, name) {
+			delete(*d, name)
+			d.add(to + strings.TrimPrefix(name, from))
+		}
+	}
+	d.add(path.Dir(to))
+}
+
+// isWithin says whether name is dir or below it.
+func isWithin(dir, name string) bool {
+	return name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
+}
+
+func (s *session) cmdPwd(context.Context, string) (reply, error) {
+	return reply{257, quote(s.dir) + " is the current directory."}, nil
+}
+
+func (s *session) cmdCwd(ctx context.Context, arg string) (reply, error) {
+	dir, err := resolve(s.dir, arg)
+	if err == nil && !s.isKnown(dir) {
+		_, err = s.store.Stat(ctx, strings.TrimSuffix(dir, "/")+"/")
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	s.known.add(dir)
+	s.dir = dir
+	return reply{250, quote(dir) + " is the current directory."}, nil
+}
+
+// isKnown says whether dir is a directory without asking the store.
+func (s *session) isKnown(dir string) bool { return dir == "/" || s.known[dir] }
+
+func (s *session) cmdCdup(context.Context, string) (reply, error) {
+	s.dir = path.Dir(s.dir)
+	return reply{250, quote(s.dir) + " is the current directory."}, nil
+}
+
+func (s *session) cmdMkd(ctx context.Context, arg string) (reply, error) {
+	dir, err := resolve(s.dir, arg)
+	if err == nil {
+		err = s.store.Mkdir(ctx, dir)
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	s.known.add(dir)
+	s.log.Info("mkdir", "user", s.user, "name", dir)
+	return reply{257, quote(dir) + " made."}, nil
+}
+
+func (s *session) cmdRmd(ctx context.Context, arg string) (reply, error) {
+	dir, err := resolve(s.dir, arg)
+	if err != nil {
+		return reply{}, err
+	}
+	if dir == "/" {
+		return reply{550, "The root cannot be removed."}, nil
+	}
+	err = s.store.Rmdir(ctx, dir)
+	if err != nil && !(errors.Is(err, fs.ErrNotExist) && s.known[dir]) {
+		return reply{}, err
+	}
+	s.known.forget(dir)
+	s.log.Info("rmdir", "user", s.user, "name", dir)
+	return reply{250, "Removed."}, nil
+}

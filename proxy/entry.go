@@ -1,0 +1,133 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// listLine returns the format of LIST: the long one of ls, in UTC, which every client can read. A time
+// of the last six months has hour and minute, any other one its year.
+func listLine(now time.Time) func(fs.FileInfo) string {
+	now = now.UTC()
+	old := now.AddDate(0, -6, 0)
+	return func(info fs.FileInfo) string {
+		mode, t := "-rw-r--r--", info.ModTime().UTC()
+		if info.IsDir() {
+			mode = "drwxr-xr-x"
+		}
+		if info.ModTime().IsZero() {
+			t = now
+		}
+		layout := "Jan _2 15:04"
+		if t.Before(old) || t.After(now.Add(24*time.Hour)) {
+			layout = "Jan _2  2006"
+		}
+		return fmt.Sprintf("%s 1 ftp ftp %10d %s %s", mode, info.Size(), t.Format(layout), info.Name())
+	}
+}
+
+// factTime is the time of RFC 3659, section 2.3.
+const factTime = "20060102150405"
+
+// allFacts are what MLST and MLSD can tell, in the order in which they tell it (RFC 3659, section 7.5).
+var allFacts = []string{"type", "size", "modify", "perm", "unique"}
+
+// factLine returns the chosen facts of an entry, those that are known of it.
+func factLine(info fs.FileInfo, facts []string) string {
+	var b strings.Builder
+	for _, f := range facts {
+		if v := fact(info, f); v != "" {
+			b.WriteString(f + "=" + v + ";")
+		}
+	}
+	return b.String()
+}
+
+// fact returns one fact of an entry, "" when it is not known.
+func fact(info fs.FileInfo, name string) string {
+	switch name {
+	case "type":
+		if info.IsDir() {
+			return "dir"
+		}
+		return "file"
+	case "size":
+		if !info.IsDir() {
+			return fmt.Sprint(info.Size())
+		}
+	case "modify":
+		if t := info.ModTime(); !t.IsZero() {
+			return t.UTC().Format(factTime)
+		}
+	case "perm":
+		if info.IsDir() {
+			return "cdeflmp"
+		}
+		return "dfrw"
+	case "unique":
+		if u, ok := info.(interface{ Unique() string }); ok {
+			return u.Unique()
+		}
+	}
+	return ""
+}
+
+// factsOffered lists all facts as FEAT does, with a star behind those that are chosen.
+func (s *session) factsOffered() string {
+	var b strings.Builder
+	for _, f := range allFacts {
+		b.WriteString(f)
+		if slices.Contains(s.facts, f) {
+			b.WriteByte('*')
+		}
+		b.WriteByte(';')
+	}
+	return b.String()
+}
+
+// optsMlst chooses facts; those nobody knows are left out without an error (RFC 3659, section 7.9).
+func (s *session) optsMlst(options string) (reply, error) {
+	wanted := strings.Split(strings.ToLower(options), ";")
+	s.facts = nil
+	for _, f := range allFacts {
+		if slices.Contains(wanted, f) {
+			s.facts = append(s.facts, f)
+		}
+	}
+	text := "MLST OPTS"
+	if len(s.facts) > 0 {
+		text += " " + strings.Join(s.facts, ";") + ";"
+	}
+	return reply{200, text}, nil
+}
+
+// cmdMlst tells the facts of one name over the control connection (RFC 3659, section 7).
+func (s *session) cmdMlst(ctx context.Context, arg string) (reply, error) {
+	name, err := resolve(s.dir, arg)
+	if err != nil {
+		return reply{}, err
+	}
+	info, err := s.store.Stat(ctx, name)
+	if err != nil && s.isKnown(name) {
+		info, err = emptyDir(path.Base(name)), nil
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{250, "Facts:\n " + factLine(info, s.facts) + " " + name + "\nEnd"}, nil
+}
+
+// An emptyDir is a directory of that name which the store no longer has, but the session knows.
+type emptyDir string
+
+func (d emptyDir) Name() string       { return string(d) }
+func (d emptyDir) Size() int64        { return 0 }
+func (d emptyDir) Mode() fs.FileMode  { return fs.ModeDir | 0o755 }
+func (d emptyDir) ModTime() time.Time { return time.Time{} }
+func (d emptyDir) IsDir() bool        { return true }
+func (d emptyDir) Sys() any           { return nil }

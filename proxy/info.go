@@ -1,0 +1,99 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+func (s *session) cmdSyst(context.Context, string) (reply, error) {
+	return reply{215, "UNIX Type: L8"}, nil
+}
+
+func (s *session) cmdNoop(context.Context, string) (reply, error) { return reply{200, "OK."}, nil }
+
+func (s *session) cmdSmnt(context.Context, string) (reply, error) {
+	return reply{502, "There is nothing to mount."}, nil
+}
+
+// cmdFeat lists what goes beyond RFC 959 (RFC 2389, section 3).
+func (s *session) cmdFeat(context.Context, string) (reply, error) {
+	lines := []string{"Features:"}
+	for _, verb := range slices.Sorted(maps.Keys(commands)) {
+		if f := commands[verb].feat; f != "" {
+			lines = append(lines, " "+f)
+		}
+	}
+	lines = append(lines, " MLST "+s.factsOffered(), " TVFS", " UTF8", "End")
+	return reply{211, strings.Join(lines, "\n")}, nil
+}
+
+func (s *session) cmdOpts(_ context.Context, arg string) (reply, error) {
+	verb, options := split(arg)
+	switch verb {
+	case "UTF8", "UTF-8":
+		if o := strings.ToUpper(options); o != "" && o != "ON" {
+			return reply{504, "Names are UTF-8, always."}, nil
+		}
+		return reply{200, "Names are UTF-8."}, nil
+	case "MLST":
+		return s.optsMlst(options)
+	}
+	return reply{501, "There are options for MLST and UTF8 only."}, nil
+}
+
+// cmdHelp shows the commands, or what one takes.
+func (s *session) cmdHelp(_ context.Context, arg string) (reply, error) {
+	if arg != "" {
+		verb, _ := split(arg)
+		c, ok := commands[verb]
+		if !ok {
+			return reply{502, "There is no such command."}, nil
+		}
+		return reply{214, strings.TrimSpace(verb + " " + c.help)}, nil
+	}
+	return reply{214, "Commands:\n" + columns(slices.Sorted(maps.Keys(commands))) + "HELP command tells more."}, nil
+}
+
+// columns sets words in lines of eight.
+func columns(words []string) string {
+	var b strings.Builder
+	for row := range slices.Chunk(words, 8) {
+		for _, word := range row {
+			fmt.Fprintf(&b, " %-8s", word)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// cmdSite answers the SITE commands that clients send as a habit; modes mean nothing here.
+func (s *session) cmdSite(_ context.Context, arg string) (reply, error) {
+	switch verb, _ := split(arg); verb {
+	case "HELP":
+		return reply{214, "SITE commands:\n CHMOD    UMASK    HELP\nCHMOD and UMASK are accepted and without effect."}, nil
+	case "CHMOD", "UMASK":
+		return reply{200, "Accepted, without effect: access is the storage's to grant."}, nil
+	}
+	return reply{504, "There is no such SITE command."}, nil
+}
+
+// cmdStat tells how the session stands, or lists a path over the control connection.
+func (s *session) cmdStat(ctx context.Context, arg string) (reply, error) {
+	if arg != "" {
+		return s.statPath(ctx, arg)
+	}
+	return reply{211, s.status("No transfer is in progress.")}, nil
+}
+
+// status is the text of a 211 reply.
+func (s *session) status(transfer string) string {
+	kind := "I"
+	if s.ascii {
+		kind = "A"
+	}
+	return fmt.Sprintf("Status:\n Connected from %s\n Logged in as %s\n Type %s, structure F, mode S\n %s\nEnd",
+		s.peer.Addr(), s.user, kind, transfer)
+}

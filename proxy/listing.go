@@ -1,0 +1,173 @@
+package proxy
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io/fs"
+	"iter"
+	"path"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func (s *session) cmdList(ctx context.Context, arg string) (reply, error) {
+	return s.list(ctx, "LIST", withoutFlags(arg), listLine(time.Now()))
+}
+
+func (s *session) cmdNlst(ctx context.Context, arg string) (reply, error) {
+	arg = withoutFlags(arg)
+	// NLST of a path gives paths, so that each can be used in RETR as it is (RFC 1123, section 4.1.2.7);
+	// of a directory it gives names alone, as clients have come to expect.
+	prefix := ""
+	if dir, last := path.Split(arg); isPattern(last) {
+		prefix = dir
+	}
+	return s.list(ctx, "NLST", arg, func(info fs.FileInfo) string { return prefix + info.Name() })
+}
+
+func (s *session) cmdMlsd(ctx context.Context, arg string) (reply, error) {
+	facts := s.facts
+	return s.list(ctx, "MLSD", arg, func(info fs.FileInfo) string { return factLine(info, facts) + " " + info.Name() })
+}
+
+// withoutFlags drops the options of ls that clients send: they are not names. "--" ends them.
+func withoutFlags(arg string) string {
+	for strings.HasPrefix(arg, "-") {
+		flag, rest, _ := strings.Cut(arg, " ")
+		arg = strings.TrimLeft(rest, " ")
+		if flag == "--" {
+			break
+		}
+	}
+	return arg
+}
+
+// list sends one line for each entry that arg means, as the entries come.
+func (s *session) list(ctx context.Context, verb, arg string, format func(fs.FileInfo) string) (reply, error) {
+	s.offset, s.size = 0, 0
+	name, err := resolve(s.dir, arg)
+	if err != nil {
+		return reply{}, err
+	}
+	find := s.entries
+	if verb == "MLSD" { // a directory, and no pattern (RFC 3659, section 7.1)
+		find = s.inDirectory
+	}
+	source := find(name)
+	return s.transfer(ctx, verb, name, func(ctx context.Context, t *transfer) error {
+		// The first entry tells whether there is anything to list, before the client is told that there is.
+		next, stop := iter.Pull2(source(ctx))
+		defer stop()
+		info, err, more := next()
+		if err != nil {
+			return err
+		}
+		conn, err := t.connect(ctx, "Here comes the list.")
+		if err != nil {
+			return err
+		}
+		w := bufio.NewWriterSize(conn, 32<<10)
+		for ; more; info, err, more = next() {
+			if err != nil {
+				return err
+			}
+			w.WriteString(format(info))
+			if _, err := w.WriteString("\r\n"); err != nil {
+				return err
+			}
+		}
+		return w.Flush()
+	})
+}
+
+// A source yields the entries that a path means, in order, with at most one error at the end.
+type source func(ctx context.Context) iter.Seq2[fs.FileInfo, error]
+
+// entries are those of the directory of that name, or those that its last element matches as a pattern,
+// or the file itself. It reads the session now, and the store when it is called.
+func (s *session) entries(name string) source {
+	dir, last := path.Split(name)
+	if dir = path.Clean(dir); isPattern(last) {
+		p := pattern(last)
+		return matching(s.store, dir, p)
+	}
+	directory, store := s.inDirectory(name), s.store
+	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
+		return func(yield func(fs.FileInfo, error) bool) {
+			for info, err := range directory(ctx) {
+				if errors.Is(err, syscall.ENOTDIR) {
+					info, err = store.Stat(ctx, name)
+				}
+				if !yield(info, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func matching(store Store, dir string, p pattern) source {
+	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
+		return func(yield func(fs.FileInfo, error) bool) {
+			for info, err := range store.List(ctx, dir, p.prefix()) {
+				if (err != nil || p.match(info.Name())) && !yield(info, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// inDirectory yields what is in a directory. One that this session knew, and that vanished with its last
+// file, is empty; a file is syscall.ENOTDIR.
+func (s *session) inDirectory(dir string) source {
+	store, known := s.store, s.isKnown(dir)
+	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
+		return func(yield func(fs.FileInfo, error) bool) {
+			for info, err := range store.List(ctx, dir, "") {
+				if errors.Is(err, fs.ErrNotExist) {
+					if known {
+						return
+					}
+					if _, e := store.Stat(ctx, dir); e == nil {
+						err = syscall.ENOTDIR
+					}
+				}
+				if !yield(info, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// statPath lists over the control connection (RFC 959, section 4.1.3).
+func (s *session) statPath(ctx context.Context, arg string) (reply, error) {
+	name, err := resolve(s.dir, withoutFlags(arg))
+	if err != nil {
+		return reply{}, err
+	}
+	format, begun := listLine(time.Now()), false
+	begin := func() {
+		if !begun {
+			s.writeText(reply{213, "Status of " + name + ":\nEnd"}.first())
+		}
+		begun = true
+	}
+	for info, err := range s.entries(name)(ctx) {
+		if err != nil && !begun {
+			return reply{}, err
+		}
+		begin()
+		if err != nil {
+			return reply{213, "Incomplete, the storage does not answer as it should."}, nil
+		}
+		if err := s.writeText(inner(format(info))); err != nil {
+			return reply{}, err
+		}
+	}
+	begin()
+	return reply{213, "End"}, nil
+}

@@ -1,0 +1,261 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A memStore is a Store in memory, which like a bucket has directories only where there is something in them,
+// or a marker. Names in fail are the ones that something is wrong with.
+type memStore struct {
+	mu    sync.Mutex
+	files map[string]memFile // by name; a marker's ends in a slash
+	fail  map[string]error
+}
+
+type memFile struct {
+	name string
+	data []byte
+	time time.Time
+}
+
+func (f memFile) Name() string       { return path.Base(f.name) }
+func (f memFile) Size() int64        { return int64(len(f.data)) }
+func (f memFile) ModTime() time.Time { return f.time }
+func (f memFile) IsDir() bool        { return strings.HasSuffix(f.name, "/") }
+func (f memFile) Sys() any           { return nil }
+func (f memFile) Unique() string     { return fmt.Sprintf("%x", len(f.data)) }
+func (f memFile) Mode() fs.FileMode {
+	if f.IsDir() {
+		return fs.ModeDir | 0o755
+	}
+	return 0o644
+}
+
+func newMemStore() *memStore {
+	return &memStore{files: make(map[string]memFile), fail: make(map[string]error)}
+}
+
+// begin locks the store, and says what is wrong with the names.
+func (m *memStore) begin(ctx context.Context, names ...string) error {
+	m.mu.Lock()
+	for _, name := range names {
+		if err := m.fail[name]; err != nil {
+			return err
+		}
+		if len(name) > 1024 {
+			return fs.ErrInvalid
+		}
+	}
+	return ctx.Err()
+}
+
+// below returns the names under dir, markers too, sorted.
+func (m *memStore) below(dir string) []string {
+	prefix := strings.TrimSuffix(dir, "/") + "/"
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(m.files)) {
+		if strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (m *memStore) isDir(name string) bool { return name == "/" || len(m.below(name)) > 0 }
+
+func (m *memStore) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, name); err != nil {
+		return nil, err
+	}
+	if f, ok := m.files[name]; ok && !f.IsDir() {
+		return f, nil
+	}
+	if dir := strings.TrimSuffix(name, "/"); m.isDir(dir) || dir == "" {
+		return memFile{name: dir + "/"}, nil
+	}
+	return nil, fs.ErrNotExist
+}
+
+func (m *memStore) List(ctx context.Context, dir, prefix string) iter.Seq2[fs.FileInfo, error] {
+	return func(yield func(fs.FileInfo, error) bool) {
+		infos, err := m.list(ctx, dir, prefix)
+		for _, info := range infos {
+			if !yield(info, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+func (m *memStore) list(ctx context.Context, dir, prefix string) ([]fs.FileInfo, error) {
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, dir); err != nil {
+		return nil, err
+	}
+	if dir != "/" && prefix == "" && !m.isDir(dir) {
+		return nil, fs.ErrNotExist
+	}
+	var infos []fs.FileInfo
+	top := strings.TrimSuffix(dir, "/") + "/"
+	for _, name := range m.below(dir) {
+		rest := strings.TrimPrefix(name, top)
+		if rest == "" || !strings.HasPrefix(rest, prefix) {
+			continue
+		}
+		f := m.files[name]
+		if i := strings.IndexByte(rest, '/'); i >= 0 {
+			f = memFile{name: top + rest[:i+1]}
+		}
+		if n := len(infos); n == 0 || infos[n-1].Name() != f.Name() || infos[n-1].IsDir() != f.IsDir() {
+			infos = append(infos, f)
+		}
+	}
+	slices.SortStableFunc(infos, func(a, b fs.FileInfo) int { return strings.Compare(a.Name(), b.Name()) })
+	return slices.CompactFunc(infos, func(a, b fs.FileInfo) bool { return a.Name() == b.Name() && a.IsDir() == b.IsDir() }), nil
+}
+
+type memBody struct {
+	*bytes.Reader
+	file memFile
+}
+
+func (b memBody) Close() error               { return nil }
+func (b memBody) Stat() (fs.FileInfo, error) { return b.file, nil }
+
+func (m *memStore) Open(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, name); err != nil {
+		return nil, err
+	}
+	f, ok := m.files[name]
+	switch {
+	case !ok && m.isDir(name):
+		return nil, syscall.EISDIR
+	case !ok:
+		return nil, fs.ErrNotExist
+	case offset > f.Size():
+		return nil, syscall.ESPIPE
+	}
+	return memBody{bytes.NewReader(f.data[offset:]), f}, nil
+}
+
+func (m *memStore) Put(ctx context.Context, name string, r io.Reader, w Write) error {
+	if w.Append || w.Offset > 0 {
+		return errors.ErrUnsupported
+	}
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, name); err != nil {
+		return err
+	}
+	if _, ok := m.files[name]; ok && w.New {
+		return fs.ErrExist
+	}
+	m.files[name] = memFile{name, data, time.Now()}
+	return nil
+}
+
+func (m *memStore) Rename(ctx context.Context, from, to string) error {
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, from, to); err != nil {
+		return err
+	}
+	f, isFile := m.files[from]
+	switch {
+	case !isFile && !m.isDir(from):
+		return fs.ErrNotExist
+	case from == to:
+		return nil
+	case strings.HasPrefix(to, from+"/") && !isFile:
+		return fs.ErrInvalid
+	case m.isDir(to):
+		return fs.ErrExist
+	case isFile:
+		delete(m.files, from)
+		m.files[to] = memFile{to, f.data, time.Now()}
+		return nil
+	}
+	if _, ok := m.files[to]; ok {
+		return fs.ErrExist
+	}
+	for _, name := range m.below(from) {
+		f := m.files[name]
+		delete(m.files, name)
+		f.name = to + strings.TrimPrefix(name, from)
+		m.files[f.name] = f
+	}
+	return nil
+}
+
+func (m *memStore) Remove(ctx context.Context, name string) error {
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, name); err != nil {
+		return err
+	}
+	if _, ok := m.files[name]; ok {
+		delete(m.files, name)
+		return nil
+	}
+	if m.isDir(name) {
+		return syscall.EISDIR
+	}
+	return fs.ErrNotExist
+}
+
+func (m *memStore) Mkdir(ctx context.Context, dir string) error {
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, dir); err != nil {
+		return err
+	}
+	if _, ok := m.files[dir]; ok || m.isDir(dir) {
+		return fs.ErrExist
+	}
+	m.files[dir+"/"] = memFile{name: dir + "/", time: time.Now()}
+	return nil
+}
+
+func (m *memStore) Rmdir(ctx context.Context, dir string) error {
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, dir); err != nil {
+		return err
+	}
+	_, isFile := m.files[dir]
+	switch below := m.below(dir); {
+	case len(below) == 0 && isFile:
+		return syscall.ENOTDIR
+	case len(below) == 0:
+		return fs.ErrNotExist
+	case len(below) > 1 || below[0] != dir+"/":
+		return syscall.ENOTEMPTY
+	}
+	delete(m.files, dir+"/")
+	return nil
+}
+
+func (m *memStore) SetTime(context.Context, string, time.Time) error { return errors.ErrUnsupported }
+
+func (m *memStore) Sum(context.Context, string, string, int64, int64) ([]byte, error) {
+	return nil, errors.ErrUnsupported
+}
+
+var _ Store = (*memStore)(nil)

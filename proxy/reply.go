@@ -1,0 +1,136 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+	"unicode/utf8"
+)
+
+// A reply is what the server says to one command (RFC 959, section 4.2). It is also an error: a command
+// refuses by returning its reply as one. A text of several lines makes a multi-line reply.
+type reply struct {
+	code int
+	text string
+}
+
+func (r reply) Error() string { return fmt.Sprintf("%d %s", r.code, r.text) }
+
+// ok says whether the command did what was asked for.
+func (r reply) ok() bool { return r.code < 400 }
+
+// String returns the reply as it goes over the wire. Every line is one line whatever the text holds, and
+// no line between the first and the last can be taken for the last.
+func (r reply) String() string {
+	lines := strings.Split(r.text, "\n")
+	last := len(lines) - 1
+	var b strings.Builder
+	for i, line := range lines {
+		line = clean(line)
+		switch {
+		case i == last:
+			fmt.Fprintf(&b, "%03d %s\r\n", r.code, line)
+		case i == 0:
+			fmt.Fprintf(&b, "%03d-%s\r\n", r.code, line)
+		default:
+			b.WriteString(inner(line))
+		}
+	}
+	return b.String()
+}
+
+// first returns the line that begins a multi-line reply, whose other lines are sent one by one.
+func (r reply) first() string {
+	text, _, _ := strings.Cut(r.text, "\n")
+	return fmt.Sprintf("%03d-%s\r\n", r.code, clean(text))
+}
+
+// inner returns a line that stands inside a multi-line reply.
+func inner(line string) string {
+	if line = clean(line); line != "" && '0' <= line[0] && line[0] <= '9' {
+		line = " " + line
+	}
+	return line + "\r\n"
+}
+
+// clean replaces what could end a line early, or a terminal could take for a command.
+func clean(line string) string {
+	if utf8.ValidString(line) && strings.IndexFunc(line, isControl) < 0 {
+		return line
+	}
+	return strings.Map(func(r rune) rune {
+		if isControl(r) || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, line)
+}
+
+func isControl(r rune) bool { return r < 0x20 || 0x7f <= r && r < 0xa0 }
+
+// errAborted is why a transfer ends that the client aborts.
+var errAborted = errors.New("aborted by the client")
+
+// errTooShort is why an upload is refused that ended before the size its ALLO announced.
+var errTooShort = errors.New("fewer bytes came than ALLO announced")
+
+// errControlLost is why an upload is refused whose client went away.
+var errControlLost = errors.New("the control connection ended before the upload was complete")
+
+// A dataError is an error of the data connection, to tell it from one of the store.
+type dataError struct{ err error }
+
+func (e dataError) Error() string { return "data connection: " + e.err.Error() }
+func (e dataError) Unwrap() error { return e.err }
+
+// A connectError says that there never was a data connection.
+type connectError struct{ err error }
+
+func (e connectError) Error() string { return "data connection: " + e.err.Error() }
+func (e connectError) Unwrap() error { return e.err }
+
+// replyTo turns an error into the reply the client gets: a sentence it can act on and nothing from inside.
+func replyTo(err error) reply {
+	var r reply
+	if errors.As(err, &r) {
+		return r
+	}
+	if errors.As(err, new(connectError)) {
+		return reply{425, "Cannot open the data connection."}
+	}
+	for _, e := range replies {
+		if errors.Is(err, e.err) {
+			return e.reply
+		}
+	}
+	if errors.As(err, new(dataError)) {
+		return reply{426, "The data connection broke, the transfer is incomplete."}
+	}
+	return reply{451, "The storage does not answer as it should, try again later."}
+}
+
+// replies is walked from the top; the more telling errors come first.
+var replies = []struct {
+	err   error
+	reply reply
+}{
+	{errAborted, reply{426, "Transfer aborted."}},
+	{errGoingDown, reply{426, "Transfer aborted, the server is going down."}},
+	{errControlLost, reply{426, "The control connection ended, the transfer is void."}},
+	{errTooShort, reply{426, "Fewer bytes came than ALLO announced, nothing was stored."}},
+	{syscall.ENOTEMPTY, reply{550, "The directory is not empty."}},
+	{syscall.EISDIR, reply{550, "That is a directory."}},
+	{syscall.ENOTDIR, reply{550, "That is not a directory."}},
+	{syscall.ESPIPE, reply{554, "That offset does not fit the file."}},
+	{syscall.EFBIG, reply{552, "That is more than the storage takes."}},
+	{syscall.ENOBUFS, reply{452, "No buffer came free, try again later."}},
+	{errors.ErrUnsupported, reply{504, "The storage cannot do that."}},
+	{fs.ErrNotExist, reply{550, "No such file or directory."}},
+	{fs.ErrExist, reply{550, "That name exists already."}},
+	{fs.ErrPermission, reply{550, "Permission denied."}},
+	{fs.ErrInvalid, reply{553, "That name is not allowed."}},
+	{context.DeadlineExceeded, reply{451, "The storage took too long, try again later."}},
+}

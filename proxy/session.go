@@ -1,0 +1,188 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"time"
+)
+
+// A session is one control connection and what has been said on it. It is one goroutine's.
+type session struct {
+	srv    *Server
+	conn   net.Conn
+	local  netip.AddrPort
+	peer   netip.AddrPort
+	log    *slog.Logger
+	lines  <-chan line
+	gone   <-chan struct{} // closed when the client has ended the control connection
+	drain  <-chan struct{} // closed when the server is going down
+	login  <-chan time.Time
+	closed bool // after this reply, no more
+
+	user   string // as given by USER
+	store  Store  // nil = not logged in
+	wrong  int    // logins refused so far
+	dir    string
+	known  directories
+	ascii  bool // TYPE A
+	facts  []string
+	extend bool // EPSV ALL
+
+	// Said and not yet spent: the next command that needs it takes it.
+	asked   bool     // USER, for PASS
+	port    dataPort // PASV, EPSV, PORT or EPRT, for a transfer
+	offset  int64    // REST, for a transfer
+	size    int64    // ALLO, for an upload
+	from    string   // RNFR, for RNTO
+	pending *line    // came during a transfer, and waits for its end
+}
+
+// session serves one control connection. Nothing that goes wrong in it reaches another session.
+func (srv *Server) session(drain, hard context.Context, conn net.Conn) {
+	defer conn.Close()
+	s := &session{srv: srv, conn: conn, local: addrPort(conn.LocalAddr()), peer: addrPort(conn.RemoteAddr()), drain: drain.Done()}
+	s.log = srv.log().With("session", newID(), "peer", s.peer.String())
+	if refusal := srv.census.arrive(s.peer.Addr(), or(srv.MaxSessions, 1024), or(srv.MaxPerIP, 50)); refusal != "" {
+		s.log.Warn("session refused", "code", 421, "err", refusal)
+		s.write(reply{421, refusal})
+		return
+	}
+	defer srv.census.leave(s.peer.Addr())
+	// The urgent byte of an ABOR that comes as Telnet Synch has to stay in its place in the line.
+	keepUrgentInline(conn)
+
+	ctx, cancel := context.WithCancel(hard)
+	defer cancel()
+	lines, gone := make(chan line, maxQueued), make(chan struct{})
+	s.lines, s.gone = lines, gone
+	go readLines(conn, lines, gone, ctx.Done())
+	defer func() {
+		conn.Close()
+		for range lines { // until the reading goroutine has seen the end as well
+		}
+	}()
+
+	begin := time.Now()
+	s.log.Info("session begins")
+	err := s.serve(ctx)
+	s.log.Info("session ends", "user", s.user, "seconds", time.Since(begin).Seconds(), "err", err)
+}
+
+// newID names a session in the log; no two replicas give the same one but by a rare chance.
+func newID() string {
+	var b [6]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// serve obeys command after command. Its error says why the session ended, nil after QUIT.
+func (s *session) serve(ctx context.Context) (err error) {
+	defer s.logout()
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+			s.log.Error("session panics", "user", s.user, "err", err)
+			s.write(reply{421, "Internal error, closing the connection."})
+		}
+	}()
+	s.reset()
+	if err := s.write(reply{220, "s3ftpd ready."}); err != nil {
+		return err
+	}
+	for !s.closed {
+		l, err := s.next()
+		if err == nil {
+			err = s.write(s.obey(ctx, l))
+		}
+		if err != nil {
+			var last reply
+			if errors.As(err, &last) {
+				s.write(last)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// errHungUp is why a session ends without QUIT.
+var errHungUp = errors.New("the client closed the control connection")
+
+// next waits for the next command line. A reply for error is the last that the client gets.
+func (s *session) next() (line, error) {
+	if p := take(&s.pending); p != nil {
+		return *p, nil
+	}
+	idle := time.NewTimer(or(s.srv.IdleTimeout, 5*time.Minute))
+	defer idle.Stop()
+	select {
+	case l, ok := <-s.lines:
+		if !ok {
+			return line{}, errHungUp
+		}
+		return l, nil
+	case <-idle.C:
+		return line{}, reply{421, "Idle for too long, closing the connection."}
+	case <-s.login:
+		return line{}, reply{421, "No login in time, closing the connection."}
+	case <-s.drain:
+		return line{}, reply{421, "The server is going down, closing the connection."}
+	}
+}
+
+// reset brings the session to where it begins, and where REIN brings it back.
+func (s *session) reset() {
+	s.logout()
+	s.drop()
+	*s = session{
+		srv: s.srv, conn: s.conn, local: s.local, peer: s.peer, log: s.log,
+		lines: s.lines, gone: s.gone, drain: s.drain, wrong: s.wrong,
+		login: time.After(or(s.srv.LoginTimeout, time.Minute)),
+		dir:   "/", facts: allFacts,
+	}
+}
+
+// logout gives up what a login gave.
+func (s *session) logout() {
+	s.drop()
+	if take(&s.store) != nil {
+		s.srv.census.exit(s.user)
+	}
+}
+
+// drop closes a data port that no transfer took.
+func (s *session) drop() {
+	if p := take(&s.port); p != nil {
+		p.Close()
+	}
+}
+
+// controlWrite is how long a client may take to accept a reply.
+const controlWrite = 30 * time.Second
+
+func (s *session) write(r reply) error {
+	return s.writeText(r.String())
+}
+
+func (s *session) writeText(text string) error {
+	s.conn.SetWriteDeadline(time.Now().Add(controlWrite))
+	_, err := s.conn.Write([]byte(text))
+	return err
+}
+
+// addrPort returns an address as netip has it, with an IPv4 address in its own form.
+func addrPort(a net.Addr) netip.AddrPort {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := tcp.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
+}

@@ -1,0 +1,116 @@
+package proxy
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing/synctest"
+)
+
+// command notes what the client says about data connections.
+func (s *script) command(text string) {
+	verb, arg := split(text)
+	switch verb {
+	case "PORT", "EPRT":
+		parse := map[string]func(string) (netip.AddrPort, error){"PORT": parsePort, "EPRT": parseEprt}[verb]
+		at, err := parse(arg)
+		if err != nil || at.Addr() != s.from.Addr() {
+			return // the transcript is about a bad one
+		}
+		l, err := s.net.listen(at.String())
+		if err != nil {
+			s.fatalf("%v", err)
+		}
+		s.accept, s.data = l, nil
+	case "STOR", "APPE", "STOU":
+		s.upload = true
+	case "RETR", "LIST", "NLST", "MLSD":
+		s.upload = false
+	}
+}
+
+// notePort reads a passive port off a reply.
+func (s *script) notePort(reply string) {
+	var a, b, c, d, hi, lo, port int
+	if n, _ := fmt.Sscanf(reply, "227 Entering Passive Mode (%d,%d,%d,%d,%d,%d)", &a, &b, &c, &d, &hi, &lo); n == 6 {
+		port = hi<<8 | lo
+	} else if n, _ := fmt.Sscanf(reply, "229 Entering Extended Passive Mode (|||%d|)", &port); n != 1 {
+		return
+	}
+	s.dial, s.data = netip.AddrPortFrom(s.to.Addr(), uint16(port)), nil
+}
+
+// connectData makes the data connection, unless there is one.
+func (s *script) connectData() {
+	if s.data != nil {
+		return
+	}
+	var err error
+	if s.accept != nil {
+		s.data, err = s.accept.Accept()
+		s.accept.Close()
+		s.accept = nil
+	} else {
+		s.data, err = s.net.dial(s.t.Context(), "tcp", netip.AddrPortFrom(s.from.Addr(), 50000), s.dial)
+	}
+	if err != nil {
+		s.fatalf("data connection: %v", err)
+	}
+	s.in = bufio.NewReader(s.data)
+}
+
+func (s *script) transferStep(mark, arg string) {
+	s.connectData()
+	text := arg + "\r\n"
+	if mark == "D=" {
+		var err error
+		if text, err = strconv.Unquote(arg); err != nil {
+			s.fatalf("%v", err)
+		}
+	}
+	switch {
+	case mark == "D!" && s.upload:
+		s.data.(interface{ SetLinger(int) error }).SetLinger(0)
+		fallthrough
+	case mark == "D." && s.upload:
+		s.data.Close()
+		synctest.Wait()
+	case mark == "D!":
+		if _, err := io.Copy(io.Discard, s.in); !errors.Is(err, syscall.ECONNRESET) {
+			s.fatalf("the data connection ends with %v, want a reset", err)
+		}
+	case mark == "D.":
+		if rest, err := io.ReadAll(s.in); err != nil || len(rest) > 0 {
+			s.fatalf("%q comes over the data connection, and %v, want its end", rest, err)
+		}
+	case s.upload:
+		if _, err := io.WriteString(s.data, text); err != nil {
+			s.fatalf("%v", err)
+		}
+		synctest.Wait()
+	default:
+		s.expectData(mark, arg, text)
+	}
+}
+
+func (s *script) expectData(mark, arg, text string) {
+	if mark == "D>" {
+		got, err := s.in.ReadString('\n')
+		if !strings.HasSuffix(got, "\r\n") || !wild(arg, strings.TrimSuffix(got, "\r\n")) {
+			s.fatalf("%q comes over the data connection, and %v, want %q", got, err, text)
+		}
+		return
+	}
+	got := make([]byte, len(text))
+	if n, err := io.ReadFull(s.in, got); string(got) != text {
+		s.fatalf("%q comes over the data connection, and %v, want %q", got[:n], err, text)
+	}
+}
+
+var _ net.Conn = (*memConn)(nil)

@@ -1,0 +1,139 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"path"
+	"syscall"
+	"time"
+)
+
+func (s *session) cmdStor(ctx context.Context, arg string) (reply, error) {
+	return s.receive(ctx, "STOR", arg, Write{Offset: take(&s.offset), Size: take(&s.size)})
+}
+
+func (s *session) cmdAppe(ctx context.Context, arg string) (reply, error) {
+	s.offset = 0
+	return s.receive(ctx, "APPE", arg, Write{Append: true, Size: take(&s.size)})
+}
+
+// receive runs an upload. The store is not asked first what stands under the name: that would cost a small
+// file more than its own upload.
+func (s *session) receive(ctx context.Context, verb, arg string, w Write) (reply, error) {
+	name, err := resolve(s.dir, arg)
+	switch {
+	case err != nil:
+		return reply{}, err
+	case w.Offset > 0 && s.ascii:
+		return noOffsetInText, nil
+	case s.isKnown(name):
+		return reply{}, syscall.EISDIR
+	}
+	text, store := s.ascii, s.store
+	r, err := s.transfer(ctx, verb, name, func(ctx context.Context, t *transfer) error {
+		return s.put(ctx, t, store, name, "Opening "+kind(text)+" mode data connection, send the file.", w, text)
+	})
+	if r.ok() {
+		s.known.add(path.Dir(name))
+	}
+	return r, err
+}
+
+// An upload is the reader that a Put gets, and the conscience of the program: it ends with io.EOF, the order
+// to publish, only if there is no doubt that the client has sent all of the file.
+//
+// The data connection is made at the first Read, so that a store can refuse before the client sends a byte.
+type upload struct {
+	ctx     context.Context
+	t       *transfer
+	mark    string
+	least   int64                       // bytes announced
+	outlive func(context.Context) error // waits out the grace, and says whether the client is still there
+	commit  func() error                // makes sure that the upload is not aborted, and cannot be any more
+	end     error                       // once there was one, all there is
+}
+
+func (u *upload) Read(p []byte) (n int, err error) {
+	if u.end != nil {
+		return 0, u.end
+	}
+	if u.t.conn == nil {
+		if _, u.end = u.t.connect(u.ctx, u.mark); u.end != nil {
+			return 0, u.end
+		}
+	}
+	n, u.end = u.t.conn.Read(p)
+	if u.end == io.EOF {
+		u.end = u.verdict()
+	}
+	return n, u.end
+}
+
+// verdict judges an upload whose data connection ended as it should: io.EOF, or why it is void.
+func (u *upload) verdict() error {
+	if u.t.bytes < u.least {
+		return errTooShort
+	}
+	if err := u.outlive(u.ctx); err != nil {
+		return err
+	}
+	if err := u.commit(); err != nil {
+		return err
+	}
+	return io.EOF
+}
+
+const (
+	leastGrace = time.Millisecond
+	mostGrace  = 100 * time.Millisecond
+)
+
+// outlive waits for the end of the control connection, in vain if all is well. A client that is killed ends
+// its data connection like one that is done, but its control connection ends with it, one round trip later at most.
+func (s *session) outlive(ctx context.Context) error {
+	grace := s.srv.CommitGrace
+	if grace == 0 {
+		rtt, _ := kernelView(s.conn)
+		grace = min(max(rtt, leastGrace), mostGrace)
+	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-s.gone:
+		return errControlLost
+	case <-timer.C:
+	}
+	// Lines that nobody has read yet can hide the end from the reading goroutine, but not from the kernel.
+	if _, ended := kernelView(s.conn); ended {
+		return errControlLost
+	}
+	return nil
+}
+
+// put runs one upload. ABOR and the drain time-out reach it until it commits, and no longer: from then on
+// the store alone decides, and the reply says what it decided.
+func (s *session) put(ctx context.Context, t *transfer, store Store, name, mark string, w Write, text bool) error {
+	put, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	hold := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
+	u := &upload{ctx: ctx, t: t, mark: mark, least: w.Size, outlive: s.outlive, commit: func() error {
+		if !hold() {
+			return context.Cause(ctx)
+		}
+		return nil
+	}}
+	var r io.Reader = u
+	if text {
+		r, u.least, w.Size = &fromNet{r: u}, 0, 0 // ALLO counts what is sent, not what is stored
+	}
+	err := store.Put(put, name, r, w)
+	switch {
+	case u.end != nil && u.end != io.EOF:
+		return u.end
+	case err == nil && u.end == nil:
+		return io.ErrUnexpectedEOF // a store that did not read to the end has not stored the file
+	}
+	return err
+}
