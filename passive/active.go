@@ -66,11 +66,7 @@ func (d *Dialer) dial(ctx context.Context, local, remote netip.AddrPort) (net.Co
 	if local.Port() != 0 {
 		dialer.Control = shareLocalPort // with each connection that uses it, at present or of late
 	}
-	conn, err := dialer.DialTCP(ctx, "tcp", local, remote)
-	if err != nil {
-		return nil, err // not conn: a nil *net.TCPConn is no nil net.Conn
-	}
-	return conn, nil
+	return dialer.DialTCP(ctx, "tcp", local, remote)
 }
 
 // refusal returns which of the refusals err is, or 0.

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 )
 
 // A line is the queue of those who want a port on one local address, and what they need to know.
@@ -18,9 +19,14 @@ type line struct {
 // A bound is a socket that listens on a port of ours.
 type bound struct {
 	net.Listener
-	line *line
-	port uint16
+	line  *line
+	port  uint16
+	close func() error
 }
+
+// Close may be called more than once, and at the same time: each call returns when the socket is closed.
+// A second Close of a net.Listener returns while the first may be at work yet, and the port still busy.
+func (b *bound) Close() error { return b.close() }
 
 // enter takes the last place in the line of local. The turn it returns is closed when the place is the first.
 func (p *Ports) enter(local netip.Addr) (l *line, turn chan struct{}) {
@@ -63,7 +69,7 @@ func (p *Ports) taken(l *line, port uint16) bool {
 
 // take notes that a port is ours. Only the first of the line may call it.
 func (p *Ports) take(l *line, socket net.Listener) *bound {
-	b := &bound{socket, l, addrPort(socket.Addr()).Port()}
+	b := &bound{socket, l, addrPort(socket.Addr()).Port(), sync.OnceValue(socket.Close)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l.taken[b.port] = true

@@ -36,8 +36,8 @@ func queueUp(t *testing.T, p *Ports, sessions int, ctx func(i int) context.Conte
 				order <- -1 - i
 				return
 			}
-			order <- i
 			t.Cleanup(func() { l.Close() })
+			order <- i
 			time.AfterFunc(10*time.Millisecond, func() { l.Close() })
 		})
 	}
@@ -47,6 +47,24 @@ func queueUp(t *testing.T, p *Ports, sessions int, ctx func(i int) context.Conte
 		}
 		return all
 	}
+}
+
+func TestAPortIsFreeOnlyWhenItsSocketIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.slow = true
+		p := &Ports{First: 60000, Last: 60000, ListenFunc: m.listen}
+		for range 10 {
+			l, err := p.Listen(t.Context(), server, client, time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+		}
+		if m.clashes != 0 {
+			t.Errorf("%d times a port was given to the next session while its socket was still open", m.clashes)
+		}
+	})
 }
 
 func TestFirstComeFirstServed(t *testing.T) {

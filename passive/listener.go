@@ -3,7 +3,6 @@ package passive
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -94,9 +93,6 @@ func (l *Listener) Close() error {
 	err := l.socket.Close()
 	if a := <-l.came; a.conn != nil {
 		drop(a.conn)
-	}
-	if errors.Is(err, net.ErrClosed) {
-		return nil
 	}
 	return err
 }

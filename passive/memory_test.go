@@ -5,7 +5,9 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 )
@@ -18,6 +20,7 @@ type memory struct {
 	sockets map[netip.AddrPort]*memoryListener
 	refuse  map[netip.AddrPort]syscall.Errno // what others do to a port
 	clashes int                              // two of us on one port
+	slow    bool                             // Accept ends a while before Close does, as it may with sockets
 }
 
 func newMemory() *memory {
@@ -67,7 +70,7 @@ func (m *memory) dial(t *testing.T, from netip.Addr, to netip.AddrPort) net.Conn
 	}
 	near, far := net.Pipe()
 	select {
-	case l.backlog <- memoryConn{far, net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 33333))}:
+	case l.backlog <- memoryConn{far, memoryAddr{netip.AddrPortFrom(from, 33333)}}:
 	case <-l.closed:
 		t.Fatalf("%v was closed before it took the connection", to)
 	}
@@ -79,7 +82,7 @@ type memoryListener struct {
 	m       *memory
 	at      netip.AddrPort
 	backlog chan net.Conn
-	once    sync.Once
+	ended   atomic.Bool
 	closed  chan struct{}
 }
 
@@ -93,25 +96,32 @@ func (l *memoryListener) Accept() (net.Conn, error) {
 }
 
 func (l *memoryListener) Close() error {
-	err := net.ErrClosed
-	l.once.Do(func() {
-		err = nil
-		close(l.closed)
-		l.m.mu.Lock()
-		defer l.m.mu.Unlock()
-		delete(l.m.sockets, l.at)
-	})
-	return err
+	if l.ended.Swap(true) {
+		return net.ErrClosed // at once, while the first Close may be at work yet: so do sockets
+	}
+	close(l.closed)
+	for i := 0; l.m.slow && i < 1000; i++ {
+		runtime.Gosched()
+	}
+	l.m.mu.Lock()
+	defer l.m.mu.Unlock()
+	delete(l.m.sockets, l.at)
+	return nil
 }
 
 func (l *memoryListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.at) }
 
 type memoryConn struct {
 	net.Conn
-	from net.Addr
+	from memoryAddr
 }
 
 func (c memoryConn) RemoteAddr() net.Addr { return c.from }
+
+// A memoryAddr, unlike a net.TCPAddr, does not hide that it is IPv4 mapped to IPv6.
+type memoryAddr struct{ netip.AddrPort }
+
+func (memoryAddr) Network() string { return "tcp" }
 
 // wantEnd checks that the other side has given up the connection.
 func wantEnd(t *testing.T, conn net.Conn) {

@@ -94,12 +94,12 @@ func (s *session) obey(ctx context.Context, l line) reply {
 	if !l.tooLong {
 		s.log.Debug("command", "user", s.user, "command", verb, "name", redact(verb, arg))
 	}
+	if verb != "RNTO" { // RFC 959, section 4.1.3: RNTO has to follow RNFR at once
+		s.from = ""
+	}
 	c, r := s.find(l, verb, arg)
 	if c.run == nil {
 		return r
-	}
-	if verb != "RNTO" { // RFC 959, section 4.1.3: RNTO has to follow RNFR at once
-		s.from = ""
 	}
 	r, err := c.run(s, ctx, arg)
 	if err == nil {

@@ -17,11 +17,14 @@ type directories map[string]bool
 // mostKnown bounds what a session remembers.
 const mostKnown = 4096
 
+// add notes a directory, and with it those above.
 func (d *directories) add(dir string) {
-	if *d == nil || len(*d) >= mostKnown {
-		*d = make(directories)
+	for ; dir != "/" && !(*d)[dir]; dir = path.Dir(dir) {
+		if *d == nil || len(*d) >= mostKnown {
+			*d = make(directories)
+		}
+		(*d)[dir] = true
 	}
-	(*d)[dir] = true
 }
 
 // forget drops dir and all below it.
@@ -37,6 +40,7 @@ func (d *directories) move(from, to string) {
 			d.add(to + strings.TrimPrefix(name, from))
 		}
 	}
+	d.add(path.Dir(from)) // it may vanish now
 	d.add(path.Dir(to))
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"path"
 	"syscall"
 )
 
@@ -15,6 +16,7 @@ func (s *session) cmdDele(ctx context.Context, arg string) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	s.known.add(path.Dir(name)) // it may vanish now
 	s.log.Info("delete", "user", s.user, "name", name)
 	return reply{250, "Deleted."}, nil
 }

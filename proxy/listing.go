@@ -24,7 +24,12 @@ func (s *session) cmdNlst(ctx context.Context, arg string) (reply, error) {
 	if dir, last := path.Split(arg); isPattern(last) {
 		prefix = dir
 	}
-	return s.list(ctx, "NLST", arg, func(info fs.FileInfo) string { return prefix + info.Name() })
+	return s.list(ctx, "NLST", arg, func(info fs.FileInfo) string {
+		if _, ok := info.(alone); ok {
+			return arg
+		}
+		return prefix + info.Name()
+	})
 }
 
 func (s *session) cmdMlsd(ctx context.Context, arg string) (reply, error) {
@@ -99,6 +104,7 @@ func (s *session) entries(name string) source {
 			for info, err := range directory(ctx) {
 				if errors.Is(err, syscall.ENOTDIR) {
 					info, err = store.Stat(ctx, name)
+					info = alone{info}
 				}
 				if !yield(info, err) {
 					return
@@ -107,6 +113,9 @@ func (s *session) entries(name string) source {
 		}
 	}
 }
+
+// alone is a file that is listed by its own name.
+type alone struct{ fs.FileInfo }
 
 func matching(store Store, dir string, p pattern) source {
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {

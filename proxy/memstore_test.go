@@ -1,11 +1,9 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"iter"
 	"maps"
@@ -18,12 +16,16 @@ import (
 )
 
 // A memStore is a Store in memory, which like a bucket has directories only where there is something in them,
-// or a marker. Names in fail are the ones that something is wrong with.
+// or a marker. What is wrong with a name is said in fail, breaks and slow.
 type memStore struct {
-	mu    sync.Mutex
-	files map[string]memFile // by name; a marker's ends in a slash
-	fail  map[string]error
+	mu     sync.Mutex
+	files  map[string]memFile       // by name; a marker's ends in a slash
+	fail   map[string]error         // answers all methods; errPanic makes them panic
+	breaks map[string]int           // bytes that a body gives before the store is down
+	slow   map[string]time.Duration // what a Put needs to publish what it has read
 }
+
+var errPanic = errors.New("a mistake in the store")
 
 type memFile struct {
 	name string
@@ -45,17 +47,22 @@ func (f memFile) Mode() fs.FileMode {
 }
 
 func newMemStore() *memStore {
-	return &memStore{files: make(map[string]memFile), fail: make(map[string]error)}
+	return &memStore{
+		files: make(map[string]memFile), fail: make(map[string]error),
+		breaks: make(map[string]int), slow: make(map[string]time.Duration),
+	}
 }
 
 // begin locks the store, and says what is wrong with the names.
 func (m *memStore) begin(ctx context.Context, names ...string) error {
 	m.mu.Lock()
 	for _, name := range names {
-		if err := m.fail[name]; err != nil {
+		if err := m.fail[name]; err == errPanic {
+			panic(err)
+		} else if err != nil {
 			return err
 		}
-		if len(name) > 1024 {
+		if clean, err := resolve("/", name); err != nil || len(clean) > 1024 {
 			return fs.ErrInvalid
 		}
 	}
@@ -116,12 +123,13 @@ func (m *memStore) list(ctx context.Context, dir, prefix string) ([]fs.FileInfo,
 	top := strings.TrimSuffix(dir, "/") + "/"
 	for _, name := range m.below(dir) {
 		rest := strings.TrimPrefix(name, top)
-		if rest == "" || !strings.HasPrefix(rest, prefix) {
+		entry, _, inside := strings.Cut(rest, "/")
+		if rest == "" || !strings.HasPrefix(entry, prefix) {
 			continue
 		}
 		f := m.files[name]
-		if i := strings.IndexByte(rest, '/'); i >= 0 {
-			f = memFile{name: top + rest[:i+1]}
+		if inside {
+			f = memFile{name: top + entry + "/"}
 		}
 		if n := len(infos); n == 0 || infos[n-1].Name() != f.Name() || infos[n-1].IsDir() != f.IsDir() {
 			infos = append(infos, f)
@@ -129,50 +137,6 @@ func (m *memStore) list(ctx context.Context, dir, prefix string) ([]fs.FileInfo,
 	}
 	slices.SortStableFunc(infos, func(a, b fs.FileInfo) int { return strings.Compare(a.Name(), b.Name()) })
 	return slices.CompactFunc(infos, func(a, b fs.FileInfo) bool { return a.Name() == b.Name() && a.IsDir() == b.IsDir() }), nil
-}
-
-type memBody struct {
-	*bytes.Reader
-	file memFile
-}
-
-func (b memBody) Close() error               { return nil }
-func (b memBody) Stat() (fs.FileInfo, error) { return b.file, nil }
-
-func (m *memStore) Open(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
-	defer m.mu.Unlock()
-	if err := m.begin(ctx, name); err != nil {
-		return nil, err
-	}
-	f, ok := m.files[name]
-	switch {
-	case !ok && m.isDir(name):
-		return nil, syscall.EISDIR
-	case !ok:
-		return nil, fs.ErrNotExist
-	case offset > f.Size():
-		return nil, syscall.ESPIPE
-	}
-	return memBody{bytes.NewReader(f.data[offset:]), f}, nil
-}
-
-func (m *memStore) Put(ctx context.Context, name string, r io.Reader, w Write) error {
-	if w.Append || w.Offset > 0 {
-		return errors.ErrUnsupported
-	}
-	data, err := io.ReadAll(r)
-	if err != nil {
-		return err
-	}
-	defer m.mu.Unlock()
-	if err := m.begin(ctx, name); err != nil {
-		return err
-	}
-	if _, ok := m.files[name]; ok && w.New {
-		return fs.ErrExist
-	}
-	m.files[name] = memFile{name, data, time.Now()}
-	return nil
 }
 
 func (m *memStore) Rename(ctx context.Context, from, to string) error {
@@ -186,7 +150,7 @@ func (m *memStore) Rename(ctx context.Context, from, to string) error {
 		return fs.ErrNotExist
 	case from == to:
 		return nil
-	case strings.HasPrefix(to, from+"/") && !isFile:
+	case from == "/" || strings.HasPrefix(to, from+"/") && !isFile:
 		return fs.ErrInvalid
 	case m.isDir(to):
 		return fs.ErrExist

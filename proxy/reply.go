@@ -101,13 +101,14 @@ func replyTo(err error) reply {
 	if errors.As(err, new(connectError)) {
 		return reply{425, "Cannot open the data connection."}
 	}
+	// Before the table, in which its cause may mean the store: EPERM from a packet filter, ENOBUFS from the kernel.
+	if errors.As(err, new(dataError)) {
+		return reply{426, "The data connection broke, the transfer is incomplete."}
+	}
 	for _, e := range replies {
 		if errors.Is(err, e.err) {
 			return e.reply
 		}
-	}
-	if errors.As(err, new(dataError)) {
-		return reply{426, "The data connection broke, the transfer is incomplete."}
 	}
 	return reply{451, "The storage does not answer as it should, try again later."}
 }

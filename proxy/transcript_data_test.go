@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing/iotest"
 	"testing/synctest"
 )
 
@@ -17,17 +18,10 @@ import (
 func (s *script) command(text string) {
 	verb, arg := split(text)
 	switch verb {
-	case "PORT", "EPRT":
-		parse := map[string]func(string) (netip.AddrPort, error){"PORT": parsePort, "EPRT": parseEprt}[verb]
-		at, err := parse(arg)
-		if err != nil || at.Addr() != s.from.Addr() {
-			return // the transcript is about a bad one
-		}
-		l, err := s.net.listen(at.String())
-		if err != nil {
-			s.fatalf("%v", err)
-		}
-		s.accept, s.data = l, nil
+	case "PORT":
+		s.offer, _ = parsePort(arg)
+	case "EPRT":
+		s.offer, _ = parseEprt(arg)
 	case "STOR", "APPE", "STOU":
 		s.upload = true
 	case "RETR", "LIST", "NLST", "MLSD":
@@ -35,15 +29,20 @@ func (s *script) command(text string) {
 	}
 }
 
-// notePort reads a passive port off a reply.
+// notePort reads a passive port off a reply, or listens on the port that the server has noted.
 func (s *script) notePort(reply string) {
 	var a, b, c, d, hi, lo, port int
 	if n, _ := fmt.Sscanf(reply, "227 Entering Passive Mode (%d,%d,%d,%d,%d,%d)", &a, &b, &c, &d, &hi, &lo); n == 6 {
-		port = hi<<8 | lo
-	} else if n, _ := fmt.Sscanf(reply, "229 Entering Extended Passive Mode (|||%d|)", &port); n != 1 {
-		return
+		s.dial, s.data = netip.AddrPortFrom(s.to.Addr(), uint16(hi<<8|lo)), nil
+	} else if n, _ := fmt.Sscanf(reply, "229 Entering Extended Passive Mode (|||%d|)", &port); n == 1 {
+		s.dial, s.data = netip.AddrPortFrom(s.to.Addr(), uint16(port)), nil
+	} else if strings.HasSuffix(reply, " noted.\r") && !s.deaf {
+		l, err := s.net.listen(s.offer.String())
+		if err != nil {
+			s.fatalf("%v", err)
+		}
+		s.accept, s.data = l, nil
 	}
-	s.dial, s.data = netip.AddrPortFrom(s.to.Addr(), uint16(port)), nil
 }
 
 // connectData makes the data connection, unless there is one.
@@ -62,7 +61,7 @@ func (s *script) connectData() {
 	if err != nil {
 		s.fatalf("data connection: %v", err)
 	}
-	s.in = bufio.NewReader(s.data)
+	s.in = bufio.NewReader(iotest.OneByteReader(s.data)) // takes no more than a line asks for
 }
 
 func (s *script) transferStep(mark, arg string) {
@@ -75,6 +74,9 @@ func (s *script) transferStep(mark, arg string) {
 		}
 	}
 	switch {
+	case mark == "D~":
+		s.data.Close()
+		synctest.Wait()
 	case mark == "D!" && s.upload:
 		s.data.(interface{ SetLinger(int) error }).SetLinger(0)
 		fallthrough

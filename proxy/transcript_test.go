@@ -1,27 +1,17 @@
 package proxy
 
 import (
-	"bufio"
-	"context"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"log/slog"
 	"maps"
-	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/s3ftpd/s3ftpd/passive"
 	"go.uber.org/goleak"
 )
 
@@ -33,17 +23,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	! max-sessions 1          how the server is set up, see script.option
 //	<= /name "content"        a file that is there before; /dir/ is a directory
 //	C> STOR a                 the client says; C= "raw\n" in Go's notation, without an end of line of its own
+//	C+ 5000 STOR              STOR and a name of so many bytes
 //	S> 150 *                  the server says; * stands for anything; S. the server hangs up
+//	S-                        the server has nothing to say for now; S! it has reset the data connection
 //	D> one line               a line over the data connection, to or from the client
 //	D= "raw\n"                bytes, in Go's notation
-//	D.                        the data connection ends; D! it is reset
+//	D.                        the data connection ends; D! it is reset; D~ the client breaks off a download
 //	T> 5m                     time passes
 //	C.                        the client hangs up
-//	2                         the second client takes over (it connects and logs in); 1 the first again
+//	2                         the second client takes over (it connects and logs in); 1 the first again; 6 has IPv6
 //	=> /name "content"        what is there at the end, all of it, in order; a bare => when there is nothing
 //
 // The first client is logged in already unless the set-up says "login no". The data connection is made with
-// its first D line.
+// its first D line. A reply that the transcript does not have fails it.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.ftp")
 	if err != nil || len(files) < 2 {
@@ -55,84 +47,29 @@ func TestTranscripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			synctest.Test(t, func(t *testing.T) { play(t, string(text)) })
+			inBubble(t, func(s *script) { s.play(string(text)) })
 		})
 	}
 }
 
-// A script is a transcript being played.
-type script struct {
-	t     *testing.T
-	line  int
-	net   memnet
-	store *memStore
-	srv   *Server
-	stop  context.CancelFunc
-	login bool
-	who   []*testClient
-	*testClient
-	after []string // the => lines
+// inBubble runs a server and its clients in a bubble, in which time passes at once.
+func inBubble(t *testing.T, f func(*script)) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(t)
+		stop := s.serve()
+		defer stop()
+		f(s)
+		s.silence()
+		stop()
+		s.compare()
+	})
 }
 
-var (
-	serverAddr = netip.MustParseAddrPort("192.0.2.1:21")
-	clientAddr = netip.MustParseAddr("192.0.2.7")
-	server6    = netip.MustParseAddrPort("[2001:db8::1]:21")
-	client6    = netip.MustParseAddr("2001:db8::7")
-)
-
-func play(t *testing.T, text string) {
-	s := &script{t: t, store: newMemStore(), login: true}
-	s.srv = &Server{Log: slog.New(slog.DiscardHandler), CommitGrace: time.Millisecond}
-	s.srv.Passive.First, s.srv.Passive.Last = 60000, 60009
-	s.srv.Passive.Log = s.srv.Log
-	s.srv.Passive.ListenFunc = func(_ context.Context, _, address string) (net.Listener, error) { return s.net.listen(address) }
-	s.srv.Active = &passive.Dialer{Port: 20, DialFunc: s.net.dial}
-	s.srv.Login = func(_ context.Context, a Attempt) (Store, error) {
-		if a.Password != "secret" {
-			return nil, fs.ErrPermission
-		}
-		return s.store, s.store.fail["login"]
-	}
-	stop := s.serve()
-	defer stop()
-	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
+// play plays a transcript, or a part of one.
+func (s *script) play(text string) {
+	for _, line := range strings.Split(strings.Trim(text, "\n"), "\n") {
 		s.line++
-		s.step(line)
-	}
-	stop()
-	s.compare()
-}
-
-// serve runs the server on IPv4 and IPv6 until stop is called.
-func (s *script) serve() (stop func()) {
-	ctx, cancel := context.WithCancel(s.t.Context())
-	s.stop = cancel
-	done := make(chan error, 2)
-	for _, at := range []netip.AddrPort{serverAddr, server6} {
-		l, err := s.net.listen(at.String())
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		go func() { done <- s.srv.Serve(ctx, l) }()
-	}
-	stopped := false
-	return func() {
-		if stopped {
-			return
-		}
-		stopped = true
-		for _, c := range s.who {
-			if c != nil {
-				c.hangUp()
-			}
-		}
-		cancel()
-		for range 2 {
-			if err := <-done; err != nil {
-				s.t.Errorf("Serve: %v", err)
-			}
-		}
+		s.step(strings.TrimLeft(line, "\t"))
 	}
 }
 
@@ -158,14 +95,10 @@ func (s *script) step(line string) {
 		s.after = append(s.after, strings.TrimSpace(arg))
 		return
 	case "T>":
-		d, err := time.ParseDuration(arg)
-		if err != nil {
-			s.fatalf("%v", err)
-		}
-		time.Sleep(d) // of the bubble's time, which costs none
+		time.Sleep(s.duration(arg)) // of the bubble's time, which costs none
 		synctest.Wait()
 		return
-	case "1", "2", "6":
+	case "1", "2", "3", "6":
 		s.turn(int(mark[0] - '0'))
 		return
 	}
@@ -187,80 +120,21 @@ func (s *script) entry(arg string) (name, content string) {
 	return name, content
 }
 
-// option sets the server up.
-func (s *script) option(arg string) {
-	name, value, _ := strings.Cut(arg, " ")
-	n, _ := strconv.Atoi(value)
-	switch name {
-	case "login":
-		s.login = false
-	case "active":
-		s.srv.Active = nil
-	case "drain": // the server is told to go down
-		s.stop()
-		synctest.Wait()
-	case "max-sessions":
-		s.srv.MaxSessions = n
-	case "max-sessions-per-ip":
-		s.srv.MaxPerIP = n
-	case "max-sessions-per-user":
-		s.srv.MaxPerUser = n
-	case "passive-ports":
-		s.srv.Passive.First, s.srv.Passive.Last = uint16(n), uint16(n)
-	case "passive-address":
-		s.srv.PassiveAddress = func(context.Context, netip.Addr, netip.Addr) (netip.Addr, error) { return netip.ParseAddr(value) }
-	case "fail": // fail /name error: the store answers with it; "login" is a name too
-		name, text, _ := strings.Cut(value, " ")
-		if s.store.fail[name] = failures[text]; failures[text] == nil {
-			s.fatalf("no failure %q", text)
+// silence fails if the server has said what no S line has taken.
+func (s *script) silence() {
+	synctest.Wait()
+	for _, c := range s.who {
+		if c == nil {
+			continue
 		}
-	default:
-		s.fatalf("no option %q", name)
-	}
-}
-
-var failures = map[string]error{
-	"permission":  fs.ErrPermission,
-	"unsupported": errors.ErrUnsupported,
-	"no buffer":   fmt.Errorf("put: %w", syscall.ENOBUFS),
-	"too big":     syscall.EFBIG,
-	"offset":      syscall.ESPIPE,
-	"time-out":    context.DeadlineExceeded,
-	"down":        errors.New("secret internals: host 10.0.0.1, request id 4711"),
-}
-
-// turn lets another client speak, and connects it the first time: the sixth one over IPv6.
-func (s *script) turn(n int) {
-	for len(s.who) <= n {
-		s.who = append(s.who, nil)
-	}
-	if s.who[n] == nil {
-		s.who[n] = s.connect(n)
-	}
-	s.testClient = s.who[n]
-}
-
-func (s *script) connect(n int) *testClient {
-	from, to := netip.AddrPortFrom(clientAddr, uint16(1024+n)), serverAddr
-	if n == 6 {
-		from, to = netip.AddrPortFrom(client6, 1030), server6
-	}
-	conn, err := s.net.dial(s.t.Context(), "tcp", from, to)
-	if err != nil {
-		s.fatalf("%v", err)
-	}
-	c := newTestClient(conn, from, to)
-	if s.login {
-		for _, l := range []string{"", "USER test", "PASS secret"} {
-			if l != "" {
-				fmt.Fprintf(conn, "%s\r\n", l)
+		select {
+		case got, open := <-c.replies:
+			if open {
+				s.fatalf("the server says %q as well", got)
 			}
-			if got := <-c.replies; got == "" || got[0] >= '4' {
-				s.fatalf("login: %q", got)
-			}
+		default:
 		}
 	}
-	return c
 }
 
 // compare compares what the store holds with the => lines.
@@ -280,97 +154,4 @@ func (s *script) compare() {
 	if !slices.Equal(got, want) {
 		s.t.Errorf("the store holds\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 	}
-}
-
-// A testClient is a client that a transcript speaks for.
-type testClient struct {
-	conn     net.Conn
-	from, to netip.AddrPort
-	replies  chan string // lines; closed when the server hangs up
-
-	upload bool // the last transfer sends to the server
-	dial   netip.AddrPort
-	accept net.Listener
-	data   net.Conn
-	in     *bufio.Reader
-}
-
-func newTestClient(conn net.Conn, from, to netip.AddrPort) *testClient {
-	c := &testClient{conn: conn, from: from, to: to, replies: make(chan string, 5000)}
-	go func() {
-		defer close(c.replies)
-		for r := bufio.NewReader(conn); ; {
-			l, err := r.ReadString('\n')
-			if err != nil {
-				return
-			}
-			c.replies <- strings.TrimSuffix(l, "\n")
-		}
-	}()
-	return c
-}
-
-func (c *testClient) hangUp() {
-	c.conn.Close()
-	if c.data != nil {
-		c.data.Close()
-	}
-	if c.accept != nil {
-		c.accept.Close()
-	}
-}
-
-// talk plays a C, S or D line.
-func (s *script) talk(mark, arg string) {
-	switch mark {
-	case "C>", "C=":
-		text := arg + "\r\n"
-		if mark == "C=" {
-			var err error
-			if text, err = strconv.Unquote(arg); err != nil {
-				s.fatalf("%v", err)
-			}
-		}
-		s.command(strings.TrimSpace(text))
-		if _, err := io.WriteString(s.conn, text); err != nil {
-			s.fatalf("%v", err)
-		}
-	case "C.":
-		s.conn.Close()
-		synctest.Wait()
-	case "S>":
-		got, open := <-s.replies
-		if got, isLine := strings.CutSuffix(got, "\r"); !open || !isLine || !wild(arg, got) {
-			s.fatalf("the server says %q, want %q", got, arg)
-		}
-		s.notePort(got)
-	case "S.":
-		if got, open := <-s.replies; open {
-			s.fatalf("the server says %q, and does not hang up", got)
-		}
-	case "D>", "D=", "D.", "D!":
-		s.transferStep(mark, arg)
-	default:
-		s.fatalf("what is %q?", mark)
-	}
-}
-
-// wild matches a text with a pattern in which * stands for anything.
-func wild(want, got string) bool {
-	parts := strings.Split(want, "*")
-	if len(parts) == 1 {
-		return want == got
-	}
-	if !strings.HasPrefix(got, parts[0]) {
-		return false
-	}
-	got = got[len(parts[0]):]
-	for _, p := range parts[1 : len(parts)-1] {
-		_, rest, found := strings.Cut(got, p)
-		if !found {
-			return false
-		}
-		got = rest
-	}
-	return strings.HasSuffix(got, parts[len(parts)-1])
 }

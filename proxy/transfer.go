@@ -77,6 +77,8 @@ func (s *session) attend(cancel context.CancelCauseFunc, marks <-chan reply, don
 			switch verb, arg := split(l.text); {
 			case !ok:
 				lines = nil
+			case l.tooLong:
+				s.pending, lines = &l, nil
 			case verb == "ABOR":
 				aborted, lines = true, nil
 				cancel(errAborted)
@@ -100,17 +102,20 @@ func (s *session) cmdAbor(context.Context, string) (reply, error) {
 // run is work, with the data connection ended as befits its outcome.
 func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer) error) error {
 	defer t.port.Close()
+	whole := false
+	defer func() { // after a panic as well
+		if t.conn != nil && !whole {
+			t.conn.reset()
+		}
+	}()
 	err := work(ctx, t)
 	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
-	if t.conn == nil {
+	if t.conn == nil || err != nil {
 		return err
 	}
-	if err != nil {
-		t.conn.reset()
-		return err
-	}
+	whole = true
 	if err := t.conn.Close(); err != nil {
 		return dataError{err}
 	}
@@ -128,7 +133,7 @@ func (t *transfer) connect(ctx context.Context, mark string) (*dataConn, error) 
 	if err != nil {
 		return nil, connectError{err}
 	}
-	t.conn = &dataConn{Conn: conn, stall: t.stall, bytes: &t.bytes}
+	t.conn = &dataConn{Conn: conn, ctx: ctx, stall: t.stall, bytes: &t.bytes}
 	context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	return t.conn, nil
 }
@@ -136,12 +141,16 @@ func (t *transfer) connect(ctx context.Context, mark string) (*dataConn, error) 
 // A dataConn is a data connection that fails when it makes no progress, and marks its errors as its own.
 type dataConn struct {
 	net.Conn
+	ctx   context.Context // ends it
 	stall time.Duration
 	bytes *int64
 }
 
 func (d *dataConn) Read(p []byte) (int, error) {
 	d.SetReadDeadline(time.Now().Add(d.stall))
+	if d.ctx.Err() != nil { // asked after the deadline was set, which may have been over the one that ends all
+		return 0, dataError{context.Cause(d.ctx)}
+	}
 	n, err := d.Conn.Read(p)
 	*d.bytes += int64(n)
 	if err != nil && err != io.EOF {
@@ -154,6 +163,9 @@ func (d *dataConn) Read(p []byte) (int, error) {
 func (d *dataConn) Write(p []byte) (n int, err error) {
 	for n < len(p) {
 		d.SetWriteDeadline(time.Now().Add(d.stall))
+		if d.ctx.Err() != nil {
+			return n, dataError{context.Cause(d.ctx)}
+		}
 		m, err := d.Conn.Write(p[n:])
 		n += m
 		*d.bytes += int64(m)

@@ -174,19 +174,11 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// counted counts how often the secret is hashed, by the turns that hashing takes.
+// hashes tells whether a password would have to be hashed, which no password is when its context is over.
 func hashes(t *testing.T, g *Gate, user, password string) bool {
 	t.Helper()
-	for range cap(turns) {
-		turns <- struct{}{}
-	}
-	defer func() {
-		for range cap(turns) {
-			<-turns
-		}
-	}()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
-	defer cancel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
 	return g.Check(ctx, user, password) != nil
 }
 

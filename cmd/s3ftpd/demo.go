@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
+)
+
+// The keys of the demo's store, which is as open as they are known.
+const (
+	demoKey    = "demo"
+	demoSecret = "demo-secret"
+)
+
+// demo runs the bridge in front of a store of its own, to which it talks like to any other S3 service.
+func demo(ctx context.Context, p *process) error {
+	c, err := p.load(config.Demo)
+	if err != nil {
+		return err
+	}
+	log := newLog(c, p.stderr)
+	store, err := s3demo.Open(c.Dir, s3demo.Options{Log: log, Keys: map[string]string{demoKey: demoSecret}})
+	if err != nil {
+		return fmt.Errorf("--dir %q: %w", c.Dir, err)
+	}
+	defer store.Close()
+	if err := store.CreateBucket(c.Bucket); err != nil {
+		return fmt.Errorf("--bucket %q: %w", c.Bucket, err)
+	}
+	s3, err := listenNear(ctx, "--s3", c.S3, p.stdout)
+	if err != nil {
+		return err
+	}
+	defer serveHTTP(ctx, s3, store.Handler(), log)()
+	ftp, err := listenNear(ctx, "--ftp", c.FTP, p.stdout)
+	if err != nil {
+		return err
+	}
+	defer ftp.Close()
+	c.Endpoint = "http://" + reachable(s3.Addr())
+	fmt.Fprint(p.stdout, welcome(c, reachable(ftp.Addr())))
+	service := service(c, log)
+	service.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: demoKey, SecretAccessKey: demoSecret}, nil
+	})
+	return bridge(ctx, c, service, ftp, log)
+}
+
+// listenNear binds an address or, where that is taken, a free port beside it.
+func listenNear(ctx context.Context, option, address string, stdout io.Writer) (net.Listener, error) {
+	l, err := listen(ctx, option, address)
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return l, err
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("%s %q: %w", option, address, err)
+	}
+	l, err = listen(ctx, option, net.JoinHostPort(host, "0"))
+	if err == nil {
+		fmt.Fprintf(stdout, "%s %s is taken; using %s.\n", option, address, l.Addr())
+	}
+	return l, err
+}
+
+// serveHTTP serves in the background. What it returns ends that, and waits for it.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) (stop func()) {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	return func() {
+		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if server.Shutdown(ending) != nil {
+			server.Close()
+		}
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			log.Error("the demo's store could not be reached any more", "err", err)
+		}
+	}
+}
+
+// reachable is where a client of this machine finds a listener.
+func reachable(a net.Addr) string {
+	at, err := netip.ParseAddrPort(a.String())
+	if err == nil && at.Addr().IsUnspecified() {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port()).String()
+	}
+	return a.String()
+}

@@ -1,0 +1,279 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+var ftpIsOn = regexp.MustCompile(`FTP is on ([0-9.:]+),`)
+
+// startDemo runs a demo on free ports and returns the address of its FTP listener and what it has printed.
+func startDemo(t *testing.T, dir string, args ...string) (r *running, address, text string) {
+	t.Helper()
+	r = start(t, nil, append([]string{"demo", "--dir", dir, "--ftp", "127.0.0.1:0", "--s3", "127.0.0.1:0", "--passive-ports", "1024-65535"}, args...)...)
+	text = r.stdout.await(t, "Ctrl-C")
+	return r, ftpIsOn.FindStringSubmatch(text)[1], text
+}
+
+// transfer runs a command with a passive data connection, to which it sends data if there is any.
+func transfer(t *testing.T, address, command, data string) string {
+	t.Helper()
+	c := dial(t, address)
+	expect(t, c, "USER demo", 331)
+	expect(t, c, "PASS demo", 230)
+	expect(t, c, "TYPE I", 200)
+	port := strings.Trim(expect(t, c, "EPSV", 229), "Entering Extended Passive Mode (|).")
+	conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	expect(t, c, command, 150)
+	if data != "" {
+		io.WriteString(conn, data)
+		conn.Close()
+	}
+	got, _ := io.ReadAll(conn)
+	expect(t, c, "", 226)
+	expect(t, c, "QUIT", 221)
+	return string(got)
+}
+
+// A file is there again in the next demo of the same directory.
+func TestDemo(t *testing.T) {
+	dir := t.TempDir()
+	r, address, _ := startDemo(t, dir)
+	transfer(t, address, "STOR hello.txt", "Hello, bucket!")
+	if got := transfer(t, address, "RETR hello.txt", ""); got != "Hello, bucket!" {
+		t.Errorf("got %q", got)
+	}
+	r.end(t)
+	_, address, _ = startDemo(t, dir)
+	if got := transfer(t, address, "RETR hello.txt", ""); got != "Hello, bucket!" {
+		t.Errorf("the next time: got %q", got)
+	}
+}
+
+func TestDemoOfDirectoryInUse(t *testing.T) {
+	dir := t.TempDir()
+	startDemo(t, dir)
+	code, _, text := output(t, "", nil, "demo", "--dir", dir, "--ftp", "127.0.0.1:0", "--s3", "127.0.0.1:0")
+	if code != exitFailure || !strings.Contains(text, dir) {
+		t.Errorf("%d, %s", code, text)
+	}
+}
+
+// Addresses that are taken are replaced, and the lines to paste have the new ones.
+func TestDemoFindsPorts(t *testing.T) {
+	var taken [2]net.Listener
+	for i := range taken {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		taken[i] = l
+	}
+	ftp, s3 := taken[0].Addr().String(), taken[1].Addr().String()
+	_, address, text := startDemo(t, t.TempDir(), "--ftp", ftp, "--s3", s3)
+	_, lines, _ := strings.Cut(text, "Files go")
+	if !strings.Contains(text, "--ftp "+ftp+" is taken") || !strings.Contains(text, "--s3 "+s3+" is taken") ||
+		strings.Contains(lines, ftp) || strings.Contains(lines, s3) {
+		t.Error(text)
+	}
+	if got := transfer(t, address, "NLST", ""); got != "" {
+		t.Errorf("an empty bucket has %q", got)
+	}
+}
+
+// The lines that the demo prints do what it says, one by one, as they are.
+func TestDemoLines(t *testing.T) {
+	for name, args := range map[string][]string{"as it is": nil, "with odd names": {"--user", "al;ice'", "--prefix", "a b/$c"}} {
+		t.Run(name, func(t *testing.T) {
+			_, _, text := startDemo(t, t.TempDir(), args...)
+			pasted := 0
+			for line := range strings.Lines(text) {
+				if !strings.HasPrefix(line, "  ") {
+					continue
+				}
+				for _, client := range []string{"curl", "lftp", "aws"} {
+					if strings.Contains(line, client+" ") && has(t, client) {
+						pasted++
+						paste(t, strings.TrimSpace(line))
+					}
+				}
+			}
+			if pasted < 4 {
+				t.Errorf("%d lines in\n%s", pasted, text)
+			}
+		})
+	}
+}
+
+// has tells whether there is a client; aws is a bonus, and the others have to be there.
+func has(t *testing.T, client string) bool {
+	t.Helper()
+	if client == "aws" {
+		_, err := exec.LookPath(client)
+		return err == nil
+	}
+	real.Client(t, client)
+	return true
+}
+
+func paste(t *testing.T, line string) {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", line)
+	cmd.Env = append(os.Environ(), "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
+	out, err := cmd.CombinedOutput()
+	want := "hello.txt" // in every listing
+	if strings.HasSuffix(line, "hello.txt") || strings.HasSuffix(line, "hello.txt'") {
+		want = "Hello, bucket!"
+	}
+	if strings.Contains(line, "-T -") {
+		want = ""
+	}
+	if err != nil || !strings.Contains(string(out), want) {
+		t.Errorf("%s\n%v: %s", line, err, out)
+	}
+}
+
+// A password that was chosen is not in the lines; the clients ask for it.
+func TestWelcomeHidesPassword(t *testing.T) {
+	text := welcome(&config.Config{User: "alice", Password: "canary", Bucket: "b", Region: "r", Endpoint: "http://127.0.0.1:9000"}, "127.0.0.1:2121")
+	if strings.Contains(text, "canary") || strings.Contains(text, "password") || !strings.Contains(text, "curl -sS -u alice ftp://127.0.0.1:2121/") {
+		t.Error(text)
+	}
+}
+
+func TestReachable(t *testing.T) {
+	for from, want := range map[string]string{
+		"0.0.0.0:1": "127.0.0.1:1", "[::]:1": "127.0.0.1:1", "192.0.2.1:1": "192.0.2.1:1", "[::1]:1": "[::1]:1",
+	} {
+		a, err := net.ResolveTCPAddr("tcp", from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := reachable(a); got != want {
+			t.Errorf("%s: got %s, want %s", from, got, want)
+		}
+	}
+}
+
+// demoProcess runs a demo as a process of its own, and returns it with the address of its FTP listener.
+func demoProcess(t *testing.T) (*exec.Cmd, string) {
+	t.Helper()
+	cmd := program(t, "demo", "--dir", t.TempDir(), "--ftp", "127.0.0.1:0", "--s3", "127.0.0.1:0")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	for s := bufio.NewScanner(out); s.Scan(); {
+		if m := ftpIsOn.FindStringSubmatch(s.Text()); m != nil {
+			return cmd, m[1]
+		}
+	}
+	t.Fatal("the demo does not say where FTP is")
+	return nil, ""
+}
+
+// The first signal asks the program to end, which waits for a transfer, and the second one ends it.
+func TestSignals(t *testing.T) {
+	cmd, address := demoProcess(t)
+	c := dial(t, address)
+	expect(t, c, "USER demo", 331)
+	expect(t, c, "PASS demo", 230)
+	port := strings.Trim(expect(t, c, "EPSV", 229), "Entering Extended Passive Mode (|).")
+	conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	expect(t, c, "STOR endless", 150)
+	cmd.Process.Signal(syscall.SIGTERM)
+	awaitRefusal(t, address)
+	fmt.Fprint(conn, "the transfer goes on")
+	cmd.Process.Signal(syscall.SIGTERM)
+	cmd.Wait()
+	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGTERM {
+		t.Errorf("ended with %v", cmd.ProcessState)
+	}
+}
+
+func TestOneSignalEndsWell(t *testing.T) {
+	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		cmd, address := demoProcess(t)
+		transfer(t, address, "NLST", "")
+		cmd.Process.Signal(signal)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%v: %v", signal, err)
+		}
+	}
+}
+
+// awaitRefusal waits until nobody listens on an address any more.
+func awaitRefusal(t *testing.T, address string) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range 12_000 {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			return
+		}
+		conn.Close()
+		<-tick.C
+	}
+	t.Fatal("it still listens")
+}
+
+// The demo's store is part of every program, and weighs on none that does not ask for it.
+func TestDemoWeighsNothing(t *testing.T) {
+	cmd := program(t, "version")
+	cmd.Env = append(cmd.Env, "GODEBUG=inittrace=1")
+	var trace bytes.Buffer
+	cmd.Stderr = &trace
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	seen, demo := 0, 0
+	for _, m := range initLine.FindAllStringSubmatch(trace.String(), -1) {
+		seen++
+		if ofDemo.MatchString(m[1]) {
+			size, err := strconv.Atoi(m[2])
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%s takes %d bytes", m[1], size)
+			demo += size
+		}
+	}
+	const most = 100 << 10
+	if demo > most || seen < 10 {
+		t.Errorf("the demo's packages take %d bytes at every start; in all there are %d packages:\n%s", demo, seen, trace.String())
+	}
+}
+
+// initLine matches what the runtime says of the start of one package.
+var initLine = regexp.MustCompile(`(?m)^init (\S+) @.* (\d+) bytes, \d+ allocs`)
+
+// ofDemo matches the packages that nothing but the demo needs.
+var ofDemo = regexp.MustCompile(`/s3demo$|/gofakes3|/xxml$|/goskiplist`)

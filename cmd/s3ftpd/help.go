@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/s3ftpd/s3ftpd/config"
+)
+
+// columns is how wide the help is.
+const columns = 92
+
+const overview = `s3ftpd is an FTP server whose disk is an S3 bucket.
+
+Usage:
+  s3ftpd [serve] [options]    serve a bucket
+  s3ftpd demo [options]       try it out: brings a store of its own, needs nothing
+  s3ftpd passwd               make the hash of a password, to keep instead of the password
+  s3ftpd version              say which version this is
+  s3ftpd help [command]       show this, or the help of a command
+
+`
+
+const serveHelp = `Serve a bucket of a MinIO server:
+  export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...
+  S3FTPD_PASSWORD=... s3ftpd --endpoint http://127.0.0.1:9000 --bucket invoices --user alice
+
+The keys of the S3 service come from where all AWS programs find them: the environment, the
+profile, the container or the machine.
+
+Every option is a flag, an environment variable (in brackets) and a key in the YAML file
+that --config names. Flags beat the environment, the environment beats the file.
+
+`
+
+const demoHelp = `s3ftpd demo starts an S3 store of its own on this machine, and the bridge in front of it.
+It prints what to type next. Addresses that are taken are replaced by free ones.
+
+Usage:
+  s3ftpd demo [options]
+
+`
+
+const passwdHelp = `s3ftpd passwd makes the argon2id hash of a password, for S3FTPD_PASSWORD or --password-file.
+
+It asks for the password twice, without showing it, or reads one line from standard input:
+  s3ftpd passwd
+  printf '%s\n' "$password" | s3ftpd passwd > password.hash
+`
+
+const versionHelp = `s3ftpd version says which version this is, and what it was built from and with.
+`
+
+// help is the help of a command, or of all together.
+func help(command string) string {
+	switch command {
+	case config.Demo:
+		return demoHelp + config.Help(config.Demo, columns)
+	case "passwd":
+		return passwdHelp
+	case "version":
+		return versionHelp
+	}
+	return overview + serveHelp + config.Help(config.Serve, columns)
+}
+
+// helpCommand prints the help of the command that its argument names.
+func helpCommand(_ context.Context, p *process) error {
+	about := "help"
+	if len(p.args) > 0 {
+		about = p.args[0]
+	}
+	if _, ok := commands()[about]; !ok && about != "--help" && about != "-h" {
+		return usage{fmt.Errorf("no such command: %q", about)}
+	}
+	_, err := io.WriteString(p.stdout, help(about))
+	return err
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const (
+	root   = "../.."
+	module = "github.com/s3ftpd/s3ftpd/"
+)
+
+// arrows are all the imports there may be between the rooms of the house. They run down only: proxy knows no S3,
+// s3fs knows no FTP, and neither knows the configuration. Tests may import what they like.
+var arrows = map[string][]string{
+	"cmd/s3ftpd":      {"config", "passive", "proxy", "proxy/login", "s3fs", "s3fs/s3demo"},
+	"config":          {},
+	"passive":         {},
+	"proxy":           {"passive"},
+	"proxy/login":     {},
+	"proxy/storetest": {"proxy"},
+	"s3fs":            {},
+	"s3fs/s3demo":     {},
+	"test/e2e":        {"test/real"},
+	"test/real":       {},
+}
+
+// guests are the modules of others that only some rooms may import.
+var guests = map[string][]string{
+	"github.com/aws/":             {"cmd/s3ftpd", "s3fs", "s3fs/s3demo", "test/real"},
+	"github.com/rclone/gofakes3":  {"s3fs/s3demo"},
+	"github.com/spf13/pflag":      {"config"},
+	"github.com/goccy/go-yaml":    {"config"},
+	"github.com/lmittmann/tint":   {"cmd/s3ftpd"},
+	"golang.org/x/crypto/argon2":  {"proxy/login"},
+	"golang.org/x/crypto/bcrypt":  {"proxy/login"},
+	"github.com/stretchr/testify": {},
+}
+
+// sources calls visit with every Go file of the house, by its path below the root.
+func sources(t *testing.T, visit func(name string, f *ast.File)) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || name != "." && strings.HasPrefix(d.Name(), ".")):
+			return fs.SkipDir
+		case path.Ext(name) != ".go":
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.SkipObjectResolution)
+		if err == nil {
+			visit(name, f)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestArrows(t *testing.T) {
+	seen := map[string]bool{}
+	sources(t, func(name string, f *ast.File) {
+		room := path.Dir(name)
+		for _, spec := range f.Imports {
+			target, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for guest, hosts := range guests {
+				if strings.HasPrefix(target, guest) && !slices.Contains(hosts, room) && !strings.HasSuffix(name, "_test.go") {
+					t.Errorf("%s imports %s", name, target)
+				}
+			}
+			to, ours := strings.CutPrefix(target, module)
+			if ours && !strings.HasSuffix(name, "_test.go") && !slices.Contains(arrows[room], to) {
+				t.Errorf("%s imports %s", name, to)
+			}
+		}
+		if _, known := arrows[room]; !known && !strings.HasSuffix(name, "_test.go") {
+			t.Errorf("%s: no room of the house", room)
+		}
+		seen[room] = true
+	})
+	for room := range arrows {
+		if !seen[room] {
+			t.Errorf("there is no %s", room)
+		}
+	}
+}
+
+func TestTopLevel(t *testing.T) {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rooms := []string{"cmd", "config", "passive", "proxy", "s3fs", "deploy", "docs", "test"}
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && !slices.Contains(rooms, e.Name()) && e.Name() != "s3ftpd-demo" {
+			t.Errorf("%s is no room of the house", e.Name())
+		}
+		if strings.HasSuffix(e.Name(), ".go") {
+			t.Errorf("%s lies before the door", e.Name())
+		}
+	}
+}
+
+// There is one context tree, whose root is in main, and nobody sleeps, except in a bubble, where it costs no time.
+func TestCalls(t *testing.T) {
+	sources(t, func(name string, f *ast.File) {
+		bubble := slices.ContainsFunc(f.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"testing/synctest"` })
+		ast.Inspect(f, func(n ast.Node) bool {
+			sel, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			pkg, _ := sel.X.(*ast.Ident)
+			switch {
+			case pkg == nil:
+			case pkg.Name == "time" && sel.Sel.Name == "Sleep" && !bubble:
+				t.Errorf("%s sleeps", name)
+			case pkg.Name == "context" && (sel.Sel.Name == "Background" || sel.Sel.Name == "TODO") &&
+				!strings.HasSuffix(name, "_test.go") && name != "cmd/s3ftpd/main.go":
+				t.Errorf("%s: context.%s", name, sel.Sel.Name)
+			}
+			return true
+		})
+	})
+}

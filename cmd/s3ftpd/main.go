@@ -1,0 +1,112 @@
+// Command s3ftpd is an FTP server whose disk is an S3 bucket.
+//
+// `s3ftpd demo` tries it out without anything else, `s3ftpd help` lists all commands and options.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/s3ftpd/s3ftpd/config"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the first signal asks to end, a second one ends at once
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+}
+
+// Exit codes, beside 0.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// A usage error is one in what the user wrote: the command or its configuration.
+type usage struct{ error }
+
+// run is the program. It returns its exit code, soon after ctx was cancelled.
+func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	name, args := command(args)
+	err := fmt.Errorf("no such command: %q", name)
+	if c, ok := commands()[name]; ok {
+		err = c(ctx, &process{args: args, environ: environ, stdin: stdin, stdout: stdout, stderr: stderr})
+	} else {
+		err = usage{err}
+	}
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, config.ErrHelp):
+		fmt.Fprint(stdout, help(name))
+		return 0
+	}
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(stderr, "s3ftpd: %s\n", strings.TrimSuffix(line, "\n"))
+	}
+	if !errors.As(err, new(usage)) {
+		return exitFailure
+	}
+	fmt.Fprintln(stderr, "s3ftpd: `s3ftpd help` lists all commands and options; `s3ftpd demo` needs none")
+	return exitUsage
+}
+
+// A process is what the operating system gives to a command.
+type process struct {
+	args, environ  []string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// commands returns the commands by name.
+func commands() map[string]func(context.Context, *process) error {
+	return map[string]func(context.Context, *process) error{
+		config.Serve: serve,
+		config.Demo:  demo,
+		"passwd":     passwd,
+		"version":    version,
+		"help":       helpCommand,
+	}
+}
+
+// command splits the arguments into the name of the command, which is serve if there is none, and the rest.
+func command(args []string) (string, []string) {
+	switch {
+	case len(args) > 0 && args[0] == "--version":
+		return "version", args[1:]
+	case len(args) > 0 && (args[0] == "--help" || args[0] == "-h"):
+		return "help", args[1:]
+	case len(args) > 0 && !strings.HasPrefix(args[0], "-"):
+		return args[0], args[1:]
+	}
+	return config.Serve, args
+}
+
+// only refuses every argument but a call for help.
+func (p *process) only() error {
+	switch {
+	case len(p.args) == 0:
+		return nil
+	case p.args[0] == "--help" || p.args[0] == "-h":
+		return config.ErrHelp
+	}
+	return usage{fmt.Errorf("%q: the command takes no arguments", p.args[0])}
+}
+
+// load reads the configuration of a command.
+func (p *process) load(command string) (*config.Config, error) {
+	c, err := config.Load(command, p.args, p.environ)
+	if err == nil {
+		err = usable(c)
+	}
+	if err != nil && !errors.Is(err, config.ErrHelp) {
+		err = usage{err}
+	}
+	return c, err
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/s3ftpd/s3ftpd/config"
+)
+
+// asProgram makes the test binary be the program itself.
+const asProgram = "S3FTPD_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// program returns the program as a process of its own, to be started.
+func program(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	return cmd
+}
+
+// output runs the program in this process, to its end.
+func output(t *testing.T, stdin string, environ []string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = run(t.Context(), args, environ, strings.NewReader(stdin), &out, &err)
+	return code, out.String(), err.String()
+}
+
+// A console collects what a running program prints.
+type console struct {
+	mu   sync.Mutex
+	text strings.Builder
+	more chan struct{}
+}
+
+func newConsole() *console { return &console{more: make(chan struct{})} }
+
+func (c *console) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.text.Write(p)
+	close(c.more)
+	c.more = make(chan struct{})
+	return len(p), nil
+}
+
+func (c *console) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.text.String()
+}
+
+// await returns all that was printed as soon as what is in it.
+func (c *console) await(t *testing.T, what string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		c.mu.Lock()
+		text, more := c.text.String(), c.more
+		c.mu.Unlock()
+		if strings.Contains(text, what) {
+			return text
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			t.Fatalf("%q is not printed, only\n%s", what, text)
+		}
+	}
+}
+
+// A running program of this process.
+type running struct {
+	stdout, stderr *console
+	stop           context.CancelFunc
+	code           chan int
+}
+
+// start runs the program in this process until stop is called or the test is over.
+func start(t *testing.T, environ []string, args ...string) *running {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	r := &running{newConsole(), newConsole(), stop, make(chan int, 1)}
+	go func() { r.code <- run(ctx, args, environ, strings.NewReader(""), r.stdout, r.stderr) }()
+	t.Cleanup(func() { r.end(t) })
+	return r
+}
+
+// end cancels the program's context and expects it to end well.
+func (r *running) end(t *testing.T) {
+	t.Helper()
+	if r.stop == nil {
+		return
+	}
+	r.stop()
+	r.stop = nil
+	if code := <-r.code; code != 0 || t.Failed() {
+		t.Errorf("exit code %d\n%s%s", code, r.stdout, r.stderr)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	for _, args := range [][]string{{"version"}, {"--version"}} {
+		code, out, _ := output(t, "", nil, args...)
+		if code != 0 || !strings.HasPrefix(out, "s3ftpd ") || !strings.Contains(out, runtime.Version()) || strings.Count(out, "\n") != 1 {
+			t.Errorf("%v: %d, %q", args, code, out)
+		}
+	}
+}
+
+func TestVersionLine(t *testing.T) {
+	info := &debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{
+		{Key: "vcs.revision", Value: "0123abc"}, {Key: "vcs.time", Value: "2026-01-02T03:04:05Z"}, {Key: "vcs.modified", Value: "true"}}}
+	want := fmt.Sprintf("s3ftpd v1.2.3 0123abc+ 2026-01-02T03:04:05Z %s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	if got := versionLine(info); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := versionLine(new(debug.BuildInfo)); !strings.HasPrefix(got, "s3ftpd (devel) go") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	_, all, _ := output(t, "", nil, "help")
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"serve", "--help"}, {"--bucket", "x", "-h"}, {"help", "serve"}, {"help", "--help"}} {
+		if code, out, err := output(t, "", nil, args...); code != 0 || out != all || err != "" {
+			t.Errorf("%v: %d, %q, %q", args, code, out, err)
+		}
+	}
+	for name := range commands() {
+		if !strings.Contains(overview, "s3ftpd "+name) && name != config.Serve {
+			t.Errorf("the overview lacks %s", name)
+		}
+		_, a, _ := output(t, "", nil, name, "--help")
+		if code, b, _ := output(t, "", nil, "help", name); code != 0 || a != b || !strings.Contains(b, "s3ftpd "+name) && name != config.Serve {
+			t.Errorf("%s --help and help %s differ, or say nothing", name, name)
+		}
+		for line := range strings.Lines(a) {
+			if len(line) > columns+1 {
+				t.Errorf("%s: a long line: %s", name, line)
+			}
+		}
+	}
+	if !strings.HasSuffix(all, config.Help(config.Serve, columns)) {
+		t.Error("the help of serve lacks its options")
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"sevre"}, `s3ftpd: no such command: "sevre"`},
+		{[]string{"help", "sevre"}, `s3ftpd: no such command: "sevre"`},
+		{[]string{"version", "x"}, `s3ftpd: "x": the command takes no arguments`},
+		{[]string{"passwd", "hush"}, "the command takes no arguments"},
+		{[]string{}, "s3ftpd: --bucket: is missing: which bucket is to be served?\ns3ftpd: --user: is missing: who may log in?"},
+		{[]string{"serve", "--bukcet=x", "--memory=lots"}, "s3ftpd: --bukcet: no such option; did you mean --bucket?\ns3ftpd: --memory \"lots\": a size"},
+		{[]string{"demo", "--max-sessions=-1"}, `s3ftpd: --max-sessions "-1": a number from 1 on is wanted`},
+	} {
+		code, out, err := output(t, "", nil, c.args...)
+		if code != exitUsage || !strings.Contains(err, c.says) || out != "" {
+			t.Errorf("%v: %d, %q, %q", c.args, code, out, err)
+		}
+		for line := range strings.Lines(err) {
+			if !strings.HasPrefix(line, "s3ftpd: ") || !strings.HasSuffix(line, "\n") {
+				t.Errorf("%v: a line without its beginning: %q", c.args, line)
+			}
+		}
+	}
+}
+
+// What cannot be written is a failure, as everywhere.
+func TestOutputThatFails(t *testing.T) {
+	for _, name := range []string{"version", "help"} {
+		var stderr bytes.Buffer
+		r, w := io.Pipe()
+		r.Close()
+		if code := run(t.Context(), []string{name}, nil, strings.NewReader(""), w, &stderr); code != exitFailure {
+			t.Errorf("%s: %d, %s", name, code, stderr.String())
+		}
+	}
+}
+
+// The README's table of options is the one that the program would print.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "<!-- options -->\n")
+	table, _, closed := strings.Cut(rest, "<!-- /options -->")
+	if want := config.Markdown(); !found || !closed || strings.TrimSpace(table) != strings.TrimSpace(want) {
+		t.Errorf("between <!-- options --> and <!-- /options --> the README has to have\n\n%s", want)
+	}
+}

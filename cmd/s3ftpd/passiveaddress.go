@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/config"
+)
+
+// How long a host name's address is taken as it is, how soon after a failure it is asked for again, and how
+// long one answer may take.
+const (
+	freshFor   = 60 * time.Second
+	retryAfter = 5 * time.Second
+	answerIn   = 5 * time.Second
+)
+
+// lookup resolves a host name, as net.Resolver.LookupNetIP does.
+type lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
+
+// passiveAddress returns what names the address in the reply to PASV, by the first rule for the client's network;
+// where there is none, it is the local address.
+func passiveAddress(rules []config.Rule, resolve lookup, log *slog.Logger) func(context.Context, netip.Addr, netip.Addr) (netip.Addr, error) {
+	hosts := map[string]*host{}
+	for _, r := range rules {
+		hosts[r.Address] = &host{name: r.Address, resolve: resolve, log: log}
+	}
+	return func(ctx context.Context, local, peer netip.Addr) (netip.Addr, error) {
+		i := slices.IndexFunc(rules, func(r config.Rule) bool { return !r.Client.IsValid() || r.Client.Contains(peer.Unmap()) })
+		if i < 0 || rules[i].Address == "auto" {
+			return local, nil
+		}
+		if ip, err := netip.ParseAddr(rules[i].Address); err == nil {
+			return ip, nil
+		}
+		return hosts[rules[i].Address].address(ctx)
+	}
+}
+
+// A host is a host name with the last good answer to what its address is.
+type host struct {
+	name    string
+	resolve lookup
+	log     *slog.Logger
+
+	mu   sync.Mutex
+	addr netip.Addr // zero before the first good answer
+	due  time.Time  // when to ask again
+}
+
+// address returns the host's IPv4 address. While one session asks anew, others go on with the last good answer.
+func (h *host) address(ctx context.Context) (netip.Addr, error) {
+	h.mu.Lock()
+	last, fresh := h.addr, time.Now().Before(h.due)
+	if last.IsValid() && !fresh {
+		h.due = time.Now().Add(answerIn + retryAfter)
+	}
+	h.mu.Unlock()
+	if last.IsValid() && fresh {
+		return last, nil
+	}
+	asking, cancel := context.WithTimeout(ctx, answerIn)
+	defer cancel()
+	addr, err := h.ask(asking)
+	switch {
+	case err == nil:
+		h.keep(addr, freshFor)
+		return addr, nil
+	case last.IsValid():
+		h.log.Warn("a passive address cannot be resolved; the last one is used on", "name", h.name, "address", last.String(), "err", err)
+		h.keep(last, retryAfter)
+		return last, nil
+	}
+	return netip.Addr{}, fmt.Errorf("resolving the passive address: %w", err)
+}
+
+// keep makes addr the answer for a while.
+func (h *host) keep(addr netip.Addr, while time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.addr, h.due = addr, time.Now().Add(while)
+}
+
+// ask resolves the name. Of many addresses it takes the lowest, so that the answer stays the same.
+func (h *host) ask(ctx context.Context) (netip.Addr, error) {
+	addrs, err := h.resolve(ctx, "ip4", h.name)
+	for i := range addrs {
+		addrs[i] = addrs[i].Unmap()
+	}
+	addrs = slices.DeleteFunc(addrs, func(a netip.Addr) bool { return !a.Is4() })
+	switch {
+	case err != nil:
+		return netip.Addr{}, err
+	case len(addrs) == 0:
+		return netip.Addr{}, fmt.Errorf("%s has no IPv4 address", h.name)
+	}
+	return slices.MinFunc(addrs, netip.Addr.Compare), nil
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/config"
+)
+
+var (
+	quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+	local = netip.MustParseAddr("10.0.0.5")
+	near  = netip.MustParseAddr("10.1.2.3")
+	far   = netip.MustParseAddr("198.51.100.7")
+)
+
+// names answers lookups; its fields may change between them.
+type names struct {
+	mu    sync.Mutex
+	addrs []string
+	err   error
+	asked int
+	slow  time.Duration
+}
+
+func (n *names) lookup(ctx context.Context, network, host string) (addrs []netip.Addr, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.asked++
+	if network != "ip4" || host != "ftp.example.com" {
+		return nil, errors.New("asked for " + network + " of " + host)
+	}
+	if n.slow > 0 {
+		select {
+		case <-time.After(n.slow):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	for _, a := range n.addrs {
+		addrs = append(addrs, netip.MustParseAddr(a))
+	}
+	return addrs, n.err
+}
+
+func TestPassiveAddress(t *testing.T) {
+	rule := func(network, address string) config.Rule {
+		if network == "" {
+			return config.Rule{Address: address}
+		}
+		return config.Rule{Client: netip.MustParsePrefix(network), Address: address}
+	}
+	n := &names{addrs: []string{"203.0.113.9", "::ffff:203.0.113.8", "2001:db8::1"}}
+	for name, c := range map[string]struct {
+		rules []config.Rule
+		peer  netip.Addr
+		want  string
+	}{
+		"no rule":               {nil, far, "10.0.0.5"},
+		"auto":                  {[]config.Rule{rule("", "auto")}, far, "10.0.0.5"},
+		"address":               {[]config.Rule{rule("", "203.0.113.10")}, far, "203.0.113.10"},
+		"host name":             {[]config.Rule{rule("", "ftp.example.com")}, far, "203.0.113.8"},
+		"by network, near":      {[]config.Rule{rule("10.0.0.0/8", "auto"), rule("", "203.0.113.10")}, near, "10.0.0.5"},
+		"by network, far":       {[]config.Rule{rule("10.0.0.0/8", "auto"), rule("", "203.0.113.10")}, far, "203.0.113.10"},
+		"by network, no other":  {[]config.Rule{rule("10.0.0.0/8", "203.0.113.10")}, far, "10.0.0.5"},
+		"the first rule counts": {[]config.Rule{rule("10.1.0.0/16", "192.0.2.1"), rule("10.0.0.0/8", "192.0.2.2")}, near, "192.0.2.1"},
+		"mapped peer":           {[]config.Rule{rule("10.0.0.0/8", "192.0.2.1")}, netip.MustParseAddr("::ffff:10.1.2.3"), "192.0.2.1"},
+	} {
+		got, err := passiveAddress(c.rules, n.lookup, quiet)(t.Context(), local, c.peer)
+		if err != nil || got.String() != c.want {
+			t.Errorf("%s: got %v, %v, want %s", name, got, err, c.want)
+		}
+	}
+}
+
+// step is one question, some time after the one before.
+type step struct {
+	after time.Duration
+	addrs []string
+	err   error
+	want  string // empty: an error
+	asked int    // lookups so far
+}
+
+func TestHostNameIsCached(t *testing.T) {
+	down := errors.New("no answer")
+	for name, steps := range map[string][]step{
+		"kept for a minute": {
+			{0, []string{"192.0.2.1"}, nil, "192.0.2.1", 1},
+			{59 * time.Second, []string{"192.0.2.2"}, nil, "192.0.2.1", 1},
+			{time.Second, []string{"192.0.2.2"}, nil, "192.0.2.2", 2},
+			{59 * time.Second, nil, down, "192.0.2.2", 2},
+		},
+		"the last good one is kept": {
+			{0, []string{"192.0.2.1"}, nil, "192.0.2.1", 1},
+			{time.Minute, nil, down, "192.0.2.1", 2},
+			{4 * time.Second, nil, down, "192.0.2.1", 2},
+			{time.Second, nil, nil, "192.0.2.1", 3},
+			{24 * time.Hour, []string{"2001:db8::1"}, nil, "192.0.2.1", 4},
+			{5 * time.Second, []string{"192.0.2.2"}, nil, "192.0.2.2", 5},
+		},
+		"never a good one": {
+			{0, nil, down, "", 1},
+			{0, nil, nil, "", 2},
+			{0, []string{"192.0.2.1"}, nil, "192.0.2.1", 3},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := new(names)
+				address := passiveAddress([]config.Rule{{Address: "ftp.example.com"}}, n.lookup, quiet)
+				for i, s := range steps {
+					<-time.After(s.after)
+					n.addrs, n.err = s.addrs, s.err
+					got, err := address(t.Context(), local, far)
+					if (err != nil) != (s.want == "") || err == nil && got.String() != s.want || n.asked != s.asked {
+						t.Errorf("step %d: got %v, %v after %d lookups, want %q after %d", i, got, err, n.asked, s.want, s.asked)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A resolver that does not answer holds up one session for some seconds, and no other.
+func TestSlowResolver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &names{addrs: []string{"192.0.2.1"}}
+		var log strings.Builder
+		address := passiveAddress([]config.Rule{{Address: "ftp.example.com"}}, n.lookup, slog.New(slog.NewTextHandler(&log, nil)))
+		if _, err := address(t.Context(), local, far); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Hour)
+		n.slow = time.Hour
+		begin := time.Now()
+		var first sync.WaitGroup
+		first.Go(func() {
+			if got, err := address(t.Context(), local, far); err != nil || time.Since(begin) != answerIn {
+				t.Errorf("the one who asks: %v, %v after %v", got, err, time.Since(begin))
+			}
+		})
+		synctest.Wait()
+		for range 10 {
+			if got, err := address(t.Context(), local, far); err != nil || got.String() != "192.0.2.1" || time.Since(begin) != 0 {
+				t.Errorf("the others: %v, %v after %v", got, err, time.Since(begin))
+			}
+		}
+		first.Wait()
+		if n.asked != 2 || !strings.Contains(log.String(), "ftp.example.com") {
+			t.Errorf("%d lookups, log: %s", n.asked, log.String())
+		}
+	})
+}

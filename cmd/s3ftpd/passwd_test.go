@@ -1,0 +1,39 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/s3ftpd/s3ftpd/proxy/login"
+)
+
+// What passwd prints lets in who knows the password.
+func TestPasswd(t *testing.T) {
+	for stdin, password := range map[string]string{
+		"wonderland\n": "wonderland", "wonderland\r\nsecond line\n": "wonderland", "wonder land": "wonder land", " ä \n": " ä ",
+	} {
+		code, out, err := output(t, stdin, nil, "passwd")
+		hash := strings.TrimSuffix(out, "\n")
+		if code != 0 || err != "" || strings.Contains(hash, "\n") || strings.Contains(out, "wonder") {
+			t.Errorf("%q: %d, %q, %q", stdin, code, out, err)
+		}
+		gate := &login.Gate{User: "alice", Secret: login.Text(hash)}
+		if err := gate.Check(t.Context(), "alice", password); err != nil {
+			t.Errorf("%q: %v", stdin, err)
+		}
+	}
+}
+
+func TestPasswdRefuses(t *testing.T) {
+	for _, stdin := range []string{"", "\n", "a\tb\n", "\x00"} {
+		if code, out, err := output(t, stdin, nil, "passwd"); code != exitFailure || out != "" || !strings.HasPrefix(err, "s3ftpd: ") {
+			t.Errorf("%q: %d, %q, %q", stdin, code, out, err)
+		}
+	}
+	broken := errors.New("disk on fire")
+	if _, err := firstLine(iotest.ErrReader(broken)); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"iter"
+	"net"
+	"net/textproto"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"context"
+
+	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/login"
+	"github.com/s3ftpd/s3ftpd/s3fs"
+)
+
+// awsEnvironment gives the AWS SDK keys that mean nothing, and nothing else to look for.
+func awsEnvironment(t *testing.T) {
+	t.Helper()
+	for _, kv := range []string{"AWS_ACCESS_KEY_ID=canary-key", "AWS_SECRET_ACCESS_KEY=canary-aws-secret", "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_CONFIG_FILE=" + os.DevNull, "AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull} {
+		name, value, _ := strings.Cut(kv, "=")
+		t.Setenv(name, value)
+	}
+}
+
+// dial opens a control connection.
+func dial(t *testing.T, address string) *textproto.Conn {
+	t.Helper()
+	c, err := textproto.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	expect(t, c, "", 220)
+	return c
+}
+
+// expect sends a command, if there is one, and returns the reply, whose code it compares.
+func expect(t *testing.T, c *textproto.Conn, command string, code int) string {
+	t.Helper()
+	if command != "" {
+		if err := c.PrintfLine("%s", command); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, text, err := c.ReadResponse(code)
+	if err != nil {
+		t.Fatalf("%s: got %v, want %d", command, err, code)
+	}
+	return text
+}
+
+var listening = regexp.MustCompile(`"msg":"listening","address":"([^"]+)"`)
+
+// No secret reaches the log or the messages, whatever is asked for and whatever goes wrong.
+func TestSecretsAreNotPrinted(t *testing.T) {
+	awsEnvironment(t)
+	r := start(t, []string{"S3FTPD_PASSWORD=canary-password"}, "--user", "alice", "--bucket", "invoices", "--ftp", "127.0.0.1:0",
+		"--endpoint", "http://127.0.0.1:1", "--log-level", "debug")
+	address := listening.FindStringSubmatch(r.stderr.await(t, `"msg":"listening"`))[1]
+	c := dial(t, address)
+	expect(t, c, "USER alice", 331)
+	expect(t, c, "PASS canary-wrong", 530)
+	expect(t, c, "USER alice", 331)
+	expect(t, c, "PASS canary-password", 230)
+	expect(t, c, "QUIT", 221)
+	r.end(t)
+	if text := r.stderr.String() + r.stdout.String(); strings.Contains(text, "canary") || !strings.Contains(text, `"user":"alice"`) {
+		t.Errorf("the log has a canary, or nothing of the login:\n%s", text)
+	}
+	code, out, err := output(t, "", []string{"S3FTPD_PASSWORD=canary\x01", "S3FTPD_PASWORD=canary"},
+		"--pasword", "canary", "--password=canary", "-p", "canary", "--endpoint=http://x:canary@y", "--user=alice")
+	if code != exitUsage || strings.Contains(out+err, "canary") || !strings.Contains(err, "secrets are never flags") {
+		t.Errorf("%d, %s%s", code, out, err)
+	}
+}
+
+func TestPasswordThatLetsNobodyIn(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("$6$salt$canary\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ environ, args []string }{
+		{[]string{"S3FTPD_PASSWORD=$6$salt$canary"}, nil}, {nil, []string{"--password-file", file}},
+	} {
+		code, _, err := output(t, "", c.environ, append(c.args, "--user=alice", "--bucket=invoices")...)
+		if code != exitUsage || !strings.Contains(err, "argon2id and bcrypt are known") || strings.Contains(err, "canary") {
+			t.Errorf("%v: %d, %s", c, code, err)
+		}
+	}
+}
+
+func TestListenFails(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	code, _, text := output(t, "", []string{"S3FTPD_PASSWORD=x"}, "--user=alice", "--bucket=invoices", "--ftp="+l.Addr().String())
+	if code != exitFailure || !strings.Contains(text, "--ftp") || !strings.Contains(text, "in use") {
+		t.Errorf("%d, %s", code, text)
+	}
+}
+
+func TestAdmit(t *testing.T) {
+	store := proxy.Store(new(s3fs.FS))
+	in := admit(&config.Config{User: "alice", Password: "wonderland"}, store)
+	if got, err := in(t.Context(), proxy.Attempt{User: "alice", Password: "wonderland"}); err != nil || got != store {
+		t.Errorf("right: %v, %v", got, err)
+	}
+	if got, err := in(t.Context(), proxy.Attempt{User: "alice", Password: "x"}); got != nil || !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("wrong: %v, %v", got, err)
+	}
+	in = admit(&config.Config{User: "alice", PasswordFile: t.TempDir()}, store) // a directory cannot be read
+	got, err := in(t.Context(), proxy.Attempt{User: "alice", Password: "x"})
+	if got != nil || err == nil || errors.Is(err, fs.ErrPermission) || errors.Is(err, login.ErrDenied) {
+		t.Errorf("cannot tell: %v, %v", got, err)
+	}
+}
+
+// A file that may not be read any more is no wrong password, although io/fs has one word for both.
+func TestAdmitWithForbiddenFile(t *testing.T) {
+	in := admit(&config.Config{User: "alice", PasswordFile: "/proc/1/mem/x"}, nil)
+	forbidden := &fs.PathError{Op: "open", Path: "x", Err: fs.ErrPermission}
+	gate := &login.Gate{User: "alice", Secret: func() (string, error) { return "", forbidden }}
+	if err := gate.Check(t.Context(), "alice", "x"); !errors.Is(err, fs.ErrPermission) {
+		t.Fatalf("the gate says %v", err)
+	}
+	if _, err := in(t.Context(), proxy.Attempt{User: "alice", Password: "x"}); err == nil || errors.Is(err, fs.ErrPermission) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// bucket is a store that answers a listing in one way.
+type bucket struct {
+	err   error
+	asked int
+}
+
+func (b *bucket) List(context.Context, string, string) iter.Seq2[fs.FileInfo, error] {
+	return func(yield func(fs.FileInfo, error) bool) {
+		for range 2 {
+			if b.asked++; !yield(nil, b.err) {
+				return
+			}
+		}
+	}
+}
+
+func TestAsk(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		says string
+	}{
+		{nil, "the bucket answers"},
+		{fs.ErrPermission, "check the keys"},
+		{fs.ErrNotExist, "make the bucket, or check --bucket"},
+		{errors.New("connection refused"), "check --endpoint"},
+	} {
+		log, b := newConsole(), &bucket{err: c.err}
+		ask(t.Context(), b, &config.Config{Bucket: "invoices"}, newLog(&config.Config{LogFormat: "json"}, log))
+		if text := log.String(); !strings.Contains(text, c.says) || strings.Count(text, "\n") != 1 || !strings.Contains(text, "invoices") || b.asked != 1 {
+			t.Errorf("%v: asked %d times, %s", c.err, b.asked, text)
+		}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	log := newConsole()
+	ask(ended, &bucket{err: context.Canceled}, &config.Config{}, newLog(&config.Config{LogFormat: "json"}, log))
+	if log.String() != "" {
+		t.Errorf("a start that was broken off is no fault of the bucket: %s", log)
+	}
+}
+
+// What was configured is what the server is given.
+func TestServer(t *testing.T) {
+	c, err := config.Load(config.Serve, strings.Fields("--bucket=invoices --user=alice --passive-ports=2000-2001 --active-port=7 --idle-timeout=1s "+
+		"--login-timeout=2s --data-timeout=3s --stall-timeout=4s --drain-timeout=5s --commit-grace=6s --max-sessions=7 "+
+		"--max-sessions-per-ip=8 --max-sessions-per-user=9"), []string{"S3FTPD_PASSWORD=x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := server(c, nil, quiet)
+	got := []any{s.Passive.First, s.Passive.Last, s.Active.Port, s.IdleTimeout, s.LoginTimeout, s.DataTimeout, s.StallTimeout, s.DrainTimeout,
+		s.CommitGrace, s.MaxSessions, s.MaxPerIP, s.MaxPerUser}
+	want := []any{uint16(2000), uint16(2001), uint16(7), time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second, 5 * time.Second,
+		6 * time.Second, 7, 8, 9}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	c.Active = false
+	if s := server(c, nil, quiet); s.Active != nil {
+		t.Error("PORT is allowed")
+	}
+}
+
+func TestLog(t *testing.T) {
+	for format, want := range map[string]string{"auto": "{", "json": "{", "text": "20"} {
+		log := newConsole()
+		l := newLog(&config.Config{LogFormat: format, LogLevel: 4}, log)
+		l.Info("hush")
+		l.Warn("hello", "name", "a\n\x1b[31mb")
+		text := log.String()
+		if !strings.HasPrefix(text, want) || strings.Contains(text, "hush") || strings.Contains(text, "\x1b") || strings.Count(text, "\n") != 1 {
+			t.Errorf("%s: %q", format, text)
+		}
+	}
+}

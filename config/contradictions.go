@@ -1,0 +1,67 @@
+package config
+
+import "slices"
+
+// contradictions notes what cannot be meant although every single value is good.
+func (l *loading) contradictions() {
+	c := &l.config
+	if c.FTP == "" && l.sound("ftp") {
+		l.mistakes.add(l.where("ftp")+` ""`, "nothing would be listened on; an address such as :21 is wanted")
+	}
+	l.partsFit()
+	if c.Bucket == "" && l.sound("bucket") {
+		l.mistakes.add("--bucket", "is missing: which bucket is to be served?")
+	}
+	l.login()
+}
+
+// partsFit holds a part size that somebody asked for, not the default, against the memory: transfers take turns
+// only if no part takes more than a quarter of it.
+func (l *loading) partsFit() {
+	c := &l.config
+	if !l.chosen("part-size") || !l.sound("part-size", "memory") {
+		return
+	}
+	if most := max(c.Memory/4, minPart); c.PartSize > most {
+		l.mistakes.add(l.where("part-size")+" "+sizeText(c.PartSize), "must not be more than a quarter of %s, which is %s",
+			l.where("memory"), sizeText(c.Memory))
+	}
+}
+
+// login wants a user and one password, which the demo has by itself.
+func (l *loading) login() {
+	c := &l.config
+	_, inFile := l.given["password-file"]
+	_, inEnv := l.given["password"]
+	switch {
+	case inFile && inEnv:
+		l.mistakes.add(l.where("password-file"), "there is %s too; one of them is enough", l.where("password"))
+	case !l.sound("user", "password", "password-file"):
+	case l.command == Demo && !inFile && !inEnv:
+		c.Password = "demo"
+	case c.User == "" && !inFile && !inEnv:
+		l.mistakes.add("--user", "is missing: who may log in? The password comes from S3FTPD_PASSWORD or --password-file")
+	case c.User == "":
+		l.mistakes.add("--user", "is missing: whose password is it?")
+	case !inFile && !inEnv:
+		l.mistakes.add(l.where("user")+" "+quoted(c.User), "has no password: set S3FTPD_PASSWORD or use --password-file")
+	}
+}
+
+// chosen tells whether a value is somebody's choice and not the default.
+func (l *loading) chosen(name string) bool {
+	return l.given[name].text != named(name).defaultIn(l.command)
+}
+
+// sound tells whether no value of these options was refused.
+func (l *loading) sound(names ...string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { return l.bad[name] })
+}
+
+// where says where the value of an option comes from.
+func (l *loading) where(name string) string {
+	if v, ok := l.given[name]; ok {
+		return v.where
+	}
+	return "--" + name + " (default)"
+}

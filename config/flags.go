@@ -1,0 +1,164 @@
+package config
+
+import (
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// flags reads the command line. It goes on behind a mistake, so as to find the next one.
+func (l *loading) flags(args []string) ([]value, error) {
+	var strange []string // names that are no option's
+	args = l.dashes(args)
+	for {
+		c := &commandLine{FlagSet: pflag.NewFlagSet(l.command, pflag.ContinueOnError), loading: l}
+		c.Usage = func() {}
+		c.define(strange)
+		err := c.Parse(args)
+		if name, ok := noSuchFlag(err); ok {
+			strange = append(strange, name)
+			continue
+		}
+		if errors.Is(err, pflag.ErrHelp) {
+			return nil, ErrHelp
+		}
+		c.report(err, strange)
+		return c.values, nil
+	}
+}
+
+// A commandLine is one attempt at reading the arguments; what it finds wrong counts once it is the last.
+type commandLine struct {
+	*pflag.FlagSet
+	*loading
+	values []value
+}
+
+// define makes a flag of every option, of those too that may not be used, and of the names given.
+func (c *commandLine) define(strange []string) {
+	for _, o := range options {
+		c.flag(o.name, o, func(text string) { c.values = append(c.values, value{o, "--" + o.name, text}) })
+	}
+	for _, name := range strange {
+		c.flag(name, c.like(name), func(string) {})
+	}
+}
+
+// flag defines one that takes a value if the option like takes one.
+func (c *commandLine) flag(name string, like *option, set func(string)) {
+	c.Var(setter(set), name, "")
+	if like == nil || like.isBool() {
+		c.Lookup(name).NoOptDefVal = "true"
+	}
+}
+
+// report notes what was wrong with the command line as a whole, and drops values of options that are no flags.
+func (c *commandLine) report(err error, strange []string) {
+	if e := (*pflag.ValueRequiredError)(nil); errors.As(err, &e) {
+		c.mistakes.add("--"+e.GetSpecifiedName(), "a value is missing")
+	} else if err != nil {
+		c.mistakes.add("command line", "%v", err)
+	}
+	for _, name := range strange {
+		c.mistakes.add("--"+name, "%s", unknown(c.command, name, flagName))
+	}
+	if len(strange) == 0 { // else an argument may be the value of a name that was misspelt
+		for _, arg := range c.Args() {
+			c.mistakes.add(quoted(arg), "%s", c.unexpected(arg))
+		}
+	}
+	allowed := c.values[:0]
+	for _, v := range c.values {
+		if why := c.refused(v.option); why != "" {
+			c.mistakes.add(v.where, "%s", why)
+			continue
+		}
+		allowed = append(allowed, v)
+	}
+	c.values = allowed
+}
+
+// unexpected says what is to be said of an argument that is no flag's.
+func (c *commandLine) unexpected(arg string) string {
+	if arg == Serve || arg == Demo {
+		return "the command stands before its options: s3ftpd " + arg + " ..."
+	}
+	if _, err := parseBool(arg); err == nil {
+		return "a switch takes its value behind an equals sign: --active=" + arg
+	}
+	return "options begin with two dashes, and take one value each"
+}
+
+// refused says why an option cannot be a flag or a key of this command; empty = it can.
+func (l *loading) refused(o *option) string {
+	switch {
+	case o.secret:
+		return "secrets are never flags, nor in this file: set " + o.env() + " in the environment, or use --" + o.name + "-file"
+	case !o.in(l.command):
+		return "an option of `s3ftpd " + o.only + "` alone"
+	}
+	return ""
+}
+
+// dashes gives every option two dashes, and notes where they were not: pflag reads -ftp letter by letter.
+func (l *loading) dashes(args []string) []string {
+	out := slices.Clone(args)
+	isValue := false
+	for i, arg := range args {
+		name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		switch {
+		case isValue:
+			isValue = false
+			continue
+		case arg == "--":
+			return out
+		case !strings.HasPrefix(arg, "-") || arg == "-" || arg == "-h":
+			continue
+		case name == "":
+			l.mistakes.add("--", "the name of an option is missing")
+			out[i] = "--active" // something harmless in its place
+			continue
+		case len(arg)-len(strings.TrimLeft(arg, "-")) != 2:
+			if named(name) != nil {
+				l.mistakes.add(strings.TrimSuffix(arg, strings.TrimLeft(arg, "-"))+name, "options begin with two dashes: --%s", name)
+			}
+			out[i] = "--" + strings.TrimLeft(arg, "-")
+		}
+		o := l.like(name)
+		isValue = !hasValue && o != nil && !o.isBool()
+	}
+	return out
+}
+
+// like returns the option whose way with values a name, perhaps misspelt, is taken to share, or nil.
+func (l *loading) like(name string) *option {
+	if o := named(name); o != nil {
+		return o
+	}
+	return nearest(l.command, name)
+}
+
+// noSuchFlag tells whether pflag met a name that it does not know, and which.
+func noSuchFlag(err error) (string, bool) {
+	e := (*pflag.NotExistError)(nil)
+	if !errors.As(err, &e) {
+		return "", false
+	}
+	return e.GetSpecifiedName(), true
+}
+
+func flagName(o *option) string {
+	if o.secret {
+		return o.env()
+	}
+	return "--" + o.name
+}
+
+// A setter is a pflag.Value that hands on each text it is set to.
+type setter func(string)
+
+func (s setter) Set(text string) error { s(text); return nil }
+func (s setter) String() string        { return "" }
+func (s setter) Type() string          { return "" }

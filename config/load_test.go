@@ -1,0 +1,189 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+)
+
+// complete are the least arguments, and the environment, with which serve starts.
+var (
+	completeArgs = []string{"--bucket", "invoices", "--user", "alice"}
+	completeEnv  = []string{"HOME=/root", "S3FTPD_PASSWORD=wonderland"}
+)
+
+// machine has no memory limit.
+var machine = fstest.MapFS{}
+
+// written returns the name of a file with that text.
+func written(t testing.TB, name, text string) string {
+	t.Helper()
+	name = filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestDefaults(t *testing.T) {
+	got, err := load(Serve, completeArgs, completeEnv, machine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Config{
+		FTP: ":21", PassivePorts: Ports{60000, 65535}, PassiveAddress: []Rule{{Address: "auto"}}, Active: true, ActivePort: 20,
+		User: "alice", Password: "wonderland", Bucket: "invoices", Checksum: "auto", Memory: 256 << 20, PartSize: 8 << 20,
+		IdleTimeout: 5 * time.Minute, LoginTimeout: time.Minute, DataTimeout: 20 * time.Second,
+		StallTimeout: 5 * time.Minute, S3Timeout: 30 * time.Second, DrainTimeout: time.Minute,
+		MaxSessions: 1024, MaxSessionsPerIP: 50, MaxSessionsPerUser: 50, LogLevel: slog.LevelInfo, LogFormat: "auto",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %#v\nwant %#v", got, want)
+	}
+}
+
+func TestDefaultsOfDemo(t *testing.T) {
+	got, err := load(Demo, nil, nil, machine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.FTP != "127.0.0.1:2121" || got.S3 != "127.0.0.1:9000" || got.Dir != "./s3ftpd-demo" ||
+		got.User != "demo" || got.Password != "demo" || got.Bucket != "demo" || got.Region != "us-east-1" {
+		t.Errorf("got %#v, password %q", got, string(got.Password))
+	}
+	if got, err = load(Demo, nil, []string{"S3FTPD_PASSWORD=other"}, machine); err != nil || got.Password != "other" {
+		t.Errorf("with a password of one's own: %v, %v", got, err)
+	}
+}
+
+// Every option is set by each source to values of its own, and the stronger source wins.
+func TestPrecedence(t *testing.T) {
+	file := written(t, "s3ftpd.yaml", "bucket: from-file\nregion: from-file\nprefix: from-file\nmax-sessions: 7\n")
+	env := append(completeEnv, "S3FTPD_CONFIG="+file, "S3FTPD_BUCKET=from-env", "S3FTPD_REGION=from-env", "S3FTPD_USER=alice")
+	got, err := load(Serve, []string{"--bucket=from-flag"}, env, machine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Bucket != "from-flag" || got.Region != "from-env" || got.Prefix != "from-file/" || got.MaxSessions != 7 || got.FTP != ":21" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestConfigFlagBeatsVariable(t *testing.T) {
+	file := written(t, "right.yaml", "region: right")
+	got, err := load(Serve, append(completeArgs, "--config", file), append(completeEnv, "S3FTPD_CONFIG=/nowhere"), machine)
+	if err != nil || got.Region != "right" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// One value in each notation arrives in the same field, whatever its type in YAML.
+func TestValues(t *testing.T) {
+	on := true
+	for _, c := range []struct {
+		name, text, yaml string
+		field            func(*Config) any
+		want             any
+	}{
+		{"ftp", "127.0.0.1:2121", "127.0.0.1:2121", func(c *Config) any { return c.FTP }, "127.0.0.1:2121"},
+		{"ftp", ":2121", ":2121", func(c *Config) any { return c.FTP }, ":2121"},
+		{"passive-ports", "60000-60099", "60000-60099", func(c *Config) any { return c.PassivePorts }, Ports{60000, 60099}},
+		{"passive-ports", "65535", "65535", func(c *Config) any { return c.PassivePorts }, Ports{65535, 65535}},
+		{"passive-address", "10.0.0.0/8=auto,ftp.example.com", "[10.0.0.0/8=auto, ftp.example.com]",
+			func(c *Config) any { return c.PassiveAddress },
+			[]Rule{{netip.MustParsePrefix("10.0.0.0/8"), "auto"}, {Address: "ftp.example.com"}}},
+		{"active", "false", "false", func(c *Config) any { return c.Active }, false},
+		{"active-port", "0", "0", func(c *Config) any { return c.ActivePort }, uint16(0)},
+		{"path-style", "on", "true", func(c *Config) any { return c.PathStyle }, &on},
+		{"path-style", "auto", "auto", func(c *Config) any { return c.PathStyle }, (*bool)(nil)},
+		{"checksum", "sha256", `"sha256"`, func(c *Config) any { return c.Checksum }, "sha256"},
+		{"memory", "1GiB", "1073741824", func(c *Config) any { return c.Memory }, int64(1 << 30)},
+		{"part-size", "10MB", "|\n  10MB", func(c *Config) any { return c.PartSize }, int64(10_000_000)},
+		{"commit-grace", "50ms", "50ms", func(c *Config) any { return c.CommitGrace }, 50 * time.Millisecond},
+		{"commit-grace", "auto", "auto", func(c *Config) any { return c.CommitGrace }, time.Duration(0)},
+		{"idle-timeout", "24h", "24h", func(c *Config) any { return c.IdleTimeout }, 24 * time.Hour},
+		{"max-sessions-per-ip", "3", "3", func(c *Config) any { return c.MaxSessionsPerIP }, 3},
+		{"log-level", "debug", "debug", func(c *Config) any { return c.LogLevel }, slog.LevelDebug},
+		{"prefix", "a/b", "a/b/", func(c *Config) any { return c.Prefix }, "a/b/"},
+		{"endpoint", "http://[::1]:9000", "http://[::1]:9000", func(c *Config) any { return c.Endpoint }, "http://[::1]:9000"},
+	} {
+		file := written(t, "s3ftpd.yaml", c.name+": "+c.yaml+"\n")
+		for source, args := range map[string][]string{
+			"flag": {"--" + c.name + "=" + c.text}, "file": {"--config=" + file}, "environment": nil,
+		} {
+			t.Run(c.name+" from "+source, func(t *testing.T) {
+				env := completeEnv
+				if source == "environment" {
+					env = append(slices.Clone(env), named(c.name).env()+"="+c.text)
+				}
+				got, err := load(Serve, append(slices.Clone(completeArgs), args...), env, machine)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if v := c.field(got); !reflect.DeepEqual(v, c.want) {
+					t.Errorf("got %v, want %v", v, c.want)
+				}
+			})
+		}
+	}
+}
+
+// Every row of the table can be read from each of its sources: none is forgotten in one of them.
+func TestEveryOptionHasEverySource(t *testing.T) {
+	for _, o := range options {
+		text := o.defaultIn(Demo)
+		if o.name == "config" || o.secret || text == "" || !o.in(Demo) {
+			continue
+		}
+		name := written(t, "s3ftpd.yaml", fmt.Sprintf("%s: %q\n", o.name, text))
+		for _, c := range []struct{ args, env []string }{
+			{args: []string{"--" + o.name + "=" + text}},
+			{env: []string{o.env() + "=" + text}},
+			{args: []string{"--config", name}},
+		} {
+			l := &loading{command: Demo, given: map[string]value{}, bad: map[string]bool{}}
+			flags, err := l.flags(c.args)
+			env := l.environment(c.env)
+			l.take(l.file(append(env, flags...)))
+			l.take(env)
+			l.take(flags)
+			if v := l.given[o.name]; err != nil || len(l.mistakes) > 0 || v.text != text {
+				t.Errorf("%s from %v %v: got %q, %v, %v", o.name, c.args, c.env, v.text, l.mistakes, err)
+			}
+		}
+	}
+}
+
+func TestHelpIsWanted(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"--bucket", "x", "--help"}, {"--nonsense", "--help"}} {
+		if _, err := load(Serve, args, nil, machine); !errors.Is(err, ErrHelp) {
+			t.Errorf("%v: got %v", args, err)
+		}
+	}
+}
+
+func TestSecretIsNeverPrinted(t *testing.T) {
+	c, err := load(Serve, completeArgs, completeEnv, machine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "password", c.Password, "config", c)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "password", c.Password, "config", c)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		fmt.Fprintf(&log, verb, c.Password)
+	}
+	fmt.Fprintf(&log, "%v %+v %#v", c, c, c)
+	if strings.Contains(log.String(), "wonderland") || strings.Contains(log.String(), fmt.Sprintf("%x", "wonderland")) {
+		t.Errorf("the password shows in %s", log.String())
+	}
+}

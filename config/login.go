@@ -1,0 +1,51 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+)
+
+func parseUser(text string) (string, error) {
+	if text == "" || len(text) > 128 || !isPrintable(text) {
+		return "", errors.New("a name of 1 to 128 bytes without control characters is wanted")
+	}
+	return text, nil
+}
+
+func parsePassword(text string) (Secret, error) {
+	switch {
+	case text == "":
+		return "", errors.New("is empty; a password is wanted")
+	case !isPrintable(text):
+		return "", errors.New("has control characters, which no FTP client can send")
+	}
+	return Secret(text), nil
+}
+
+func parseFileName(text string) (string, error) {
+	if text == "" {
+		return "", errors.New("a file name is wanted")
+	}
+	return text, nil
+}
+
+// readable reads the name of a file that is there, may be read and is not empty.
+func readable(name string) (string, error) {
+	text, err := os.ReadFile(name)
+	switch {
+	case err != nil:
+		return "", reason(err)
+	case len(text) == 0:
+		return "", errors.New("is empty; a password is wanted")
+	}
+	return name, nil
+}
+
+// reason is why a file cannot be read, without its name.
+func reason(err error) error {
+	if e := (*fs.PathError)(nil); errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}

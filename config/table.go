@@ -1,0 +1,126 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// The headings of the help, in the order of the table.
+const (
+	listening = "Listening"
+	data      = "Data connections"
+	users     = "Users"
+	storage   = "Storage"
+	timeouts  = "Time limits"
+	sessions  = "Sessions"
+	logging   = "Logging"
+	file      = "Configuration file"
+	demo      = "Demo"
+)
+
+// options is the one place where options are defined.
+var options = []*option{
+	{name: "ftp", group: listening, value: "ADDRESS", def: ":21", demo: "127.0.0.1:2121",
+		help: "Where to listen for plain FTP.",
+		set:  field(func(c *Config) *string { return &c.FTP }, listenAddress)},
+
+	{name: "passive-ports", group: data, value: "FIRST-LAST", def: "60000-65535",
+		help: "Ports for passive data connections. A single port is a range too.",
+		set:  field(func(c *Config) *Ports { return &c.PassivePorts }, parsePorts)},
+	{name: "passive-address", group: data, value: "ADDRESS", def: "auto",
+		help: "What the reply to PASV names: auto (the address that the client came to), an IPv4 address, a host name " +
+			"(resolved, kept for 60 s), or a list by client network: 10.0.0.0/8=auto,203.0.113.10.",
+		set: field(func(c *Config) *[]Rule { return &c.PassiveAddress }, parseRules)},
+	{name: "active", group: data, def: "true",
+		help: "Allow PORT and EPRT, to the client's own address only.",
+		set:  field(func(c *Config) *bool { return &c.Active }, parseBool)},
+	{name: "active-port", group: data, value: "PORT", def: "20",
+		help: "Source port of active data connections, where the process may bind it; else any. 0 = any.",
+		set:  field(func(c *Config) *uint16 { return &c.ActivePort }, parsePort)},
+	{name: "commit-grace", group: data, value: "DURATION", def: "auto",
+		help: "How long the end of an upload waits for the end of its control connection, the mark of a killed client. " +
+			"auto = one measured round trip, from 1 ms to 100 ms.",
+		set: field(func(c *Config) *time.Duration { return &c.CommitGrace }, orAuto(parseDuration))},
+
+	{name: "user", group: users, value: "NAME", demo: "demo", shown: "none",
+		help: "The name that may log in.",
+		set:  field(func(c *Config) *string { return &c.User }, parseUser)},
+	{name: "password", group: users, value: "PASSWORD", shown: "none", secret: true,
+		help: "The password, or its hash as `s3ftpd passwd` prints it. In the environment only.",
+		set:  field(func(c *Config) *Secret { return &c.Password }, parsePassword)},
+	{name: "password-file", group: users, value: "FILE", shown: "none",
+		help: "A file with the password or its hash, read again when it changes.",
+		set:  field(func(c *Config) *string { return &c.PasswordFile }, readable)},
+
+	{name: "bucket", group: storage, value: "NAME", demo: "demo", shown: "none",
+		help: "The bucket to serve.",
+		set:  field(func(c *Config) *string { return &c.Bucket }, parseBucket)},
+	{name: "prefix", group: storage, value: "PREFIX", shown: "none",
+		help: "Where in the bucket the user's / lies. Taken to end in a slash.",
+		set:  field(func(c *Config) *string { return &c.Prefix }, parsePrefix)},
+	{name: "endpoint", group: storage, value: "URL", shown: "AWS", only: Serve,
+		help: "The S3 service, such as http://127.0.0.1:9000.",
+		set:  field(func(c *Config) *string { return &c.Endpoint }, parseEndpoint)},
+	{name: "region", group: storage, value: "NAME", demo: "us-east-1", shown: "from the AWS environment",
+		help: "The region of the bucket.",
+		set:  field(func(c *Config) *string { return &c.Region }, parseRegion)},
+	{name: "path-style", group: storage, value: "SWITCH", def: "auto", only: Serve,
+		help: "on = the bucket is named in the path, off = in the host name, auto = on when there is an endpoint.",
+		set:  field(func(c *Config) **bool { return &c.PathStyle }, orAuto(parseSwitch))},
+	{name: "checksum", group: storage, value: "KIND", def: "auto",
+		help: "Sent with every object and part: crc32c, crc32, sha256, md5, none. auto = crc32c, and md5 where the service refuses it.",
+		set:  field(func(c *Config) *string { return &c.Checksum }, oneOf("auto", "crc32c", "crc32", "sha256", "md5", "none"))},
+	{name: "memory", group: storage, value: "SIZE", shown: "256MiB, or half of the container's limit if less",
+		help: "Budget of all transfer buffers together.",
+		set:  field(func(c *Config) *int64 { return &c.Memory }, parseMemory)},
+	{name: "part-size", group: storage, value: "SIZE", def: "8MiB",
+		help: "First part of a multipart upload, from 5MiB to 5GiB; later parts grow.",
+		set:  field(func(c *Config) *int64 { return &c.PartSize }, parsePartSize)},
+
+	{name: "idle-timeout", group: timeouts, value: "DURATION", def: "5m",
+		help: "How long a session may go without a command.",
+		set:  field(func(c *Config) *time.Duration { return &c.IdleTimeout }, parseDuration)},
+	{name: "login-timeout", group: timeouts, value: "DURATION", def: "60s",
+		help: "How long a client may take to log in.",
+		set:  field(func(c *Config) *time.Duration { return &c.LoginTimeout }, parseDuration)},
+	{name: "data-timeout", group: timeouts, value: "DURATION", def: "20s",
+		help: "How long a data connection may take to come about.",
+		set:  field(func(c *Config) *time.Duration { return &c.DataTimeout }, parseDuration)},
+	{name: "stall-timeout", group: timeouts, value: "DURATION", def: "5m",
+		help: "How long a transfer may go without progress.",
+		set:  field(func(c *Config) *time.Duration { return &c.StallTimeout }, parseDuration)},
+	{name: "s3-timeout", group: timeouts, value: "DURATION", def: "30s",
+		help: "How long S3 may be silent in the middle of a request.",
+		set:  field(func(c *Config) *time.Duration { return &c.S3Timeout }, parseDuration)},
+	{name: "drain-timeout", group: timeouts, value: "DURATION", def: "60s",
+		help: "How long running transfers may go on when the process is told to end.",
+		set:  field(func(c *Config) *time.Duration { return &c.DrainTimeout }, parseDuration)},
+
+	{name: "max-sessions", group: sessions, value: "N", def: "1024",
+		help: "Sessions at a time.",
+		set:  field(func(c *Config) *int { return &c.MaxSessions }, parseCount)},
+	{name: "max-sessions-per-ip", group: sessions, value: "N", def: "50",
+		help: "Sessions at a time from one address.",
+		set:  field(func(c *Config) *int { return &c.MaxSessionsPerIP }, parseCount)},
+	{name: "max-sessions-per-user", group: sessions, value: "N", def: "50",
+		help: "Sessions at a time of one user.",
+		set:  field(func(c *Config) *int { return &c.MaxSessionsPerUser }, parseCount)},
+
+	{name: "log-level", group: logging, value: "LEVEL", def: "info",
+		help: "debug, info, warn or error.",
+		set:  field(func(c *Config) *slog.Level { return &c.LogLevel }, parseLevel)},
+	{name: "log-format", group: logging, value: "FORMAT", def: "auto",
+		help: "text or json. auto = text on a terminal, else json.",
+		set:  field(func(c *Config) *string { return &c.LogFormat }, oneOf("auto", "text", "json"))},
+
+	{name: "dir", group: demo, value: "DIRECTORY", def: "./s3ftpd-demo", only: Demo,
+		help: "Where the demo's store keeps its data, between runs too.",
+		set:  field(func(c *Config) *string { return &c.Dir }, parseFileName)},
+	{name: "s3", group: demo, value: "ADDRESS", def: "127.0.0.1:9000", only: Demo,
+		help: "Where the demo's store answers to S3 tools.",
+		set:  field(func(c *Config) *string { return &c.S3 }, s3Address)},
+
+	{name: "config", group: file, value: "FILE", shown: "none",
+		help: "A YAML file with the options above, by the same names, without the dashes.",
+		set:  func(*Config, string) error { return nil }},
+}

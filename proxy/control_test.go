@@ -1,0 +1,91 @@
+package proxy
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// linesOf reads all lines of a text that comes in pieces.
+func linesOf(text string, cut func(io.Reader) io.Reader) (lines []line, err error) {
+	t := telnet{r: bufio.NewReaderSize(cut(strings.NewReader(text)), maxLine)}
+	for {
+		l, err := t.line()
+		if err != nil {
+			return lines, err
+		}
+		lines = append(lines, l)
+	}
+}
+
+func TestTelnetLines(t *testing.T) {
+	long := strings.Repeat("x", maxLine)
+	for _, c := range []struct {
+		in   string
+		want []line
+	}{
+		{"NOOP\r\n", []line{{"NOOP", false}}},
+		{"NOOP\nQUIT\n", []line{{"NOOP", false}, {"QUIT", false}}},
+		{"\r\n\n", []line{{"", false}, {"", false}}},
+		{"a\rb\r\r\n", []line{{"a\rb\r", false}}},
+		{"cut", nil},
+		{"NOOP\r\ncut\r", []line{{"NOOP", false}}},
+		{long + "\n", []line{{long, false}}},
+		{long + "y\r\nNOOP\r\n", []line{{long, true}, {"NOOP", false}}},
+		{long + long + long + "\n\n", []line{{long, true}, {"", false}}},
+		{"\xff\xf4\xff\xf2ABOR\r\n", []line{{"ABOR", false}}},
+		{"\xff\xf4\xf2ABOR\r\n", []line{{"\xf2ABOR", false}}},
+		{"A\xff\xfb\x01B\xff\xfc\x02C\xff\xfd\x03D\xff\xfe\x04\n", []line{{"ABCD", false}}},
+		{"\xff\xfd\n\n", []line{{"", false}}},
+		{"A\xff\xfa\x18\x00\nx\xff\xf0B\n", []line{{"AB", false}}},
+		{"\xff\xfa\x18 never ends\n", nil},
+		{"A\xff\xffB\n", []line{{"A\xffB", false}}},
+		{"A\xff", nil},
+	} {
+		for name, cut := range pieces {
+			got, err := linesOf(c.in, cut)
+			if err != io.EOF || len(got) != len(c.want) {
+				t.Errorf("%.20q %s: %d lines, %v; want %d", c.in, name, len(got), err, len(c.want))
+				continue
+			}
+			for i := range got {
+				if got[i] != c.want[i] {
+					t.Errorf("%.20q %s: line %d is %.60q, want %.60q", c.in, name, i, got[i].text, c.want[i].text)
+				}
+			}
+		}
+	}
+}
+
+// TestReadLinesEnd: the end of the control connection is seen though nobody has taken the lines before it,
+// and a reader whose lines nobody takes any more ends.
+func TestReadLinesEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		lines, gone, done := make(chan line, 2), make(chan struct{}), make(chan struct{})
+		go readLines(server, lines, gone, done)
+		io.WriteString(client, "ONE\r\nTWO\r\n")
+		client.Close()
+		<-gone
+		for _, want := range []string{"ONE", "TWO"} {
+			if l := <-lines; l.text != want {
+				t.Errorf("line %q, want %q", l.text, want)
+			}
+		}
+		if _, open := <-lines; open {
+			t.Error("one line too many")
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		lines, gone, done := make(chan line), make(chan struct{}), make(chan struct{})
+		go readLines(server, lines, gone, done)
+		io.WriteString(client, "ONE\r\n")
+		close(done)
+		<-gone
+		client.Close()
+	})
+}

@@ -1,0 +1,59 @@
+package proxy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestDirectories(t *testing.T) {
+	var d directories
+	has := func(want string) {
+		t.Helper()
+		if got := strings.Join(slices.Sorted(maps.Keys(d)), " "); got != want {
+			t.Errorf("%q are known, want %q", got, want)
+		}
+	}
+	d.add("/a/b/c")
+	d.add("/ab")
+	d.add("/")
+	has("/a /a/b /a/b/c /ab")
+	d.forget("/a/b")
+	has("/a /ab")
+	d.add("/a/x")
+	d.move("/a", "/z/y")
+	has("/ab /z /z/y /z/y/x")
+	d.forget("/z")
+	has("/ab")
+	d.move("/ab/f", "/f") // a file
+	has("/ab")
+}
+
+// TestDirectoriesAreBounded: a session that sees ever more directories does not remember ever more.
+func TestDirectoriesAreBounded(t *testing.T) {
+	var d directories
+	for i := range 3 * mostKnown {
+		d.add(fmt.Sprintf("/%d", i))
+		if len(d) > mostKnown {
+			t.Fatalf("%d are known", len(d))
+		}
+	}
+	if !d[fmt.Sprintf("/%d", 3*mostKnown-1)] {
+		t.Error("the last one is not known")
+	}
+}
+
+func TestIsWithin(t *testing.T) {
+	for _, c := range []struct {
+		dir, name string
+		want      bool
+	}{
+		{"/a", "/a", true}, {"/a", "/a/b", true}, {"/a", "/ab", false}, {"/a", "/", false}, {"/", "/a", true}, {"/", "/", true}, {"/a/b", "/a", false},
+	} {
+		if got := isWithin(c.dir, c.name); got != c.want {
+			t.Errorf("%s is within %s: %v", c.name, c.dir, got)
+		}
+	}
+}

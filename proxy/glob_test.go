@@ -1,0 +1,87 @@
+package proxy
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestMatch(t *testing.T) {
+	for _, c := range []struct {
+		p    pattern
+		yes  string // names that match, by spaces
+		no   string
+		head string
+	}{
+		{"*", "a ab .hidden \u00fc", "", ""},
+		{"a*", "a ab a*", "b ba", "a"},
+		{"*b", "b ab bb", "ba bc", ""},
+		{"a*c", "ac abc acbc", "acb ca", "a"},
+		{"*.t?t", "a.txt .tat a.t?t a.txt.txt", "a.tt a.text", ""},
+		{"a**b", "ab acb", "a", "a"},
+		{"?", "a \u00fc \U0001f600", "ab", ""},
+		{"??", "ab a\u00fc", "a abc", ""},
+		{"[abc]", "a b c", "d ab", ""},
+		{"x[a-c]y", "xay xby xcy", "xdy x-y xy", "x"},
+		{"[!a-c]", "d - \u00fc", "a b c", ""},
+		{"[^a]", "b", "a", ""},
+		{"[]]", "]", "a []", ""},
+		{"[!]]", "a", "]", ""},
+		{"[a-]", "a -", "b", ""},
+		{"[\u00e0-\u00ff]", "\u00fc", "a", ""},
+		{"[", "[", "a", ""},
+		{"[a", "[a", "a [", ""},
+		{"a[1].txt", "a1.txt a[1].txt", "a[1]1.txt", "a"},
+		{`\*`, `\ \a`, "* a", `\`},
+		{"*[", "[ a[", "[a", ""},
+		{"*a*a*a", "aaa xaxaxa", "aa aaax", ""},
+	} {
+		if got := c.p.prefix(); got != c.head {
+			t.Errorf("%s begins with %q, want %q", c.p, got, c.head)
+		}
+		for _, name := range strings.Fields(c.yes) {
+			if !c.p.match(name) {
+				t.Errorf("%s does not match %q", c.p, name)
+			}
+		}
+		for _, name := range strings.Fields(c.no) {
+			if c.p.match(name) {
+				t.Errorf("%s matches %q", c.p, name)
+			}
+		}
+	}
+	if pattern("?").match("") || !pattern("*").match("") {
+		t.Error("the empty name is matched by ? or not by *")
+	}
+}
+
+// TestMatchEnds would not end if a pattern's stars were tried in all combinations.
+func TestMatchEnds(t *testing.T) {
+	p, name := pattern(strings.Repeat("a*", 500)+"b"), strings.Repeat("a", 1024)
+	if p.match(name) {
+		t.Errorf("%.20s... matches %.20s...", p, name)
+	}
+	if !p.match(name + "b") {
+		t.Errorf("%.20s... does not match %.20s...b", p, name)
+	}
+}
+
+func TestWithoutFlags(t *testing.T) {
+	for arg, want := range map[string]string{
+		"":           "",
+		"-la":        "",
+		"-l -a":      "",
+		"-la  dir":   "dir",
+		"dir -la":    "dir -la",
+		"-- -dir":    "-dir",
+		"-l -- -a b": "-a b",
+		"--":         "",
+		"-":          "",
+		"a-b":        "a-b",
+		"-l a b":     "a b",
+		" -l":        " -l",
+	} {
+		if got := withoutFlags(arg); got != want {
+			t.Errorf("%q: %q, want %q", arg, got, want)
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"syscall"
+)
+
+var opens = map[string]func(*store){
+	"from any offset": func(s *store) {
+		s.put("/f", part+10)
+		for _, offset := range []int64{0, 1, part, part + 9} {
+			s.holds("/f", content(part+10), offset)
+		}
+	},
+	"at the end there is nothing": func(s *store) {
+		s.put("/f", 10)
+		s.put("/empty", 0)
+		s.holds("/f", content(10), 10)
+		s.holds("/empty", content(0), 0)
+	},
+	"beyond the end is an error": func(s *store) {
+		s.put("/f", 10)
+		s.put("/empty", 0)
+		for name, offset := range map[string]int64{"/f": 11, "/empty": 1} {
+			_, err := s.Open(s.ctx, name, offset)
+			s.fails(err, syscall.ESPIPE)
+		}
+		_, err := s.Open(s.ctx, "/f", -1)
+		s.fails(err, syscall.ESPIPE)
+	},
+	"a missing file does not open": func(s *store) {
+		for _, offset := range []int64{0, 5} {
+			_, err := s.Open(s.ctx, "/none", offset)
+			s.fails(err, fs.ErrNotExist)
+		}
+	},
+	"a directory does not open": func(s *store) {
+		s.text("/d/f", "x")
+		for _, name := range []string{"/d", "/"} {
+			r, err := s.Open(s.ctx, name, 0)
+			if err == nil {
+				r.Close()
+				s.Errorf("%s: opened", name)
+			}
+		}
+	},
+	"read with Read and with WriteTo": func(s *store) {
+		s.put("/f", part+1)
+		r, err := s.Open(s.ctx, "/f", 0)
+		s.ok(err)
+		defer r.Close()
+		got, err := io.ReadAll(struct{ io.Reader }{r})
+		s.ok(err)
+		want, _ := io.ReadAll(content(part + 1))
+		if string(got) != string(want) {
+			s.Errorf("%d bytes, not those that were written", len(got))
+		}
+	},
+	"an open file tells its size": func(s *store) {
+		s.put("/f", 1000)
+		for _, offset := range []int64{0, 10, 1000} {
+			r, err := s.Open(s.ctx, "/f", offset)
+			s.ok(err)
+			defer r.Close()
+			file, ok := r.(interface{ Stat() (fs.FileInfo, error) })
+			if !ok {
+				s.Skip("this store's files have no Stat, and need none")
+			}
+			i, err := file.Stat()
+			s.ok(err)
+			if i.Size() != 1000 || i.Name() != "f" {
+				s.Errorf("from %d on: %s of %d bytes, want f of 1000", offset, i.Name(), i.Size())
+			}
+		}
+	},
+	"closing early is fine": func(s *store) {
+		s.put("/f", part)
+		r, err := s.Open(s.ctx, "/f", 0)
+		s.ok(err)
+		_, err = io.ReadFull(r, make([]byte, 10))
+		s.ok(err)
+		s.ok(r.Close())
+		s.holds("/f", content(part), 0)
+	},
+	"not with a context that has ended": func(s *store) {
+		s.put("/f", 10)
+		ctx, cancel := context.WithCancel(s.ctx)
+		cancel()
+		_, err := s.Open(ctx, "/f", 0)
+		s.fails(err, context.Canceled)
+	},
+}
+
+var stats = map[string]func(*store){
+	"a file": func(s *store) {
+		s.put("/d/f", 1234)
+		i, err := s.Stat(s.ctx, "/d/f")
+		s.ok(err)
+		if i.Name() != "f" || i.Size() != 1234 || i.IsDir() || i.Mode().IsDir() || i.ModTime().IsZero() {
+			s.Errorf("got %v", describe(i))
+		}
+	},
+	"a directory, made or by what is in it": func(s *store) {
+		s.text("/by/f", "x")
+		s.ok(s.Mkdir(s.ctx, "/made"))
+		for _, name := range []string{"/by", "/made", "/by/", "/made/"} {
+			i, err := s.Stat(s.ctx, name)
+			s.ok(err)
+			if want := name[1:3]; i.Name()[:2] != want || !i.IsDir() || !i.Mode().IsDir() {
+				s.Errorf("%s: got %v", name, describe(i))
+			}
+		}
+	},
+	"the root is always there": func(s *store) {
+		i, err := s.Stat(s.ctx, "/")
+		s.ok(err)
+		if !i.IsDir() {
+			s.Errorf("got %v", describe(i))
+		}
+	},
+	"what is missing": func(s *store) {
+		s.text("/foobar/x", "x")
+		s.text("/file", "x")
+		for _, name := range []string{"/none", "/none/", "/foo", "/foo/", "/fil", "/file/", "/file/x", "/foobar/x/"} {
+			s.gone(name)
+		}
+	},
+	"of a twin, the file; with a slash, the directory": func(s *store) {
+		s.text("/a", "file")
+		s.text("/a/b", "below")
+		for name, dir := range map[string]bool{"/a": false, "/a/": true} {
+			i, err := s.Stat(s.ctx, name)
+			s.ok(err)
+			if i.IsDir() != dir {
+				s.Errorf("%s: got %v", name, describe(i))
+			}
+		}
+		s.says("/a", "file")
+		s.says("/a/b", "below")
+	},
+}
+
+func describe(i fs.FileInfo) string {
+	return fmt.Sprintf("%q, %d bytes, %v, %v", i.Name(), i.Size(), i.Mode(), i.ModTime())
+}

@@ -1,0 +1,158 @@
+// Package storetest is the contract of [proxy.Store] as tests: whoever writes a store runs them on it.
+//
+// What they rely on beyond the interface's own words: a store that sends long contents in parts should be set to
+// parts of 5 MiB, around which the sizes here are chosen.
+package storetest
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+)
+
+// Limits are what a store cannot do that the interface leaves to it. The zero value is a store that can do it all.
+type Limits struct {
+	NoTwins bool // a file and a directory cannot have one name
+	NoWrite bool // Offset and Append of a Put, SetTime and Sum are errors.ErrUnsupported
+}
+
+// Run runs the contract on the stores that open returns, which have to be empty and the test's own.
+func Run(t *testing.T, limits Limits, open func(t *testing.T) proxy.Store) {
+	groups := map[string]map[string]func(*store){
+		"put":         puts,
+		"open":        opens,
+		"stat":        stats,
+		"list":        lists,
+		"names":       names,
+		"rename":      renames,
+		"directories": directories,
+		"unsupported": unsupported,
+	}
+	for group, cases := range groups {
+		t.Run(group, func(t *testing.T) {
+			for name, test := range cases {
+				t.Run(name, func(t *testing.T) {
+					if limits.NoTwins && strings.Contains(name, "twin") {
+						t.Skip("this store cannot hold a file and a directory of one name")
+					}
+					if limits.NoWrite != (group == "unsupported") && strings.Contains(name, "later") {
+						t.Skip("not what this store answers")
+					}
+					test(&store{Store: open(t), T: t, ctx: t.Context()})
+				})
+			}
+		})
+	}
+}
+
+// store is the one under test, with what the tests say all the time.
+type store struct {
+	proxy.Store
+	*testing.T
+	ctx context.Context
+}
+
+// part is the size of the parts in which a store may send a long content.
+const part = 5 << 20
+
+// content returns what the files of so many bytes hold in these tests.
+func content(size int) io.Reader {
+	return io.LimitReader(rand.NewChaCha8([32]byte{'s', byte(size), byte(size >> 8)}), int64(size))
+}
+
+// put stores a file, which has to work.
+func (s *store) put(name string, size int) {
+	s.Helper()
+	s.ok(s.Put(s.ctx, name, content(size), proxy.Write{}))
+}
+
+// text stores a short file.
+func (s *store) text(name, content string) {
+	s.Helper()
+	s.ok(s.Put(s.ctx, name, strings.NewReader(content), proxy.Write{}))
+}
+
+// ok ends the test on an error.
+func (s *store) ok(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+// fails checks that err is the word wanted.
+func (s *store) fails(err, want error) {
+	s.Helper()
+	if !errors.Is(err, want) {
+		s.Errorf("error %v, want %v", err, want)
+	}
+}
+
+// holds checks a file's content, read from offset on, against what it should be from its beginning.
+func (s *store) holds(name string, want io.Reader, offset int64) {
+	s.Helper()
+	r, err := s.Open(s.ctx, name, offset)
+	s.ok(err)
+	defer r.Close()
+	if _, err := io.CopyN(io.Discard, want, offset); err != nil {
+		s.Fatal(err)
+	}
+	gotSum, gotSize := sum(s.T, r)
+	wantSum, wantSize := sum(s.T, want)
+	if gotSum != wantSum || gotSize != wantSize {
+		s.Errorf("%s from %d on: %d bytes with SHA-256 %x, want %d with %x", name, offset, gotSize, gotSum, wantSize, wantSum)
+	}
+}
+
+// says checks a short file's content.
+func (s *store) says(name, want string) {
+	s.Helper()
+	s.holds(name, strings.NewReader(want), 0)
+}
+
+// gone checks that there is neither a file nor a directory.
+func (s *store) gone(name string) {
+	s.Helper()
+	if i, err := s.Stat(s.ctx, name); !errors.Is(err, fs.ErrNotExist) {
+		s.Errorf("Stat of %s: %v, %v; want fs.ErrNotExist", name, i, err)
+	}
+}
+
+// list returns the names in a directory, with a slash behind those of directories.
+func (s *store) list(dir, prefix string) (names []string) {
+	s.Helper()
+	for i, err := range s.List(s.ctx, dir, prefix) {
+		s.ok(err)
+		name := i.Name()
+		if i.IsDir() {
+			name += "/"
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// shows checks the names in a directory.
+func (s *store) shows(dir string, want ...string) {
+	s.Helper()
+	if got := strings.Join(s.list(dir, ""), " "); got != strings.Join(want, " ") {
+		s.Errorf("%s has %q, want %q", dir, got, want)
+	}
+}
+
+func sum(t *testing.T, r io.Reader) ([sha256.Size]byte, int64) {
+	t.Helper()
+	h := sha256.New()
+	n, err := io.Copy(h, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return [sha256.Size]byte(h.Sum(nil)), n
+}

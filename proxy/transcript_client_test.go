@@ -1,0 +1,159 @@
+package proxy
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing/synctest"
+)
+
+// A testClient is a client that a transcript speaks for.
+type testClient struct {
+	conn     net.Conn
+	from, to netip.AddrPort
+	replies  chan string // lines; closed when the server hangs up
+
+	upload bool           // the last transfer sends to the server
+	dial   netip.AddrPort // the server's port
+	offer  netip.AddrPort // the client's
+	accept net.Listener   // on it
+	data   net.Conn
+	in     *bufio.Reader
+}
+
+// turn lets another client speak, and connects it the first time: the sixth one over IPv6.
+func (s *script) turn(n int) {
+	for len(s.who) <= n {
+		s.who = append(s.who, nil)
+	}
+	if s.who[n] == nil {
+		s.who[n] = s.connect(n)
+	}
+	s.testClient = s.who[n]
+}
+
+func (s *script) connect(n int) *testClient {
+	from, to := netip.AddrPortFrom(clientAddr, uint16(1024+n)), serverAddr
+	if n == 6 {
+		from, to = netip.AddrPortFrom(client6, 1030), server6
+	}
+	conn, err := s.net.dial(s.t.Context(), "tcp", from, to)
+	if err != nil {
+		s.fatalf("%v", err)
+	}
+	c := newTestClient(conn, from, to)
+	if s.login {
+		for _, l := range []string{"", "USER test", "PASS secret"} {
+			if l != "" {
+				fmt.Fprintf(conn, "%s\r\n", l)
+			}
+			if got := <-c.replies; got == "" || got[0] >= '4' {
+				s.fatalf("login: %q", got)
+			}
+		}
+	}
+	return c
+}
+
+func newTestClient(conn net.Conn, from, to netip.AddrPort) *testClient {
+	c := &testClient{conn: conn, from: from, to: to, replies: make(chan string, 5000)}
+	go func() {
+		defer close(c.replies)
+		for r := bufio.NewReader(conn); ; {
+			l, err := r.ReadString('\n')
+			if err != nil {
+				return
+			}
+			c.replies <- strings.TrimSuffix(l, "\n")
+		}
+	}()
+	return c
+}
+
+func (c *testClient) hangUp() {
+	c.conn.Close()
+	if c.data != nil {
+		c.data.Close()
+	}
+	if c.accept != nil {
+		c.accept.Close()
+	}
+}
+
+// talk plays a C, S or D line.
+func (s *script) talk(mark, arg string) {
+	switch mark {
+	case "C>", "C=", "C+":
+		s.say(mark, arg)
+	case "C.":
+		s.conn.Close()
+		synctest.Wait()
+	case "S>":
+		got, open := <-s.replies
+		if got, isLine := strings.CutSuffix(got, "\r"); !open || !isLine || !wild(arg, got) {
+			s.fatalf("the server says %q, want %q", got, arg)
+		}
+		s.notePort(got)
+	case "S!":
+		if n, err := io.Copy(io.Discard, s.in); n > 0 || !errors.Is(err, syscall.ECONNRESET) {
+			s.fatalf("%d bytes come over the data connection, and %v, want a reset", n, err)
+		}
+	case "S-":
+		s.silence()
+	case "S.":
+		if got, open := <-s.replies; open {
+			s.fatalf("the server says %q, and does not hang up", got)
+		}
+	case "D>", "D=", "D.", "D!", "D~":
+		s.transferStep(mark, arg)
+	default:
+		s.fatalf("what is %q?", mark)
+	}
+}
+
+func (s *script) say(mark, arg string) {
+	text := arg + "\r\n"
+	switch mark {
+	case "C+":
+		n, verb, _ := strings.Cut(arg, " ")
+		size, _ := strconv.Atoi(n)
+		text = verb + " " + strings.Repeat("n", size) + "\r\n"
+	case "C=":
+		var err error
+		if text, err = strconv.Unquote(arg); err != nil {
+			s.fatalf("%v", err)
+		}
+	}
+	for line := range strings.Lines(text) {
+		s.command(strings.TrimSpace(line))
+	}
+	if _, err := io.WriteString(s.conn, text); err != nil {
+		s.fatalf("%v", err)
+	}
+}
+
+// wild matches a text with a pattern in which * stands for anything.
+func wild(want, got string) bool {
+	parts := strings.Split(want, "*")
+	if len(parts) == 1 {
+		return want == got
+	}
+	if !strings.HasPrefix(got, parts[0]) {
+		return false
+	}
+	got = got[len(parts[0]):]
+	for _, p := range parts[1 : len(parts)-1] {
+		_, rest, found := strings.Cut(got, p)
+		if !found {
+			return false
+		}
+		got = rest
+	}
+	return strings.HasSuffix(got, parts[len(parts)-1])
+}

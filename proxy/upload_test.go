@@ -1,0 +1,194 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A putStore has a Put of its own.
+type putStore struct {
+	*memStore
+	put func(ctx context.Context, name string, r io.Reader, w Write) error
+}
+
+func (p putStore) Put(ctx context.Context, name string, r io.Reader, w Write) error {
+	return p.put(ctx, name, r, w)
+}
+
+// withPut plays a transcript against a server whose store has that Put.
+func withPut(t *testing.T, put func(context.Context, string, io.Reader, Write) error, text string) {
+	t.Helper()
+	inBubble(t, func(s *script) {
+		s.srv.Login = func(context.Context, Attempt) (Store, error) { return putStore{s.store, put}, nil }
+		s.play(text)
+	})
+}
+
+const openA = "C> EPSV\nS> 229 *\nC> STOR a\nS> 150 *\nD= \"hello\"\n"
+
+// uploads are ways in which an upload that has sent "hello" may end, with how the reader given to Put ends then.
+var uploads = []struct {
+	name, text string
+	want       error
+}{
+	{"well", openA + "D.\nS> 226 *", io.EOF},
+	{"well, as announced", "C> ALLO 5\nS> 200 *\n" + openA + "D.\nS> 226 *", io.EOF},
+	{"well, in text", "C> TYPE A\nS> 200 *\n" + openA + "D.\nS> 226 *", io.EOF},
+	{"short", "C> ALLO 6\nS> 200 *\n" + openA + "D.\nS> 426 *", errTooShort},
+	{"reset", openA + "D!\nS> 426 *", syscall.ECONNRESET},
+	{"reset, in text", "C> TYPE A\nS> 200 *\n" + openA + "D!\nS> 426 *", syscall.ECONNRESET},
+	{"aborted", openA + "C> ABOR\nS> 426 *\nS> 226 *", errAny},
+	{"aborted in the grace", "! grace 1s\n" + openA + "D.\nT> 999ms\nC> ABOR\nS> 426 *\nS> 226 *", errAborted},
+	{"control lost", openA + "C.\nD.\nT> 1s", errControlLost},
+	{"control lost in the grace", "! grace 1s\n" + openA + "D.\nT> 999ms\nC.\nT> 1s", errControlLost},
+	{"control lost, in text", "C> TYPE A\nS> 200 *\n" + openA + "C.\nD.\nT> 1s", errControlLost},
+	{"stalled", openA + "T> 5m\nS> 426 *", errAny},
+	{"cut by the drain", openA + "! drain\nT> 60s\nS> 426 *\nS> 421 *\nS.", errAny},
+	{"cut by the drain in the grace", "! grace 90s\n" + openA + "D.\n! drain\nT> 60s\nS> 426 *\nS> 421 *\nS.", errGoingDown},
+	{"nobody connected", "C> EPSV\nS> 229 *\nC> STOR a\nS> 150 *\nT> 20s\nS> 425 *", errAny},
+}
+
+var errAny = errors.New("any error but io.EOF")
+
+// TestUploadEnd: the reader that Put gets ends with io.EOF only if the upload is whole, and in every other
+// case with another error, again and again.
+func TestUploadEnd(t *testing.T) {
+	for _, c := range uploads {
+		t.Run(c.name, func(t *testing.T) {
+			var end, again error
+			withPut(t, func(_ context.Context, _ string, r io.Reader, _ Write) error {
+				_, end = io.Copy(io.Discard, r)
+				if end == nil {
+					end = io.EOF
+				}
+				_, again = r.Read(make([]byte, 10))
+				if end == io.EOF {
+					return nil
+				}
+				return end
+			}, c.text)
+			if !errors.Is(end, c.want) && (c.want != errAny || end == nil || end == io.EOF) {
+				t.Errorf("the reader ends with %v, want %v", end, c.want)
+			}
+			if end != again {
+				t.Errorf("the reader ends with %v, and then with %v", end, again)
+			}
+		})
+	}
+}
+
+// TestCarelessStore: whatever a store makes of it, an upload that is void is never told 226.
+func TestCarelessStore(t *testing.T) {
+	careless := func(_ context.Context, _ string, r io.Reader, _ Write) error {
+		io.Copy(io.Discard, r)
+		return nil
+	}
+	for _, c := range uploads {
+		t.Run(c.name, func(t *testing.T) { withPut(t, careless, c.text) })
+	}
+}
+
+// TestStoreThatDoesNotRead: a store that did not read to the end has not stored the file, whatever it says.
+func TestStoreThatDoesNotRead(t *testing.T) {
+	withPut(t, func(context.Context, string, io.Reader, Write) error { return nil },
+		"C> EPSV\nS> 229 *\nC> STOR a\nS> 451 *")
+	withPut(t, func(_ context.Context, _ string, r io.Reader, _ Write) error {
+		io.ReadFull(r, make([]byte, 3))
+		return nil
+	}, openA+"S> 451 *")
+	withPut(t, func(_ context.Context, _ string, r io.Reader, _ Write) error {
+		io.ReadFull(r, make([]byte, 3))
+		return syscall.EFBIG
+	}, openA+"S> 552 *")
+}
+
+// TestAbortBetweenReads: a store that is busy when the abort comes gets an error from its next Read, and at once.
+func TestAbortBetweenReads(t *testing.T) {
+	for _, c := range []struct{ name, text string }{
+		{"ABOR", openA + "C> ABOR\nS> 426 Transfer aborted.\nS> 226 *"},
+		{"drain", openA + "! drain\nT> 60s\nS> 426 *\nS> 421 *\nS."},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			withPut(t, func(ctx context.Context, _ string, r io.Reader, _ Write) error {
+				r.Read(make([]byte, 10))
+				<-ctx.Done()
+				begin := time.Now()
+				n, err := io.Copy(io.Discard, r)
+				if took := time.Since(begin); took != 0 || n != 0 || err == nil {
+					t.Errorf("%d bytes and %v after %v", n, err, took)
+				}
+				return err
+			}, c.text)
+		})
+	}
+}
+
+// TestCommitHolds: once the reader has said io.EOF, neither ABOR nor the drain time-out nor the end of the
+// control connection cancels the Put; ABOR is answered when it is over.
+func TestCommitHolds(t *testing.T) {
+	for _, c := range []struct{ name, text string }{
+		{"ABOR", openA + "D.\nT> 1s\nC> ABOR\nS-\nT> 10m\nS> 226 *\nS> 226 *"},
+		{"drain", openA + "D.\nT> 1s\n! drain\nT> 10m\nS> 226 *\nS> 421 *\nS."},
+		{"hanging up", openA + "D.\nT> 1s\nC.\nT> 10m"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			put := false
+			withPut(t, func(ctx context.Context, _ string, r io.Reader, _ Write) error {
+				if _, err := io.Copy(io.Discard, r); err != nil {
+					return err
+				}
+				select {
+				case <-time.After(5 * time.Minute):
+					put = true
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}, c.text)
+			if !put {
+				t.Error("the Put was cancelled")
+			}
+		})
+	}
+}
+
+// TestAnnounced: the store is told the size that ALLO announced, and only in TYPE I.
+func TestAnnounced(t *testing.T) {
+	var mu sync.Mutex
+	var got []int64
+	withPut(t, func(_ context.Context, _ string, r io.Reader, w Write) error {
+		_, err := io.Copy(io.Discard, r)
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, w.Size)
+		return err
+	}, "C> ALLO 5\nS> 200 *\n"+openA+"D.\nS> 226 *\n"+openA+"D.\nS> 226 *\nC> TYPE A\nS> 200 *\nC> ALLO 5\nS> 200 *\n"+openA+"D.\nS> 226 *")
+	if len(got) != 3 || got[0] != 5 || got[1] != 0 || got[2] != 0 {
+		t.Errorf("announced %v, want 5, 0, 0", got)
+	}
+}
+
+// TestPanicInTransfer: a panic in the middle of a transfer resets its data connection and ends its session alone.
+func TestPanicInTransfer(t *testing.T) {
+	withPut(t, func(_ context.Context, _ string, r io.Reader, _ Write) error {
+		r.Read(make([]byte, 1))
+		panic("a mistake")
+	}, "2\nC> NOOP\nS> 200 *\n1\n"+openA+"S> 421 *\nS.\nS!\n2\nC> NOOP\nS> 200 *\nC> REIN\nS> 220 *")
+}
+
+// TestPanicFreesPlace: what the session held is given back.
+func TestPanicFreesPlace(t *testing.T) {
+	inBubble(t, func(s *script) {
+		s.srv.MaxPerUser = 1
+		s.play("<= /a \"x\"\n! fail /a panic\nC> SIZE a\nS> 421 *\nS.\n2\nC> NOOP\nS> 200 *")
+		s.silence()
+		if s.srv.census.total != 1 {
+			t.Errorf("%d sessions are counted, want 1", s.srv.census.total)
+		}
+	})
+}

@@ -1,0 +1,63 @@
+package s3fs
+
+import (
+	"io"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// endless is a content that costs nothing to make.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+// BenchmarkPut and BenchmarkOpen also tell this process's own seconds of CPU for a GiB.
+func BenchmarkPut(b *testing.B) {
+	const size = 1 << 30
+	f := New(minio(b, "bench"), Options{Bucket: "bench"})
+	perGiB(b, size, func() error { return f.Put(b.Context(), "/f", io.LimitReader(endless{}, size), Write{}) })
+}
+
+func BenchmarkOpen(b *testing.B) {
+	const size = 1 << 30
+	f := New(minio(b, "bench"), Options{Bucket: "bench"})
+	if err := f.Put(b.Context(), "/f", io.LimitReader(endless{}, size), Write{}); err != nil {
+		b.Fatal(err)
+	}
+	perGiB(b, size, func() error {
+		r, err := f.Open(b.Context(), "/f", 0)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		n, err := io.Copy(io.Discard, r)
+		if n != size {
+			b.Errorf("%d bytes, want %d", n, size)
+		}
+		return err
+	})
+}
+
+// BenchmarkSmall puts files of 4 KiB, one after the other.
+func BenchmarkSmall(b *testing.B) {
+	f := New(minio(b, "bench"), Options{Bucket: "bench"})
+	perGiB(b, 4<<10, func() error { return f.Put(b.Context(), "/f", io.LimitReader(endless{}, 4<<10), Write{}) })
+}
+
+func perGiB(b *testing.B, size int64, do func() error) {
+	b.SetBytes(size)
+	before := cpu()
+	for b.Loop() {
+		if err := do(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric((cpu()-before).Seconds()/float64(b.N)/float64(size)*(1<<30), "cpu-s/GiB")
+}
+
+func cpu() time.Duration {
+	var u syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

@@ -1,0 +1,119 @@
+package s3fs
+
+import (
+	"errors"
+	"hash/crc32"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+func TestJoinCRC(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, polynomial := range []uint32{crc32.Castagnoli, crc32.IEEE} {
+		table := crc32.MakeTable(polynomial)
+		for _, n := range []int{0, 1, 2, 7, 8, 255, 4096, 5<<20 + 3} {
+			a, b := make([]byte, 1000), make([]byte, n)
+			for i := range a {
+				a[i] = byte(random.Uint32())
+			}
+			for i := range b {
+				b[i] = byte(random.Uint32())
+			}
+			want := crc32.Checksum(append(a[:1000:1000], b...), table)
+			if got := joinCRC(polynomial, crc32.Checksum(a, table), crc32.Checksum(b, table), int64(n)); got != want {
+				t.Errorf("%#x, %d bytes: %#x, want %#x", polynomial, n, got, want)
+			}
+		}
+	}
+}
+
+// TestChecksumModes has MinIO verify each kind, and keep it: of the whole object, where it can be joined.
+func TestChecksumModes(t *testing.T) {
+	base := minio(t, "sums")
+	f := New(base, Options{Bucket: "sums", PartSize: minPart})
+	for _, mode := range algorithms {
+		t.Run(mode, func(t *testing.T) {
+			base.checksum = mode
+			for _, size := range []int{10, twoParts} {
+				if err := f.Put(t.Context(), "/f", zeros(size), Write{}); err != nil {
+					t.Fatal(err)
+				}
+				out, err := base.api.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &f.bucket, Key: new("f"), ChecksumMode: types.ChecksumModeEnabled})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var got checksum
+				switch {
+				case out.ChecksumCRC32C != nil:
+					got = checksum{crc32C, []byte(*out.ChecksumCRC32C)}
+				case out.ChecksumCRC32 != nil:
+					got = checksum{crc32IEEE, []byte(*out.ChecksumCRC32)}
+				case out.ChecksumSHA256 != nil:
+					got = checksum{sha2, nil}
+				}
+				want := map[string]algorithm{"auto": crc32C, "crc32c": crc32C, "crc32": crc32IEEE, "sha256": sha2}[mode]
+				if got.algorithm != want || want == crc32C && string(got.value) != crcText(make([]byte, size)) {
+					t.Errorf("%d bytes: S3 keeps %q %q, want %q of the whole", size, got.algorithm, got.value, want)
+				}
+			}
+		})
+	}
+}
+
+// TestDamageIsRefused has MinIO compare what it gets with the checksums: a byte is flipped after they are taken.
+func TestDamageIsRefused(t *testing.T) {
+	c := minio(t, "damage")
+	for _, mode := range []string{"crc32c", "crc32", "sha256", "md5"} {
+		for _, size := range []int{1000, twoParts} {
+			c.checksum = mode
+			f := New(c, Options{Bucket: "damage", PartSize: minPart})
+			content := make([]byte, size)
+			u := f.upload(t.Context(), "f", f.plan(0), false)
+			p := u.part()
+			if err := u.fill(p, strings.NewReader(string(content))); err != errFull && err != io.EOF {
+				t.Fatal(err)
+			}
+			p.slabs[0][17] ^= 1
+			var err error
+			if size == 1000 {
+				err = u.whole(p)
+			} else {
+				err = u.multipart(p, zeros(1000))
+			}
+			p.free()
+			if err == nil || !strings.Contains(err.Error(), "StatusCode: 400") {
+				t.Errorf("%s, %d bytes: %v", mode, size, err)
+			}
+			if _, err := f.Stat(t.Context(), "/f"); err == nil {
+				t.Errorf("%s, %d bytes: there is a file", mode, size)
+			}
+		}
+	}
+}
+
+// TestWholeChecksumIsCompared has MinIO compare the joined checksum with the whole content.
+func TestWholeChecksumIsCompared(t *testing.T) {
+	c := minio(t, "whole")
+	f := New(c, Options{Bucket: "whole", PartSize: minPart})
+	u := f.upload(t.Context(), "f", f.plan(0), false)
+	p := u.part()
+	if err := u.fill(p, endless{}); err != errFull {
+		t.Fatal(err)
+	}
+	err := u.multipart(p, io.MultiReader(zeros(minPart+1000), readerFunc(func([]byte) (int, error) {
+		u.sent[1].size++ // which makes the sum wrong, and nothing else
+		return 0, io.EOF
+	})))
+	if err == nil || errors.Is(err, io.EOF) {
+		t.Errorf("error %v, want S3's", err)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

@@ -1,0 +1,51 @@
+package s3fs
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
+	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
+)
+
+func TestContractOnMinIO(t *testing.T) {
+	// MinIO keeps "a" and "a/b", but does not list the second.
+	contract(t, minio(t, "contract"), storetest.Limits{NoWrite: true, NoTwins: true})
+}
+
+func TestContractOnTheEmbeddedStore(t *testing.T) {
+	contract(t, embedded(t, "contract"), storetest.Limits{NoWrite: true})
+}
+
+// contract runs the store's contract in the bucket "contract", each test under a prefix of its own.
+func contract(t *testing.T, c *Client, limits storetest.Limits) {
+	var n atomic.Int32
+	storetest.Run(t, limits, func(t *testing.T) proxy.Store {
+		memory := NewMemory(64 << 20)
+		t.Cleanup(func() {
+			if memory.used != 0 || len(memory.filling) != 0 || len(memory.waiting) != 0 {
+				t.Errorf("%d bytes still taken, by %d parts; %d waiting", memory.used, len(memory.filling), len(memory.waiting))
+			}
+		})
+		return New(c, Options{Bucket: "contract", Prefix: fmt.Sprintf("tenant %d", n.Add(1)), PartSize: minPart, Memory: memory})
+	})
+}
+
+// embedded returns a client of the embedded store, with an empty bucket of that name.
+func embedded(t testing.TB, bucket string) *Client {
+	t.Helper()
+	store, err := s3demo.Open(t.TempDir(), s3demo.Options{Keys: map[string]string{"demo": "demo-secret"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	if err := store.CreateBucket(bucket); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(store.Handler())
+	t.Cleanup(server.Close)
+	return dial(t, Service{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})
+}

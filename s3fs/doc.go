@@ -1,0 +1,15 @@
+// Package s3fs keeps files in a bucket of an S3 service, and knows nothing of FTP.
+//
+// [Dial] names the service, [New] a place in one of its buckets. An [FS] reads and writes the objects there as files:
+// a directory is a key that ends in a slash, or any beginning of a key up to a slash.
+//
+// A file appears whole or not at all. Put sends nothing that could be taken for the file until its reader has
+// returned io.EOF: a short content is one PutObject, a longer one a multipart upload, whose parts nobody sees
+// before it is completed. Every object and part carries a checksum that the service verifies.
+//
+// All transfers of a process share one [Memory]. Data is received straight into its slabs and sent from them; when
+// it is spent, uploads wait, and so do their clients. There are no temporary files.
+//
+// Errors are those of io/fs and syscall that fit, or any other error where the service failed. They carry S3's own
+// code and request id in their text, which is for logs.
+package s3fs

@@ -1,0 +1,189 @@
+package s3fs
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/xml"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// fake is as much of an S3 service as an upload needs, in memory and without sockets.
+type fake struct {
+	t       *testing.T
+	fault   func(r *http.Request, call string) (*http.Response, error) // instead of an answer, if it returns one
+	mu      sync.Mutex
+	objects map[string]int64 // sizes
+	parts   map[int]int64
+	open    bool     // the upload, of which there is one at a time
+	calls   []string // in the order of their coming
+	headers []http.Header
+	bodies  []string // of calls that have XML
+}
+
+func newFake(t *testing.T) *fake {
+	return &fake{t: t, objects: make(map[string]int64), parts: make(map[int]int64)}
+}
+
+// fs returns an FS in a bucket of the fake's.
+func (s *fake) fs(o Options) *FS {
+	o.Bucket = "b"
+	return New(dial(s.t, Service{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: s}), o)
+}
+
+func (s *fake) Do(r *http.Request) (*http.Response, error) {
+	call := name(r)
+	var body []byte
+	size := r.ContentLength
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+		if int64(len(body)) != size {
+			s.t.Errorf("%s: %d bytes of %d", call, len(body), size)
+		}
+	}
+	s.mu.Lock()
+	s.calls = append(s.calls, call)
+	s.headers = append(s.headers, r.Header.Clone())
+	s.bodies = append(s.bodies, "")
+	if strings.HasPrefix(string(body), "<") {
+		s.bodies[len(s.bodies)-1] = string(body)
+	}
+	s.mu.Unlock()
+	if s.fault != nil {
+		if resp, err := s.fault(r, call); resp != nil || err != nil {
+			return resp, err
+		}
+	}
+	if sum := r.Header.Get("x-amz-checksum-crc32c"); sum != "" && call != "Complete" && sum != crcText(body) {
+		return refusal(400, "BadDigest", "checksum of the body"), nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.answer(r, call, size), nil
+}
+
+func (s *fake) answer(r *http.Request, call string, size int64) *http.Response {
+	object := r.URL.Path
+	switch call {
+	case "Put":
+		s.objects[object] = size
+	case "Create":
+		s.open = true
+		clear(s.parts)
+		return response(200, "<R><UploadId>id</UploadId></R>")
+	case "Complete":
+		if !s.open {
+			return refusal(404, "NoSuchUpload", "")
+		}
+		s.open = false
+		for _, n := range s.parts {
+			s.objects[object] += n
+		}
+		return response(200, "<R><ETag>x</ETag></R>")
+	case "Abort":
+		s.open = false
+	case "Head":
+		size, ok := s.objects[object]
+		if !ok {
+			return response(404, "")
+		}
+		resp := response(200, "")
+		resp.Header.Set("Content-Length", strconv.FormatInt(size, 10))
+		resp.Header.Set("ETag", `"9f2b2cd5e2f6d4b1f4a5d6a1b1cfe5d0-2"`)
+		return resp
+	default: // a part
+		if !s.open {
+			return refusal(404, "NoSuchUpload", "")
+		}
+		n, _ := strconv.Atoi(strings.TrimPrefix(call, "Part "))
+		s.parts[n] = size
+		resp := response(200, "")
+		resp.Header.Set("ETag", `"00000000000000000000000000000000"`)
+		return resp
+	}
+	return response(200, "")
+}
+
+// name returns what a request asks for, in a word.
+func name(r *http.Request) string {
+	q := r.URL.Query()
+	switch {
+	case r.Method == "HEAD":
+		return "Head"
+	case r.Method == "GET" && q.Get("list-type") == "2":
+		return "List"
+	case r.Method == "GET":
+		return "Get"
+	case r.Method == "DELETE" && q.Has("uploadId"):
+		return "Abort"
+	case r.Method == "DELETE":
+		return "Delete"
+	case r.Method == "POST" && q.Has("uploads"):
+		return "Create"
+	case r.Method == "POST" && q.Has("uploadId"):
+		return "Complete"
+	case r.Method == "POST" && q.Has("delete"):
+		return "DeleteMany"
+	case q.Has("partNumber"):
+		return "Part " + q.Get("partNumber")
+	case r.Header.Get("x-amz-copy-source") != "":
+		return "Copy"
+	}
+	return "Put"
+}
+
+func response(status int, body string) *http.Response {
+	return &http.Response{StatusCode: status, Header: http.Header{}, ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body))}
+}
+
+func refusal(status int, code, message string) *http.Response {
+	var text bytes.Buffer
+	xml.EscapeText(&text, []byte(message))
+	return response(status, fmt.Sprintf("<Error><Code>%s</Code><Message>%s</Message><RequestId>R1</RequestId></Error>", code, text.String()))
+}
+
+func crcText(b []byte) string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.Checksum(b, castagnoli)))
+}
+
+// made checks which calls were made, in any order; a call can be counted, as in "Part 101 x3".
+func (s *fake) made(want ...string) {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	count := make(map[string]int)
+	for _, c := range s.calls {
+		count[c]++
+	}
+	var got []string
+	for c, n := range count {
+		if n > 1 {
+			c = fmt.Sprintf("%s x%d", c, n)
+		}
+		got = append(got, c)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		s.t.Errorf("requests %q, want %q", got, want)
+	}
+}
+
+// header returns a header of the only call of that name.
+func (s *fake) header(call, header string) string {
+	if i := slices.Index(s.calls, call); i >= 0 {
+		return s.headers[i].Get(header)
+	}
+	return "no such call"
+}

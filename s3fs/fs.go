@@ -1,0 +1,86 @@
+package s3fs
+
+import (
+	"cmp"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// Options say where in a service an [FS] lies, and what it may take.
+type Options struct {
+	Bucket string
+	Prefix string  // what all keys begin with; a slash is put at its end
+	Memory *Memory // for the buffers of transfers; nil = 256 MiB for this FS alone
+
+	PartSize     int64 // bytes of an upload's first part; 0 = 8 MiB, at least 5 MiB, at most a quarter of the memory
+	MaxParts     int   // part numbers that the service takes; 0 = 10,000
+	UniformParts bool  // all parts but the last must be of one size
+
+	RenameMax int           // objects in a directory that may be renamed; 0 = 10,000
+	Stall     time.Duration // for how long an upload waits for memory; 0 = 5 min
+	Log       *slog.Logger  // nil = none
+}
+
+// An FS is a place in a bucket. Its methods may be called from many goroutines at once.
+//
+// Names are slash-separated and begin at the place's root. A name that S3 cannot hold, or that a listing
+// could not show, is fs.ErrInvalid.
+type FS struct {
+	client    *Client
+	api       *s3.Client
+	bucket    string
+	prefix    string // "" or ends in a slash
+	memory    *Memory
+	partSize  int64
+	maxParts  int
+	uniform   bool
+	renameMax int
+	stall     time.Duration
+	log       *slog.Logger
+}
+
+// New returns the place in a bucket that o describes. It sends nothing: what is wrong with it, the first use tells.
+func New(c *Client, o Options) *FS {
+	f := &FS{
+		client:    c,
+		api:       c.api,
+		bucket:    o.Bucket,
+		memory:    o.Memory,
+		partSize:  cmp.Or(o.PartSize, 8<<20),
+		maxParts:  max(cmp.Or(o.MaxParts, 10_000), 2*firstPart),
+		uniform:   o.UniformParts,
+		renameMax: cmp.Or(o.RenameMax, 10_000),
+		stall:     cmp.Or(o.Stall, 5*time.Minute),
+		log:       o.Log,
+	}
+	if prefix := strings.Trim(o.Prefix, "/"); prefix != "" {
+		f.prefix = prefix + "/"
+	}
+	if f.memory == nil {
+		f.memory = NewMemory(256 << 20)
+	}
+	if f.log == nil {
+		f.log = slog.New(slog.DiscardHandler)
+	}
+	return f
+}
+
+// later starts f and returns a function that waits for what it returns.
+func later[T any](f func() (T, error)) func() (T, error) {
+	var (
+		value T
+		err   error
+		done  = make(chan struct{})
+	)
+	go func() {
+		defer close(done)
+		value, err = f()
+	}()
+	return func() (T, error) {
+		<-done
+		return value, err
+	}
+}

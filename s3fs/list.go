@@ -1,0 +1,166 @@
+package s3fs
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"iter"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// List yields the entries of dir whose names begin with prefix, page by page as S3 delivers them, in the order of
+// their bytes, for which a directory's name counts with a slash at its end.
+//
+// Keys that FTP cannot name are left out. A directory's time is zero. With an empty prefix, a directory that does not
+// exist yields fs.ErrNotExist.
+func (f *FS) List(ctx context.Context, dir, prefix string) iter.Seq2[fs.FileInfo, error] {
+	return func(yield func(fs.FileInfo, error) bool) {
+		root, err := f.dir(dir)
+		if err != nil {
+			yield(nil, wrap("list", dir, err))
+			return
+		}
+		if !printable(prefix) || strings.Contains(prefix, "/") {
+			return // no name begins so
+		}
+		last := "" // a directory: some services begin a page with the one that ended the page before
+		found := root == f.prefix || prefix != ""
+		for page, err := range f.pages(ctx, root+prefix, "/") {
+			if err != nil {
+				yield(nil, wrap("list", dir, err))
+				return
+			}
+			found = found || len(page.objects)+len(page.dirs) > 0
+			for e := range page.entries(root) {
+				if e.dir && e.name == last {
+					continue
+				}
+				if e.dir {
+					last = e.name
+				}
+				if !yield(e, nil) {
+					return
+				}
+			}
+		}
+		if !found {
+			yield(nil, wrap("list", dir, fs.ErrNotExist))
+		}
+	}
+}
+
+// page is what S3 says at a time: keys, and what keys have in common up to the next slash, each in order.
+type page struct {
+	objects []object
+	dirs    []string
+	next    string // continues after this page; "" = it is the last
+}
+
+type object struct {
+	key   string
+	size  int64
+	mtime time.Time
+	etag  string
+	class string // of storage
+}
+
+// entries joins files and directories below root. A file at root itself is the directory's marker.
+func (p *page) entries(root string) iter.Seq[*info] {
+	return func(yield func(*info) bool) {
+		objects, dirs := p.objects, p.dirs
+		for len(objects)+len(dirs) > 0 {
+			var e *info
+			if len(dirs) == 0 || len(objects) > 0 && objects[0].key < dirs[0] {
+				o := objects[0]
+				objects = objects[1:]
+				e = &info{name: strings.TrimPrefix(o.key, root), size: o.size, mtime: o.mtime, etag: o.etag}
+			} else {
+				e = &info{name: strings.TrimSuffix(strings.TrimPrefix(dirs[0], root), "/"), dir: true}
+				dirs = dirs[1:]
+			}
+			if nameable(e.name) && !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// pages yields what is under prefix, asking for each page while the one before is worked on. Without a delimiter,
+// all keys are objects.
+func (f *FS) pages(ctx context.Context, prefix, delimiter string) iter.Seq2[*page, error] {
+	return func(yield func(*page, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		ask := func(after string) func() (*page, error) {
+			return later(func() (*page, error) { return f.page(ctx, prefix, delimiter, after, 0) })
+		}
+		next := ask("")
+		defer func() {
+			cancel()
+			next()
+		}()
+		for {
+			p, err := next()
+			if err == nil && p.next != "" {
+				next = ask(p.next)
+			}
+			if !yield(p, err) || err != nil || p.next == "" {
+				return
+			}
+		}
+	}
+}
+
+// page asks for at most limit keys, 0 = as many as S3 gives, after those of an earlier page.
+func (f *FS) page(ctx context.Context, prefix, delimiter, after string, limit int32) (*page, error) {
+	in := &s3.ListObjectsV2Input{
+		Bucket:       &f.bucket,
+		Prefix:       &prefix,
+		EncodingType: types.EncodingTypeUrl, // else one odd key makes the XML of its page unreadable
+	}
+	if delimiter != "" {
+		in.Delimiter = &delimiter
+	}
+	if after != "" {
+		in.ContinuationToken = &after
+	}
+	if limit > 0 {
+		in.MaxKeys = &limit
+	}
+	out, err := f.api.ListObjectsV2(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return newPage(out)
+}
+
+func newPage(out *s3.ListObjectsV2Output) (*page, error) {
+	p := &page{objects: make([]object, 0, len(out.Contents))}
+	decode := func(s *string) (string, error) { return aws.ToString(s), nil }
+	if out.EncodingType == types.EncodingTypeUrl {
+		decode = func(s *string) (string, error) { return url.QueryUnescape(aws.ToString(s)) }
+	}
+	for _, o := range out.Contents {
+		key, err := decode(o.Key)
+		if err != nil {
+			return nil, fmt.Errorf("a key in the listing: %w", err)
+		}
+		p.objects = append(p.objects, object{key, aws.ToInt64(o.Size), aws.ToTime(o.LastModified), unquote(o.ETag), string(o.StorageClass)})
+	}
+	for _, d := range out.CommonPrefixes {
+		dir, err := decode(d.Prefix)
+		if err != nil {
+			return nil, fmt.Errorf("a prefix in the listing: %w", err)
+		}
+		p.dirs = append(p.dirs, dir)
+	}
+	if aws.ToBool(out.IsTruncated) {
+		p.next = aws.ToString(out.NextContinuationToken)
+	}
+	return p, nil
+}

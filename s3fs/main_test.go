@@ -1,0 +1,51 @@
+package s3fs
+
+import (
+	"context"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"go.uber.org/goleak"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+var _ proxy.Store = (*FS)(nil)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// keys are credentials that need no looking for.
+func keys(access, secret string) aws.CredentialsProvider {
+	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: access, SecretAccessKey: secret}, nil
+	})
+}
+
+// dial returns a client that ends with the test.
+func dial(t testing.TB, s Service) *Client {
+	t.Helper()
+	c, err := Dial(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// minio returns a client of a MinIO server, with an empty bucket of that name.
+func minio(t testing.TB, bucket string) *Client {
+	t.Helper()
+	server := real.MinIO(t)
+	c := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
+	makeBucket(t, c, bucket)
+	return c
+}
+
+func makeBucket(t testing.TB, c *Client, name string) {
+	t.Helper()
+	if _, err := c.api.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,223 @@
+package s3fs
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Slabs are the pieces that memory is handed out in. An upload begins with a small one, as most files are small.
+const (
+	slabSize  = 256 << 10
+	smallSlab = 32 << 10
+	minMemory = 8 << 20
+)
+
+// A Memory is the budget for the buffers of all transfers that share it.
+//
+// An upload takes slabs as its bytes arrive. It gets one only if afterwards the parts that are being filled can
+// still be filled, in some order, each with what the ones before it give back: so there is always one that goes
+// on, and no set of uploads can lock each other out.
+type Memory struct {
+	size    int64
+	big     sync.Pool
+	small   sync.Pool
+	mu      sync.Mutex
+	used    int64           // all slabs that are out
+	filling map[*claim]bool // claims that hold something and will want more
+	waiting []*wish         // in the order of their coming
+}
+
+// NewMemory returns a budget of so many bytes; fewer than 8 MiB are taken as 8 MiB.
+func NewMemory(bytes int64) *Memory {
+	return &Memory{size: max(bytes, minMemory), filling: make(map[*claim]bool)}
+}
+
+// A claim is one upload's share, as far as the part being filled is concerned.
+// What has been sealed is on its way to S3, will come back without more memory, and counts no longer.
+type claim struct {
+	m    *Memory
+	held int64
+	need int64 // what the part takes before it can be sent
+}
+
+// wish is a claim waiting for n bytes.
+type wish struct {
+	*claim
+	n       int64
+	granted chan struct{}
+}
+
+// slabs returns the memory that a part of size bytes takes, which is a whole number of slabs.
+func slabs(size int64, first bool) int64 {
+	if first {
+		return smallSlab + slabs(max(size-smallSlab, 0), false)
+	}
+	return (size + slabSize - 1) / slabSize * slabSize
+}
+
+// take returns a slab of n bytes, waiting up to stall for it, and after that fails with syscall.ENOBUFS.
+// A claim that holds all it needs does not wait: it gets nil, and should send what it has.
+func (c *claim) take(ctx context.Context, n int64, stall time.Duration) ([]byte, error) {
+	m := c.m
+	m.mu.Lock()
+	overtakes := len(m.waiting) > 0 && c.held == 0
+	if !overtakes && m.fits(c, n) {
+		m.grant(c, n)
+		m.mu.Unlock()
+		return m.slab(n), nil
+	}
+	if c.held > 0 && c.held >= c.need {
+		m.mu.Unlock()
+		return nil, nil
+	}
+	w := &wish{claim: c, n: n, granted: make(chan struct{})}
+	m.waiting = append(m.waiting, w)
+	m.mu.Unlock()
+	return m.await(ctx, w, stall)
+}
+
+func (m *Memory) await(ctx context.Context, w *wish, stall time.Duration) ([]byte, error) {
+	timer := time.NewTimer(stall)
+	defer timer.Stop()
+	var err error
+	select {
+	case <-w.granted:
+		return m.slab(w.n), nil
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-timer.C:
+		err = syscall.ENOBUFS
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i := slices.Index(m.waiting, w); i >= 0 {
+		m.waiting = slices.Delete(m.waiting, i, i+1)
+		m.wake() // whoever had to queue behind it
+		return nil, err
+	}
+	return m.slab(w.n), nil // granted at the last moment
+}
+
+// borrow returns a slab for a transfer that needs but one, and will give it back: a small one when memory is short.
+func (m *Memory) borrow(ctx context.Context, stall time.Duration) ([]byte, error) {
+	n := int64(smallSlab)
+	if m.roomy() {
+		n = slabSize
+	}
+	c := &claim{m: m, need: n}
+	defer c.seal()
+	return c.take(ctx, n, stall)
+}
+
+// seal says that the part will not grow: its slabs will come back by themselves, through free.
+func (c *claim) seal() {
+	c.m.mu.Lock()
+	defer c.m.mu.Unlock()
+	c.held = 0
+	delete(c.m.filling, c)
+	c.m.wake()
+}
+
+// free takes slabs back.
+func (m *Memory) free(slabs ...[]byte) {
+	var n int64
+	for _, s := range slabs {
+		s = s[:cap(s)]
+		n += int64(len(s))
+		if len(s) == smallSlab {
+			m.small.Put((*[smallSlab]byte)(s))
+		} else {
+			m.big.Put((*[slabSize]byte)(s))
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.used -= n
+	m.wake()
+}
+
+// largestPart returns the most that any one part may need: small enough that a few fit in at a time.
+func (m *Memory) largestPart() int64 { return max(m.size/4, slabs(minPart, true)) }
+
+// roomy reports whether at least half of the budget is unused.
+func (m *Memory) roomy() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.used <= m.size/2
+}
+
+func (m *Memory) slab(n int64) []byte {
+	if n == smallSlab {
+		if s, ok := m.small.Get().(*[smallSlab]byte); ok {
+			return s[:]
+		}
+		return make([]byte, smallSlab)
+	}
+	if s, ok := m.big.Get().(*[slabSize]byte); ok {
+		return s[:]
+	}
+	return make([]byte, slabSize)
+}
+
+func (m *Memory) grant(c *claim, n int64) {
+	m.used += n
+	c.held += n
+	m.filling[c] = true
+}
+
+// wake grants what can be granted, first come, first served, except that a claim which already holds something
+// may overtake: those are few, and end by giving back. One that holds nothing never does, lest others starve.
+func (m *Memory) wake() {
+	queue := false
+	m.waiting = slices.DeleteFunc(m.waiting, func(w *wish) bool {
+		if queue && w.held == 0 || !m.fits(w.claim, w.n) {
+			queue = true
+			return false
+		}
+		m.grant(w.claim, w.n)
+		close(w.granted)
+		return true
+	})
+}
+
+// fits reports whether n bytes are free, and the state after granting them would be safe.
+func (m *Memory) fits(c *claim, n int64) bool {
+	if m.used+n > m.size {
+		return false
+	}
+	if m.size-m.used-n >= m.largestPart()+slabSize {
+		return true // whoever comes first
+	}
+	c.held += n
+	defer func() { c.held -= n }()
+	claims := make([]*claim, 0, len(m.filling)+1)
+	if !m.filling[c] {
+		claims = append(claims, c)
+	}
+	for c := range m.filling {
+		claims = append(claims, c)
+	}
+	return safe(m.size, claims)
+}
+
+// safe is the banker's rule: what is not held by these claims will come free, and then they can be
+// satisfied one after the other, each giving back all it holds.
+func safe(size int64, claims []*claim) bool {
+	for _, c := range claims {
+		size -= c.held
+	}
+	slices.SortFunc(claims, func(a, b *claim) int { return int(a.lacks() - b.lacks()) })
+	for _, c := range claims {
+		if c.lacks() > size {
+			return false
+		}
+		size += c.held
+	}
+	return true
+}
+
+// lacks returns how much the part wants before it can be sent.
+func (c *claim) lacks() int64 { return max(c.need-c.held, 0) }

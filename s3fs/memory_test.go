@@ -1,0 +1,167 @@
+package s3fs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestMemoryNeverLocksUp has many parts of all sizes filled at once, in far less memory than they take together.
+func TestMemoryNeverLocksUp(t *testing.T) {
+	for seed := range uint64(20) {
+		synctest.Test(t, func(t *testing.T) {
+			m := NewMemory(16 << 20)
+			random := rand.New(rand.NewPCG(seed, 0))
+			var all sync.WaitGroup
+			for range 40 {
+				need := slabSize * (1 + random.Int64N(24))
+				pause := time.Duration(1 + random.Int64N(1000))
+				all.Go(func() {
+					for range 5 {
+						if err := fillOne(t, m, need, pause); err != nil {
+							t.Errorf("a part of %d slabs: %v", need/slabSize, err)
+							return
+						}
+					}
+				})
+			}
+			all.Wait()
+			if m.used != 0 || len(m.filling) != 0 || len(m.waiting) != 0 {
+				t.Errorf("left: %d bytes, %d filling, %d waiting", m.used, len(m.filling), len(m.waiting))
+			}
+		})
+	}
+}
+
+// fillOne takes what one part needs, slab by slab, and gives it back a little after it is full.
+func fillOne(t *testing.T, m *Memory, need int64, pause time.Duration) error {
+	c := &claim{m: m, need: need}
+	var taken [][]byte
+	for range need / slabSize {
+		slab, err := c.take(t.Context(), slabSize, time.Hour)
+		if err != nil {
+			return err
+		}
+		taken = append(taken, slab)
+		m.mu.Lock()
+		if m.used > m.size {
+			t.Errorf("%d bytes are out, of %d", m.used, m.size)
+		}
+		m.mu.Unlock()
+		<-time.After(pause)
+	}
+	c.seal()
+	<-time.After(10 * pause)
+	m.free(taken...)
+	return nil
+}
+
+// TestManySlowUploadsInLittleMemory is the same for whole uploads: clients that send slowly, and an S3 that takes long.
+func TestManySlowUploadsInLittleMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(20 << 20)
+		most := int64(0)
+		var all sync.WaitGroup
+		for i := range 12 {
+			s := newFake(t)
+			s.fault = func(r *http.Request, _ string) (*http.Response, error) {
+				m.mu.Lock()
+				most = max(most, m.used)
+				m.mu.Unlock()
+				<-time.After(time.Second)
+				return nil, nil
+			}
+			f := s.fs(Options{PartSize: minPart, Memory: m, Stall: time.Hour})
+			all.Go(func() {
+				size := int64(11<<20 + i)
+				content := slow{io.LimitReader(endless{}, size), time.Duration(i) * 10 * time.Millisecond}
+				if err := f.Put(t.Context(), "/f", content, Write{}); err != nil {
+					t.Error(err)
+				}
+				if s.objects["/b/f"] != size {
+					t.Errorf("%d bytes published, want %d", s.objects["/b/f"], size)
+				}
+			})
+		}
+		all.Wait()
+		if most > m.size || most < m.size/2 {
+			t.Errorf("at most %d bytes of %d were out: too many, or uploads did not share them", most, m.size)
+		}
+		if m.used != 0 {
+			t.Errorf("%d bytes are still out", m.used)
+		}
+	})
+}
+
+func TestMemoryThatDoesNotComeFree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake(t)
+		m := NewMemory(0)
+		for {
+			if _, err := m.borrow(t.Context(), 0); err != nil {
+				break
+			}
+		}
+		f := s.fs(Options{Memory: m, Stall: time.Minute})
+		before := time.Now()
+		err := f.Put(t.Context(), "/f", zeros(1<<20), Write{})
+		if !errors.Is(err, syscall.ENOBUFS) || time.Since(before) != time.Minute {
+			t.Errorf("after %v: %v, want ENOBUFS after a minute", time.Since(before), err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := f.Put(ctx, "/f", zeros(1<<20), Write{}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("cancelled while it waits: %v", err)
+		}
+		s.made()
+	})
+}
+
+func TestMemoryIsFirstComeFirstServed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(8 << 20)
+		holder := &claim{m: m, need: 8 << 20}
+		var held [][]byte
+		for range 32 {
+			slab, err := holder.take(t.Context(), slabSize, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			held = append(held, slab)
+		}
+		if slab, err := holder.take(t.Context(), slabSize, time.Hour); slab != nil || err != nil {
+			t.Errorf("a part that is large enough has to wait: %v", err)
+		}
+		order := make(chan int, 3)
+		var all sync.WaitGroup
+		defer all.Wait()
+		for i := range 3 {
+			all.Go(func() {
+				c := &claim{m: m, need: 8 << 20}
+				slab, err := c.take(t.Context(), slabSize, time.Hour)
+				if err != nil {
+					t.Error(err)
+				}
+				order <- i
+				<-time.After(time.Minute)
+				c.seal()
+				m.free(slab)
+			})
+			synctest.Wait()
+		}
+		holder.seal()
+		m.free(held...)
+		for i := range 3 {
+			if got := <-order; got != i {
+				t.Errorf("claim %d was served as number %d", got, i)
+			}
+		}
+	})
+}

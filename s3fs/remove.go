@@ -1,0 +1,98 @@
+package s3fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// Remove deletes a file. What is only a directory is syscall.EISDIR.
+// A directory without a marker is gone with its last file.
+func (f *FS) Remove(ctx context.Context, name string) error {
+	return wrap("remove", name, f.remove(ctx, name))
+}
+
+func (f *FS) remove(ctx context.Context, name string) error {
+	key, err := f.file(name)
+	if err != nil {
+		return err
+	}
+	if _, err = f.head(ctx, key); err == nil {
+		return f.delete(ctx, key)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := f.statDir(ctx, key+"/"); err != nil {
+		return err
+	}
+	return syscall.EISDIR
+}
+
+func (f *FS) delete(ctx context.Context, key string) error {
+	_, err := f.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &f.bucket, Key: &key})
+	return err
+}
+
+// Mkdir makes a directory by putting its marker, an empty object. A file or directory of that name is fs.ErrExist.
+func (f *FS) Mkdir(ctx context.Context, dir string) error {
+	return wrap("mkdir", dir, f.mkdir(ctx, dir))
+}
+
+func (f *FS) mkdir(ctx context.Context, dir string) error {
+	key, err := f.dir(dir)
+	if err != nil {
+		return err
+	}
+	if _, err := f.stat(ctx, strings.TrimSuffix(dir, "/")); err == nil {
+		return fs.ErrExist
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	_, err = f.api.PutObject(ctx, &s3.PutObjectInput{
+		Bucket:        &f.bucket,
+		Key:           &key,
+		ContentLength: aws.Int64(0),
+		ContentType:   aws.String("application/x-directory"),
+		IfNoneMatch:   aws.String("*"),
+	})
+	if precondition(err) {
+		return fmt.Errorf("%w: %w", fs.ErrExist, err)
+	}
+	return err
+}
+
+// Rmdir deletes an empty directory, which is one that has nothing but its marker. One that has more is
+// syscall.ENOTEMPTY, a file syscall.ENOTDIR, and the root fs.ErrPermission.
+func (f *FS) Rmdir(ctx context.Context, dir string) error {
+	return wrap("rmdir", dir, f.rmdir(ctx, dir))
+}
+
+func (f *FS) rmdir(ctx context.Context, dir string) error {
+	key, err := f.dir(dir)
+	if err != nil {
+		return err
+	}
+	if key == f.prefix {
+		return fs.ErrPermission
+	}
+	p, err := f.page(ctx, key, "", "", 2)
+	switch {
+	case err != nil:
+		return err
+	case len(p.objects) == 0:
+		if _, err := f.head(ctx, strings.TrimSuffix(key, "/")); err != nil {
+			return err
+		}
+		return syscall.ENOTDIR
+	case len(p.objects) > 1 || p.objects[0].key != key:
+		return syscall.ENOTEMPTY
+	}
+	return f.delete(ctx, key)
+}

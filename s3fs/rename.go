@@ -1,0 +1,86 @@
+package s3fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"strings"
+	"syscall"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// maxCopy is the largest object that S3 copies in one request.
+const maxCopy = 5 << 30
+
+// Rename moves a file, or a directory with all below it, by copying inside S3 and then deleting. Metadata and tags go
+// along. A file at the new name is replaced by a file; a directory there, or a file where a directory is to go, is
+// fs.ErrExist. A directory into itself is fs.ErrInvalid.
+//
+// An object over 5 GiB, or a directory with more keys than Options.RenameMax, is syscall.EFBIG, before anything is
+// copied. Nothing is deleted unless everything was copied; if that fails, the copies are removed.
+func (f *FS) Rename(ctx context.Context, from, to string) error {
+	return wrap("rename", from, f.rename(ctx, from, to))
+}
+
+func (f *FS) rename(ctx context.Context, from, to string) error {
+	source, err := f.dir(from)
+	if err != nil {
+		return err
+	}
+	target, err := f.dir(to)
+	if err != nil {
+		return err
+	}
+	if source == f.prefix || target == f.prefix {
+		return fs.ErrPermission
+	}
+	asDir := later(func() (*info, error) { return f.statDir(ctx, target) })
+	what, err := f.stat(ctx, from)
+	_, dirErr := asDir()
+	switch {
+	case err != nil || source == target:
+		return err
+	case what.dir && strings.HasPrefix(target, source):
+		return fs.ErrInvalid
+	case dirErr == nil:
+		return fs.ErrExist
+	case !errors.Is(dirErr, fs.ErrNotExist):
+		return dirErr
+	case what.dir:
+		return f.renameDir(ctx, source, target)
+	}
+	return f.renameFile(ctx, *what, strings.TrimSuffix(source, "/"), strings.TrimSuffix(target, "/"))
+}
+
+func (f *FS) renameFile(ctx context.Context, what info, source, target string) error {
+	o := object{key: source, size: what.size, etag: what.etag, class: what.class}
+	if o.size > maxCopy {
+		return fmt.Errorf("%d bytes: %w", o.size, syscall.EFBIG)
+	}
+	if err := f.copy(ctx, o, target); err != nil {
+		return err
+	}
+	return f.delete(ctx, source)
+}
+
+// copy copies an object within the bucket, unless it has changed since it was described.
+func (f *FS) copy(ctx context.Context, o object, target string) error {
+	_, err := f.api.CopyObject(patient(ctx), &s3.CopyObjectInput{
+		Bucket:            &f.bucket,
+		Key:               &target,
+		CopySource:        aws.String(copySource(f.bucket, o.key)),
+		CopySourceIfMatch: aws.String(`"` + o.etag + `"`),
+		StorageClass:      types.StorageClass(o.class),
+	})
+	return err
+}
+
+// copySource escapes the name of a copy's source for its header, where a plus sign would stand for a space.
+func copySource(bucket, key string) string {
+	return strings.NewReplacer("+", "%20", "%2F", "/").Replace(url.QueryEscape(bucket + "/" + key))
+}

@@ -1,0 +1,98 @@
+package s3demo
+
+import (
+	"context"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/rclone/gofakes3"
+)
+
+// A page is a part of a listing: keys, and the prefixes that stand for all keys below them.
+type page struct {
+	keys     []string
+	prefixes []string
+	last     string // of both, in the order of the listing
+	more     bool
+}
+
+// list returns at most limit of the sorted keys after the marker, rolled up at the delimiter; a limit below 1 is none.
+//
+// A marker that is itself a rolled-up prefix stands for all keys below it, since it ends the page before.
+func list(keys []string, prefix, delimiter, marker string, limit int64) page {
+	i, _ := slices.BinarySearch(keys, prefix)
+	if marker >= prefix {
+		var found bool
+		if i, found = slices.BinarySearch(keys, marker); found {
+			i++
+		}
+		if group, ok := rollUp(marker, prefix, delimiter); ok && group == marker {
+			i = endOf(keys, i, group)
+		}
+	}
+	var p page
+	for n := int64(0); i < len(keys) && strings.HasPrefix(keys[i], prefix); n++ {
+		if n == limit && limit > 0 {
+			p.more = true
+			break
+		}
+		if group, ok := rollUp(keys[i], prefix, delimiter); ok {
+			p.prefixes, p.last = append(p.prefixes, group), group
+			i = endOf(keys, i, group)
+			continue
+		}
+		p.keys, p.last = append(p.keys, keys[i]), keys[i]
+		i++
+	}
+	return p
+}
+
+// rollUp returns the key up to the first delimiter behind the prefix, if it has both.
+func rollUp(key, prefix, delimiter string) (string, bool) {
+	rest, ok := strings.CutPrefix(key, prefix)
+	if !ok || delimiter == "" {
+		return "", false
+	}
+	at := strings.Index(rest, delimiter)
+	if at < 0 {
+		return "", false
+	}
+	return key[:len(prefix)+at+len(delimiter)], true
+}
+
+// endOf returns the index behind the keys that begin with prefix, the first of which is at i or before.
+func endOf(keys []string, i int, prefix string) int {
+	return i + sort.Search(len(keys)-i, func(j int) bool { return !strings.HasPrefix(keys[i+j], prefix) })
+}
+
+// ListBucket implements gofakes3.Backend.
+func (b backend) ListBucket(_ context.Context, name string, prefix *gofakes3.Prefix, at gofakes3.ListBucketPage) (*gofakes3.ObjectList, error) {
+	if prefix == nil {
+		prefix = &gofakes3.Prefix{}
+	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	bucket, err := b.bucket(name)
+	if err != nil {
+		return nil, err
+	}
+	p := list(bucket.keys, prefix.Prefix, prefix.Delimiter, at.Marker, at.MaxKeys)
+	out := &gofakes3.ObjectList{IsTruncated: p.more}
+	if p.more {
+		out.NextMarker = p.last
+	}
+	for _, group := range p.prefixes {
+		out.CommonPrefixes = append(out.CommonPrefixes, gofakes3.CommonPrefix{Prefix: group})
+	}
+	for _, key := range p.keys {
+		e := bucket.entries[key]
+		out.Add(&gofakes3.Content{
+			Key:          key,
+			LastModified: gofakes3.NewContentTime(e.modified),
+			ETag:         quoted(e.etag),
+			Size:         e.size,
+		})
+	}
+	return out, nil
+}

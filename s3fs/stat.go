@@ -1,0 +1,121 @@
+package s3fs
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"math"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// info describes a file or a directory. It implements fs.FileInfo, and Unique.
+type info struct {
+	name  string
+	size  int64
+	mtime time.Time
+	dir   bool
+	etag  string
+	class string // S3's storage class
+}
+
+func (i *info) Name() string       { return i.name }
+func (i *info) Size() int64        { return i.size }
+func (i *info) ModTime() time.Time { return i.mtime }
+func (i *info) IsDir() bool        { return i.dir }
+func (i *info) Sys() any           { return nil }
+
+// Mode implements fs.FileInfo. S3 knows no permissions of a file's own: what may be done is decided elsewhere.
+func (i *info) Mode() fs.FileMode {
+	if i.dir {
+		return fs.ModeDir | 0o755
+	}
+	return 0o644
+}
+
+// Unique returns what changes whenever the content does, "" for a directory.
+func (i *info) Unique() string { return i.etag }
+
+// Stat describes the file of that name or, if there is none, the directory; a name that ends in a slash asks for the
+// directory alone, and the root is always there. A file's time is its metadata's mtime, in seconds since 1970, or
+// else LastModified; a directory's is that of its marker, if it has one.
+func (f *FS) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
+	i, err := f.stat(ctx, name)
+	if err != nil {
+		return nil, wrap("stat", name, err)
+	}
+	return i, nil
+}
+
+func (f *FS) stat(ctx context.Context, name string) (*info, error) {
+	dir, err := f.dir(name)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case dir == f.prefix:
+		return &info{name: "/", dir: true}, nil
+	case strings.HasSuffix(name, "/"):
+		return f.statDir(ctx, dir)
+	}
+	asDir := later(func() (*info, error) { return f.statDir(ctx, dir) })
+	file, err := f.head(ctx, strings.TrimSuffix(dir, "/"))
+	d, dirErr := asDir()
+	switch {
+	case err == nil:
+		return file, nil
+	case dirErr == nil && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)):
+		return d, nil
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, dirErr
+	}
+	return nil, err
+}
+
+// head describes an object.
+func (f *FS) head(ctx context.Context, key string) (*info, error) {
+	out, err := f.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &f.bucket, Key: &key})
+	if err != nil {
+		return nil, err
+	}
+	return &info{
+		name:  path.Base(key),
+		size:  aws.ToInt64(out.ContentLength),
+		mtime: mtime(out.Metadata, out.LastModified),
+		etag:  unquote(out.ETag),
+		class: string(out.StorageClass),
+	}, nil
+}
+
+// statDir describes a directory, which is any key that begins with dir.
+func (f *FS) statDir(ctx context.Context, dir string) (*info, error) {
+	p, err := f.page(ctx, dir, "", "", 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.objects) == 0 {
+		return nil, fs.ErrNotExist
+	}
+	d := &info{name: path.Base(dir), dir: true}
+	if p.objects[0].key == dir {
+		d.mtime = p.objects[0].mtime
+	}
+	return d, nil
+}
+
+// mtime returns the time that the metadata tell, as rclone and others keep it, or else S3's own.
+func mtime(metadata map[string]string, modified *time.Time) time.Time {
+	seconds, err := strconv.ParseFloat(metadata["mtime"], 64)
+	if err != nil || math.IsNaN(seconds) || math.Abs(seconds) > 1e11 {
+		return aws.ToTime(modified)
+	}
+	whole, fraction := math.Modf(seconds)
+	return time.Unix(int64(whole), int64(fraction*1e9)).UTC().Round(time.Microsecond)
+}
+
+func unquote(etag *string) string { return strings.Trim(aws.ToString(etag), `"`) }

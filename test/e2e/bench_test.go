@@ -1,0 +1,222 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+// The benchmarks move the same bytes over FTP and, in the same run, straight to the same MinIO:
+//
+//	TMPDIR=/dev/shm go test -run '^$' -bench . -benchtime 3x ./test/e2e
+//
+// The ratio is the figure to compare; the CPU-seconds and the memory are those of the s3ftpd process alone.
+
+// block is what the large files are made of.
+var block = func() []byte {
+	b := make([]byte, 16*mib)
+	io.ReadFull(noise("block"), b)
+	return b
+}()
+
+// stream is a file of that many bytes.
+func stream(size int64) io.Reader {
+	var parts []io.Reader
+	for ; size > 0; size -= int64(len(block)) {
+		parts = append(parts, bytes.NewReader(block[:min(size, int64(len(block)))]))
+	}
+	return io.MultiReader(parts...)
+}
+
+type benchmark struct {
+	*testing.B
+	bridge *bridge
+	bucket bucketView
+}
+
+func newBenchmark(b *testing.B) benchmark {
+	server := real.MinIO(b)
+	view := newBucket(b, server)
+	bridge := startBridge(b, server)
+	b.ResetTimer()
+	return benchmark{b, bridge, view}
+}
+
+// A meter adds up the time of the two ways, and what the bridge spent.
+type meter struct {
+	direct, bridge time.Duration
+	cpu            float64
+}
+
+// compare does the same thing directly and over the bridge, in turn.
+func (b benchmark) compare(direct, bridge func()) (m meter) {
+	b.forgetPeak()
+	for b.Loop() {
+		begin := time.Now()
+		direct()
+		m.direct += time.Since(begin)
+		cpu := b.cpu()
+		begin = time.Now()
+		bridge()
+		m.bridge += time.Since(begin)
+		m.cpu += b.cpu() - cpu
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(m.direct.Seconds()/m.bridge.Seconds(), "of-direct")
+	b.ReportMetric(b.peak(), "MiB-RSS")
+	return m
+}
+
+// bytes reports throughput for a benchmark that moves so many a turn.
+func (b benchmark) bytes(m meter, n int64) {
+	total := float64(n) * float64(b.N)
+	b.ReportMetric(total/1e6/m.direct.Seconds(), "direct-MB/s")
+	b.ReportMetric(total/1e6/m.bridge.Seconds(), "MB/s")
+	b.ReportMetric(m.cpu/(total/float64(gib)), "CPU-s/GiB")
+}
+
+func BenchmarkUpload1GiB(b *testing.B) {
+	x := newBenchmark(b)
+	w := x.bridge.connect(b)
+	x.bytes(x.compare(
+		func() { x.bucket.upload("direct", gib) },
+		func() { w.store("bridge", stream(gib)) }), gib)
+}
+
+func BenchmarkDownload1GiB(b *testing.B) {
+	x := newBenchmark(b)
+	w := x.bridge.connect(b)
+	x.bucket.upload("file", gib)
+	x.bytes(x.compare(
+		func() { x.bucket.download("file") },
+		func() { w.retrieve("file") }), gib)
+}
+
+func BenchmarkUpload16x64MiB(b *testing.B) {
+	x := newBenchmark(b)
+	each := func(f func(name string)) func() {
+		return func() {
+			var all sync.WaitGroup
+			for i := range 16 {
+				all.Go(func() { f(fmt.Sprint(i)) })
+			}
+			all.Wait()
+		}
+	}
+	x.bytes(x.compare(
+		each(func(name string) { x.bucket.upload("direct"+name, 64*mib) }),
+		each(func(name string) { x.bridge.connect(b).store("bridge"+name, stream(64*mib)) })), gib)
+}
+
+func BenchmarkUpload1000x4KiB(b *testing.B) {
+	x := newBenchmark(b)
+	w := x.bridge.connect(b)
+	content := string(block[:4*kib])
+	times := func(f func(name string)) func() {
+		return func() {
+			for i := range 1000 {
+				f(fmt.Sprintf("small/%d", i))
+			}
+		}
+	}
+	m := x.compare(
+		times(func(name string) { x.bucket.put(name, content) }),
+		times(func(name string) { w.store(name, strings.NewReader(content)) }))
+	files := 1000 * float64(b.N)
+	b.ReportMetric(files/m.direct.Seconds(), "direct-files/s")
+	b.ReportMetric(files/m.bridge.Seconds(), "files/s")
+	b.ReportMetric(m.cpu*1000/files, "CPU-ms/file")
+}
+
+func BenchmarkList10000(b *testing.B) {
+	x := newBenchmark(b)
+	var all sync.WaitGroup
+	for g := range 16 {
+		all.Go(func() {
+			for i := g; i < 10000; i += 16 {
+				x.bucket.put(fmt.Sprintf("many/file-%05d", i), "x")
+			}
+		})
+	}
+	all.Wait()
+	w := x.bridge.connect(b)
+	var first time.Duration
+	m := x.compare(
+		func() {
+			if n := len(x.bucket.keys("many/")); n != 10000 {
+				b.Fatalf("%d keys", n)
+			}
+		},
+		func() {
+			begin := time.Now()
+			data := w.open("LIST many")
+			one := make([]byte, 1)
+			io.ReadFull(data, one)
+			first += time.Since(begin)
+			rest, err := io.ReadAll(data)
+			if n := bytes.Count(rest, []byte("\n")); err != nil || n != 10000 {
+				b.Fatalf("%d lines, %v", n, err)
+			}
+			w.expect(226)
+		})
+	b.ReportMetric(float64(m.direct.Milliseconds())/float64(b.N), "direct-ms")
+	b.ReportMetric(float64(m.bridge.Milliseconds())/float64(b.N), "ms")
+	b.ReportMetric(float64(first.Milliseconds())/float64(b.N), "first-byte-ms")
+}
+
+func (w *wire) store(name string, r io.Reader) {
+	data := w.open("STOR %s", name)
+	if _, err := io.Copy(struct{ io.Writer }{data}, r); err != nil {
+		w.t.Error(err)
+	}
+	data.Close()
+	w.expect(226)
+}
+
+func (w *wire) retrieve(name string) {
+	data := w.open("RETR %s", name)
+	if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{data}, make([]byte, 256*kib)); err != nil {
+		w.t.Error(err)
+	}
+	data.Close()
+	w.expect(226)
+}
+
+// proc reads a file about the bridge's process.
+func (b benchmark) proc(name string) string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", b.bridge.cmd.Process.Pid, name))
+	if err != nil {
+		b.Skip(err)
+	}
+	return string(text)
+}
+
+// cpu returns the seconds the bridge has spent; proc(5) counts them in hundredths.
+func (b benchmark) cpu() float64 {
+	text := b.proc("stat")
+	f := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	user, _ := strconv.Atoi(f[11])
+	system, _ := strconv.Atoi(f[12])
+	return float64(user+system) / 100
+}
+
+// forgetPeak makes peak start anew.
+func (b benchmark) forgetPeak() {
+	os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", b.bridge.cmd.Process.Pid), []byte("5"), 0)
+}
+
+// peak returns the most memory the bridge has had, in MiB.
+func (b benchmark) peak() float64 {
+	_, rest, _ := strings.Cut(b.proc("status"), "VmHWM:")
+	var kb float64
+	fmt.Sscan(rest, &kb)
+	return kb / 1024
+}

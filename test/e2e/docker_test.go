@@ -1,0 +1,176 @@
+package e2e
+
+import (
+	"archive/tar"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+// TestContainer builds the image and runs it with nothing but what it needs: a read-only root and no
+// capabilities. One container is the demo, with its S3 service; the other one is the bridge, on port 21.
+func TestContainer(t *testing.T) {
+	real.Client(t, "curl")
+	if err := exec.Command("docker", "info").Run(); err != nil {
+		t.Skip("no Docker engine answers")
+	}
+	image := buildImage(t)
+	strict := []string{"--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"}
+
+	demo := container(t, append(strict, "--tmpfs", "/data:uid=65532", "-p", "127.0.0.1::21", "-p", "127.0.0.1:60990-60999:60990-60999",
+		image, "demo", "--dir", "/data/store")...)
+	container(t, append(strict, "--network", "container:"+demo,
+		"-e", "AWS_ACCESS_KEY_ID=demo", "-e", "AWS_SECRET_ACCESS_KEY=demo-secret", "-e", "S3FTPD_PASSWORD="+password,
+		image, "--endpoint", "http://127.0.0.1:9000", "--bucket", "demo", "--user", user,
+		"--passive-ports", "60990-60999", "--passive-address", "127.0.0.1")...)
+
+	addr := strings.TrimSpace(run(t, "", "", "docker", "port", demo, "21"))
+	dir := t.TempDir()
+	want := makeFile(t, filepath.Join(dir, "file"), 20*mib)
+	for _, data := range []string{"--epsv", "--disable-epsv"} {
+		url := "ftp://" + user + ":" + password + "@" + addr + "/file" + data
+		run(t, dir, "", "curl", "-sS", "--retry", "20", "--retry-connrefused", "--retry-delay", "1", "--retry-all-errors", data, "-T", "file", url)
+		run(t, dir, "", "curl", "-sS", data, "-o", "back", url)
+		if got := sumFile(t, filepath.Join(dir, "back")); got != want {
+			t.Errorf("%s: %s comes back, want %s", data, got, want)
+		}
+	}
+	if out, err := try(t, "", "", "docker", "exec", demo, "/s3ftpd", "version"); err != nil {
+		t.Errorf("version in the container: %v\n%s", err, out)
+	}
+}
+
+// container starts one and returns its id; it is removed when the test is over.
+func container(t *testing.T, args ...string) string {
+	t.Helper()
+	id := strings.TrimSpace(run(t, "", "", append([]string{"docker", "run", "-d"}, args...)...))
+	t.Cleanup(func() {
+		if t.Failed() {
+			out, _ := exec.Command("docker", "logs", id).CombinedOutput()
+			t.Logf("docker logs:\n%s", out)
+		}
+		exec.Command("docker", "rm", "-f", id).Run()
+	})
+	return id
+}
+
+// buildImage builds the Dockerfile. Where its base image cannot be pulled, and is not there, the local
+// toolchain stands in for it.
+func buildImage(t *testing.T) string {
+	t.Helper()
+	const image = "s3ftpd:under-test"
+	if err := exec.Command("docker", "image", "inspect", baseImage(t)).Run(); err != nil {
+		makeBase(t)
+	}
+	cmd := exec.Command("docker", "build", "-q", "-t", image, "../..")
+	cmd.Env = append(os.Environ(), "DOCKER_BUILDKIT=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("docker build: %v\n%s", err, out)
+	}
+	t.Cleanup(func() { exec.Command("docker", "rmi", "-f", image).Run() })
+	return image
+}
+
+// baseImage reads the name of the first stage's image off the Dockerfile.
+func baseImage(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\nFROM ")
+	name, _, _ := strings.Cut(rest, " AS build")
+	return name
+}
+
+// makeBase imports a file system with the Go toolchain, a shell, certificates, and the modules that the
+// program needs, since a build without a network can fetch none.
+func makeBase(t *testing.T) {
+	t.Helper()
+	goroot := strings.TrimSpace(run(t, "", "", "go", "env", "GOROOT"))
+	modules := downloadModules(t)
+	cmd := exec.Command("docker", "import", "-c", "ENV PATH=/usr/local/go/bin:/bin GOPATH=/go GOPROXY=file:///modules GONOSUMDB=* GOTOOLCHAIN=local HOME=/",
+		"-", baseImage(t))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w := tar.NewWriter(in)
+	for _, dir := range []string{"bin", "pkg", "src", "lib"} {
+		addTree(t, w, filepath.Join(goroot, dir), "usr/local/go/"+dir)
+	}
+	addTree(t, w, filepath.Join(goroot, "VERSION"), "usr/local/go/VERSION")
+	addTree(t, w, filepath.Join(goroot, "go.env"), "usr/local/go/go.env")
+	addTree(t, w, modules, "modules")
+	addTree(t, w, "/etc/ssl/certs/ca-certificates.crt", "etc/ssl/certs/ca-certificates.crt")
+	w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: "tmp/", Mode: 0o1777})
+	for from, to := range shell(t) {
+		addTree(t, w, from, to)
+	}
+	w.Close()
+	in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("docker import: %v", err)
+	}
+	t.Cleanup(func() { exec.Command("docker", "rmi", "-f", baseImage(t)).Run() })
+}
+
+// downloadModules returns a directory that serves as GOPROXY for the program's modules and no others.
+func downloadModules(t *testing.T) string {
+	t.Helper()
+	cache := t.TempDir()
+	cmd := exec.Command("go", "mod", "download")
+	cmd.Env = append(os.Environ(), "GOMODCACHE="+cache, "GOFLAGS=-modcacherw",
+		"GOPROXY=file://"+strings.TrimSpace(run(t, "", "", "go", "env", "GOMODCACHE"))+"/cache/download,"+
+			strings.TrimSpace(run(t, "", "", "go", "env", "GOPROXY")))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go mod download: %v\n%s", err, out)
+	}
+	return filepath.Join(cache, "cache", "download")
+}
+
+// shell returns what /bin/sh consists of: the program and the libraries it is linked with.
+func shell(t *testing.T) map[string]string {
+	t.Helper()
+	found := make(map[string]string)
+	for _, word := range strings.Fields(run(t, "", "", "ldd", "/bin/sh") + " /bin/sh") {
+		if path, err := filepath.EvalSymlinks(word); err == nil && strings.HasPrefix(word, "/") {
+			found[path] = word[1:]
+		}
+	}
+	return found
+}
+
+// addTree adds a file, or a directory with all below it, under another name.
+func addTree(t *testing.T, w *tar.Writer, from, to string) {
+	t.Helper()
+	err := filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		w.WriteHeader(&tar.Header{Name: to + strings.TrimPrefix(name, from), Mode: int64(info.Mode().Perm()), Size: info.Size()})
+		_, err = io.Copy(w, f)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

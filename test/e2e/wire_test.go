@@ -1,0 +1,66 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"net/textproto"
+	"testing"
+)
+
+// A wire is an FTP client without manners of its own: it says what a test tells it to say.
+type wire struct {
+	t    testing.TB
+	conn *textproto.Conn
+	host string
+}
+
+// connect opens a control connection and logs in.
+func (b *bridge) connect(t testing.TB) *wire {
+	t.Helper()
+	conn, err := textproto.Dial("tcp", b.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	w := &wire{t, conn, b.addr[:len(b.addr)-len(b.port())-1]}
+	w.expect(220)
+	w.say(331, "USER %s", user)
+	w.say(230, "PASS %s", password)
+	w.say(200, "TYPE I")
+	return w
+}
+
+// expect reads one reply and returns its text.
+func (w *wire) expect(code int) string {
+	w.t.Helper()
+	_, text, err := w.conn.ReadResponse(code)
+	if err != nil {
+		w.t.Fatalf("%v, want %d", err, code)
+	}
+	return text
+}
+
+// say sends a command and expects its reply.
+func (w *wire) say(code int, format string, args ...any) string {
+	w.t.Helper()
+	if err := w.conn.PrintfLine(format, args...); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.expect(code)
+}
+
+// open begins a transfer and returns its data connection.
+func (w *wire) open(format string, args ...any) *net.TCPConn {
+	w.t.Helper()
+	var port int
+	if _, err := fmt.Sscanf(w.say(229, "EPSV"), "Entering Extended Passive Mode (|||%d|)", &port); err != nil {
+		w.t.Fatal(err)
+	}
+	data, err := net.Dial("tcp", net.JoinHostPort(w.host, fmt.Sprint(port)))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { data.Close() })
+	w.say(150, format, args...)
+	return data.(*net.TCPConn)
+}
