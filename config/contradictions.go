@@ -28,23 +28,24 @@ func (l *loading) partsFit() {
 	}
 }
 
-// login wants a user and one password, which the demo has by itself.
+// login wants a user and one password. The demo has both by itself.
 func (l *loading) login() {
-	c := &l.config
 	_, inFile := l.given["password-file"]
 	_, inEnv := l.given["password"]
 	switch {
 	case inFile && inEnv:
 		l.mistakes.add(l.where("password-file"), "there is %s too; one of them is enough", l.where("password"))
 	case !l.sound("user", "password", "password-file"):
-	case l.command == Demo && !inFile && !inEnv:
-		c.Password = "demo"
-	case c.User == "" && !inFile && !inEnv:
+	case inFile || inEnv:
+		if l.config.User == "" {
+			l.mistakes.add("--user", "is missing: whose password is it?")
+		}
+	case l.command == Demo:
+		l.config.Password = "demo"
+	case l.config.User == "":
 		l.mistakes.add("--user", "is missing: who may log in? The password comes from S3FTPD_PASSWORD or --password-file")
-	case c.User == "":
-		l.mistakes.add("--user", "is missing: whose password is it?")
-	case !inFile && !inEnv:
-		l.mistakes.add(l.where("user")+" "+quoted(c.User), "has no password: set S3FTPD_PASSWORD or use --password-file")
+	default:
+		l.mistakes.add(l.where("user")+" "+quoted(l.config.User), "has no password: set S3FTPD_PASSWORD or use --password-file")
 	}
 }
 

@@ -105,31 +105,30 @@ func (l *loading) refused(o *option) string {
 // dashes gives every option two dashes, and notes where they were not: pflag reads -ftp letter by letter.
 func (l *loading) dashes(args []string) []string {
 	out := slices.Clone(args)
-	isValue := false
-	for i, arg := range args {
-		name, _, hasValue := strings.Cut(strings.TrimLeft(arg, "-"), "=")
-		switch {
-		case isValue:
-			isValue = false
+	for i := 0; i < len(args) && args[i] != "--"; i++ {
+		if !strings.HasPrefix(args[i], "-") || args[i] == "-" || args[i] == "-h" {
 			continue
-		case arg == "--":
-			return out
-		case !strings.HasPrefix(arg, "-") || arg == "-" || arg == "-h":
-			continue
-		case name == "":
-			l.mistakes.add("--", "the name of an option is missing")
-			out[i] = "--active" // something harmless in its place
-			continue
-		case len(arg)-len(strings.TrimLeft(arg, "-")) != 2:
-			if named(name) != nil {
-				l.mistakes.add(strings.TrimSuffix(arg, strings.TrimLeft(arg, "-"))+name, "options begin with two dashes: --%s", name)
-			}
-			out[i] = "--" + strings.TrimLeft(arg, "-")
 		}
-		o := l.like(name)
-		isValue = !hasValue && o != nil && !o.isBool()
+		rest := strings.TrimLeft(args[i], "-")
+		name, _, hasValue := strings.Cut(rest, "=")
+		out[i] = l.twoDashes(strings.TrimSuffix(args[i], rest), name, rest)
+		if o := l.like(name); o != nil && !o.isBool() && !hasValue {
+			i++ // its value, which may begin with anything
+		}
 	}
 	return out
+}
+
+// twoDashes returns an option as pflag takes it.
+func (l *loading) twoDashes(dashes, name, rest string) string {
+	if name == "" {
+		l.mistakes.add(dashes, "the name of an option is missing")
+		return "--active" // something harmless in its place
+	}
+	if dashes != "--" && named(name) != nil {
+		l.mistakes.add(dashes+name, "options begin with two dashes: --%s", name)
+	}
+	return "--" + rest
 }
 
 // like returns the option whose way with values a name, perhaps misspelt, is taken to share, or nil.

@@ -49,15 +49,35 @@ func TestNeedsArgument(t *testing.T) {
 	})
 }
 
-// TestRNFRIsCleared: every command but RNTO makes a RNFR void.
+// TestRNFRIsCleared: whatever stands between RNFR and RNTO, obeyed or refused, makes the RNFR void.
 func TestRNFRIsCleared(t *testing.T) {
-	for _, verb := range slices.Sorted(maps.Keys(commands)) {
-		s := &session{from: "/a", srv: &Server{}, store: newMemStore()}
-		s.obey(t.Context(), line{text: "X" + verb}) // no command
-		if s.from != "" {
-			t.Errorf("X%s leaves RNFR in force", verb)
+	inBubble(t, func(s *script) {
+		s.play("<= /a \"x\"\nC> NOOP\nS> 200 *")
+		for _, verb := range slices.Sorted(maps.Keys(commands)) {
+			if slices.Contains([]string{"QUIT", "REIN", "USER", "RNFR", "RNTO"}, verb) {
+				continue
+			}
+			for _, text := range []string{verb, verb + " x", "X" + verb} {
+				for _, c := range []struct{ text, code string }{{"RNFR a", "350"}, {text, ""}, {"RNTO b", "503"}} {
+					if got := s.ask(c.text); c.code != "" && got != c.code {
+						t.Errorf("RNFR, %s, RNTO: %s is answered %s, want %s", text, c.text, got, c.code)
+					}
+				}
+			}
+		}
+		s.play("=> /a \"x\"")
+	})
+}
+
+// ask says a line and returns the code of its final reply.
+func (s *script) ask(text string) string {
+	s.say("C>", text)
+	for got := range s.replies {
+		if len(got) > 3 && got[3] == ' ' && '2' <= got[0] && got[0] <= '5' { // not 1xx, nor a line inside
+			return got[:3]
 		}
 	}
+	return ""
 }
 
 func TestSplit(t *testing.T) {

@@ -29,7 +29,10 @@ func withPut(t *testing.T, put func(context.Context, string, io.Reader, Write) e
 	})
 }
 
-const openA = "C> EPSV\nS> 229 *\nC> STOR a\nS> 150 *\nD= \"hello\"\n"
+const (
+	begin = "C> EPSV\nS> 229 *\nC> STOR a\nS> 150 *\n"
+	openA = begin + "D= \"hello\"\n"
+)
 
 // uploads are ways in which an upload that has sent "hello" may end, with how the reader given to Put ends then.
 var uploads = []struct {
@@ -100,11 +103,11 @@ func TestStoreThatDoesNotRead(t *testing.T) {
 	withPut(t, func(_ context.Context, _ string, r io.Reader, _ Write) error {
 		io.ReadFull(r, make([]byte, 3))
 		return nil
-	}, openA+"S> 451 *")
+	}, begin+"D= \"hel\"\nS> 451 *\nS!")
 	withPut(t, func(_ context.Context, _ string, r io.Reader, _ Write) error {
 		io.ReadFull(r, make([]byte, 3))
 		return syscall.EFBIG
-	}, openA+"S> 552 *")
+	}, begin+"D= \"hel\"\nS> 552 *\nS!")
 }
 
 // TestAbortBetweenReads: a store that is busy when the abort comes gets an error from its next Read, and at once.
@@ -117,9 +120,9 @@ func TestAbortBetweenReads(t *testing.T) {
 			withPut(t, func(ctx context.Context, _ string, r io.Reader, _ Write) error {
 				r.Read(make([]byte, 10))
 				<-ctx.Done()
-				begin := time.Now()
+				start := time.Now()
 				n, err := io.Copy(io.Discard, r)
-				if took := time.Since(begin); took != 0 || n != 0 || err == nil {
+				if took := time.Since(start); took != 0 || n != 0 || err == nil {
 					t.Errorf("%d bytes and %v after %v", n, err, took)
 				}
 				return err
@@ -132,7 +135,7 @@ func TestAbortBetweenReads(t *testing.T) {
 // control connection cancels the Put; ABOR is answered when it is over.
 func TestCommitHolds(t *testing.T) {
 	for _, c := range []struct{ name, text string }{
-		{"ABOR", openA + "D.\nT> 1s\nC> ABOR\nS-\nT> 10m\nS> 226 *\nS> 226 *"},
+		{"ABOR", openA + "D.\nT> 1s\nC> ABOR\nS-\nT> 5m\nS> 226 *\nS> 226 *"},
 		{"drain", openA + "D.\nT> 1s\n! drain\nT> 10m\nS> 226 *\nS> 421 *\nS."},
 		{"hanging up", openA + "D.\nT> 1s\nC.\nT> 10m"},
 	} {
@@ -178,7 +181,7 @@ func TestPanicInTransfer(t *testing.T) {
 	withPut(t, func(_ context.Context, _ string, r io.Reader, _ Write) error {
 		r.Read(make([]byte, 1))
 		panic("a mistake")
-	}, "2\nC> NOOP\nS> 200 *\n1\n"+openA+"S> 421 *\nS.\nS!\n2\nC> NOOP\nS> 200 *\nC> REIN\nS> 220 *")
+	}, "2\nC> NOOP\nS> 200 *\n1\n"+begin+"D= \"h\"\nS> 421 *\nS.\nS!\n2\nC> NOOP\nS> 200 *\nC> REIN\nS> 220 *")
 }
 
 // TestPanicFreesPlace: what the session held is given back.

@@ -1,7 +1,9 @@
 package s3fs
 
 import (
+	"fmt"
 	"io"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -43,6 +45,36 @@ func BenchmarkOpen(b *testing.B) {
 func BenchmarkSmall(b *testing.B) {
 	f := New(minio(b, "bench"), Options{Bucket: "bench"})
 	perGiB(b, 4<<10, func() error { return f.Put(b.Context(), "/f", io.LimitReader(endless{}, 4<<10), Write{}) })
+}
+
+// BenchmarkList lists 10,000 files.
+func BenchmarkList(b *testing.B) {
+	f := New(minio(b, "bench"), Options{Bucket: "bench"})
+	var all sync.WaitGroup
+	for i := range 16 {
+		all.Go(func() {
+			for j := range 625 {
+				if err := f.Put(b.Context(), fmt.Sprintf("/dir/file %d of %d.txt", j, i), io.LimitReader(endless{}, 10), Write{}); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	before := cpu()
+	for b.Loop() {
+		n := 0
+		for _, err := range f.List(b.Context(), "/dir", "") {
+			if err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+		if n != 10_000 {
+			b.Fatalf("%d entries", n)
+		}
+	}
+	b.ReportMetric(float64((cpu()-before).Microseconds())/float64(b.N)/10_000, "cpu-us/entry")
 }
 
 func perGiB(b *testing.B, size int64, do func() error) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
@@ -68,6 +69,7 @@ func TestChecksumModes(t *testing.T) {
 // TestDamageIsRefused has MinIO compare what it gets with the checksums: a byte is flipped after they are taken.
 func TestDamageIsRefused(t *testing.T) {
 	c := minio(t, "damage")
+	noRetries(c)
 	for _, mode := range []string{"crc32c", "crc32", "sha256", "md5"} {
 		for _, size := range []int{1000, twoParts} {
 			c.checksum = mode
@@ -96,9 +98,15 @@ func TestDamageIsRefused(t *testing.T) {
 	}
 }
 
+// noRetries is for what goes wrong every time.
+func noRetries(c *Client) {
+	c.api = s3.New(c.api.Options(), func(o *s3.Options) { o.Retryer = aws.NopRetryer{} })
+}
+
 // TestWholeChecksumIsCompared has MinIO compare the joined checksum with the whole content.
 func TestWholeChecksumIsCompared(t *testing.T) {
 	c := minio(t, "whole")
+	noRetries(c)
 	f := New(c, Options{Bucket: "whole", PartSize: minPart})
 	u := f.upload(t.Context(), "f", f.plan(0), false)
 	p := u.part()

@@ -91,6 +91,8 @@ func (s *fake) answer(r *http.Request, call string, size int64) *http.Response {
 			s.objects[object] += n
 		}
 		return response(200, "<R><ETag>x</ETag></R>")
+	case "DeleteMany":
+		return response(200, "<R></R>")
 	case "Abort":
 		s.open = false
 	case "Head":

@@ -2,14 +2,11 @@ package s3fs
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
 	"iter"
-	"net/url"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
@@ -132,35 +129,7 @@ func (f *FS) page(ctx context.Context, prefix, delimiter, after string, limit in
 	if limit > 0 {
 		in.MaxKeys = &limit
 	}
-	out, err := f.api.ListObjectsV2(ctx, in)
-	if err != nil {
-		return nil, err
-	}
-	return newPage(out)
-}
-
-func newPage(out *s3.ListObjectsV2Output) (*page, error) {
-	p := &page{objects: make([]object, 0, len(out.Contents))}
-	decode := func(s *string) (string, error) { return aws.ToString(s), nil }
-	if out.EncodingType == types.EncodingTypeUrl {
-		decode = func(s *string) (string, error) { return url.QueryUnescape(aws.ToString(s)) }
-	}
-	for _, o := range out.Contents {
-		key, err := decode(o.Key)
-		if err != nil {
-			return nil, fmt.Errorf("a key in the listing: %w", err)
-		}
-		p.objects = append(p.objects, object{key, aws.ToInt64(o.Size), aws.ToTime(o.LastModified), unquote(o.ETag), string(o.StorageClass)})
-	}
-	for _, d := range out.CommonPrefixes {
-		dir, err := decode(d.Prefix)
-		if err != nil {
-			return nil, fmt.Errorf("a prefix in the listing: %w", err)
-		}
-		p.dirs = append(p.dirs, dir)
-	}
-	if aws.ToBool(out.IsTruncated) {
-		p.next = aws.ToString(out.NextContinuationToken)
-	}
-	return p, nil
+	p := &page{}
+	_, err := f.api.ListObjectsV2(ctx, in, p.decode)
+	return p, err
 }

@@ -126,10 +126,10 @@ func TestMemoryThatDoesNotComeFree(t *testing.T) {
 
 func TestMemoryIsFirstComeFirstServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := NewMemory(8 << 20)
-		holder := &claim{m: m, need: 8 << 20}
+		m := NewMemory(0)
+		holder := &claim{m: m, need: m.size}
 		var held [][]byte
-		for range 32 {
+		for m.used < m.size {
 			slab, err := holder.take(t.Context(), slabSize, 0)
 			if err != nil {
 				t.Fatal(err)
@@ -139,26 +139,20 @@ func TestMemoryIsFirstComeFirstServed(t *testing.T) {
 		if slab, err := holder.take(t.Context(), slabSize, time.Hour); slab != nil || err != nil {
 			t.Errorf("a part that is large enough has to wait: %v", err)
 		}
-		order := make(chan int, 3)
-		var all sync.WaitGroup
-		defer all.Wait()
+		holder.seal()
+		order := make(chan int)
 		for i := range 3 {
-			all.Go(func() {
-				c := &claim{m: m, need: 8 << 20}
-				slab, err := c.take(t.Context(), slabSize, time.Hour)
-				if err != nil {
+			c := &claim{m: m, need: slabSize}
+			go func() {
+				if _, err := c.take(t.Context(), slabSize, time.Hour); err != nil {
 					t.Error(err)
 				}
 				order <- i
-				<-time.After(time.Minute)
-				c.seal()
-				m.free(slab)
-			})
+			}()
 			synctest.Wait()
 		}
-		holder.seal()
-		m.free(held...)
 		for i := range 3 {
+			m.free(held[i])
 			if got := <-order; got != i {
 				t.Errorf("claim %d was served as number %d", got, i)
 			}

@@ -38,7 +38,7 @@ func TestPaceFindsWhatServesBest(t *testing.T) {
 					s.mu.Unlock()
 					return nil, nil
 				}
-				content := slow{io.LimitReader(endless{}, 500<<20), test.client}
+				content := slow{io.LimitReader(endless{}, 250<<20), test.client}
 				if err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", content, Write{}); err != nil {
 					t.Fatal(err)
 				}

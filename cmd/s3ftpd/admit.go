@@ -11,9 +11,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/login"
 )
 
-// admit returns a Login that lets the one configured user into the store.
-func admit(c *config.Config, store proxy.Store) func(context.Context, proxy.Attempt) (proxy.Store, error) {
-	gate := &login.Gate{User: c.User, Secret: secret(c)}
+// admit returns a Login that lets those whom the gate lets in into the store.
+func admit(gate *login.Gate, store proxy.Store) func(context.Context, proxy.Attempt) (proxy.Store, error) {
 	return func(ctx context.Context, a proxy.Attempt) (proxy.Store, error) {
 		err := gate.Check(ctx, a.User, a.Password)
 		switch {

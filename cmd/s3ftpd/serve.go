@@ -13,6 +13,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/passive"
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/login"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
@@ -60,7 +61,7 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Service, l net.L
 // server is the FTP server of a configuration, with the store behind it.
 func server(c *config.Config, store proxy.Store, log *slog.Logger) *proxy.Server {
 	s := &proxy.Server{
-		Login:          admit(c, store),
+		Login:          admit(&login.Gate{User: c.User, Secret: secret(c)}, store),
 		Passive:        passive.Ports{First: c.PassivePorts.First, Last: c.PassivePorts.Last, Log: log},
 		PassiveAddress: passiveAddress(c.PassiveAddress, net.DefaultResolver.LookupNetIP, log),
 		IdleTimeout:    c.IdleTimeout, LoginTimeout: c.LoginTimeout, DataTimeout: c.DataTimeout,

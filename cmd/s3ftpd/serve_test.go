@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"iter"
@@ -13,8 +14,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"context"
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/proxy"
@@ -113,30 +112,33 @@ func TestListenFails(t *testing.T) {
 
 func TestAdmit(t *testing.T) {
 	store := proxy.Store(new(s3fs.FS))
-	in := admit(&config.Config{User: "alice", Password: "wonderland"}, store)
+	in := admit(&login.Gate{User: "alice", Secret: login.Text("wonderland")}, store)
 	if got, err := in(t.Context(), proxy.Attempt{User: "alice", Password: "wonderland"}); err != nil || got != store {
 		t.Errorf("right: %v, %v", got, err)
 	}
 	if got, err := in(t.Context(), proxy.Attempt{User: "alice", Password: "x"}); got != nil || !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("wrong: %v, %v", got, err)
 	}
-	in = admit(&config.Config{User: "alice", PasswordFile: t.TempDir()}, store) // a directory cannot be read
-	got, err := in(t.Context(), proxy.Attempt{User: "alice", Password: "x"})
-	if got != nil || err == nil || errors.Is(err, fs.ErrPermission) || errors.Is(err, login.ErrDenied) {
+	// A file that may not be read any more is no wrong password, although io/fs has one word for both.
+	forbidden := func() (string, error) { return "", &fs.PathError{Op: "open", Path: "password", Err: fs.ErrPermission} }
+	got, err := admit(&login.Gate{User: "alice", Secret: forbidden}, store)(t.Context(), proxy.Attempt{User: "alice", Password: "wonderland"})
+	if got != nil || err == nil || errors.Is(err, fs.ErrPermission) {
 		t.Errorf("cannot tell: %v, %v", got, err)
 	}
 }
 
-// A file that may not be read any more is no wrong password, although io/fs has one word for both.
-func TestAdmitWithForbiddenFile(t *testing.T) {
-	in := admit(&config.Config{User: "alice", PasswordFile: "/proc/1/mem/x"}, nil)
-	forbidden := &fs.PathError{Op: "open", Path: "x", Err: fs.ErrPermission}
-	gate := &login.Gate{User: "alice", Secret: func() (string, error) { return "", forbidden }}
-	if err := gate.Check(t.Context(), "alice", "x"); !errors.Is(err, fs.ErrPermission) {
-		t.Fatalf("the gate says %v", err)
-	}
-	if _, err := in(t.Context(), proxy.Attempt{User: "alice", Password: "x"}); err == nil || errors.Is(err, fs.ErrPermission) {
-		t.Errorf("got %v", err)
+// The password is the one in the environment, or what the file has in it now.
+func TestSecret(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	for _, want := range []string{"one", "two"} {
+		if err := os.WriteFile(file, []byte(want+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []*config.Config{{Password: config.Secret(want)}, {PasswordFile: file}} {
+			if got, err := secret(c)(); err != nil || got != want {
+				t.Errorf("got %q, %v, want %q", got, err, want)
+			}
+		}
 	}
 }
 

@@ -3,13 +3,11 @@ package s3demo_test
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,71 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
-
-var oddKeys = []string{
-	"a", "a/b", "a/b/", "a/", "x//y", "../x", "./y", "a/../../b", "/lead", "//", ".", "..",
-	"plus+%41&?#.txt", "space in it", "é/ü.txt", "日本語", "quote\"'`", "back\\slash", "tab\tnew\nline", "\x01\x7f", "-dash",
-	"*star", "con", "nul", strings.Repeat("k", 1024), strings.Repeat("long/", 200),
-}
-
-func TestAnyKey(t *testing.T) {
-	o := start(t)
-	for i, key := range oddKeys {
-		o.put(key, fmt.Appendf(nil, "content %d", i))
-	}
-	check := func(o *open) {
-		t.Helper()
-		for i, key := range oddKeys {
-			if got, want := string(o.get(key)), fmt.Sprintf("content %d", i); got != want {
-				t.Errorf("%q holds %q, want %q", key, got, want)
-			}
-		}
-		out, err := o.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucketName), EncodingType: "url"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, want := int(*out.KeyCount), len(oddKeys); got != want {
-			t.Errorf("the listing has %d keys, want %d", got, want)
-		}
-	}
-	check(o)
-	o = o.restart()
-	check(o)
-	for i, key := range oddKeys {
-		copied := fmt.Sprintf("copy-%d", i)
-		source := bucketName + "/" + strings.ReplaceAll(escape(key), "+", "%2B")
-		if _, err := o.CopyObject(t.Context(), &s3.CopyObjectInput{Bucket: aws.String(bucketName), Key: &copied, CopySource: &source}); err != nil {
-			t.Errorf("copying %q: %v", key, err)
-		}
-		if _, err := o.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucketName), Key: &key}); err != nil {
-			t.Errorf("deleting %q: %v", key, err)
-		}
-	}
-	if got, want := len(o.keys("", 1000)), len(oddKeys); got != want {
-		t.Errorf("after copy and delete there are %d keys, want %d", got, want)
-	}
-}
-
-func escape(key string) string {
-	var b strings.Builder
-	for _, c := range []byte(key) {
-		fmt.Fprintf(&b, "%%%02X", c)
-	}
-	return b.String()
-}
-
-func TestKeyTooLong(t *testing.T) {
-	o := start(t)
-	key := strings.Repeat("k", 1025)
-	_, err := o.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucketName), Key: &key})
-	if got := code(t, err); got != "KeyTooLongError" {
-		t.Errorf("PutObject: %q", got)
-	}
-	_, err = o.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String(bucketName), Key: &key})
-	if got := code(t, err); got != "KeyTooLongError" {
-		t.Errorf("CreateMultipartUpload: %q", got)
-	}
-}
 
 func TestWhatIsSentComesBack(t *testing.T) {
 	o := start(t)
@@ -180,68 +113,6 @@ func TestRanges(t *testing.T) {
 	}
 }
 
-func TestConditions(t *testing.T) {
-	o := start(t)
-	tag := *o.put("k", []byte("content")).ETag
-	multi := o.multipart("m", 1, 5*mib, 10)
-	other := `"00000000000000000000000000000000"`
-	get := func(key string, match, none *string) error {
-		out, err := o.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucketName), Key: &key, IfMatch: match, IfNoneMatch: none})
-		if err == nil {
-			out.Body.Close()
-		}
-		return err
-	}
-	put := func(key string, match, none *string) error {
-		_, err := o.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucketName), Key: &key, Body: strings.NewReader("content"), IfMatch: match, IfNoneMatch: none})
-		return err
-	}
-	copied := func(key string, match, none *string) error {
-		source := bucketName + "/k"
-		_, err := o.CopyObject(t.Context(), &s3.CopyObjectInput{
-			Bucket: aws.String(bucketName), Key: &key, CopySource: &source, MetadataDirective: "REPLACE", IfMatch: match, IfNoneMatch: none,
-		})
-		return err
-	}
-	from := func(key string, match, none *string) error {
-		source := bucketName + "/" + key
-		_, err := o.CopyObject(t.Context(), &s3.CopyObjectInput{
-			Bucket: aws.String(bucketName), Key: aws.String("to"), CopySource: &source, CopySourceIfMatch: match, CopySourceIfNoneMatch: none,
-		})
-		return err
-	}
-	for _, c := range []struct {
-		name        string
-		do          func(string, *string, *string) error
-		key         string
-		match, none *string
-		want        string
-	}{
-		{"get", get, "k", &tag, nil, ""},
-		{"get another", get, "k", &other, nil, "PreconditionFailed"},
-		{"get multipart", get, "m", &multi, nil, ""},
-		{"get multipart of another count", get, "m", aws.String(strings.Replace(multi, "-2", "-3", 1)), nil, "PreconditionFailed"},
-		{"get what is known", get, "m", nil, &multi, "NotModified"},
-		{"put over nothing", put, "new", nil, aws.String("*"), ""},
-		{"put over something", put, "new", nil, aws.String("*"), "PreconditionFailed"},
-		{"put over the same", put, "k", &tag, nil, ""},
-		{"put over another", put, "k", &other, nil, "PreconditionFailed"},
-		{"put over a missing one", put, "missing", &tag, nil, "NoSuchKey"},
-		{"copy over nothing", copied, "new2", nil, aws.String("*"), ""},
-		{"copy over something", copied, "new2", nil, aws.String("*"), "PreconditionFailed"},
-		{"copy over the same", copied, "new2", &tag, nil, ""},
-		{"copy over another", copied, "new2", &other, nil, "PreconditionFailed"},
-		{"copy over a missing one", copied, "missing", &tag, nil, "NoSuchKey"},
-		{"copy from multipart", from, "m", &multi, nil, ""},
-		{"copy from another", from, "m", &tag, nil, "PreconditionFailed"},
-		{"copy from what is known", from, "k", nil, &tag, "PreconditionFailed"},
-	} {
-		if got := code(t, c.do(c.key, c.match, c.none)); got != c.want {
-			t.Errorf("%s: %q, want %q", c.name, got, c.want)
-		}
-	}
-}
-
 func TestCopyKeepsOrReplacesMetadata(t *testing.T) {
 	o := start(t)
 	o.put("k", []byte("content"), func(in *s3.PutObjectInput) { in.Metadata = map[string]string{"mtime": "1"} })
@@ -333,76 +204,6 @@ func TestMissing(t *testing.T) {
 	}
 	if _, err := o.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucketName), Key: key}); err != nil {
 		t.Errorf("DeleteObject: %v", err)
-	}
-}
-
-func TestOnlyOneIsFirst(t *testing.T) {
-	o := start(t)
-	var won, lost int
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	for i := range 16 {
-		all.Go(func() {
-			_, err := o.PutObject(t.Context(), &s3.PutObjectInput{
-				Bucket: aws.String(bucketName), Key: aws.String("k"), Body: bytes.NewReader(text(byte(i), 10_000)), IfNoneMatch: aws.String("*"),
-			})
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				won++
-			} else if code(t, err) == "PreconditionFailed" {
-				lost++
-			}
-		})
-	}
-	if all.Wait(); won != 1 || lost != 15 {
-		t.Errorf("%d won, %d lost", won, lost)
-	}
-}
-
-func TestReadersSeeOneVersion(t *testing.T) {
-	o := start(t)
-	const size = 200_000
-	o.put("k", bytes.Repeat([]byte{'a'}, size))
-	var all sync.WaitGroup
-	for i := range 4 {
-		all.Go(func() {
-			for j := range 20 {
-				o.put("k", bytes.Repeat([]byte{'a' + byte(i*5+j%5)}, size))
-			}
-		})
-		all.Go(func() {
-			for range 20 {
-				content := o.get("k")
-				if len(content) != size || len(bytes.Trim(content, string(content[:1]))) != 0 {
-					t.Errorf("a mixture of %d bytes", len(content))
-				}
-			}
-		})
-	}
-	all.Wait()
-	if left := o.files("content"); len(left) != 1 {
-		t.Errorf("%d files for one object", len(left))
-	}
-}
-
-func TestDownloadOutlivesItsObject(t *testing.T) {
-	o := start(t)
-	tag := o.multipart("k", 7, 5*mib, 5*mib, 5*mib)
-	out, err := o.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucketName), Key: aws.String("k")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Body.Close()
-	if _, err := o.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucketName), Key: aws.String("k")}); err != nil {
-		t.Fatal(err)
-	}
-	content, err := io.ReadAll(out.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(content, text(7, 15*mib)) || *out.ETag != tag {
-		t.Errorf("%d bytes, ETag %s", len(content), *out.ETag)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -177,6 +178,7 @@ func writeForever(dir string) {
 		key := fmt.Sprintf("key-%d", i%3)
 		fmt.Println("begin", i)
 		r := httptest.NewRequest(http.MethodPut, "/"+bucketName+"/"+key, bytes.NewReader(bytes.Repeat([]byte{byte(i)}, killedSize)))
+		r.Header.Set("Content-Length", strconv.Itoa(killedSize))
 		w := httptest.NewRecorder()
 		if handler.ServeHTTP(w, r); w.Code != http.StatusOK {
 			panic(w.Body.String())
@@ -219,7 +221,11 @@ func TestKilled(t *testing.T) {
 		_ = child.Wait() // says that it was killed
 
 		o := startIn(t, dir)
-		for i, key := range o.keys("", 1000) {
+		keys := o.keys("", 1000)
+		if len(keys) != 3 || last < 2 {
+			t.Fatalf("%d objects after %d puts", len(keys), last+1)
+		}
+		for i, key := range keys {
 			content := o.get(key)
 			if len(content) != killedSize || len(bytes.Trim(content, string(content[:1]))) != 0 {
 				t.Errorf("%s is half an object of %d bytes", key, len(content))
@@ -228,7 +234,7 @@ func TestKilled(t *testing.T) {
 				t.Errorf("%s holds number %d, and %d had ended", key, seen, last)
 			}
 		}
-		if got, want := len(o.files("content")), len(o.keys("", 1000)); got != want {
+		if got, want := len(o.files("content")), len(keys); got != want {
 			t.Errorf("%d files for %d objects", got, want)
 		}
 		o.close()

@@ -3,17 +3,14 @@ package s3demo_test
 import (
 	"bytes"
 	"crypto/md5"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"hash/crc64"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -151,70 +148,6 @@ func TestMultipart(t *testing.T) {
 	}
 }
 
-func TestCompleteIsRefused(t *testing.T) {
-	o := start(t)
-	o.put("there", []byte("old"))
-	big := text(1, 5*mib)
-	type upload = func(id string) []types.CompletedPart
-	good := func(id string) []types.CompletedPart {
-		return []types.CompletedPart{o.part("there", id, 1, big), o.part("there", id, 2, []byte("x"))}
-	}
-	for _, c := range []struct {
-		name   string
-		parts  upload
-		change func(*s3.CompleteMultipartUploadInput)
-		want   string
-	}{
-		{"no part", func(string) []types.CompletedPart { return nil }, nil, "MalformedXML"},
-		{"a missing part", func(string) []types.CompletedPart {
-			return []types.CompletedPart{{PartNumber: aws.Int32(7), ETag: aws.String("x")}}
-		}, nil, "InvalidPart"},
-		{"a part that was replaced", func(id string) []types.CompletedPart {
-			parts := good(id)
-			o.part("there", id, 2, []byte("y"))
-			return parts
-		}, nil, "InvalidPart"},
-		{"wrong order", func(id string) []types.CompletedPart {
-			parts := good(id)
-			slices.Reverse(parts)
-			return parts
-		}, nil, "InvalidPartOrder"},
-		{"a part twice", func(id string) []types.CompletedPart {
-			p := o.part("there", id, 1, big)
-			return []types.CompletedPart{p, p}
-		}, nil, "InvalidPartOrder"},
-		{"a small part", func(id string) []types.CompletedPart {
-			return []types.CompletedPart{o.part("there", id, 1, big[1:]), o.part("there", id, 2, []byte("x"))}
-		}, nil, "EntityTooSmall"},
-		{"If-None-Match", good, func(in *s3.CompleteMultipartUploadInput) { in.IfNoneMatch = aws.String("*") }, "PreconditionFailed"},
-		{"If-Match", good, func(in *s3.CompleteMultipartUploadInput) { in.IfMatch = aws.String(`"other"`) }, "PreconditionFailed"},
-		{"another size", good, func(in *s3.CompleteMultipartUploadInput) { in.MpuObjectSize = aws.Int64(1) }, "InvalidRequest"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			id := o.begin("there")
-			if c.change == nil {
-				c.change = func(*s3.CompleteMultipartUploadInput) {}
-			}
-			_, err := o.complete("there", id, c.parts(id), c.change)
-			if got := code(t, err); got != c.want {
-				t.Fatalf("%q, want %q", got, c.want)
-			}
-			if answer, ok := errors.AsType[*awshttp.ResponseError](err); !ok || answer.HTTPStatusCode() >= 500 {
-				t.Errorf("a client would try again after %v", err)
-			}
-			if got := string(o.get("there")); got != "old" {
-				t.Errorf("the object is %q now", got)
-			}
-			if _, err := o.complete("there", id, good(id), func(in *s3.CompleteMultipartUploadInput) {
-				in.IfMatch = aws.String(`"` + md5Hex([]byte("old")) + `"`)
-			}); err != nil {
-				t.Errorf("done right, then: %v", err)
-			}
-			o.put("there", []byte("old"))
-		})
-	}
-}
-
 func TestUploadEnds(t *testing.T) {
 	o := start(t)
 	id := o.begin("k")
@@ -235,23 +168,6 @@ func TestUploadEnds(t *testing.T) {
 	}
 	if left := o.files("buckets/bucket/uploads"); len(left) != 0 {
 		t.Errorf("uploads left behind: %v", left)
-	}
-}
-
-func TestCompleteTwice(t *testing.T) {
-	o := start(t)
-	id := o.begin("k")
-	parts := []types.CompletedPart{o.part("k", id, 1, []byte("x"))}
-	first, err := o.complete("k", id, parts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.put("k", []byte("newer"))
-	if again, err := o.complete("k", id, parts); err != nil || again != first {
-		t.Errorf("the second time: %q, %v", again, err)
-	}
-	if got := string(o.get("k")); got != "newer" {
-		t.Errorf("the second time has published %q again", got)
 	}
 }
 
@@ -296,192 +212,6 @@ func TestUploadPartCopy(t *testing.T) {
 	want := slices.Concat(content, content[5*mib-10:10*mib+5], []byte("end"))
 	if !bytes.Equal(o.get("src +%"), want) {
 		t.Error("the content is another")
-	}
-}
-
-func TestListParts(t *testing.T) {
-	o := start(t)
-	id := o.begin("k", func(in *s3.CreateMultipartUploadInput) {
-		in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc32c, types.ChecksumTypeFullObject
-	})
-	list := func(o *open, size int32) (numbers []int32) {
-		pages := s3.NewListPartsPaginator(o.Client, &s3.ListPartsInput{Bucket: aws.String(bucketName), Key: aws.String("k"), UploadId: &id, MaxParts: &size})
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(page.Parts) > int(size) {
-				t.Errorf("%d parts in a page of %d", len(page.Parts), size)
-			}
-			for _, p := range page.Parts {
-				content := fmt.Appendf(nil, "part %d", *p.PartNumber)
-				sum := binary.BigEndian.AppendUint32(nil, crc32.Checksum(content, crc32.MakeTable(crc32.Castagnoli)))
-				if *p.Size != int64(len(content)) || *p.ETag != `"`+md5Hex(content)+`"` || aws.ToString(p.ChecksumCRC32C) != base64.StdEncoding.EncodeToString(sum) {
-					t.Errorf("part %d: %d bytes, %s, %s", *p.PartNumber, *p.Size, *p.ETag, aws.ToString(p.ChecksumCRC32C))
-				}
-				numbers = append(numbers, *p.PartNumber)
-			}
-		}
-		return numbers
-	}
-	if got := list(o, 10); len(got) != 0 {
-		t.Errorf("parts of nothing: %v", got)
-	}
-	want := []int32{1, 2, 5, 101, 102, 9999, 10000}
-	for _, number := range want {
-		o.part("k", id, number, fmt.Appendf(nil, "part %d", number))
-	}
-	for _, size := range []int32{1, 2, 3, 7, 1000} {
-		if got := list(o, size); !slices.Equal(got, want) {
-			t.Errorf("pages of %d: %v", size, got)
-		}
-	}
-	out, err := o.ListParts(t.Context(), &s3.ListPartsInput{Bucket: aws.String(bucketName), Key: aws.String("k"), UploadId: &id, PartNumberMarker: aws.String("20000")})
-	if err != nil || len(out.Parts) != 0 {
-		t.Errorf("after the last: %v", err)
-	}
-	if got := list(o.restart(), 3); !slices.Equal(got, want) {
-		t.Errorf("after a restart: %v", got)
-	}
-}
-
-func TestListMultipartUploads(t *testing.T) {
-	o := start(t)
-	if out, err := o.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: aws.String(bucketName)}); err != nil || len(out.Uploads) != 0 {
-		t.Fatalf("where there are none: %v", err)
-	}
-	var ids []string
-	all := []string{"a", "a", "a", "a/b", "a/c", "b/", "b/é x", "c"}
-	for _, key := range all {
-		ids = append(ids, o.begin(key))
-	}
-	list := func(prefix, delimiter string, size int32) (got []string) {
-		in := &s3.ListMultipartUploadsInput{Bucket: aws.String(bucketName), Prefix: &prefix, Delimiter: &delimiter, MaxUploads: &size, EncodingType: "url"}
-		for {
-			page, err := o.ListMultipartUploads(t.Context(), in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n := len(page.Uploads) + len(page.CommonPrefixes); n > int(size) {
-				t.Errorf("%d entries in a page of %d", n, size)
-			}
-			for _, u := range page.Uploads {
-				got = append(got, *u.Key+" "+*u.UploadId)
-			}
-			for _, p := range page.CommonPrefixes {
-				got = append(got, *p.Prefix)
-			}
-			if !*page.IsTruncated {
-				return got
-			}
-			marker, err := url.PathUnescape(*page.NextKeyMarker)
-			if err != nil {
-				t.Fatal(err)
-			}
-			in.KeyMarker, in.UploadIdMarker = &marker, page.NextUploadIdMarker
-		}
-	}
-	item := func(i int) string { return strings.Replace(all[i], "é x", "%C3%A9%20x", 1) + " " + ids[i] }
-	everything := []string{item(0), item(1), item(2), item(3), item(4), item(5), item(6), item(7)}
-	for _, c := range []struct {
-		prefix, delimiter string
-		want              []string
-	}{
-		{"", "", everything},
-		{"a", "", everything[:5]},
-		{"a/", "", everything[3:5]},
-		{"a/c", "", everything[4:5]},
-		{"z", "", nil},
-		{"", "/", []string{item(0), item(1), item(2), item(7), "a/", "b/"}},
-	} {
-		for _, size := range []int32{1, 2, 3, 1000} {
-			got := list(c.prefix, c.delimiter, size)
-			slices.Sort(got)
-			slices.Sort(c.want)
-			if !slices.Equal(got, c.want) {
-				t.Errorf("prefix %q, delimiter %q, pages of %d: %q, want %q", c.prefix, c.delimiter, size, got, c.want)
-			}
-		}
-	}
-	out, err := o.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: aws.String(bucketName), Prefix: aws.String("a")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 3 {
-		if *out.Uploads[i].UploadId != ids[i] {
-			t.Error("uploads of one key are not in the order in which they began")
-		}
-	}
-	_, err = o.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: aws.String("no-bucket")})
-	if got := code(t, err); got != "NoSuchBucket" {
-		t.Errorf("in no bucket: %q", got)
-	}
-}
-
-func TestChecksumOfTheWhole(t *testing.T) {
-	content := text(5, 5*mib+6*mib+77)
-	cuts := [][]byte{content[:5*mib], content[5*mib : 11*mib], content[11*mib:]}
-	crc := binary.BigEndian.AppendUint32
-	castagnoli := crc32.MakeTable(crc32.Castagnoli)
-	var sums []byte
-	for _, c := range cuts {
-		sum := sha256.Sum256(c)
-		sums = append(sums, sum[:]...)
-	}
-	composite := sha256.Sum256(sums)
-	encode := base64.StdEncoding.EncodeToString
-	for _, c := range []struct {
-		algorithm types.ChecksumAlgorithm
-		kind      types.ChecksumType
-		want      string
-		get       func(*s3.HeadObjectOutput) *string
-		set       func(*s3.CompleteMultipartUploadInput, *string)
-	}{
-		{"CRC32", "FULL_OBJECT", encode(crc(nil, crc32.ChecksumIEEE(content))),
-			func(h *s3.HeadObjectOutput) *string { return h.ChecksumCRC32 }, func(in *s3.CompleteMultipartUploadInput, v *string) { in.ChecksumCRC32 = v }},
-		{"CRC32C", "FULL_OBJECT", encode(crc(nil, crc32.Checksum(content, castagnoli))),
-			func(h *s3.HeadObjectOutput) *string { return h.ChecksumCRC32C }, func(in *s3.CompleteMultipartUploadInput, v *string) { in.ChecksumCRC32C = v }},
-		{"CRC64NVME", "FULL_OBJECT", encode(binary.BigEndian.AppendUint64(nil, crc64.Checksum(content, crc64.MakeTable(0x9a6c9329ac4bc9b5)))),
-			func(h *s3.HeadObjectOutput) *string { return h.ChecksumCRC64NVME }, func(in *s3.CompleteMultipartUploadInput, v *string) { in.ChecksumCRC64NVME = v }},
-		{"SHA256", "COMPOSITE", encode(composite[:]) + "-3",
-			func(h *s3.HeadObjectOutput) *string { return h.ChecksumSHA256 }, nil},
-	} {
-		t.Run(string(c.algorithm), func(t *testing.T) {
-			o := start(t)
-			id := o.begin("k", func(in *s3.CreateMultipartUploadInput) { in.ChecksumAlgorithm, in.ChecksumType = c.algorithm, c.kind })
-			var parts []types.CompletedPart
-			for i, cut := range cuts {
-				parts = append(parts, o.part("k", id, int32(i+1), cut))
-			}
-			if c.set != nil {
-				wrong := strings.Map(func(r rune) rune {
-					if r == '=' {
-						return r
-					}
-					return 'A'
-				}, c.want)
-				_, err := o.complete("k", id, parts, func(in *s3.CompleteMultipartUploadInput) { in.ChecksumType = c.kind; c.set(in, &wrong) })
-				if got := code(t, err); got != "BadDigest" {
-					t.Errorf("a wrong checksum: %q", got)
-				}
-			}
-			if _, err := o.complete("k", id, parts, func(in *s3.CompleteMultipartUploadInput) {
-				in.ChecksumType = c.kind
-				if c.set != nil {
-					c.set(in, &c.want)
-				}
-			}); err != nil {
-				t.Fatal(err)
-			}
-			head := o.head("k")
-			if got := aws.ToString(c.get(head)); got != c.want || head.ChecksumType != c.kind {
-				t.Errorf("HeadObject: %q, %s, want %q", got, head.ChecksumType, c.want)
-			}
-			if !bytes.Equal(o.get("k", func(in *s3.GetObjectInput) { in.ChecksumMode = "ENABLED" }), content) {
-				t.Error("the content is another")
-			}
-		})
 	}
 }
 

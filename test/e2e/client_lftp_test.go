@@ -7,7 +7,7 @@ import (
 
 type lftp struct{ visit }
 
-// q quotes a word for lftp and tnftp.
+// q quotes a word for lftp and ncftp.
 func q(word string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(word) + `"`
 }

@@ -12,8 +12,10 @@ type ncftp struct{ visit }
 func (c ncftp) do(stdin, program string, args ...string) string {
 	c.t.Helper()
 	base := []string{program, "-u", user, "-p", password, "-P", c.b.port()}
+	if program == "ncftpput" || program == "ncftpget" {
+		base = append(base, "-V") // no progress meter
+	}
 	if program != "ncftp" {
-		base = append(base, "-V")
 		if c.active {
 			base = append(base, "-E")
 		} else {

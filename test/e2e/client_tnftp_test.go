@@ -10,7 +10,19 @@ import (
 
 type tnftp struct{ visit }
 
-var refused = regexp.MustCompile(`(?m)^([45]\d\d[ -]|\?|ftp: |usage:).*`)
+var refused = regexp.MustCompile(`(?m)^([45]\d\d[ -][A-Z]|\?|ftp: |usage:).*`)
+
+// tq quotes a word for tnftp, which knows a backslash outside of quotes only.
+func tq(word string) string {
+	var b strings.Builder
+	for _, c := range word {
+		if strings.ContainsRune(` "'\\;&#?*[]{}|!$%+`, c) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
 
 // do gives commands to tnftp, which ends well whatever the server says.
 func (c tnftp) do(commands ...string) string {
@@ -27,22 +39,22 @@ func (c tnftp) do(commands ...string) string {
 	return out
 }
 
-func (c tnftp) put(local, remote string)    { c.do("put " + q(local) + " " + q(remote)) }
-func (c tnftp) get(remote, local string)    { c.do("get " + q(remote) + " " + q(local)) }
-func (c tnftp) resume(remote, local string) { c.do("reget " + q(remote) + " " + q(local)) }
-func (c tnftp) list(dir string) string      { return c.do("ls " + q(dir)) }
-func (c tnftp) mkdir(dir string)            { c.do("mkdir " + q(dir)) }
-func (c tnftp) rename(from, to string)      { c.do("rename " + q(from) + " " + q(to)) }
-func (c tnftp) remove(name string)          { c.do("delete " + q(name)) }
+func (c tnftp) put(local, remote string)    { c.do("put " + tq(local) + " " + tq(remote)) }
+func (c tnftp) get(remote, local string)    { c.do("get " + tq(remote) + " " + tq(local)) }
+func (c tnftp) resume(remote, local string) { c.do("reget " + tq(remote) + " " + tq(local)) }
+func (c tnftp) list(dir string) string      { return c.do("ls " + tq(dir)) }
+func (c tnftp) mkdir(dir string)            { c.do("mkdir " + tq(dir)) }
+func (c tnftp) rename(from, to string)      { c.do("rename " + tq(from) + " " + tq(to)) }
+func (c tnftp) remove(name string)          { c.do("delete " + tq(name)) }
 
 func (c tnftp) putTree(local, remote string) {
 	names, dirs := files(c.t, local)
-	commands := []string{"mkdir " + q(remote)}
+	commands := []string{"mkdir " + tq(remote)}
 	for _, d := range dirs {
-		commands = append(commands, "mkdir "+q(remote+"/"+d))
+		commands = append(commands, "mkdir "+tq(remote+"/"+d))
 	}
 	for _, d := range leaves(names) {
-		commands = append(commands, "lcd "+q(filepath.Join(local, d)), "cd "+q(remote+"/"+d), "mput *")
+		commands = append(commands, "lcd "+tq(filepath.Join(local, d)), "cd "+tq(remote+"/"+d), "mput *")
 	}
 	c.do(commands...)
 }
@@ -54,7 +66,7 @@ func (c tnftp) getTree(remote, local string) {
 		if err := os.MkdirAll(filepath.Join(local, d), 0o777); err != nil {
 			c.t.Fatal(err)
 		}
-		commands = append(commands, "lcd "+q(filepath.Join(local, d)), "cd "+q(remote+"/"+d), "mget file*")
+		commands = append(commands, "lcd "+tq(filepath.Join(local, d)), "cd "+tq(remote+"/"+d), "mget file*")
 	}
 	c.do(commands...)
 }

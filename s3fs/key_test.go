@@ -1,0 +1,75 @@
+package s3fs
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestKey(t *testing.T) {
+	f := New(&Client{}, Options{Prefix: "/tenant/"})
+	for name, want := range map[string]string{
+		"/a":         "tenant/a",
+		"/a/b c+%":   "tenant/a/b c+%",
+		"/a/":        "tenant/a",
+		"/../../a":   "tenant/a",
+		"/a//./b/..": "tenant/a",
+		"/\\..\\x":   `tenant/\..\x`,
+	} {
+		if got, err := f.file(name); got != want || err != nil {
+			t.Errorf("%q: %q, %v; want %q", name, got, err, want)
+		}
+		if got, err := f.dir(name); got != want+"/" || err != nil {
+			t.Errorf("directory %q: %q, %v; want %q", name, got, err, want+"/")
+		}
+	}
+	for name, want := range map[string]error{
+		"/":      syscall.EISDIR,
+		"/..":    syscall.EISDIR,
+		"/a\x00": fs.ErrInvalid,
+		"/a\nb":  fs.ErrInvalid,
+		"/\x7f":  fs.ErrInvalid,
+		"/\xff":  fs.ErrInvalid,
+		"/" + strings.Repeat("n", maxKey-len("tenant/")+1): fs.ErrInvalid,
+	} {
+		if got, err := f.file(name); !errors.Is(err, want) {
+			t.Errorf("%q: %q, %v; want %v", name, got, err, want)
+		}
+	}
+	if key, err := f.file("/" + strings.Repeat("n", maxKey-len("tenant/"))); len(key) != maxKey || err != nil {
+		t.Errorf("the longest key: %d bytes, %v", len(key), err)
+	}
+	if root, err := New(&Client{}, Options{}).dir("/"); root != "" || err != nil {
+		t.Errorf("the root of a bucket: %q, %v", root, err)
+	}
+}
+
+func FuzzKey(f *testing.F) {
+	for _, name := range []string{"/a", "", "..", "/../x", "/a//b/./c", "/a/..", "/\x00", "/\xff", "/ü/日本", "a/../../..", "/a/", strings.Repeat("/x", 600)} {
+		f.Add(name)
+	}
+	store := New(&Client{}, Options{Prefix: "tenant"})
+	f.Fuzz(func(t *testing.T, name string) {
+		key, err := store.file(name)
+		if err != nil {
+			if key != "" {
+				t.Errorf("%q with %v", key, err)
+			}
+			return
+		}
+		rest, inside := strings.CutPrefix(key, "tenant/")
+		if !inside || len(key) > maxKey {
+			t.Fatalf("key %q", key)
+		}
+		for element := range strings.SplitSeq(rest, "/") {
+			if !nameable(element) {
+				t.Errorf("key %q has %q", key, element)
+			}
+		}
+		if again, err := store.file("/" + rest); again != key || err != nil {
+			t.Errorf("%q becomes %q, %v", key, again, err)
+		}
+	})
+}

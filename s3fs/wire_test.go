@@ -1,0 +1,86 @@
+package s3fs
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestSilenceBreaksARequest has S3 fall silent at each point of a request.
+func TestSilenceBreaksARequest(t *testing.T) {
+	const timeout = 30 * time.Second
+	for name, test := range map[string]struct {
+		serve   func(net.Conn, *http.Request)
+		patient bool
+		after   time.Duration // 0 = it does not fail
+	}{
+		"no answer":             {after: timeout, serve: func(c net.Conn, r *http.Request) { io.Copy(io.Discard, r.Body) }},
+		"the body is not taken": {after: timeout, serve: func(net.Conn, *http.Request) {}},
+		"the body is taken in pieces": {after: timeout + 10*20*time.Second, serve: func(c net.Conn, r *http.Request) {
+			for range 10 {
+				<-time.After(20 * time.Second)
+				io.CopyN(io.Discard, r.Body, 100<<10)
+			}
+		}},
+		"half an answer": {after: timeout + 20*time.Second, serve: func(c net.Conn, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			<-time.After(20 * time.Second)
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+		}},
+		"a slow answer": {serve: func(c net.Conn, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			<-time.After(20 * time.Second)
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+			<-time.After(20 * time.Second)
+			fmt.Fprint(c, "OK")
+		}},
+		"a long silence that is allowed": {patient: true, serve: func(c net.Conn, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			<-time.After(9 * timeout)
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK")
+		}},
+		"too long a silence": {patient: true, after: 10 * timeout, serve: func(c net.Conn, r *http.Request) { io.Copy(io.Discard, r.Body) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var far net.Conn
+				client := newHTTPClient(timeout, func(context.Context, string, string) (net.Conn, error) {
+					near, remote := net.Pipe()
+					far = remote
+					go func() {
+						if r, err := http.ReadRequest(bufio.NewReader(remote)); err == nil {
+							test.serve(remote, r)
+						}
+					}()
+					return near, nil
+				})
+				defer func() { far.Close() }()
+				defer client.CloseIdleConnections()
+				ctx := t.Context()
+				if test.patient {
+					ctx = patient(ctx)
+				}
+				r, err := http.NewRequestWithContext(ctx, "PUT", "http://s3/", io.LimitReader(endless{}, 2<<20))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.ContentLength = 2 << 20
+				before := time.Now()
+				resp, err := client.Do(r)
+				if err == nil {
+					_, err = io.Copy(io.Discard, resp.Body)
+					resp.Body.Close()
+				}
+				if (err != nil) != (test.after > 0) || err != nil && time.Since(before) != test.after {
+					t.Errorf("after %v: %v; want an error after %v, 0s for none", time.Since(before), err, test.after)
+				}
+			})
+		})
+	}
+}
