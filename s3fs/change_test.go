@@ -27,11 +27,11 @@ func (s *fake) tree(n int, size int64, fault func(*http.Request, string) (*http.
 		case call == "Head":
 			return response(404, ""), nil
 		case call == "List" && r.URL.Query().Get("prefix") == "d/":
-			return response(200, "<R>"+keys.String()+"</R>"), nil
+			return response(200, "<ListBucketResult>"+keys.String()+"</ListBucketResult>"), nil
 		case call == "Copy":
 			return response(200, "<R><ETag>x</ETag></R>"), nil
 		}
-		return response(200, "<R></R>"), nil
+		return response(200, "<ListBucketResult></ListBucketResult>"), nil
 	}
 }
 
@@ -135,7 +135,7 @@ func TestRenameLeavesAFileThatChanges(t *testing.T) {
 			resp.Header.Set("ETag", `"old"`)
 			return resp, nil
 		case "List":
-			return response(200, "<R></R>"), nil
+			return response(200, "<ListBucketResult></ListBucketResult>"), nil
 		case "Copy":
 			return refusal(412, "PreconditionFailed", ""), nil
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -59,21 +60,14 @@ func (a answered) HandleDeserialize(context.Context, middleware.DeserializeInput
 // parse reads S3's XML. All that matters in it are texts without a tag inside, each of which ends with a tag that
 // says what it is: there is no need for a tree.
 func (p *page) parse(text string) error {
+	const root = "ListBucketResult"
 	*p = page{}
-	top := make(map[string]string) // what stands beside the entries
 	var (
-		o          object
-		root, last string
+		o    object
+		last string
+		top  = make(map[string]string) // what matters besides the entries
 	)
-	for {
-		value, tag, rest, found := cutTag(text)
-		if !found {
-			break
-		}
-		text = rest
-		if root == "" && tag[0] != '?' {
-			root = tag
-		}
+	for value, tag := range tags(text) {
 		last = tag
 		var err error
 		switch tag {
@@ -83,20 +77,20 @@ func (p *page) parse(text string) error {
 			p.objects = append(p.objects, o)
 		case "/CommonPrefixes":
 			p.dirs = append(p.dirs, o.key)
+		case "/EncodingType", "/IsTruncated", "/NextContinuationToken":
+			top[tag], err = unescape(value)
 		default:
-			if err = o.set(tag, value); err == nil && tag[0] == '/' {
-				top[tag] = value
-			}
+			err = o.set(tag, value)
 		}
 		if err != nil {
 			return fmt.Errorf("%s %q in the listing: %w", tag[1:], value, err)
 		}
 	}
-	if root == "" || last != "/"+root && !strings.HasSuffix(root, "/") || strings.Contains(root, ":") {
-		return fmt.Errorf("the listing is %q to %q, which is not the XML of S3", root, last)
+	if last != "/"+root && last != root+"/" {
+		return fmt.Errorf("a listing that ends with %q instead of %q", last, "/"+root)
 	}
 	if top["/IsTruncated"] == "true" {
-		p.next, _ = unescape(top["/NextContinuationToken"])
+		p.next = top["/NextContinuationToken"]
 	}
 	if top["/EncodingType"] == "url" {
 		return p.unquote()
@@ -137,14 +131,21 @@ func (p *page) unquote() (err error) {
 	return nil
 }
 
-// cutTag returns what stands before the first tag, the tag's name, a closing one's with its slash, and the rest.
-func cutTag(text string) (value, tag, rest string, found bool) {
-	value, rest, _ = strings.Cut(text, "<")
-	tag, rest, found = strings.Cut(rest, ">")
-	if i := strings.IndexByte(tag, ' '); i > 0 {
-		tag = tag[:i] // attributes
+// tags yields each tag's name, a closing one's with its slash, and the text before it.
+func tags(text string) iter.Seq2[string, string] {
+	return func(yield func(value, tag string) bool) {
+		for {
+			value, rest, _ := strings.Cut(text, "<")
+			tag, rest, found := strings.Cut(rest, ">")
+			text = rest
+			if i := strings.IndexByte(tag, ' '); i > 0 {
+				tag = tag[:i] // attributes
+			}
+			if !found || tag == "" || !yield(value, tag) {
+				return
+			}
+		}
 	}
-	return value, tag, rest, found && tag != ""
 }
 
 var quotes = strings.NewReplacer("&quot;", `"`, "&#34;", `"`)

@@ -41,7 +41,7 @@ func TestParseListing(t *testing.T) {
 
 func TestParseListingThatIsNone(t *testing.T) {
 	for _, text := range []string{
-		"", "no XML", "<html><body>", listing[:len(listing)/2], strings.TrimSuffix(listing, "</ListBucketResult>\n"),
+		"", "no XML", "<html></html>", listing[:len(listing)/2], strings.TrimSuffix(listing, "</ListBucketResult>\n"),
 		strings.Replace(listing, "12345678901", "many", 1), strings.Replace(listing, "15:04:05.678Z", "noon", 1),
 		strings.Replace(listing, "%20", "%zz", 1), strings.ReplaceAll(listing, "ListBucketResult", "s3:ListBucketResult"),
 		strings.Replace(listing, "&amp;", "&nonsense;", 2),

@@ -103,7 +103,7 @@ func TestMtime(t *testing.T) {
 
 // TestStatRequests says what Stat asks for each kind of name, and what it makes of the answers.
 func TestStatRequests(t *testing.T) {
-	const some = "<R><Contents><Key>d/x</Key></Contents></R>"
+	const some = "<ListBucketResult><Contents><Key>d/x</Key></Contents></ListBucketResult>"
 	for name, test := range map[string]struct {
 		name  string
 		head  *http.Response
@@ -114,11 +114,11 @@ func TestStatRequests(t *testing.T) {
 	}{
 		"root":                                 {name: "/", dir: true},
 		"directory":                            {name: "/d/", list: response(200, some), dir: true, calls: []string{"List"}},
-		"no directory":                         {name: "/d/", list: response(200, "<R></R>"), want: fs.ErrNotExist, calls: []string{"List"}},
-		"file":                                 {name: "/d", head: response(200, ""), list: response(200, "<R></R>"), calls: []string{"Head", "List"}},
+		"no directory":                         {name: "/d/", list: response(200, "<ListBucketResult></ListBucketResult>"), want: fs.ErrNotExist, calls: []string{"List"}},
+		"file":                                 {name: "/d", head: response(200, ""), list: response(200, "<ListBucketResult></ListBucketResult>"), calls: []string{"Head", "List"}},
 		"both":                                 {name: "/d", head: response(200, ""), list: response(200, some), calls: []string{"Head", "List"}},
 		"either":                               {name: "/d", head: response(404, ""), list: response(200, some), dir: true, calls: []string{"Head", "List"}},
-		"neither":                              {name: "/d", head: response(404, ""), list: response(200, "<R></R>"), want: fs.ErrNotExist, calls: []string{"Head", "List"}},
+		"neither":                              {name: "/d", head: response(404, ""), list: response(200, "<ListBucketResult></ListBucketResult>"), want: fs.ErrNotExist, calls: []string{"Head", "List"}},
 		"file where listing is not allowed":    {name: "/d", head: response(200, ""), list: refusal(403, "AccessDenied", ""), calls: []string{"Head", "List"}},
 		"nothing where listing is not allowed": {name: "/d", head: response(403, ""), list: refusal(403, "AccessDenied", ""), want: fs.ErrPermission, calls: []string{"Head", "List"}},
 	} {

@@ -34,6 +34,38 @@ func TestOnlyOneIsFirst(t *testing.T) {
 	}
 }
 
+// The condition holds when the upload begins, and no longer when it ends.
+func TestAnotherIsFasterMeanwhile(t *testing.T) {
+	o := start(t)
+	reader, writer := io.Pipe()
+	result := make(chan error, 1)
+	go func() {
+		_, err := o.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: aws.String(bucketName), Key: aws.String("k"), Body: reader, ContentLength: aws.Int64(2 * mib), IfNoneMatch: aws.String("*"),
+		}, unsigned)
+		reader.CloseWithError(err)
+		result <- err
+	}()
+	content := text(1, 2*mib)
+	if _, err := writer.Write(content[:mib]); err != nil { // more than waits in any buffer: the server is reading
+		t.Fatal(err)
+	}
+	o.put("k", []byte("faster"))
+	if _, err := writer.Write(content[mib:]); err != nil {
+		t.Fatal(err)
+	}
+	writer.Close()
+	if got := code(t, <-result); got != "PreconditionFailed" {
+		t.Errorf("the slower one: %q", got)
+	}
+	if got := string(o.get("k")); got != "faster" {
+		t.Errorf("the object has %d bytes", len(got))
+	}
+	if left := o.files("content"); len(left) != 1 {
+		t.Errorf("%d files for one object", len(left))
+	}
+}
+
 func TestReadersSeeOneVersion(t *testing.T) {
 	o := start(t)
 	const size = 200_000

@@ -125,6 +125,9 @@ func TestMultipart(t *testing.T) {
 	if want := fmt.Sprintf(`"%x-3"`, sum); tag != want {
 		t.Errorf("CompleteMultipartUpload: ETag %s, want %s", tag, want)
 	}
+	if got := o.files("content"); len(got) != 3 {
+		t.Errorf("%d files for three parts", len(got))
+	}
 	o = o.restart()
 	head := o.head("k")
 	if *head.ETag != tag || *head.ContentLength != int64(len(content)) || *head.ContentType != "text/plain" || head.Metadata["mtime"] != "1" {
@@ -142,9 +145,6 @@ func TestMultipart(t *testing.T) {
 		if !bytes.Equal(got, content[span[0]:span[1]+1]) {
 			t.Errorf("range %v: %d bytes that are others", span, len(got))
 		}
-	}
-	if got := o.files("content"); len(got) != 3 {
-		t.Errorf("%d files for three parts", len(got))
 	}
 }
 

@@ -29,10 +29,15 @@ type bucketView struct {
 func newBucket(t testing.TB, server *real.S3) bucketView {
 	t.Helper()
 	v := bucketView{t, server.Client(), bucket}
-	if _, err := v.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &v.bucket}); err != nil {
-		t.Fatal(err)
-	}
+	v.make()
 	return v
+}
+
+func (v bucketView) make() {
+	v.t.Helper()
+	if _, err := v.CreateBucket(v.t.Context(), &s3.CreateBucketInput{Bucket: &v.bucket}); err != nil {
+		v.t.Fatal(err)
+	}
 }
 
 // sum returns the SHA-256 of an object, or "absent".

@@ -13,43 +13,41 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// TestContainer builds the image and runs it with nothing but what it needs: a read-only root and no
-// capabilities. One container is the demo, with its S3 service; the other one is the bridge, on port 21.
+// TestContainer builds the image and runs it as README.md does, with a read-only root and no capabilities,
+// beside a container of the same image that is the S3 service.
 func TestContainer(t *testing.T) {
 	real.Client(t, "curl")
 	if err := exec.Command("docker", "info").Run(); err != nil {
 		t.Skip("no Docker engine answers")
 	}
-	image := buildImage(t)
-	strict := []string{"--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"}
+	build, serve, _ := strings.Cut(readme(t)["docker"], "docker run")
+	buildImage(t, strings.Fields(build))
+	network := strings.TrimSpace(run(t, "", "", "docker", "network", "create", "s3ftpd-under-test"))
+	t.Cleanup(func() { exec.Command("docker", "network", "rm", network).Run() })
 
-	demo := container(t, append(strict, "--tmpfs", "/data:uid=65532", "-p", "127.0.0.1::21", "-p", "127.0.0.1:60990-60999:60990-60999",
-		image, "demo", "--dir", "/data/store")...)
-	container(t, append(strict, "--network", "container:"+demo,
-		"-e", "AWS_ACCESS_KEY_ID=demo", "-e", "AWS_SECRET_ACCESS_KEY=demo-secret", "-e", "S3FTPD_PASSWORD="+password,
-		image, "--endpoint", "http://127.0.0.1:9000", "--bucket", "demo", "--user", user,
-		"--passive-ports", "60990-60999", "--passive-address", "127.0.0.1")...)
+	demo := container(t, "docker run -d --read-only --cap-drop ALL --tmpfs /data:uid=65532 --network "+network+
+		" --network-alias minio s3ftpd demo --dir /data/store --s3 0.0.0.0:9000 --bucket invoices")
+	bridge := container(t, "AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo-secret S3FTPD_PASSWORD=secret docker run -d --network "+network+
+		strings.NewReplacer("-p 21:21", "-p 127.0.0.1::21", "-p 60000-", "-p 127.0.0.1:60000-", "203.0.113.10", "127.0.0.1").Replace(serve))
 
-	addr := strings.TrimSpace(run(t, "", "", "docker", "port", demo, "21"))
+	addr := strings.TrimSpace(run(t, "", "", "docker", "port", bridge, "21"))
 	dir := t.TempDir()
 	want := makeFile(t, filepath.Join(dir, "file"), 20*mib)
 	for _, data := range []string{"--epsv", "--disable-epsv"} {
-		url := "ftp://" + user + ":" + password + "@" + addr + "/file" + data
+		url := "ftp://alice:secret@" + addr + "/file" + data
 		run(t, dir, "", "curl", "-sS", "--retry", "20", "--retry-connrefused", "--retry-delay", "1", "--retry-all-errors", data, "-T", "file", url)
 		run(t, dir, "", "curl", "-sS", data, "-o", "back", url)
 		if got := sumFile(t, filepath.Join(dir, "back")); got != want {
 			t.Errorf("%s: %s comes back, want %s", data, got, want)
 		}
 	}
-	if out, err := try(t, "", "", "docker", "exec", demo, "/s3ftpd", "version"); err != nil {
-		t.Errorf("version in the container: %v\n%s", err, out)
-	}
+	run(t, "", "", "docker", "exec", demo, "/s3ftpd", "version")
 }
 
 // container starts one and returns its id; it is removed when the test is over.
-func container(t *testing.T, args ...string) string {
+func container(t *testing.T, command string) string {
 	t.Helper()
-	id := strings.TrimSpace(run(t, "", "", append([]string{"docker", "run", "-d"}, args...)...))
+	id := strings.TrimSpace(run(t, "", "", "sh", "-ec", command))
 	t.Cleanup(func() {
 		if t.Failed() {
 			out, _ := exec.Command("docker", "logs", id).CombinedOutput()
@@ -62,19 +60,20 @@ func container(t *testing.T, args ...string) string {
 
 // buildImage builds the Dockerfile. Where its base image cannot be pulled, and is not there, the local
 // toolchain stands in for it.
-func buildImage(t *testing.T) string {
+func buildImage(t *testing.T, command []string) {
 	t.Helper()
-	const image = "s3ftpd:under-test"
 	if err := exec.Command("docker", "image", "inspect", baseImage(t)).Run(); err != nil {
 		makeBase(t)
 	}
-	cmd := exec.Command("docker", "build", "-q", "-t", image, "../..")
-	cmd.Env = append(os.Environ(), "DOCKER_BUILDKIT=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("docker build: %v\n%s", err, out)
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Dir = "../.."
+	if err := exec.Command("docker", "buildx", "version").Run(); err != nil {
+		cmd.Env = append(os.Environ(), "DOCKER_BUILDKIT=0")
 	}
-	t.Cleanup(func() { exec.Command("docker", "rmi", "-f", image).Run() })
-	return image
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%q: %v\n%s", command, err, out)
+	}
+	t.Cleanup(func() { exec.Command("docker", "rmi", "-f", "s3ftpd").Run() })
 }
 
 // baseImage reads the name of the first stage's image off the Dockerfile.

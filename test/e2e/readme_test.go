@@ -1,0 +1,91 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+// readme returns the blocks of commands in README.md, by the names in the comments before them.
+func readme(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := make(map[string]string)
+	for _, m := range regexp.MustCompile("(?s)<!-- run: ([a-z ]+) -->\n```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		blocks[m[1]] = m[2]
+	}
+	if n := strings.Count(string(text), "```sh"); n != len(blocks) {
+		t.Fatalf("%d blocks of commands, %d of which a test runs", n, len(blocks))
+	}
+	return blocks
+}
+
+// TestReadme runs the commands of README.md as they stand there, but for addresses and keys.
+func TestReadme(t *testing.T) {
+	for _, p := range []string{"curl", "lftp"} {
+		real.Client(t, p)
+	}
+	blocks := readme(t)
+	server := real.MinIO(t)
+	v := newBucket(t, server)
+	v.bucket = "invoices"
+	v.make()
+
+	t.Run("demo", func(t *testing.T) {
+		ftp := real.FreeAddr(t)
+		// The demo's ports are other ones here, and its data lie elsewhere.
+		daemon(t, strings.TrimSpace(blocks["demo"])+" --ftp "+ftp+" --s3 "+real.FreeAddr(t)+" --dir "+t.TempDir(), nil)
+		out := run(t, "", "", "sh", "-ec", strings.ReplaceAll(blocks["demo client"], "127.0.0.1:2121", ftp))
+		if strings.Count(out, "hello.txt") != 1 || !strings.Contains(out, "Hello, bucket!") {
+			t.Errorf("the client sees %q", out)
+		}
+	})
+	for name, key := range map[string]string{"minio": "2026/README.md", "aws": "incoming/2026/README.md"} {
+		t.Run(name, func(t *testing.T) {
+			ftp := real.FreeAddr(t)
+			here := strings.NewReplacer(" :2121", " "+ftp, "127.0.0.1:2121", ftp, "http://127.0.0.1:9000", server.Endpoint,
+				"AWS_ACCESS_KEY_ID=minioadmin AWS_SECRET_ACCESS_KEY=minioadmin", "READ=ME")
+			daemon(t, here.Replace(blocks[name]), append(server.Env(), "AWS_ENDPOINT_URL="+server.Endpoint))
+			run(t, "../..", "", "sh", "-ec", here.Replace(blocks["minio client"]))
+			if got, want := v.sum(key), sumFile(t, "../../README.md"); got != want {
+				t.Errorf("S3 has %s, want %s", got, want)
+			}
+		})
+	}
+	if got := strings.TrimSpace(blocks["tests"]); got != "test/all" {
+		t.Errorf("the tests are run by %q", got)
+	} else if _, err := exec.LookPath("../../" + got); err != nil {
+		t.Error(err)
+	}
+}
+
+// daemon runs a block of commands whose last one serves, in the root of the repository, until the test is over.
+func daemon(t *testing.T, block string, env []string) {
+	t.Helper()
+	block = strings.TrimSpace(block)
+	cmd := exec.Command("sh", "-ec", block)
+	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // go run starts the program as its child
+	log := newLogbook()
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+		cmd.Wait()
+		if t.Failed() {
+			t.Logf("%s\n%s", block, log.tail(60))
+		}
+	})
+	log.await(t, "the bucket answers")
+}
