@@ -95,7 +95,7 @@ func (c *commandLine) unexpected(arg string) string {
 func (l *loading) refused(o *option) string {
 	switch {
 	case o.secret:
-		return "secrets are never flags, nor in this file: set " + o.env() + " in the environment, or use --" + o.name + "-file"
+		return "secrets are never flags, nor keys of a file: set " + o.env() + " in the environment, or use --" + o.name + "-file"
 	case !o.in(l.command):
 		return "an option of `s3ftpd " + o.only + "` alone"
 	}

@@ -62,11 +62,11 @@ func TestMistakes(t *testing.T) {
 		},
 		"password as a flag": {
 			args: append(completeArgs, "--password", "hush"),
-			want: []string{`--password: secrets are never flags, nor in this file: set S3FTPD_PASSWORD in the environment, or use --password-file`},
+			want: []string{`--password: secrets are never flags, nor keys of a file: set S3FTPD_PASSWORD in the environment, or use --password-file`},
 		},
 		"password in the file": {
 			args: completeArgs, file: "password: hush\n",
-			want: []string{`FILE:1: password: secrets are never flags, nor in this file: set S3FTPD_PASSWORD in the environment, or use --password-file`},
+			want: []string{`FILE:1: password: secrets are never flags, nor keys of a file: set S3FTPD_PASSWORD in the environment, or use --password-file`},
 		},
 		"password as a misspelt flag": {
 			args: append(completeArgs, "--pasword", "hush"),
@@ -81,7 +81,7 @@ func TestMistakes(t *testing.T) {
 			want: []string{
 				`---password: options begin with two dashes: --password`,
 				`--: the name of an option is missing`,
-				`--password: secrets are never flags, nor in this file: set S3FTPD_PASSWORD in the environment, or use --password-file`,
+				`--password: secrets are never flags, nor keys of a file: set S3FTPD_PASSWORD in the environment, or use --password-file`,
 			},
 		},
 		"keys in the endpoint": {

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	maxLine   = 4 << 10 // bytes of a command line; a longer one is read to its end and refused
+	maxLine   = 4 << 10 // bytes of a command line, without the LF; a longer one is read to its end and refused
 	maxQueued = 64      // command lines read ahead; then the client has to wait
 )
 
@@ -37,7 +37,10 @@ func readLines(r io.Reader, lines chan<- line, gone chan<- struct{}, done <-chan
 }
 
 // telnet reads lines as the NVT sends them (RFC 959, section 3.1.1.1; RFC 854), without the Telnet commands in them.
-type telnet struct{ r *bufio.Reader }
+type telnet struct {
+	r    *bufio.Reader
+	skip bool // to the next LF: what comes before it belongs to a line that was too long
+}
 
 const (
 	iac  = 255 // interpret as command
@@ -48,36 +51,44 @@ const (
 )
 
 // line reads up to the next LF. A CR before it belongs to the end; a lone LF is an end of line as well.
+// A line that is too long is told as soon as that is known, and then read to its end.
 // What follows the last LF is no line: a command that was cut short must not run.
-func (t telnet) line() (line, error) {
+func (t *telnet) line() (line, error) {
 	var b strings.Builder
-	long := false
 	for {
-		c, err := t.r.ReadByte()
-		if err != nil {
-			return line{}, err
-		}
-		if c == iac {
-			if c, err = t.command(); err != nil {
-				return line{}, err
-			}
-			if c != iac {
-				continue
-			}
-		}
+		c, err := t.char()
 		switch {
+		case err != nil:
+			return line{}, err
+		case c == '\n' && t.skip:
+			t.skip = false
 		case c == '\n':
-			return line{text: strings.TrimSuffix(b.String(), "\r"), tooLong: long}, nil
-		case b.Len() >= maxLine:
-			long = true
+			return line{text: strings.TrimSuffix(b.String(), "\r")}, nil
+		case t.skip:
+		case b.Len() > maxLine || b.Len() == maxLine && c != '\r':
+			t.skip = true
+			return line{text: b.String(), tooLong: true}, nil
 		default:
 			b.WriteByte(c)
 		}
 	}
 }
 
+// char returns the next byte that is not part of a Telnet command.
+func (t *telnet) char() (byte, error) {
+	for {
+		c, err := t.r.ReadByte()
+		if err != nil || c != iac {
+			return c, err
+		}
+		if c, err = t.command(); err != nil || c == iac {
+			return c, err
+		}
+	}
+}
+
 // command reads a Telnet command and returns its code; iac stands for itself as a character.
-func (t telnet) command() (byte, error) {
+func (t *telnet) command() (byte, error) {
 	c, err := t.r.ReadByte()
 	switch {
 	case err != nil:

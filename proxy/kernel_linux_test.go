@@ -1,8 +1,15 @@
 package proxy
 
 import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -102,10 +109,88 @@ func TestUrgentInline(t *testing.T) {
 	io.WriteString(client, "\xff\xf4\xff")
 	sendUrgent(t, client, 0xf2)
 	io.WriteString(client, "ABOR\r\n")
+	server.SetReadDeadline(time.Now().Add(10 * time.Second)) // when it does not
 	got := make([]byte, 10)
 	if _, err := io.ReadFull(server, got); err != nil || string(got) != "\xff\xf4\xff\xf2ABOR\r\n" {
 		t.Errorf("%q, %v", got, err)
 	}
+}
+
+// TestControlLostBehindQueue: a client that is killed with more commands in flight than the server reads ahead
+// has its upload refused all the same, over real connections.
+func TestControlLostBehindQueue(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := make(chan error, 1)
+	put := func(_ context.Context, _ string, r io.Reader, _ Write) error {
+		_, err := io.Copy(io.Discard, r)
+		end <- err
+		return err
+	}
+	srv := &Server{Log: slog.New(slog.DiscardHandler), CommitGrace: 50 * time.Millisecond}
+	srv.Login = func(context.Context, Attempt) (Store, error) { return putStore{newMemStore(), put}, nil }
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error)
+	go func() { served <- srv.Serve(ctx, l) }()
+
+	control, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	replies := bufio.NewReader(control)
+	io.WriteString(control, "USER test\r\nPASS secret\r\nEPSV\r\n")
+	var port int
+	for port == 0 && err == nil {
+		var text string
+		text, err = replies.ReadString('\n')
+		fmt.Sscanf(text, "229 Entering Extended Passive Mode (|||%d|)", &port)
+	}
+	data, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(control, "STOR a\r\n"+strings.Repeat("PWD\r\n", 2000))
+	io.WriteString(data, "hello")
+	if text, err := replies.ReadString('\n'); !strings.HasPrefix(text, "150 ") {
+		t.Errorf("%q, %v", text, err)
+	}
+	control.Close()
+	data.Close()
+	if err := <-end; err != errControlLost {
+		t.Errorf("the upload ends with %v, want %v", err, errControlLost)
+	}
+	cancel()
+	if err := <-served; err != nil {
+		t.Errorf("Serve: %v", err)
+	}
+}
+
+// TestAbortBeforeCommit: an abort in the very moment between the grace and the commit voids the upload.
+func TestAbortBeforeCommit(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	client, server := net.Pipe()
+	go client.Close()
+	s := &session{srv: &Server{CommitGrace: time.Nanosecond}}
+	s.conn = asked{server, func() { cancel(errAborted) }} // the kernel is asked when the grace is over
+	tr := &transfer{marks: make(chan reply, 1)}
+	tr.conn = &dataConn{Conn: server, ctx: ctx, stall: time.Minute, bytes: &tr.bytes}
+	store := newMemStore()
+	if err := s.put(ctx, tr, store, "/a", "", Write{}, false); err != errAborted || len(store.files) > 0 {
+		t.Errorf("%v, and the store holds %v", err, store.files)
+	}
+}
+
+// An asked calls f when somebody asks for its socket.
+type asked struct {
+	net.Conn
+	f func()
+}
+
+func (a asked) SyscallConn() (syscall.RawConn, error) {
+	a.f()
+	return nil, errors.ErrUnsupported
 }
 
 func sendUrgent(t *testing.T, conn net.Conn, b byte) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing/synctest"
+	"time"
 )
 
 // A testClient is a client that a transcript speaks for.
@@ -95,11 +96,7 @@ func (s *script) talk(mark, arg string) {
 		s.conn.Close()
 		synctest.Wait()
 	case "S>":
-		got, open := <-s.replies
-		if got, isLine := strings.CutSuffix(got, "\r"); !open || !isLine || !wild(arg, got) {
-			s.fatalf("the server says %q, want %q", got, arg)
-		}
-		s.notePort(got)
+		s.hear(arg)
 	case "S!":
 		if n, err := io.Copy(io.Discard, s.in); n > 0 || !errors.Is(err, syscall.ECONNRESET) {
 			s.fatalf("%d bytes come over the data connection, and %v, want a reset", n, err)
@@ -114,6 +111,22 @@ func (s *script) talk(mark, arg string) {
 		s.transferStep(mark, arg)
 	default:
 		s.fatalf("what is %q?", mark)
+	}
+}
+
+// patience is for the server's grace at the end of an upload; all else that takes time needs a T line.
+const patience = 2 * time.Millisecond
+
+// hear takes one line from the server.
+func (s *script) hear(want string) {
+	select {
+	case got, open := <-s.replies:
+		if got, isLine := strings.CutSuffix(got, "\r"); !open || !isLine || !wild(want, got) {
+			s.fatalf("the server says %q, want %q", got, want)
+		}
+		s.notePort(got)
+	case <-time.After(patience):
+		s.fatalf("the server says nothing, want %q", want)
 	}
 }
 

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	<= /name "content"        a file that is there before; /dir/ is a directory
 //	C> STOR a                 the client says; C= "raw\n" in Go's notation, without an end of line of its own
 //	C+ 5000 STOR              STOR and a name of so many bytes
-//	S> 150 *                  the server says; * stands for anything; S. the server hangs up
+//	S> 150 *                  the server says at once; * stands for anything; S. the server hangs up
 //	S-                        the server has nothing to say for now; S! it has reset the data connection
 //	D> one line               a line over the data connection, to or from the client
 //	D= "raw\n"                bytes, in Go's notation

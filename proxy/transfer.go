@@ -62,34 +62,54 @@ type panicked string
 func (p panicked) Error() string { return string(p) }
 
 // attend sends the preliminary reply and obeys what may be said during a transfer, until that is over.
-// Any other command waits; so does, then, all that follows it.
 func (s *session) attend(cancel context.CancelCauseFunc, marks <-chan reply, done <-chan error) error {
-	for lines, aborted := s.lines, false; ; {
+	a := attendance{session: s, lines: s.lines, cancel: cancel}
+	for {
 		select {
 		case mark := <-marks:
+			for len(a.lines) > 0 {
+				a.hear(<-a.lines)
+			}
+			a.begun = true
 			s.write(mark)
 		case err := <-done:
-			if aborted { // the reply to ABOR itself follows that to the transfer
+			if a.aborted { // the reply to ABOR itself follows that to the transfer
 				s.pending = &line{text: "ABOR"}
 			}
 			return err
-		case l, ok := <-lines:
-			switch verb, arg := split(l.text); {
-			case !ok:
-				lines = nil
-			case l.tooLong:
-				s.pending, lines = &l, nil
-			case verb == "ABOR":
-				aborted, lines = true, nil
-				cancel(errAborted)
-			case verb == "NOOP":
-				s.write(reply{200, "OK."})
-			case verb == "STAT" && arg == "":
-				s.write(reply{211, s.status("A transfer is in progress.")})
-			default:
-				s.pending, lines = &l, nil
+		case l, ok := <-a.lines:
+			if ok {
+				a.hear(l)
+			} else {
+				a.lines = nil
 			}
 		}
+	}
+}
+
+// An attendance is a session while a transfer is in progress.
+type attendance struct {
+	*session
+	lines   <-chan line // nil once a command waits
+	cancel  context.CancelCauseFunc
+	begun   bool // the preliminary reply was sent
+	aborted bool
+}
+
+// hear obeys a command or makes it wait. What came before the preliminary reply waits too: it was sent along
+// with the transfer's command, to be answered in its turn. What follows a command that waits, waits as well.
+func (a *attendance) hear(l line) {
+	verb, arg := split(l.text)
+	switch {
+	case verb == "ABOR" && !l.tooLong:
+		a.aborted, a.lines = true, nil
+		a.cancel(errAborted)
+	case verb == "NOOP" && a.begun && !l.tooLong:
+		a.write(reply{200, "OK."})
+	case verb == "STAT" && arg == "" && a.begun && !l.tooLong:
+		a.write(reply{211, a.status("A transfer is in progress.")})
+	default:
+		a.pending, a.lines = &l, nil
 	}
 }
 

@@ -18,29 +18,23 @@ import (
 // exist yields fs.ErrNotExist.
 func (f *FS) List(ctx context.Context, dir, prefix string) iter.Seq2[fs.FileInfo, error] {
 	return func(yield func(fs.FileInfo, error) bool) {
+		if !printable(prefix) || strings.Contains(prefix, "/") {
+			return // no name begins so
+		}
 		root, err := f.dir(dir)
 		if err != nil {
 			yield(nil, wrap("list", dir, err))
 			return
 		}
-		if !printable(prefix) || strings.Contains(prefix, "/") {
-			return // no name begins so
-		}
-		last := "" // a directory: some services begin a page with the one that ended the page before
 		found := root == f.prefix || prefix != ""
+		last := "" // directory: some services begin a page with the one that ended the page before
 		for page, err := range f.pages(ctx, root+prefix, "/") {
 			if err != nil {
 				yield(nil, wrap("list", dir, err))
 				return
 			}
 			found = found || len(page.objects)+len(page.dirs) > 0
-			for e := range page.entries(root) {
-				if e.dir && e.name == last {
-					continue
-				}
-				if e.dir {
-					last = e.name
-				}
+			for e := range page.entries(root, &last) {
 				if !yield(e, nil) {
 					return
 				}
@@ -67,8 +61,9 @@ type object struct {
 	class string // of storage
 }
 
-// entries joins files and directories below root. A file at root itself is the directory's marker.
-func (p *page) entries(root string) iter.Seq[*info] {
+// entries joins files and directories below root, as far as they can be named; a file at root itself is the
+// directory's marker. The last directory yielded is kept, and left out if it comes again.
+func (p *page) entries(root string, last *string) iter.Seq[*info] {
 	return func(yield func(*info) bool) {
 		objects, dirs := p.objects, p.dirs
 		for len(objects)+len(dirs) > 0 {
@@ -78,8 +73,13 @@ func (p *page) entries(root string) iter.Seq[*info] {
 				objects = objects[1:]
 				e = &info{name: strings.TrimPrefix(o.key, root), size: o.size, mtime: o.mtime, etag: o.etag}
 			} else {
-				e = &info{name: strings.TrimSuffix(strings.TrimPrefix(dirs[0], root), "/"), dir: true}
+				dir := dirs[0]
 				dirs = dirs[1:]
+				if dir == *last {
+					continue
+				}
+				*last = dir
+				e = &info{name: strings.TrimSuffix(strings.TrimPrefix(dir, root), "/"), dir: true}
 			}
 			if nameable(e.name) && !yield(e) {
 				return

@@ -37,8 +37,13 @@ func (f *FS) rename(ctx context.Context, from, to string) error {
 		return err
 	}
 	if source == f.prefix || target == f.prefix {
-		return fs.ErrPermission
+		return fs.ErrPermission // the root stays where it is
 	}
+	return f.move(ctx, from, source, target)
+}
+
+// move renames from, whose key is source without the slash or with it.
+func (f *FS) move(ctx context.Context, from, source, target string) error {
 	asDir := later(func() (*info, error) { return f.statDir(ctx, target) })
 	what, err := f.stat(ctx, from)
 	_, dirErr := asDir()

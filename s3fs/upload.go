@@ -61,6 +61,7 @@ func (u *upload) part() *part {
 	return p
 }
 
+// fill fills a part from what was read ahead and from r.
 func (u *upload) fill(p *part, r io.Reader) error {
 	if len(u.ahead) > 0 {
 		space, err := p.space(u.ctx, u.stall)
@@ -92,12 +93,11 @@ func (u *upload) peek(r io.Reader) error {
 // multipart sends the first part and what follows in r, each part while the next is received, and publishes the
 // whole. When anything fails, nothing is published or left behind.
 func (u *upload) multipart(first *part, r io.Reader) error {
-	outer := u.ctx
 	if err := u.create(); err != nil {
 		first.free()
 		return err
 	}
-	u.ctx, u.fail = context.WithCancelCause(outer)
+	u.ctx, u.fail = context.WithCancelCause(u.ctx)
 	defer u.fail(nil)
 	err := u.stream(first, r)
 	for u.inFlight > 0 && err == nil {
@@ -108,7 +108,6 @@ func (u *upload) multipart(first *part, r io.Reader) error {
 	}
 	if err != nil {
 		u.fail(err)
-		err = context.Cause(u.ctx) // the first to fail has made the others fail
 		u.abort()
 	}
 	return err
@@ -121,7 +120,7 @@ func (u *upload) stream(p *part, r io.Reader) error {
 			return err
 		}
 		if len(u.sent) == u.plan.numbers {
-			return fmt.Errorf("more than %d bytes in %d parts: %w", u.size, len(u.sent), syscall.EFBIG)
+			return u.end(r)
 		}
 		p = u.part()
 		switch err := u.fill(p, r); {
@@ -135,6 +134,18 @@ func (u *upload) stream(p *part, r io.Reader) error {
 			p.free()
 			return err
 		}
+	}
+}
+
+// end checks that r has no more, when there is no part number left for it.
+func (u *upload) end(r io.Reader) error {
+	switch err := u.peek(r); err {
+	case io.EOF:
+		return nil
+	case nil:
+		return fmt.Errorf("more than %d bytes in %d parts: %w", u.size, len(u.sent), syscall.EFBIG)
+	default:
+		return err
 	}
 }
 
@@ -169,7 +180,7 @@ func (u *upload) settle() error {
 	a := <-u.answers
 	u.inFlight--
 	if a.err != nil {
-		return a.err
+		return context.Cause(u.ctx) // the first part to fail has made the others fail
 	}
 	u.sent[a.i].etag, u.sent[a.i].sum = a.etag, a.sum
 	u.pace.took(u.sent[a.i].size, starved, u.memory.roomy())

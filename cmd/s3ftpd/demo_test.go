@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -11,9 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/test/real"
@@ -172,77 +168,6 @@ func TestReachable(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", from, got, want)
 		}
 	}
-}
-
-// demoProcess runs a demo as a process of its own, and returns it with the address of its FTP listener.
-func demoProcess(t *testing.T) (*exec.Cmd, string) {
-	t.Helper()
-	cmd := program(t, "demo", "--dir", t.TempDir(), "--ftp", "127.0.0.1:0", "--s3", "127.0.0.1:0")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	for s := bufio.NewScanner(out); s.Scan(); {
-		if m := ftpIsOn.FindStringSubmatch(s.Text()); m != nil {
-			return cmd, m[1]
-		}
-	}
-	t.Fatal("the demo does not say where FTP is")
-	return nil, ""
-}
-
-// The first signal asks the program to end, which waits for a transfer, and the second one ends it.
-func TestSignals(t *testing.T) {
-	cmd, address := demoProcess(t)
-	c := dial(t, address)
-	expect(t, c, "USER demo", 331)
-	expect(t, c, "PASS demo", 230)
-	port := strings.Trim(expect(t, c, "EPSV", 229), "Entering Extended Passive Mode (|).")
-	conn, err := net.Dial("tcp", "127.0.0.1:"+port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	expect(t, c, "STOR endless", 150)
-	cmd.Process.Signal(syscall.SIGTERM)
-	awaitRefusal(t, address)
-	fmt.Fprint(conn, "the transfer goes on")
-	cmd.Process.Signal(syscall.SIGTERM)
-	cmd.Wait()
-	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGTERM {
-		t.Errorf("ended with %v", cmd.ProcessState)
-	}
-}
-
-func TestOneSignalEndsWell(t *testing.T) {
-	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
-		cmd, address := demoProcess(t)
-		transfer(t, address, "NLST", "")
-		cmd.Process.Signal(signal)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("%v: %v", signal, err)
-		}
-	}
-}
-
-// awaitRefusal waits until nobody listens on an address any more.
-func awaitRefusal(t *testing.T, address string) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for range 12_000 {
-		conn, err := net.Dial("tcp", address)
-		if err != nil {
-			return
-		}
-		conn.Close()
-		<-tick.C
-	}
-	t.Fatal("it still listens")
 }
 
 // The demo's store is part of every program, and weighs on none that does not ask for it.

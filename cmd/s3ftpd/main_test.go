@@ -44,8 +44,10 @@ func program(t *testing.T, args ...string) *exec.Cmd {
 // output runs the program in this process, to its end.
 func output(t *testing.T, stdin string, environ []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // for what should have ended by itself
+	defer cancel()
 	var out, err bytes.Buffer
-	code = run(t.Context(), args, environ, strings.NewReader(stdin), &out, &err)
+	code = run(ctx, args, environ, strings.NewReader(stdin), &out, &err)
 	return code, out.String(), err.String()
 }
 

@@ -3,8 +3,12 @@ package s3demo_test
 import (
 	"bytes"
 	"io"
+	"net/http"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -36,33 +40,47 @@ func TestOnlyOneIsFirst(t *testing.T) {
 
 // The condition holds when the upload begins, and no longer when it ends.
 func TestAnotherIsFasterMeanwhile(t *testing.T) {
-	o := start(t)
+	dir := t.TempDir()
+	url := rawIn(t, dir) + "/k"
 	reader, writer := io.Pipe()
-	result := make(chan error, 1)
-	go func() {
-		_, err := o.PutObject(t.Context(), &s3.PutObjectInput{
-			Bucket: aws.String(bucketName), Key: aws.String("k"), Body: reader, ContentLength: aws.Int64(2 * mib), IfNoneMatch: aws.String("*"),
-		}, unsigned)
-		reader.CloseWithError(err)
-		result <- err
-	}()
-	content := text(1, 2*mib)
-	if _, err := writer.Write(content[:mib]); err != nil { // more than waits in any buffer: the server is reading
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, url, reader)
+	if err != nil {
 		t.Fatal(err)
 	}
-	o.put("k", []byte("faster"))
-	if _, err := writer.Write(content[mib:]); err != nil {
+	r.ContentLength = 10
+	r.Header.Set("If-None-Match", "*")
+	r.Header.Set("Expect", "100-continue") // so the body is asked for when the server wants to read it
+	transport := &http.Transport{ExpectContinueTimeout: time.Hour}
+	defer transport.CloseIdleConnections()
+	status := make(chan int, 1)
+	go func() {
+		answer, err := transport.RoundTrip(r)
+		if err != nil {
+			t.Error(err)
+			status <- 0
+			return
+		}
+		answer.Body.Close()
+		status <- answer.StatusCode
+	}()
+	if _, err := io.WriteString(writer, "slow "); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := send(t, http.MethodPut, url, "faster"); got != "200" {
+		t.Errorf("the faster one: %s", got)
+	}
+	if _, err := io.WriteString(writer, "river"); err != nil {
 		t.Fatal(err)
 	}
 	writer.Close()
-	if got := code(t, <-result); got != "PreconditionFailed" {
-		t.Errorf("the slower one: %q", got)
+	if got := <-status; got != http.StatusPreconditionFailed {
+		t.Errorf("the slower one: %d", got)
 	}
-	if got := string(o.get("k")); got != "faster" {
-		t.Errorf("the object has %d bytes", len(got))
+	if got, _ := send(t, http.MethodGet, url, ""); got != "200 faster" {
+		t.Errorf("the object: %s", got)
 	}
-	if left := o.files("content"); len(left) != 1 {
-		t.Errorf("%d files for one object", len(left))
+	if files, err := os.ReadDir(filepath.Join(dir, "content")); len(files) != 1 || err != nil {
+		t.Errorf("%d files for one object, %v", len(files), err)
 	}
 }
 

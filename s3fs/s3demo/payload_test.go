@@ -22,7 +22,12 @@ import (
 // raw opens a store that lets everybody in, and returns the URL of a bucket.
 func raw(t testing.TB) string {
 	t.Helper()
-	store, err := s3demo.Open(t.TempDir(), s3demo.Options{})
+	return rawIn(t, t.TempDir())
+}
+
+func rawIn(t testing.TB, dir string) string {
+	t.Helper()
+	store, err := s3demo.Open(dir, s3demo.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -163,6 +164,19 @@ func (o *open) keys(prefix string, size int32) (keys []string) {
 		}
 	}
 	return keys
+}
+
+// files lists what lies in a directory of the store.
+func (o *open) files(dir string) (names []string) {
+	o.t.Helper()
+	files, err := os.ReadDir(filepath.Join(o.dir, dir))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	for _, f := range files {
+		names = append(names, f.Name())
+	}
+	return names
 }
 
 // code returns S3's code of an error, or "" when there is none.

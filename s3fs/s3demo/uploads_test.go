@@ -11,8 +11,6 @@ import (
 	"hash/crc32"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -82,19 +80,6 @@ func (o *open) multipart(key string, seed byte, sizes ...int) string {
 		o.t.Fatalf("CompleteMultipartUpload %q: %v", key, err)
 	}
 	return tag
-}
-
-// files lists what lies in a directory of the store.
-func (o *open) files(dir string) (names []string) {
-	o.t.Helper()
-	files, err := os.ReadDir(filepath.Join(o.dir, dir))
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	for _, f := range files {
-		names = append(names, f.Name())
-	}
-	return names
 }
 
 func TestMultipart(t *testing.T) {
