@@ -67,7 +67,7 @@ func (t *telnet) line() (line, error) {
 		case t.skip:
 		case b.Len() > maxLine || b.Len() == maxLine && c != '\r':
 			t.skip = true
-			return line{text: b.String(), tooLong: true}, nil
+			return line{text: b.String()[:maxLine], tooLong: true}, nil
 		default:
 			b.WriteByte(c)
 		}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"path"
 	"slices"
@@ -37,11 +38,11 @@ const factTime = "20060102150405"
 // allFacts are what MLST and MLSD can tell, in the order in which they tell it (RFC 3659, section 7.5).
 var allFacts = []string{"type", "size", "modify", "perm", "unique"}
 
-// factLine returns the chosen facts of an entry, those that are known of it.
-func factLine(info fs.FileInfo, facts []string) string {
+// factLine returns the chosen facts of what has that name, those that are known of it.
+func factLine(name string, info fs.FileInfo, facts []string) string {
 	var b strings.Builder
 	for _, f := range facts {
-		if v := fact(info, f); v != "" {
+		if v := fact(name, info, f); v != "" {
 			b.WriteString(f + "=" + v + ";")
 		}
 	}
@@ -49,8 +50,8 @@ func factLine(info fs.FileInfo, facts []string) string {
 }
 
 // fact returns one fact of an entry, "" when it is not known.
-func fact(info fs.FileInfo, name string) string {
-	switch name {
+func fact(name string, info fs.FileInfo, fact string) string {
+	switch fact {
 	case "type":
 		if info.IsDir() {
 			return "dir"
@@ -70,8 +71,9 @@ func fact(info fs.FileInfo, name string) string {
 		}
 		return "dfrw"
 	case "unique":
-		if u, ok := info.(interface{ Unique() string }); ok {
-			return u.Unique()
+		// Files with the same content are still two: clients take one unique fact for one file.
+		if u, ok := info.(interface{ Unique() string }); ok && u.Unique() != "" {
+			return fmt.Sprintf("%s-%x", u.Unique(), crc32.ChecksumIEEE([]byte(name)))
 		}
 	}
 	return ""
@@ -119,7 +121,7 @@ func (s *session) cmdMlst(ctx context.Context, arg string) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	return reply{250, "Facts:\n " + factLine(info, s.facts) + " " + name + "\nEnd"}, nil
+	return reply{250, "Facts:\n " + factLine(name, info, s.facts) + " " + name + "\nEnd"}, nil
 }
 
 // An emptyDir is a directory of that name which the store no longer has, but the session knows.

@@ -38,17 +38,20 @@ func TestFactLine(t *testing.T) {
 		facts string
 		want  string
 	}{
-		{file, "type size modify perm unique", "type=file;size=5;modify=20240715100000;perm=dfrw;unique=5;"},
+		{file, "type size modify perm unique", "type=file;size=5;modify=20240715100000;perm=dfrw;unique=5-be626a2b;"},
 		{file, "size", "size=5;"},
 		{file, "", ""},
 		{file, "size colour", "size=5;"},
 		{dir, "type size modify perm", "type=dir;perm=cdeflmp;"},
 	} {
-		if got := factLine(c.file, strings.Fields(c.facts)); got != c.want {
+		if got := factLine(c.file.name, c.file, strings.Fields(c.facts)); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
-	if got := factLine(emptyDir("d"), allFacts); got != "type=dir;perm=cdeflmp;" {
+	if a, b := fact("/a", file, "unique"), fact("/b", file, "unique"); a == b {
+		t.Errorf("two files with one content have the same unique fact, %q", a)
+	}
+	if got := factLine("/d", emptyDir("d"), allFacts); got != "type=dir;perm=cdeflmp;" {
 		t.Errorf("a directory that vanished: %q", got)
 	}
 }

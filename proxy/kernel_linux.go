@@ -16,6 +16,8 @@ const (
 )
 
 // kernelView asks the kernel for the round-trip time of a TCP connection and whether its peer has ended it.
+// The time is the least one of the last minutes: in the smoothed one are the delays, tens of milliseconds,
+// with which the peer acknowledges what it has nothing to answer to.
 // Of another connection nothing is known: 0 and false.
 func kernelView(conn net.Conn) (rtt time.Duration, ended bool) {
 	onDescriptor(conn, func(fd int) {
@@ -23,7 +25,7 @@ func kernelView(conn net.Conn) (rtt time.Duration, ended bool) {
 		if err != nil {
 			return
 		}
-		rtt = time.Duration(info.Rtt) * time.Microsecond
+		rtt = time.Duration(info.Min_rtt) * time.Microsecond
 		ended = info.State != tcpEstablished && info.State != tcpFinWait1 && info.State != tcpFinWait2
 	})
 	return rtt, ended

@@ -33,8 +33,14 @@ func (s *session) cmdNlst(ctx context.Context, arg string) (reply, error) {
 }
 
 func (s *session) cmdMlsd(ctx context.Context, arg string) (reply, error) {
+	dir, err := resolve(s.dir, arg)
+	if err != nil {
+		return reply{}, err
+	}
 	facts := s.facts
-	return s.list(ctx, "MLSD", arg, func(info fs.FileInfo) string { return factLine(info, facts) + " " + info.Name() })
+	return s.list(ctx, "MLSD", arg, func(info fs.FileInfo) string {
+		return factLine(path.Join(dir, info.Name()), info, facts) + " " + info.Name()
+	})
 }
 
 // withoutFlags drops the options of ls that clients send: they are not names. "--" ends them.

@@ -25,6 +25,7 @@ type fake struct {
 	parts   map[int]int64
 	open    bool     // the upload, of which there is one at a time
 	calls   []string // in the order of their coming
+	hosts   []string
 	headers []http.Header
 	bodies  []string // of calls that have XML
 }
@@ -54,6 +55,7 @@ func (s *fake) Do(r *http.Request) (*http.Response, error) {
 	}
 	s.mu.Lock()
 	s.calls = append(s.calls, call)
+	s.hosts = append(s.hosts, r.URL.Host)
 	s.headers = append(s.headers, r.Header.Clone())
 	s.bodies = append(s.bodies, "")
 	if strings.HasPrefix(string(body), "<") {

@@ -124,6 +124,36 @@ func TestMemoryThatDoesNotComeFree(t *testing.T) {
 	})
 }
 
+func TestMemoryIsNotTakenPastTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(0)
+		var held [][]byte
+		for m.size-m.used > smallSlab {
+			n := int64(slabSize)
+			if m.size-m.used <= slabSize {
+				n = smallSlab
+			}
+			c := &claim{m: m, need: n}
+			slab, err := c.take(t.Context(), n, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.seal()
+			held = append(held, slab)
+		}
+		first, second := &claim{m: m, need: slabSize}, &claim{m: m, need: smallSlab}
+		served := later(func() ([]byte, error) { return first.take(t.Context(), slabSize, time.Hour) })
+		synctest.Wait()
+		if _, err := second.take(t.Context(), smallSlab, time.Second); !errors.Is(err, syscall.ENOBUFS) {
+			t.Errorf("a small claim got what a large one waits for: %v", err)
+		}
+		m.free(held...)
+		if _, err := served(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestMemoryIsFirstComeFirstServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(0)

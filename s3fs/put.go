@@ -47,7 +47,7 @@ func (f *FS) put(ctx context.Context, key string, r io.Reader, w Write) error {
 		return err
 	}
 	plan := f.plan(w.Size)
-	if w.Size > plan.capacity() {
+	if w.Size > 0 && w.Size > plan.capacity() {
 		return fmt.Errorf("%d bytes announced, %d possible: %w", w.Size, plan.capacity(), syscall.EFBIG)
 	}
 	u := f.upload(ctx, key, plan, w.New)

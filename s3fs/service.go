@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
@@ -57,17 +58,21 @@ func Dial(ctx context.Context, s Service) (*Client, error) {
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	if c.http == nil {
-		timeout := cmp.Or(s.Timeout, 30*time.Second)
-		dialer := &net.Dialer{Timeout: min(timeout, 10*time.Second), KeepAlive: 15 * time.Second}
-		c.http = newHTTPClient(timeout, dialer.DialContext)
-	}
 	sdk, err := config.LoadDefaultConfig(ctx, func(o *config.LoadOptions) error {
 		o.Region, o.Credentials, o.BaseEndpoint = s.Region, s.Credentials, s.Endpoint
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("finding out how to use S3: %w", err)
+	}
+	if c.http == nil {
+		timeout := cmp.Or(s.Timeout, 30*time.Second)
+		dialer := &net.Dialer{Timeout: min(timeout, 10*time.Second), KeepAlive: 15 * time.Second}
+		h := newHTTPClient(timeout, dialer.DialContext)
+		if theirs, ok := sdk.HTTPClient.(*awshttp.BuildableClient); ok {
+			h.transport.TLSClientConfig = theirs.GetTransport().TLSClientConfig // with AWS_CA_BUNDLE
+		}
+		c.http = h
 	}
 	c.api = s3.NewFromConfig(sdk, func(o *s3.Options) {
 		o.HTTPClient = c.http

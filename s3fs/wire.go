@@ -18,7 +18,8 @@ const patience = 10
 // httpClient sends requests that fail when S3 is silent for too long.
 type httpClient struct {
 	http.Client
-	timeout time.Duration
+	transport *http.Transport
+	timeout   time.Duration
 }
 
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -26,28 +27,27 @@ type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 func newHTTPClient(timeout time.Duration, dial dialFunc) *httpClient {
 	plain := new(http.Protocols)
 	plain.SetHTTP1(true) // with HTTP/2, all transfers would share one connection
-	return &httpClient{timeout: timeout, Client: http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment,
-			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				conn, err := dial(ctx, network, addr)
-				if err != nil {
-					return nil, err
-				}
-				w := &wire{Conn: conn}
-				w.allow(timeout)
-				return w, nil
-			},
-			Protocols:           plain,
-			TLSHandshakeTimeout: min(timeout, 10*time.Second),
-			MaxIdleConnsPerHost: 256,
-			IdleConnTimeout:     min(55*time.Second, timeout*3/4), // sooner than S3 closes it, or silence does
-			DisableCompression:  true,
-			WriteBufferSize:     64 << 10,
-			ReadBufferSize:      4 << 10, // small, so that bodies are read past it, straight into the reader's buffer
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			w := &wire{Conn: conn}
+			w.allow(timeout)
+			return w, nil
 		},
-	}}
+		Protocols:           plain,
+		TLSHandshakeTimeout: min(timeout, 10*time.Second),
+		MaxIdleConnsPerHost: 256,
+		IdleConnTimeout:     min(55*time.Second, timeout*3/4), // sooner than S3 closes it, or silence does
+		DisableCompression:  true,
+		WriteBufferSize:     64 << 10, // a small file and its header at once; more goes past it
+		ReadBufferSize:      4 << 10,  // small, so that bodies are read past it, straight into the reader's buffer
+	}
+	last := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &httpClient{http.Client{Transport: transport, CheckRedirect: last}, transport, timeout}
 }
 
 type patienceKey struct{}
