@@ -36,7 +36,7 @@ func parsePrefix(text string) (string, error) {
 	}
 	for segment := range strings.SplitSeq(strings.TrimSuffix(text, "/"), "/") {
 		if segment == "" || segment == "." || segment == ".." {
-			return "", errors.New("a prefix such as customers/alice/ is wanted, without a slash at its beginning, // or ..")
+			return "", errors.New("a prefix such as customers/alice/ is wanted, without a slash at its beginning, and without // or .. in it")
 		}
 	}
 	if !isPrintable(text) || len(text) > maxPrefix {

@@ -32,7 +32,7 @@ func transfer(t *testing.T, address, command, data string) string {
 	expect(t, c, "USER demo", 331)
 	expect(t, c, "PASS demo", 230)
 	expect(t, c, "TYPE I", 200)
-	port := strings.Trim(expect(t, c, "EPSV", 229), "Entering Extended Passive Mode (|).")
+	port := strings.Split(expect(t, c, "EPSV", 229), "|")[3]
 	conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 	if err != nil {
 		t.Fatal(err)
