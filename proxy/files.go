@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -41,6 +42,9 @@ func (s *session) cmdRnto(ctx context.Context, arg string) (reply, error) {
 	to, err := resolve(s.dir, arg)
 	if err == nil {
 		err = s.store.Rename(ctx, from, to)
+	}
+	if errors.Is(err, syscall.EFBIG) { // 552 is no reply to RNTO (RFC 959, section 5.4)
+		err = fmt.Errorf("%w: %w", reply{553, "That is more than can be renamed in one step."}, err)
 	}
 	if err != nil {
 		return reply{}, err

@@ -5,36 +5,39 @@ import (
 	"testing"
 )
 
+// matches are patterns with names that match them, and what those begin with.
+var matches = []struct {
+	p    pattern
+	yes  string // names that match, by spaces
+	no   string
+	head string
+}{
+	{"*", "a ab .hidden \u00fc", "", ""},
+	{"a*", "a ab a*", "b ba", "a"},
+	{"*b", "b ab bb", "ba bc", ""},
+	{"a*c", "ac abc acbc", "acb ca", "a"},
+	{"*.t?t", "a.txt .tat a.t?t a.txt.txt", "a.tt a.text", ""},
+	{"a**b", "ab acb", "a", "a"},
+	{"?", "a \u00fc \U0001f600", "ab", ""},
+	{"??", "ab a\u00fc", "a abc", ""},
+	{"[abc]", "a b c", "d ab", ""},
+	{"x[a-c]y", "xay xby xcy", "xdy x-y xy", "x"},
+	{"[!a-c]", "d - \u00fc", "a b c", ""},
+	{"[^a]", "b", "a", ""},
+	{"[]]", "]", "a []", ""},
+	{"[!]]", "a", "]", ""},
+	{"[a-]", "a -", "b", ""},
+	{"[\u00e0-\u00ff]", "\u00fc", "a", ""},
+	{"[", "[", "a", ""},
+	{"[a", "[a", "a [", ""},
+	{"a[1].txt", "a1.txt a[1].txt", "a[1]1.txt", "a"},
+	{`\*`, `\ \a`, "* a", `\`},
+	{"*[", "[ a[", "[a", ""},
+	{"*a*a*a", "aaa xaxaxa", "aa aaax", ""},
+}
+
 func TestMatch(t *testing.T) {
-	for _, c := range []struct {
-		p    pattern
-		yes  string // names that match, by spaces
-		no   string
-		head string
-	}{
-		{"*", "a ab .hidden \u00fc", "", ""},
-		{"a*", "a ab a*", "b ba", "a"},
-		{"*b", "b ab bb", "ba bc", ""},
-		{"a*c", "ac abc acbc", "acb ca", "a"},
-		{"*.t?t", "a.txt .tat a.t?t a.txt.txt", "a.tt a.text", ""},
-		{"a**b", "ab acb", "a", "a"},
-		{"?", "a \u00fc \U0001f600", "ab", ""},
-		{"??", "ab a\u00fc", "a abc", ""},
-		{"[abc]", "a b c", "d ab", ""},
-		{"x[a-c]y", "xay xby xcy", "xdy x-y xy", "x"},
-		{"[!a-c]", "d - \u00fc", "a b c", ""},
-		{"[^a]", "b", "a", ""},
-		{"[]]", "]", "a []", ""},
-		{"[!]]", "a", "]", ""},
-		{"[a-]", "a -", "b", ""},
-		{"[\u00e0-\u00ff]", "\u00fc", "a", ""},
-		{"[", "[", "a", ""},
-		{"[a", "[a", "a [", ""},
-		{"a[1].txt", "a1.txt a[1].txt", "a[1]1.txt", "a"},
-		{`\*`, `\ \a`, "* a", `\`},
-		{"*[", "[ a[", "[a", ""},
-		{"*a*a*a", "aaa xaxaxa", "aa aaax", ""},
-	} {
+	for _, c := range matches {
 		if got := c.p.prefix(); got != c.head {
 			t.Errorf("%s begins with %q, want %q", c.p, got, c.head)
 		}

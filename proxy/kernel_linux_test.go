@@ -141,13 +141,7 @@ func TestControlLostBehindQueue(t *testing.T) {
 	}
 	replies := bufio.NewReader(control)
 	io.WriteString(control, "USER test\r\nPASS secret\r\nEPSV\r\n")
-	var port int
-	for port == 0 && err == nil {
-		var text string
-		text, err = replies.ReadString('\n')
-		fmt.Sscanf(text, "229 Entering Extended Passive Mode (|||%d|)", &port)
-	}
-	data, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	data, err := net.Dial("tcp", passivePort(t, replies))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,6 +158,21 @@ func TestControlLostBehindQueue(t *testing.T) {
 	cancel()
 	if err := <-served; err != nil {
 		t.Errorf("Serve: %v", err)
+	}
+}
+
+// passivePort reads on to the reply to EPSV and returns the address in it.
+func passivePort(t *testing.T, replies *bufio.Reader) string {
+	t.Helper()
+	for {
+		text, err := replies.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		var port int
+		if n, _ := fmt.Sscanf(text, "229 Entering Extended Passive Mode (|||%d|)", &port); n == 1 {
+			return fmt.Sprintf("127.0.0.1:%d", port)
+		}
 	}
 }
 

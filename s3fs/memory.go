@@ -1,6 +1,7 @@
 package s3fs
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -209,7 +210,7 @@ func safe(size int64, claims []*claim) bool {
 	for _, c := range claims {
 		size -= c.held
 	}
-	slices.SortFunc(claims, func(a, b *claim) int { return int(a.lacks() - b.lacks()) })
+	slices.SortFunc(claims, func(a, b *claim) int { return cmp.Compare(a.lacks(), b.lacks()) })
 	for _, c := range claims {
 		if c.lacks() > size {
 			return false

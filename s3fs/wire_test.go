@@ -40,6 +40,13 @@ func TestSilenceBreaksARequest(t *testing.T) {
 			<-time.After(20 * time.Second)
 			fmt.Fprint(c, "OK")
 		}},
+		"the last bytes taken late, and a slow answer": {serve: func(c net.Conn, r *http.Request) {
+			io.CopyN(io.Discard, r.Body, 2<<20-10)
+			<-time.After(20 * time.Second)
+			io.Copy(io.Discard, r.Body)
+			<-time.After(20 * time.Second)
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK")
+		}},
 		"a long silence that is allowed": {patient: true, serve: func(c net.Conn, r *http.Request) {
 			io.Copy(io.Discard, r.Body)
 			<-time.After(9 * timeout)

@@ -55,7 +55,7 @@ func startBridge(t testing.TB, s3 *real.S3, args ...string) *bridge {
 	t.Helper()
 	addr := real.FreeAddr(t)
 	args = append([]string{"serve", "--ftp", addr, "--endpoint", s3.Endpoint, "--bucket", bucket, "--user", user,
-		"--active-port", "0", "--log-format", "json"}, args...)
+		"--log-format", "json"}, args...)
 	return start(t, addr, append(s3.Env(), "S3FTPD_PASSWORD="+password), args...)
 }
 
