@@ -145,11 +145,11 @@ func FuzzListArgs(f *testing.F) {
 		if !isPattern(last) {
 			return
 		}
-		p := pattern(last)
+		p := newPattern(last)
 		if p.match(name) && !strings.HasPrefix(name, p.prefix()) {
-			t.Errorf("%q matches %q, which does not begin with %q", p, name, p.prefix())
+			t.Errorf("%q matches %q, which does not begin with %q", p.text, name, p.prefix())
 		}
-		if !p.match(string(p)) {
+		if !p.match(p.text) {
 			t.Errorf("%q does not match itself", p)
 		}
 	})

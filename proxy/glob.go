@@ -1,85 +1,105 @@
 package proxy
 
 import (
+	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
-// A pattern is the last element of a path that a listing is asked for: "*" stands for any bytes, "?" for one
-// character, "[a-z]" or "[!a-z]" for one of, or not of, a set. A backslash is a character like others.
-type pattern string
+// A pattern is the last element of a path that a listing is asked for: "*" stands for any characters, "?" for
+// one, "[a-z]" or "[!a-z]" for one of a set, or not of it. A backslash is a character like others.
+type pattern struct {
+	text  string
+	parts []part
+}
+
+// A part judges one character; the nil part is a star.
+type part func(rune) bool
 
 // isPattern says whether an element has anything to match.
 func isPattern(elem string) bool { return strings.ContainsAny(elem, "*?[") }
 
+func newPattern(text string) pattern {
+	p := pattern{text: text}
+	for rest := []rune(text); len(rest) > 0; {
+		c := rest[0]
+		rest = rest[1:]
+		switch c {
+		case '*':
+			p.parts = append(p.parts, nil)
+			continue
+		case '?':
+			p.parts = append(p.parts, func(rune) bool { return true })
+			continue
+		case '[':
+			if set, after := newSet(rest); set != nil {
+				p.parts, rest = append(p.parts, set), after
+				continue
+			}
+		}
+		p.parts = append(p.parts, func(r rune) bool { return r == c })
+	}
+	return p
+}
+
+// newSet reads what follows a bracket, and returns what follows the set. A set that does not end is none.
+func newSet(body []rune) (set part, after []rune) {
+	not := len(body) > 0 && (body[0] == '!' || body[0] == '^')
+	if not {
+		body = body[1:]
+	}
+	end := slices.Index(body[min(1, len(body)):], ']') + 1 // a bracket at once is a member
+	if end == 0 {
+		return nil, nil
+	}
+	members := body[:end]
+	return func(r rune) bool { return isMember(members, r) != not }, body[end+1:]
+}
+
+// isMember says whether r is one of the members, of which three may be a range such as a-z.
+func isMember(members []rune, r rune) bool {
+	for len(members) > 0 {
+		n, last := 1, members[0]
+		if len(members) > 2 && members[1] == '-' {
+			n, last = 3, members[2]
+		}
+		if members[0] <= r && r <= last {
+			return true
+		}
+		members = members[n:]
+	}
+	return false
+}
+
 // prefix is what every name that matches begins with.
-func (p pattern) prefix() string { return string(p[:strings.IndexAny(string(p), "*?[")]) }
+func (p pattern) prefix() string {
+	if i := strings.IndexAny(p.text, "*?["); i >= 0 {
+		return p.text[:i]
+	}
+	return p.text
+}
 
 // match says whether the pattern matches all of name; a name that is the pattern to the letter does.
 // It goes back to the last star only, so that its time is bounded by the product of the lengths.
 func (p pattern) match(name string) bool {
-	if string(p) == name {
-		return true
-	}
-	rest, star, from := string(p), "", ""
-	for starred := false; ; {
-		if strings.HasPrefix(rest, "*") {
-			rest = strings.TrimLeft(rest, "*")
-			star, from, starred = rest, name, true
-			continue
-		}
-		if name == "" && rest == "" {
-			return true
-		}
-		if r, n, ok := step(rest, name); ok {
-			rest, name = r, n
-			continue
-		}
-		if !starred || from == "" {
-			return false
-		}
-		_, size := utf8.DecodeRuneInString(from)
-		from = from[size:]
-		rest, name = star, from
-	}
-}
-
-// step matches one character of name with the head of a pattern, and returns what follows in both.
-func step(p, name string) (string, string, bool) {
-	if p == "" || name == "" {
-		return p, name, false
-	}
-	c, size := utf8.DecodeRuneInString(name)
-	switch p[0] {
-	case '?':
-		return p[1:], name[size:], true
-	case '[':
-		if rest, in, ok := set(p, c); ok {
-			return rest, name[size:], in
+	runes, i, at := []rune(name), 0, 0
+	star, from := -1, 0
+	for i < len(runes) {
+		switch {
+		case at < len(p.parts) && p.parts[at] == nil:
+			star, from = at, i
+			at++
+		case at < len(p.parts) && p.parts[at](runes[i]):
+			i++
+			at++
+		case star >= 0:
+			from++
+			i, at = from, star+1
+		default:
+			return name == p.text
 		}
 	}
-	return p[1:], name[1:], p[0] == name[0]
-}
-
-// set judges c by the set that p begins with. A set that does not end is none, and the bracket a character.
-func set(p string, c rune) (rest string, in, ok bool) {
-	body := p[1:]
-	not := strings.HasPrefix(body, "!") || strings.HasPrefix(body, "^")
-	if not {
-		body = body[1:]
+	for at < len(p.parts) && p.parts[at] == nil {
+		at++
 	}
-	end := strings.IndexByte(body[min(1, len(body)):], ']') // a bracket at once is a member
-	if end < 0 {
-		return p, false, false
-	}
-	members := []rune(body[:end+1])
-	for i := 0; i < len(members); i++ {
-		lo, hi := members[i], members[i]
-		if i+2 < len(members) && members[i+1] == '-' {
-			hi = members[i+2]
-			i += 2
-		}
-		in = in || lo <= c && c <= hi
-	}
-	return body[end+2:], in != not, true
+	return at == len(p.parts) || name == p.text
 }

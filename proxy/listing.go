@@ -101,8 +101,7 @@ type source func(ctx context.Context) iter.Seq2[fs.FileInfo, error]
 func (s *session) entries(name string) source {
 	dir, last := path.Split(name)
 	if dir = path.Clean(dir); isPattern(last) {
-		p := pattern(last)
-		return matching(s.store, dir, p)
+		return matching(s.store, dir, newPattern(last))
 	}
 	directory, store := s.inDirectory(name), s.store
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
