@@ -150,7 +150,7 @@ func FuzzListArgs(f *testing.F) {
 			t.Errorf("%q matches %q, which does not begin with %q", p.text, name, p.prefix())
 		}
 		if !p.match(p.text) {
-			t.Errorf("%q does not match itself", p)
+			t.Errorf("%q does not match itself", p.text)
 		}
 	})
 }
