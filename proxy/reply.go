@@ -127,6 +127,7 @@ var replies = []struct {
 	{syscall.ENOTDIR, reply{550, "That is not a directory."}},
 	{syscall.ESPIPE, reply{554, "That offset does not fit the file."}},
 	{syscall.EFBIG, reply{552, "That is more than the storage takes."}},
+	{syscall.ENOSPC, reply{452, "The storage is full."}},
 	{syscall.ENOBUFS, reply{452, "No buffer came free, try again later."}},
 	{errors.ErrUnsupported, reply{504, "The storage cannot do that."}},
 	{fs.ErrNotExist, reply{550, "No such file or directory."}},

@@ -62,6 +62,7 @@ func TestReplyTo(t *testing.T) {
 		{syscall.ESPIPE, 554},
 		{syscall.EFBIG, 552},
 		{syscall.ENOBUFS, 452},
+		{syscall.ENOSPC, 452},
 		{errors.ErrUnsupported, 504},
 		{fs.ErrNotExist, 550},
 		{fs.ErrExist, 550},

@@ -21,7 +21,7 @@ import (
 //   - syscall.EISDIR, ENOTDIR, ENOTEMPTY: a directory where a file is wanted, the reverse, a full directory;
 //   - syscall.ESPIPE: the offset does not fit;
 //   - syscall.EFBIG: more than the store takes in one file or in one step;
-//   - syscall.ENOBUFS: no buffer came free in time;
+//   - syscall.ENOSPC: the storage is full; ENOBUFS: no buffer came free in time;
 //   - errors.ErrUnsupported: the store cannot do this at all.
 //
 // Any other error means that the storage failed, and that trying again later is sensible.
@@ -31,7 +31,8 @@ type Store interface {
 	// A directory whose time is unknown has a zero ModTime.
 	Stat(ctx context.Context, name string) (fs.FileInfo, error)
 
-	// List yields the entries of dir whose names begin with prefix, sorted by name, as they arrive.
+	// List yields the entries of dir whose names begin with prefix, as they arrive, in the order of their bytes;
+	// a directory's name may count with a slash at its end for that.
 	// With an empty prefix a directory that does not exist yields fs.ErrNotExist; "/" always exists.
 	// After an error nothing more is yielded.
 	List(ctx context.Context, dir, prefix string) iter.Seq2[fs.FileInfo, error]

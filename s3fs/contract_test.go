@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
@@ -48,4 +50,28 @@ func embedded(t testing.TB, bucket string) *Client {
 	server := httptest.NewServer(store.Handler())
 	t.Cleanup(server.Close)
 	return dial(t, Service{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})
+}
+
+// TestOddKeysDoNotHideOthers lists what other programs have put there, with keys that XML or FTP cannot take.
+func TestOddKeysDoNotHideOthers(t *testing.T) {
+	for name, c := range map[string]*Client{"MinIO": minio(t, "odd"), "embedded": embedded(t, "odd")} {
+		t.Run(name, func(t *testing.T) {
+			f := New(c, Options{Bucket: "odd"})
+			for _, key := range []string{"d/a\x01b", "d/line\nfeed", "d/<&>", "d/sub\x02/x", "d/z"} {
+				if _, err := c.api.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &f.bucket, Key: &key, Body: zeros(1)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var got []string
+			for i, err := range f.List(t.Context(), "/d", "") {
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, i.Name())
+			}
+			if fmt.Sprint(got) != "[<&> z]" {
+				t.Errorf("listed as %q", got)
+			}
+		})
+	}
 }

@@ -27,6 +27,8 @@ var words = map[string]error{
 	"NotImplemented":            errors.ErrUnsupported,
 	"InvalidRange":              syscall.ESPIPE,
 	"EntityTooLarge":            syscall.EFBIG,
+	"QuotaExceeded":             syscall.ENOSPC,
+	"XMinioStorageFull":         syscall.ENOSPC,
 	"KeyTooLongError":           fs.ErrInvalid,
 	"InvalidURI":                fs.ErrInvalid,
 	"InvalidObjectName":         fs.ErrInvalid,

@@ -141,6 +141,9 @@ func TestPutFaults(t *testing.T) {
 		"the bucket is missing": {
 			reader: zeros(10), fault: refuse("Put", -1, 404, "NoSuchBucket"), want: words["NoSuchBucket"], calls: calls("Put"),
 		},
+		"the storage is full": {
+			reader: zeros(10), fault: refuse("Put", -1, 507, "XMinioStorageFull"), want: syscall.ENOSPC, calls: calls("Put"),
+		},
 		"more is announced than fits": {
 			reader: zeros(10), write: Write{Size: 1 << 50}, want: syscall.EFBIG,
 		},
