@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -29,10 +30,76 @@ func (s *fake) tree(n int, size int64, fault func(*http.Request, string) (*http.
 		case call == "List" && r.URL.Query().Get("prefix") == "d/":
 			return response(200, "<ListBucketResult>"+keys.String()+"</ListBucketResult>"), nil
 		case call == "Copy":
-			return response(200, "<R><ETag>x</ETag></R>"), nil
+			s.copies.Store(strings.TrimPrefix(r.URL.Path, "/b/"), true)
+			return response(200, `<R><ETag>"x"</ETag></R>`), nil
+		case call == "List" && r.URL.Query().Get("prefix") == "e/":
+			return response(200, "<ListBucketResult>"+listed(&s.copies)+"</ListBucketResult>"), nil
 		}
 		return response(200, "<ListBucketResult></ListBucketResult>"), nil
 	}
+}
+
+// listed is how a listing shows the copies made so far, whose ETag is x.
+func listed(copies *sync.Map) string {
+	var b strings.Builder
+	copies.Range(func(key, _ any) bool {
+		fmt.Fprintf(&b, `<Contents><Key>%s</Key><Size>1</Size><ETag>"x"</ETag></Contents>`, key)
+		return true
+	})
+	return b.String()
+}
+
+// TestRenameKeepsWhatIsWritten: an upload that S3 has confirmed while its directory was being renamed is not deleted
+// with the rest, neither at the old name nor, when the rename fails, at the new one.
+func TestRenameKeepsWhatIsWritten(t *testing.T) {
+	for name, fails := range map[string]bool{"d/1": false, "e/1": true} {
+		s := newFake(t)
+		lists := 0
+		s.tree(3, 1, func(r *http.Request, call string) (*http.Response, error) {
+			switch prefix := r.URL.Query().Get("prefix"); {
+			case call == "Copy" && fails && r.URL.Path == "/b/e/2":
+				return refusal(412, "PreconditionFailed", ""), nil
+			case call == "List" && prefix == name[:2] && r.URL.Query().Get("max-keys") == "":
+				if lists++; lists == 1 && !fails {
+					return nil, nil // before the copies
+				}
+				return response(200, `<ListBucketResult><Contents><Key>`+name[:2]+`0</Key><ETag>"`+map[bool]string{false: "e0", true: "x"}[fails]+
+					`"</ETag></Contents><Contents><Key>`+name+`</Key><ETag>"written"</ETag></Contents></ListBucketResult>`), nil
+			}
+			return nil, nil
+		})
+		if err := s.fs(Options{}).Rename(t.Context(), "/d", "/e"); (err != nil) != fails {
+			t.Errorf("%s: %v", name, err)
+		}
+		removed := strings.Join(s.bodies, "")
+		if !strings.Contains(removed, "<Key>"+name[:2]+"0</Key>") || strings.Contains(removed, "<Key>"+name+"</Key>") {
+			t.Errorf("%s is written meanwhile; removed: %s", name, removed)
+		}
+	}
+}
+
+// TestRenameKeepsAFileWrittenMeanwhile is the same for a single file.
+func TestRenameKeepsAFileWrittenMeanwhile(t *testing.T) {
+	s := newFake(t)
+	heads := 0
+	s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+		switch call {
+		case "Head":
+			heads++
+			resp := response(200, "")
+			resp.Header.Set("ETag", fmt.Sprintf(`"%d"`, heads))
+			return resp, nil
+		case "List":
+			return response(200, "<ListBucketResult></ListBucketResult>"), nil
+		case "Copy":
+			return response(200, `<R><ETag>"1"</ETag></R>`), nil
+		}
+		return nil, nil
+	}
+	if err := s.fs(Options{}).Rename(t.Context(), "/a", "/b"); err != nil {
+		t.Error(err)
+	}
+	s.made("Head x2", "List x2", "Copy")
 }
 
 func TestRenameDirectory(t *testing.T) {
@@ -41,7 +108,7 @@ func TestRenameDirectory(t *testing.T) {
 	if err := s.fs(Options{}).Rename(t.Context(), "/d", "/e"); err != nil {
 		t.Fatal(err)
 	}
-	s.made("Head x2", "List x3", "Copy x3", "DeleteMany")
+	s.made("Head x2", "List x4", "Copy x3", "DeleteMany")
 	if got := s.header("Copy", "X-Amz-Storage-Class"); got != "GLACIER_IR" {
 		t.Errorf("storage class %q", got)
 	}
@@ -91,17 +158,12 @@ func TestRenameDirectoryFaults(t *testing.T) {
 				if err == nil || test.want != errAny && !errors.Is(err, test.want) {
 					t.Errorf("error %v, want %v", err, test.want)
 				}
-				copied, removed := 0, ""
-				for i, call := range s.calls {
-					if call == "Copy" {
-						copied++
-					}
-					removed += s.bodies[i]
-				}
+				removed := strings.Join(s.bodies, "")
+				copied := strings.Count(listed(&s.copies), "<Key>")
 				if strings.Contains(removed, "<Key>d/") {
 					t.Errorf("a source was deleted: %s", removed)
 				}
-				if (copied > 0) != test.copy || strings.Count(removed, "<Key>e/") < min(copied, test.n) {
+				if (copied > 0) != test.copy || strings.Count(removed, "<Key>e/") != copied {
 					t.Errorf("%d copies made, removed: %s", copied, removed)
 				}
 			})
@@ -153,16 +215,14 @@ func TestRenameLeavesAFileThatChanges(t *testing.T) {
 	}
 }
 
-func TestMkdirIsNotMadeTwiceAtOnce(t *testing.T) {
+func TestMkdirIsChecked(t *testing.T) {
 	s := newFake(t)
-	s.tree(0, 0, func(r *http.Request, call string) (*http.Response, error) {
-		if call == "Put" && r.Header.Get("If-None-Match") == "*" {
-			return refusal(412, "PreconditionFailed", ""), nil
-		}
-		return nil, nil
-	})
-	if err := s.fs(Options{}).Mkdir(t.Context(), "/e"); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("error %v, want fs.ErrExist", err)
+	s.tree(0, 0, nil)
+	if err := s.fs(Options{}).Mkdir(t.Context(), "/e"); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.header("Put", "X-Amz-Checksum-Crc32c"); got != crcText(nil) {
+		t.Errorf("checksum %q", got)
 	}
 }
 

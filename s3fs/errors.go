@@ -64,6 +64,12 @@ func precondition(err error) bool {
 	return slices.Contains([]int{http.StatusPreconditionFailed, http.StatusConflict}, status(err))
 }
 
+// gone reports whether S3 no longer knows the multipart upload.
+func gone(err error) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	return ok && api.ErrorCode() == "NoSuchUpload"
+}
+
 // status returns the HTTP status of S3's answer, 0 if there was none.
 func status(err error) int {
 	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {

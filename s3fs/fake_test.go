@@ -28,6 +28,7 @@ type fake struct {
 	hosts   []string
 	headers []http.Header
 	bodies  []string // of calls that have XML
+	copies  sync.Map // keys, as a listing shows them
 }
 
 func newFake(t *testing.T) *fake {

@@ -2,7 +2,10 @@ package s3fs
 
 import (
 	"cmp"
+	"context"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -68,6 +71,26 @@ func New(c *Client, o Options) *FS {
 	return f
 }
 
+// outlast returns a context that ends d after ctx does.
+func outlast(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(d, cancel)
+		context.AfterFunc(longer, func() { timer.Stop() })
+	})
+	return longer, func() {
+		stop()
+		cancel()
+	}
+}
+
+// recovered makes a panic the error of a goroutine of ours, so that it ends one transfer and not the process.
+func recovered(err *error) {
+	if v := recover(); v != nil {
+		*err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+	}
+}
+
 // later starts f and returns a function that waits for what it returns.
 func later[T any](f func() (T, error)) func() (T, error) {
 	var (
@@ -77,6 +100,7 @@ func later[T any](f func() (T, error)) func() (T, error) {
 	)
 	go func() {
 		defer close(done)
+		defer recovered(&err)
 		value, err = f()
 	}()
 	return func() (T, error) {

@@ -3,6 +3,7 @@ package s3fs
 import (
 	"context"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -90,7 +91,9 @@ func (p *page) parse(text string) error {
 		return fmt.Errorf("a listing that ends with %q instead of %q", last, "/"+root)
 	}
 	if top["/IsTruncated"] == "true" {
-		p.next = top["/NextContinuationToken"]
+		if p.next = top["/NextContinuationToken"]; p.next == "" {
+			return errors.New("a listing that goes on without saying how")
+		}
 	}
 	if top["/EncodingType"] == "url" {
 		return p.unquote()

@@ -17,11 +17,15 @@ import (
 const cleanup = 30 * time.Second
 
 // create begins the multipart upload.
+// create begins the multipart upload. It goes on when the caller has given up, but not for long: an upload that S3
+// has begun and nobody knows of could not be ended any more.
 func (u *upload) create() error {
+	ctx, cancel := outlast(u.ctx, cleanup)
+	defer cancel()
 	return u.client.checked(func(a algorithm) error {
 		in := &s3.CreateMultipartUploadInput{Bucket: &u.bucket, Key: &u.key, ContentType: contentType(u.key)}
 		in.ChecksumAlgorithm, in.ChecksumType = a.multipart()
-		out, err := u.api.CreateMultipartUpload(u.ctx, in)
+		out, err := u.api.CreateMultipartUpload(ctx, in)
 		if err != nil {
 			return err
 		}
@@ -31,6 +35,7 @@ func (u *upload) create() error {
 }
 
 func (u *upload) sendPart(i int, p *part) (etag *string, sum checksum, err error) {
+	defer recovered(&err)
 	err = u.client.checked(func(a algorithm) error {
 		sum = p.sum(a)
 		in := &s3.UploadPartInput{
@@ -71,6 +76,7 @@ func (u *upload) complete() error {
 	_, err = u.api.CompleteMultipartUpload(patient(ctx), in)
 	if err != nil && u.published(ctx) {
 		u.log.Warn("S3 did not confirm an upload that it has completed", "key", u.key, "err", err)
+		u.abort() // which finds nothing, unless the same content was there before
 		return nil
 	}
 	return u.judge(err)
@@ -97,7 +103,7 @@ func (u *upload) abort() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), cleanup)
 	defer cancel()
 	_, err := u.api.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &u.bucket, Key: &u.key, UploadId: &u.id})
-	if err != nil {
+	if err != nil && !gone(err) {
 		u.log.Warn("an incomplete multipart upload is left behind", "key", u.key, "upload", u.id, "err", err)
 	}
 }

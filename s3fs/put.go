@@ -52,7 +52,10 @@ func (f *FS) put(ctx context.Context, key string, r io.Reader, w Write) error {
 	}
 	u := f.upload(ctx, key, plan, w.New)
 	first := u.part()
-	err := u.fill(first, r)
+	err := u.peek(r) // before any memory: nobody has to wait for it to hear that an upload may begin
+	if err == nil {
+		err = u.fill(first, r)
+	}
 	first.seal()
 	if err == errFull {
 		err = u.peek(r)

@@ -3,7 +3,6 @@ package s3fs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"strings"
 	"syscall"
@@ -55,17 +54,17 @@ func (f *FS) mkdir(ctx context.Context, dir string) error {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	_, err = f.api.PutObject(ctx, &s3.PutObjectInput{
-		Bucket:        &f.bucket,
-		Key:           &key,
-		ContentLength: aws.Int64(0),
-		ContentType:   aws.String("application/x-directory"),
-		IfNoneMatch:   aws.String("*"),
+	return f.client.checked(func(a algorithm) error {
+		in := &s3.PutObjectInput{
+			Bucket:        &f.bucket,
+			Key:           &key,
+			ContentLength: aws.Int64(0),
+			ContentType:   aws.String("application/x-directory"),
+		}
+		checksum{a, a.hash().Sum(nil)}.set(&in.ChecksumCRC32C, &in.ChecksumCRC32, &in.ChecksumSHA256, &in.ContentMD5)
+		_, err := f.api.PutObject(ctx, in)
+		return err
 	})
-	if precondition(err) {
-		return fmt.Errorf("%w: %w", fs.ErrExist, err)
-	}
-	return err
 }
 
 // Rmdir deletes an empty directory, which is one that has nothing but its marker. One that has more is

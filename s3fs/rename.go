@@ -67,22 +67,35 @@ func (f *FS) renameFile(ctx context.Context, what info, source, target string) e
 	if o.size > maxCopy {
 		return fmt.Errorf("%d bytes: %w", o.size, syscall.EFBIG)
 	}
-	if err := f.copy(ctx, o, target); err != nil {
+	if _, err := f.copy(ctx, o, target); err != nil {
 		return err
+	}
+	// An upload to the old name that was completed meanwhile is a new file there, and stays.
+	switch now, err := f.head(ctx, source); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case now.etag != what.etag:
+		f.log.Warn("a file that was written while it was renamed is kept under its old name as well", "key", source)
+		return nil
 	}
 	return f.delete(ctx, source)
 }
 
-// copy copies an object within the bucket, unless it has changed since it was described.
-func (f *FS) copy(ctx context.Context, o object, target string) error {
-	_, err := f.api.CopyObject(patient(ctx), &s3.CopyObjectInput{
+// copy copies an object within the bucket, unless it has changed since it was described, and returns the copy's ETag.
+func (f *FS) copy(ctx context.Context, o object, target string) (etag string, err error) {
+	out, err := f.api.CopyObject(patient(ctx), &s3.CopyObjectInput{
 		Bucket:            &f.bucket,
 		Key:               &target,
 		CopySource:        aws.String(copySource(f.bucket, o.key)),
 		CopySourceIfMatch: aws.String(`"` + o.etag + `"`),
 		StorageClass:      types.StorageClass(o.class),
 	})
-	return err
+	if err != nil || out.CopyObjectResult == nil {
+		return o.etag, err
+	}
+	return unquote(out.CopyObjectResult.ETag), nil
 }
 
 // copySource escapes the name of a copy's source for its header, where a plus sign would stand for a space.

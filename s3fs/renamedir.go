@@ -35,26 +35,51 @@ func (f *FS) renameDir(ctx context.Context, source, target string) error {
 	}
 	var (
 		mu     sync.Mutex
-		copies []string
+		copies = make(versions)
 	)
 	err = each(ctx, objects, func(ctx context.Context, o object) error {
 		to := target + strings.TrimPrefix(o.key, source)
-		err := f.copy(ctx, o, to)
-		mu.Lock()
-		defer mu.Unlock()
-		copies = append(copies, to) // even one that seems to have failed may be there
+		etag, err := f.copy(ctx, o, to)
+		if s := status(err); s < 400 || s >= 500 { // else it was refused, and what is there is not ours
+			mu.Lock()
+			defer mu.Unlock()
+			copies[to] = etag
+		}
 		return err
 	})
 	if err != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
 		defer cancel()
-		return errors.Join(err, f.deleteAll(ctx, copies))
+		return errors.Join(err, f.deleteUnchanged(ctx, target, copies))
 	}
-	sources := make([]string, len(objects))
-	for i, o := range objects {
-		sources[i] = o.key
+	sources := make(versions)
+	for _, o := range objects {
+		sources[o.key] = o.etag
 	}
-	return f.deleteAll(ctx, sources)
+	return f.deleteUnchanged(ctx, source, sources)
+}
+
+// versions are the ETags of objects, by key.
+type versions map[string]string
+
+// deleteUnchanged deletes those of the objects that still are what they were. Others have been written meanwhile, and
+// stay: what S3 has confirmed to a client is not ours to delete.
+func (f *FS) deleteUnchanged(ctx context.Context, dir string, then versions) error {
+	var keys []string
+	for page, err := range f.pages(ctx, dir, "") {
+		if err != nil {
+			return err
+		}
+		for _, o := range page.objects {
+			switch etag, ok := then[o.key]; {
+			case ok && etag == o.etag:
+				keys = append(keys, o.key)
+			case ok:
+				f.log.Warn("an object that was written while its directory was renamed is kept", "key", o.key)
+			}
+		}
+	}
+	return f.deleteAll(ctx, keys)
 }
 
 // below lists what a directory has, if it may be renamed.
@@ -83,7 +108,7 @@ func each(ctx context.Context, objects []object, do func(context.Context, object
 	for range min(copiesAtOnce, len(objects)) {
 		wg.Go(func() {
 			for o := range next {
-				if err := do(ctx, o); err != nil {
+				if err := safely(ctx, o, do); err != nil {
 					fail(err)
 				}
 			}
@@ -100,6 +125,11 @@ func each(ctx context.Context, objects []object, do func(context.Context, object
 	close(next)
 	wg.Wait()
 	return context.Cause(ctx)
+}
+
+func safely(ctx context.Context, o object, do func(context.Context, object) error) (err error) {
+	defer recovered(&err)
+	return do(ctx, o)
 }
 
 // deleteAll deletes objects, many in one request.

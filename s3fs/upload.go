@@ -74,7 +74,7 @@ func (u *upload) fill(p *part, r io.Reader) error {
 	return p.fill(u.ctx, r, u.stall)
 }
 
-// peek reads one byte: only if there is one, a full first part is not all.
+// peek reads one byte, which tells whether there is more at all.
 func (u *upload) peek(r io.Reader) error {
 	b := make([]byte, 1)
 	for range 100 {
@@ -166,7 +166,7 @@ func (u *upload) send(p *part) error {
 		a := answer{i: i}
 		a.etag, a.sum, a.err = u.sendPart(i, p)
 		if a.err != nil {
-			u.fail(fmt.Errorf("part %d: %w", firstPart+i, a.err)) // ends the others, and the wait for more content
+			u.fail(fmt.Errorf("part %d: %w", firstPart+i, a.err)) // ends the others, and the upload at its next read
 		}
 		p.free()
 		u.answers <- a

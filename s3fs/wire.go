@@ -3,10 +3,12 @@ package s3fs
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -96,12 +98,20 @@ func (w *wire) Read(b []byte) (int, error) {
 	return w.Conn.Read(b)
 }
 
-// Write implements io.Writer.
-func (w *wire) Write(b []byte) (int, error) {
-	w.Conn.SetDeadline(w.deadline())
-	n, err := w.Conn.Write(b)
+// Write implements io.Writer. It goes on as long as S3 takes any of it; that it takes no more is known when a
+// whole silence has passed without, which is twice the silence at the latest.
+func (w *wire) Write(b []byte) (n int, err error) {
+	w.Conn.SetReadDeadline(time.Time{}) // the wait for an answer begins when all is sent
+	for n < len(b) {
+		w.Conn.SetWriteDeadline(w.deadline())
+		m, err := w.Conn.Write(b[n:])
+		n += m
+		if err != nil && !(m > 0 && errors.Is(err, os.ErrDeadlineExceeded)) {
+			return n, err
+		}
+	}
 	w.Conn.SetReadDeadline(w.deadline())
-	return n, err
+	return n, nil
 }
 
 // ReadFrom implements io.ReaderFrom. The body of a request, which net/http has wrapped, writes itself.
