@@ -39,7 +39,7 @@ var options = []*option{
 		set:  field(func(c *Config) *uint16 { return &c.ActivePort }, parsePort)},
 	{name: "commit-grace", group: data, value: "DURATION", def: "auto",
 		help: "How long the end of an upload waits for the end of its control connection, the mark of a killed client. " +
-			"auto = one measured round trip, from 1 ms to 100 ms.",
+			"auto = one measured round trip or a tenth of the upload's time, from 1 ms to 100 ms.",
 		set: field(func(c *Config) *time.Duration { return &c.CommitGrace }, orAuto(parseDuration))},
 
 	{name: "user", group: users, value: "NAME", demo: "demo", shown: "none",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"strings"
 )
 
@@ -91,22 +92,20 @@ func split(text string) (verb, arg string) {
 // obey runs one command line and returns its one final reply.
 func (s *session) obey(ctx context.Context, l line) reply {
 	verb, arg := split(l.text)
-	if !l.tooLong {
-		s.log.Debug("command", "user", s.user, "command", verb, "name", redact(verb, arg))
-	}
 	if verb != "RNTO" { // RFC 959, section 4.1.3: RNTO has to follow RNFR at once
 		s.from = ""
 	}
 	c, r := s.find(l, verb, arg)
-	if c.run == nil {
+	if c.run == nil { // and not logged: what is no command may be a password with a slip in front of it
 		return r
 	}
+	s.log.Debug("command", "user", s.user, "command", verb, "name", redact(verb, arg))
 	r, err := c.run(s, ctx, arg)
 	if err == nil {
 		return r
 	}
 	r = replyTo(err)
-	s.logError(verb, arg, r, err)
+	s.logError(ctx, verb, arg, r, err)
 	return r
 }
 
@@ -134,21 +133,26 @@ func isWord(verb string) bool {
 
 // redact keeps passwords out of the log.
 func redact(verb, arg string) string {
-	if verb == "PASS" || verb == "ACCT" {
+	if verb == "PASS" || verb == "ACCT" || verb == "SITE" {
 		return ""
 	}
 	return arg
 }
 
 // logError logs why a command failed: as a warning when it is no fault of the client's.
-func (s *session) logError(verb, arg string, r reply, err error) {
-	level := s.log.Info
-	if r.code == 451 || r.code == 425 || r.code == 452 {
-		level = s.log.Warn
-	}
+func (s *session) logError(ctx context.Context, verb, arg string, r reply, err error) {
+	level := r.level()
 	var said reply
 	if errors.As(err, &said) || errors.Is(err, fs.ErrNotExist) {
-		level = s.log.Debug
+		level = slog.LevelDebug
 	}
-	level("command failed", "user", s.user, "command", verb, "name", redact(verb, arg), "code", r.code, "err", err)
+	s.log.Log(ctx, level, "command failed", "user", s.user, "command", verb, "name", redact(verb, arg), "code", r.code, "err", err)
+}
+
+// level is that at which a reply is logged: a warning where it is the server, or what is behind it, that failed.
+func (r reply) level() slog.Level {
+	if r.code == 425 || r.code == 451 || r.code == 452 {
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -96,15 +97,28 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestRedact: what follows PASS and ACCT stays out of the log.
+// TestRedact: what may be a password stays out of the log.
 func TestRedact(t *testing.T) {
 	for verb := range commands {
 		want := "x"
-		if verb == "PASS" || verb == "ACCT" {
+		if verb == "PASS" || verb == "ACCT" || verb == "SITE" {
 			want = ""
 		}
 		if got := redact(verb, "x"); got != want {
 			t.Errorf("%s x is logged with %q, want %q", verb, got, want)
 		}
+	}
+}
+
+// TestSlipsAreNotLogged: a password with a slip in front of it is no command, and does not reach the log.
+func TestSlipsAreNotLogged(t *testing.T) {
+	var log strings.Builder
+	s := &session{srv: &Server{}, log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	for _, text := range []string{" PASS hunter2", "PASS\thunter2", "PAS hunter2", "hunter2", "SITE PSWD hunter2 hunter2"} {
+		s.obey(t.Context(), line{text: text})
+	}
+	s.obey(t.Context(), line{text: "NOOP"})
+	if got := strings.ToLower(log.String()); strings.Contains(got, "hunter2") || !strings.Contains(got, "noop") {
+		t.Error(got)
 	}
 }

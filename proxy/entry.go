@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
@@ -115,7 +116,7 @@ func (s *session) cmdMlst(ctx context.Context, arg string) (reply, error) {
 		return reply{}, err
 	}
 	info, err := s.store.Stat(ctx, name)
-	if err != nil && s.isKnown(name) {
+	if errors.Is(err, fs.ErrNotExist) && s.isKnown(name) {
 		info, err = emptyDir(path.Base(name)), nil
 	}
 	if err != nil {

@@ -67,19 +67,27 @@ func (s *session) list(ctx context.Context, verb, arg string, format func(fs.Fil
 		find = s.inDirectory
 	}
 	source := find(name)
+	// What is there for sure is announced at once; of anything else the first entry tells whether it is.
+	dir, last := path.Dir(name), path.Base(name)
+	sure := s.isKnown(name) || verb != "MLSD" && isPattern(last) && (s.isKnown(dir) || newPattern(last).prefix() != "")
 	return s.transfer(ctx, verb, name, func(ctx context.Context, t *transfer) error {
-		// The first entry tells whether there is anything to list, before the client is told that there is.
+		if sure {
+			if err := t.connect(ctx, "Here comes the list."); err != nil {
+				return err
+			}
+		}
 		next, stop := iter.Pull2(source(ctx))
 		defer stop()
 		info, err, more := next()
 		if err != nil {
 			return err
 		}
-		conn, err := t.connect(ctx, "Here comes the list.")
-		if err != nil {
-			return err
+		if !sure {
+			if err := t.connect(ctx, "Here comes the list."); err != nil {
+				return err
+			}
 		}
-		w := bufio.NewWriterSize(conn, 32<<10)
+		w := bufio.NewWriterSize(t.conn, 32<<10)
 		for ; more; info, err, more = next() {
 			if err != nil {
 				return err

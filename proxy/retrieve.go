@@ -32,13 +32,13 @@ func (s *session) cmdRetr(ctx context.Context, arg string) (reply, error) {
 			return err
 		}
 		defer body.Close()
-		conn, err := t.connect(ctx, fmt.Sprintf("Opening %s mode data connection for %s%s.", kind(text), path.Base(name), sizeOf(body)))
+		err = t.connect(ctx, fmt.Sprintf("Opening %s mode data connection for %s%s.", kind(text), path.Base(name), sizeOf(body)))
 		if err != nil {
 			return err
 		}
-		var w io.Writer = conn
+		var w io.Writer = t.conn
 		if text {
-			w = &toNet{w: conn}
+			w = &toNet{w: t.conn}
 		}
 		_, err = io.Copy(w, body)
 		return err

@@ -32,7 +32,8 @@ type Server struct {
 	DrainTimeout time.Duration // for running transfers when Serve is to end; 0 = 60 s
 
 	// CommitGrace is how long the end of the control connection is waited for at the end of an upload.
-	// 0 = one round trip of the control connection as the kernel measured it, from 1 ms to 100 ms.
+	// 0 = one round trip of the control connection as the kernel measured it, or a tenth of the time that the
+	// upload took if that is longer, from 1 ms to 100 ms.
 	CommitGrace time.Duration
 
 	MaxSessions int // 0 = 1024; over that: 421

@@ -24,7 +24,8 @@ type session struct {
 	gone   <-chan struct{} // closed when the client has ended the control connection
 	drain  <-chan struct{} // closed when the server is going down
 	login  <-chan time.Time
-	closed bool // after this reply, no more
+	closed bool  // after this reply, no more
+	deaf   error // why a reply did not get through: after a part of one, no other may follow
 
 	user   string // as given by USER
 	store  Store  // nil = not logged in
@@ -143,7 +144,7 @@ func (s *session) reset() {
 	s.drop()
 	*s = session{
 		srv: s.srv, conn: s.conn, local: s.local, peer: s.peer, log: s.log,
-		lines: s.lines, gone: s.gone, drain: s.drain, wrong: s.wrong,
+		lines: s.lines, gone: s.gone, drain: s.drain, wrong: s.wrong, deaf: s.deaf,
 		login: time.After(or(s.srv.LoginTimeout, time.Minute)),
 		dir:   "/", facts: allFacts,
 	}
@@ -172,9 +173,11 @@ func (s *session) write(r reply) error {
 }
 
 func (s *session) writeText(text string) error {
-	s.conn.SetWriteDeadline(time.Now().Add(controlWrite))
-	_, err := s.conn.Write([]byte(text))
-	return err
+	if s.deaf == nil {
+		s.conn.SetWriteDeadline(time.Now().Add(controlWrite))
+		_, s.deaf = s.conn.Write([]byte(text))
+	}
+	return s.deaf
 }
 
 // addrPort returns an address as netip has it, with an IPv4 address in its own form.

@@ -51,7 +51,7 @@ func (s *session) transfer(ctx context.Context, verb, name string, work func(con
 	if err != nil {
 		r = replyTo(err)
 	}
-	s.log.Info("transfer", "user", s.user, "command", verb, "name", name, "bytes", t.bytes,
+	s.log.Log(ctx, r.level(), "transfer", "user", s.user, "command", verb, "name", name, "bytes", t.bytes,
 		"seconds", time.Since(begin).Seconds(), "code", r.code, "err", err)
 	return r, nil
 }
@@ -71,7 +71,7 @@ func (s *session) attend(cancel context.CancelCauseFunc, marks <-chan reply, don
 				a.hear(<-a.lines)
 			}
 			a.begun = true
-			s.write(mark)
+			a.say(mark)
 		case err := <-done:
 			if a.aborted { // the reply to ABOR itself follows that to the transfer
 				s.pending = &line{text: "ABOR"}
@@ -105,11 +105,19 @@ func (a *attendance) hear(l line) {
 		a.aborted, a.lines = true, nil
 		a.cancel(errAborted)
 	case verb == "NOOP" && a.begun && !l.tooLong:
-		a.write(reply{200, "OK."})
+		a.say(reply{200, "OK."})
 	case verb == "STAT" && arg == "" && a.begun && !l.tooLong:
-		a.write(reply{211, a.status("A transfer is in progress.")})
+		a.say(reply{211, a.status("A transfer is in progress.")})
 	default:
 		a.pending, a.lines = &l, nil
+	}
+}
+
+// say ends the transfer of a client that takes no replies.
+func (a *attendance) say(r reply) {
+	if err := a.write(r); err != nil {
+		a.lines = nil
+		a.cancel(errControlLost)
 	}
 }
 
@@ -141,19 +149,19 @@ func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer
 }
 
 // connect sends the preliminary reply and makes the data connection, which ends with ctx.
-func (t *transfer) connect(ctx context.Context, mark string) (*dataConn, error) {
+func (t *transfer) connect(ctx context.Context, mark string) error {
 	select {
 	case t.marks <- reply{150, mark}:
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	conn, err := t.port.Conn(ctx)
 	if err != nil {
-		return nil, connectError{err}
+		return connectError{err}
 	}
-	t.conn = &dataConn{Conn: conn, ctx: ctx, stall: t.stall, bytes: &t.bytes}
+	t.conn = &dataConn{Conn: conn, ctx: ctx, stall: t.stall, bytes: &t.bytes, since: time.Now()}
 	context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	return t.conn, nil
+	return nil
 }
 
 // A dataConn is a data connection that fails when it makes no progress, and marks its errors as its own.
@@ -162,6 +170,7 @@ type dataConn struct {
 	ctx   context.Context // ends it
 	stall time.Duration
 	bytes *int64
+	since time.Time // it was made
 }
 
 func (d *dataConn) Read(p []byte) (int, error) {

@@ -47,10 +47,10 @@ type upload struct {
 	ctx     context.Context
 	t       *transfer
 	mark    string
-	least   int64                       // bytes announced
-	outlive func(context.Context) error // waits out the grace, and says whether the client is still there
-	commit  func() error                // makes sure that the upload is not aborted, and cannot be any more
-	end     error                       // once there was one, all there is
+	least   int64                                               // bytes announced
+	outlive func(ctx context.Context, took time.Duration) error // waits out the grace, and says whether the client is still there
+	commit  func() error                                        // makes sure that the upload is not aborted, and cannot be any more
+	end     error                                               // once there was one, all there is
 }
 
 func (u *upload) Read(p []byte) (n int, err error) {
@@ -58,7 +58,7 @@ func (u *upload) Read(p []byte) (n int, err error) {
 		return 0, u.end
 	}
 	if u.t.conn == nil {
-		if _, u.end = u.t.connect(u.ctx, u.mark); u.end != nil {
+		if u.end = u.t.connect(u.ctx, u.mark); u.end != nil {
 			return 0, u.end
 		}
 	}
@@ -74,7 +74,7 @@ func (u *upload) verdict() error {
 	if u.t.bytes < u.least {
 		return errTooShort
 	}
-	if err := u.outlive(u.ctx); err != nil {
+	if err := u.outlive(u.ctx, time.Since(u.t.conn.since)); err != nil {
 		return err
 	}
 	if err := u.commit(); err != nil {
@@ -88,15 +88,23 @@ const (
 	mostGrace  = 100 * time.Millisecond
 )
 
+// grace returns how long to wait for the end of the control connection after an upload that took so long.
+//
+// A round trip covers the network, but not a client that loses its processor between the ends of its two connections.
+// A tenth of the upload's own time covers that where it matters: a kill in mid-upload hits the long ones.
+func grace(rtt, took time.Duration) time.Duration {
+	return min(max(rtt, took/10, leastGrace), mostGrace)
+}
+
 // outlive waits for the end of the control connection, in vain if all is well. A client that is killed ends
-// its data connection like one that is done, but its control connection ends with it, one round trip later at most.
-func (s *session) outlive(ctx context.Context) error {
-	grace := s.srv.CommitGrace
-	if grace == 0 {
+// its data connection like one that is done, but its control connection ends with it.
+func (s *session) outlive(ctx context.Context, took time.Duration) error {
+	wait := s.srv.CommitGrace
+	if wait == 0 {
 		rtt, _ := kernelView(s.conn)
-		grace = min(max(rtt, leastGrace), mostGrace)
+		wait = grace(rtt, took)
 	}
-	timer := time.NewTimer(grace)
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

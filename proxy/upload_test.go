@@ -195,3 +195,19 @@ func TestPanicFreesPlace(t *testing.T) {
 		}
 	})
 }
+
+// TestGrace: an upload that took long has its client's end waited for longer, within bounds.
+func TestGrace(t *testing.T) {
+	for _, c := range []struct{ rtt, took, want time.Duration }{
+		{0, 0, time.Millisecond},
+		{0, 9 * time.Millisecond, time.Millisecond},
+		{0, 300 * time.Millisecond, 30 * time.Millisecond},
+		{40 * time.Millisecond, 300 * time.Millisecond, 40 * time.Millisecond},
+		{time.Second, 0, 100 * time.Millisecond},
+		{0, time.Hour, 100 * time.Millisecond},
+	} {
+		if got := grace(c.rtt, c.took); got != c.want {
+			t.Errorf("round trip %v, upload %v: %v, want %v", c.rtt, c.took, got, c.want)
+		}
+	}
+}

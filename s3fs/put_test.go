@@ -307,3 +307,22 @@ func (c counter) Read(p []byte) (int, error) {
 	*c.n += int64(n)
 	return n, err
 }
+
+// TestCreatedUploadIsEnded: a caller who gives up while S3 begins an upload leaves none behind.
+func TestCreatedUploadIsEnded(t *testing.T) {
+	s := newFake(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	s.fault = func(r *http.Request, call string) (*http.Response, error) {
+		if call == "Create" {
+			cancel(errCut)
+			return nil, r.Context().Err()
+		}
+		return nil, nil
+	}
+	if err := s.fs(Options{PartSize: minPart}).Put(ctx, "/f", zeros(twoParts), Write{}); !errors.Is(err, errCut) {
+		t.Errorf("error %v, want %v", err, errCut)
+	}
+	if s.calls[0] != "Create" || s.calls[len(s.calls)-1] != "Abort" || s.open {
+		t.Errorf("requests %q", s.calls)
+	}
+}

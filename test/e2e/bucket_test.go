@@ -78,6 +78,16 @@ func (v bucketView) keys(prefix string) (keys []string) {
 	return keys
 }
 
+// empty deletes all keys with a prefix.
+func (v bucketView) empty(prefix string) {
+	v.t.Helper()
+	for _, key := range v.keys(prefix) {
+		if _, err := v.DeleteObject(v.t.Context(), &s3.DeleteObjectInput{Bucket: &v.bucket, Key: &key}); err != nil {
+			v.t.Fatal(err)
+		}
+	}
+}
+
 // running returns how many multipart uploads of a key were begun and not ended.
 func (v bucketView) running(key string) int {
 	v.t.Helper()

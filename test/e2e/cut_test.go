@@ -46,9 +46,10 @@ func (c cutTest) unchanged(t *testing.T, name string) {
 var amounts = []int64{1, 100 * kib, 5 * mib, 8 * mib, 8*mib + 1, 20 * mib}
 
 // TestClientKilled kills curl with SIGKILL: its data connection ends like that of a client that is done.
+// The grace is the longest that auto has, because other tests may keep the dying client off the processor.
 func TestClientKilled(t *testing.T) {
 	real.Client(t, "curl")
-	c := newCutTest(t)
+	c := newCutTest(t, "--commit-grace", "100ms")
 	for _, name := range []string{"old", "new"} {
 		for _, amount := range amounts {
 			from := c.bridge.log.mark()

@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"archive/tar"
+	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,10 +27,12 @@ func TestContainer(t *testing.T) {
 	network := strings.TrimSpace(run(t, "", "", "docker", "network", "create", "s3ftpd-under-test"))
 	t.Cleanup(func() { exec.Command("docker", "network", "rm", network).Run() })
 
+	ports := freePorts(t)
 	demo := container(t, "docker run -d --read-only --cap-drop ALL --tmpfs /data:uid=65532 --network "+network+
 		" --network-alias minio s3ftpd demo --dir /data/store --s3 0.0.0.0:9000 --bucket invoices")
 	bridge := container(t, "AWS_ACCESS_KEY_ID=demo AWS_SECRET_ACCESS_KEY=demo-secret S3FTPD_PASSWORD=secret docker run -d --network "+network+
-		strings.NewReplacer("-p 21:21", "-p 127.0.0.1::21", "-p 60000-", "-p 127.0.0.1:60000-", "203.0.113.10", "127.0.0.1").Replace(serve))
+		strings.NewReplacer("-p 21:21", "-p 127.0.0.1::21", "-p 60000-60019:60000-60019", "-p 127.0.0.1:"+ports+":"+ports,
+			"60000-60019", ports, "203.0.113.10", "127.0.0.1").Replace(serve))
 
 	addr := strings.TrimSpace(run(t, "", "", "docker", "port", bridge, "21"))
 	dir := t.TempDir()
@@ -42,6 +46,25 @@ func TestContainer(t *testing.T) {
 		}
 	}
 	run(t, "", "", "docker", "exec", demo, "/s3ftpd", "version")
+}
+
+// freePorts returns a range of twenty ports that nobody listens on, below those that the system gives out.
+func freePorts(t *testing.T) string {
+	t.Helper()
+	for first := 20000; first < 32000; first += 20 {
+		free := 0
+		for port := first; port < first+20; port++ {
+			if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+				l.Close()
+				free++
+			}
+		}
+		if free == 20 {
+			return fmt.Sprintf("%d-%d", first, first+19)
+		}
+	}
+	t.Fatal("no twenty ports in a row are free")
+	return ""
 }
 
 // container starts one and returns its id; it is removed when the test is over.
