@@ -95,7 +95,7 @@ func (s *script) step(line string) {
 		s.after = append(s.after, strings.TrimSpace(arg))
 		return
 	case "T>":
-		time.Sleep(s.duration(arg)) // of the bubble's time, which costs none
+		<-time.After(s.duration(arg)) // in the time of the bubble, which passes at once
 		synctest.Wait()
 		return
 	case "1", "2", "3", "6":

@@ -116,10 +116,9 @@ func TestTopLevel(t *testing.T) {
 	}
 }
 
-// There is one context tree, whose root is in main, and nobody sleeps, except in a bubble, where it costs no time.
+// There is one context tree, whose root is in main, and nobody sleeps.
 func TestCalls(t *testing.T) {
 	sources(t, func(name string, f *ast.File) {
-		bubble := slices.ContainsFunc(f.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"testing/synctest"` })
 		ast.Inspect(f, func(n ast.Node) bool {
 			sel, ok := n.(*ast.SelectorExpr)
 			if !ok {
@@ -128,7 +127,7 @@ func TestCalls(t *testing.T) {
 			pkg, _ := sel.X.(*ast.Ident)
 			switch {
 			case pkg == nil:
-			case pkg.Name == "time" && sel.Sel.Name == "Sleep" && !bubble:
+			case pkg.Name == "time" && sel.Sel.Name == "Sleep":
 				t.Errorf("%s sleeps", name)
 			case pkg.Name == "context" && (sel.Sel.Name == "Background" || sel.Sel.Name == "TODO") &&
 				!strings.HasSuffix(name, "_test.go") && name != "cmd/s3ftpd/main.go":
