@@ -29,6 +29,14 @@ func (a *fromNet) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
+// Hold is that of r, if it has one.
+func (a *fromNet) Hold() (order func() error) {
+	if h, ok := a.r.(interface{ Hold() func() error }); ok {
+		return h.Hold()
+	}
+	return func() error { return nil }
+}
+
 // fill reads more behind what is left: nothing, or one CR.
 func (a *fromNet) fill() {
 	if a.buf == nil {

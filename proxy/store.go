@@ -45,6 +45,11 @@ type Store interface {
 	// Put makes r, read to io.EOF, the content of name from w.Offset on. io.EOF from r is the order to
 	// publish; any other error leaves name as it was and is returned, wrapped or not.
 	// When Put returns nil the content is complete and durable.
+	//
+	// r may have a method Hold() (order func() error), by which a store can get ready while the order is still
+	// waited for: if it is called before the first Read, io.EOF means no more than that the data has ended, and
+	// the order to publish is that order returns nil; its error is r's. A store that does not call it
+	// need not know of it.
 	Put(ctx context.Context, name string, r io.Reader, w Write) error
 
 	// Rename moves a file, or a directory with all below it. A file at the new name is replaced;

@@ -171,6 +171,7 @@ type dataConn struct {
 	stall time.Duration
 	bytes *int64
 	since time.Time // it was made
+	ended time.Time // the client ended it
 }
 
 func (d *dataConn) Read(p []byte) (int, error) {

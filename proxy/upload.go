@@ -1,9 +1,11 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"path"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -47,10 +49,14 @@ type upload struct {
 	ctx     context.Context
 	t       *transfer
 	mark    string
-	least   int64                                               // bytes announced
-	outlive func(ctx context.Context, took time.Duration) error // waits out the grace, and says whether the client is still there
-	commit  func() error                                        // makes sure that the upload is not aborted, and cannot be any more
-	end     error                                               // once there was one, all there is
+	least   int64                                                 // bytes announced
+	outlive func(ctx context.Context, since, end time.Time) error // waits out the grace, and says whether the client is still there
+	commit  func() error                                          // makes sure that the upload is not aborted, and cannot be any more
+
+	held  bool  // the end of the data is not the order
+	end   error // of the data: once there was one, all there is
+	mu    sync.Mutex
+	order error // nil = not asked for yet; io.EOF = publish
 }
 
 func (u *upload) Read(p []byte) (n int, err error) {
@@ -64,23 +70,64 @@ func (u *upload) Read(p []byte) (n int, err error) {
 	}
 	n, u.end = u.t.conn.Read(p)
 	if u.end == io.EOF {
-		u.end = u.verdict()
+		u.t.conn.ended = time.Now()
+		if !u.held {
+			u.end = u.verdict()
+		}
 	}
 	return n, u.end
 }
 
-// verdict judges an upload whose data connection ended as it should: io.EOF, or why it is void.
+// Hold makes io.EOF the end of the data, and order the one to publish, as Store.Put has it.
+func (u *upload) Hold() (order func() error) {
+	u.held = true
+	return func() error {
+		if u.end != io.EOF {
+			return cmp.Or(u.end, io.ErrUnexpectedEOF)
+		}
+		if err := u.verdict(); err != io.EOF {
+			return err
+		}
+		return nil
+	}
+}
+
+// verdict judges an upload whose data connection ended as it should, once: io.EOF, or why it is void.
 func (u *upload) verdict() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.order == nil {
+		u.order = u.judge()
+	}
+	return u.order
+}
+
+func (u *upload) judge() error {
 	if u.t.bytes < u.least {
 		return errTooShort
 	}
-	if err := u.outlive(u.ctx, time.Since(u.t.conn.since)); err != nil {
+	if err := u.outlive(u.ctx, u.t.conn.since, u.t.conn.ended); err != nil {
 		return err
 	}
 	if err := u.commit(); err != nil {
 		return err
 	}
 	return io.EOF
+}
+
+// outcome is what became of the upload when its Put has returned err.
+func (u *upload) outcome(err error) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case u.end != nil && u.end != io.EOF:
+		return u.end
+	case u.order != nil && u.order != io.EOF:
+		return u.order
+	case err == nil && u.order == nil:
+		return io.ErrUnexpectedEOF // a store that did not wait for the order has not stored the file
+	}
+	return err
 }
 
 const (
@@ -98,13 +145,13 @@ func grace(rtt, took time.Duration) time.Duration {
 
 // outlive waits for the end of the control connection, in vain if all is well. A client that is killed ends
 // its data connection like one that is done, but its control connection ends with it.
-func (s *session) outlive(ctx context.Context, took time.Duration) error {
+func (s *session) outlive(ctx context.Context, since, end time.Time) error {
 	wait := s.srv.CommitGrace
 	if wait == 0 {
 		rtt, _ := kernelView(s.conn)
-		wait = grace(rtt, took)
+		wait = grace(rtt, end.Sub(since))
 	}
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(time.Until(end.Add(wait)))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -136,12 +183,5 @@ func (s *session) put(ctx context.Context, t *transfer, store Store, name, mark 
 	if text {
 		r, u.least, w.Size = &fromNet{r: u}, 0, 0 // ALLO counts what is sent, not what is stored
 	}
-	err := store.Put(put, name, r, w)
-	switch {
-	case u.end != nil && u.end != io.EOF:
-		return u.end
-	case err == nil && u.end == nil:
-		return io.ErrUnexpectedEOF // a store that did not read to the end has not stored the file
-	}
-	return err
+	return u.outcome(store.Put(put, name, r, w))
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -83,6 +84,45 @@ func TestUploadEnd(t *testing.T) {
 			}
 		})
 	}
+}
+
+// hold asks a reader to hold the order back.
+func hold(r io.Reader) (order func() error) { return r.(interface{ Hold() func() error }).Hold() }
+
+// TestHeldUploadEnd: to a store that holds the order back it is given when the upload is whole, and in no other case.
+func TestHeldUploadEnd(t *testing.T) {
+	for _, c := range uploads {
+		t.Run(c.name, func(t *testing.T) {
+			var end, again error
+			withPut(t, func(_ context.Context, _ string, r io.Reader, _ Write) error {
+				order := hold(r)
+				if _, end = io.Copy(io.Discard, r); end != nil {
+					again = order()
+					return end
+				}
+				if end, again = order(), order(); end == nil {
+					end, again = io.EOF, cmp.Or(again, io.EOF)
+					return nil
+				}
+				return end
+			}, c.text)
+			if !errors.Is(end, c.want) && (c.want != errAny || end == nil || end == io.EOF) {
+				t.Errorf("the order is %v, want %v", end, c.want)
+			}
+			if end != again {
+				t.Errorf("the order is %v, and then %v", end, again)
+			}
+		})
+	}
+}
+
+// TestStoreThatDoesNotAsk: a store that held the order back and did not wait for it has not stored the file.
+func TestStoreThatDoesNotAsk(t *testing.T) {
+	withPut(t, func(_ context.Context, _ string, r io.Reader, _ Write) error {
+		hold(r)
+		_, err := io.Copy(io.Discard, r)
+		return err
+	}, openA+"D.\nS> 451 *")
 }
 
 // TestCarelessStore: whatever a store makes of it, an upload that is void is never told 226.

@@ -107,13 +107,17 @@ func (p *part) content() *content { return &content{part: p} }
 type content struct {
 	part   *part
 	offset int64
+	order  func() error // asked before the last byte is given out, if there is one; its error is the reader's
 }
 
 // Read implements io.Reader.
 func (c *content) Read(b []byte) (int, error) {
-	next := c.next()
-	if len(next) == 0 {
-		return 0, io.EOF
+	next, err := c.next()
+	if err == nil && len(next) == 0 {
+		err = io.EOF
+	}
+	if err != nil {
+		return 0, err
 	}
 	n := copy(b, next)
 	c.offset += int64(n)
@@ -122,7 +126,11 @@ func (c *content) Read(b []byte) (int, error) {
 
 // WriteTo implements io.WriterTo.
 func (c *content) WriteTo(w io.Writer) (total int64, err error) {
-	for next := c.next(); len(next) > 0; next = c.next() {
+	for {
+		next, err := c.next()
+		if err != nil || len(next) == 0 {
+			return total, err
+		}
 		n, err := w.Write(next)
 		c.offset += int64(n)
 		total += int64(n)
@@ -130,7 +138,6 @@ func (c *content) WriteTo(w io.Writer) (total int64, err error) {
 			return total, err
 		}
 	}
-	return total, nil
 }
 
 // Seek implements io.Seeker.
@@ -149,13 +156,20 @@ func (c *content) Seek(offset int64, whence int) (int64, error) {
 }
 
 // next returns what follows in the present slab.
-func (c *content) next() []byte {
+func (c *content) next() ([]byte, error) {
 	at := c.offset
 	for _, slab := range c.part.slabs {
-		if at < int64(len(slab)) {
-			return slab[at:]
+		if at >= int64(len(slab)) {
+			at -= int64(len(slab))
+			continue
 		}
-		at -= int64(len(slab))
+		next := slab[at:]
+		if free := c.part.size - 1 - c.offset; c.order == nil || int64(len(next)) <= free {
+			return next, nil
+		} else if free > 0 {
+			return next[:free], nil
+		}
+		return next, c.order()
 	}
-	return nil
+	return nil, nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -51,6 +53,9 @@ func (f *FS) put(ctx context.Context, key string, r io.Reader, w Write) error {
 		return fmt.Errorf("%d bytes announced, %d possible: %w", w.Size, plan.capacity(), syscall.EFBIG)
 	}
 	u := f.upload(ctx, key, plan, w.New)
+	if h, ok := r.(interface{ Hold() func() error }); ok {
+		u.order = sync.OnceValue(h.Hold())
+	}
 	first := u.part()
 	err := u.peek(r) // before any memory: nobody has to wait for it to hear that an upload may begin
 	if err == nil {
@@ -71,18 +76,31 @@ func (f *FS) put(ctx context.Context, key string, r io.Reader, w Write) error {
 	return err
 }
 
-// whole sends the only part of a content as an object.
+// whole sends the only part of a content as an object. The last byte waits for the order to publish, and goes out only
+// with it: without, the request breaks off, and S3 has nothing.
 func (u *upload) whole(p *part) error {
 	ctx, cancel, err := u.publish()
 	if err != nil {
 		return err
 	}
 	defer cancel()
+	var refused atomic.Pointer[error]
+	order := func() error {
+		err := u.order()
+		if err != nil {
+			refused.Store(&err)
+			cancel() // so that the request is not repeated
+		}
+		return err
+	}
+	if p.size == 0 && order() != nil {
+		return *refused.Load()
+	}
 	err = u.client.checked(func(a algorithm) error {
 		in := &s3.PutObjectInput{
 			Bucket:        &u.bucket,
 			Key:           &u.key,
-			Body:          p.content(),
+			Body:          &content{part: p, order: order},
 			ContentLength: &p.size,
 			ContentType:   contentType(u.key),
 		}
@@ -93,6 +111,9 @@ func (u *upload) whole(p *part) error {
 		_, err := u.api.PutObject(ctx, in)
 		return err
 	})
+	if void := refused.Load(); void != nil {
+		return *void
+	}
 	return u.judge(err)
 }
 

@@ -17,8 +17,9 @@ type upload struct {
 	mustBeNew bool
 	plan      parts
 	claim     *claim
-	hot       algorithm // what is computed while the content arrives
-	ahead     []byte    // read already, belongs into the next part
+	hot       algorithm    // what is computed while the content arrives
+	order     func() error // waits for the order to publish
+	ahead     []byte       // read already, belongs into the next part
 
 	id       string // of the multipart upload
 	size     int64
@@ -49,6 +50,7 @@ func (f *FS) upload(ctx context.Context, key string, plan parts, mustBeNew bool)
 		claim:   &claim{m: f.memory},
 		hot:     f.client.algorithm(),
 		answers: make(chan answer, mostInFlight),
+		order:   func() error { return nil },
 		pace:    newPace(),
 	}
 }
@@ -102,6 +104,9 @@ func (u *upload) multipart(first *part, r io.Reader) error {
 	err := u.stream(first, r)
 	for u.inFlight > 0 && err == nil {
 		err = u.settle()
+	}
+	if err == nil {
+		err = u.order()
 	}
 	if err == nil {
 		err = u.complete()

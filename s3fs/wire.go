@@ -45,8 +45,8 @@ func newHTTPClient(timeout time.Duration, dial dialFunc) *httpClient {
 		MaxIdleConnsPerHost: 256,
 		IdleConnTimeout:     min(55*time.Second, timeout*3/4), // sooner than S3 closes it, or silence does
 		DisableCompression:  true,
-		WriteBufferSize:     64 << 10, // a small file and its header at once; more goes past it
-		ReadBufferSize:      4 << 10,  // small, so that bodies are read past it, straight into the reader's buffer
+		WriteBufferSize:     4 << 10, // small, so that the first bytes of a request are sent before its last are there
+		ReadBufferSize:      4 << 10, // small, so that bodies are read past it, straight into the reader's buffer
 	}
 	last := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &httpClient{http.Client{Transport: transport, CheckRedirect: last}, transport, timeout}

@@ -49,6 +49,15 @@ var puts = map[string]func(*store){
 			s.says("/old", "as it was")
 		}
 	},
+	"the end of the data is not the order to publish": func(s *store) {
+		for _, size := range []int{0, 1, 2, part, part + 1, 2*part + 1} {
+			s.text("/old", "as it was")
+			s.fails(s.Put(s.ctx, "/old", &held{r: content(size), order: errCut}, proxy.Write{}), errCut)
+			s.says("/old", "as it was")
+			s.ok(s.Put(s.ctx, "/new", &held{r: content(size)}, proxy.Write{}))
+			s.holds("/new", content(size), 0)
+		}
+	},
 	"a stream cut like a short last part is no end": func(s *store) {
 		r := io.MultiReader(content(100), iotest.ErrReader(io.ErrUnexpectedEOF))
 		s.fails(s.Put(s.ctx, "/cut", r, proxy.Write{}), io.ErrUnexpectedEOF)
@@ -126,4 +135,25 @@ var unsupported = map[string]func(*store){
 		_, err := s.Sum(s.ctx, "/f", "SHA-256", 0, -1)
 		s.fails(err, errors.ErrUnsupported)
 	},
+}
+
+// A held reader gives the order to publish after the end of its data, to a store that asks for it; to others, at
+// the end.
+type held struct {
+	r     io.Reader
+	order error // nil = publish
+	asked bool
+}
+
+func (h *held) Read(p []byte) (int, error) {
+	n, err := h.r.Read(p)
+	if err == io.EOF && !h.asked && h.order != nil {
+		err = h.order
+	}
+	return n, err
+}
+
+func (h *held) Hold() func() error {
+	h.asked = true
+	return func() error { return h.order }
 }
