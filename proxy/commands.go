@@ -69,6 +69,8 @@ func init() {
 		"SIZE": {run: (*session).cmdSize, need: login | argument, help: "file", feat: "SIZE"},
 		"MDTM": {run: (*session).cmdMdtm, need: login | argument, help: "file", feat: "MDTM"},
 
+		"MFMT": {run: (*session).cmdMfmt, need: login | argument, help: "YYYYMMDDHHMMSS file", feat: "MFMT"},
+
 		// Information.
 		"SYST": {run: (*session).cmdSyst},
 		"STAT": {run: (*session).cmdStat, need: login, help: "[path]"},

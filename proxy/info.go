@@ -70,10 +70,12 @@ func columns(words []string) string {
 }
 
 // cmdSite answers the SITE commands that clients send as a habit; modes mean nothing here.
-func (s *session) cmdSite(_ context.Context, arg string) (reply, error) {
-	switch verb, _ := split(arg); verb {
+func (s *session) cmdSite(ctx context.Context, arg string) (reply, error) {
+	switch verb, arg := split(arg); verb {
+	case "UTIME":
+		return s.siteUtime(ctx, arg)
 	case "HELP":
-		return reply{214, "SITE commands:\n CHMOD    UMASK    HELP\nCHMOD and UMASK are accepted and without effect."}, nil
+		return reply{214, "SITE commands:\n CHMOD    UMASK    UTIME    HELP\nCHMOD and UMASK are accepted and without effect."}, nil
 	case "CHMOD", "UMASK":
 		return reply{200, "Accepted, without effect: access is the storage's to grant."}, nil
 	}

@@ -156,7 +156,7 @@ func (m *memStore) Rename(ctx context.Context, from, to string) error {
 		return fs.ErrExist
 	case isFile:
 		delete(m.files, from)
-		m.files[to] = memFile{to, f.data, time.Now()}
+		m.files[to] = memFile{to, f.data, f.time}
 		return nil
 	}
 	if _, ok := m.files[to]; ok {
@@ -216,7 +216,22 @@ func (m *memStore) Rmdir(ctx context.Context, dir string) error {
 	return nil
 }
 
-func (m *memStore) SetTime(context.Context, string, time.Time) error { return errors.ErrUnsupported }
+func (m *memStore) SetTime(ctx context.Context, name string, mtime time.Time) error {
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, name); err != nil {
+		return err
+	}
+	f, ok := m.files[name]
+	switch {
+	case !ok && m.isDir(name):
+		return syscall.EISDIR
+	case !ok:
+		return fs.ErrNotExist
+	}
+	f.time = mtime
+	m.files[name] = f
+	return nil
+}
 
 func (m *memStore) Sum(context.Context, string, string, int64, int64) ([]byte, error) {
 	return nil, errors.ErrUnsupported

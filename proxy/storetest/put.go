@@ -124,12 +124,6 @@ var unsupported = map[string]func(*store){
 		s.fails(s.Put(s.ctx, "/f", strings.NewReader("x"), proxy.Write{Append: true}), errors.ErrUnsupported)
 		s.says("/f", "0123")
 	},
-	"later: setting a time": func(s *store) {
-		s.text("/f", "0123")
-		i, err := s.Stat(s.ctx, "/f")
-		s.ok(err)
-		s.fails(s.SetTime(s.ctx, "/f", i.ModTime()), errors.ErrUnsupported)
-	},
 	"later: checksums": func(s *store) {
 		s.text("/f", "0123")
 		_, err := s.Sum(s.ctx, "/f", "SHA-256", 0, -1)

@@ -20,7 +20,7 @@ import (
 // Limits are what a store cannot do that the interface leaves to it. The zero value is a store that can do it all.
 type Limits struct {
 	NoTwins bool // a file and a directory cannot have one name
-	NoWrite bool // Offset and Append of a Put, SetTime and Sum are errors.ErrUnsupported
+	NoWrite bool // Offset and Append of a Put and Sum are errors.ErrUnsupported
 }
 
 // Run runs the contract on the stores that open returns, which have to be empty and the test's own.
@@ -34,6 +34,7 @@ func Run(t *testing.T, limits Limits, open func(t *testing.T) proxy.Store) {
 		"rename":      renames,
 		"directories": directories,
 		"unsupported": unsupported,
+		"time":        times,
 	}
 	for group, cases := range groups {
 		t.Run(group, func(t *testing.T) {
