@@ -111,13 +111,12 @@ func (s *session) entries(name string) source {
 	if dir = path.Clean(dir); isPattern(last) {
 		return matching(s.store, dir, newPattern(last))
 	}
-	directory, store := s.inDirectory(name), s.store
+	directory := s.inDirectory(name)
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
 		return func(yield func(fs.FileInfo, error) bool) {
 			for info, err := range directory(ctx) {
-				if errors.Is(err, syscall.ENOTDIR) {
-					info, err = store.Stat(ctx, name)
-					info = alone{info}
+				if file := (aFile{}); errors.As(err, &file) {
+					info, err = alone{file.info}, nil
 				}
 				if !yield(info, err) {
 					return
@@ -129,6 +128,12 @@ func (s *session) entries(name string) source {
 
 // alone is a file that is listed by its own name.
 type alone struct{ fs.FileInfo }
+
+// aFile is syscall.ENOTDIR, and says what it is instead.
+type aFile struct{ info fs.FileInfo }
+
+func (aFile) Error() string { return "that is a file" }
+func (aFile) Unwrap() error { return syscall.ENOTDIR }
 
 func matching(store Store, dir string, p pattern) source {
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
@@ -153,8 +158,8 @@ func (s *session) inDirectory(dir string) source {
 					if known {
 						return
 					}
-					if _, e := store.Stat(ctx, dir); e == nil {
-						err = syscall.ENOTDIR
+					if info, e := store.Stat(ctx, dir); e == nil && !info.IsDir() {
+						err = aFile{info}
 					}
 				}
 				if !yield(info, err) {
