@@ -215,6 +215,28 @@ func TestRenameLeavesAFileThatChanges(t *testing.T) {
 	}
 }
 
+// TestListingAllowedForAPrefix: where listing is allowed for some prefixes only, S3 says of a missing object that
+// access is denied.
+func TestListingAllowedForAPrefix(t *testing.T) {
+	s := newFake(t)
+	s.tree(3, 1, func(_ *http.Request, call string) (*http.Response, error) {
+		if call == "Head" {
+			return response(403, ""), nil
+		}
+		return nil, nil
+	})
+	f := s.fs(Options{})
+	if err := f.Mkdir(t.Context(), "/new"); err != nil {
+		t.Errorf("Mkdir: %v", err)
+	}
+	if err := f.Rename(t.Context(), "/d", "/e"); err != nil {
+		t.Errorf("Rename: %v", err)
+	}
+	if _, err := f.Stat(t.Context(), "/none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Stat: %v", err)
+	}
+}
+
 func TestMkdirIsChecked(t *testing.T) {
 	s := newFake(t)
 	s.tree(0, 0, nil)

@@ -16,7 +16,6 @@ import (
 // cleanup is how long it may take to clean up after a failure, when the caller may have gone already.
 const cleanup = 30 * time.Second
 
-// create begins the multipart upload.
 // create begins the multipart upload. It goes on when the caller has given up, but not for long: an upload that S3
 // has begun and nobody knows of could not be ended any more.
 func (u *upload) create() error {

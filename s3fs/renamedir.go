@@ -26,7 +26,7 @@ const (
 func (f *FS) renameDir(ctx context.Context, source, target string) error {
 	if _, err := f.head(ctx, strings.TrimSuffix(target, "/")); err == nil {
 		return fs.ErrExist
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
 	objects, err := f.below(ctx, source)

@@ -3,6 +3,7 @@ package s3fs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"path"
@@ -73,6 +74,9 @@ func (f *FS) stat(ctx context.Context, name string) (*info, error) {
 		return d, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, dirErr
+	case errors.Is(err, fs.ErrPermission) && errors.Is(dirErr, fs.ErrNotExist):
+		// So S3 answers for a missing object when listing is allowed for some prefixes only.
+		return nil, fmt.Errorf("%w, nor a file that may be seen: %w", dirErr, err)
 	}
 	return nil, err
 }

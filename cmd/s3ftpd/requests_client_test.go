@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/textproto"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/s3fs"
+	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
+)
+
+// operations tell S3's requests apart, by the first that fits: one without a query is on an object.
+var operations = []struct{ name, method, query, header string }{
+	{"ListObjectsV2", "GET", "list-type", ""},
+	{"GetObject", "GET", "", ""},
+	{"HeadObject", "HEAD", "", ""},
+	{"UploadPartCopy", "PUT", "uploadId", "X-Amz-Copy-Source"},
+	{"UploadPart", "PUT", "uploadId", ""},
+	{"CopyObject", "PUT", "", "X-Amz-Copy-Source"},
+	{"PutObject", "PUT", "", ""},
+	{"CreateMultipartUpload", "POST", "uploads", ""},
+	{"CompleteMultipartUpload", "POST", "uploadId", ""},
+	{"DeleteObjects", "POST", "delete", ""},
+	{"AbortMultipartUpload", "DELETE", "uploadId", ""},
+	{"DeleteObject", "DELETE", "", ""},
+}
+
+func operation(r *http.Request) string {
+	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	query := r.URL.Query()
+	query.Del("x-id")
+	for _, o := range operations {
+		fits := o.query != "" && query.Has(o.query) || o.query == "" && len(query) == 0 && key != ""
+		if fits && o.method == r.Method && (o.header == "" || r.Header.Get(o.header) != "") {
+			return o.name
+		}
+	}
+	return r.Method + " " + r.URL.RequestURI()
+}
+
+// A meter counts the requests that reach a store.
+type meter struct {
+	http.Handler
+	mu     sync.Mutex
+	counts map[string]int
+	more   chan struct{}
+}
+
+func (m *meter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m.mu.Lock()
+	m.counts[operation(r)]++
+	close(m.more)
+	m.more = make(chan struct{})
+	m.mu.Unlock()
+	m.Handler.ServeHTTP(w, r)
+}
+
+// take returns what was counted since it was called last.
+func (m *meter) take() map[string]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	counts := m.counts
+	m.counts = make(map[string]int)
+	return counts
+}
+
+// await returns once an operation has been asked for.
+func (m *meter) await(t *testing.T, name string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		m.mu.Lock()
+		n, more := m.counts[name], m.more
+		m.mu.Unlock()
+		if n > 0 {
+			return
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			t.Fatalf("no %s came", name)
+		}
+	}
+}
+
+// metered returns a client of an embedded store, with an empty bucket "files", and its meter.
+func metered(t *testing.T) (*s3fs.Client, *meter) {
+	t.Helper()
+	awsEnvironment(t)
+	store, err := s3demo.Open(t.TempDir(), s3demo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	if err := store.CreateBucket("files"); err != nil {
+		t.Fatal(err)
+	}
+	m := &meter{Handler: store.Handler(), counts: make(map[string]int), more: make(chan struct{})}
+	s3 := httptest.NewServer(m)
+	t.Cleanup(s3.Close)
+	client, err := s3fs.Dial(t.Context(), s3fs.Service{Endpoint: s3.URL, Region: "us-east-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client, m
+}
+
+// A caller is a client that is logged in to a server with that store, and remembers what it has said.
+type caller struct {
+	*textproto.Conn
+	store *s3fs.FS
+	meter *meter
+	data  net.Conn
+	said  map[string]bool
+}
+
+func call(t *testing.T, store *s3fs.FS, m *meter) *caller {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(config.Serve, []string{"--bucket=files", "--user=alice"}, []string{"S3FTPD_PASSWORD=wonderland"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server(c, store, quiet).Serve(ctx, l) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	a := &caller{Conn: dial(t, l.Addr().String()), store: store, meter: m, said: make(map[string]bool)}
+	logIn(t, a)
+	return a
+}
+
+// An act is something that a caller does, and that ends as it should.
+type act func(*testing.T, *caller)
+
+// logIn is an act.
+var logIn = both(say("USER alice", 331), say("PASS wonderland", 230))
+
+func both(first, second act) act {
+	return func(t *testing.T, c *caller) {
+		first(t, c)
+		second(t, c)
+	}
+}
+
+// say sends a command, and expects replies with these codes.
+func say(command string, codes ...int) act {
+	return func(t *testing.T, c *caller) {
+		verb, _, _ := strings.Cut(command, " ")
+		c.said[verb] = true
+		expect(t, c.Conn, command, codes[0])
+		for _, code := range codes[1:] {
+			expect(t, c.Conn, "", code)
+		}
+	}
+}
+
+// begin is the first part of a transfer, in which so many bytes are sent, or its refusal.
+func begin(command string, bytes, code int) act {
+	return func(t *testing.T, c *caller) {
+		port := strings.Split(expect(t, c.Conn, "EPSV", 229), "|")[3]
+		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		say(command, code)(t, c)
+		if _, err := conn.Write(make([]byte, bytes)); bytes > 0 && err != nil {
+			t.Fatal(err)
+		}
+		c.data = conn
+	}
+}
+
+func refused(command string, code int) act { return begin(command, 0, code) }
+
+// send is an upload of so many bytes.
+func send(command string, bytes int) act {
+	return both(begin(command, bytes, 150), func(t *testing.T, c *caller) {
+		c.data.Close()
+		expect(t, c.Conn, "", 226)
+	})
+}
+
+// fetch is a transfer of so many lines to the client.
+func fetch(command string, lines int) act {
+	return both(begin(command, 0, 150), func(t *testing.T, c *caller) {
+		text, err := io.ReadAll(c.data)
+		if got := strings.Count(string(text), "\n"); err != nil || got != lines {
+			t.Fatalf("%s: %d lines, %v, want %d", command, got, err, lines)
+		}
+		expect(t, c.Conn, "", 226)
+	})
+}

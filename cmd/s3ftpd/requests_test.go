@@ -1,0 +1,202 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/s3fs"
+)
+
+// A rowCheck shows that a row of the table is true.
+type rowCheck struct {
+	there []string       // files with one line, and markers of directories, that are there before
+	many  int            // files in /many
+	per   map[string]int // how many of a thing there are in what is done
+	first []act          // done before, and not counted
+	each  []act          // each of which costs what the row says
+}
+
+const partSize = 5 << 20
+
+// rowChecks are by the first column of the table.
+var rowChecks = map[string]rowCheck{
+	"`STOR`, up to one part": {each: []act{send("STOR f", 0), send("STOR f", 1), send("STOR d/f", partSize)}},
+	"`STOR`, longer":         {per: map[string]int{"part": 3}, each: []act{send("STOR f", 2*partSize+1), send("STOR f", 3*partSize)}},
+	"`ABOR` of an upload before its first part is full": {each: []act{both(begin("STOR f", 1000, 150), say("ABOR", 426, 226))}},
+	"`ABOR` of a longer upload": {
+		first: []act{begin("STOR f", partSize+1, 150), func(t *testing.T, c *caller) { c.meter.await(t, "UploadPart") }},
+		each:  []act{say("ABOR", 426, 226)}},
+	"`APPE`, `STOR` after `REST`": {there: []string{"f"},
+		each: []act{refused("APPE f", 504), both(say("REST 1", 350), refused("STOR f", 504))}},
+	"`RETR`, also after `REST`": {there: []string{"f"},
+		each: []act{fetch("RETR f", 1), both(say("REST 1", 350), fetch("RETR f", 1)), refused("RETR nothing", 550)}},
+	"`RETR` after `REST` with the file's size": {there: []string{"f"}, each: []act{both(say("REST 5", 350), fetch("RETR f", 0))}},
+	"`SIZE`, `MDTM`, `MLST`, `RNFR`": {there: []string{"f", "d/f"}, each: []act{say("SIZE f", 213), say("MDTM f", 213), say("MLST f", 250),
+		say("MLST d", 250), say("RNFR f", 350), say("RNFR d", 350), say("SIZE d", 550), say("SIZE nothing", 550)}},
+	"`MLST` of the root":   {each: []act{say("MLST", 250), say("MLST /", 250)}},
+	"`MFMT`, `SITE UTIME`": {there: []string{"f"}, each: []act{say("MFMT 20260102030405 f", 213), say("SITE UTIME 20260102030405 f", 200)}},
+	"`LIST`, `NLST`, `MLSD`, `STAT` of a directory": {many: 1001, per: map[string]int{"1,000 entries": 2},
+		each: []act{fetch("LIST many", 1001), fetch("NLST many", 1001), fetch("MLSD many", 1001), say("STAT many", 213)}},
+	"`LIST`, `NLST`, `STAT` of a pattern": {there: []string{"many/g"}, many: 1001, per: map[string]int{"1,000 entries that begin like it": 2},
+		each: []act{fetch("LIST many/f*", 1001), fetch("NLST many/f*7", 100), say("STAT many/f*", 213)}},
+	"`LIST`, `NLST`, `STAT` of a file": {there: []string{"f"}, each: []act{fetch("LIST f", 1), fetch("NLST f", 1), say("STAT f", 213)}},
+	"`LIST`, `NLST`, `MLSD`, `STAT` of a name that is not there": {
+		each: []act{refused("LIST d", 550), refused("NLST d", 550), refused("MLSD d", 550), say("STAT d", 550)}},
+	"`CWD`, `XCWD` into a directory that the session knows": {first: []act{send("STOR a/b/f", 1), say("MKD d", 257)},
+		each: []act{say("CWD /a/b", 250), say("XCWD ..", 250), say("CWD /d", 250), say("CWD /", 250)}},
+	"`CWD`, `XCWD` into another":             {there: []string{"a/b/f", "c/"}, each: []act{say("CWD a/b", 250), say("XCWD /c", 250), say("CWD d", 550)}},
+	"`MKD`, `XMKD`":                          {there: []string{"a/f"}, each: []act{say("MKD a/b", 257), say("XMKD d", 257)}},
+	"`RMD`, `XRMD`":                          {there: []string{"a/", "b/"}, each: []act{say("RMD a", 250), say("XRMD b", 250)}},
+	"`RMD` of a directory that is not empty": {there: []string{"d/", "d/f", "e/f"}, each: []act{say("RMD d", 550), say("RMD e", 550)}},
+	"`RMD` of a directory that vanished with its last file": {there: []string{"d/f"}, first: []act{say("DELE d/f", 250)},
+		each: []act{say("RMD d", 250)}},
+	"`DELE`":                    {there: []string{"f", "d/f"}, each: []act{say("DELE f", 250), say("DELE d/f", 250)}},
+	"`DELE` of what is no file": {there: []string{"d/f"}, each: []act{say("DELE d", 550), say("DELE nothing", 550)}},
+	"`RNTO` of a file":          {there: []string{"f", "g"}, first: []act{say("RNFR f", 350)}, each: []act{say("RNTO g", 250)}},
+	"`RNTO` of a directory": {many: 1001, per: map[string]int{"1,000 objects": 2, "object": 1001},
+		first: []act{say("RNFR many", 350)}, each: []act{say("RNTO more", 250)}},
+	"`PASV`, `EPSV`, `PORT`, `EPRT`, `TYPE`, `STRU`, `MODE`, `ALLO`, `REST`": {each: []act{say("PASV", 227), say("EPSV", 229),
+		say("PORT 127,0,0,1,200,10", 200), say("EPRT |1|127.0.0.1|51210|", 200), say("TYPE A", 200), say("STRU F", 200),
+		say("MODE S", 200), say("ALLO 1000", 200), say("TYPE I", 200), say("REST 1", 350)}},
+	"`PWD`, `XPWD`, `CDUP`, `XCUP`, `NOOP`, `SYST`, `FEAT`, `HELP`, `OPTS`, `SITE`, `SMNT`": {there: []string{"a/b/f"},
+		first: []act{say("CWD a/b", 250)},
+		each: []act{say("PWD", 257), say("XPWD", 257), say("CDUP", 250), say("XCUP", 250), say("NOOP", 200), say("SYST", 215), say("FEAT", 211),
+			say("HELP", 214), say("OPTS UTF8 ON", 200), say("SITE CHMOD 644 f", 200), say("SMNT a", 502)}},
+	"`STAT` without a path, `ABOR` without a transfer": {each: []act{say("STAT", 211), say("ABOR", 226)}},
+	"`USER`, `PASS`, `ACCT`, `REIN`, `QUIT`":           {each: []act{say("ACCT x", 202), say("REIN", 220), logIn, say("QUIT", 221)}},
+	"the start of the program": {there: []string{"f"},
+		each: []act{func(t *testing.T, c *caller) { ask(t.Context(), c.store, &config.Config{}, quiet) }}},
+}
+
+// rows returns the cells of a table of docs/s3.md, without its head.
+func rows(t *testing.T, name string) (rows [][]string) {
+	t.Helper()
+	text, err := os.ReadFile(root + "/docs/s3.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "<!-- "+name+" -->\n")
+	table, _, closed := strings.Cut(rest, "\n<!-- /"+name+" -->")
+	lines := strings.Split(table, "\n")
+	if !found || !closed || len(lines) < 3 {
+		t.Fatalf("docs/s3.md has no table between <!-- %s --> and <!-- /%[1]s -->", name)
+	}
+	for _, line := range lines[2:] {
+		rows = append(rows, strings.Split(strings.Trim(line, "| "), " | "))
+	}
+	return rows
+}
+
+var cost = regexp.MustCompile(`^([0-9]+) ([A-Za-z0-9]+)(?: per (.+))?$`)
+
+// costs reads the second column of the table.
+func costs(t *testing.T, text string, per map[string]int) map[string]int {
+	t.Helper()
+	want := make(map[string]int)
+	for item := range strings.SplitSeq(text, ", ") {
+		if text == "none" {
+			break
+		}
+		m := cost.FindStringSubmatch(item)
+		if m == nil || m[3] != "" && per[m[3]] == 0 {
+			t.Fatalf("what is %q?", item)
+		}
+		n, err := strconv.Atoi(m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m[3] != "" {
+			n *= per[m[3]]
+		}
+		want[m[2]] += n
+	}
+	return want
+}
+
+var verbs = regexp.MustCompile("`([A-Z]+)`")
+
+// Every row of docs/s3.md says what its commands cost, and every command has a row.
+func TestRequests(t *testing.T) {
+	client, m := metered(t)
+	seen, text := make(map[string]bool), ""
+	for i, row := range rows(t, "requests") {
+		seen[row[0]] = true
+		text += row[0]
+		t.Run(row[0], func(t *testing.T) {
+			store := s3fs.New(client, s3fs.Options{Bucket: "files", Prefix: fmt.Sprint("row ", i), PartSize: partSize})
+			checkRow(t, call(t, store, m), rowChecks[row[0]], row)
+		})
+	}
+	for name := range rowChecks {
+		if !seen[name] {
+			t.Errorf("docs/s3.md has no row %s", name)
+		}
+	}
+	help := expect(t, call(t, s3fs.New(client, s3fs.Options{Bucket: "files"}), m).Conn, "HELP", 214)
+	for line := range strings.Lines(help) {
+		for _, verb := range strings.Fields(line) {
+			if strings.HasPrefix(line, " ") && !strings.Contains(text, "`"+verb+"`") {
+				t.Errorf("docs/s3.md has no row for %s", verb)
+			}
+		}
+	}
+}
+
+func checkRow(t *testing.T, c *caller, check rowCheck, row []string) {
+	for i := range check.many {
+		check.there = append(check.there, fmt.Sprintf("many/f%04d", i))
+	}
+	for _, name := range check.there {
+		var err error
+		if strings.HasSuffix(name, "/") {
+			err = c.store.Mkdir(t.Context(), name)
+		} else {
+			err = c.store.Put(t.Context(), name, strings.NewReader("line\n"), s3fs.Write{})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, do := range check.first {
+		do(t, c)
+	}
+	c.meter.take()
+	for i, do := range check.each {
+		do(t, c)
+		if got, want := c.meter.take(), costs(t, row[1], check.per); !maps.Equal(got, want) {
+			t.Errorf("step %d: got %v, want %v", i+1, got, want)
+		}
+	}
+	if len(check.each) == 0 {
+		t.Error("the row has no check")
+	}
+	for _, verb := range verbs.FindAllStringSubmatch(row[0], -1) {
+		if !c.said[verb[1]] {
+			t.Errorf("%s was not said", verb[1])
+		}
+	}
+}
+
+// The permissions are for what is asked for, and for nothing else.
+func TestRequestsPermitted(t *testing.T) {
+	asked, permitted := make(map[string]bool), make(map[string]bool)
+	for _, row := range rows(t, "requests") {
+		for _, m := range regexp.MustCompile(`[0-9] ([A-Z][A-Za-z0-9]+)`).FindAllStringSubmatch(row[1], -1) {
+			asked[m[1]] = true
+		}
+	}
+	for _, row := range rows(t, "permissions") {
+		for name := range strings.SplitSeq(row[2], ", ") {
+			permitted[name] = true
+		}
+	}
+	if !maps.Equal(asked, permitted) {
+		t.Errorf("asked for: %v\npermitted: %v", asked, permitted)
+	}
+}
