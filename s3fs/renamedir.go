@@ -99,9 +99,10 @@ func (f *FS) below(ctx context.Context, dir string) (objects []object, err error
 	return objects, nil
 }
 
-// each calls do for all objects, several at a time, and after the first error for no more.
+// each calls do for all objects, several at a time, and after the first error for no more. What is under way then is
+// waited for: of a request that was broken off nobody knows what it did.
 func each(ctx context.Context, objects []object, do func(context.Context, object) error) error {
-	ctx, fail := context.WithCancelCause(ctx)
+	handing, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	next := make(chan object)
 	var wg sync.WaitGroup
@@ -118,13 +119,13 @@ func each(ctx context.Context, objects []object, do func(context.Context, object
 		select {
 		case next <- o:
 			continue
-		case <-ctx.Done():
+		case <-handing.Done():
 		}
 		break
 	}
 	close(next)
 	wg.Wait()
-	return context.Cause(ctx)
+	return context.Cause(handing)
 }
 
 func safely(ctx context.Context, o object, do func(context.Context, object) error) (err error) {
