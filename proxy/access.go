@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -31,7 +32,7 @@ func (s *session) cmdPass(ctx context.Context, arg string) (reply, error) {
 	case err != nil:
 		s.log.Error("login undecided", "user", s.user, "code", 530, "err", err)
 		return reply{530, "The login cannot be checked now, try again later."}, nil
-	case !s.srv.census.enter(s.user, or(s.srv.MaxPerUser, 50)):
+	case !s.srv.census.enter(s.user, cmp.Or(s.srv.MaxPerUser, 50)):
 		s.log.Warn("login refused", "user", s.user, "code", 530, "err", "too many sessions of the user")
 		return reply{530, "Too many sessions of this user, close one first."}, nil
 	}

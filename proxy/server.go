@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -72,7 +73,7 @@ func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
 		sessions.Go(func() { srv.session(drain, hard, conn) })
 	})
 	stopAccepting()
-	timer := time.AfterFunc(or(srv.DrainTimeout, time.Minute), func() { cut(errGoingDown) })
+	timer := time.AfterFunc(cmp.Or(srv.DrainTimeout, time.Minute), func() { cut(errGoingDown) })
 	defer timer.Stop()
 	sessions.Wait()
 	return err
@@ -108,16 +109,7 @@ func isTemporary(err error) bool {
 	return errors.As(err, &t) && t.Temporary()
 }
 
-func (srv *Server) log() *slog.Logger { return or(srv.Log, slog.Default()) }
-
-// or returns v, or what stands for its zero value.
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
-}
+func (srv *Server) log() *slog.Logger { return cmp.Or(srv.Log, slog.Default()) }
 
 // take returns what was said and not yet spent, and spends it.
 func take[T any](p *T) (v T) {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -50,7 +51,7 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn) {
 	defer conn.Close()
 	s := &session{srv: srv, conn: conn, local: addrPort(conn.LocalAddr()), peer: addrPort(conn.RemoteAddr()), drain: drain.Done()}
 	s.log = srv.log().With("session", newID(), "peer", s.peer.String())
-	if refusal := srv.census.arrive(s.peer.Addr(), or(srv.MaxSessions, 1024), or(srv.MaxPerIP, 50)); refusal != "" {
+	if refusal := srv.census.arrive(s.peer.Addr(), cmp.Or(srv.MaxSessions, 1024), cmp.Or(srv.MaxPerIP, 50)); refusal != "" {
 		s.log.Warn("session refused", "code", 421, "err", refusal)
 		s.write(reply{421, refusal})
 		return
@@ -121,7 +122,7 @@ func (s *session) next() (line, error) {
 	if p := take(&s.pending); p != nil {
 		return *p, nil
 	}
-	idle := time.NewTimer(or(s.srv.IdleTimeout, 5*time.Minute))
+	idle := time.NewTimer(cmp.Or(s.srv.IdleTimeout, 5*time.Minute))
 	defer idle.Stop()
 	select {
 	case l, ok := <-s.lines:
@@ -141,11 +142,10 @@ func (s *session) next() (line, error) {
 // reset brings the session to where it begins, and where REIN brings it back.
 func (s *session) reset() {
 	s.logout()
-	s.drop()
 	*s = session{
 		srv: s.srv, conn: s.conn, local: s.local, peer: s.peer, log: s.log,
 		lines: s.lines, gone: s.gone, drain: s.drain, wrong: s.wrong, deaf: s.deaf,
-		login: time.After(or(s.srv.LoginTimeout, time.Minute)),
+		login: time.After(cmp.Or(s.srv.LoginTimeout, time.Minute)),
 		dir:   "/", facts: allFacts,
 	}
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ func (s *session) transfer(ctx context.Context, verb, name string, work func(con
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	marks, done := make(chan reply), make(chan error, 1)
-	t := &transfer{port: port, stall: or(s.srv.StallTimeout, 5*time.Minute), marks: marks}
+	t := &transfer{port: port, stall: cmp.Or(s.srv.StallTimeout, 5*time.Minute), marks: marks}
 	begin := time.Now()
 	go func() {
 		defer func() {
