@@ -21,6 +21,7 @@ import (
 // The commands that take options.
 const (
 	Serve = "serve" // the bridge
+	Check = "check" // takes the options of Serve, and is loaded as Serve
 	Demo  = "demo"  // the bridge with a store of its own, and defaults to try it out
 )
 
@@ -44,6 +45,18 @@ type Config struct {
 	Checksum  string // auto, crc32c, crc32, sha256, md5 or none
 	Memory    int64  // bytes
 	PartSize  int64  // bytes
+
+	MaxParts     int           // 0 = as many as the service is known to take
+	UniformParts *bool         // nil = where the service is known to want it
+	Resume       time.Duration // 0 = off
+	RenameMax    int
+	ListMtime    string // s3 or metadata
+
+	StorageClass string // empty, as the next four: none is asked for
+	SSE          string // AES256, aws:kms or aws:kms:dsse
+	SSEKMSKey    string // only with a KMS encryption
+	ACL          string // canned
+	Tags         map[string]string
 
 	CommitGrace  time.Duration // 0 = measured
 	IdleTimeout  time.Duration

@@ -9,6 +9,7 @@ func (l *loading) contradictions() {
 		l.mistakes.add(l.where("ftp")+` ""`, "nothing would be listened on; an address such as :21 is wanted")
 	}
 	l.partsFit()
+	l.keyHasUse()
 	if c.Bucket == "" && l.sound("bucket") {
 		l.mistakes.add("--bucket", "is missing: which bucket is to be served?")
 	}

@@ -82,7 +82,7 @@ func (c *commandLine) report(err error, strange []string) {
 
 // unexpected says what is to be said of an argument that is no flag's.
 func (c *commandLine) unexpected(arg string) string {
-	if arg == Serve || arg == Demo {
+	if arg == Serve || arg == Demo || arg == Check {
 		return "the command stands before its options: s3ftpd " + arg + " ..."
 	}
 	if _, err := parseBool(arg); err == nil {

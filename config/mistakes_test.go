@@ -138,6 +138,10 @@ func TestMistakes(t *testing.T) {
 			args: append(completeArgs, "demo"),
 			want: []string{`"demo": the command stands before its options: s3ftpd demo ...`},
 		},
+		"check behind its options": {
+			args: append(completeArgs, "check"),
+			want: []string{`"check": the command stands before its options: s3ftpd check ...`},
+		},
 		"stray argument": {
 			args: append(completeArgs, "--", "x"),
 			want: []string{`"x": options begin with two dashes, and take one value each`},

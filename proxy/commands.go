@@ -71,6 +71,15 @@ func init() {
 
 		"MFMT": {run: (*session).cmdMfmt, need: login | argument, help: "YYYYMMDDHHMMSS file", feat: "MFMT"},
 
+		// Checksums.
+		"HASH":    {run: (*session).cmdHash, need: login | argument, help: "file"},
+		"RANG":    {run: (*session).cmdRang, need: login | argument, help: "first last"},
+		"XCRC":    {run: cmdSum("CRC32"), need: login | argument, help: "file [start end]", feat: "XCRC"},
+		"XMD5":    {run: cmdSum("MD5"), need: login | argument, help: "file [start end]", feat: "XMD5"},
+		"XSHA1":   {run: cmdSum("SHA-1"), need: login | argument, help: "file [start end]", feat: "XSHA1"},
+		"XSHA256": {run: cmdSum("SHA-256"), need: login | argument, help: "file [start end]", feat: "XSHA256"},
+		"XSHA512": {run: cmdSum("SHA-512"), need: login | argument, help: "file [start end]", feat: "XSHA512"},
+
 		// Information.
 		"SYST": {run: (*session).cmdSyst},
 		"STAT": {run: (*session).cmdStat, need: login, help: "[path]"},
@@ -125,6 +134,8 @@ func (s *session) find(l line, verb, arg string) (command, reply) {
 		return command{}, reply{530, "Log in with USER and PASS first."}
 	case c.need&argument != 0 && arg == "":
 		return command{}, reply{501, verb + " needs an argument: " + c.help + "."}
+	case s.ranged(verb):
+		return command{}, reply{504, "RANG is for HASH alone, use REST."}
 	}
 	return c, reply{}
 }

@@ -8,5 +8,5 @@ import (
 )
 
 func TestMemStore(t *testing.T) {
-	storetest.Run(t, storetest.Limits{NoWrite: true}, func(*testing.T) proxy.Store { return proxy.NewMemStore() })
+	storetest.Run(t, storetest.Limits{}, func(*testing.T) proxy.Store { return proxy.NewMemStore() })
 }

@@ -22,13 +22,14 @@
 // # The protocol
 //
 // RFC 959 with the clarifications of RFC 1123, RFC 2389 (FEAT, OPTS), RFC 2428 (EPRT, EPSV), RFC 2640 (UTF-8
-// names) and RFC 3659 (MDTM, SIZE, REST, MLST, MLSD), and MFMT as drafted. A session begins in TYPE I, not in the TYPE A
-// of RFC 959, because a client that never says which it wants would see its binary files damaged.
+// names) and RFC 3659 (MDTM, SIZE, REST, MLST, MLSD), MFMT, and HASH with RANG, as drafted, and XCRC, XMD5, XSHA1, XSHA256
+// and XSHA512 as other servers have them. A session begins in TYPE I, not in the TYPE A of RFC 959, because a client that never says which it wants would see its binary files damaged.
 // STRU F and MODE S are the only structure and mode.
 //
 // # How a session works
 //
 // A session is one goroutine, so it has no locks. A second goroutine reads command lines and passes them on,
 // and a third one runs the transfer in progress, if there is one: so the session hears ABOR, STAT and NOOP,
-// and the loss of the control connection, while data flows. Other commands wait until the transfer is over.
+// and the loss of the control connection, while data flows. Other commands wait until the transfer is over. A checksum
+// that takes long is computed in a goroutine too, for ABOR and the loss of the control connection.
 package proxy

@@ -70,7 +70,10 @@ func fact(name string, info fs.FileInfo, fact string) string {
 		if info.IsDir() {
 			return "cdeflmp"
 		}
-		return "dfrw"
+		if info.Mode()&0o400 == 0 {
+			return "adw" // pending
+		}
+		return "adfrw"
 	case "unique":
 		// Files with the same content are still two: clients take one unique fact for one file.
 		if u, ok := info.(interface{ Unique() string }); ok && u.Unique() != "" {
@@ -115,7 +118,7 @@ func (s *session) cmdMlst(ctx context.Context, arg string) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	info, err := s.store.Stat(ctx, name)
+	info, err := s.look(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) && s.isKnown(name) {
 		info, err = emptyDir(path.Base(name)), nil
 	}

@@ -38,7 +38,7 @@ func TestFactLine(t *testing.T) {
 		facts string
 		want  string
 	}{
-		{file, "type size modify perm unique", "type=file;size=5;modify=20240715100000;perm=dfrw;unique=5-be626a2b;"},
+		{file, "type size modify perm unique", "type=file;size=5;modify=20240715100000;perm=adfrw;unique=5-be626a2b;"},
 		{file, "size", "size=5;"},
 		{file, "", ""},
 		{file, "size colour", "size=5;"},

@@ -67,14 +67,22 @@ func (s *session) file(ctx context.Context, arg string) (fs.FileInfo, error) {
 	return info, err
 }
 
-// cmdSize tells the bytes that a transfer in TYPE I would move (RFC 3659, section 4).
+// cmdSize tells the bytes that a transfer in TYPE I would move (RFC 3659, section 4), or those that are safe of an
+// upload that broke.
 func (s *session) cmdSize(ctx context.Context, arg string) (reply, error) {
 	if s.ascii {
 		return reply{550, "No sizes in TYPE A, use TYPE I."}, nil
 	}
-	info, err := s.file(ctx, arg)
+	name, err := resolve(s.dir, arg)
 	if err != nil {
 		return reply{}, err
+	}
+	info, err := s.look(ctx, name)
+	switch {
+	case err != nil:
+		return reply{}, err
+	case info.IsDir():
+		return reply{}, syscall.EISDIR
 	}
 	return reply{213, fmt.Sprint(info.Size())}, nil
 }

@@ -26,7 +26,7 @@ func (s *session) cmdFeat(context.Context, string) (reply, error) {
 			lines = append(lines, " "+f)
 		}
 	}
-	lines = append(lines, " MLST "+s.factsOffered(), " TVFS", " UTF8", "End")
+	lines = append(lines, " HASH "+s.digestsOffered(), " MLST "+s.factsOffered(), " TVFS", " UTF8", "End")
 	return reply{211, strings.Join(lines, "\n")}, nil
 }
 
@@ -40,8 +40,10 @@ func (s *session) cmdOpts(_ context.Context, arg string) (reply, error) {
 		return reply{200, "Names are UTF-8."}, nil
 	case "MLST":
 		return s.optsMlst(options)
+	case "HASH":
+		return s.optsHash(options)
 	}
-	return reply{501, "There are options for MLST and UTF8 only."}, nil
+	return reply{501, "There are options for HASH, MLST and UTF8 only."}, nil
 }
 
 // cmdHelp shows the commands, or what one takes.

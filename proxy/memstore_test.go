@@ -20,9 +20,10 @@ import (
 type memStore struct {
 	mu     sync.Mutex
 	files  map[string]memFile       // by name; a marker's ends in a slash
+	broken map[string][]byte        // what came of uploads that broke
 	fail   map[string]error         // answers all methods; errPanic makes them panic
 	breaks map[string]int           // bytes that a body gives before the store is down
-	slow   map[string]time.Duration // what a Put needs to publish what it has read
+	slow   map[string]time.Duration // what a Put needs to publish what it has read, and a Sum at all
 }
 
 var errPanic = errors.New("a mistake in the store")
@@ -48,7 +49,7 @@ func (f memFile) Mode() fs.FileMode {
 
 func newMemStore() *memStore {
 	return &memStore{
-		files: make(map[string]memFile), fail: make(map[string]error),
+		files: make(map[string]memFile), broken: make(map[string][]byte), fail: make(map[string]error),
 		breaks: make(map[string]int), slow: make(map[string]time.Duration),
 	}
 }
@@ -93,6 +94,9 @@ func (m *memStore) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 	}
 	if dir := strings.TrimSuffix(name, "/"); m.isDir(dir) || dir == "" {
 		return memFile{name: dir + "/"}, nil
+	}
+	if half, ok := m.broken[name]; ok {
+		return nil, standing{fs.ErrNotExist, int64(len(half))}
 	}
 	return nil, fs.ErrNotExist
 }
@@ -183,6 +187,10 @@ func (m *memStore) Remove(ctx context.Context, name string) error {
 	if m.isDir(name) {
 		return syscall.EISDIR
 	}
+	if _, ok := m.broken[name]; ok {
+		delete(m.broken, name)
+		return nil
+	}
 	return fs.ErrNotExist
 }
 
@@ -231,10 +239,6 @@ func (m *memStore) SetTime(ctx context.Context, name string, mtime time.Time) er
 	f.time = mtime
 	m.files[name] = f
 	return nil
-}
-
-func (m *memStore) Sum(context.Context, string, string, int64, int64) ([]byte, error) {
-	return nil, errors.ErrUnsupported
 }
 
 var _ Store = (*memStore)(nil)

@@ -105,6 +105,9 @@ func replyTo(err error) reply {
 	if errors.As(err, new(dataError)) {
 		return reply{426, "The data connection broke, the transfer is incomplete."}
 	}
+	if r, ok := atWrongOffset(err); ok {
+		return r
+	}
 	for _, e := range replies {
 		if errors.Is(err, e.err) {
 			return e.reply
@@ -122,6 +125,7 @@ var replies = []struct {
 	{errGoingDown, reply{426, "Transfer aborted, the server is going down."}},
 	{errControlLost, reply{426, "The control connection ended, the transfer is void."}},
 	{errTooShort, reply{426, "Fewer bytes came than ALLO announced, nothing was stored."}},
+	{syscall.ESTALE, reply{426, "The file changed while it was sent, the transfer is incomplete."}},
 	{syscall.ENOTEMPTY, reply{550, "The directory is not empty."}},
 	{syscall.EISDIR, reply{550, "That is a directory."}},
 	{syscall.ENOTDIR, reply{550, "That is not a directory."}},

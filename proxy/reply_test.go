@@ -56,6 +56,7 @@ func TestReplyTo(t *testing.T) {
 		{dataError{syscall.EPERM}, 426},
 		{dataError{syscall.ENOBUFS}, 426},
 		{fmt.Errorf("put: %w", dataError{&net.OpError{Op: "read", Err: syscall.EPIPE}}), 426},
+		{syscall.ESTALE, 426},
 		{syscall.ENOTEMPTY, 550},
 		{syscall.EISDIR, 550},
 		{syscall.ENOTDIR, 550},

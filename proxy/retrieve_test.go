@@ -3,7 +3,9 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -56,3 +58,12 @@ func TestNoSize(t *testing.T) {
 type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// TestReplacedInDownload: a file that is another before all of it was sent is told from a storage that fails, and the
+// data connection ends so that the client cannot take what it has for all.
+func TestReplacedInDownload(t *testing.T) {
+	withBody(t, func(context.Context) io.Reader {
+		stale := fmt.Errorf("read: %w", syscall.ESTALE)
+		return io.MultiReader(bytes.NewReader([]byte("hello")), readerFunc(func([]byte) (int, error) { return 0, stale }))
+	}, openRetr+"D!\nS> 426 The file changed while it was sent, the transfer is incomplete.")
+}

@@ -35,14 +35,17 @@ type session struct {
 	known  directories
 	ascii  bool // TYPE A
 	facts  []string
-	extend bool // EPSV ALL
+	extend bool   // EPSV ALL
+	hash   string // OPTS HASH; "" = the default
 
 	// Said and not yet spent: the next command that needs it takes it.
 	asked   bool     // USER, for PASS
 	port    dataPort // PASV, EPSV, PORT or EPRT, for a transfer
 	offset  int64    // REST, for a transfer
 	size    int64    // ALLO, for an upload
+	octets  *octets  // RANG, for HASH
 	from    string   // RNFR, for RNTO
+	told    toldSize // by SIZE or MLST, for APPE
 	pending *line    // came during a transfer, and waits for its end
 }
 

@@ -22,6 +22,7 @@ import (
 //   - syscall.ESPIPE: the offset does not fit;
 //   - syscall.EFBIG: more than the store takes in one file or in one step;
 //   - syscall.ENOSPC: the storage is full; ENOBUFS: no buffer came free in time;
+//   - syscall.ESTALE: the file that is being read is no longer the one that was opened;
 //   - errors.ErrUnsupported: the store cannot do this at all.
 //
 // Any other error means that the storage failed, and that trying again later is sensible.
@@ -29,6 +30,10 @@ type Store interface {
 	// Stat describes the file of that name or, when there is none, the directory.
 	// A name that ends in a slash asks for the directory alone.
 	// A directory whose time is unknown has a zero ModTime.
+	//
+	// Where there is neither, but an upload to the file broke and can be resumed, the error, fs.ErrNotExist, may have a
+	// method Offset() int64, which tells how many bytes are safe. If the data had ended by then, that is at least one fewer
+	// than all: clients compare the size with that of their own file and take it for stored where both are the same.
 	Stat(ctx context.Context, name string) (fs.FileInfo, error)
 
 	// List yields the entries of dir whose names begin with prefix, as they arrive, in the order of their bytes;
@@ -38,13 +43,21 @@ type Store interface {
 	List(ctx context.Context, dir, prefix string) iter.Seq2[fs.FileInfo, error]
 
 	// Open reads a file from offset on. What it returns may also be an io.WriterTo and may have the Stat
-	// method of fs.File. All bytes are of one version of the file. An offset equal to the size reads
-	// nothing; beyond it, the error is syscall.ESPIPE.
+	// method of fs.File. All bytes are of one version of the file: where another has taken its place, or it
+	// was deleted, and the rest cannot be had, the reader fails with syscall.ESTALE. io.EOF from it means that
+	// the content is complete. An offset equal to the size reads nothing; beyond it, the error is syscall.ESPIPE.
 	Open(ctx context.Context, name string, offset int64) (io.ReadCloser, error)
 
 	// Put makes r, read to io.EOF, the content of name from w.Offset on. io.EOF from r is the order to
 	// publish; any other error leaves name as it was and is returned, wrapped or not.
 	// When Put returns nil the content is complete and durable.
+	//
+	// With an offset, Put goes on where an earlier one broke, at the offset that Stat told, or keeps so much of the file
+	// that is there. If there are both and the file is the older, the offset has to be that of the broken one. What does
+	// not fit is syscall.ESPIPE, and the error has a method Offset() int64 for what does.
+	//
+	// With both Append and Offset, the caller takes the file's end to be there. Then a newer upload that broke is
+	// syscall.ESPIPE, as the caller may mean to go on with that one.
 	//
 	// r may have a method Hold() (order func() error), by which a store can get ready while the order is still
 	// waited for: if it is called before the first Read, io.EOF means no more than that the data has ended, and
@@ -79,6 +92,7 @@ type Store interface {
 // It is an alias, so that a package can implement Store without importing this one.
 type Write = struct {
 	Offset int64 // where the first byte goes; the bytes before it are kept
+	Broken bool  // the bytes before Offset are those of an upload that broke, and of nothing else
 	Append bool  // begin at the end, wherever that is
 	New    bool  // the name must be free, else fs.ErrExist
 	Size   int64 // bytes to come, as announced; 0 = unknown

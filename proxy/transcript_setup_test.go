@@ -138,7 +138,7 @@ func (s *script) trouble(kind, arg string) {
 			s.fatalf("%v", err)
 		}
 		s.store.breaks[name] = n
-	case "slow": // slow /name 10s: the store takes as long to publish an upload that has come whole
+	case "slow": // slow /name 10s: the store takes as long to publish an upload that has come whole, or for a checksum
 		s.store.slow[name] = s.duration(value)
 	default:
 		s.fatalf("no option %q", kind)

@@ -11,12 +11,19 @@ import (
 )
 
 func (s *session) cmdStor(ctx context.Context, arg string) (reply, error) {
-	return s.receive(ctx, "STOR", arg, Write{Offset: take(&s.offset), Size: take(&s.size)})
+	w := Write{Offset: take(&s.offset), Size: take(&s.size)}
+	told := s.toldOf(arg)
+	w.Broken = w.Offset > 0 && w.Offset == told.size && !told.whole
+	return s.receive(ctx, "STOR", arg, w)
 }
 
 func (s *session) cmdAppe(ctx context.Context, arg string) (reply, error) {
 	s.offset = 0
-	return s.receive(ctx, "APPE", arg, Write{Append: true, Size: take(&s.size)})
+	w := Write{Append: true, Size: take(&s.size)}
+	if told := s.toldOf(arg); told.size > 0 && !s.ascii {
+		w.Append, w.Offset, w.Broken = told.whole, told.size, !told.whole
+	}
+	return s.receive(ctx, "APPE", arg, w)
 }
 
 // receive runs an upload. The store is not asked first what stands under the name: that would cost a small
@@ -50,6 +57,7 @@ type upload struct {
 	t       *transfer
 	mark    string
 	least   int64                                                 // bytes announced
+	before  int64                                                 // bytes of the file that are there already
 	outlive func(ctx context.Context, since, end time.Time) error // waits out the grace, and says whether the client is still there
 	commit  func() error                                          // makes sure that the upload is not aborted, and cannot be any more
 
@@ -103,7 +111,7 @@ func (u *upload) verdict() error {
 }
 
 func (u *upload) judge() error {
-	if u.t.bytes < u.least {
+	if u.t.bytes < u.least && u.t.bytes+u.before != u.least { // some clients announce the whole
 		return errTooShort
 	}
 	if err := u.outlive(u.ctx, u.t.conn.since, u.t.conn.ended); err != nil {
@@ -173,7 +181,7 @@ func (s *session) put(ctx context.Context, t *transfer, store Store, name, mark 
 	put, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	hold := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
-	u := &upload{ctx: ctx, t: t, mark: mark, least: w.Size, outlive: s.outlive, commit: func() error {
+	u := &upload{ctx: ctx, t: t, mark: mark, least: w.Size, before: w.Offset, outlive: s.outlive, commit: func() error {
 		if !hold() {
 			return context.Cause(ctx)
 		}

@@ -32,6 +32,14 @@ func (s *fake) tree(n int, size int64, fault func(*http.Request, string) (*http.
 		case call == "Copy":
 			s.copies.Store(strings.TrimPrefix(r.URL.Path, "/b/"), true)
 			return response(200, `<R><ETag>"x"</ETag></R>`), nil
+		case call == "Put" && r.URL.Path == "/b/e/":
+			s.copies.Store("e/", true)
+			resp := response(200, "")
+			resp.Header.Set("ETag", `"x"`)
+			return resp, nil
+		case call == "Delete":
+			s.copies.Delete(strings.TrimPrefix(r.URL.Path, "/b/"))
+			return response(204, ""), nil
 		case call == "List" && r.URL.Query().Get("prefix") == "e/":
 			return response(200, "<ListBucketResult>"+listed(&s.copies)+"</ListBucketResult>"), nil
 		}
@@ -108,7 +116,13 @@ func TestRenameDirectory(t *testing.T) {
 	if err := s.fs(Options{}).Rename(t.Context(), "/d", "/e"); err != nil {
 		t.Fatal(err)
 	}
-	s.made("Head x2", "List x4", "Copy x3", "DeleteMany")
+	s.made("Head x2", "List x5", "Put", "Copy x3", "Delete", "DeleteMany")
+	if _, left := s.copies.Load("e/"); left {
+		t.Error("the marker that reserved the name is left")
+	}
+	if got := s.header("Put", "If-None-Match"); got != "*" {
+		t.Errorf("the name is reserved with If-None-Match: %q", got)
+	}
 	if got := s.header("Copy", "X-Amz-Storage-Class"); got != "GLACIER_IR" {
 		t.Errorf("storage class %q", got)
 	}
@@ -141,8 +155,7 @@ func TestRenameDirectoryFaults(t *testing.T) {
 			}
 			return nil, nil
 		}},
-		"too many objects":    {n: 51, want: syscall.EFBIG},
-		"too large an object": {n: 2, size: maxCopy + 1, want: syscall.EFBIG},
+		"too many objects": {n: 51, want: syscall.EFBIG},
 		"a file has the new name": {n: 2, want: fs.ErrExist, fault: func(r *http.Request, call string) (*http.Response, error) {
 			if call == "Head" && r.URL.Path == "/b/e" {
 				return response(200, ""), nil

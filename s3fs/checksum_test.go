@@ -75,19 +75,21 @@ func TestDamageIsRefused(t *testing.T) {
 			c.checksum = mode
 			f := New(c, Options{Bucket: "damage", PartSize: minPart})
 			content := make([]byte, size)
-			u := f.upload(t.Context(), "f", f.plan(0), false)
+			u, err := f.upload(t.Context(), "f", Write{}, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
 			p := u.part()
 			if err := u.fill(p, strings.NewReader(string(content))); err != errFull && err != io.EOF {
 				t.Fatal(err)
 			}
 			p.slabs[0][17] ^= 1
-			var err error
 			if size == 1000 {
 				err = u.whole(p)
 			} else {
-				err = u.multipart(p, zeros(1000))
+				err = u.multipart(p, zeros(1000), nil)
 			}
-			p.free()
+			u.close()
 			if err == nil || !strings.Contains(err.Error(), "StatusCode: 400") {
 				t.Errorf("%s, %d bytes: %v", mode, size, err)
 			}
@@ -108,15 +110,19 @@ func TestWholeChecksumIsCompared(t *testing.T) {
 	c := minio(t, "whole")
 	noRetries(c)
 	f := New(c, Options{Bucket: "whole", PartSize: minPart})
-	u := f.upload(t.Context(), "f", f.plan(0), false)
+	u, err := f.upload(t.Context(), "f", Write{}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.close()
 	p := u.part()
 	if err := u.fill(p, endless{}); err != errFull {
 		t.Fatal(err)
 	}
-	err := u.multipart(p, io.MultiReader(zeros(minPart+1000), readerFunc(func([]byte) (int, error) {
+	err = u.multipart(p, io.MultiReader(zeros(minPart+1000), readerFunc(func([]byte) (int, error) {
 		u.sent[1].size++ // which makes the sum wrong, and nothing else
 		return 0, io.EOF
-	})))
+	})), nil)
 	if err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("error %v, want S3's", err)
 	}

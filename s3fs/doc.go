@@ -7,8 +7,12 @@
 // returned io.EOF: a short content is one PutObject, a longer one a multipart upload, whose parts nobody sees
 // before it is completed. Every object and part carries a checksum that the service verifies.
 //
+// What is read is of one version of a file, which every request after the first is pinned to by its ETag. It goes on
+// with a range where an answer broke off, is fetched in parallel ranges where one connection holds the reader up, and
+// ends in io.EOF only if all of it came, as the service's checksum has it, where it keeps one that can be compared.
+//
 // All transfers of a process share one [Memory]. Data is received straight into its slabs and sent from them; when
-// it is spent, uploads wait, and so do their clients. There are no temporary files.
+// it is spent, uploads wait, and so do their clients, and nothing is read ahead. There are no temporary files.
 //
 // Errors are those of io/fs and syscall that fit, or any other error where the service failed. They carry S3's own
 // code and request id in their text, which is for logs.

@@ -14,6 +14,9 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
+// ErrNoBucket says that the bucket does not exist.
+var ErrNoBucket = errors.New("the bucket does not exist")
+
 // words translates S3's error codes. Any other code means that the service failed, or is not set up as it should be.
 var words = map[string]error{
 	"NoSuchKey":                 fs.ErrNotExist,
@@ -34,7 +37,12 @@ var words = map[string]error{
 	"InvalidObjectName":         fs.ErrInvalid,
 	"XMinioInvalidObjectName":   fs.ErrInvalid,
 	"XMinioInvalidResourceName": fs.ErrInvalid,
-	"NoSuchBucket":              errors.New("the bucket does not exist"),
+	"NoSuchBucket":              ErrNoBucket,
+
+	"KeyTooLong":                     fs.ErrInvalid,
+	"NoSuchVersion":                  fs.ErrNotExist,
+	"InsufficientStorage":            syscall.ENOSPC,
+	"XMinioAdminBucketQuotaExceeded": syscall.ENOSPC,
 }
 
 // translate puts S3's errors into the words of io/fs and syscall, for all requests of a client.
@@ -44,11 +52,22 @@ func translate(stack *middleware.Stack) error {
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 	) (middleware.InitializeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleInitialize(ctx, in)
-		if api, ok := errors.AsType[smithy.APIError](err); ok && words[api.ErrorCode()] != nil {
-			err = fmt.Errorf("%w: %w", words[api.ErrorCode()], err)
+		if word := wordFor(err); word != nil {
+			err = fmt.Errorf("%w: %w", word, err)
 		}
 		return out, metadata, err
 	}), middleware.Before)
+}
+
+// wordFor returns the word for S3's error, nil if there is none.
+func wordFor(err error) error {
+	if word := words[errorCode(err)]; word != nil {
+		return word
+	}
+	if status(err) == http.StatusInsufficientStorage {
+		return syscall.ENOSPC // whatever this service calls it
+	}
+	return nil
 }
 
 // wrap says what was being done to which name; nil stays nil.
@@ -65,9 +84,14 @@ func precondition(err error) bool {
 }
 
 // gone reports whether S3 no longer knows the multipart upload.
-func gone(err error) bool {
-	api, ok := errors.AsType[smithy.APIError](err)
-	return ok && api.ErrorCode() == "NoSuchUpload"
+func gone(err error) bool { return errorCode(err) == "NoSuchUpload" }
+
+// errorCode returns S3's word for the error, "" if it has none.
+func errorCode(err error) string {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return api.ErrorCode()
+	}
+	return ""
 }
 
 // status returns the HTTP status of S3's answer, 0 if there was none.

@@ -2,18 +2,22 @@ package s3fs
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/md5"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/xml"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // fake is as much of an S3 service as an upload needs, in memory and without sockets.
@@ -23,7 +27,9 @@ type fake struct {
 	mu      sync.Mutex
 	objects map[string]int64 // sizes
 	parts   map[int]int64
-	open    bool     // the upload, of which there is one at a time
+	tags    map[int]string // ETags of the parts
+	open    bool           // the upload, of which there is one at a time
+	begun   time.Time
 	calls   []string // in the order of their coming
 	hosts   []string
 	headers []http.Header
@@ -32,12 +38,12 @@ type fake struct {
 }
 
 func newFake(t *testing.T) *fake {
-	return &fake{t: t, objects: make(map[string]int64), parts: make(map[int]int64)}
+	return &fake{t: t, objects: make(map[string]int64), parts: make(map[int]int64), tags: make(map[int]string)}
 }
 
-// fs returns an FS in a bucket of the fake's.
+// fs returns an FS in a bucket of the fake's. Broken uploads are ended, unless it is said otherwise.
 func (s *fake) fs(o Options) *FS {
-	o.Bucket = "b"
+	o.Bucket, o.Resume = "b", cmp.Or(o.Resume, -1)
 	return New(dial(s.t, Service{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: s}), o)
 }
 
@@ -73,16 +79,16 @@ func (s *fake) Do(r *http.Request) (*http.Response, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.answer(r, call, size), nil
+	return s.answer(r, call, body), nil
 }
 
-func (s *fake) answer(r *http.Request, call string, size int64) *http.Response {
-	object := r.URL.Path
+func (s *fake) answer(r *http.Request, call string, body []byte) *http.Response {
+	object, size := r.URL.Path, int64(len(body))
 	switch call {
 	case "Put":
 		s.objects[object] = size
 	case "Create":
-		s.open = true
+		s.open, s.begun = true, time.Now()
 		clear(s.parts)
 		return response(200, "<R><UploadId>id</UploadId></R>")
 	case "Complete":
@@ -90,14 +96,26 @@ func (s *fake) answer(r *http.Request, call string, size int64) *http.Response {
 			return refusal(404, "NoSuchUpload", "")
 		}
 		s.open = false
-		for _, n := range s.parts {
-			s.objects[object] += n
+		s.objects[object] = 0
+		for i, n := range s.parts {
+			if strings.Contains(string(body), fmt.Sprintf("<PartNumber>%d<", i)) {
+				s.objects[object] += n
+			}
 		}
 		return response(200, "<R><ETag>x</ETag></R>")
 	case "DeleteMany":
 		return response(200, "<R></R>")
 	case "Abort":
 		s.open = false
+	case "List":
+		return response(200, "<ListBucketResult></ListBucketResult>")
+	case "ListUploads":
+		return response(200, s.uploadsXML())
+	case "ListParts":
+		if !s.open {
+			return refusal(404, "NoSuchUpload", "")
+		}
+		return response(200, s.partsXML())
 	case "Head":
 		size, ok := s.objects[object]
 		if !ok {
@@ -113,11 +131,27 @@ func (s *fake) answer(r *http.Request, call string, size int64) *http.Response {
 		}
 		n, _ := strconv.Atoi(strings.TrimPrefix(call, "Part "))
 		s.parts[n] = size
+		s.tags[n] = fmt.Sprintf("%032x", md5.Sum(body))
 		resp := response(200, "")
-		resp.Header.Set("ETag", `"00000000000000000000000000000000"`)
+		resp.Header.Set("ETag", `"`+s.tags[n]+`"`)
 		return resp
 	}
 	return response(200, "")
+}
+
+func (s *fake) uploadsXML() string {
+	if !s.open {
+		return "<R></R>"
+	}
+	return fmt.Sprintf("<R><Upload><Key>f</Key><UploadId>id</UploadId><Initiated>%s</Initiated></Upload></R>", s.begun.UTC().Format(time.RFC3339))
+}
+
+func (s *fake) partsXML() string {
+	var b strings.Builder
+	for _, n := range slices.Sorted(maps.Keys(s.parts)) {
+		fmt.Fprintf(&b, "<Part><PartNumber>%d</PartNumber><Size>%d</Size><ETag>&quot;%s&quot;</ETag></Part>", n, s.parts[n], s.tags[n])
+	}
+	return "<R>" + b.String() + "</R>"
 }
 
 // name returns what a request asks for, in a word.
@@ -128,6 +162,10 @@ func name(r *http.Request) string {
 		return "Head"
 	case r.Method == "GET" && q.Get("list-type") == "2":
 		return "List"
+	case r.Method == "GET" && q.Has("uploads"):
+		return "ListUploads"
+	case r.Method == "GET" && q.Has("uploadId"):
+		return "ListParts"
 	case r.Method == "GET":
 		return "Get"
 	case r.Method == "DELETE" && q.Has("uploadId"):

@@ -22,6 +22,14 @@ type Options struct {
 	MaxParts     int   // part numbers that the service takes; 0 = 10,000
 	UniformParts bool  // all parts but the last must be of one size
 
+	Attributes // of the objects that are written
+
+	// Resume is how long a broken upload can be continued; 0 = 24 h, below 0 = off.
+	Resume time.Duration
+
+	// MetadataTimes makes listings show the time in a file's metadata, as Stat does, at the cost of a request a file.
+	MetadataTimes bool
+
 	RenameMax int           // objects in a directory that may be renamed; 0 = 10,000
 	Stall     time.Duration // for how long an upload waits for memory; 0 = 5 min
 	Log       *slog.Logger  // nil = none
@@ -40,9 +48,16 @@ type FS struct {
 	partSize  int64
 	maxParts  int
 	uniform   bool
+	resume    time.Duration
 	renameMax int
 	stall     time.Duration
 	log       *slog.Logger
+
+	copyMost int64 // the largest object that is copied in one request; 0 = maxCopy
+	copySpan int64 // of a part in which a larger one is copied, about; 0 = copyPartSize
+
+	attributes    Attributes
+	metadataTimes bool
 }
 
 // New returns the place in a bucket that o describes. It sends nothing: what is wrong with it, the first use tells.
@@ -55,9 +70,13 @@ func New(c *Client, o Options) *FS {
 		partSize:  cmp.Or(o.PartSize, 8<<20),
 		maxParts:  max(cmp.Or(o.MaxParts, 10_000), 2*firstPart),
 		uniform:   o.UniformParts,
+		resume:    cmp.Or(o.Resume, 24*time.Hour),
 		renameMax: cmp.Or(o.RenameMax, 10_000),
 		stall:     cmp.Or(o.Stall, 5*time.Minute),
 		log:       o.Log,
+
+		attributes:    o.Attributes,
+		metadataTimes: o.MetadataTimes,
 	}
 	if prefix := strings.Trim(o.Prefix, "/"); prefix != "" {
 		f.prefix = prefix + "/"

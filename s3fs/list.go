@@ -14,7 +14,8 @@ import (
 // List yields the entries of dir whose names begin with prefix, page by page as S3 delivers them, in the order of
 // their bytes, for which a directory's name counts with a slash at its end.
 //
-// Keys that FTP cannot name are left out. A directory's time is zero. With an empty prefix, a directory that does not
+// Keys that FTP cannot name are left out. A file's time is LastModified, or that of Stat with Options.MetadataTimes; a
+// directory's is zero. With an empty prefix, a directory that does not
 // exist yields fs.ErrNotExist.
 func (f *FS) List(ctx context.Context, dir, prefix string) iter.Seq2[fs.FileInfo, error] {
 	return func(yield func(fs.FileInfo, error) bool) {
@@ -34,7 +35,11 @@ func (f *FS) List(ctx context.Context, dir, prefix string) iter.Seq2[fs.FileInfo
 				return
 			}
 			found = found || len(page.objects)+len(page.dirs) > 0
-			for e := range page.entries(root, &last) {
+			for e, err := range f.described(ctx, root, page.entries(root, &last)) {
+				if err != nil {
+					yield(nil, wrap("list", dir, err))
+					return
+				}
 				if !yield(e, nil) {
 					return
 				}

@@ -14,6 +14,8 @@ const (
 	slabSize  = 256 << 10
 	smallSlab = 32 << 10
 	minMemory = 8 << 20
+
+	spareSlabs = 8 << 20 // bytes that are kept for the next upload
 )
 
 // A Memory is the budget for the buffers of all transfers that share it.
@@ -23,12 +25,13 @@ const (
 // on, and no set of uploads can lock each other out.
 type Memory struct {
 	size    int64
-	big     sync.Pool
-	small   sync.Pool
 	mu      sync.Mutex
+	spares  [2][][]byte     // slabs that are not out, small and big ones
 	used    int64           // all slabs that are out
+	ahead   int64           // those of them that spare gave
 	filling map[*claim]bool // claims that hold something and will want more
 	waiting []*wish         // in the order of their coming
+	kept    []*part         // sent, but kept for as long as nobody needs their memory
 }
 
 // NewMemory returns a budget of so many bytes; fewer than 8 MiB are taken as 8 MiB.
@@ -65,7 +68,7 @@ func (c *claim) take(ctx context.Context, n int64, stall time.Duration) ([]byte,
 	m := c.m
 	m.mu.Lock()
 	overtakes := len(m.waiting) > 0 && c.held == 0
-	if !overtakes && m.fits(c, n) {
+	if !overtakes && m.room(c, n) {
 		m.grant(c, n)
 		m.mu.Unlock()
 		return m.slab(n), nil
@@ -92,14 +95,22 @@ func (m *Memory) await(ctx context.Context, w *wish, stall time.Duration) ([]byt
 	case <-timer.C:
 		err = syscall.ENOBUFS
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if i := slices.Index(m.waiting, w); i >= 0 {
-		m.waiting = slices.Delete(m.waiting, i, i+1)
-		m.wake() // whoever had to queue behind it
+	if m.withdraw(w) {
 		return nil, err
 	}
 	return m.slab(w.n), nil // granted at the last moment
+}
+
+// withdraw reports whether the wish had not been granted yet.
+func (m *Memory) withdraw(w *wish) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := slices.Index(m.waiting, w)
+	if i >= 0 {
+		m.waiting = slices.Delete(m.waiting, i, i+1)
+		m.wake() // whoever had to queue behind it
+	}
+	return i >= 0
 }
 
 // borrow returns a slab for a transfer that needs but one, and will give it back: a small one when memory is short.
@@ -124,21 +135,28 @@ func (c *claim) seal() {
 
 // free takes slabs back.
 func (m *Memory) free(slabs ...[]byte) {
-	var n int64
-	for _, s := range slabs {
-		s = s[:cap(s)]
-		n += int64(len(s))
-		if len(s) == smallSlab {
-			m.small.Put((*[smallSlab]byte)(s))
-		} else {
-			m.big.Put((*[slabSize]byte)(s))
-		}
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.used -= n
+	m.back(slabs)
 	m.wake()
 }
+
+func (m *Memory) back(slabs [][]byte) {
+	for _, s := range slabs {
+		s = s[:cap(s)]
+		if len(s) != smallSlab && len(s) != slabSize {
+			continue // not from here
+		}
+		m.used -= int64(len(s))
+		if l := m.list(len(s)); int64(len(*l)+1)*int64(len(s)) <= m.used/2+spareSlabs {
+			*l = append(*l, s)
+		}
+	}
+}
+
+// list returns the slabs of n bytes that are not out. There are only so many of them that an upload that goes on finds
+// those it has just given back: the collector would let as many pile up again as are in use.
+func (m *Memory) list(n int) *[][]byte { return &m.spares[n/slabSize] }
 
 // largestPart returns the most that any one part may need: small enough that a few fit in at a time.
 func (m *Memory) largestPart() int64 { return max(m.size/4, slabs(minPart, true)) }
@@ -151,16 +169,17 @@ func (m *Memory) roomy() bool {
 }
 
 func (m *Memory) slab(n int64) []byte {
-	if n == smallSlab {
-		if s, ok := m.small.Get().(*[smallSlab]byte); ok {
-			return s[:]
-		}
-		return make([]byte, smallSlab)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.list(int(n))
+	last := len(*l) - 1
+	if last < 0 {
+		return make([]byte, n)
 	}
-	if s, ok := m.big.Get().(*[slabSize]byte); ok {
-		return s[:]
-	}
-	return make([]byte, slabSize)
+	slab := (*l)[last]
+	(*l)[last] = nil
+	*l = (*l)[:last]
+	return slab
 }
 
 func (m *Memory) grant(c *claim, n int64) {
@@ -174,7 +193,7 @@ func (m *Memory) grant(c *claim, n int64) {
 func (m *Memory) wake() {
 	queue := false
 	m.waiting = slices.DeleteFunc(m.waiting, func(w *wish) bool {
-		if queue && w.held == 0 || !m.fits(w.claim, w.n) {
+		if queue && w.held == 0 || !m.room(w.claim, w.n) {
 			queue = true
 			return false
 		}
@@ -182,6 +201,16 @@ func (m *Memory) wake() {
 		close(w.granted)
 		return true
 	})
+}
+
+// room is fits, after giving up kept parts for it.
+func (m *Memory) room(c *claim, n int64) bool {
+	for !m.fits(c, n) {
+		if !m.evict() {
+			return false
+		}
+	}
+	return true
 }
 
 // fits reports whether n bytes are free, and the state after granting them would be safe.
@@ -201,7 +230,7 @@ func (m *Memory) fits(c *claim, n int64) bool {
 	for c := range m.filling {
 		claims = append(claims, c)
 	}
-	return safe(m.size, claims)
+	return safe(m.size-m.ahead, claims)
 }
 
 // safe is the banker's rule: what is not held by these claims will come free, and then they can be

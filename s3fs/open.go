@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
-	"strings"
 	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,17 +15,19 @@ import (
 // Open reads a file from offset on. What it returns is also an io.WriterTo, which is the cheapest way to read it all,
 // and has the Stat method of fs.File, which asks S3 nothing more.
 //
-// An offset equal to the file's size reads nothing; beyond it, the error is syscall.ESPIPE. A content that S3 does
-// not deliver to the end is an error when it breaks off, never io.EOF.
+// An offset equal to the file's size reads nothing; beyond it, the error is syscall.ESPIPE. All bytes are of one
+// version of the file: when another is put in its place, or it is deleted, before all of them have been asked for, the
+// error is syscall.ESTALE. A content that S3 does not deliver to the end, or not as its checksum has it, is another
+// error, never io.EOF.
 func (f *FS) Open(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
-	b, err := f.open(ctx, name, offset)
+	d, err := f.open(ctx, name, offset)
 	if err != nil {
 		return nil, wrap("open", name, err)
 	}
-	return b, nil
+	return d, nil
 }
 
-func (f *FS) open(ctx context.Context, name string, offset int64) (*body, error) {
+func (f *FS) open(ctx context.Context, name string, offset int64) (*download, error) {
 	key, err := f.file(name)
 	if err != nil {
 		return nil, err
@@ -39,92 +39,66 @@ func (f *FS) open(ctx context.Context, name string, offset int64) (*body, error)
 	if offset > 0 {
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-", offset))
 	}
-	out, err := f.api.GetObject(ctx, in)
-	b := &body{ctx: ctx, fs: f, name: name}
+	d, err := f.first(ctx, in, offset)
 	if err != nil {
-		if errors.Is(err, syscall.ESPIPE) {
-			return b.atEnd(key, offset)
-		}
 		return nil, err
 	}
-	b.src, b.left = out.Body, aws.ToInt64(out.ContentLength)
-	b.info = info{
-		name:  path.Base(key),
-		size:  offset + b.left,
+	d.name = name
+	return d, nil
+}
+
+// first sends the request that tells which version there is, and makes its answer the beginning of a download.
+func (f *FS) first(ctx context.Context, in *s3.GetObjectInput, offset int64) (*download, error) {
+	out, err := f.client.getWithSum(ctx, in)
+	if errors.Is(err, syscall.ESPIPE) {
+		return f.atEnd(ctx, *in.Key, offset)
+	}
+	if err != nil {
+		return nil, err
+	}
+	v := &version{fs: f, key: *in.Key, etag: aws.ToString(out.ETag)}
+	if v.size, err = sizeOf(out, offset); err != nil {
+		out.Body.Close()
+		return nil, err
+	}
+	d := newDownload(ctx, v, offset, out.Body)
+	if offset == 0 {
+		d.proof = newProof(out)
+	}
+	d.info = info{
+		name:  path.Base(v.key),
+		size:  v.size,
 		mtime: mtime(out.Metadata, out.LastModified),
 		etag:  unquote(out.ETag),
 	}
-	if want := fmt.Sprintf("bytes %d-", offset); offset > 0 && !strings.HasPrefix(aws.ToString(out.ContentRange), want) {
-		out.Body.Close()
-		return nil, fmt.Errorf("asked for %s, got %q", want, aws.ToString(out.ContentRange))
+	return d, nil
+}
+
+// sizeOf returns the size of the object whose bytes from offset on are in an answer.
+func sizeOf(out *s3.GetObjectOutput, offset int64) (int64, error) {
+	if out.ContentLength == nil {
+		return 0, errors.New("the answer does not say how long it is")
 	}
-	return b, nil
+	size := offset + *out.ContentLength
+	if offset == 0 {
+		return size, nil
+	}
+	if r, ok := parseRange(out.ContentRange); !ok || r != (byteRange{offset, size - 1, size}) {
+		return 0, fmt.Errorf("asked for all from byte %d on, got %q with %d bytes", offset, aws.ToString(out.ContentRange), *out.ContentLength)
+	}
+	return size, nil
 }
 
-// body is the content of a file, as S3 delivers it.
-type body struct {
-	ctx  context.Context // of Open
-	fs   *FS
-	name string
-	info info
-	src  io.ReadCloser
-	left int64
-}
-
-// atEnd makes b the nothing that follows a file's last byte, after S3 has said that there is no such range.
-func (b *body) atEnd(key string, offset int64) (*body, error) {
-	i, err := b.fs.head(b.ctx, key)
+// atEnd returns the nothing that follows a file's last byte, after S3 has said that there is no such range.
+func (f *FS) atEnd(ctx context.Context, key string, offset int64) (*download, error) {
+	i, err := f.head(ctx, key)
 	if err != nil {
 		return nil, err
 	}
 	if offset != i.size {
 		return nil, fmt.Errorf("offset %d of %d bytes: %w", offset, i.size, syscall.ESPIPE)
 	}
-	b.info, b.src = *i, io.NopCloser(strings.NewReader(""))
-	return b, nil
+	d := newDownload(ctx, &version{fs: f, key: key, size: i.size}, offset, nil)
+	d.info = *i
+	return d, nil
 }
-
-// Read implements io.Reader.
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.src.Read(p)
-	b.left -= int64(n)
-	if err == io.EOF && b.left > 0 {
-		err = fmt.Errorf("%d bytes short: %w", b.left, io.ErrUnexpectedEOF)
-	}
-	if err != nil && err != io.EOF {
-		err = wrap("read", b.name, err)
-	}
-	return n, err
-}
-
-// WriteTo implements io.WriterTo, through memory from the budget.
-func (b *body) WriteTo(w io.Writer) (total int64, err error) {
-	m := b.fs.memory
-	buf, err := m.borrow(b.ctx, b.fs.stall)
-	if err != nil {
-		return 0, wrap("read", b.name, err)
-	}
-	defer m.free(buf)
-	for {
-		n, err := b.Read(buf)
-		if n > 0 {
-			written, err := w.Write(buf[:n])
-			total += int64(written)
-			if err != nil {
-				return total, err
-			}
-		}
-		if err == io.EOF {
-			return total, nil
-		}
-		if err != nil {
-			return total, err
-		}
-	}
-}
-
-// Close implements io.Closer. What has not been read is not fetched.
-func (b *body) Close() error { return b.src.Close() }
-
-// Stat describes the version of the file that is being read.
-func (b *body) Stat() (fs.FileInfo, error) { return &b.info, nil }

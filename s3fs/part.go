@@ -17,7 +17,9 @@ type part struct {
 	size   int64
 	hot    algorithm
 	hash   hash.Hash // hot's, over the content, taken while the processor's caches hold it
+	grown  func()    // called once, when it is long enough to be any part of an upload
 	sealed bool
+	users  int // that have yet to free it, guarded by Memory.mu; 0 counts as 1
 }
 
 // errFull says that a part has taken what it can; more of the content follows.
@@ -83,6 +85,25 @@ func (p *part) took(b []byte) {
 	*last = (*last)[:len(*last)+len(b)]
 	p.size += int64(len(b))
 	p.hash.Write(b)
+	if p.grown != nil && p.size >= minPart {
+		p.grown()
+		p.grown = nil
+	}
+}
+
+// cut cuts the last byte off, and returns it as a part.
+func (p *part) cut() *part {
+	i := len(p.slabs) - 1
+	if len(p.slabs[i]) == 0 { // for bytes that did not come
+		i--
+	}
+	last := &p.slabs[i]
+	n := len(*last) - 1
+	end := &part{claim: p.claim, slabs: [][]byte{{(*last)[n]}}, size: 1, hash: noHash{}, sealed: true}
+	*last = (*last)[:n]
+	p.size--
+	p.hot, p.hash = "", noHash{} // to be taken anew
+	return end
 }
 
 // seal says that the part will not grow, so that its claim is free for the next.
@@ -93,11 +114,10 @@ func (p *part) seal() {
 	}
 }
 
-// free gives the memory back. The part must not be read any more.
+// free gives the memory back, when all users of the part have called it. None may read it any more after that.
 func (p *part) free() {
 	p.seal()
-	p.claim.m.free(p.slabs...)
-	p.slabs = nil
+	p.claim.m.done(p)
 }
 
 // content returns a reader of the part, for one request and its repetitions.

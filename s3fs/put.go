@@ -2,22 +2,16 @@ package s3fs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
 // Write says how a Put begins. The zero value replaces what is there, with a content of unknown length.
 type Write = struct {
 	Offset int64 // where the first byte goes; the bytes before it are kept
+	Broken bool  // the bytes before Offset are those of an upload that broke, and of nothing else
 	Append bool  // begin at the end, wherever that is
 	New    bool  // the name must be free, else fs.ErrExist
 	Size   int64 // bytes to come, as announced; 0 = unknown
@@ -30,13 +24,16 @@ const publishing = 15 * time.Minute
 //
 // Any other error from r is returned, and so are S3's; the file is then what it was before. An upload for which no
 // memory comes free within Options.Stall is syscall.ENOBUFS, one longer than S3 takes in the parts that memory
-// allows syscall.EFBIG. Writing at an offset or at the end is errors.ErrUnsupported.
+// allows syscall.EFBIG.
+//
+// What S3 has received of a Put that fails is kept for Options.Resume, if that is at least 5 MiB: its multipart upload
+// stays open, and whoever has access to the bucket can go on, with Offset where it stands, which the errors of Stat and
+// Put tell. Another Offset, or Append, keeps that much of the object that is there. An offset that does not fit is
+// syscall.ESPIPE, and the error has a method Offset() int64 for the one that does. So is Append with an Offset, if there
+// is a broken upload that is newer than the object.
 //
 // When ctx ends before r does, nothing is published; afterwards it no longer counts.
 func (f *FS) Put(ctx context.Context, name string, r io.Reader, w Write) error {
-	if w.Offset != 0 || w.Append {
-		return wrap("put", name, fmt.Errorf("to keep what is there: %w", errors.ErrUnsupported))
-	}
 	key, err := f.file(name)
 	if err != nil {
 		return wrap("put", name, err)
@@ -48,89 +45,54 @@ func (f *FS) put(ctx context.Context, key string, r io.Reader, w Write) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	plan := f.plan(w.Size)
-	if w.Size > 0 && w.Size > plan.capacity() {
-		return fmt.Errorf("%d bytes announced, %d possible: %w", w.Size, plan.capacity(), syscall.EFBIG)
-	}
-	u := f.upload(ctx, key, plan, w.New)
-	if h, ok := r.(interface{ Hold() func() error }); ok {
-		u.order = sync.OnceValue(h.Hold())
-	}
-	first := u.part()
-	err := u.peek(r) // before any memory: nobody has to wait for it to hear that an upload may begin
-	if err == nil {
-		err = u.fill(first, r)
-	}
-	first.seal()
-	if err == errFull {
-		err = u.peek(r)
-	}
-	switch err {
-	case io.EOF:
-		defer first.free()
-		return u.whole(first)
-	case nil:
-		return u.multipart(first, r)
-	}
-	first.free()
-	return err
-}
-
-// whole sends the only part of a content as an object. The last byte waits for the order to publish, and goes out only
-// with it: without, the request breaks off, and S3 has nothing.
-func (u *upload) whole(p *part) error {
-	ctx, cancel, err := u.publish()
+	u, err := f.prepare(ctx, key, w)
 	if err != nil {
 		return err
 	}
-	defer cancel()
-	var refused atomic.Pointer[error]
-	order := func() error {
-		err := u.order()
-		if err != nil {
-			refused.Store(&err)
-			cancel() // so that the request is not repeated
-		}
-		return err
+	defer u.close()
+	if h, ok := r.(interface{ Hold() func() error }); ok {
+		u.hold(h.Hold())
 	}
-	if p.size == 0 && order() != nil {
-		return *refused.Load()
-	}
-	err = u.client.checked(func(a algorithm) error {
-		in := &s3.PutObjectInput{
-			Bucket:        &u.bucket,
-			Key:           &u.key,
-			Body:          &content{part: p, order: order},
-			ContentLength: &p.size,
-			ContentType:   contentType(u.key),
-		}
-		if u.mustBeNew {
-			in.IfNoneMatch = aws.String("*")
-		}
-		p.sum(a).set(&in.ChecksumCRC32C, &in.ChecksumCRC32, &in.ChecksumSHA256, &in.ContentMD5)
-		_, err := u.api.PutObject(ctx, in)
-		return err
-	})
-	if void := refused.Load(); void != nil {
-		return *void
-	}
-	return u.judge(err)
+	return u.run(r)
 }
 
-// publish returns the context for the request that publishes. It does not end with the caller's: a request that S3
-// has received in full cannot be taken back, and only its answer tells what became of it.
-func (u *upload) publish() (context.Context, context.CancelFunc, error) {
-	if err := context.Cause(u.ctx); err != nil {
-		return nil, nil, err
+// prepare prepares an upload, according to what is there already if w says that some of it is to be kept.
+func (f *FS) prepare(ctx context.Context, key string, w Write) (*upload, error) {
+	switch {
+	case w.Offset < 0:
+		return nil, fmt.Errorf("offset %d: %w", w.Offset, syscall.ESPIPE)
+	case w.Append, w.Offset > 0:
+		return f.goOn(ctx, key, w)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), publishing)
-	return ctx, cancel, nil
+	return f.upload(ctx, key, w, 0)
 }
 
-// judge names the error of a request that publishes.
-func (u *upload) judge(err error) error {
-	if u.mustBeNew && precondition(err) {
-		return fmt.Errorf("%w: %w", fs.ErrExist, err)
+// run receives the content. Up to one part is sent as a whole; of a longer one each part is sent while the next is
+// received.
+func (u *upload) run(r io.Reader) error {
+	p := u.part()
+	err := u.peek(r) // before any memory: nobody has to wait for it to hear that an upload may begin
+	if err == io.EOF && u.base.unchanged() {
+		return u.order()
 	}
-	return err
+	if err == nil || err == io.EOF {
+		if failed := u.base.begin(u, p); failed != nil {
+			err = failed
+		}
+	}
+	if err == nil {
+		err = u.next(p, r)
+	}
+	p.seal()
+	if err != nil {
+		u.ends()
+	}
+	switch {
+	case err == io.EOF && !u.inParts():
+		return u.whole(p)
+	case err == io.EOF, err == nil:
+		return u.multipart(p, r, err)
+	}
+	u.rest = p
+	return u.broke(err)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // Remove deletes a file. What is only a directory is syscall.EISDIR.
-// A directory without a marker is gone with its last file.
+// A directory without a marker is gone with its last file. Where there is no file, a broken upload to it is ended.
 func (f *FS) Remove(ctx context.Context, name string) error {
 	return wrap("remove", name, f.remove(ctx, name))
 }
@@ -28,7 +28,13 @@ func (f *FS) remove(ctx context.Context, name string) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if _, err := f.statDir(ctx, key+"/"); err != nil {
+	if _, err = f.statDir(ctx, key+"/"); errors.Is(err, fs.ErrNotExist) {
+		if b, _ := f.broken(ctx, key); b != nil {
+			f.abandon(ctx, multipart{key, b.id})
+			return nil
+		}
+	}
+	if err != nil {
 		return err
 	}
 	return syscall.EISDIR
@@ -36,6 +42,11 @@ func (f *FS) remove(ctx context.Context, name string) error {
 
 func (f *FS) delete(ctx context.Context, key string) error {
 	_, err := f.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &f.bucket, Key: &key})
+	if unclear(err, 1) {
+		if _, gone := f.head(ctx, key); errors.Is(gone, fs.ErrNotExist) {
+			return nil
+		}
+	}
 	return err
 }
 
@@ -54,17 +65,29 @@ func (f *FS) mkdir(ctx context.Context, dir string) error {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return f.client.checked(func(a algorithm) error {
+	_, err = f.mark(ctx, key, nil)
+	return err
+}
+
+// mark puts the marker of a directory, and returns its ETag. What noneMatch is, if not nil, must not be there.
+func (f *FS) mark(ctx context.Context, key string, noneMatch *string) (etag string, err error) {
+	err = f.client.checked(func(a algorithm) error {
 		in := &s3.PutObjectInput{
 			Bucket:        &f.bucket,
 			Key:           &key,
 			ContentLength: aws.Int64(0),
 			ContentType:   aws.String("application/x-directory"),
+			IfNoneMatch:   noneMatch,
 		}
+		f.attributes.onPut(in)
 		checksum{a, a.hash().Sum(nil)}.set(&in.ChecksumCRC32C, &in.ChecksumCRC32, &in.ChecksumSHA256, &in.ContentMD5)
-		_, err := f.api.PutObject(ctx, in)
+		out, err := f.api.PutObject(ctx, in)
+		if err == nil {
+			etag = unquote(out.ETag)
+		}
 		return err
 	})
+	return etag, err
 }
 
 // Rmdir deletes an empty directory, which is one that has nothing but its marker. One that has more is

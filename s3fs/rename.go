@@ -3,26 +3,21 @@ package s3fs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/url"
 	"strings"
-	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// maxCopy is the largest object that S3 copies in one request.
-const maxCopy = 5 << 30
-
-// Rename moves a file, or a directory with all below it, by copying inside S3 and then deleting. Metadata and tags go
-// along. A file at the new name is replaced by a file; a directory there, or a file where a directory is to go, is
+// Rename moves a file, or a directory with all below it, by copying inside S3 and then deleting. Metadata, tags and the
+// storage class go along. A file at the new name is replaced by a file; a directory there, or a file where a directory is to go, is
 // fs.ErrExist. A directory into itself is fs.ErrInvalid.
 //
-// An object over 5 GiB, or a directory with more keys than Options.RenameMax, is syscall.EFBIG, before anything is
-// copied. Nothing is deleted unless everything was copied; if that fails, the copies are removed.
+// A directory with more keys than Options.RenameMax is syscall.EFBIG, before anything is copied. Nothing is deleted unless
+// everything was copied; if that fails, the copies are removed.
 func (f *FS) Rename(ctx context.Context, from, to string) error {
 	return wrap("rename", from, f.rename(ctx, from, to))
 }
@@ -64,10 +59,7 @@ func (f *FS) move(ctx context.Context, from, source, target string) error {
 
 func (f *FS) renameFile(ctx context.Context, what info, source, target string) error {
 	o := object{key: source, size: what.size, etag: what.etag, class: what.class}
-	if o.size > maxCopy {
-		return fmt.Errorf("%d bytes: %w", o.size, syscall.EFBIG)
-	}
-	if _, err := f.copy(ctx, o, target); err != nil {
+	if _, err := f.copy(ctx, o, target, condition{}); err != nil {
 		return err
 	}
 	// An upload to the old name that was completed meanwhile is a new file there, and stays.
@@ -83,16 +75,39 @@ func (f *FS) renameFile(ctx context.Context, what info, source, target string) e
 	return f.delete(ctx, source)
 }
 
-// copy copies an object within the bucket, unless it has changed since it was described, and returns the copy's ETag.
-func (f *FS) copy(ctx context.Context, o object, target string) (etag string, err error) {
-	out, err := f.api.CopyObject(patient(ctx), &s3.CopyObjectInput{
+// copy copies an object within the bucket, unless it has changed since it was described. It returns the copy's ETag; after
+// an error, that which the copy may have, "" if there is none. The condition holds for copies in parts only.
+func (f *FS) copy(ctx context.Context, o object, target string, only condition) (etag string, err error) {
+	if f.inParts(o.size) {
+		as, err := f.copyOf(ctx, o, target)
+		if err != nil {
+			return "", err
+		}
+		return f.copyInParts(ctx, o, as, only)
+	}
+	if err := context.Cause(ctx); err != nil {
+		return "", err
+	}
+	ctx, cancel := outlast(ctx, cleanup) // of a request that is broken off nobody knows what it did
+	defer cancel()
+	in := &s3.CopyObjectInput{
 		Bucket:            &f.bucket,
 		Key:               &target,
 		CopySource:        aws.String(copySource(f.bucket, o.key)),
 		CopySourceIfMatch: aws.String(`"` + o.etag + `"`),
 		StorageClass:      types.StorageClass(o.class),
-	})
-	if err != nil || out.CopyObjectResult == nil {
+	}
+	f.attributes.onCopy(in)
+	out, err := f.api.CopyObject(patient(ctx), in)
+	switch s := status(err); {
+	case errorCode(err) == "DirectoryObjectContainsData" && strings.HasSuffix(target, "/"):
+		return f.mark(ctx, target, nil) // versitygw cannot copy a marker, which is a directory there
+	case 400 <= s && s < 500:
+		return "", err // refused, and what is there is not ours
+	case unclear(err, 1) && f.isCopy(ctx, o, target):
+		f.log.Warn("S3 did not confirm a copy that it has made", "key", target, "err", err)
+		return o.etag, nil
+	case err != nil || out.CopyObjectResult == nil:
 		return o.etag, err
 	}
 	return unquote(out.CopyObjectResult.ETag), nil

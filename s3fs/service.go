@@ -35,11 +35,14 @@ type Service struct {
 
 // A Client talks to an S3 service. Many FS can share it.
 type Client struct {
-	api      *s3.Client
-	http     s3.HTTPClient
-	checksum string
-	refuses  atomic.Bool // the service refuses CRC32C
-	log      *slog.Logger
+	api       *s3.Client
+	http      s3.HTTPClient
+	checksum  string
+	refuses   atomic.Bool // the service refuses CRC32C
+	uploads   uploads
+	leftovers leftovers
+	silent    atomic.Bool // the service refuses to tell checksums
+	log       *slog.Logger
 }
 
 // How often a request is tried. Parts are tried longer, because more is lost with them.
@@ -72,6 +75,9 @@ func Dial(ctx context.Context, s Service) (*Client, error) {
 		if theirs, ok := sdk.HTTPClient.(*awshttp.BuildableClient); ok {
 			h.transport.TLSClientConfig = theirs.GetTransport().TLSClientConfig // with AWS_CA_BUNDLE
 		}
+		h.onMute = func() {
+			c.log.Warn("the service does not know Expect: 100-continue; a file whose upload it did not answer may still appear later")
+		}
 		c.http = h
 	}
 	c.api = s3.NewFromConfig(sdk, func(o *s3.Options) {
@@ -85,14 +91,16 @@ func Dial(ctx context.Context, s Service) (*Client, error) {
 		// services refuse them. They cover the content; signing it too would double the work.
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		o.ContinueHeaderThresholdBytes = -1 // the client sends Expect where it matters, see handOver
 		o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware, translate)
-		o.Retryer, o.RetryMaxAttempts = newRetryer(), 0
+		o.Retryer, o.RetryMaxAttempts = newRetryer(sdk.Credentials), 0
 	})
 	return c, nil
 }
 
-// Close closes the connections that are not in use.
+// Close closes the connections that are not in use, and gives up what the client would do by itself.
 func (c *Client) Close() {
+	c.leftovers.close()
 	if h, ok := c.http.(interface{ CloseIdleConnections() }); ok {
 		h.CloseIdleConnections()
 	}
@@ -100,7 +108,7 @@ func (c *Client) Close() {
 
 // newRetryer returns the SDK's standard one, without its allowance of retries for the client as a whole: with that,
 // the trouble of one transfer would leave none for the others.
-func newRetryer() aws.Retryer {
+func newRetryer(credentials aws.CredentialsProvider) aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = attempts
 		o.MaxBackoff = maxBackoff
@@ -109,7 +117,7 @@ func newRetryer() aws.Retryer {
 		for _, code := range badSum {
 			damaged[code] = struct{}{}
 		}
-		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: damaged})
+		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: damaged}, tooMany, brokenOff, expired{credentials})
 	})
 }
 

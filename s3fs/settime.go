@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,7 +18,7 @@ import (
 // SetTime keeps a time with a file, where Stat finds it and rclone does too: as the metadata's mtime, in seconds since
 // 1970. S3 has no way to change metadata but to copy the object onto itself, which leaves all else as it is.
 //
-// A directory is syscall.EISDIR, an object over 5 GiB syscall.EFBIG.
+// A directory is syscall.EISDIR.
 func (f *FS) SetTime(ctx context.Context, name string, mtime time.Time) error {
 	return wrap("set the time of", name, f.setTime(ctx, name, mtime))
 }
@@ -39,39 +38,46 @@ func (f *FS) setTime(ctx context.Context, name string, mtime time.Time) error {
 	if err != nil {
 		return err
 	}
-	if size := aws.ToInt64(is.ContentLength); size > maxCopy {
-		return fmt.Errorf("%d bytes: %w", size, syscall.EFBIG)
+	as := like(is)
+	f.attributes.onCreateCopy(as)
+	if as.Metadata == nil {
+		as.Metadata = make(map[string]string)
 	}
-	_, err = f.api.CopyObject(patient(ctx), f.retimed(key, is, mtime))
+	as.Metadata["mtime"] = seconds(mtime)
+	if size := aws.ToInt64(is.ContentLength); f.inParts(size) {
+		as.Key = &key
+		if as.Tagging, err = f.tagging(ctx, key, is); err != nil {
+			return err
+		}
+		_, err = f.copyInParts(ctx, object{key: key, size: size, etag: unquote(is.ETag)}, as, condition{match: is.ETag})
+		return err
+	}
+	_, err = f.api.CopyObject(patient(ctx), f.ontoItself(key, is, as))
 	return err
 }
 
-// retimed is the copy of an object onto itself with another time: what a copy does not keep by itself is said again.
-func (f *FS) retimed(key string, is *s3.HeadObjectOutput, mtime time.Time) *s3.CopyObjectInput {
-	metadata := maps.Clone(is.Metadata)
-	if metadata == nil {
-		metadata = make(map[string]string)
-	}
-	metadata["mtime"] = seconds(mtime)
-	in := &s3.CopyObjectInput{
+// ontoItself is the copy of an object with other metadata: what such a copy does not keep by itself is said again.
+func (f *FS) ontoItself(key string, is *s3.HeadObjectOutput, as *s3.CreateMultipartUploadInput) *s3.CopyObjectInput {
+	return &s3.CopyObjectInput{
 		Bucket:                  &f.bucket,
 		Key:                     &key,
+		ACL:                     as.ACL,
 		CopySource:              aws.String(copySource(f.bucket, key)),
 		CopySourceIfMatch:       is.ETag,
 		MetadataDirective:       types.MetadataDirectiveReplace,
-		Metadata:                metadata,
-		CacheControl:            is.CacheControl,
-		ContentDisposition:      is.ContentDisposition,
-		ContentEncoding:         is.ContentEncoding,
-		ContentLanguage:         is.ContentLanguage,
-		ContentType:             is.ContentType,
-		StorageClass:            types.StorageClass(is.StorageClass),
-		WebsiteRedirectLocation: is.WebsiteRedirectLocation,
+		Metadata:                as.Metadata,
+		CacheControl:            as.CacheControl,
+		ContentDisposition:      as.ContentDisposition,
+		ContentEncoding:         as.ContentEncoding,
+		ContentLanguage:         as.ContentLanguage,
+		ContentType:             as.ContentType,
+		Expires:                 as.Expires,
+		StorageClass:            as.StorageClass,
+		WebsiteRedirectLocation: as.WebsiteRedirectLocation,
+		ServerSideEncryption:    as.ServerSideEncryption,
+		SSEKMSKeyId:             as.SSEKMSKeyId,
+		BucketKeyEnabled:        as.BucketKeyEnabled,
 	}
-	if is.ServerSideEncryption != "" && is.ServerSideEncryption != types.ServerSideEncryptionAes256 {
-		in.ServerSideEncryption, in.SSEKMSKeyId, in.BucketKeyEnabled = is.ServerSideEncryption, is.SSEKMSKeyId, is.BucketKeyEnabled
-	}
-	return in
 }
 
 // seconds writes a time as mtime reads it: in decimals, without a fraction where there is none.

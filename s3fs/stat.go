@@ -23,6 +23,9 @@ type info struct {
 	dir   bool
 	etag  string
 	class string // S3's storage class
+
+	modified time.Time // when S3 has made the object
+	head     *s3.HeadObjectOutput
 }
 
 func (i *info) Name() string       { return i.name }
@@ -45,12 +48,40 @@ func (i *info) Unique() string { return i.etag }
 // Stat describes the file of that name or, if there is none, the directory; a name that ends in a slash asks for the
 // directory alone, and the root is always there. A file's time is its metadata's mtime, in seconds since 1970, or
 // else LastModified; a directory's is that of its marker, if it has one.
+//
+// If there is neither, but a broken upload to the file can be resumed, the error, fs.ErrNotExist, has a method
+// Offset() int64 for where.
 func (f *FS) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 	i, err := f.stat(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) && !strings.HasSuffix(name, "/") {
+		i, err = f.pending(ctx, name, err)
+	}
 	if err != nil {
 		return nil, wrap("stat", name, err)
 	}
 	return i, nil
+}
+
+// pending makes of err, which says that there is no file, one that tells where a broken upload to it stands. An upload
+// that is just coming to its end is waited for; it may make the file after all.
+func (f *FS) pending(ctx context.Context, name string, err error) (*info, error) {
+	key, bad := f.file(name)
+	if bad != nil {
+		return nil, err
+	}
+	if f.client.uploads.settle(ctx, f.bucket+"/"+key) {
+		if i, err := f.stat(ctx, name); !errors.Is(err, fs.ErrNotExist) {
+			return i, err
+		}
+	}
+	b, failed := f.broken(ctx, key)
+	switch {
+	case failed != nil:
+		return nil, failed
+	case b != nil:
+		return nil, standsAt(b.size, err)
+	}
+	return nil, err
 }
 
 func (f *FS) stat(ctx context.Context, name string) (*info, error) {
@@ -93,6 +124,9 @@ func (f *FS) head(ctx context.Context, key string) (*info, error) {
 		mtime: mtime(out.Metadata, out.LastModified),
 		etag:  unquote(out.ETag),
 		class: string(out.StorageClass),
+
+		modified: aws.ToTime(out.LastModified),
+		head:     out,
 	}, nil
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how many times longer S3 may be silent about requests that it works on by itself: to complete a
-// multipart upload or to copy an object takes long when they are large.
+// multipart upload or to copy an object takes long when they are large. It is asked for a sign of life meanwhile.
 const patience = 10
 
 // httpClient sends requests that fail when S3 is silent for too long.
@@ -22,6 +22,8 @@ type httpClient struct {
 	http.Client
 	transport *http.Transport
 	timeout   time.Duration
+	mute      atomic.Int64 // until when the service is not asked to say when it takes the content of a request
+	onMute    func()
 }
 
 type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -45,11 +47,14 @@ func newHTTPClient(timeout time.Duration, dial dialFunc) *httpClient {
 		MaxIdleConnsPerHost: 256,
 		IdleConnTimeout:     min(55*time.Second, timeout*3/4), // sooner than S3 closes it, or silence does
 		DisableCompression:  true,
-		WriteBufferSize:     4 << 10, // small, so that the first bytes of a request are sent before its last are there
-		ReadBufferSize:      4 << 10, // small, so that bodies are read past it, straight into the reader's buffer
+
+		ExpectContinueTimeout: time.Hour, // see handOver; silence ends it sooner
+
+		WriteBufferSize: 4 << 10, // small, so that the first bytes of a request are sent before its last are there
+		ReadBufferSize:  4 << 10, // small, so that bodies are read past it, straight into the reader's buffer
 	}
 	last := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &httpClient{http.Client{Transport: transport, CheckRedirect: last}, transport, timeout}
+	return &httpClient{Client: http.Client{Transport: transport, CheckRedirect: last}, transport: transport, timeout: timeout}
 }
 
 type patienceKey struct{}
@@ -61,10 +66,17 @@ func patient(ctx context.Context) context.Context {
 
 // Do sends a request, and tells the connection it goes over how patient to be.
 func (c *httpClient) Do(r *http.Request) (*http.Response, error) {
-	silence := c.timeout
+	send := func(r *http.Request) (*http.Response, error) { return c.send(r, c.timeout) }
 	if r.Context().Value(patienceKey{}) != nil {
-		silence *= patience
+		send = c.long
 	}
+	if r.Context().Value(handOverKey{}) != nil && r.ContentLength > 0 && !c.isMute() {
+		return c.hand(r, send)
+	}
+	return send(r)
+}
+
+func (c *httpClient) send(r *http.Request, silence time.Duration) (*http.Response, error) {
 	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		conn := info.Conn
 		if t, ok := conn.(*tls.Conn); ok {

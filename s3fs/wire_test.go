@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ func TestSilenceBreaksARequest(t *testing.T) {
 	for name, test := range map[string]struct {
 		serve   func(net.Conn, *http.Request)
 		patient bool
+		dead    bool          // nor are other requests answered
 		slabs   bool          // the body is a part's content, which writes itself slab by slab
 		after   time.Duration // 0 = it does not fail
 		late    time.Duration // by which the silence may be found out late
@@ -60,22 +62,41 @@ func TestSilenceBreaksARequest(t *testing.T) {
 			<-time.After(9 * timeout)
 			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK")
 		}},
+		"a silence like death": {patient: true, dead: true, after: 2 * timeout, serve: func(c net.Conn, r *http.Request) { io.Copy(io.Discard, r.Body) }},
+		"death in the middle of an answer": {patient: true, dead: true, after: 2 * timeout, serve: func(c net.Conn, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+		}},
 		"too long a silence": {patient: true, after: 10 * timeout, serve: func(c net.Conn, r *http.Request) { io.Copy(io.Discard, r.Body) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var far net.Conn
+				var mu sync.Mutex
+				var far []net.Conn
 				client := newHTTPClient(timeout, func(context.Context, string, string) (net.Conn, error) {
 					near, remote := net.Pipe()
-					far = remote
+					mu.Lock()
+					far = append(far, remote)
+					mu.Unlock()
 					go func() {
-						if r, err := http.ReadRequest(bufio.NewReader(remote)); err == nil {
+						r, err := http.ReadRequest(bufio.NewReader(remote))
+						switch {
+						case err != nil:
+						case r.Method == "PUT":
 							test.serve(remote, r)
+						case !test.dead:
+							fmt.Fprint(remote, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
 						}
 					}()
 					return near, nil
 				})
-				defer func() { far.Close() }()
+				defer func() {
+					mu.Lock()
+					defer mu.Unlock()
+					for _, c := range far {
+						c.Close()
+					}
+				}()
 				defer client.CloseIdleConnections()
 				ctx := t.Context()
 				if test.patient {

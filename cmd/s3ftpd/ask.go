@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
 // A lister is what ask needs of a store.
@@ -36,7 +37,7 @@ func advice(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return "check the keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) and what they may do: list, read, write and delete"
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, s3fs.ErrNoBucket):
 		return "make the bucket, or check --bucket"
 	}
 	return "check --endpoint and --region, the keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), and whether the service is up"

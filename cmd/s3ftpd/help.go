@@ -16,6 +16,7 @@ const overview = `s3ftpd is an FTP server whose disk is an S3 bucket.
 Usage:
   s3ftpd [serve] [options]    serve a bucket
   s3ftpd demo [options]       try it out: brings a store of its own, needs nothing
+  s3ftpd check [options]      prove that serve would work with these options
   s3ftpd passwd               make the hash of a password, to keep instead of the password
   s3ftpd version              say which version this is
   s3ftpd help [command]       show this, or the help of a command
@@ -42,6 +43,17 @@ Usage:
 
 `
 
+const checkHelp = `s3ftpd check proves that serve would work with the same options: that they are complete,
+that the ports can be listened on, what the reply to PASV names, and what can be done in the
+bucket. Below the prefix it writes small objects of random names, and removes them again.
+
+One line a check says ok, FAIL or note, and why. The exit code is 1 when one has failed.
+
+Usage:
+  s3ftpd check [options]
+
+`
+
 const passwdHelp = `s3ftpd passwd makes the argon2id hash of a password, for S3FTPD_PASSWORD or --password-file.
 
 It asks for the password twice, without showing it, or reads one line from standard input:
@@ -57,6 +69,8 @@ func help(command string) string {
 	switch command {
 	case config.Demo:
 		return demoHelp + config.Help(config.Demo, columns)
+	case config.Check:
+		return checkHelp + config.Help(config.Serve, columns)
 	case "passwd":
 		return passwdHelp
 	case "version":

@@ -75,6 +75,7 @@ func commands() map[string]func(context.Context, *process) error {
 	return map[string]func(context.Context, *process) error{
 		config.Serve: serve,
 		config.Demo:  demo,
+		config.Check: check,
 		"passwd":     passwd,
 		"version":    version,
 		"help":       helpCommand,

@@ -20,6 +20,9 @@ import (
 // operations tell S3's requests apart, by the first that fits: one without a query is on an object.
 var operations = []struct{ name, method, query, header string }{
 	{"ListObjectsV2", "GET", "list-type", ""},
+	{"ListMultipartUploads", "GET", "uploads", ""},
+	{"ListParts", "GET", "uploadId", ""},
+	{"GetBucketLifecycleConfiguration", "GET", "lifecycle", ""},
 	{"GetObject", "GET", "", ""},
 	{"HeadObject", "HEAD", "", ""},
 	{"UploadPartCopy", "PUT", "uploadId", "X-Amz-Copy-Source"},
@@ -49,6 +52,7 @@ func operation(r *http.Request) string {
 // A meter counts the requests that reach a store.
 type meter struct {
 	http.Handler
+	url    string
 	mu     sync.Mutex
 	counts map[string]int
 	more   chan struct{}
@@ -107,12 +111,19 @@ func metered(t *testing.T) (*s3fs.Client, *meter) {
 	m := &meter{Handler: store.Handler(), counts: make(map[string]int), more: make(chan struct{})}
 	s3 := httptest.NewServer(m)
 	t.Cleanup(s3.Close)
-	client, err := s3fs.Dial(t.Context(), s3fs.Service{Endpoint: s3.URL, Region: "us-east-1"})
+	m.url = s3.URL
+	return m.dial(t, ""), m
+}
+
+// dial returns a client that sends such checksums.
+func (m *meter) dial(t *testing.T, checksum string) *s3fs.Client {
+	t.Helper()
+	client, err := s3fs.Dial(t.Context(), s3fs.Service{Endpoint: m.url, Region: "us-east-1", Checksum: checksum})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	return client, m
+	return client
 }
 
 // A caller is a client that is logged in to a server with that store, and remembers what it has said.

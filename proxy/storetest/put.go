@@ -117,20 +117,6 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-var unsupported = map[string]func(*store){
-	"later: writing at an offset": func(s *store) {
-		s.text("/f", "0123")
-		s.fails(s.Put(s.ctx, "/f", strings.NewReader("x"), proxy.Write{Offset: 4}), errors.ErrUnsupported)
-		s.fails(s.Put(s.ctx, "/f", strings.NewReader("x"), proxy.Write{Append: true}), errors.ErrUnsupported)
-		s.says("/f", "0123")
-	},
-	"later: checksums": func(s *store) {
-		s.text("/f", "0123")
-		_, err := s.Sum(s.ctx, "/f", "SHA-256", 0, -1)
-		s.fails(err, errors.ErrUnsupported)
-	},
-}
-
 // A held reader gives the order to publish after the end of its data, to a store that asks for it; to others, at
 // the end.
 type held struct {

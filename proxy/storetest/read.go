@@ -1,11 +1,14 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"io/fs"
 	"syscall"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 var opens = map[string]func(*store){
@@ -73,6 +76,35 @@ var opens = map[string]func(*store){
 			s.ok(err)
 			if i.Size() != 1000 || i.Name() != "f" {
 				s.Errorf("from %d on: %s of %d bytes, want f of 1000", offset, i.Name(), i.Size())
+			}
+		}
+	},
+	"all bytes are of one version": func(s *store) {
+		changes := map[string]func() error{
+			"replaced": func() error { return s.Put(s.ctx, "/f", content(4*part+1), proxy.Write{}) },
+			"deleted":  func() error { return s.Remove(s.ctx, "/f") },
+		}
+		for how, change := range changes {
+			s.put("/f", 4*part)
+			r, err := s.Open(s.ctx, "/f", 0)
+			s.ok(err)
+			begin := make([]byte, 10)
+			_, err = io.ReadFull(r, begin)
+			s.ok(err)
+			changed := make(chan error, 1)
+			go func() { changed <- change() }() // which may wait until the file has been read
+			rest, err := io.ReadAll(r)
+			r.Close()
+			s.ok(<-changed)
+			got := append(begin, rest...)
+			want, _ := io.ReadAll(content(4 * part))
+			if !bytes.HasPrefix(want, got) {
+				s.Errorf("%s: %d bytes, not all of the file that was opened", how, len(got))
+			}
+			if err != nil {
+				s.fails(err, syscall.ESTALE)
+			} else if len(got) != len(want) {
+				s.Errorf("%s: %d bytes, and no error", how, len(got))
 			}
 		}
 	},

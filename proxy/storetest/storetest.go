@@ -20,21 +20,22 @@ import (
 // Limits are what a store cannot do that the interface leaves to it. The zero value is a store that can do it all.
 type Limits struct {
 	NoTwins bool // a file and a directory cannot have one name
-	NoWrite bool // Offset and Append of a Put and Sum are errors.ErrUnsupported
 }
 
 // Run runs the contract on the stores that open returns, which have to be empty and the test's own.
 func Run(t *testing.T, limits Limits, open func(t *testing.T) proxy.Store) {
 	groups := map[string]map[string]func(*store){
 		"put":         puts,
+		"resume":      resumes,
+		"append":      appends,
 		"open":        opens,
 		"stat":        stats,
 		"list":        lists,
 		"names":       names,
 		"rename":      renames,
 		"directories": directories,
-		"unsupported": unsupported,
 		"time":        times,
+		"sum":         checksums,
 	}
 	for group, cases := range groups {
 		t.Run(group, func(t *testing.T) {
@@ -42,9 +43,6 @@ func Run(t *testing.T, limits Limits, open func(t *testing.T) proxy.Store) {
 				t.Run(name, func(t *testing.T) {
 					if limits.NoTwins && strings.Contains(name, "twin") {
 						t.Skip("this store cannot hold a file and a directory of one name")
-					}
-					if limits.NoWrite != (group == "unsupported") && strings.Contains(name, "later") {
-						t.Skip("not what this store answers")
 					}
 					test(&store{Store: open(t), T: t, ctx: t.Context()})
 				})

@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,24 +13,31 @@ import (
 )
 
 // A cut test has an object "old" in the bucket, and an upload over it and one to a new name, both cut short.
-// Neither may change anything.
+// Neither may change anything, and what came of them can be gone on with unless that is off.
 type cutTest struct {
-	bridge *bridge
-	bucket bucketView
+	bridge  *bridge
+	bucket  bucketView
+	resumes bool
 }
 
 const oldContent = "the old content stays"
 
+// cutTests runs a test with uploads that can be resumed, and without.
+func cutTests(t *testing.T, test func(t *testing.T, args ...string)) {
+	t.Run("resume", func(t *testing.T) { test(t) })
+	t.Run("no resume", func(t *testing.T) { test(t, "--resume", "0") })
+}
+
 func newCutTest(t *testing.T, args ...string) cutTest {
 	server := real.MinIO(t)
-	c := cutTest{bucket: newBucket(t, server)}
+	c := cutTest{bucket: newBucket(t, server), resumes: !slices.Contains(args, "--resume")}
 	c.bridge = startBridge(t, server, append([]string{"--log-level", "debug"}, args...)...)
 	c.bucket.put("old", oldContent)
 	return c
 }
 
-// unchanged checks that a cut upload left no trace.
-func (c cutTest) unchanged(t *testing.T, name string) {
+// unchanged checks that a cut upload, of which so much was sent, changed nothing.
+func (c cutTest) unchanged(t *testing.T, name string, sent int64) {
 	t.Helper()
 	want := "absent"
 	if name == "old" {
@@ -37,9 +46,60 @@ func (c cutTest) unchanged(t *testing.T, name string) {
 	if got := c.bucket.sum(name); got != want {
 		t.Errorf("%s: S3 has %s, want %s", name, got, want)
 	}
-	if n := c.bucket.running(name); n > 0 {
-		t.Errorf("%s: %d multipart uploads are left", name, n)
+	left := c.bucket.running(name)
+	switch {
+	case left > 0 && !c.resumes:
+		t.Errorf("%s: %d multipart uploads are left", name, left)
+	case left == 0 && c.resumes && sent >= 20*mib: // of less, a reset may have lost too much on the way
+		t.Errorf("%s: nothing is left of %d bytes", name, sent)
+	case left == 1:
+		c.goOn(t, name, sent)
+	case left > 1:
+		t.Errorf("%s: %d multipart uploads are left", name, left)
 	}
+}
+
+// goOn goes on where a cut upload stands, over a new connection, and after that makes all as it was.
+func (c cutTest) goOn(t *testing.T, name string, sent int64) {
+	t.Helper()
+	w := c.bridge.connect(t)
+	at := w.stands(name)
+	if at > sent {
+		t.Fatalf("%s: %d bytes are here of %d", name, at, sent)
+	}
+	w.say(350, "REST %d", at)
+	data := w.open("STOR %s", name)
+	rest := noise(name)
+	io.CopyN(io.Discard, rest, at)
+	if _, err := io.CopyN(data, rest, 22*mib-at); err != nil {
+		t.Fatal(err)
+	}
+	data.Close()
+	w.expect(226)
+	w.say(221, "QUIT")
+	if got, want := c.bucket.sum(name), sumOf(t, io.LimitReader(noise(name), 22*mib)); got != want {
+		t.Errorf("%s: resumed at %d to %s, want %s", name, at, got, want)
+	}
+	if n := c.bucket.running(name); n > 0 {
+		t.Errorf("%s: %d multipart uploads are left after it was resumed", name, n)
+	}
+	if name == "old" {
+		c.bucket.put(name, oldContent)
+	} else {
+		c.bucket.empty(name)
+	}
+}
+
+// stands returns where a broken upload stands, as the reply tells to an offset that cannot be right.
+func (w *wire) stands(name string) (at int64) {
+	w.t.Helper()
+	w.say(229, "EPSV")
+	w.say(350, "REST 1")
+	text := w.say(554, "STOR %s", name)
+	if _, err := fmt.Sscanf(text, "That offset does not fit, %d bytes", &at); err != nil {
+		w.t.Fatalf("%q: %v", text, err)
+	}
+	return at
 }
 
 // amounts are how much a client sends before it is cut: within the first buffer, the first part, and beyond.
@@ -47,9 +107,11 @@ var amounts = []int64{1, 100 * kib, 5 * mib, 8 * mib, 8*mib + 1, 20 * mib}
 
 // TestClientKilled kills curl with SIGKILL: its data connection ends like that of a client that is done.
 // The grace is the longest that auto has, because other tests may keep the dying client off the processor.
-func TestClientKilled(t *testing.T) {
+func TestClientKilled(t *testing.T) { cutTests(t, testClientKilled) }
+
+func testClientKilled(t *testing.T, args ...string) {
 	real.Client(t, "curl")
-	c := newCutTest(t, "--commit-grace", "100ms")
+	c := newCutTest(t, append(args, "--commit-grace", "100ms")...)
 	for _, name := range []string{"old", "new"} {
 		for _, amount := range amounts {
 			from := c.bridge.log.mark()
@@ -72,14 +134,16 @@ func TestClientKilled(t *testing.T) {
 			if code := end["code"]; code != 426.0 && code != 425.0 {
 				t.Errorf("%s killed after %d bytes: the transfer ends with %v", name, amount, code)
 			}
-			c.unchanged(t, name)
+			c.unchanged(t, name, amount)
 		}
 	}
 }
 
 // TestDataReset resets the data connection; the control connection stays and can go on.
-func TestDataReset(t *testing.T) {
-	c := newCutTest(t)
+func TestDataReset(t *testing.T) { cutTests(t, testDataReset) }
+
+func testDataReset(t *testing.T, args ...string) {
+	c := newCutTest(t, args...)
 	for _, name := range []string{"old", "new"} {
 		w := c.bridge.connect(t)
 		for _, amount := range amounts {
@@ -90,15 +154,17 @@ func TestDataReset(t *testing.T) {
 			data.SetLinger(0)
 			data.Close()
 			w.expect(426)
-			c.unchanged(t, name)
+			c.unchanged(t, name, amount)
 		}
 		w.say(221, "QUIT")
 	}
 }
 
 // TestAbort says ABOR in the middle, and after it uploads something whole over the same connection.
-func TestAbort(t *testing.T) {
-	c := newCutTest(t)
+func TestAbort(t *testing.T) { cutTests(t, testAbort) }
+
+func testAbort(t *testing.T, args ...string) {
+	c := newCutTest(t, args...)
 	w := c.bridge.connect(t)
 	for _, name := range []string{"old", "new"} {
 		for _, amount := range amounts {
@@ -108,7 +174,7 @@ func TestAbort(t *testing.T) {
 			}
 			w.say(426, "ABOR")
 			w.expect(226)
-			c.unchanged(t, name)
+			c.unchanged(t, name, amount)
 		}
 	}
 	data := w.open("STOR whole")
@@ -123,12 +189,14 @@ func TestAbort(t *testing.T) {
 }
 
 // TestStopCutsUploads ends the bridge with uploads that do not end by themselves.
-func TestStopCutsUploads(t *testing.T) {
-	c := newCutTest(t, "--drain-timeout", "50ms")
+func TestStopCutsUploads(t *testing.T) { cutTests(t, testStopCutsUploads) }
+
+func testStopCutsUploads(t *testing.T, args ...string) {
+	c := newCutTest(t, append(args, "--drain-timeout", "50ms")...)
 	var wires []*wire
 	for _, name := range []string{"old", "new"} {
 		w := c.bridge.connect(t)
-		if _, err := io.CopyN(w.open("STOR %s", name), noise(name), 9*mib); err != nil {
+		if _, err := io.CopyN(w.open("STOR %s", name), noise(name), 20*mib); err != nil {
 			t.Fatal(err)
 		}
 		wires = append(wires, w)
@@ -140,8 +208,9 @@ func TestStopCutsUploads(t *testing.T) {
 		w.expect(426)
 		w.expect(421)
 	}
-	c.unchanged(t, "old")
-	c.unchanged(t, "new")
+	c.bridge = c.bridge.again(t, c.bridge.addr)
+	c.unchanged(t, "old", 20*mib)
+	c.unchanged(t, "new", 20*mib)
 }
 
 // TestStopLetsUploadsFinish ends the bridge while an upload runs that ends in time.
@@ -177,12 +246,11 @@ func TestBridgeKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c.bridge.cmd.Process.Kill()
-	c.bridge.cmd.Wait()
-	if got := c.bucket.sum("new"); got != "absent" {
-		t.Errorf("new: S3 has %s", got)
+	for _, name := range []string{"old", "new"} {
+		until(t, "a part in S3", func() bool { return c.bucket.parts(name) > 0 })
 	}
-	if got, want := c.bucket.sum("old"), sumOf(t, strings.NewReader(oldContent)); got != want {
-		t.Errorf("old: S3 has %s, want %s", got, want)
-	}
+	c.bridge.kill()
+	c.bridge = c.bridge.again(t, c.bridge.addr)
+	c.unchanged(t, "old", 20*mib)
+	c.unchanged(t, "new", 20*mib)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// upload puts an object of size bytes, from memory, in parts of 16 MiB of which four are under way at a time:
+// upload puts an object of size bytes, from memory, in parts of 8 MiB of which four are under way at a time:
 // the fastest that the SDK does without a bridge.
 func (v bucketView) upload(key string, size int64) {
 	ctx := v.t.Context()

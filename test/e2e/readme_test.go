@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"regexp"
@@ -33,6 +34,9 @@ func TestReadme(t *testing.T) {
 	for _, p := range []string{"curl", "lftp"} {
 		real.Client(t, p)
 	}
+	for _, cache := range []string{"GOCACHE", "GOMODCACHE"} { // which are below HOME, and that is another one here
+		t.Setenv(cache, goEnv(t, cache))
+	}
 	blocks := readme(t)
 	server := real.MinIO(t)
 	v := newBucket(t, server)
@@ -60,6 +64,38 @@ func TestReadme(t *testing.T) {
 			}
 		})
 	}
+	t.Run("resume", func(t *testing.T) {
+		ftp := real.FreeAddr(t)
+		here := strings.NewReplacer(" :2121", " "+ftp, "127.0.0.1:2121", ftp, "http://127.0.0.1:9000", server.Endpoint,
+			"AWS_ACCESS_KEY_ID=minioadmin AWS_SECRET_ACCESS_KEY=minioadmin", "READ=ME")
+		daemon(t, here.Replace(blocks["minio"]), append(server.Env(), "AWS_ENDPOINT_URL="+server.Endpoint))
+		dir := t.TempDir()
+		want := makeFile(t, dir+"/archive.tar", 12*mib)
+		half := exec.Command("curl", "-sS", "-T", "-", "ftp://alice:secret@"+ftp+"/2026/archive.tar")
+		stdin, err := half.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := half.Start(); err != nil {
+			t.Fatal(err)
+		}
+		io.CopyN(stdin, noise(dir+"/archive.tar"), 7*mib)
+		half.Process.Kill()
+		half.Wait()
+		until(t, "the upload that broke", func() bool { return v.parts("2026/archive.tar") > 0 })
+		run(t, dir, "", "sh", "-ec", here.Replace(blocks["resume"]))
+		if got := v.sum("2026/archive.tar"); got != want {
+			t.Errorf("S3 has %s, want %s", got, want)
+		}
+	})
+	t.Run("check", func(t *testing.T) {
+		here := strings.NewReplacer(" :2121", " "+real.FreeAddr(t), "http://127.0.0.1:9000", server.Endpoint,
+			"=minioadmin AWS", "="+server.AccessKey+" AWS", "=minioadmin\n", "="+server.SecretKey+"\n")
+		out := run(t, "../..", "", "sh", "-ec", here.Replace(blocks["check"]))
+		if strings.Contains(out, "FAIL") || !strings.Contains(out, "ok    an object can be deleted\n") {
+			t.Errorf("the check says\n%s", out)
+		}
+	})
 	if got := strings.TrimSpace(blocks["tests"]); got != "test/all" {
 		t.Errorf("the tests are run by %q", got)
 	} else if _, err := exec.LookPath("../../" + got); err != nil {
@@ -88,4 +124,13 @@ func daemon(t *testing.T, block string, env []string) {
 		}
 	})
 	log.await(t, "the bucket answers")
+}
+
+func goEnv(t *testing.T, name string) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", name).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/textproto"
 	"testing"
@@ -52,6 +53,14 @@ func (w *wire) say(code int, format string, args ...any) string {
 // open begins a transfer and returns its data connection.
 func (w *wire) open(format string, args ...any) *net.TCPConn {
 	w.t.Helper()
+	data := w.dial()
+	w.say(150, format, args...)
+	return data
+}
+
+// dial makes a data connection for the next transfer.
+func (w *wire) dial() *net.TCPConn {
+	w.t.Helper()
 	var port int
 	if _, err := fmt.Sscanf(w.say(229, "EPSV"), "Entering Extended Passive Mode (|||%d|)", &port); err != nil {
 		w.t.Fatal(err)
@@ -61,6 +70,36 @@ func (w *wire) open(format string, args ...any) *net.TCPConn {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { data.Close() })
-	w.say(150, format, args...)
 	return data.(*net.TCPConn)
+}
+
+// ask sends a command and returns its reply, whatever it is.
+func (w *wire) ask(format string, args ...any) (int, string) {
+	w.t.Helper()
+	if err := w.conn.PrintfLine(format, args...); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.reply()
+}
+
+func (w *wire) reply() (int, string) {
+	w.t.Helper()
+	code, text, err := w.conn.ReadResponse(0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return code, text
+}
+
+// transfer runs one whose data nobody looks at, and returns the final reply.
+func (w *wire) transfer(format string, args ...any) (int, string) {
+	w.t.Helper()
+	data := w.dial()
+	defer data.Close()
+	code, text := w.ask(format, args...)
+	if code == 150 {
+		io.Copy(io.Discard, data)
+		code, text = w.reply()
+	}
+	return code, text
 }

@@ -25,7 +25,12 @@ type S3 struct {
 	SecretKey string
 	Region    string
 	Process   *os.Process
+
+	start func()
 }
+
+// Restart starts the server again after it was killed, at the same address and with the same disk, and waits until it answers.
+func (s *S3) Restart() { s.start() }
 
 // Env returns the environment variables with which the AWS SDK and its command line find the server's keys.
 func (s *S3) Env() []string {
@@ -55,12 +60,16 @@ func MinIO(t testing.TB) *S3 {
 	program := minioProgram(t)
 	addr := FreeAddr(t)
 	s := &S3{Endpoint: "http://" + addr, AccessKey: "tester", SecretKey: "tester-secret", Region: "us-east-1"}
-	cmd := exec.Command(program, "server", "--quiet", "--address", addr, "--console-address", FreeAddr(t), t.TempDir())
-	cmd.Env = append(os.Environ(), "MINIO_ROOT_USER="+s.AccessKey, "MINIO_ROOT_PASSWORD="+s.SecretKey,
-		"MINIO_UPDATE=off", "MINIO_BROWSER=off")
-	Start(t, cmd)
-	s.Process = cmd.Process
-	await(t, s.Endpoint+"/minio/health/ready")
+	disk := t.TempDir()
+	s.start = func() {
+		cmd := exec.Command(program, "server", "--quiet", "--address", addr, "--console-address", FreeAddr(t), disk)
+		cmd.Env = append(os.Environ(), "MINIO_ROOT_USER="+s.AccessKey, "MINIO_ROOT_PASSWORD="+s.SecretKey,
+			"MINIO_UPDATE=off", "MINIO_BROWSER=off")
+		Start(t, cmd)
+		s.Process = cmd.Process
+		await(t, s.Endpoint+"/minio/health/ready")
+	}
+	s.start()
 	return s
 }
 

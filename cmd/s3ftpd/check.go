@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"unicode"
+
+	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/s3fs"
+)
+
+// check proves that what serve would do with the same options works, one line a check.
+func check(ctx context.Context, p *process) error {
+	r := &report{w: p.stdout}
+	c, err := p.load(config.Serve)
+	switch {
+	case errors.Is(err, config.ErrHelp):
+		return err
+	case err != nil:
+		for line := range strings.Lines(err.Error()) {
+			r.fail("%s", line)
+		}
+		return r.verdict()
+	}
+	r.ok("the configuration is complete, and without contradictions")
+	checkPorts(ctx, r, c)
+	checkPassiveAddress(ctx, r, c)
+	if err := checkStorage(ctx, r, c); err != nil {
+		r.fail("%v", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return r.verdict()
+}
+
+// checkStorage tries out the bucket. Each question may take as long as S3 may be silent.
+func checkStorage(ctx context.Context, r *report, c *config.Config) error {
+	log := slog.New(slog.DiscardHandler) // the findings say it all
+	client, err := s3fs.Dial(ctx, service(c, log))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	first := true
+	for found := range s3fs.New(client, place(c, client, log)).Probe(ctx, c.S3Timeout) {
+		switch {
+		case ctx.Err() != nil:
+			return nil // what fails now has been broken off
+		case found.Err == nil && found.Detail != "":
+			r.ok("%s, %s", found.Text, found.Detail)
+		case found.Err == nil:
+			r.ok("%s", found.Text)
+		case found.Lost != "":
+			r.note("%s: %s; %s%s", found.Text, reason(found.Err), found.Lost, allow(found))
+		case first:
+			r.fail("%s: %s; %s", found.Text, reason(found.Err), advice(found.Err))
+		default:
+			r.fail("%s: %s%s", found.Text, reason(found.Err), allow(found))
+		}
+		first = false
+	}
+	return nil
+}
+
+// A report prints the checks, and keeps the count.
+type report struct {
+	w           io.Writer
+	all, failed int
+	err         error // of the writer
+}
+
+func (r *report) ok(format string, args ...any)   { r.line("ok   ", format, args...) }
+func (r *report) note(format string, args ...any) { r.line("note ", format, args...) }
+
+func (r *report) fail(format string, args ...any) {
+	r.failed++
+	r.line("FAIL ", format, args...)
+}
+
+// line prints one line, whatever the values have in them.
+func (r *report) line(word, format string, args ...any) {
+	r.all++
+	text := strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return ' '
+		}
+		return c
+	}, strings.TrimSpace(fmt.Sprintf(format, args...)))
+	if _, err := fmt.Fprintf(r.w, "%s %s\n", word, text); r.err == nil {
+		r.err = err
+	}
+}
+
+// verdict is the error of the command.
+func (r *report) verdict() error {
+	if r.err == nil && r.failed > 0 {
+		return fmt.Errorf("%d of %d checks failed", r.failed, r.all)
+	}
+	return r.err
+}

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+
+	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+// checkArgs are options that have nothing wrong with them.
+func checkArgs(endpoint string, more ...string) []string {
+	return append([]string{"check", "--endpoint", endpoint, "--bucket=invoices", "--user=alice", "--ftp=127.0.0.1:0",
+		"--passive-ports=1024-65535", "--active=false"}, more...)
+}
+
+// checked runs the command, and returns the words that its lines begin with and what it prints.
+func checked(t *testing.T, args []string) (code int, words []string, text string) {
+	t.Helper()
+	code, text, stderr := output(t, "", []string{"S3FTPD_PASSWORD=canary-password"}, args...)
+	for line := range strings.Lines(text) {
+		word, rest, _ := strings.Cut(line, " ")
+		if words = append(words, word); !slices.Contains([]string{"ok", "FAIL", "note"}, word) || !strings.HasSuffix(rest, "\n") || len(rest) < 10 {
+			t.Errorf("a line that says nothing: %q", line)
+		}
+	}
+	failed := slices.Contains(words, "FAIL")
+	if failed != (code == exitFailure) || !failed && code != 0 || failed != strings.Contains(stderr, "checks failed") {
+		t.Errorf("code %d after\n%s%s", code, text, stderr)
+	}
+	if strings.Contains(text+stderr, "canary") || strings.Contains(text+stderr, "tester-secret") {
+		t.Errorf("a secret shows:\n%s%s", text, stderr)
+	}
+	return code, words, text
+}
+
+// keysOf makes the keys of a server those that the program finds.
+func keysOf(t *testing.T, server *real.S3) {
+	t.Helper()
+	for _, kv := range server.Env() {
+		name, value, _ := strings.Cut(kv, "=")
+		t.Setenv(name, value)
+	}
+}
+
+func TestCheckOnMinIO(t *testing.T) {
+	server := real.MinIO(t)
+	keysOf(t, server)
+	bucket := "invoices"
+	if _, err := server.Client().CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+		t.Fatal(err)
+	}
+	for _, more := range [][]string{nil, {"--prefix=a b/c", "--tags=a=b", "--storage-class=REDUCED_REDUNDANCY", "--checksum=sha256"}, {"--checksum=md5"}} {
+		code, words, text := checked(t, checkArgs(server.Endpoint, more...))
+		if code != 0 || slices.Compact(slices.Sorted(slices.Values(words)))[0] != "note" || strings.Count(text, "note ") != 1 {
+			t.Errorf("%v:\n%s", more, text)
+		}
+		out, err := server.Client().ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
+		if err != nil || len(out.Contents) != 0 {
+			t.Errorf("left: %v, %v", out.Contents, err)
+		}
+	}
+	_, _, text := checked(t, checkArgs(server.Endpoint, "--checksum=none"))
+	if !strings.Contains(text, "put, with no checksum") || !strings.Contains(text, "note  content that was damaged") {
+		t.Error(text)
+	}
+}
+
+// What is wrong with the service shows in one line of its own, with what to do about it.
+func TestCheckFindsTheServiceWrong(t *testing.T) {
+	server := real.MinIO(t)
+	bucket := "invoices"
+	if _, err := server.Client().CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+		t.Fatal(err)
+	}
+	refusing := func(methods ...string) string {
+		to, err := url.Parse(server.Endpoint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			r.Out.Host = r.In.Host // it is signed
+		}}
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if slices.Contains(methods, r.Method) {
+				w.WriteHeader(http.StatusForbidden)
+				io.WriteString(w, "<Error><Code>AccessDenied</Code><Message>Access\nDenied.</Message></Error>")
+				return
+			}
+			proxy.ServeHTTP(w, r)
+		}))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	for name, test := range map[string]struct {
+		args   []string
+		secret string
+		says   []string
+	}{
+		"wrong secret": {checkArgs(server.Endpoint), "canary", []string{"FAIL  the bucket does not answer: S3 says SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY"}},
+		"no bucket":    {checkArgs(server.Endpoint, "--bucket=nowhere"), "", []string{"FAIL  the bucket does not answer", "make the bucket, or check --bucket"}},
+		"read only": {checkArgs(refusing("PUT", "POST", "DELETE"), "--prefix=a"), "",
+			[]string{"ok    the bucket answers", "FAIL  an object cannot be put", "S3 says AccessDenied, Access Denied; allow s3:PutObject\n"}},
+		"no deletion": {checkArgs(refusing("DELETE"), "--prefix=a"), "",
+			[]string{"ok    it can be copied", "FAIL  an upload in parts cannot be given up: S3 says AccessDenied, Access Denied; allow s3:AbortMultipartUpload\n",
+				"FAIL  an object cannot be deleted: S3 says AccessDenied, Access Denied; allow s3:DeleteObject\n", `FAIL  left behind, and to be removed by hand: the upload`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			keysOf(t, server)
+			if test.secret != "" {
+				t.Setenv("AWS_SECRET_ACCESS_KEY", test.secret)
+			}
+			code, _, text := checked(t, test.args)
+			for _, says := range test.says {
+				if code != exitFailure || !strings.Contains(text, says) {
+					t.Errorf("%d, without %q:\n%s", code, says, text)
+				}
+			}
+		})
+	}
+}
+
+// checkable returns the URL of an embedded store with the bucket.
+func checkable(t *testing.T) string {
+	t.Helper()
+	awsEnvironment(t)
+	store, err := s3demo.Open(t.TempDir(), s3demo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	if err := store.CreateBucket("invoices"); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(store.Handler())
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func TestCheckOnTheEmbeddedStore(t *testing.T) {
+	code, _, text := checked(t, checkArgs(checkable(t), "--prefix=a"))
+	if code != 0 || strings.Count(text, "note ") != 1 || strings.Count(text, "\n") != 20 {
+		t.Errorf("%d\n%s", code, text)
+	}
+}
+
+// What is wrong on this side shows in one line of its own too, and the rest is checked all the same.
+func TestCheckFindsTheMachineWrong(t *testing.T) {
+	endpoint := checkable(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	free := real.FreeAddr(t)
+	_, freePort, _ := net.SplitHostPort(free)
+	for name, test := range map[string]struct {
+		args []string
+		fail bool
+		says string
+	}{
+		"port taken":           {[]string{"--ftp=" + taken.Addr().String()}, true, `FAIL  --ftp "` + taken.Addr().String() + `"`},
+		"passive port taken":   {[]string{"--passive-ports=" + port}, true, fmt.Sprintf("FAIL  no port of --passive-ports %s-%[1]s", port)},
+		"active port taken":    {[]string{"--active", "--active-port=" + port}, false, "note  active data connections leave from any port, not from " + port},
+		"active port free":     {[]string{"--active", "--active-port=" + freePort}, false, "ok    active data connections leave from port " + freePort},
+		"address for all":      {[]string{"--passive-address=203.0.113.10"}, false, "ok    the reply to PASV names 203.0.113.10 to a public client"},
+		"address for some":     {[]string{"--passive-address=127.0.0.0/8=auto,203.0.113.10"}, false, "ok    the reply to PASV names 127.0.0.1 to a local client"},
+		"address nobody knows": {[]string{"--ftp=:0", "--passive-address=10.1.2.3"}, false, "note  the reply to PASV names 10.1.2.3 to a public client"},
+		"name nobody knows":    {[]string{"--passive-address=ftp.invalid"}, true, "FAIL  the reply to PASV has no address for a public client"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, _, text := checked(t, checkArgs(endpoint, test.args...))
+			if (code != 0) != test.fail || !strings.Contains(text, test.says) || !strings.Contains(text, "ok    an object can be deleted") {
+				t.Errorf("%d\n%s", code, text)
+			}
+		})
+	}
+}
+
+func TestCheckOfMistakes(t *testing.T) {
+	code, words, text := checked(t, []string{"check", "--bucket=a/b", "--user=alice", "--tags=x", "--sse-kms-key=k"})
+	if code != exitFailure || !slices.Equal(words, []string{"FAIL", "FAIL", "FAIL"}) || !strings.Contains(text, `FAIL  --tags "x": `) {
+		t.Errorf("%d\n%s", code, text)
+	}
+}
+
+// Why a request failed is said by S3 or by the network, and not by the SDK.
+func TestReason(t *testing.T) {
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+	for want, err := range map[string]error{
+		"S3 says NoSuchKey, gone":      fmt.Errorf("operation error: %w", &smithy.GenericAPIError{Code: "NoSuchKey", Message: "gone."}),
+		"S3 says Forbidden":            &smithy.GenericAPIError{Code: "Forbidden"},
+		"dial tcp: connection refused": fmt.Errorf("operation error, exceeded maximum number of attempts: %w", &url.Error{Op: "Get", URL: "http://x", Err: refused}),
+		"something else":               errors.New("something else"),
+	} {
+		if got := reason(err); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// A report that nobody gets is a failure, whatever it says.
+func TestReport(t *testing.T) {
+	r, w := io.Pipe()
+	r.Close()
+	report := &report{w: w}
+	report.ok("fine")
+	if report.verdict() == nil {
+		t.Error("a report that cannot be written is fine")
+	}
+	out := newConsole()
+	report.w, report.err = out, nil
+	report.note("a\n\x1b[31mb %s", "c\r\n")
+	if got := out.String(); got != "note  a  [31mb c\n" || report.verdict() != nil {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/s3fs"
+)
+
+// place says where in the service the files lie, and how they are written there.
+func place(c *config.Config, client *s3fs.Client, log *slog.Logger) s3fs.Options {
+	o := s3fs.Options{Bucket: c.Bucket, Prefix: c.Prefix, Memory: s3fs.NewMemory(c.Memory), PartSize: c.PartSize,
+		Attributes: s3fs.Attributes{StorageClass: c.StorageClass, SSE: c.SSE, KMSKey: c.SSEKMSKey, ACL: c.ACL, Tags: c.Tags},
+		Resume:     c.Resume, RenameMax: c.RenameMax, Stall: c.StallTimeout, Log: log,
+		MetadataTimes: c.ListMtime == "metadata"}
+	if c.Resume == 0 {
+		o.Resume = -1 // off
+	}
+	o.MaxParts, o.UniformParts = client.PartLimits()
+	if c.MaxParts != 0 {
+		o.MaxParts = c.MaxParts
+	}
+	if c.UniformParts != nil {
+		o.UniformParts = *c.UniformParts
+	}
+	return o
+}

@@ -1,0 +1,200 @@
+package s3fs
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// everything is a value for each of the attributes.
+var everything = Attributes{
+	StorageClass: "STANDARD_IA",
+	SSE:          "aws:kms",
+	KMSKey:       "alias/uploads",
+	ACL:          "bucket-owner-full-control",
+	Tags:         map[string]string{"team": "a b", "a+b": "x=y/z"},
+}
+
+// attributeHeaders are the headers that everything becomes: on new objects all, on copies the second half.
+var attributeHeaders = []struct{ header, value string }{
+	{"X-Amz-Storage-Class", "STANDARD_IA"},
+	{"X-Amz-Tagging", "a%2Bb=x%3Dy%2Fz&team=a%20b"},
+	{"X-Amz-Server-Side-Encryption", "aws:kms"},
+	{"X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", "alias/uploads"},
+	{"X-Amz-Acl", "bucket-owner-full-control"},
+}
+
+// Each way of writing puts the attributes on the object; a copy gets those that S3 does not copy.
+func TestAttributesOnEveryWayOfWriting(t *testing.T) {
+	head := func(_ *http.Request, call string) (*http.Response, error) {
+		if call == "Copy" {
+			return response(200, `<R><ETag>"e"</ETag></R>`), nil
+		}
+		if call != "Head" {
+			return nil, nil
+		}
+		resp := response(200, "")
+		resp.Header.Set("ETag", `"e"`)
+		resp.Header.Set("X-Amz-Storage-Class", "GLACIER_IR")
+		resp.Header.Set("X-Amz-Server-Side-Encryption", "aws:kms:dsse")
+		resp.Header.Set("X-Amz-Server-Side-Encryption-Bucket-Key-Enabled", "true")
+		return resp, nil
+	}
+	file := func(_ *http.Request, call string) (*http.Response, error) {
+		switch call {
+		case "List":
+			return response(200, "<ListBucketResult></ListBucketResult>"), nil
+		case "Delete":
+			return response(204, ""), nil
+		}
+		return head(nil, call)
+	}
+	for name, way := range map[string]struct {
+		fault func(*http.Request, string) (*http.Response, error) // nil = a directory d
+		do    func(context.Context, *FS) error
+		call  string
+		copy  bool
+	}{
+		"small": {call: "Put", do: func(ctx context.Context, f *FS) error { return f.Put(ctx, "/f", zeros(1), Write{}) }},
+		"empty": {call: "Put", do: func(ctx context.Context, f *FS) error { return f.Put(ctx, "/f", zeros(0), Write{}) }},
+		"parts": {call: "Create", fault: func(*http.Request, string) (*http.Response, error) { return nil, nil },
+			do: func(ctx context.Context, f *FS) error { return f.Put(ctx, "/f", zeros(minPart+1), Write{}) }},
+		"directory": {call: "Put", do: func(ctx context.Context, f *FS) error { return f.Mkdir(ctx, "/e") }},
+		"rename of a file": {call: "Copy", copy: true, fault: file,
+			do: func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/a", "/b") }},
+		"rename of a directory": {call: "Copy", copy: true, do: func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/d", "/e") }},
+		"time": {call: "Copy", copy: true, fault: head,
+			do: func(ctx context.Context, f *FS) error { return f.SetTime(ctx, "/f", time.Unix(1, 0)) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newFake(t)
+			if s.tree(1, 1, nil); way.fault != nil {
+				s.fault = way.fault
+			}
+			if err := way.do(t.Context(), s.fs(Options{Attributes: everything, PartSize: minPart})); err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range attributeHeaders {
+				value := want.value
+				if way.copy && i < 2 {
+					value = []string{"GLACIER_IR", ""}[i] // the source's own
+				}
+				if got := s.header(way.call, want.header); got != value {
+					t.Errorf("%s: %q, want %q", want.header, got, value)
+				}
+			}
+			if got := s.header(way.call, "X-Amz-Server-Side-Encryption-Bucket-Key-Enabled"); got != "" {
+				t.Errorf("the source's bucket key goes with another encryption: %s", got)
+			}
+		})
+	}
+}
+
+// A copy in parts gets what other copies get; what is said of it already stays unless it is said again.
+func TestAttributesOnCopiesInParts(t *testing.T) {
+	in := &s3.CreateMultipartUploadInput{StorageClass: "GLACIER_IR", Tagging: aws.String("a=b"), ServerSideEncryption: "aws:kms",
+		SSEKMSKeyId: aws.String("theirs"), BucketKeyEnabled: aws.Bool(true)}
+	new(Attributes).onCreateCopy(in)
+	if in.ServerSideEncryption != "aws:kms" || *in.SSEKMSKeyId != "theirs" || in.BucketKeyEnabled == nil || in.ACL != "" {
+		t.Errorf("without attributes: %+v", in)
+	}
+	a := Attributes{StorageClass: "STANDARD_IA", SSE: "AES256", ACL: "private", Tags: map[string]string{"c": "d"}}
+	a.onCreateCopy(in)
+	if in.StorageClass != "GLACIER_IR" || *in.Tagging != "a=b" || in.ServerSideEncryption != "AES256" || in.SSEKMSKeyId != nil ||
+		in.BucketKeyEnabled != nil || in.ACL != "private" {
+		t.Errorf("with attributes: %+v", in)
+	}
+}
+
+// Without attributes, no request says a word of them.
+func TestNoAttributes(t *testing.T) {
+	s := newFake(t)
+	f := s.fs(Options{PartSize: minPart})
+	if err := f.Put(t.Context(), "/f", zeros(minPart+1), Write{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Put(t.Context(), "/f", zeros(1), Write{}); err != nil {
+		t.Fatal(err)
+	}
+	for i, headers := range s.headers {
+		for _, a := range attributeHeaders {
+			if _, said := headers[a.header]; said {
+				t.Errorf("%s has %s", s.calls[i], a.header)
+			}
+		}
+	}
+}
+
+func TestAttributesOnMinIO(t *testing.T) {
+	c := minio(t, "attributes")
+	tags := map[string]string{"team": "a b", "a+b": "x=y/z"}
+	f := New(c, Options{Bucket: "attributes", PartSize: minPart,
+		Attributes: Attributes{StorageClass: "REDUCED_REDUNDANCY", ACL: "private", Tags: tags}})
+	for _, err := range []error{
+		f.Put(t.Context(), "/small", strings.NewReader("x"), Write{}),
+		f.Put(t.Context(), "/parts", zeros(minPart+1), Write{}),
+		f.Mkdir(t.Context(), "/dir"),
+		f.Put(t.Context(), "/old", strings.NewReader("x"), Write{}),
+		f.Rename(t.Context(), "/old", "/renamed"),
+		f.SetTime(t.Context(), "/renamed", time.Unix(1, 0)),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range []string{"small", "parts", "dir/", "renamed"} {
+		is, err := c.api.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &f.bucket, Key: &key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if is.StorageClass != "REDUCED_REDUNDANCY" {
+			t.Errorf("%s: storage class %q", key, is.StorageClass)
+		}
+		out, err := c.api.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &f.bucket, Key: &key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make(map[string]string)
+		for _, tag := range out.TagSet {
+			got[*tag.Key] = *tag.Value
+		}
+		if !maps.Equal(got, tags) {
+			t.Errorf("%s: tags %q", key, got)
+		}
+	}
+}
+
+func TestPartLimits(t *testing.T) {
+	for endpoint, want := range map[string]struct {
+		numbers int
+		uniform bool
+	}{
+		"":                                                           {10_000, false},
+		"http://127.0.0.1:9000":                                      {10_000, false},
+		"https://s3.fr-par.scw.cloud":                                {1000, false},
+		"https://S3.NL-AMS.SCW.CLOUD./":                              {1000, false},
+		"https://b.s3.fr-par.scw.cloud:443/x":                        {1000, false},
+		"https://scw.cloud.example.com":                              {10_000, false},
+		"https://notscw.cloud":                                       {10_000, false},
+		"https://0123abcd.r2.cloudflarestorage.com":                  {10_000, true},
+		"https://0123abcd.eu.r2.cloudflarestorage.com":               {10_000, true},
+		"https://example.com/?x=.r2.cloudflarestorage.com":           {10_000, false},
+		"https://s3.example.com/0123abcd.r2.cloudflarestorage.com":   {10_000, false},
+		"https://0123abcd.r2.cloudflarestorage.com.attacker.example": {10_000, false},
+	} {
+		s := Service{Endpoint: endpoint, Credentials: keys("a", "s"), HTTPClient: newFake(t)}
+		if n, uniform := dial(t, s).PartLimits(); n != want.numbers || uniform != want.uniform {
+			t.Errorf("%q: %d, %v", endpoint, n, uniform)
+		}
+	}
+	t.Setenv("AWS_ENDPOINT_URL_S3", "https://s3.fr-par.scw.cloud")
+	if n, _ := dial(t, Service{Credentials: keys("a", "s"), HTTPClient: newFake(t)}).PartLimits(); n != 1000 {
+		t.Errorf("an endpoint from the environment: %d", n)
+	}
+}

@@ -1,0 +1,222 @@
+package s3fs
+
+import (
+	"crypto/sha256"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+// A breaker sends requests as they are, and breaks off the bodies of the answers to GET.
+type breaker struct {
+	*httpClient
+	after int64  // bytes of each body; 0 = it does not
+	then  func() // is called when a body has broken off, or is nil
+	gets  atomic.Int32
+}
+
+func newBreaker() *breaker {
+	return &breaker{httpClient: newHTTPClient(30*time.Second, new(net.Dialer).DialContext)}
+}
+
+func (b *breaker) Do(r *http.Request) (*http.Response, error) {
+	resp, err := b.httpClient.Do(r)
+	if err == nil && r.Method == "GET" && r.URL.Query().Get("list-type") == "" {
+		b.gets.Add(1)
+		if b.after > 0 {
+			resp.Body = &brokenBody{resp.Body, b.after, b.then}
+		}
+	}
+	return resp, err
+}
+
+type brokenBody struct {
+	io.ReadCloser
+	left int64
+	then func()
+}
+
+func (b *brokenBody) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		b.ReadCloser.Close()
+		if b.then != nil {
+			b.then()
+		}
+		return 0, syscall.ECONNRESET
+	}
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
+// realServices calls test with a breaker's client of each real service, and an empty bucket "real".
+func realServices(t *testing.T, test func(t *testing.T, b *breaker, f *FS)) {
+	server := real.MinIO(t)
+	for name, s := range map[string]Service{
+		"MinIO":    {Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)},
+		"embedded": {Endpoint: demoServer(t), Credentials: keys("demo", "demo-secret")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBreaker()
+			s.HTTPClient = b
+			c := dial(t, s)
+			makeBucket(t, c, "real")
+			test(t, b, New(c, Options{Bucket: "real", PartSize: minPart}))
+		})
+	}
+}
+
+func sumOfAll(t *testing.T, r io.Reader) (sum [sha256.Size]byte, n int64, err error) {
+	t.Helper()
+	h := sha256.New()
+	n, err = io.Copy(h, r)
+	return [sha256.Size]byte(h.Sum(nil)), n, err
+}
+
+// sizesOfUploads are of one that is put in one piece, and one that is in parts.
+var sizesOfUploads = map[string]int64{"one piece": minPart - 1, "parts": 3*minPart + 1}
+
+// TestRealChecksumsAreVerified: what this program stores, real services have a checksum of that can be verified.
+func TestRealChecksumsAreVerified(t *testing.T) {
+	realServices(t, func(t *testing.T, _ *breaker, f *FS) {
+		for name, size := range sizesOfUploads {
+			if err := f.Put(t.Context(), "/f", letters("v", size), Write{}); err != nil {
+				t.Fatal(err)
+			}
+			d, err := f.open(t.Context(), "/f", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.proof == nil {
+				t.Fatalf("%s: no checksum to verify", name)
+			}
+			if _, err := io.Copy(io.Discard, d); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			d.Close()
+			d, err = f.open(t.Context(), "/f", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d.proof.want++
+			if _, err := io.Copy(io.Discard, d); !errors.Is(err, errDamaged) {
+				t.Errorf("%s, with another checksum: %v", name, err)
+			}
+			d.Close()
+		}
+	})
+}
+
+// TestRealDownloadGoesOn breaks each answer of real services off.
+func TestRealDownloadGoesOn(t *testing.T) {
+	realServices(t, func(t *testing.T, b *breaker, f *FS) {
+		const size = 3*minPart + 1
+		if err := f.Put(t.Context(), "/f", letters("g", size), Write{}); err != nil {
+			t.Fatal(err)
+		}
+		b.after = size/3 - 1
+		b.gets.Store(0)
+		for _, offset := range []int64{0, 12345} {
+			r, err := f.Open(t.Context(), "/f", offset)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := letters("g", size)
+			io.CopyN(io.Discard, want, offset)
+			wantSum, wantSize, _ := sumOfAll(t, want)
+			if sum, n, err := sumOfAll(t, r); err != nil || sum != wantSum || n != wantSize {
+				t.Errorf("from %d: %d bytes with SHA-256 %x, %v; want %d with %x", offset, n, sum, err, wantSize, wantSum)
+			}
+			r.Close()
+		}
+		if n := b.gets.Load(); n != 4+3 {
+			t.Errorf("%d requests, want 4 for all of it, and 3 for almost all", n)
+		}
+	})
+}
+
+// TestRealObjectIsReplaced, or deleted, while it is read, and what is missing is asked for after that.
+func TestRealObjectIsReplaced(t *testing.T) {
+	for name, change := range map[string]func(f *FS, t *testing.T) error{
+		"replaced": func(f *FS, t *testing.T) error { return f.Put(t.Context(), "/f", letters("n", 2*minPart), Write{}) },
+		"deleted":  func(f *FS, t *testing.T) error { return f.Remove(t.Context(), "/f") },
+	} {
+		realServices(t, func(t *testing.T, b *breaker, f *FS) {
+			if err := f.Put(t.Context(), "/f", letters("o", 2*minPart), Write{}); err != nil {
+				t.Fatal(err)
+			}
+			b.after = minPart
+			b.then = func() { // while nobody reads: MinIO lets a writer wait for readers
+				if err := change(f, t); err != nil {
+					t.Error(err)
+				}
+			}
+			r, err := f.Open(t.Context(), "/f", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			wantSum, _, _ := sumOfAll(t, letters("o", minPart))
+			if sum, n, err := sumOfAll(t, r); !errors.Is(err, syscall.ESTALE) || n != minPart || sum != wantSum {
+				t.Errorf("%s: %d bytes with SHA-256 %x, %v; want %d with %x, and ESTALE", name, n, sum, err, minPart, wantSum)
+			}
+		})
+	}
+}
+
+// TestDownloadFromAfar is one that S3's single connection holds up, from a real service.
+func TestDownloadFromAfar(t *testing.T) {
+	const size = 96*mib + 1
+	server := real.MinIO(t)
+	service := Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)}
+	near := dial(t, service)
+	makeBucket(t, near, "real")
+	if err := New(near, Options{Bucket: "real"}).Put(t.Context(), "/f", letters("a", size), Write{}); err != nil {
+		t.Fatal(err)
+	}
+	b := newBreaker()
+	service.HTTPClient = b
+	service.Endpoint = "http://" + real.Slow(t, strings.TrimPrefix(server.Endpoint, "http://"), 20*time.Millisecond, 60e6)
+	f := New(dial(t, service), Options{Bucket: "real"})
+	wantSum, _, _ := sumOfAll(t, letters("a", size))
+	for name, after := range map[string]int64{"whole": 0, "broken": 5 * mib} {
+		b.after = after
+		b.gets.Store(0)
+		r, err := f.Open(t.Context(), "/f", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, n, err := sumOfAll(t, r)
+		r.Close()
+		if err != nil || n != size || sum != wantSum {
+			t.Errorf("%s: %d bytes with SHA-256 %x, %v; want %x", name, n, sum, err, wantSum)
+		}
+		if b.gets.Load() < 2 {
+			t.Errorf("%s: nothing was fetched ahead", name)
+		}
+		allFree(t, f.memory)
+	}
+}
+
+// demoServer returns the address of an embedded store.
+func demoServer(t *testing.T) string {
+	t.Helper()
+	store, err := s3demo.Open(t.TempDir(), s3demo.Options{Keys: map[string]string{"demo": "demo-secret"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	server := httptest.NewServer(store.Handler())
+	t.Cleanup(server.Close)
+	return server.URL
+}

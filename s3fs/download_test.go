@@ -1,0 +1,259 @@
+package s3fs
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"io/fs"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const mib = 1 << 20
+
+// slowS3 is 60 MB/s for one connection.
+const slowS3 = 4 * time.Millisecond
+
+// later ranges are asked for from here on, at the earliest, when S3 is slow: one span decides, another goes on.
+const firstSpan = 2 * spanSize
+
+func TestDownloadInParallel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 250*mib + 5
+		s := newObjectFake(t, size)
+		s.pause = slowS3
+		w, begin := &taker{}, time.Now()
+		if err := w.take(t, s.fs(Options{})); err != nil || w.at != size {
+			t.Errorf("%d bytes, %v", w.at, err)
+		}
+		one := slowS3 * size / slabSize
+		if took := time.Since(begin); took > one/3 {
+			t.Errorf("it took %v; with one stream, %v", took, one)
+		}
+		if s.most != mostAhead {
+			t.Errorf("%d at most at a time, want %d", s.most, mostAhead)
+		}
+		second := slices.MinFunc(s.gets[1:], func(a, b *getFake) int { return cmp.Compare(a.first, b.first) })
+		if s.gets[0].first != 0 || s.gets[0].ifMatch != "" || second.first != firstSpan {
+			t.Errorf("the first request from %d, the next from %d", s.gets[0].first, second.first)
+		}
+		s.pinned()
+	})
+}
+
+// TestDownloadReadsTheSame reads with Read, in pieces that fit nothing, from an odd offset, and not all at once.
+func TestDownloadReadsTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 90*mib + 1
+		s := newObjectFake(t, size)
+		s.pause = slowS3
+		f := s.fs(Options{})
+		r, err := f.Open(t.Context(), "/f", 12345)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		w := &taker{at: 12345}
+		if _, err := io.CopyBuffer(w, struct{ io.Reader }{io.LimitReader(r, 50*mib+3)}, make([]byte, 100_003)); err != nil {
+			t.Error(err)
+		}
+		if _, err := r.(io.WriterTo).WriteTo(w); err != nil || w.at != size {
+			t.Errorf("%d bytes, %v", w.at, err)
+		}
+		if n, err := r.Read(make([]byte, 10)); n != 0 || err != io.EOF {
+			t.Errorf("after the end: %d, %v", n, err)
+		}
+		if s.most < 2 {
+			t.Error("nothing was fetched ahead")
+		}
+		s.pinned()
+	})
+}
+
+// TestDownloadStaysOneStream where more requests would be of no use.
+func TestDownloadStaysOneStream(t *testing.T) {
+	for name, test := range map[string]struct {
+		size   int64
+		memory int64
+		pause  time.Duration
+		client time.Duration
+		etag   string
+	}{
+		"the client is the slower one":         {64 * mib, 256 * mib, slowS3, 2 * slowS3, `"v1"`},
+		"the client is about as slow":          {64 * mib, 256 * mib, slowS3, slowS3 / 2, `"v1"`},
+		"S3 is fast":                           {64 * mib, 256 * mib, slowS3 / 8, 0, `"v1"`},
+		"the file is short":                    {firstSpan, 256 * mib, slowS3, 0, `"v1"`},
+		"there is no memory for it":            {64 * mib, minMemory, slowS3, 0, `"v1"`},
+		"nothing tells one version of another": {64 * mib, 256 * mib, slowS3, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newObjectFake(t, test.size)
+				s.pause = test.pause
+				s.header.Set("ETag", test.etag)
+				w := &taker{pause: func(int64) time.Duration { return test.client }}
+				if err := w.take(t, s.fs(Options{Memory: NewMemory(test.memory)})); err != nil || w.at != test.size {
+					t.Errorf("%d bytes, %v", w.at, err)
+				}
+				s.made("Get")
+			})
+		})
+	}
+}
+
+// TestDownloadFromABusyService: one that was fast once is not held up by its connections.
+func TestDownloadFromABusyService(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newObjectFake(t, 64*mib)
+		s.pause = slowS3 / 8
+		w := &taker{pause: func(at int64) time.Duration {
+			if at > spanSize {
+				s.mu.Lock()
+				s.pause = slowS3
+				s.mu.Unlock()
+			}
+			return 0
+		}}
+		if err := w.take(t, s.fs(Options{})); err != nil || w.at != s.size {
+			t.Errorf("%d bytes, %v", w.at, err)
+		}
+		s.made("Get")
+	})
+}
+
+// TestDownloadOverNewConnections is not judged by how long they take to come up to speed.
+func TestDownloadOverNewConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newObjectFake(t, 150*mib)
+		s.pause = slowS3
+		s.on = func(g *getFake) {
+			if 0 < g.n && g.n < firstAhead {
+				g.delay = time.Second / 2
+			}
+		}
+		w := &taker{}
+		if err := w.take(t, s.fs(Options{})); err != nil || w.at != s.size {
+			t.Errorf("%d bytes, %v", w.at, err)
+		}
+		if s.most != mostAhead {
+			t.Errorf("%d at most at a time, want %d", s.most, mostAhead)
+		}
+	})
+}
+
+// TestDownloadGoesBackToOneStream where all connections together are no faster than one.
+func TestDownloadGoesBackToOneStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 300 * mib
+		s := newObjectFake(t, size)
+		s.pause, s.shared = slowS3, true
+		w := &taker{}
+		if err := w.take(t, s.fs(Options{})); err != nil || w.at != size {
+			t.Errorf("%d bytes, %v", w.at, err)
+		}
+		last := s.gets[len(s.gets)-1]
+		if s.most != firstAhead || last.end != size || last.first > 150*mib {
+			t.Errorf("%d requests, %d at a time, the last from %d to %d", len(s.gets), s.most, last.first, last.end)
+		}
+	})
+}
+
+// TestDownloadOfAClientThatSlowsDown gives back what was taken for the client when it was fast.
+func TestDownloadOfAClientThatSlowsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 460 * mib
+		s := newObjectFake(t, size)
+		s.pause = slowS3
+		f := s.fs(Options{})
+		var ahead int64
+		w := &taker{pause: func(at int64) time.Duration {
+			if at < 140*mib {
+				return 0
+			}
+			if at > 440*mib {
+				ahead = max(ahead, aheadNow(f.memory))
+			}
+			return 3 * slowS3
+		}}
+		if err := w.take(t, f); err != nil || w.at != size {
+			t.Errorf("%d bytes, %v", w.at, err)
+		}
+		if s.most < firstAhead || ahead != 0 {
+			t.Errorf("%d at a time, and %d bytes ahead in the end; want many, and none", s.most, ahead)
+		}
+	})
+}
+
+// TestDownloadInLittleMemory gets as many requests as half of the memory can hold.
+func TestDownloadInLittleMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 200 * mib
+		s := newObjectFake(t, size)
+		s.pause = slowS3
+		m := NewMemory(34 * mib)
+		w := &taker{pause: func(int64) time.Duration {
+			if n := aheadNow(m); n > m.size/2 {
+				t.Errorf("%d bytes ahead", n)
+			}
+			return 0
+		}}
+		if err := w.take(t, s.fs(Options{Memory: m})); err != nil || w.at != size {
+			t.Errorf("%d bytes, %v", w.at, err)
+		}
+		if s.most != 3 {
+			t.Errorf("%d at a time, want one stream and two ranges", s.most)
+		}
+	})
+}
+
+// TestCloseInTheMiddle leaves nothing behind: no memory, and no goroutine, which the bubble would wait for.
+func TestCloseInTheMiddle(t *testing.T) {
+	for _, after := range []int64{0, mib, firstSpan + mib, 60 * mib} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newObjectFake(t, 200*mib)
+			s.pause = slowS3
+			f := s.fs(Options{})
+			r, err := f.Open(t.Context(), "/f", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.CopyN(io.Discard, r, after); err != nil {
+				t.Error(err)
+			}
+			if busy := aheadNow(f.memory) > 0; busy != (after > firstSpan) {
+				t.Errorf("after %d bytes: something is ahead: %v", after, busy)
+			}
+			before := time.Now()
+			r.Close()
+			if took := time.Since(before); took != 0 {
+				t.Errorf("after %d bytes: Close waited %v for what nobody wants", after, took)
+			}
+			allFree(t, f.memory)
+			if _, err := r.Read(make([]byte, 1)); !errors.Is(err, fs.ErrClosed) {
+				t.Errorf("read after Close: %v", err)
+			}
+			if s.active != 0 {
+				t.Errorf("%d bodies are open", s.active)
+			}
+		})
+	}
+}
+
+// TestPanicInARange ends one download, and not the process.
+func TestPanicInARange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newObjectFake(t, 64*mib)
+		s.pause = slowS3
+		s.on = func(g *getFake) {
+			if g.first == firstSpan+spanSize {
+				panic("a mistake")
+			}
+		}
+		w := &taker{}
+		if err := w.take(t, s.fs(Options{})); err == nil || w.at != firstSpan+spanSize {
+			t.Errorf("%d bytes, %v", w.at, err)
+		}
+	})
+}

@@ -1,0 +1,238 @@
+package s3fs
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// broke ends an upload that is not published, because of err, which it returns. What S3 holds of it is left for being
+// resumed, if that is possible, or else removed.
+func (u *upload) broke(err error) error {
+	u.fail(err)
+	defer u.free()
+	switch {
+	case u.owner.lost(), gone(err):
+		for u.inFlight > 0 { // another session has resumed it, so it is not ours any more to change
+			u.settle()
+		}
+	case errorCode(err) == "InvalidPart" && u.useless():
+		u.abort()
+	case u.resumable && !u.void && !errors.Is(err, fs.ErrExist):
+		u.leave(err)
+	default:
+		u.abort()
+	}
+	return err
+}
+
+// leave leaves the multipart upload open, with all that was received of it as far as S3 takes it. Where err is that S3 does
+// not answer, nothing more is asked of it, for which the client would have to wait.
+func (u *upload) leave(err error) {
+	silent := unheard(err)
+	for u.inFlight > 0 {
+		u.settle()
+	}
+	if !u.owner.enter() {
+		return
+	}
+	defer u.owner.leave()
+	if u.id == "" && (silent || u.rest == nil || u.rest.size < minPart || u.create() != nil) {
+		return
+	}
+	if !silent && u.hidden() {
+		u.abort()
+		return
+	}
+	var unsaved error
+	if !silent {
+		unsaved = u.saveRest()
+	}
+	n, safe := 0, int64(0)
+	for _, s := range u.sent {
+		if s.etag == nil || s.size < minPart {
+			break
+		}
+		n++
+		safe += s.size
+	}
+	if safe == 0 {
+		u.abort()
+		return
+	}
+	if u.mark != nil && !silent && !u.changed() {
+		unsaved = cmp.Or(unsaved, u.putMark(u.sent[:n]))
+	}
+	u.client.uploads.leave(u.place(), u.id)
+	u.log.Info("a broken upload can be resumed", "key", u.key, "upload", u.id, "bytes", safe, "err", unsaved)
+}
+
+// hidden reports whether nobody could find the multipart upload again.
+func (u *upload) hidden() bool {
+	if !u.client.uploads.hidden(u.bucket) {
+		u.others()
+	}
+	return u.client.uploads.hidden(u.bucket)
+}
+
+// saveRest sends what broke off, or ended but for its last byte: as a part where it is long enough, else once more with the part before it, under the
+// same number.
+func (u *upload) saveRest() error {
+	i, p := len(u.sent), u.rest
+	switch {
+	case slices.ContainsFunc(u.sent, func(s sent) bool { return s.etag == nil }):
+		return nil // there is a gap before it
+	case u.plan.uniform && (p == nil || p.size != u.plan.base):
+		return nil
+	case p != nil && p.size >= minPart:
+		if u.changed() {
+			return nil
+		}
+	default:
+		tail := u.tail()
+		if len(tail) == 0 || p == nil && (len(tail) == 1 || tail[1].size == 1) || u.changed() {
+			free(tail)
+			return nil
+		}
+		i -= len(tail)
+		if p != nil {
+			tail = append(tail, p)
+			u.rest = nil
+		}
+		defer free(tail)
+		if p = join(tail); u.all {
+			p.cut() // see last
+		}
+	}
+	etag, sum, err := u.sendPart(i, p)
+	if err == nil {
+		u.sent = append(u.sent[:i], sent{size: p.size, etag: etag, sum: sum})
+	}
+	return err
+}
+
+// useless reports whether S3 has not got the beginning of the multipart upload, nor anything that was not sent here: so
+// nobody can resume it.
+func (u *upload) useless() bool {
+	parts, err := u.listParts(u.sending, u.key, u.id)
+	foreign := func(p types.Part) bool {
+		i := int(aws.ToInt32(p.PartNumber) - u.first)
+		return i < 0 || i >= len(u.sent) || unquote(p.ETag) != unquote(u.sent[i].etag)
+	}
+	return err == nil && !ours(parts) && !slices.ContainsFunc(parts, foreign)
+}
+
+// changed reports whether S3 has another mark, or other parts in place of those that were sent here: then another session
+// has resumed the upload. What else it has may be left from before.
+func (u *upload) changed() bool {
+	if len(u.sent) == 0 {
+		return false
+	}
+	parts, err := u.listParts(u.sending, u.key, u.id)
+	last, parts := mark(parts)
+	there := make(map[int32]string)
+	for _, p := range parts {
+		there[aws.ToInt32(p.PartNumber)] = unquote(p.ETag)
+	}
+	for i, s := range u.sent {
+		if s.etag != nil && there[u.number(i)] != unquote(s.etag) {
+			return true
+		}
+	}
+	return err != nil || markETag(last) != unquote(u.mark)
+}
+
+// keep keeps a part that is being sent, until enough has followed it.
+func (u *upload) keep(p *part) {
+	if !u.resumable || u.plan.uniform {
+		return
+	}
+	if p.size >= minPart {
+		u.forget()
+	}
+	u.memory.keep(p)
+	u.kept = append(u.kept, p)
+}
+
+// forget ends the keeping.
+func (u *upload) forget() { free(u.tail()) }
+
+// tail returns the parts that were kept, which are then the caller's to free. If the memory of any of them was needed,
+// there are none.
+func (u *upload) tail() []*part {
+	var tail []*part
+	for _, p := range u.kept {
+		if u.memory.drop(p) {
+			tail = append(tail, p)
+		}
+	}
+	if len(tail) < len(u.kept) {
+		free(tail)
+		tail = nil
+	}
+	u.kept = nil
+	return tail
+}
+
+// free gives all memory back.
+func (u *upload) free() {
+	u.forget()
+	if u.rest != nil {
+		u.rest.free()
+		u.rest = nil
+	}
+}
+
+func free(parts []*part) {
+	for _, p := range parts {
+		p.free()
+	}
+}
+
+// join returns the parts as one, which is only to be read, and for as long as they are.
+func join(parts []*part) *part {
+	all := &part{hash: noHash{}, sealed: true}
+	for _, p := range parts {
+		all.slabs = append(all.slabs, p.slabs...)
+		all.size += p.size
+	}
+	return all
+}
+
+// place names the key among all that a client knows.
+func (u *upload) place() string { return u.bucket + "/" + u.key }
+
+// others lists the multipart uploads to the key that were begun before this one.
+func (u *upload) others() ([]types.MultipartUpload, error) {
+	open, err := u.openUploads(u.sending, u.key)
+	if i := slices.IndexFunc(open, func(o types.MultipartUpload) bool { return aws.ToString(o.UploadId) == u.id }); i >= 0 {
+		return open[i+1:], err
+	}
+	return nil, err
+}
+
+// endOlder ends broken uploads to the key, now that there is a newer object.
+func (u *upload) endOlder() {
+	for _, id := range u.client.uploads.collect(u.place()) {
+		if id != u.id && u.client.uploads.owner(id) == nil {
+			u.abandon(u.sending, multipart{u.key, id})
+		}
+	}
+	if u.older == nil {
+		return
+	}
+	older, _ := u.older()
+	for _, o := range older {
+		id := aws.ToString(o.UploadId)
+		if u.client.uploads.owner(id) != nil {
+			continue
+		}
+		if parts, err := u.listParts(u.sending, u.key, id); err == nil && ours(parts) {
+			u.abandon(u.sending, multipart{u.key, id})
+		}
+	}
+}

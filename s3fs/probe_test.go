@@ -1,0 +1,165 @@
+package s3fs
+
+import (
+	"context"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
+)
+
+// probing returns an FS in the embedded store, whose requests go through a filter: it may change them, or answer with a
+// code of S3's.
+func probing(t *testing.T, o Options, filter func(r *http.Request) (status int, code string)) *FS {
+	t.Helper()
+	store, err := s3demo.Open(t.TempDir(), s3demo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	if err := store.CreateBucket("probe"); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status, code := filter(r)
+		switch {
+		case status == 0:
+			store.Handler().ServeHTTP(w, r)
+		case strings.HasPrefix(code, "<"):
+			io.WriteString(w, code)
+		default:
+			w.WriteHeader(status)
+			if r.Method != "HEAD" {
+				io.WriteString(w, "<Error><Code>"+code+"</Code><Message>a checksum was refused</Message></Error>")
+			}
+		}
+	}))
+	t.Cleanup(server.Close)
+	o.Bucket = "probe"
+	return New(dial(t, Service{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")}), o)
+}
+
+func asItComes(*http.Request) (int, string) { return 0, "" }
+
+// contents are the keys in the bucket and the sizes of what they have.
+func contents(t *testing.T, f *FS) map[string]int64 {
+	t.Helper()
+	all := make(map[string]int64)
+	for page, err := range New(f.client, Options{Bucket: f.bucket}).pages(t.Context(), "", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range page.objects {
+			all[o.key] = o.size
+		}
+	}
+	uploads, err := f.api.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &f.bucket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range uploads.Uploads {
+		all["upload of "+*u.Key] = 0
+	}
+	return all
+}
+
+// What can be, is found to be; and nothing is left, nor anything else touched.
+func TestProbe(t *testing.T) {
+	for name, c := range map[string]*Client{"MinIO": minio(t, "probe"), "embedded": probing(t, Options{}, asItComes).client} {
+		for _, o := range []Options{{}, {Prefix: "a b"}, {Prefix: "x", Attributes: Attributes{StorageClass: "REDUCED_REDUNDANCY", Tags: map[string]string{"a": "b"}}}} {
+			t.Run(name+" "+o.Prefix, func(t *testing.T) {
+				o.Bucket = "probe"
+				f := New(c, o)
+				for _, name := range []string{"/s3ftpd-check-", "/z"} {
+					if err := f.Put(t.Context(), name, strings.NewReader("theirs"), Write{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				before := contents(t, f)
+				n := 0
+				for found := range f.Probe(t.Context(), time.Minute) {
+					n++
+					if got, want := found.Err == nil, !strings.Contains(found.Text, "is not known to end uploads"); got != want || found.Text == "" {
+						t.Errorf("%+v", found)
+					}
+				}
+				if want := len((&prober{FS: f}).probes()); n != want {
+					t.Errorf("%d findings, want %d", n, want)
+				}
+				if after := contents(t, f); !maps.Equal(before, after) {
+					t.Errorf("before: %v, after: %v", before, after)
+				}
+			})
+		}
+	}
+}
+
+// Whoever wants to hear no more leaves nothing behind, also when the time is over.
+func TestProbeBrokenOff(t *testing.T) {
+	f := probing(t, Options{}, asItComes)
+	all := len((&prober{FS: f}).probes())
+	for stop := 1; stop <= all; stop++ {
+		for _, cancelled := range []bool{false, true} {
+			ctx, cancel := context.WithCancel(t.Context())
+			n := 0
+			for range f.Probe(ctx, time.Minute) {
+				if n++; n == stop {
+					cancel()
+					if !cancelled {
+						break
+					}
+				}
+			}
+			cancel()
+			if left := contents(t, f); len(left) > 0 {
+				t.Fatalf("broken off after %d: left: %v", stop, left)
+			}
+		}
+	}
+}
+
+// A service that says nothing does not hold a probe up for longer than it may take.
+func TestProbeOfASilentService(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake(t)
+		s.fault = func(r *http.Request, _ string) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}
+		begun, n := time.Now(), 0
+		for found := range s.fs(Options{}).Probe(t.Context(), time.Minute) {
+			if n++; found.Err == nil || !strings.Contains(found.Err.Error(), "no answer within 1m0s") {
+				t.Errorf("%+v", found)
+			}
+		}
+		if took := time.Since(begun); n != 1 || took != time.Minute {
+			t.Errorf("%d findings in %v", n, took)
+		}
+	})
+}
+
+// No two probes use the same names.
+func TestProbeNames(t *testing.T) {
+	var paths [2]string
+	for i := range paths {
+		f := probing(t, Options{}, func(r *http.Request) (int, string) {
+			if name(r) == "Put" && paths[i] == "" {
+				paths[i] = r.URL.Path
+			}
+			return 0, ""
+		})
+		for range f.Probe(t.Context(), time.Minute) {
+		}
+	}
+	if paths[0] == paths[1] || len(paths[0]) < len("/probe/s3ftpd-check-")+26 {
+		t.Errorf("names %q", paths)
+	}
+}

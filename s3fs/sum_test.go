@@ -1,0 +1,166 @@
+package s3fs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// What S3 keeps is of the whole object: it is no answer for a part, and one for the whole however that is said.
+func TestKeptSumIsOfTheWhole(t *testing.T) {
+	for _, c := range []struct {
+		offset, length int64
+		text           string
+		calls          []string
+	}{
+		{0, -1, other, []string{"Head"}},
+		{0, 5, other, []string{"Head"}},
+		{0, 4, "hell", []string{"Head", "Get"}},
+		{0, 0, "", []string{"Head", "Get"}},
+	} {
+		s := answering(t, "X-Amz-Checksum-Type: FULL_OBJECT", "X-Amz-Checksum-Sha256: "+based(digestOf("SHA-256", other)))
+		got, err := s.fs(Options{}).Sum(t.Context(), "/f", "SHA-256", c.offset, c.length)
+		if err != nil || !bytes.Equal(got, digestOf("SHA-256", c.text)) {
+			t.Errorf("%d from %d: %x, %v", c.length, c.offset, got, err)
+		}
+		s.made(c.calls...)
+	}
+}
+
+// A service that refuses to say its checksums is read; one that fails is not asked twice.
+func TestSumOfServiceThatRefuses(t *testing.T) {
+	for code, word := range map[int]error{400: nil, 501: nil, 403: fs.ErrPermission} {
+		s := answering(t)
+		say := s.fault
+		s.fault = func(r *http.Request, call string) (*http.Response, error) {
+			if call == "Head" {
+				return response(code, ""), nil
+			}
+			return say(r, call)
+		}
+		got, err := s.fs(Options{}).Sum(t.Context(), "/f", "SHA-256", 0, -1)
+		if word == nil && bytes.Equal(got, digestOf("SHA-256", hello)) && err == nil {
+			s.made("Head", "Get")
+		} else if word == nil || !errors.Is(err, word) {
+			t.Errorf("%d: %x, %v", code, got, err)
+		} else {
+			s.made("Head")
+		}
+	}
+}
+
+// A body that breaks off is no content, and gives no checksum; the memory comes back.
+func TestSumOfBrokenBody(t *testing.T) {
+	for _, length := range []int64{-1, 4} {
+		s := answering(t)
+		s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+			resp := response(200, "hel")
+			resp.Header.Set("Content-Length", "5")
+			if call == "Head" {
+				resp.Body = http.NoBody
+			}
+			return resp, nil
+		}
+		f := s.fs(Options{})
+		if got, err := f.Sum(t.Context(), "/f", "MD5", 0, length); !errors.Is(err, io.ErrUnexpectedEOF) || got != nil {
+			t.Errorf("%d bytes: %x, %v", length, got, err)
+		}
+		if f.memory.used != 0 {
+			t.Errorf("%d bytes are still out", f.memory.used)
+		}
+	}
+}
+
+// A body is closed however much of it was wanted.
+func TestSumClosesBody(t *testing.T) {
+	for _, length := range []int64{-1, 0, 3, 5, 6} {
+		s, closed := answering(t), 0
+		say := s.fault
+		s.fault = func(r *http.Request, call string) (*http.Response, error) {
+			resp, err := say(r, call)
+			if call == "Get" {
+				resp.Body = onClose{resp.Body, func() { closed++ }}
+			}
+			return resp, err
+		}
+		s.fs(Options{}).Sum(t.Context(), "/f", "MD5", 0, length)
+		if closed == 0 {
+			t.Errorf("%d bytes: the body stays open", length)
+		}
+	}
+}
+
+type onClose struct {
+	io.Reader
+	do func()
+}
+
+func (c onClose) Close() error {
+	c.do()
+	return nil
+}
+
+// A sum waits for memory like every transfer, and ends with its context at any time.
+func TestSumEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := answering(t)
+		f := s.fs(Options{Memory: NewMemory(minMemory), Stall: time.Minute})
+		all := &claim{m: f.memory}
+		f.memory.mu.Lock()
+		f.memory.grant(all, f.memory.size)
+		f.memory.mu.Unlock()
+		if _, err := f.Sum(t.Context(), "/f", "MD5", 0, -1); !errors.Is(err, syscall.ENOBUFS) {
+			t.Errorf("without memory: %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		begin := time.Now()
+		if _, err := f.Sum(ctx, "/f", "MD5", 0, -1); !errors.Is(err, context.Canceled) || time.Since(begin) != time.Second {
+			t.Errorf("cancelled: %v after %v", err, time.Since(begin))
+		}
+	})
+}
+
+// TestSumOnMinIO: what is answered without reading is true, and is what docs/s3.md says.
+func TestSumOnMinIO(t *testing.T) {
+	m := minio(t, "sums")
+	for checksum, free := range map[string]struct{ one, parts string }{
+		"crc32c": {one: "MD5"}, "crc32": {one: "CRC32 MD5", parts: "CRC32"}, "sha256": {one: "MD5 SHA-256"}, "md5": {one: "MD5"}, "none": {one: "MD5"},
+	} {
+		c := &Client{api: m.api, checksum: checksum, log: m.log}
+		f := New(c, Options{Bucket: "sums", Prefix: checksum, PartSize: minPart})
+		for size, want := range map[int]string{0: free.one, 1000: free.one, 2*minPart + 5: free.parts} {
+			if err := f.Put(t.Context(), "/f", zeros(size), Write{}); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, algorithm := range []string{"CRC32", "MD5", "SHA-1", "SHA-256", "SHA-512"} {
+				out, err := f.headSums(t.Context(), checksum+"/f")
+				if err != nil {
+					t.Fatal(err)
+				}
+				kept := f.kept(out, algorithm)
+				if kept != nil {
+					got = append(got, algorithm)
+				}
+				h := digests[algorithm].hash()
+				io.Copy(h, zeros(size))
+				sum, err := f.Sum(t.Context(), "/f", algorithm, 0, -1)
+				if err != nil || !bytes.Equal(sum, h.Sum(nil)) || kept != nil && !bytes.Equal(kept, sum) {
+					t.Errorf("%s: %s of %d bytes: %x, kept %x, %v; want %x", checksum, algorithm, size, sum, kept, err, h.Sum(nil))
+				}
+			}
+			if fmt.Sprint(got) != "["+want+"]" {
+				t.Errorf("%s, %d bytes: %v are kept, want %s", checksum, size, got, want)
+			}
+		}
+	}
+}

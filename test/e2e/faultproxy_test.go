@@ -1,0 +1,167 @@
+package e2e
+
+import (
+	"cmp"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+// A faultProxy stands between the bridge and an S3 server, and does to some requests what the rules for their place say:
+// the first element of their key, so that many tests can go through one proxy at a time.
+type faultProxy struct {
+	t       testing.TB
+	forward *httputil.ReverseProxy
+	s3      real.S3       // as seen through the proxy
+	done    chan struct{} // closed at the end of the test
+	mu      sync.Mutex
+	rules   map[string][]*rule
+	seen    map[string][]string // operations, by place
+}
+
+// A rule does something to the first requests for an operation, or to all of them.
+type rule struct {
+	op    string // as S3 calls it; a part has its number behind it, from 1
+	times int    // always = each time
+	do    fault
+}
+
+const always = -1
+
+// A fault answers a request in its own way.
+type fault func(p *faultProxy, w http.ResponseWriter, r *http.Request)
+
+func newFaultProxy(t testing.TB, server *real.S3) *faultProxy {
+	target, err := url.Parse(server.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &faultProxy{t: t, done: make(chan struct{}), rules: map[string][]*rule{}, seen: map[string][]string{}, s3: *server}
+	p.forward = &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host // the signature has it
+		},
+		Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64,
+			ExpectContinueTimeout: time.Hour}, // S3 itself says whether it takes a request
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	}
+	between := httptest.NewServer(p)
+	t.Cleanup(between.Close)
+	t.Cleanup(func() { close(p.done) })
+	p.s3.Endpoint = between.URL
+	return p
+}
+
+// script sets the rules of a place, and forgets what was asked there.
+func (p *faultProxy) script(place string, rules ...rule) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rules[place], p.seen[place] = nil, nil
+	for _, r := range rules {
+		p.rules[place] = append(p.rules[place], &r)
+	}
+}
+
+// answered makes the rule that the first answer to an operation is told.
+func (p *faultProxy) answered(place, op string) <-chan struct{} {
+	there := make(chan struct{})
+	p.script(place, rule{op, 1, func(p *faultProxy, w http.ResponseWriter, r *http.Request) {
+		p.forward.ServeHTTP(w, r)
+		close(there)
+	}})
+	return there
+}
+
+// unused returns the rules of a place that no request has met, or not as often as they were to be.
+func (p *faultProxy) unused(place string) (ops []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.rules[place] {
+		if r.times > 0 || r.times == always && !slices.Contains(p.seen[place], r.op) {
+			ops = append(ops, r.op)
+		}
+	}
+	return ops
+}
+
+// ServeHTTP implements http.Handler.
+func (p *faultProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if do := p.match(r); do != nil {
+		do(p, w, r)
+		return
+	}
+	p.forward.ServeHTTP(w, r)
+}
+
+func (p *faultProxy) match(r *http.Request) fault {
+	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	place, _, _ := strings.Cut(cmp.Or(key, r.URL.Query().Get("prefix")), "/")
+	op := operation(r)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen[place] = append(p.seen[place], op)
+	for _, rule := range p.rules[place] {
+		if rule.op == op && rule.times != 0 {
+			rule.times = max(rule.times-1, always)
+			return rule.do
+		}
+	}
+	return nil
+}
+
+// operation names what a request asks for as S3's documentation does.
+func operation(r *http.Request) string {
+	q := r.URL.Query()
+	object := strings.Contains(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	copies := r.Header.Get("x-amz-copy-source") != ""
+	switch {
+	case r.Method == "POST" && q.Has("uploads"):
+		return "CreateMultipartUpload"
+	case r.Method == "POST" && q.Has("uploadId"):
+		return "CompleteMultipartUpload"
+	case r.Method == "PUT" && q.Has("partNumber") && copies:
+		return "UploadPartCopy"
+	case r.Method == "PUT" && q.Has("partNumber"):
+		n, _ := strconv.Atoi(q.Get("partNumber"))
+		return "UploadPart " + strconv.Itoa(n-100)
+	case r.Method == "PUT" && copies:
+		return "CopyObject"
+	case r.Method == "PUT":
+		return "PutObject"
+	case r.Method == "DELETE" && q.Has("uploadId"):
+		return "AbortMultipartUpload"
+	case r.Method == "DELETE":
+		return "DeleteObject"
+	case r.Method == "HEAD":
+		return "HeadObject"
+	case q.Has("uploads"):
+		return "ListMultipartUploads"
+	case q.Has("uploadId"):
+		return "ListParts"
+	case r.Method == "GET" && object && !q.Has("list-type"):
+		return "GetObject"
+	case r.Method == "GET" && q.Has("list-type"):
+		return "ListObjectsV2"
+	}
+	return r.Method
+}
+
+// cut resets the connection that a request came over.
+func cut(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	conn.(*net.TCPConn).SetLinger(0)
+	conn.Close()
+}

@@ -1,0 +1,218 @@
+package e2e
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+// A faulty bridge has a faultProxy between itself and S3, and a test looks past that into the bucket.
+type faulty struct {
+	proxy  *faultProxy
+	bridge *bridge
+	bucket bucketView
+}
+
+func newFaulty(t *testing.T, args ...string) faulty {
+	server := real.MinIO(t)
+	f := faulty{bucket: newBucket(t, server), proxy: newFaultProxy(t, server)}
+	args = append([]string{"--s3-timeout", "2s", "--part-size", "5MiB", "--log-level", "debug"}, args...)
+	f.bridge = startBridge(t, &f.proxy.s3, args...)
+	return f
+}
+
+// atOnce runs tests at the same time, some of them, because they wait more than they work.
+func atOnce[C any](t *testing.T, cases map[string]C, test func(t *testing.T, place string, c C)) {
+	slots := make(chan struct{}, 20)
+	var all sync.WaitGroup
+	for name, c := range cases {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			t.Run(name, func(t *testing.T) { test(t, strings.NewReplacer(" ", "-", ",", "", "<", "", ">", "").Replace(name), c) })
+		})
+	}
+	all.Wait()
+}
+
+// What a test looks for in the bucket after a fault.
+const (
+	fresh  = "the new content"
+	before = "what was there before"
+)
+
+// An uploadFault is what happens to an upload and what becomes of it.
+type uploadFault struct {
+	verb  string // empty = STOR
+	size  int64  // sent
+	base  int64  // size of the object before, 0 = none
+	rules []rule
+	code  int
+	holds string
+	left  bool // what was received can be resumed
+	stray int  // multipart uploads that stay and hold nothing, because nobody knows of them
+}
+
+func (f faulty) upload(t *testing.T, place string, c uploadFault) {
+	u := &faultyUpload{faulty: f, uploadFault: c, t: t, place: place, key: place + "/file", w: f.bridge.connect(t)}
+	if c.base > 0 {
+		u.was = string(first(place, c.base))
+		u.bucket.put(u.key, u.was)
+	}
+	f.proxy.script(place, c.rules...)
+	if code, text := u.send(cmp.Or(c.verb, "STOR"), 0); code != c.code {
+		t.Errorf("%d %s, want %d", code, text, c.code)
+	} else if strings.Contains(text, "secret") || strings.Contains(text, requestID) {
+		t.Errorf("%d %s tells what is S3's", code, text)
+	}
+	if ops := f.proxy.unused(place); len(ops) > 0 {
+		t.Errorf("there were no such requests, or not as many: %q", ops)
+	}
+	f.proxy.script(place)
+	u.check()
+}
+
+// bothWays has each fault happen to a new file, and to one that replaces another.
+func bothWays(cases map[string]uploadFault) map[string]uploadFault {
+	all := make(map[string]uploadFault)
+	for name, c := range cases {
+		if c.base == 0 && c.verb == "" {
+			all[name] = c
+			c.base = 100
+			name += ", replacing"
+		}
+		all[name] = c
+	}
+	return all
+}
+
+// A faultyUpload is one run of an uploadFault.
+type faultyUpload struct {
+	faulty
+	uploadFault
+	t          *testing.T
+	place, key string
+	was        string // the object before, "" = none
+	w          *wire
+}
+
+func first(seed string, size int64) []byte {
+	b := make([]byte, size)
+	io.ReadFull(noise(seed), b)
+	return b
+}
+
+// send uploads the content from offset on, and returns the reply.
+func (u *faultyUpload) send(verb string, offset int64) (int, string) {
+	u.t.Helper()
+	data := u.w.dial()
+	defer data.Close()
+	if offset > 0 {
+		u.w.say(350, "REST %d", offset)
+	}
+	code, text := u.w.ask("%s %s", verb, u.key)
+	if code != 150 {
+		return code, text
+	}
+	data.Write(first(u.key, u.size)[offset:]) // fails when the transfer does
+	data.Close()
+	return u.w.reply()
+}
+
+// check looks at what the bucket holds and at what can be resumed.
+func (u *faultyUpload) check() {
+	u.t.Helper()
+	want := map[string]string{fresh: u.sum(u.key, u.size), before: "absent"}[u.holds]
+	if u.was != "" {
+		was := sumOf(u.t, strings.NewReader(u.was))
+		switch {
+		case u.holds == before:
+			want = was
+		case u.verb == "APPE":
+			want = sumOf(u.t, io.MultiReader(strings.NewReader(u.was), io.LimitReader(noise(u.key), u.size)))
+		}
+	}
+	if got := u.bucket.sum(u.key); got != want {
+		u.t.Errorf("S3 has %s, want %s", got, u.holds)
+	}
+	u.resume()
+}
+
+func (u *faultyUpload) sum(seed string, size int64) string {
+	return sumOf(u.t, io.LimitReader(noise(seed), size))
+}
+
+// resume checks that nothing stays open but what can be resumed, and resumes that.
+func (u *faultyUpload) resume() {
+	u.t.Helper()
+	sizes := u.bucket.open(u.key)
+	stray := len(slices.DeleteFunc(slices.Clone(sizes), func(n int64) bool { return n > 0 })) // they hold nothing
+	if (len(sizes) > stray) != u.left || stray != u.stray {
+		u.t.Errorf("multipart uploads of %d bytes are open; to be resumed: %v, stray: %d", sizes, u.left, u.stray)
+	}
+	if !u.left || u.t.Failed() {
+		return
+	}
+	at := u.offset()
+	if at <= 0 || at > u.size {
+		u.t.Errorf("the upload stands at %d", at)
+		return
+	}
+	if code, text := u.send("STOR", at); code != 226 {
+		u.t.Errorf("resumed at %d: %d %s", at, code, text)
+	}
+	if got, want := u.bucket.sum(u.key), u.sum(u.key, u.size); got != want {
+		u.t.Errorf("resumed at %d, S3 has %s, want %s", at, got, want)
+	}
+	if sizes := u.bucket.open(u.key); len(sizes) != u.stray {
+		u.t.Errorf("resumed at %d, multipart uploads of %d bytes are open", at, sizes)
+	}
+}
+
+// offset asks the bridge where the upload stands: SIZE where there is no object, and an offset that does not fit else.
+func (u *faultyUpload) offset() (at int64) {
+	u.t.Helper()
+	if u.was == "" {
+		fmt.Sscan(u.w.say(213, "SIZE %s", u.key), &at)
+		return at
+	}
+	_, text := u.send("STOR", 1)
+	if _, said, ok := strings.Cut(text, "say REST "); ok {
+		fmt.Sscan(strings.TrimSuffix(said, "."), &at)
+	}
+	return at
+}
+
+// open returns how many bytes each of the multipart uploads of a key holds.
+func (v bucketView) open(key string) (sizes []int64) {
+	v.t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.t.Context()), time.Minute)
+	defer cancel()
+	open, err := v.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &v.bucket, Prefix: &key})
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	for _, u := range open.Uploads {
+		parts, err := v.ListParts(ctx, &s3.ListPartsInput{Bucket: &v.bucket, Key: &key, UploadId: u.UploadId})
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		n := int64(0)
+		for _, p := range parts.Parts {
+			n += aws.ToInt64(p.Size)
+		}
+		sizes = append(sizes, n)
+	}
+	return sizes
+}

@@ -1,0 +1,51 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+// TestS3Killed kills S3 in the middle of uploads and starts it again: one goes on as if nothing had happened, the other one
+// breaks before S3 is there again, and is resumed.
+func TestS3Killed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes half a minute until all repetitions have failed")
+	}
+	server := real.MinIO(t)
+	f := faulty{bucket: newBucket(t, server), proxy: newFaultProxy(t, server)}
+	f.bridge = startBridge(t, &f.proxy.s3, "--s3-timeout", "2s", "--part-size", "5MiB", "--log-level", "debug")
+	kill := func() {
+		server.Process.Kill()
+		server.Process.Wait()
+	}
+	begin := func(place string, holds string) (*faultyUpload, func() (int, string)) {
+		u := &faultyUpload{faulty: f, uploadFault: uploadFault{size: largeSize, holds: holds}, t: t, key: place + "/file", w: f.bridge.connect(t)}
+		there := f.proxy.answered(place, "UploadPart 1")
+		data, content := u.w.open("STOR %s", u.key), first(u.key, u.size)
+		data.Write(content[:8*mib])
+		await(t, there)
+		return u, func() (int, string) {
+			data.Write(content[8*mib:])
+			data.Close()
+			return u.w.reply()
+		}
+	}
+
+	u, end := begin("goes-on", fresh)
+	kill()
+	server.Restart()
+	if code, text := end(); code != 226 {
+		t.Errorf("goes on: %d %s", code, text)
+	}
+	u.check()
+
+	u, end = begin("breaks", before)
+	kill()
+	if code, text := end(); code != 451 {
+		t.Errorf("breaks: %d %s", code, text)
+	}
+	server.Restart()
+	u.left = true
+	u.check()
+}

@@ -1,0 +1,181 @@
+package e2e
+
+import (
+	"bytes"
+	"io"
+	"testing"
+	"time"
+)
+
+func (s *stoppage) upload(t *testing.T, b *bridge, place string) *faultyUpload {
+	return &faultyUpload{faulty: s.faulty, uploadFault: uploadFault{size: largeSize, holds: before}, t: t, place: place, key: place + "/file", w: b.connect(t)}
+}
+
+// inComplete is the client whose last request stops S3, when all others are ready.
+func (s *stoppage) inComplete(t *testing.T, place string, ready, replied func()) {
+	u := s.upload(t, s.bridge, place)
+	ready()
+	s.ready.Wait()
+	if code, text := u.send("STOR", 0); code != 451 {
+		t.Errorf("%d %s", code, text)
+	}
+	replied()
+	await(t, s.running)
+	s.proxy.script(place)
+	u.checkLeft()
+}
+
+// checkLeft checks an upload that can be resumed, once S3 tells of its parts again: just after the stop, MinIO may list none.
+func (u *faultyUpload) checkLeft() {
+	u.t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for range 100 {
+		if sizes := u.bucket.open(u.key); len(sizes) > 0 && sizes[0] > 0 {
+			break
+		}
+		<-tick.C
+	}
+	u.left = true
+	u.check()
+}
+
+// begin sends the first part of an upload and some of the next, and waits until S3 has the first.
+func (s *stoppage) begin(t *testing.T, b *bridge, place string) (*faultyUpload, io.WriteCloser) {
+	u := s.upload(t, b, place)
+	there := s.proxy.answered(place, "UploadPart 1")
+	data := u.w.open("STOR %s", u.key)
+	if _, err := data.Write(first(u.key, u.size)[:8*mib]); err != nil {
+		t.Fatal(err)
+	}
+	await(t, there)
+	return u, data
+}
+
+func stoppedInPart(t *testing.T, s *stoppage, place string, ready, replied func()) {
+	u, data := s.begin(t, s.bridge, place)
+	ready()
+	await(t, s.stopped)
+	data.Write(first(u.key, u.size)[8*mib:])
+	data.Close()
+	if code, text := u.w.reply(); code != 451 {
+		t.Errorf("%d %s", code, text)
+	}
+	replied()
+	await(t, s.running)
+	u.checkLeft()
+}
+
+func stoppedAborted(t *testing.T, s *stoppage, place string, ready, replied func()) {
+	u, _ := s.begin(t, s.bridge, place)
+	ready()
+	await(t, s.stopped)
+	if code, text := u.w.ask("ABOR"); code != 426 {
+		t.Errorf("%d %s", code, text)
+	}
+	u.w.expect(226)
+	replied()
+	await(t, s.running)
+	u.checkLeft()
+}
+
+// stoppedWithoutResume has an upload to end that cannot be ended while S3 is stopped.
+func stoppedWithoutResume(t *testing.T, s *stoppage, place string, ready, replied func()) {
+	u, _ := s.begin(t, s.resumeOff, place)
+	ready()
+	await(t, s.stopped)
+	if code, text := u.w.ask("ABOR"); code != 426 {
+		t.Errorf("%d %s", code, text)
+	}
+	u.w.expect(226)
+	replied()
+	await(t, s.running)
+	s.resumeOff.log.await(t, "ending an incomplete multipart upload that was left behind", "key="+u.key)
+	u.check()
+}
+
+// stoppedInFirstPart: the request that begins an upload is all that S3 can have got. What it begins when it runs again holds
+// nothing, and nobody knows of it.
+func stoppedInFirstPart(t *testing.T, s *stoppage, place string, ready, replied func()) {
+	u := s.upload(t, s.bridge, place)
+	data := u.w.open("STOR %s", u.key)
+	content := first(u.key, u.size)
+	if _, err := data.Write(content[:mib]); err != nil {
+		t.Fatal(err)
+	}
+	ready()
+	await(t, s.stopped)
+	data.Write(content[mib:])
+	data.Close()
+	if code, text := u.w.reply(); code != 451 {
+		t.Errorf("%d %s", code, text)
+	}
+	replied()
+	await(t, s.running)
+	u.stray = len(u.bucket.open(u.key))
+	t.Logf("%d empty multipart uploads", u.stray)
+	u.check()
+}
+
+// stoppedInSmall: S3 must not find what it could store when nobody waits for it any more.
+func stoppedInSmall(t *testing.T, s *stoppage, place string, ready, replied func()) {
+	u := s.upload(t, s.bridge, place)
+	u.size = smallSize
+	data := u.w.open("STOR %s", u.key)
+	if _, err := data.Write(first(u.key, u.size)); err != nil {
+		t.Fatal(err)
+	}
+	ready()
+	await(t, s.stopped)
+	data.Close()
+	if code, text := u.w.reply(); code != 451 {
+		t.Errorf("%d %s", code, text)
+	}
+	replied()
+	await(t, s.running)
+	u.check()
+}
+
+func stoppedInDownload(t *testing.T, s *stoppage, place string, ready, replied func()) {
+	content := first(place, 64*mib)
+	s.bucket.put(place+"/file", string(content))
+	w := s.bridge.connect(t)
+	data := w.open("RETR %s/file", place)
+	got := make([]byte, mib)
+	if _, err := io.ReadFull(data, got); err != nil {
+		t.Fatal(err)
+	}
+	ready()
+	await(t, s.stopped)
+	rest, err := io.ReadAll(data)
+	if got = append(got, rest...); len(got) == len(content) {
+		t.Log("all of it came, out of buffers")
+	} else if err == nil || !bytes.HasPrefix(content, got) {
+		t.Errorf("after %d bytes the data connection ends with %v", len(got), err)
+	}
+	if code, text := w.reply(); code != 451 {
+		t.Errorf("%d %s", code, text)
+	}
+	replied()
+	await(t, s.running)
+	data = w.open("RETR %s/file", place)
+	if got, err := io.ReadAll(data); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("afterwards: %d bytes, %v", len(got), err)
+	}
+	w.expect(226)
+}
+
+func stoppedInListing(t *testing.T, s *stoppage, place string, ready, replied func()) {
+	s.bucket.put(place+"/file", "x")
+	w := s.bridge.connect(t)
+	ready()
+	await(t, s.stopped)
+	if code, text := w.transfer("NLST %s", place); code != 451 {
+		t.Errorf("%d %s", code, text)
+	}
+	replied()
+	await(t, s.running)
+	if code, text := w.transfer("NLST %s", place); code != 226 {
+		t.Errorf("afterwards: %d %s", code, text)
+	}
+}

@@ -1,0 +1,8 @@
+package real
+
+import "syscall"
+
+// takesAttributes reports whether a directory can have extended attributes of users.
+func takesAttributes(dir string) bool {
+	return syscall.Setxattr(dir, "user.s3ftpd.test", []byte("x"), 0) == nil
+}

@@ -1,0 +1,42 @@
+package real
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// VersityGWVersion is the version of versitygw that the tests are written against, as `go install` takes it.
+const VersityGWVersion = "v1.8.0"
+
+// VersityGW starts a versitygw server, which keeps objects as files, with an empty directory on a free loopback port, and
+// stops it when the test is over. It needs a file system that takes extended attributes of users.
+func VersityGW(t testing.TB) *S3 {
+	t.Helper()
+	program := cached(t, "versitygw", VersityGWVersion)
+	dir := t.TempDir()
+	if !takesAttributes(dir) {
+		t.Skip("versitygw needs a file system with extended attributes at TMPDIR")
+	}
+	addr := FreeAddr(t)
+	s := &S3{Endpoint: "http://" + addr, AccessKey: "tester", SecretKey: "tester-secret", Region: "us-east-1"}
+	cmd := exec.Command(program, "--quiet", "--port", addr, "--health", "/health", "posix", dir)
+	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s.AccessKey, "ROOT_SECRET_KEY="+s.SecretKey)
+	Start(t, cmd)
+	s.Process = cmd.Process
+	await(t, s.Endpoint+"/health")
+	return s
+}
+
+// cached returns a program that test/all has built: outside the tree, and kept between runs.
+func cached(t testing.TB, name, version string) string {
+	t.Helper()
+	if cache, err := os.UserCacheDir(); err == nil {
+		program := filepath.Join(cache, "s3ftpd", name+"-"+version, name)
+		if exec.Command(program, "--version").Run() == nil {
+			return program
+		}
+	}
+	return Client(t, name)
+}
