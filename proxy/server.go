@@ -3,6 +3,7 @@ package proxy
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
@@ -32,6 +33,9 @@ type Server struct {
 	StallTimeout time.Duration // for a transfer without progress; 0 = 5 min
 	DrainTimeout time.Duration // for running transfers when Serve is to end; 0 = 60 s
 
+	// TLS secures control and data connections; nil = all is in clear.
+	TLS *TLS
+
 	// CommitGrace is how long the end of the control connection is waited for at the end of an upload.
 	// 0 = one round trip of the control connection as the kernel measured it, or a tenth of the time that the
 	// upload took if that is longer, from 1 ms to 100 ms.
@@ -50,6 +54,7 @@ type Server struct {
 type Attempt struct {
 	User, Password string
 	Peer           netip.AddrPort
+	Certificate    *x509.Certificate // of the client, verified; nil = none
 }
 
 // errGoingDown is why a transfer ends that the drain time-out cuts short.
@@ -61,6 +66,15 @@ var errGoingDown = errors.New("the server is going down")
 // to finish; then it returns nil. When l fails for good, Serve drains in the same way and returns the error.
 // More than one Serve may run at a time; limits count their sessions together.
 func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
+	return srv.serve(ctx, l, false)
+}
+
+// ServeTLS is Serve for connections that begin with TLS, as on port 990. srv.TLS has to be set.
+func (srv *Server) ServeTLS(ctx context.Context, l net.Listener) error {
+	return srv.serve(ctx, l, true)
+}
+
+func (srv *Server) serve(ctx context.Context, l net.Listener, implicit bool) error {
 	drain, stopAccepting := context.WithCancel(ctx)
 	defer stopAccepting()
 	context.AfterFunc(drain, func() { l.Close() })
@@ -70,7 +84,7 @@ func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer cut(nil)
 	var sessions sync.WaitGroup
 	err := srv.accept(drain, l, func(conn net.Conn) {
-		sessions.Go(func() { srv.session(drain, hard, conn) })
+		sessions.Go(func() { srv.session(drain, hard, conn, implicit) })
 	})
 	stopAccepting()
 	timer := time.AfterFunc(cmp.Or(srv.DrainTimeout, time.Minute), func() { cut(errGoingDown) })

@@ -50,7 +50,7 @@ type session struct {
 }
 
 // session serves one control connection. Nothing that goes wrong in it reaches another session.
-func (srv *Server) session(drain, hard context.Context, conn net.Conn) {
+func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit bool) {
 	defer conn.Close()
 	s := &session{srv: srv, conn: conn, local: addrPort(conn.LocalAddr()), peer: addrPort(conn.RemoteAddr()), drain: drain.Done()}
 	s.log = srv.log().With("session", newID(), "peer", s.peer.String())
