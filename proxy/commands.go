@@ -40,6 +40,12 @@ func init() {
 		"CDUP": {run: (*session).cmdCdup, need: login},
 		"SMNT": {run: (*session).cmdSmnt, need: login, help: "directory"},
 
+		// Security, RFC 2228 and 4217.
+		"AUTH": {run: (*session).cmdAuth, need: argument, help: "TLS"},
+		"PBSZ": {run: (*session).cmdPbsz, need: argument, help: "0"},
+		"PROT": {run: (*session).cmdProt, need: argument, help: "P | C"},
+		"CCC":  {run: (*session).cmdCcc},
+
 		// Transfer parameters, section 4.1.2.
 		"TYPE": {run: (*session).cmdType, need: login | argument, help: "A | I | L 8"},
 		"STRU": {run: (*session).cmdStru, need: login | argument, help: "F"},

@@ -1,108 +1,102 @@
 package proxy
 
 import (
-	"bufio"
+	"errors"
 	"io"
+	"slices"
 	"strings"
+	"time"
 )
 
 const (
 	maxLine   = 4 << 10 // bytes of a command line, without the LF; a longer one is read to its end and refused
 	maxQueued = 64      // command lines read ahead; then the client has to wait
+
+	lineTimeout = 30 * time.Second // for a command line that has begun
 )
 
 // A line is one command line, without its end.
 type line struct {
 	text    string
 	tooLong bool
+	pause   *pause // after AUTH
+	err     error  // instead of a text: why there are no more
 }
+
+// A pause is the reading goroutine standing still after AUTH, as what follows the reply is no command but TLS.
+type pause struct {
+	more   bool             // something came after the command, before its reply
+	readOn chan<- io.Reader // what to read from now on; nil = as before
+}
+
+// Why the server hears no more from a client that is still there.
+var (
+	errSlow          = reply{421, "That command line takes too long, closing the connection."}
+	errOtherProtocol = errors.New("the client speaks another protocol")
+)
 
 // readLines sends the command lines from r until r ends or done is closed; then it closes lines.
 // It closes gone as soon as it sees the end, while lines may still hold what came before.
 func readLines(r io.Reader, lines chan<- line, gone chan<- struct{}, done <-chan struct{}) {
 	defer close(lines)
 	defer close(gone)
-	t := telnet{r: bufio.NewReaderSize(r, maxLine)}
-	for {
-		l, err := t.line()
-		if err != nil {
+	for t := newTelnet(r); t != nil; {
+		l := t.next()
+		if l.err != nil && l.err != errSlow && l.err != errOtherProtocol {
 			return
+		}
+		readOn := make(chan io.Reader, 1)
+		if verb, _ := split(l.text); verb == "AUTH" && !l.tooLong {
+			l.pause = &pause{t.r.Buffered() > 0, readOn}
 		}
 		select {
 		case lines <- l:
 		case <-done:
 			return
 		}
+		t = t.after(l, readOn, done)
 	}
 }
 
-// telnet reads lines as the NVT sends them (RFC 959, section 3.1.1.1; RFC 854), without the Telnet commands in them.
-type telnet struct {
-	r    *bufio.Reader
-	skip bool // to the next LF: what comes before it belongs to a line that was too long
-}
-
-const (
-	iac  = 255 // interpret as command
-	will = 251 // WILL, WONT, DO and DONT take one byte more
-	dont = 254
-	sb   = 250 // subnegotiation, up to IAC SE
-	se   = 240
-)
-
-// line reads up to the next LF. A CR before it belongs to the end; a lone LF is an end of line as well.
-// A line that is too long is told as soon as that is known, and then read to its end.
-// What follows the last LF is no line: a command that was cut short must not run.
-func (t *telnet) line() (line, error) {
-	var b strings.Builder
-	for {
-		c, err := t.char()
-		switch {
-		case err != nil:
-			return line{}, err
-		case c == '\n' && t.skip:
-			t.skip = false
-		case c == '\n':
-			return line{text: strings.TrimSuffix(b.String(), "\r")}, nil
-		case t.skip:
-		case b.Len() > maxLine || b.Len() == maxLine && c != '\r':
-			t.skip = true
-			return line{text: b.String()[:maxLine], tooLong: true}, nil
-		default:
-			b.WriteByte(c)
-		}
+// next returns the next line, or why there is none. The first one tells whether the client speaks FTP at all.
+func (t *telnet) next() (l line) {
+	first := !t.begun
+	t.begun = true
+	if first && t.isTLS() {
+		return line{err: errOtherProtocol}
 	}
-}
-
-// char returns the next byte that is not part of a Telnet command.
-func (t *telnet) char() (byte, error) {
-	for {
-		c, err := t.r.ReadByte()
-		if err != nil || c != iac {
-			return c, err
-		}
-		if c, err = t.command(); err != nil || c == iac {
-			return c, err
-		}
+	l, l.err = t.line()
+	if first && l.err == nil && isOtherProtocol(l.text) {
+		l.err = errOtherProtocol
 	}
+	return l
 }
 
-// command reads a Telnet command and returns its code; iac stands for itself as a character.
-func (t *telnet) command() (byte, error) {
-	c, err := t.r.ReadByte()
+// after returns from where the line after l comes; nil if none may.
+func (t *telnet) after(l line, readOn <-chan io.Reader, done <-chan struct{}) *telnet {
 	switch {
-	case err != nil:
-		return 0, err
-	case c == sb:
-		for last := byte(0); ; {
-			b, err := t.r.ReadByte()
-			if err != nil || last == iac && b == se {
-				return sb, err
-			}
-			last = b
-		}
-	case will <= c && c <= dont:
-		_, err = t.r.ReadByte()
+	case l.err != nil:
+		return nil
+	case l.pause == nil:
+		return t
 	}
-	return c, err
+	select {
+	case r := <-readOn:
+		if r != nil {
+			return newTelnet(r)
+		}
+		return t
+	case <-done:
+		return nil
+	}
 }
+
+// isOtherProtocol tells the first line of a browser, of a mailer or of SSH, who can be led here by a third (ALPACA), or of a
+// balancer that nobody has announced. To be answered could harm them.
+func isOtherProtocol(text string) bool {
+	verb, _ := split(text)
+	return strings.HasPrefix(text, "SSH-") || slices.Contains(otherVerbs, verb)
+}
+
+var otherVerbs = []string{"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PATCH", "PRI",
+	"HELO", "EHLO", "LHLO", "MAIL", "RCPT", "STARTTLS", "PROXY"}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bufio"
 	"io"
 	"net"
 	"strings"
@@ -11,7 +10,7 @@ import (
 
 // linesOf reads all lines of a text that comes in pieces.
 func linesOf(text string, cut func(io.Reader) io.Reader) (lines []line, err error) {
-	t := telnet{r: bufio.NewReaderSize(cut(strings.NewReader(text)), maxLine)}
+	t := newTelnet(cut(strings.NewReader(text)))
 	for {
 		l, err := t.line()
 		if err != nil {
@@ -27,25 +26,25 @@ func TestTelnetLines(t *testing.T) {
 		in   string
 		want []line
 	}{
-		{"NOOP\r\n", []line{{"NOOP", false}}},
-		{"NOOP\nQUIT\n", []line{{"NOOP", false}, {"QUIT", false}}},
-		{"\r\n\n", []line{{"", false}, {"", false}}},
-		{"a\rb\r\r\n", []line{{"a\rb\r", false}}},
+		{"NOOP\r\n", []line{{text: "NOOP"}}},
+		{"NOOP\nQUIT\n", []line{{text: "NOOP"}, {text: "QUIT"}}},
+		{"\r\n\n", []line{{text: ""}, {text: ""}}},
+		{"a\rb\r\r\n", []line{{text: "a\rb\r"}}},
 		{"cut", nil},
-		{"NOOP\r\ncut\r", []line{{"NOOP", false}}},
-		{long + "\n", []line{{long, false}}},
-		{long + "\r\n", []line{{long, false}}},
-		{long + "\ry\n\n", []line{{long, true}, {"", false}}},
-		{long + "y", []line{{long, true}}},
-		{long + "y\r\nNOOP\r\n", []line{{long, true}, {"NOOP", false}}},
-		{long + long + long + "\n\n", []line{{long, true}, {"", false}}},
-		{"\xff\xf4\xff\xf2ABOR\r\n", []line{{"ABOR", false}}},
-		{"\xff\xf4\xf2ABOR\r\n", []line{{"\xf2ABOR", false}}},
-		{"A\xff\xfb\x01B\xff\xfc\x02C\xff\xfd\x03D\xff\xfe\x04\n", []line{{"ABCD", false}}},
-		{"\xff\xfd\n\n", []line{{"", false}}},
-		{"A\xff\xfa\x18\x00\nx\xff\xf0B\n", []line{{"AB", false}}},
+		{"NOOP\r\ncut\r", []line{{text: "NOOP"}}},
+		{long + "\n", []line{{text: long}}},
+		{long + "\r\n", []line{{text: long}}},
+		{long + "\ry\n\n", []line{{text: long, tooLong: true}, {text: ""}}},
+		{long + "y", []line{{text: long, tooLong: true}}},
+		{long + "y\r\nNOOP\r\n", []line{{text: long, tooLong: true}, {text: "NOOP"}}},
+		{long + long + long + "\n\n", []line{{text: long, tooLong: true}, {text: ""}}},
+		{"\xff\xf4\xff\xf2ABOR\r\n", []line{{text: "ABOR"}}},
+		{"\xff\xf4\xf2ABOR\r\n", []line{{text: "\xf2ABOR"}}},
+		{"A\xff\xfb\x01B\xff\xfc\x02C\xff\xfd\x03D\xff\xfe\x04\n", []line{{text: "ABCD"}}},
+		{"\xff\xfd\n\n", []line{{text: ""}}},
+		{"A\xff\xfa\x18\x00\nx\xff\xf0B\n", []line{{text: "AB"}}},
 		{"\xff\xfa\x18 never ends\n", nil},
-		{"A\xff\xffB\n", []line{{"A\xffB", false}}},
+		{"A\xff\xffB\n", []line{{text: "A\xffB"}}},
 		{"A\xff", nil},
 	} {
 		for name, cut := range pieces {

@@ -39,7 +39,7 @@ var onlyEPSV = reply{503, "Only EPSV after EPSV ALL."}
 // listen makes a passive port; the one before, if no transfer took it, is closed.
 func (s *session) listen(ctx context.Context) (port uint16, err error) {
 	s.drop()
-	l, err := s.srv.Passive.Listen(ctx, s.local.Addr(), s.peer.Addr(), cmp.Or(s.srv.DataTimeout, 20*time.Second))
+	l, err := s.srv.Passive.Listen(ctx, s.own, s.peer.Addr(), cmp.Or(s.srv.DataTimeout, 20*time.Second))
 	if err != nil {
 		s.log.Warn("no passive port", "user", s.user, "code", 425, "err", err)
 		return 0, reply{425, "No port is free for a data connection, try again."}
@@ -122,7 +122,7 @@ func (s *session) active(verb, arg string, parse func(string) (netip.AddrPort, e
 	if remote.Addr() != s.peer.Addr() || remote.Port() < 1024 {
 		return reply{500, "Only your own address, and a port from 1024 on."}, nil
 	}
-	s.port = activePort{s.srv.Active.Dial, s.local.Addr(), remote, cmp.Or(s.srv.DataTimeout, 20*time.Second)}
+	s.port = activePort{s.srv.Active.Dial, s.own, remote, cmp.Or(s.srv.DataTimeout, 20*time.Second)}
 	return reply{200, verb + " noted."}, nil
 }
 

@@ -21,6 +21,9 @@ func (s *session) cmdSmnt(context.Context, string) (reply, error) {
 // cmdFeat lists what goes beyond RFC 959 (RFC 2389, section 3).
 func (s *session) cmdFeat(context.Context, string) (reply, error) {
 	lines := []string{"Features:"}
+	if s.tls != nil || s.srv.TLS != nil && s.srv.TLS.Control != Never {
+		lines = append(lines, " AUTH TLS", " PBSZ", " PROT")
+	}
 	for _, verb := range slices.Sorted(maps.Keys(commands)) {
 		if f := commands[verb].feat; f != "" {
 			lines = append(lines, " "+f)

@@ -182,9 +182,9 @@ func TestAbortBeforeCommit(t *testing.T) {
 	client, server := net.Pipe()
 	go client.Close()
 	s := &session{srv: &Server{CommitGrace: time.Nanosecond}}
-	s.conn = asked{server, func() { cancel(errAborted) }} // the kernel is asked when the grace is over
+	s.raw = asked{server, func() { cancel(errAborted) }} // the kernel is asked when the grace is over
 	tr := &transfer{marks: make(chan reply, 1)}
-	tr.conn = &dataConn{Conn: server, ctx: ctx, stall: time.Minute, bytes: &tr.bytes}
+	tr.conn = newDataConn(ctx, server, time.Minute, &tr.bytes)
 	store := newMemStore()
 	if err := s.put(ctx, tr, store, "/a", "", Write{}, false); err != errAborted || len(store.files) > 0 {
 		t.Errorf("%v, and the store holds %v", err, store.files)

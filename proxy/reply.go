@@ -86,6 +86,17 @@ type dataError struct{ err error }
 func (e dataError) Error() string { return "data connection: " + e.err.Error() }
 func (e dataError) Unwrap() error { return e.err }
 
+// replyToTLS says what the client can do about a data connection that could not be secured.
+func replyToTLS(err error) reply {
+	switch {
+	case errors.Is(err, errNotResumed):
+		return reply{522, "The data connection has to resume the TLS session of this connection: let the client reuse TLS sessions."}
+	case errors.Is(err, errOtherCertificate):
+		return reply{522, "The data connection has to show the same client certificate as this connection."}
+	}
+	return reply{522, "No TLS on the data connection: PROT P was said, and the client has to shake hands."}
+}
+
 // A connectError says that there never was a data connection.
 type connectError struct{ err error }
 
@@ -100,6 +111,12 @@ func replyTo(err error) reply {
 	}
 	if errors.As(err, new(connectError)) {
 		return reply{425, "Cannot open the data connection."}
+	}
+	if errors.As(err, new(tlsError)) {
+		return replyToTLS(err)
+	}
+	if errors.Is(err, errNoCloseNotify) {
+		return reply{426, "The data connection was cut: it ended without TLS close_notify, the transfer is incomplete."}
 	}
 	// Before the table, in which its cause may mean the store: EPERM from a packet filter, ENOBUFS from the kernel.
 	if errors.As(err, new(dataError)) {

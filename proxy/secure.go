@@ -1,6 +1,14 @@
 package proxy
 
-import "crypto/tls"
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
 
 // TLS is how a Server secures its connections (RFC 2228 and 4217).
 type TLS struct {
@@ -24,3 +32,124 @@ const (
 	Required
 	Never
 )
+
+// handshakeTimeout is how long a client may take for a TLS handshake.
+const handshakeTimeout = 10 * time.Second
+
+// A secured is the TLS of one session: that of its control connection, and what its data connections are held against.
+type secured struct {
+	*TLS
+	config *tls.Config // of the control connection; those of data connections are made from it
+	id     string      // sealed in every ticket that is issued here
+	state  tls.ConnectionState
+	sure   bool // a data connection has resumed, so that the next one will too
+}
+
+// shakeHands makes TLS of a control connection.
+func (srv *Server) shakeHands(ctx context.Context, conn net.Conn) (*tls.Conn, *secured, error) {
+	c := &secured{TLS: srv.TLS, id: newTicketID()}
+	c.config = srv.TLS.Config().Clone()
+	c.config.NextProtos = []string{"ftp"} // a browser that is led here by another's certificate asks for another protocol
+	c.config.SetSessionTicketKeys(srv.tickets.keys())
+	c.config.WrapSession = c.seal
+	c.config.SessionTicketsDisabled = srv.TLS.DataSession == Never
+	control := c.config.Clone()
+	// A session begins with a handshake of its own, so that what its tickets say of it is true.
+	control.UnwrapSession = func([]byte, tls.ConnectionState) (*tls.SessionState, error) { return nil, nil }
+	secure := tls.Server(conn, control)
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, nil, fmt.Errorf("TLS handshake: %w", cmp.Or(context.Cause(ctx), err))
+	}
+	c.state = secure.ConnectionState()
+	return secure, c, nil
+}
+
+// secure makes the control connection a TLS one, once the reply to AUTH is out, and lets the commands come from it.
+func (s *session) secure(ctx context.Context, p *pause) error {
+	conn, secured, err := s.srv.shakeHands(ctx, s.raw)
+	if err != nil {
+		return err
+	}
+	s.begun(conn, secured)
+	p.readOn <- conn
+	return nil
+}
+
+// begun notes that the session is a TLS one from now on.
+func (s *session) begun(conn *tls.Conn, secured *secured) {
+	s.conn, s.tls = conn, secured
+	s.log.Info("TLS", "version", tls.VersionName(secured.state.Version), "cipher", tls.CipherSuiteName(secured.state.CipherSuite))
+}
+
+// insists says whether nothing may go in clear.
+func (s *session) insists() bool { return s.srv.TLS != nil && s.srv.TLS.Control == Required }
+
+// needsTLS refuses a login in clear where that is not allowed, before there is a password on the wire if possible.
+var needsTLS = reply{530, "TLS is needed to log in: say AUTH TLS first."}
+
+func (s *session) cmdAuth(_ context.Context, arg string) (reply, error) {
+	switch {
+	case s.srv.TLS == nil || s.srv.TLS.Control == Never && s.tls == nil:
+		return reply{502, "There is no TLS here."}, nil
+	case s.tls != nil:
+		return reply{503, "The connection is secure already."}, nil
+	}
+	arg = strings.ToUpper(arg)
+	switch arg {
+	case "TLS", "TLS-C", "SSL", "TLS-P":
+	default:
+		return reply{504, "That mechanism is not known, use AUTH TLS."}, nil
+	}
+	s.reset() // what was said in clear may be another's word
+	// SSL and TLS-P mean protected data connections as well (RFC 4217, section 17).
+	s.sized, s.private = arg == "SSL" || arg == "TLS-P", arg == "SSL" || arg == "TLS-P"
+	return reply{234, "Begin the TLS handshake."}, nil
+}
+
+// notSecure answers what has a meaning under TLS only.
+var notSecure = reply{503, "Say AUTH TLS first."}
+
+func (s *session) cmdPbsz(_ context.Context, arg string) (reply, error) {
+	switch {
+	case s.tls == nil:
+		return notSecure, nil
+	case !isNumber(arg):
+		return reply{501, "PBSZ needs a number, 0 for TLS."}, nil
+	}
+	s.sized = true
+	return reply{200, "PBSZ=0"}, nil
+}
+
+// cmdProt says whether data connections are protected (RFC 4217, section 9).
+func (s *session) cmdProt(_ context.Context, arg string) (reply, error) {
+	switch {
+	case s.tls == nil:
+		return notSecure, nil
+	case !s.sized:
+		return reply{503, "Say PBSZ 0 first."}, nil
+	}
+	switch strings.ToUpper(arg) {
+	case "P":
+		s.private = true
+		return reply{200, "Data connections are protected."}, nil
+	case "C":
+		if s.insists() {
+			return reply{534, "Data connections have to be protected here: PROT P."}, nil
+		}
+		s.private = false
+		return reply{200, "Data connections are in clear."}, nil
+	case "S", "E":
+		return reply{536, "TLS does not have that level, use PROT P."}, nil
+	}
+	return reply{504, "There is no such level, use PROT P."}, nil
+}
+
+// cmdCcc refuses to go on in clear: whoever is in between could then say what he likes.
+func (s *session) cmdCcc(context.Context, string) (reply, error) {
+	if s.tls == nil {
+		return reply{533, "The connection is in clear."}, nil
+	}
+	return reply{534, "The connection stays secure."}, nil
+}

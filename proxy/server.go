@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/passive"
@@ -47,8 +48,13 @@ type Server struct {
 
 	Log *slog.Logger // nil = slog.Default()
 
-	census census
+	census  census
+	tickets tickets
+	panics  atomic.Uint64
 }
+
+// Panics returns how many sessions a fault of the program has ended so far; each got 421, and no other was touched.
+func (srv *Server) Panics() uint64 { return srv.panics.Load() }
 
 // Attempt is what a client says of itself to log in.
 type Attempt struct {

@@ -11,32 +11,40 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"sync"
 	"time"
 )
 
 // A session is one control connection and what has been said on it. It is one goroutine's.
 type session struct {
 	srv    *Server
-	conn   net.Conn
-	local  netip.AddrPort
+	raw    net.Conn       // the TCP connection
+	conn   net.Conn       // what commands and replies go over: raw, or TLS on it
+	tls    *secured       // nil = in clear
+	own    netip.Addr     // of this host, to which raw leads
+	local  netip.AddrPort // to which the client came, which may be a balancer's
 	peer   netip.AddrPort
 	log    *slog.Logger
 	lines  <-chan line
 	gone   <-chan struct{} // closed when the client has ended the control connection
 	drain  <-chan struct{} // closed when the server is going down
+	tails  *sync.WaitGroup // of data connections that wait for the client's end
 	login  <-chan time.Time
 	closed bool  // after this reply, no more
 	deaf   error // why a reply did not get through: after a part of one, no other may follow
 
-	user   string // as given by USER
-	store  Store  // nil = not logged in
-	wrong  int    // logins refused so far
-	dir    string
-	known  directories
-	ascii  bool // TYPE A
-	facts  []string
-	extend bool   // EPSV ALL
-	hash   string // OPTS HASH; "" = the default
+	user    string // as given by USER
+	store   Store  // nil = not logged in
+	wrong   int    // logins refused so far
+	odd     int    // commands so far that are none, before a login
+	sized   bool   // PBSZ
+	private bool   // PROT P
+	dir     string
+	known   directories
+	ascii   bool // TYPE A
+	facts   []string
+	extend  bool   // EPSV ALL
+	hash    string // OPTS HASH; "" = the default
 
 	// Said and not yet spent: the next command that needs it takes it.
 	asked   bool     // USER, for PASS
@@ -52,11 +60,15 @@ type session struct {
 // session serves one control connection. Nothing that goes wrong in it reaches another session.
 func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit bool) {
 	defer conn.Close()
-	s := &session{srv: srv, conn: conn, local: addrPort(conn.LocalAddr()), peer: addrPort(conn.RemoteAddr()), drain: drain.Done()}
+	s := &session{srv: srv, raw: conn, conn: conn, own: ownAddr(conn), local: addrPort(conn.LocalAddr()),
+		peer: addrPort(conn.RemoteAddr()), drain: drain.Done(), tails: new(sync.WaitGroup)}
+	defer s.tails.Wait()
 	s.log = srv.log().With("session", newID(), "peer", s.peer.String())
 	if refusal := srv.census.arrive(s.peer.Addr(), cmp.Or(srv.MaxSessions, 1024), cmp.Or(srv.MaxPerIP, 50)); refusal != "" {
 		s.log.Warn("session refused", "code", 421, "err", refusal)
-		s.write(reply{421, refusal})
+		if !implicit { // to whom it would be noise
+			s.write(reply{421, refusal})
+		}
 		return
 	}
 	defer srv.census.leave(s.peer.Addr())
@@ -65,19 +77,33 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 
 	ctx, cancel := context.WithCancel(hard)
 	defer cancel()
-	lines, gone := make(chan line, maxQueued), make(chan struct{})
-	s.lines, s.gone = lines, gone
-	go readLines(conn, lines, gone, ctx.Done())
-	defer func() {
-		conn.Close()
-		for range lines { // until the reading goroutine has seen the end as well
-		}
-	}()
-
 	begin := time.Now()
 	s.log.Info("session begins")
-	err := s.serve(ctx)
+	err := s.open(ctx, implicit)
+	if err == nil {
+		lines, gone := make(chan line, maxQueued), make(chan struct{})
+		s.lines, s.gone = lines, gone
+		go readLines(s.conn, lines, gone, ctx.Done())
+		err = s.serve(ctx)
+		s.conn.Close()
+		cancel()
+		for range lines { // until the reading goroutine has seen the end as well
+		}
+	}
 	s.log.Info("session ends", "user", s.user, "seconds", time.Since(begin).Seconds(), "err", err)
+}
+
+// open shakes hands where a session begins with TLS.
+func (s *session) open(ctx context.Context, implicit bool) error {
+	if !implicit {
+		return nil
+	}
+	conn, secured, err := s.srv.shakeHands(ctx, s.raw)
+	if err == nil {
+		s.begun(conn, secured)
+		s.sized, s.private = true, true
+	}
+	return err
 }
 
 // newID names a session in the log; no two replicas give the same one but by a rare chance.
@@ -92,6 +118,7 @@ func (s *session) serve(ctx context.Context) (err error) {
 	defer s.logout()
 	defer func() {
 		if v := recover(); v != nil {
+			s.srv.panics.Add(1)
 			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 			s.log.Error("session panics", "user", s.user, "err", err)
 			s.write(reply{421, "Internal error, closing the connection."})
@@ -104,7 +131,7 @@ func (s *session) serve(ctx context.Context) (err error) {
 	for !s.closed {
 		l, err := s.next()
 		if err == nil {
-			err = s.write(s.obey(ctx, l))
+			err = s.answer(ctx, l)
 		}
 		if err != nil {
 			var last reply
@@ -115,6 +142,37 @@ func (s *session) serve(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// answer obeys a command line and sends its reply.
+func (s *session) answer(ctx context.Context, l line) error {
+	r := s.obey(ctx, l)
+	if r.code == 234 && (l.pause.more || unread(s.raw)) {
+		// Sent in clear, to be obeyed as if it had come over TLS.
+		r, s.closed = reply{503, "Nothing may follow AUTH before its reply, closing the connection."}, true
+	}
+	if s.oddOnes(r) {
+		r, s.closed = reply{421, "Those are no commands, closing the connection."}, true
+	}
+	err := s.write(r)
+	switch {
+	case err != nil || l.pause == nil:
+	case r.code == 234:
+		return s.secure(ctx, l.pause)
+	default:
+		l.pause.readOn <- nil
+	}
+	return err
+}
+
+// mostOdd is how many commands that are none a client may send before it has logged in: others know what they want.
+const mostOdd = 10
+
+func (s *session) oddOnes(r reply) bool {
+	if s.store == nil && (r.code == 500 || r.code == 502) {
+		s.odd++
+	}
+	return s.odd >= mostOdd && s.store == nil && (r.code == 500 || r.code == 502)
 }
 
 // errHungUp is why a session ends without QUIT.
@@ -132,7 +190,7 @@ func (s *session) next() (line, error) {
 		if !ok {
 			return line{}, errHungUp
 		}
-		return l, nil
+		return l, l.err
 	case <-idle.C:
 		return line{}, reply{421, "Idle for too long, closing the connection."}
 	case <-s.login:
@@ -146,8 +204,9 @@ func (s *session) next() (line, error) {
 func (s *session) reset() {
 	s.logout()
 	*s = session{
-		srv: s.srv, conn: s.conn, local: s.local, peer: s.peer, log: s.log,
-		lines: s.lines, gone: s.gone, drain: s.drain, wrong: s.wrong, deaf: s.deaf,
+		srv: s.srv, raw: s.raw, conn: s.conn, tls: s.tls, own: s.own, local: s.local, peer: s.peer, log: s.log,
+		lines: s.lines, gone: s.gone, drain: s.drain, tails: s.tails, wrong: s.wrong, odd: s.odd, deaf: s.deaf,
+		sized: s.sized, private: s.private,
 		login: time.After(cmp.Or(s.srv.LoginTimeout, time.Minute)),
 		dir:   "/", facts: allFacts,
 	}
@@ -181,6 +240,14 @@ func (s *session) writeText(text string) error {
 		_, s.deaf = s.conn.Write([]byte(text))
 	}
 	return s.deaf
+}
+
+// ownAddr returns the address of this host that a connection leads to, even where what the client came to is another's.
+func ownAddr(conn net.Conn) netip.Addr {
+	if c, ok := conn.(interface{ RawLocalAddr() net.Addr }); ok {
+		return addrPort(c.RawLocalAddr()).Addr()
+	}
+	return addrPort(conn.LocalAddr()).Addr()
 }
 
 // addrPort returns an address as netip has it, with an IPv4 address in its own form.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing/synctest"
 	"time"
@@ -18,13 +19,17 @@ import (
 type testClient struct {
 	conn     net.Conn
 	from, to netip.AddrPort
-	replies  chan string // lines; closed when the server hangs up
+	replies  chan string   // lines; closed when the server hangs up
+	secured  chan net.Conn // what they come over after AUTH; closed when the client hangs up
+	once     sync.Once
+	tls      tlsClient
 
 	upload bool           // the last transfer sends to the server
 	dial   netip.AddrPort // the server's port
 	offer  netip.AddrPort // the client's
 	accept net.Listener   // on it
 	data   net.Conn
+	under  net.Conn // data without TLS
 	in     *bufio.Reader
 }
 
@@ -41,14 +46,22 @@ func (s *script) turn(n int) {
 
 func (s *script) connect(n int) *testClient {
 	from, to := netip.AddrPortFrom(clientAddr, uint16(1024+n)), serverAddr
-	if n == 6 {
+	switch {
+	case n == 6:
 		from, to = netip.AddrPortFrom(client6, 1030), server6
+	case s.implicit:
+		to = serverTLS
 	}
 	conn, err := s.net.dial(s.t.Context(), "tcp", from, to)
 	if err != nil {
 		s.fatalf("%v", err)
 	}
+	config := newTLSClient(s.version)
+	if s.implicit {
+		conn = config.shakeHands(s, conn, "")
+	}
 	c := newTestClient(conn, from, to)
+	c.tls, c.tls.private = config, s.implicit
 	if s.login {
 		for _, l := range []string{"", "USER test", "PASS secret"} {
 			if l != "" {
@@ -63,7 +76,7 @@ func (s *script) connect(n int) *testClient {
 }
 
 func newTestClient(conn net.Conn, from, to netip.AddrPort) *testClient {
-	c := &testClient{conn: conn, from: from, to: to, replies: make(chan string, 5000)}
+	c := &testClient{conn: conn, from: from, to: to, replies: make(chan string, 5000), secured: make(chan net.Conn)}
 	go func() {
 		defer close(c.replies)
 		for r := bufio.NewReader(conn); ; {
@@ -72,15 +85,23 @@ func newTestClient(conn net.Conn, from, to netip.AddrPort) *testClient {
 				return
 			}
 			c.replies <- strings.TrimSuffix(l, "\n")
+			if strings.HasPrefix(l, "234 ") {
+				secured, ok := <-c.secured
+				if !ok {
+					return
+				}
+				r = bufio.NewReader(secured)
+			}
 		}
 	}()
 	return c
 }
 
 func (c *testClient) hangUp() {
+	c.once.Do(func() { close(c.secured) })
 	c.conn.Close()
 	if c.data != nil {
-		c.data.Close()
+		c.under.Close()
 	}
 	if c.accept != nil {
 		c.accept.Close()
@@ -95,6 +116,11 @@ func (s *script) talk(mark, arg string) {
 	case "C.":
 		s.conn.Close()
 		synctest.Wait()
+	case "H>":
+		s.conn = s.tls.shakeHands(s, s.conn, arg)
+		s.secured <- s.conn
+	case "H-":
+		s.secured <- s.conn
 	case "S>":
 		s.hear(arg)
 	case "S!":
@@ -107,7 +133,7 @@ func (s *script) talk(mark, arg string) {
 		if got, open := <-s.replies; open {
 			s.fatalf("the server says %q, and does not hang up", got)
 		}
-	case "D>", "D=", "D.", "D!", "D~":
+	case "D>", "D=", "D.", "D!", "D~", "D|", "H!":
 		s.transferStep(mark, arg)
 	default:
 		s.fatalf("what is %q?", mark)

@@ -26,11 +26,16 @@ func (s *script) command(text string) {
 		s.upload = true
 	case "RETR", "LIST", "NLST", "MLSD":
 		s.upload = false
+	case "PROT":
+		s.tls.asked = arg
 	}
 }
 
 // notePort reads a passive port off a reply, or listens on the port that the server has noted.
 func (s *script) notePort(reply string) {
+	if asked := take(&s.tls.asked); asked != "" && strings.HasPrefix(reply, "200 ") {
+		s.tls.private = asked == "P"
+	}
 	var a, b, c, d, hi, lo, port int
 	if n, _ := fmt.Sscanf(reply, "227 Entering Passive Mode (%d,%d,%d,%d,%d,%d)", &a, &b, &c, &d, &hi, &lo); n == 6 {
 		s.dial, s.data = netip.AddrPortFrom(s.to.Addr(), uint16(hi<<8|lo)), nil
@@ -61,6 +66,10 @@ func (s *script) connectData() {
 	if err != nil {
 		s.fatalf("data connection: %v", err)
 	}
+	s.under = s.data
+	if s.tls.private {
+		s.data = s.tls.shakeHands(s, s.data, "")
+	}
 	s.in = bufio.NewReader(iotest.OneByteReader(s.data)) // takes no more than a line asks for
 }
 
@@ -78,8 +87,13 @@ func (s *script) transferStep(mark, arg string) {
 		s.data.Close()
 		synctest.Wait()
 	case mark == "D!" && s.upload:
-		s.data.(interface{ SetLinger(int) error }).SetLinger(0)
-		fallthrough
+		s.under.(interface{ SetLinger(int) error }).SetLinger(0)
+		s.under.Close()
+		synctest.Wait()
+	case mark == "D|": // TCP's end alone
+		s.under.Close()
+		synctest.Wait()
+	case mark == "H!": // TLS could not be agreed upon
 	case mark == "D." && s.upload:
 		s.data.Close()
 		synctest.Wait()

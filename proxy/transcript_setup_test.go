@@ -27,9 +27,13 @@ type script struct {
 	srv   *Server
 	stop  context.CancelFunc
 	login bool
-	deaf  bool  // clients do not listen where they say
-	ends  error // with which Serve may end
-	who   []*testClient
+	deaf  bool // clients do not listen where they say
+
+	implicit bool   // clients that come begin with TLS
+	version  uint16 // of TLS that clients speak, 0 = all
+
+	ends error // with which Serve may end
+	who  []*testClient
 	*testClient
 	after []string // the => lines
 }
@@ -37,6 +41,7 @@ type script struct {
 var (
 	serverAddr = netip.MustParseAddrPort("192.0.2.1:21")
 	clientAddr = netip.MustParseAddr("192.0.2.7")
+	serverTLS  = netip.MustParseAddrPort("192.0.2.1:990")
 	server6    = netip.MustParseAddrPort("[2001:db8::1]:21")
 	client6    = netip.MustParseAddr("2001:db8::7")
 )
@@ -61,13 +66,14 @@ func newScript(t *testing.T) *script {
 func (s *script) serve() (stop func()) {
 	ctx, cancel := context.WithCancel(s.t.Context())
 	s.stop = cancel
-	done := make(chan error, 2)
-	for _, at := range []netip.AddrPort{serverAddr, server6} {
+	done := make(chan error, 3)
+	for at, serve := range map[netip.AddrPort]func(context.Context, net.Listener) error{
+		serverAddr: s.srv.Serve, server6: s.srv.Serve, serverTLS: s.srv.ServeTLS} {
 		l, err := s.net.listen(at.String())
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		go func() { done <- s.srv.Serve(ctx, l) }()
+		go func() { done <- serve(ctx, l) }()
 	}
 	stopped := false
 	return func() {
@@ -81,7 +87,7 @@ func (s *script) serve() (stop func()) {
 			}
 		}
 		cancel()
-		for range 2 {
+		for range 3 {
 			if err := <-done; err != nil && !errors.Is(err, s.ends) {
 				s.t.Errorf("Serve: %v", err)
 			}
@@ -119,6 +125,8 @@ func (s *script) option(arg string) {
 		s.srv.Passive.First, s.srv.Passive.Last = uint16(n), uint16(n)
 	case "passive-address":
 		s.srv.PassiveAddress = func(context.Context, netip.Addr, netip.Addr) (netip.Addr, error) { return netip.ParseAddr(value) }
+	case "tls", "tls-version", "data-session", "upload-close", "client-certificate":
+		s.optionTLS(name, value)
 	default:
 		s.trouble(name, value)
 	}

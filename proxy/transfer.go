@@ -5,20 +5,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"os"
+	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 )
 
 // A transfer is what moves over one data connection. It runs in a goroutine of its own, and shares nothing
 // with the session but these channels.
 type transfer struct {
-	port  dataPort
-	stall time.Duration
-	marks chan<- reply // what to say before the data connection
-	conn  *dataConn    // nil before connect
+	port   dataPort
+	stall  time.Duration
+	marks  chan<- reply // what to say before the data connection
+	secure *secured     // TLS for the data connection; nil = in clear
+	upload bool         // the client sends
+	tails  *sync.WaitGroup
+	log    *slog.Logger
+	conn   *dataConn // nil before connect
 
 	bytes int64 // moved, on the side of the data connection
 }
@@ -27,13 +30,21 @@ type transfer struct {
 // reply; the preliminary one is sent when work connects.
 func (s *session) transfer(ctx context.Context, verb, name string, work func(context.Context, *transfer) error) (reply, error) {
 	port := take(&s.port)
-	if port == nil {
+	switch {
+	case port == nil:
 		return reply{425, "Say PASV, EPSV, PORT or EPRT first."}, nil
+	case s.insists() && !s.private:
+		port.Close()
+		return reply{521, "Data connections have to be protected here, say PBSZ 0 and PROT P first."}, nil
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	marks, done := make(chan reply), make(chan error, 1)
-	t := &transfer{port: port, stall: cmp.Or(s.srv.StallTimeout, 5*time.Minute), marks: marks}
+	t := &transfer{port: port, stall: cmp.Or(s.srv.StallTimeout, 5*time.Minute), marks: marks, tails: s.tails, log: s.log,
+		upload: verb == "STOR" || verb == "APPE" || verb == "STOU"}
+	if s.private {
+		t.secure = s.tls
+	}
 	begin := time.Now()
 	go func() {
 		defer func() {
@@ -145,7 +156,7 @@ func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer
 		return err
 	}
 	whole = true
-	t.conn.Close() // an error of it cannot undo what the store has confirmed
+	t.conn.finish(t.tails) // an error of it cannot undo what the store has confirmed
 	return nil
 }
 
@@ -160,55 +171,9 @@ func (t *transfer) connect(ctx context.Context, mark string) error {
 	if err != nil {
 		return connectError{err}
 	}
-	t.conn = &dataConn{Conn: conn, ctx: ctx, stall: t.stall, bytes: &t.bytes, since: time.Now()}
-	context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	return nil
-}
-
-// A dataConn is a data connection that fails when it makes no progress, and marks its errors as its own.
-type dataConn struct {
-	net.Conn
-	ctx   context.Context // ends it
-	stall time.Duration
-	bytes *int64
-	since time.Time // it was made
-	ended time.Time // the client ended it
-}
-
-func (d *dataConn) Read(p []byte) (int, error) {
-	d.SetReadDeadline(time.Now().Add(d.stall))
-	if d.ctx.Err() != nil { // asked after the deadline was set, which may have been over the one that ends all
-		return 0, dataError{context.Cause(d.ctx)}
+	t.conn = newDataConn(ctx, conn, t.stall, &t.bytes)
+	if t.secure == nil {
+		return nil
 	}
-	n, err := d.Conn.Read(p)
-	*d.bytes += int64(n)
-	if err != nil && err != io.EOF {
-		err = dataError{err}
-	}
-	return n, err
-}
-
-// Write goes on as long as any byte is accepted within the stall time-out.
-func (d *dataConn) Write(p []byte) (n int, err error) {
-	for n < len(p) {
-		d.SetWriteDeadline(time.Now().Add(d.stall))
-		if d.ctx.Err() != nil {
-			return n, dataError{context.Cause(d.ctx)}
-		}
-		m, err := d.Conn.Write(p[n:])
-		n += m
-		*d.bytes += int64(m)
-		if err != nil && !(m > 0 && errors.Is(err, os.ErrDeadlineExceeded)) {
-			return n, dataError{err}
-		}
-	}
-	return n, nil
-}
-
-// reset ends the data connection so that the client can tell it from a good end.
-func (d *dataConn) reset() {
-	if c, ok := d.Conn.(interface{ SetLinger(int) error }); ok {
-		c.SetLinger(0)
-	}
-	d.Close()
+	return t.conn.protect(ctx, t.secure, t.upload, t.log)
 }

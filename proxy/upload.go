@@ -77,11 +77,8 @@ func (u *upload) Read(p []byte) (n int, err error) {
 		}
 	}
 	n, u.end = u.t.conn.Read(p)
-	if u.end == io.EOF {
-		u.t.conn.ended = time.Now()
-		if !u.held {
-			u.end = u.verdict()
-		}
+	if u.end == io.EOF && !u.held {
+		u.end = u.verdict()
 	}
 	return n, u.end
 }
@@ -156,7 +153,7 @@ func grace(rtt, took time.Duration) time.Duration {
 func (s *session) outlive(ctx context.Context, since, end time.Time) error {
 	wait := s.srv.CommitGrace
 	if wait == 0 {
-		rtt, _ := kernelView(s.conn)
+		rtt, _ := kernelView(s.raw)
 		wait = grace(rtt, end.Sub(since))
 	}
 	timer := time.NewTimer(time.Until(end.Add(wait)))
@@ -169,7 +166,7 @@ func (s *session) outlive(ctx context.Context, since, end time.Time) error {
 	case <-timer.C:
 	}
 	// Lines that nobody has read yet can hide the end from the reading goroutine, but not from the kernel.
-	if _, ended := kernelView(s.conn); ended {
+	if _, ended := kernelView(s.raw); ended {
 		return errControlLost
 	}
 	return nil

@@ -1,0 +1,132 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// A dataConn is a data connection, which counts what it moves and marks its errors as its own.
+type dataConn struct {
+	net.Conn // what files go over: the steady one, or TLS on it
+	steady   *steady
+	hold     func() bool // keeps the end of its context from it
+	bytes    *int64
+	since    time.Time // it was made
+	ended    time.Time // the client ended it
+}
+
+func newDataConn(ctx context.Context, conn net.Conn, stall time.Duration, bytes *int64) *dataConn {
+	s := &steady{Conn: conn, ctx: ctx, stall: stall}
+	hold := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	return &dataConn{Conn: s, steady: s, hold: hold, bytes: bytes, since: time.Now()}
+}
+
+// protect makes a TLS connection of it.
+func (d *dataConn) protect(ctx context.Context, c *secured, upload bool, log *slog.Logger) error {
+	var under net.Conn = d.steady
+	if upload && !c.LenientClose {
+		under = guarded{under}
+	}
+	secure, err := c.protect(ctx, under, upload)
+	if err != nil {
+		return err
+	}
+	state := secure.ConnectionState()
+	log.Debug("TLS on the data connection", "version", tls.VersionName(state.Version), "resumed", state.DidResume)
+	d.Conn, d.since = secure, time.Now()
+	return nil
+}
+
+func (d *dataConn) Read(p []byte) (int, error) {
+	n, err := d.Conn.Read(p)
+	*d.bytes += int64(n)
+	switch {
+	case err == io.EOF:
+		d.ended = time.Now()
+		d.sayEnd() // some clients wait for it before they look for the reply
+	case err != nil:
+		err = dataError{err}
+	}
+	return n, err
+}
+
+func (d *dataConn) Write(p []byte) (int, error) {
+	n, err := d.Conn.Write(p)
+	*d.bytes += int64(n)
+	if err != nil {
+		err = dataError{err}
+	}
+	return n, err
+}
+
+// sayEnd tells the client that no more comes: by close_notify under TLS.
+func (d *dataConn) sayEnd() {
+	if secure, ok := d.Conn.(*tls.Conn); ok {
+		secure.CloseWrite()
+	}
+}
+
+// lastWord is how long a client has to end its side of a data connection on which it was sent everything.
+const lastWord = 2 * time.Second
+
+// finish ends a data connection in good order. To close it before the client has done so could reset it, and destroy what the
+// client has not read yet; so that is waited for, but not by the reply.
+func (d *dataConn) finish(tails *sync.WaitGroup) {
+	d.sayEnd()
+	tcp, ok := below[interface{ CloseWrite() error }](d.steady.Conn)
+	if !ok || !d.ended.IsZero() || !d.hold() || tcp.CloseWrite() != nil {
+		d.steady.Conn.Close()
+		return
+	}
+	tails.Go(func() {
+		defer d.steady.Conn.Close()
+		d.steady.Conn.SetReadDeadline(time.Now().Add(lastWord))
+		io.CopyN(io.Discard, d.steady.Conn, 64<<10)
+	})
+}
+
+// reset ends the data connection so that the client can tell it from a good end.
+func (d *dataConn) reset() {
+	if c, ok := below[interface{ SetLinger(int) error }](d.steady.Conn); ok {
+		c.SetLinger(0)
+	}
+	d.steady.Conn.Close()
+}
+
+// A steady connection fails when it makes no progress, or its context ends.
+type steady struct {
+	net.Conn
+	ctx   context.Context
+	stall time.Duration
+}
+
+func (s *steady) Read(p []byte) (int, error) {
+	s.SetReadDeadline(time.Now().Add(s.stall))
+	if s.ctx.Err() != nil { // asked after the deadline was set, which may have been over the one that ends all
+		return 0, context.Cause(s.ctx)
+	}
+	return s.Conn.Read(p)
+}
+
+// Write goes on as long as any byte is accepted within the stall time-out.
+func (s *steady) Write(p []byte) (n int, err error) {
+	for n < len(p) {
+		s.SetWriteDeadline(time.Now().Add(s.stall))
+		if s.ctx.Err() != nil {
+			return n, context.Cause(s.ctx)
+		}
+		m, err := s.Conn.Write(p[n:])
+		n += m
+		if err != nil && !(m > 0 && errors.Is(err, os.ErrDeadlineExceeded)) {
+			return n, err
+		}
+	}
+	return n, nil
+}
