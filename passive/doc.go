@@ -3,7 +3,7 @@
 // In passive mode (RFC 959 PASV, RFC 2428 EPSV) the client connects. [Ports] binds a port of its range when a
 // session asks for one, and the [Listener] waits there for the one connection of that session's client:
 //
-//	l, err := ports.Listen(ctx, local, peer, 20*time.Second)
+//	l, err := ports.Listen(ctx, passive.Claim{Local: local, Peer: peer, Timeout: 20 * time.Second})
 //	if err != nil {
 //		return err // among others ErrNoPort
 //	}

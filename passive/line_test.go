@@ -31,7 +31,7 @@ func queueUp(t *testing.T, p *Ports, sessions int, ctx func(i int) context.Conte
 	order := make(chan int, sessions)
 	for i := range sessions {
 		time.AfterFunc(time.Duration(i+1)*time.Millisecond, func() {
-			l, err := p.Listen(ctx(i), server, client, time.Hour)
+			l, err := p.Listen(ctx(i), anHour)
 			if err != nil {
 				order <- -1 - i
 				return
@@ -55,7 +55,7 @@ func TestAPortIsFreeOnlyWhenItsSocketIsClosed(t *testing.T) {
 		m.slow = true
 		p := &Ports{First: 60000, Last: 60000, ListenFunc: m.listen}
 		for range 10 {
-			l, err := p.Listen(t.Context(), server, client, time.Second)
+			l, err := p.Listen(t.Context(), Claim{Local: server, Peer: client, Timeout: time.Second})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -106,7 +106,7 @@ func TestThoseWhoGiveUpLoseNobodysTurn(t *testing.T) {
 func waiter(t *testing.T, p *Ports) (done chan error) {
 	done = make(chan error, 1)
 	go func() {
-		l, err := p.Listen(t.Context(), server, client, 10*time.Millisecond)
+		l, err := p.Listen(t.Context(), Claim{Local: server, Peer: client, Timeout: 10 * time.Millisecond})
 		if err == nil {
 			_, err = l.Conn(t.Context())
 		}
@@ -175,7 +175,7 @@ func TestSessionsDoNotRaceForAPort(t *testing.T) {
 			sessions.Go(func() {
 				for range 5 {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(1000))*time.Millisecond)
-					l, err := p.Listen(ctx, server, client, time.Duration(rand.IntN(10))*time.Millisecond)
+					l, err := p.Listen(ctx, Claim{Local: server, Peer: client, Timeout: time.Duration(rand.IntN(10)) * time.Millisecond})
 					if err == nil {
 						l.Conn(ctx)
 						l.Close()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -16,7 +15,7 @@ import (
 type Listener struct {
 	ports  *Ports
 	socket *bound
-	peer   netip.Addr
+	claim  Claim
 	late   atomic.Bool
 	came   chan arrival // holds how the wait ended until somebody takes it; then closed
 }
@@ -26,9 +25,9 @@ type arrival struct {
 	err  error
 }
 
-func newListener(p *Ports, socket *bound, peer netip.Addr, timeout time.Duration) *Listener {
-	l := &Listener{ports: p, socket: socket, peer: peer, came: make(chan arrival, 1)}
-	timer := time.AfterFunc(timeout, func() {
+func newListener(p *Ports, socket *bound, c Claim) *Listener {
+	l := &Listener{ports: p, socket: socket, claim: c, came: make(chan arrival, 1)}
+	timer := time.AfterFunc(c.Timeout, func() {
 		l.late.Store(true)
 		socket.Close()
 	})
@@ -53,13 +52,13 @@ func (l *Listener) accept() (net.Conn, error) {
 			return nil, err
 		}
 		from := addrPort(conn.RemoteAddr())
-		if from.Addr() == l.peer {
+		if from.Addr() == l.claim.Peer {
 			return conn, nil
 		}
 		drop(conn)
 		l.ports.strangers.Add(1)
 		cmp.Or(l.ports.Log, slog.Default()).Debug("dropped a data connection from a stranger",
-			"peer", l.peer, "stranger", from, "port", l.Port())
+			"peer", l.claim.Peer, "stranger", from, "port", l.Port())
 	}
 }
 
@@ -82,7 +81,7 @@ func (l *Listener) Conn(ctx context.Context) (net.Conn, error) {
 		a.err = context.Cause(ctx)
 	}
 	if a.conn == nil {
-		return nil, fmt.Errorf("waiting for a data connection from %v on port %d: %w", l.peer, l.Port(), a.err)
+		return nil, fmt.Errorf("waiting for a data connection from %v on port %d: %w", l.claim.Peer, l.Port(), a.err)
 	}
 	return a.conn, nil
 }

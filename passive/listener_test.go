@@ -19,7 +19,7 @@ func await(t *testing.T, timeout time.Duration) (*memory, *Ports, *Listener) {
 	t.Helper()
 	m := newMemory()
 	p := &Ports{First: 60000, Last: 60000, Log: silent, ListenFunc: m.listen}
-	l, err := p.Listen(t.Context(), server, client, timeout)
+	l, err := p.Listen(t.Context(), Claim{Local: server, Peer: client, Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestMappedAddressesAreIPv4(t *testing.T) {
 	} {
 		m := newMemory()
 		p := &Ports{First: 60000, Last: 60000, Log: silent, ListenFunc: m.listen}
-		l, err := p.Listen(t.Context(), tt.local, tt.peer, time.Hour)
+		l, err := p.Listen(t.Context(), Claim{Local: tt.local, Peer: tt.peer, Timeout: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +226,7 @@ func TestListenSurvivesItsContext(t *testing.T) {
 		m := newMemory()
 		p := &Ports{First: 60000, Last: 60000, ListenFunc: m.listen}
 		ctx, cancel := context.WithCancel(t.Context())
-		l, err := p.Listen(ctx, server, client, time.Hour)
+		l, err := p.Listen(ctx, anHour)
 		if err != nil {
 			t.Fatal(err)
 		}

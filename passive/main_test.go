@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -15,5 +16,6 @@ func TestMain(m *testing.M) {
 var (
 	server = netip.MustParseAddr("192.0.2.1")
 	client = netip.MustParseAddr("198.51.100.7")
+	anHour = Claim{Local: server, Peer: client, Timeout: time.Hour}
 	silent = slog.New(slog.DiscardHandler)
 )

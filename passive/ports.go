@@ -45,26 +45,32 @@ type Ports struct {
 	lines     map[netip.Addr]*line // by local address
 }
 
-// Listen binds a free port of the range, picked at random, on the address local, and waits there in the
-// background for one connection from peer. The port is free again as soon as that connection has come, when
-// timeout is over, or on Close, which the caller owes. IPv4 addresses mapped to IPv6 are taken as IPv4.
+// A Claim says which connection a Listener awaits. IPv4 addresses mapped to IPv6 are taken as IPv4.
+type Claim struct {
+	Local, Peer netip.Addr    // where it comes to, and from where
+	Timeout     time.Duration // how long it is awaited
+}
+
+// Listen binds a free port of the range, picked at random, on the address c.Local, and waits there in the
+// background for one connection from c.Peer. The port is free again as soon as that connection has come, when
+// c.Timeout is over, or on Close, which the caller owes.
 //
 // When the range is full, Listen waits for a port, first come first served for each local address. If none
 // came free during p.Wait, the error is [ErrNoPort]; if ctx ended before, it is the cause of that.
 // Once Listen has returned, ctx has no bearing on the Listener.
-func (p *Ports) Listen(ctx context.Context, local, peer netip.Addr, timeout time.Duration) (*Listener, error) {
-	local, peer = local.Unmap(), peer.Unmap()
+func (p *Ports) Listen(ctx context.Context, c Claim) (*Listener, error) {
+	c.Local, c.Peer = c.Local.Unmap(), c.Peer.Unmap()
 	switch {
-	case !local.IsValid() || !peer.IsValid():
-		return nil, fmt.Errorf("passive: cannot await %v on %v: not an address", peer, local)
+	case !c.Local.IsValid() || !c.Peer.IsValid():
+		return nil, fmt.Errorf("passive: cannot await %v on %v: not an address", c.Peer, c.Local)
 	case p.First > p.Last || p.First == 0 && p.Last != 0:
 		return nil, fmt.Errorf("passive: %d-%d is not a range of ports", p.First, p.Last)
 	}
-	socket, err := p.bind(ctx, local)
+	socket, err := p.bind(ctx, c.Local)
 	if err != nil {
-		return nil, fmt.Errorf("binding a passive port on %v: %w", local, err)
+		return nil, fmt.Errorf("binding a passive port on %v: %w", c.Local, err)
 	}
-	return newListener(p, socket, peer, timeout), nil
+	return newListener(p, socket, c), nil
 }
 
 // Strangers returns how many connections were dropped so far because they did not come from the right address.

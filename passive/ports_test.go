@@ -14,7 +14,7 @@ import (
 // hold takes a port and keeps it until the test, or the caller, closes it.
 func hold(t *testing.T, p *Ports, local netip.Addr) *Listener {
 	t.Helper()
-	l, err := p.Listen(t.Context(), local, client, time.Hour)
+	l, err := p.Listen(t.Context(), Claim{Local: local, Peer: client, Timeout: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestErrNoPortAfterTheWait(t *testing.T) {
 			hold(t, p, server)
 			hold(t, p, server)
 			start := time.Now()
-			l, err := p.Listen(t.Context(), server, client, time.Hour)
+			l, err := p.Listen(t.Context(), anHour)
 			if !errors.Is(err, ErrNoPort) || l != nil {
 				t.Errorf("a full range gave %v, %v; want ErrNoPort", l, err)
 			}
@@ -84,7 +84,7 @@ func TestListenEndsWithItsContext(t *testing.T) {
 		held := hold(t, p, server)
 		time.AfterFunc(time.Second, func() { cancel(reason) })
 		start := time.Now()
-		if _, err := p.Listen(ctx, server, client, time.Hour); !errors.Is(err, reason) || errors.Is(err, ErrNoPort) {
+		if _, err := p.Listen(ctx, anHour); !errors.Is(err, reason) || errors.Is(err, ErrNoPort) {
 			t.Errorf("got %v; want the reason of the cancel", err)
 		}
 		if waited := time.Since(start); waited != time.Second {
@@ -93,7 +93,7 @@ func TestListenEndsWithItsContext(t *testing.T) {
 
 		held.Close()
 		before := m.binds
-		if l, err := p.Listen(ctx, server, client, time.Hour); !errors.Is(err, reason) || m.binds != before {
+		if l, err := p.Listen(ctx, anHour); !errors.Is(err, reason) || m.binds != before {
 			t.Errorf("with a context that has ended: %v, %v, %d sockets; want its cause and none", l, err, m.binds-before)
 		}
 	})
@@ -128,7 +128,7 @@ func TestPortsOfOtherPrograms(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			m := newMemory()
 			m.occupy(at(80), syscall.EACCES)
-			_, err := (&Ports{First: 80, Last: 80, ListenFunc: m.listen}).Listen(t.Context(), server, client, time.Hour)
+			_, err := (&Ports{First: 80, Last: 80, ListenFunc: m.listen}).Listen(t.Context(), anHour)
 			if !errors.Is(err, ErrNoPort) || !errors.Is(err, syscall.EACCES) {
 				t.Errorf("got %v; want ErrNoPort with its cause, EACCES", err)
 			}
@@ -145,7 +145,7 @@ func TestOtherErrorsEndTheSearchAtOnce(t *testing.T) {
 			}
 			start := time.Now()
 			p := &Ports{First: 60000, Last: 60009, ListenFunc: m.listen}
-			_, err := p.Listen(t.Context(), server, client, time.Hour)
+			_, err := p.Listen(t.Context(), anHour)
 			if !errors.Is(err, errno) || errors.Is(err, ErrNoPort) || m.binds != 1 || time.Since(start) != 0 {
 				t.Errorf("got %v after %d trials and %v; want %v after one", err, m.binds, time.Since(start), errno)
 			}
@@ -170,7 +170,7 @@ func TestListenRefusesWhatMakesNoSense(t *testing.T) {
 	} {
 		m := newMemory()
 		p := &Ports{First: tt.first, Last: tt.last, ListenFunc: m.listen}
-		_, err := p.Listen(t.Context(), tt.local, tt.peer, time.Hour)
+		_, err := p.Listen(t.Context(), Claim{Local: tt.local, Peer: tt.peer, Timeout: time.Hour})
 		if err == nil || !strings.Contains(err.Error(), tt.want) || m.binds != 0 {
 			t.Errorf("%s: got %v and %d sockets; want %q and none", tt.name, err, m.binds, tt.want)
 		}

@@ -19,7 +19,10 @@ import (
 
 // Tests with sockets of the system, on loopback addresses.
 
-var loopback = netip.MustParseAddr("127.0.0.1")
+var (
+	loopback   = netip.MustParseAddr("127.0.0.1")
+	onLoopback = Claim{Local: loopback, Peer: loopback, Timeout: 30 * time.Second}
+)
 
 // freePort finds a port below those that the system gives to others.
 func freePort(t *testing.T, local netip.Addr) uint16 {
@@ -78,7 +81,7 @@ func wantPair(t *testing.T, l *Listener, conn net.Conn) {
 
 func TestStrangersOnTheNetwork(t *testing.T) {
 	p := onePort(t, loopback)
-	l, err := p.Listen(t.Context(), loopback, loopback, 30*time.Second)
+	l, err := p.Listen(t.Context(), onLoopback)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +113,7 @@ func TestOnePortServes50Sessions(t *testing.T) {
 	p := onePort(t, loopback)
 	var sessions sync.WaitGroup
 	session := func(i byte) error {
-		l, err := p.Listen(t.Context(), loopback, loopback, 30*time.Second)
+		l, err := p.Listen(t.Context(), onLoopback)
 		if err != nil {
 			return err
 		}
@@ -163,7 +166,7 @@ func TestAStaleConnectionIsNotTaken(t *testing.T) {
 		l, err := config.Listen(ctx, network, address)
 		return gated{l, gate}, err
 	}
-	first, err := p.Listen(t.Context(), loopback, loopback, 30*time.Second)
+	first, err := p.Listen(t.Context(), onLoopback)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +176,7 @@ func TestAStaleConnectionIsNotTaken(t *testing.T) {
 	close(gate)
 	wantPair(t, first, ours)
 
-	second, err := p.Listen(t.Context(), loopback, loopback, 30*time.Second)
+	second, err := p.Listen(t.Context(), onLoopback)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +191,7 @@ func TestAStaleConnectionIsNotTaken(t *testing.T) {
 func TestIPv6(t *testing.T) {
 	local := netip.IPv6Loopback()
 	p := onePort(t, local)
-	l, err := p.Listen(t.Context(), local, local, 30*time.Second)
+	l, err := p.Listen(t.Context(), Claim{Local: local, Peer: local, Timeout: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +211,7 @@ func TestTheSocketIsClosed(t *testing.T) {
 		{"by the connection", 30 * time.Second, func(l *Listener) { wantPair(t, l, connect(t, loopback, loopback, l.Port())) }},
 	} {
 		p := onePort(t, loopback)
-		l, err := p.Listen(t.Context(), loopback, loopback, tt.timeout)
+		l, err := p.Listen(t.Context(), Claim{Local: loopback, Peer: loopback, Timeout: tt.timeout})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,7 +228,7 @@ func TestTheSocketIsClosed(t *testing.T) {
 
 func TestOnlyTheLocalAddressIsBound(t *testing.T) {
 	p := onePort(t, loopback)
-	l, err := p.Listen(t.Context(), loopback, loopback, 30*time.Second)
+	l, err := p.Listen(t.Context(), onLoopback)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +242,7 @@ func TestOnlyTheLocalAddressIsBound(t *testing.T) {
 
 func TestCloseResetsAConnectionThatNobodyTook(t *testing.T) {
 	p := onePort(t, loopback)
-	l, err := p.Listen(t.Context(), loopback, loopback, 30*time.Second)
+	l, err := p.Listen(t.Context(), onLoopback)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"net"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,7 +34,7 @@ func wantKeepAlive(t *testing.T, conn net.Conn) {
 
 func TestSocketOptions(t *testing.T) {
 	p := onePort(t, loopback)
-	l, err := p.Listen(t.Context(), loopback, loopback, 30*time.Second)
+	l, err := p.Listen(t.Context(), onLoopback)
 	if err != nil {
 		t.Fatal(err)
 	}

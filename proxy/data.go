@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/passive"
 )
 
 // A dataPort is where the data connection of the next transfer comes from. Conn is called once at most.
@@ -39,7 +41,9 @@ var onlyEPSV = reply{503, "Only EPSV after EPSV ALL."}
 // listen makes a passive port; the one before, if no transfer took it, is closed.
 func (s *session) listen(ctx context.Context) (port uint16, err error) {
 	s.drop()
-	l, err := s.srv.Passive.Listen(ctx, s.own, s.peer.Addr(), cmp.Or(s.srv.DataTimeout, 20*time.Second))
+	l, err := s.srv.Passive.Listen(ctx, passive.Claim{
+		Local: s.own, Peer: s.peer.Addr(), Timeout: cmp.Or(s.srv.DataTimeout, 20*time.Second),
+	})
 	if err != nil {
 		s.log.Warn("no passive port", "user", s.user, "code", 425, "err", err)
 		return 0, reply{425, "No port is free for a data connection, try again."}

@@ -25,7 +25,7 @@ func checkPorts(ctx context.Context, r *report, c *config.Config) {
 		r.ok("--ftp %s can be listened on", c.FTP)
 	}
 	ports := passive.Ports{First: c.PassivePorts.First, Last: c.PassivePorts.Last, Wait: time.Second, Log: slog.New(slog.DiscardHandler)}
-	if l, err := ports.Listen(ctx, loopback, loopback, time.Second); err != nil {
+	if l, err := ports.Listen(ctx, passive.Claim{Local: loopback, Peer: loopback, Timeout: time.Second}); err != nil {
 		r.fail("no port of --passive-ports %d-%d can be listened on: %v", ports.First, ports.Last, err)
 	} else {
 		l.Close()
