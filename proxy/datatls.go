@@ -45,7 +45,7 @@ func (c *secured) protect(ctx context.Context, conn net.Conn, upload bool) (*tls
 	if !resumed && c.DataSession == Required {
 		return nil, tlsError{errNotResumed}
 	}
-	c.sure = c.sure || resumed
+	c.sure = resumed
 	return secure, nil
 }
 
@@ -55,6 +55,12 @@ func (c *secured) protect(ctx context.Context, conn net.Conn, upload bool) (*tls
 // it closes the connection with something unread, which resets it, and the reset destroys what the client sent last.
 func (c *secured) forData(upload bool) *tls.Config {
 	config := c.config.Clone()
+	config.WrapSession = func(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
+		if !cs.DidResume { // it may be anybody's: its ticket must not be one of this session
+			return c.config.EncryptTicket(cs, ss)
+		}
+		return c.seal(cs, ss)
+	}
 	config.VerifyConnection = c.sameClient
 	config.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
 		if upload && cs.Version >= tls.VersionTLS13 {

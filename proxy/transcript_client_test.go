@@ -58,7 +58,7 @@ func (s *script) connect(n int) *testClient {
 	}
 	config := newTLSClient(s.version)
 	if s.implicit {
-		conn = config.shakeHands(s, conn, "")
+		conn = config.shakeHands(s, conn, false)
 	}
 	c := newTestClient(conn, from, to)
 	c.tls, c.tls.private = config, s.implicit
@@ -117,7 +117,7 @@ func (s *script) talk(mark, arg string) {
 		s.conn.Close()
 		synctest.Wait()
 	case "H>":
-		s.conn = s.tls.shakeHands(s, s.conn, arg)
+		s.conn = s.tls.shakeHands(s, s.conn, false)
 		s.secured <- s.conn
 	case "H-":
 		s.secured <- s.conn

@@ -51,7 +51,7 @@ func (s *script) notePort(reply string) {
 }
 
 // connectData makes the data connection, unless there is one.
-func (s *script) connectData() {
+func (s *script) connectData(mayFail bool) {
 	if s.data != nil {
 		return
 	}
@@ -68,13 +68,13 @@ func (s *script) connectData() {
 	}
 	s.under = s.data
 	if s.tls.private {
-		s.data = s.tls.shakeHands(s, s.data, "")
+		s.data = s.tls.shakeHands(s, s.data, mayFail)
 	}
 	s.in = bufio.NewReader(iotest.OneByteReader(s.data)) // takes no more than a line asks for
 }
 
 func (s *script) transferStep(mark, arg string) {
-	s.connectData()
+	s.connectData(mark == "H!")
 	text := arg + "\r\n"
 	if mark == "D=" {
 		var err error
@@ -93,7 +93,9 @@ func (s *script) transferStep(mark, arg string) {
 	case mark == "D|": // TCP's end alone
 		s.under.Close()
 		synctest.Wait()
-	case mark == "H!": // TLS could not be agreed upon
+	case mark == "H!":
+		go io.Copy(io.Discard, s.data) // an alert, for which a pipe has no buffer
+		synctest.Wait()
 	case mark == "D." && s.upload:
 		s.data.Close()
 		synctest.Wait()

@@ -54,7 +54,8 @@ func newScript(t *testing.T) *script {
 	s.srv.Passive.ListenFunc = func(_ context.Context, _, address string) (net.Listener, error) { return s.net.listen(address) }
 	s.srv.Active = &passive.Dialer{Port: 20, DialFunc: s.net.dial}
 	s.srv.Login = func(_ context.Context, a Attempt) (Store, error) {
-		if a.Password != "secret" {
+		byCertificate := a.Password == "" && a.Certificate != nil && a.Certificate.Subject.CommonName == a.User
+		if a.Password != "secret" && !byCertificate {
 			return nil, fs.ErrPermission
 		}
 		return s.store, s.store.fail["login"]
@@ -125,7 +126,7 @@ func (s *script) option(arg string) {
 		s.srv.Passive.First, s.srv.Passive.Last = uint16(n), uint16(n)
 	case "passive-address":
 		s.srv.PassiveAddress = func(context.Context, netip.Addr, netip.Addr) (netip.Addr, error) { return netip.ParseAddr(value) }
-	case "tls", "tls-version", "data-session", "upload-close", "client-certificate":
+	case "tls", "tls-version", "data-session", "upload-close", "client-certificate", "show":
 		s.optionTLS(name, value)
 	default:
 		s.trouble(name, value)

@@ -30,8 +30,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	D= "raw\n"                bytes, in Go's notation
 //	D.                        the data connection ends; D! it is reset; D~ the client breaks off a download
 //	D|                        the data connection ends without close_notify, by TCP's end alone
-//	H>                        the client shakes hands on the control connection; H> error when that fails; H- it does not
-//	H!                        the client tries to, on the data connection, and whether it can does not matter
+//	H>                        the client shakes hands on the control connection; H- it does not
+//	H!                        the client connects and shakes hands on the data connection, if it can
 //	T> 5m                     time passes
 //	C.                        the client hangs up
 //	2                         the second client takes over (it connects and logs in); 1 the first again; 6 has IPv6
