@@ -53,10 +53,7 @@ func (srv *Server) shakeHands(ctx context.Context, conn net.Conn) (*tls.Conn, *s
 	c.config.SetSessionTicketKeys(srv.tickets.keys())
 	c.config.WrapSession = c.seal
 	c.config.SessionTicketsDisabled = srv.TLS.DataSession == Never
-	control := c.config.Clone()
-	// A session begins with a handshake of its own, so that what its tickets say of it is true.
-	control.UnwrapSession = func([]byte, tls.ConnectionState) (*tls.SessionState, error) { return nil, nil }
-	secure := tls.Server(conn, control)
+	secure := tls.Server(conn, c.config) // may resume an earlier session: cameras come for every file
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if err := secure.HandshakeContext(ctx); err != nil {
