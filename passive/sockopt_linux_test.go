@@ -39,7 +39,7 @@ func TestSocketOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	listener := l.socket.Listener.(*net.TCPListener)
+	listener := l.door.socket.(*net.TCPListener)
 	wantOption(t, listener, "SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	wantOption(t, listener, "SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, 0)
 	wantOption(t, listener, "SO_PROTOCOL", unix.SOL_SOCKET, unix.SO_PROTOCOL, unix.IPPROTO_TCP)
