@@ -108,10 +108,15 @@ func (d *door) waiting() []*Listener {
 
 // meet lets the address say whose connection it is. Where that does not tell, the connection has to be examined.
 func (d *door) meet(v *visitor) {
+	if listed(d.ports.ProxyFrom, v.from.Addr()) {
+		v.conn = newHeaded(v.conn)
+		d.examine(v)
+		return
+	}
 	v.narrow()
 	switch len(v.owners) {
 	case 0:
-		d.refuse(v, "nobody awaits it from there")
+		d.refuse(v, errUnawaited)
 	case 1:
 		d.handOver(v, v.conn, v.owners[0])
 	default:
@@ -126,9 +131,9 @@ func (d *door) handOver(v *visitor, conn net.Conn, l *Listener) {
 	}
 }
 
-func (d *door) refuse(v *visitor, why string) {
-	drop(v.conn)
+func (d *door) refuse(v *visitor, why error) {
 	d.ports.strangers.Add(1)
+	drop(v.conn)
 	cmp.Or(d.ports.Log, slog.Default()).Debug("dropped a data connection from a stranger",
 		"stranger", v.from, "port", d.port, "err", why)
 }

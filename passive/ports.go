@@ -40,6 +40,10 @@ type Ports struct {
 	// that read like the one above, and its Accept must return when it is closed.
 	ListenFunc func(ctx context.Context, network, address string) (net.Listener, error)
 
+	// ProxyFrom are the networks of the proxies through which clients come. What comes from there has to begin with a
+	// PROXY header, as in Proxied, and comes from the address in it.
+	ProxyFrom []netip.Prefix
+
 	// Identify finds the ID that a connection shows in what it sends first, such as the ticket in a TLS ClientHello, and
 	// returns it with a connection that gives what was read once more. "" = it shows none; a nil connection = it is
 	// broken, and nobody's. It is called only where claims of one Peer share a port. When nobody waits for such a

@@ -2,6 +2,7 @@ package passive
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -30,28 +31,68 @@ func (v *visitor) lookFor() {
 	}
 }
 
+// Why a connection is refused.
+var (
+	errUnawaited    = errors.New("nobody awaits it from there")
+	errUnidentified = errors.New("nobody awaits it with its ID")
+	errTooMany      = errors.New("too many are in examination")
+)
+
 // examine finds out, in the background, whose connection it is. When nobody waits for it any more it is reset.
 func (d *door) examine(v *visitor) {
 	ctx, giveUp := context.WithCancel(d.ctx)
 	v.giveUp = giveUp
 	if !d.enter(v) {
 		giveUp()
-		d.refuse(v, "too many are in examination")
+		d.refuse(v, errTooMany)
 		return
 	}
-	undo := context.AfterFunc(ctx, func() { drop(v.conn) })
+	conn := v.conn
+	undo := context.AfterFunc(ctx, func() { drop(conn) })
 	go func() {
 		defer d.leave(v)
-		conn, id := d.ports.Identify(ctx, v.conn)
-		if !undo() {
-			return
-		}
-		if l := d.owner(v, id); conn != nil && l != nil {
-			d.handOver(v, conn, l)
-		} else {
-			d.refuse(v, "nobody awaits it with its ID")
+		conn, owner, err := d.recognise(ctx, v)
+		switch {
+		case !undo(): // it has been dropped
+		case err != nil:
+			d.refuse(v, err)
+		default:
+			d.handOver(v, conn, owner)
 		}
 	}()
+}
+
+// recognise lets the connection say whose it is, in its PROXY header and by its ID, as far as that is needed.
+func (d *door) recognise(ctx context.Context, v *visitor) (net.Conn, *Listener, error) {
+	if h, ok := v.conn.(*headed); ok {
+		if err := h.header(); err != nil {
+			return nil, nil, err
+		}
+		v.from = addrPort(h.RemoteAddr())
+		d.narrow(v)
+	}
+	switch len(v.owners) {
+	case 0:
+		return nil, nil, errUnawaited
+	case 1:
+		return v.conn, v.owners[0], nil
+	}
+	conn, id := d.ports.Identify(ctx, v.conn)
+	owner := d.owner(v, id)
+	if conn == nil || owner == nil {
+		return nil, nil, errUnidentified
+	}
+	return conn, owner, nil
+}
+
+// narrow is that of a visitor in examination.
+func (d *door) narrow(v *visitor) {
+	d.ports.mu.Lock()
+	defer d.ports.mu.Unlock()
+	v.narrow()
+	if len(v.owners) > 0 { // else it is refused
+		v.lookFor()
+	}
 }
 
 func (d *door) enter(v *visitor) bool {
