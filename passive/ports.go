@@ -23,8 +23,9 @@ const (
 	retry = 250 * time.Millisecond
 )
 
-// Probes hold the state of routers on the way, and find dead peers.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second}
+// Probes hold the state of routers on the way, and find a dead peer after 75 s. There is no TCP_USER_TIMEOUT: it would
+// end, too, the connection of a client that is alive and reads nothing for a while, which is for the caller to judge.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4}
 
 // Ports is the range of ports that passive data connections use.
 // The zero value lets the system choose any port.

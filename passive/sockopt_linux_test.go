@@ -30,6 +30,8 @@ func wantKeepAlive(t *testing.T, conn net.Conn) {
 	wantOption(t, tcp, "SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 	wantOption(t, tcp, "TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15)
 	wantOption(t, tcp, "TCP_KEEPINTVL", unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15)
+	wantOption(t, tcp, "TCP_KEEPCNT", unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 4)
+	wantOption(t, tcp, "TCP_USER_TIMEOUT", unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 0)
 }
 
 func TestSocketOptions(t *testing.T) {
