@@ -9,6 +9,7 @@ require (
 	github.com/aws/smithy-go v1.28.8
 	github.com/goccy/go-yaml v1.19.2
 	github.com/lmittmann/tint v1.2.1
+	github.com/pires/go-proxyproto v0.15.0
 	github.com/rclone/gofakes3 v0.0.12
 	github.com/spf13/pflag v1.1.0
 	go.uber.org/goleak v1.3.0

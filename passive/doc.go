@@ -18,10 +18,16 @@
 // Only the client's own address. A connection from any other is reset, and the wait goes on, so that a stranger
 // can neither take a transfer nor spoil it. Ports are picked at random, so that it cannot be foretold which comes next.
 // Clients that share an address, behind a translating router, are told apart by TLS alone; that is the caller's
-// part, as are the grammar of FTP and the rule whom to dial: a Dialer connects where it is told.
+// part, who reads IDs for Ports.Identify and decides whether a connection without one will do, as are the grammar of
+// FTP and the rule whom to dial: a Dialer connects where it is told.
 //
 // # How many ports
 //
 // A port is held only from PASV until the client has connected, never during the transfer. A range of one port
-// serves many sessions, in turn; a range has to be as large as connections are awaited at one time.
+// serves many sessions: at the same time those whose connections can be told apart (see [Ports.Listen]), others in turn.
+//
+// A port closes, and the system resets what has come to it and is not taken, when its last session has its connection.
+// One that stays open for other sessions takes at once whatever comes, and resets what nobody awaits at that moment.
+// So the only connection that can be taken for that of a later session is one from the same address that comes in the
+// instant between two sessions; who can make such ones could as well connect a moment later. TLS tells them apart.
 package passive

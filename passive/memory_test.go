@@ -70,7 +70,7 @@ func (m *memory) dial(t *testing.T, from netip.Addr, to netip.AddrPort) net.Conn
 	}
 	near, far := net.Pipe()
 	select {
-	case l.backlog <- memoryConn{far, memoryAddr{netip.AddrPortFrom(from, 33333)}}:
+	case l.backlog <- memoryConn{far, memoryAddr{netip.AddrPortFrom(from, 33333)}, memoryAddr{to}}:
 	case <-l.closed:
 		t.Fatalf("%v was closed before it took the connection", to)
 	}
@@ -113,10 +113,11 @@ func (l *memoryListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.at) 
 
 type memoryConn struct {
 	net.Conn
-	from memoryAddr
+	from, to memoryAddr
 }
 
 func (c memoryConn) RemoteAddr() net.Addr { return c.from }
+func (c memoryConn) LocalAddr() net.Addr  { return c.to }
 
 // A memoryAddr, unlike a net.TCPAddr, does not hide that it is IPv4 mapped to IPv6.
 type memoryAddr struct{ netip.AddrPort }

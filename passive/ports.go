@@ -23,8 +23,9 @@ const (
 	retry = 250 * time.Millisecond
 )
 
-// Probes hold the state of routers on the way, and find dead peers.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second}
+// Probes hold the state of routers on the way, and find a dead peer after 75 s. There is no TCP_USER_TIMEOUT: it would
+// end, too, the connection of a client that is alive and reads nothing for a while, which is for the caller to judge.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4}
 
 // Ports is the range of ports that passive data connections use.
 // The zero value lets the system choose any port.
@@ -40,23 +41,31 @@ type Ports struct {
 	// that read like the one above, and its Accept must return when it is closed.
 	ListenFunc func(ctx context.Context, network, address string) (net.Listener, error)
 
+	// ProxyFrom are the networks of the proxies through which clients come. What comes from there has to begin with a
+	// PROXY header, as in Proxied, and comes from the address in it.
+	ProxyFrom []netip.Prefix
+
+	// Identify finds the ID that a connection shows in what it sends first, such as the ticket in a TLS ClientHello, and
+	// returns it with a connection that gives what was read once more. "" = it shows none; a nil connection = it is
+	// broken, and nobody's. It is called only where claims of one Peer share a port. When nobody waits for such a
+	// connection any more, ctx ends and the connection is closed. Nil = claims of one Peer never share a port.
+	Identify func(ctx context.Context, conn net.Conn) (net.Conn, string)
+
 	strangers atomic.Uint64
 	mu        sync.Mutex
 	lines     map[netip.Addr]*line // by local address
 }
 
-// A Claim says which connection a Listener awaits. IPv4 addresses mapped to IPv6 are taken as IPv4.
-type Claim struct {
-	Local, Peer netip.Addr    // where it comes to, and from where
-	Timeout     time.Duration // how long it is awaited
-}
-
 // Listen binds a free port of the range, picked at random, on the address c.Local, and waits there in the
-// background for one connection from c.Peer. The port is free again as soon as that connection has come, when
+// background for the connection of c. The port is free again as soon as that connection has come, when
 // c.Timeout is over, or on Close, which the caller owes.
 //
-// When the range is full, Listen waits for a port, first come first served for each local address. If none
-// came free during p.Wait, the error is [ErrNoPort]; if ctx ended before, it is the cause of that.
+// When the range is full, the port is one where others wait already, if their connections and that of c can be
+// told apart: by the address they come from or by their IDs. Of one Peer, any number of claims that are Sure of
+// different IDs can wait on one port and one that is not Sure, but with a claim that has no ID no other.
+//
+// When that cannot be, Listen waits for a port, first come first served among those who are in each other's way.
+// If none came free during p.Wait, the error is [ErrNoPort]; if ctx ended before, it is the cause of that.
 // Once Listen has returned, ctx has no bearing on the Listener.
 func (p *Ports) Listen(ctx context.Context, c Claim) (*Listener, error) {
 	c.Local, c.Peer = c.Local.Unmap(), c.Peer.Unmap()
@@ -66,48 +75,57 @@ func (p *Ports) Listen(ctx context.Context, c Claim) (*Listener, error) {
 	case p.First > p.Last || p.First == 0 && p.Last != 0:
 		return nil, fmt.Errorf("passive: %d-%d is not a range of ports", p.First, p.Last)
 	}
-	socket, err := p.bind(ctx, c.Local)
-	if err != nil {
+	l := newListener(c)
+	p.enter(l)
+	if err := p.await(ctx, l); err != nil && p.leave(l) {
 		return nil, fmt.Errorf("binding a passive port on %v: %w", c.Local, err)
 	}
-	return newListener(p, socket, c), nil
+	return l, nil
 }
 
-// Strangers returns how many connections were dropped so far because they did not come from the right address.
+// Strangers returns how many connections were dropped so far because nobody awaited them from their address, or
+// because it could not be told whose they were.
 func (p *Ports) Strangers() uint64 { return p.strangers.Load() }
 
-// bind queues for the local address and takes a port, waiting for one if need be.
-// Only the first of the queue looks for a port, so that no two sessions ever try the same one.
-func (p *Ports) bind(ctx context.Context, local netip.Addr) (*bound, error) {
+// await finds l a door, waiting for one if need be.
+func (p *Ports) await(ctx context.Context, l *Listener) error {
 	waiting, cancel := context.WithTimeoutCause(ctx, cmp.Or(p.Wait, defaultWait), ErrNoPort)
 	defer cancel()
-	line, turn := p.enter(local)
-	defer p.leave(line, turn)
-	select {
-	case <-turn:
-	case <-waiting.Done():
-		return nil, context.Cause(waiting)
-	}
+	full := ErrNoPort
+	var again <-chan time.Time
 	for {
-		// A look round, once begun, is finished even when the waiting time is over: only then is the range surely full.
-		socket, err := p.scan(ctx, line)
-		if err == nil || !errors.Is(err, ErrNoPort) {
-			return socket, err
-		}
 		select {
-		case <-line.freed:
-		case <-time.After(retry):
+		case <-l.admitted:
+			return nil
+		case <-l.wake:
+		case <-again:
 		case <-waiting.Done():
 			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
+				return context.Cause(ctx)
 			}
-			return nil, err
+			return full
 		}
+		// A look round, once begun, is finished even when the waiting time is over: only then is the range surely full.
+		if !p.look(l, false) {
+			return nil
+		}
+		socket, err := p.scan(ctx, l.line)
+		if err == nil {
+			p.open(ctx, socket, l)
+			return nil
+		}
+		if !errors.Is(err, ErrNoPort) {
+			return err
+		}
+		if !p.look(l, true) {
+			return nil
+		}
+		full, again = err, time.After(retry)
 	}
 }
 
 // scan tries every port of the range once, in random order, and binds the first that is free.
-func (p *Ports) scan(ctx context.Context, line *line) (*bound, error) {
+func (p *Ports) scan(ctx context.Context, line *line) (net.Listener, error) {
 	full := ErrNoPort
 	for i := range shuffled(int(p.Last-p.First) + 1) {
 		at := netip.AddrPortFrom(line.local, p.First+uint16(i))
@@ -119,7 +137,7 @@ func (p *Ports) scan(ctx context.Context, line *line) (*bound, error) {
 		}
 		socket, err := p.listen(ctx, at.String())
 		if err == nil {
-			return p.take(line, socket), nil
+			return socket, nil
 		}
 		// EACCES: this port is reserved for others, which says nothing about the next one.
 		if !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EACCES) {

@@ -66,6 +66,24 @@ func wantReset(t *testing.T, conn net.Conn) {
 	}
 }
 
+// wantRefused checks that a connection from an address of this host is reset.
+func wantRefused(t *testing.T, from, to netip.Addr, port uint16) {
+	t.Helper()
+	var d net.Dialer
+	conn, err := d.DialTCP(t.Context(), "tcp", netip.AddrPortFrom(from, 0), netip.AddrPortFrom(to, port))
+	switch {
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		real.Missing(t, "the address "+from.String())
+	case errors.Is(err, syscall.ECONNRESET): // it has come and gone before the dialler looked
+	case err != nil:
+		t.Fatal(err)
+	default:
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
+		wantReset(t, conn)
+	}
+}
+
 // wantPair checks that the listener's connection is the other end of conn.
 func wantPair(t *testing.T, l *Listener, conn net.Conn) {
 	t.Helper()
@@ -87,20 +105,7 @@ func TestStrangersOnTheNetwork(t *testing.T) {
 	}
 	defer l.Close()
 	for last := byte(2); last <= 9; last++ {
-		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, last}), 0)
-		var d net.Dialer
-		conn, err := d.DialTCP(t.Context(), "tcp", from, netip.AddrPortFrom(loopback, l.Port()))
-		switch {
-		case errors.Is(err, syscall.EADDRNOTAVAIL):
-			real.Missing(t, "the address "+from.Addr().String())
-		case errors.Is(err, syscall.ECONNRESET): // it has come and gone before the dialler looked
-		case err != nil:
-			t.Fatal(err)
-		default:
-			conn.SetDeadline(time.Now().Add(30 * time.Second))
-			wantReset(t, conn)
-			conn.Close()
-		}
+		wantRefused(t, netip.AddrFrom4([4]byte{127, 0, 0, last}), loopback, l.Port())
 	}
 	wantPair(t, l, connect(t, loopback, loopback, l.Port()))
 	if got := p.Strangers(); got != 8 {

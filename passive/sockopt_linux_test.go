@@ -30,6 +30,8 @@ func wantKeepAlive(t *testing.T, conn net.Conn) {
 	wantOption(t, tcp, "SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 	wantOption(t, tcp, "TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15)
 	wantOption(t, tcp, "TCP_KEEPINTVL", unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15)
+	wantOption(t, tcp, "TCP_KEEPCNT", unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 4)
+	wantOption(t, tcp, "TCP_USER_TIMEOUT", unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 0)
 }
 
 func TestSocketOptions(t *testing.T) {
@@ -39,7 +41,7 @@ func TestSocketOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	listener := l.socket.Listener.(*net.TCPListener)
+	listener := l.door.socket.(*net.TCPListener)
 	wantOption(t, listener, "SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	wantOption(t, listener, "SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, 0)
 	wantOption(t, listener, "SO_PROTOCOL", unix.SOL_SOCKET, unix.SO_PROTOCOL, unix.IPPROTO_TCP)

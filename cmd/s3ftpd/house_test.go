@@ -41,6 +41,7 @@ var guests = map[string][]string{
 	"github.com/spf13/pflag":      {"config"},
 	"github.com/goccy/go-yaml":    {"config"},
 	"github.com/lmittmann/tint":   {"cmd/s3ftpd"},
+	"github.com/pires/":           {"passive"},
 	"golang.org/x/crypto/argon2":  {"proxy/login"},
 	"golang.org/x/crypto/bcrypt":  {"proxy/login"},
 	"github.com/stretchr/testify": {},

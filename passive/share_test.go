@@ -1,0 +1,238 @@
+package passive
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// other is a second client, from another address.
+var other = netip.MustParseAddr("198.51.100.8")
+
+// Claims of clients with TLS and without, who all have an hour.
+func sure(peer netip.Addr, id string) Claim {
+	return Claim{Local: server, Peer: peer, Timeout: time.Hour, ID: id, Sure: true}
+}
+
+func unsure(peer netip.Addr, id string) Claim {
+	return Claim{Local: server, Peer: peer, Timeout: time.Hour, ID: id}
+}
+
+func plain(peer netip.Addr) Claim { return Claim{Local: server, Peer: peer, Timeout: time.Hour} }
+
+// identify takes the first 8 bytes of a connection for its ID; dashes are none, and an end is a broken connection.
+func identify(_ context.Context, conn net.Conn) (net.Conn, string) {
+	said := make([]byte, 8)
+	if n, err := io.ReadFull(conn, said); err != nil && n == 0 {
+		return nil, ""
+	}
+	return again{conn, io.MultiReader(bytes.NewReader(said), conn)}, string(bytes.Trim(said, "- "))
+}
+
+// An again is a connection of which something has been read, and can be read again.
+type again struct {
+	net.Conn
+	all io.Reader
+}
+
+func (a again) Read(p []byte) (int, error) { return a.all.Read(p) }
+
+// sharing returns a range of ports where claims of one peer are told apart.
+func sharing(m *memory, ports uint16) *Ports {
+	return &Ports{First: 60000, Last: 59999 + ports, Log: silent, ListenFunc: m.listen, Identify: identify}
+}
+
+// claim lets a claim wait until the test, or the caller, closes it.
+func claim(t *testing.T, p *Ports, c Claim) *Listener {
+	t.Helper()
+	l, err := p.Listen(t.Context(), c)
+	if err != nil {
+		t.Fatalf("%+v: %v", c, err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// show connects to the only port and shows an ID.
+func (m *memory) show(t *testing.T, from netip.Addr, id string) net.Conn {
+	t.Helper()
+	conn := m.dial(t, from, only)
+	go fmt.Fprintf(conn, "%-8s", id)
+	return conn
+}
+
+// wantID checks that l gets the connection that has shown this ID, and all that was sent on it.
+func wantID(t *testing.T, l *Listener, id string) {
+	t.Helper()
+	conn, err := l.Conn(t.Context())
+	if err != nil {
+		t.Fatalf("%s: %v", id, err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	said := make([]byte, 8)
+	if _, err := io.ReadFull(conn, said); err != nil || string(bytes.TrimSpace(said)) != id {
+		t.Errorf("the claim of %s has the connection that shows %q, %v", l.claim.ID, said, err)
+	}
+}
+
+func TestWhoMayShareAPort(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		there []Claim
+		comes Claim
+		want  bool
+	}{
+		{"other addresses, without IDs", []Claim{plain(other)}, plain(client), true},
+		{"other addresses, with one ID", []Claim{sure(other, "id")}, sure(client, "id"), true},
+		{"one address, no IDs", []Claim{plain(client)}, plain(client), false},
+		{"one address, all are sure", []Claim{sure(client, "1"), sure(client, "2")}, sure(client, "3"), true},
+		{"one address, one is not sure", []Claim{sure(client, "1"), sure(client, "2")}, unsure(client, "3"), true},
+		{"one address, one is not sure and was there first", []Claim{unsure(client, "1"), sure(client, "2")}, sure(client, "3"), true},
+		{"one address, two are not sure", []Claim{sure(client, "1"), unsure(client, "2")}, unsure(client, "3"), false},
+		{"other addresses, two are not sure", []Claim{sure(client, "1"), unsure(other, "2")}, unsure(client, "3"), true},
+		{"one address, one ID twice", []Claim{sure(client, "1")}, sure(client, "1"), false},
+		{"one address, one without an ID comes", []Claim{sure(client, "1")}, plain(client), false},
+		{"one address, one without an ID is there", []Claim{plain(client)}, sure(client, "1"), false},
+		{"one address, one says to be sure of no ID", []Claim{sure(client, "1")}, sure(client, ""), false},
+		{"other local addresses", []Claim{{Local: other, Peer: client, Timeout: time.Hour}}, plain(client), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := sharing(newMemory(), 1)
+				for _, c := range tt.there {
+					claim(t, p, c)
+				}
+				start := time.Now()
+				l, err := p.Listen(t.Context(), tt.comes)
+				if err == nil {
+					defer l.Close()
+				}
+				if shared := err == nil; shared != tt.want || err != nil && !errors.Is(err, ErrNoPort) {
+					t.Errorf("shared: %v, %v; want %v", shared, err, tt.want)
+				}
+				if waited := time.Since(start); tt.want && waited != 0 {
+					t.Errorf("waited %v for a port that can be shared at once", waited)
+				}
+			})
+		})
+	}
+}
+
+func TestWithoutIdentifyOnlyAddressesShareAPort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := sharing(newMemory(), 1)
+		p.Identify = nil
+		claim(t, p, sure(client, "1"))
+		claim(t, p, sure(other, "2"))
+		if _, err := p.Listen(t.Context(), sure(client, "3")); !errors.Is(err, ErrNoPort) {
+			t.Errorf("got %v; want ErrNoPort, since nobody can tell the IDs", err)
+		}
+	})
+}
+
+func TestFreePortsComeFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		p := sharing(m, 5)
+		for i := range 5 {
+			claim(t, p, sure(client, fmt.Sprint(i)))
+		}
+		if len(m.sockets) != 5 {
+			t.Errorf("5 claims wait on %d ports of 5", len(m.sockets))
+		}
+		shared := make(map[uint16]int) // five more spread over the five
+		for i := range 5 {
+			shared[claim(t, p, sure(client, fmt.Sprint(5+i))).Port()]++
+		}
+		if len(shared) != 5 {
+			t.Errorf("5 more claims of one address wait on ports %v; want one more on each", shared)
+		}
+		for range 3 { // and another client goes where nobody of its own is
+			if l := claim(t, p, plain(other)); len(l.door.claims) != 3 {
+				t.Errorf("another client waits with %d others; want 2", len(l.door.claims)-1)
+			}
+		}
+	})
+}
+
+func TestSessionsOfOneAddressShareAPort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		p := sharing(m, 1)
+		var all []*Listener
+		for i := range 24 {
+			all = append(all, claim(t, p, sure(client, fmt.Sprintf("id%02d", i))))
+		}
+		foreign := claim(t, p, plain(other))
+		for i := range all { // the last first
+			m.show(t, client, fmt.Sprintf("id%02d", len(all)-1-i))
+			wantEnd(t, m.dial(t, netip.MustParseAddr("203.0.113.9"), only))
+		}
+		for i, l := range all {
+			wantID(t, l, fmt.Sprintf("id%02d", i))
+		}
+		m.show(t, other, "hello")
+		wantID(t, foreign, "hello")
+		if p.Strangers() != 24 || m.binds != 1 || len(m.sockets) != 0 || len(p.lines) != 0 {
+			t.Errorf("%d strangers, %d binds; %d sockets and %d lines left over; want 24, 1, 0, 0",
+				p.Strangers(), m.binds, len(m.sockets), len(p.lines))
+		}
+	})
+}
+
+func TestAConnectionWithoutAnIDIsTheUnsureOnes(t *testing.T) {
+	for _, shows := range []string{"--------", "unknown", "theirs", "unsure"} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMemory()
+			p := sharing(m, 1)
+			certain, doubtful := claim(t, p, sure(client, "certain")), claim(t, p, unsure(client, "unsure"))
+			claim(t, p, sure(other, "theirs")) // whose ID is nobody's at the client's address
+			m.show(t, client, shows)
+			wantID(t, doubtful, shows)
+			m.show(t, client, "-") // only one is left: nothing has to be shown
+			wantID(t, certain, "-")
+		})
+	}
+}
+
+func TestASingleClaimOfAnAddressIsNotAskedForItsID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		p := sharing(m, 1)
+		l := claim(t, p, sure(client, "id"))
+		claim(t, p, sure(other, "theirs"))
+		m.dial(t, client, only) // and says nothing
+		conn, err := l.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+	})
+}
+
+func TestAConnectionThatNobodyCanBeToldToOwnIsReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		p := sharing(m, 1)
+		a, b := claim(t, p, sure(client, "a")), claim(t, p, sure(client, "b"))
+		wantEnd(t, m.show(t, client, "unknown"))
+		m.dial(t, client, only).Close() // without a word
+		synctest.Wait()
+		if p.Strangers() != 2 {
+			t.Errorf("%d strangers; want 2", p.Strangers())
+		}
+		silent := m.dial(t, client, only)
+		synctest.Wait()
+		m.show(t, client, "a")
+		wantID(t, a, "a")
+		go io.WriteString(silent, "unknown-") // now that b alone is left
+		wantID(t, b, "unknown-")
+	})
+}

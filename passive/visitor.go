@@ -1,0 +1,135 @@
+package passive
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+)
+
+// maxVisitors is how many connections may be in examination at one door. Each costs a goroutine, and anybody can come.
+const maxVisitors = 64
+
+// A visitor is a connection that has come to a door, until it is known whose it is.
+type visitor struct {
+	conn   net.Conn
+	from   netip.AddrPort
+	owners []*Listener // whose it may be: of those who waited when it came, never one who came later
+	giveUp context.CancelFunc
+}
+
+// narrow leaves, of the owners, those who wait for a connection from this address.
+func (v *visitor) narrow() {
+	v.owners = slices.DeleteFunc(v.owners, func(l *Listener) bool { return l.claim.Peer != v.from.Addr() })
+}
+
+// lookFor ends the examination when nobody is left whose connection it could be. It is called with Ports.mu held.
+func (v *visitor) lookFor() {
+	if !slices.ContainsFunc(v.owners, func(l *Listener) bool { return l.fate == waits }) {
+		v.giveUp()
+	}
+}
+
+// Why a connection is refused.
+var (
+	errUnawaited    = errors.New("nobody awaits it from there")
+	errUnidentified = errors.New("nobody awaits it with its ID")
+	errTooMany      = errors.New("too many are in examination")
+)
+
+// examine finds out, in the background, whose connection it is. When nobody waits for it any more it is reset.
+func (d *door) examine(v *visitor) {
+	ctx, giveUp := context.WithCancel(d.ctx)
+	v.giveUp = giveUp
+	if !d.enter(v) {
+		giveUp()
+		d.refuse(v, errTooMany)
+		return
+	}
+	conn := v.conn
+	undo := context.AfterFunc(ctx, func() { drop(conn) })
+	go func() {
+		defer d.leave(v)
+		conn, owner, err := d.recognise(ctx, v)
+		switch {
+		case !undo(): // it has been dropped
+		case err != nil:
+			d.refuse(v, err)
+		default:
+			d.handOver(v, conn, owner)
+		}
+	}()
+}
+
+// recognise lets the connection say whose it is, in its PROXY header and by its ID, as far as that is needed.
+func (d *door) recognise(ctx context.Context, v *visitor) (net.Conn, *Listener, error) {
+	if h, ok := v.conn.(*headed); ok {
+		if err := h.header(); err != nil {
+			return nil, nil, err
+		}
+		v.from = addrPort(h.RemoteAddr())
+		d.narrow(v)
+	}
+	switch len(v.owners) {
+	case 0:
+		return nil, nil, errUnawaited
+	case 1:
+		return v.conn, v.owners[0], nil
+	}
+	conn, id := d.ports.Identify(ctx, v.conn)
+	owner := d.owner(v, id)
+	if conn == nil || owner == nil {
+		return nil, nil, errUnidentified
+	}
+	return conn, owner, nil
+}
+
+// narrow is that of a visitor in examination.
+func (d *door) narrow(v *visitor) {
+	d.ports.mu.Lock()
+	defer d.ports.mu.Unlock()
+	v.narrow()
+	if len(v.owners) > 0 { // else it is refused
+		v.lookFor()
+	}
+}
+
+func (d *door) enter(v *visitor) bool {
+	d.ports.mu.Lock()
+	defer d.ports.mu.Unlock()
+	if len(d.visitors) == maxVisitors {
+		return false
+	}
+	d.visitors[v] = true
+	v.lookFor()
+	return true
+}
+
+func (d *door) leave(v *visitor) {
+	d.ports.mu.Lock()
+	defer d.ports.mu.Unlock()
+	delete(d.visitors, v)
+	v.giveUp()
+}
+
+// owner returns whose connection it is that shows this ID, or nil. It may be one who has ceased to wait: then the
+// connection is nobody's, rather than another's.
+func (d *door) owner(v *visitor, id string) *Listener {
+	if id != "" {
+		for _, l := range v.owners {
+			if l.claim.ID == id {
+				return l
+			}
+		}
+	}
+	d.ports.mu.Lock()
+	defer d.ports.mu.Unlock()
+	left := slices.DeleteFunc(slices.Clone(v.owners), func(l *Listener) bool { return l.fate == served })
+	for _, l := range left {
+		if !l.claim.Sure || len(left) == 1 {
+			return l
+		}
+	}
+	return nil
+}
