@@ -41,9 +41,11 @@ var onlyEPSV = reply{503, "Only EPSV after EPSV ALL."}
 // listen makes a passive port; the one before, if no transfer took it, is closed.
 func (s *session) listen(ctx context.Context) (port uint16, err error) {
 	s.drop()
-	l, err := s.srv.Passive.Listen(ctx, passive.Claim{
-		Local: s.own, Peer: s.peer.Addr(), Timeout: cmp.Or(s.srv.DataTimeout, 20*time.Second),
-	})
+	claim := passive.Claim{Local: s.own, Peer: s.peer.Addr(), Timeout: cmp.Or(s.srv.DataTimeout, 20*time.Second)}
+	if s.private && s.tls.DataSession != Never {
+		claim.ID, claim.Sure = s.tls.id, s.tls.sure
+	}
+	l, err := s.srv.Passive.Listen(ctx, claim)
 	if err != nil {
 		s.log.Warn("no passive port", "user", s.user, "code", 425, "err", err)
 		return 0, reply{425, "No port is free for a data connection, try again."}

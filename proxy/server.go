@@ -48,6 +48,7 @@ type Server struct {
 
 	Log *slog.Logger // nil = slog.Default()
 
+	begin   sync.Once
 	census  census
 	tickets tickets
 	panics  atomic.Uint64
@@ -81,6 +82,11 @@ func (srv *Server) ServeTLS(ctx context.Context, l net.Listener) error {
 }
 
 func (srv *Server) serve(ctx context.Context, l net.Listener, implicit bool) error {
+	srv.begin.Do(func() {
+		if srv.TLS != nil && srv.TLS.DataSession != Never {
+			srv.Passive.Identify = srv.identify
+		}
+	})
 	drain, stopAccepting := context.WithCancel(ctx)
 	defer stopAccepting()
 	context.AfterFunc(drain, func() { l.Close() })
