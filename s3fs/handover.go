@@ -42,6 +42,7 @@ func (c *httpClient) hand(r *http.Request, send func(*http.Request) (*http.Respo
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got100Continue: func() { taken.Store(true) }})
 	asks := r.Clone(traced)
 	asks.Header.Set("Expect", "100-continue")
+	asks.Proto, asks.ProtoMajor, asks.ProtoMinor = "HTTP/1.1", 1, 1 // the SDK sets none, and then net/http does not wait
 	resp, err := send(asks)
 	hush.Stop()
 	switch {

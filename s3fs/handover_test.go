@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"strings"
@@ -13,34 +14,46 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
+const statusOK = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+// A handOverTest hands requests over, one after the other, to a service that serves them in its own way.
+type handOverTest struct {
+	serve func(c net.Conn, r *http.Request)
+	dead  bool    // nor are other requests answered
+	want  []error // of the requests
+	later int     // before which of them a long time passes
+	asked []string
+}
+
 // TestHandOver: S3 gets the content of a request that publishes only when it has said that it takes it, or else if it is known
-// not to say so.
+// not to say so; and then it may be long at it. The requests are made by the SDK, whose ways net/http does not expect.
 func TestHandOver(t *testing.T) {
-	const timeout = 30 * time.Second
-	const ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-	for name, test := range map[string]struct {
-		serve func(c net.Conn, r *http.Request)
-		dead  bool    // nor are other requests answered
-		want  []error // of requests one after the other
-		later int     // before which of them a long time passes
-		asked []string
-	}{
+	for name, test := range map[string]handOverTest{
 		"it takes it, after a while": {want: []error{nil, nil}, asked: []string{"100-continue", "100-continue"}, serve: func(c net.Conn, r *http.Request) {
 			<-time.After(2 * time.Second)
 			fmt.Fprint(c, "HTTP/1.1 100 Continue\r\n\r\n")
 			io.Copy(io.Discard, r.Body)
-			fmt.Fprint(c, ok)
+			fmt.Fprint(c, statusOK)
+		}},
+		"it takes it, and is long at it": {want: []error{nil, nil}, asked: []string{"100-continue", "100-continue"}, serve: func(c net.Conn, r *http.Request) {
+			fmt.Fprint(c, "HTTP/1.1 100 Continue\r\n\r\n")
+			io.Copy(io.Discard, r.Body)
+			<-time.After(20 * time.Second)
+			fmt.Fprint(c, statusOK)
 		}},
 		"it is stopped": {dead: true, want: []error{errAny, errAny}, asked: []string{"100-continue", "100-continue"}, serve: func(_ net.Conn, r *http.Request) {
 			if n, err := io.Copy(io.Discard, r.Body); n > 0 {
-				panic(fmt.Sprint("it has ", n, " bytes of the content: ", err))
+				t.Errorf("it has %d bytes of the content, %v", n, err)
 			}
 		}},
 		"it does not know how to say so": {want: []error{errMute, nil, errMute}, later: 2, asked: []string{"100-continue", "", "100-continue"}, serve: func(c net.Conn, r *http.Request) {
 			if n, _ := io.Copy(io.Discard, r.Body); n > 0 {
-				fmt.Fprint(c, ok)
+				fmt.Fprint(c, statusOK)
 			}
 		}},
 		"it does not want to": {want: []error{errMute, nil}, asked: []string{"100-continue", ""}, serve: func(c net.Conn, r *http.Request) {
@@ -49,61 +62,65 @@ func TestHandOver(t *testing.T) {
 				return
 			}
 			io.Copy(io.Discard, r.Body)
-			fmt.Fprint(c, ok)
+			fmt.Fprint(c, statusOK)
 		}},
-		"it refuses at once": {want: []error{nil}, asked: []string{"100-continue"}, serve: func(c net.Conn, r *http.Request) {
+		"it refuses at once": {want: []error{fs.ErrPermission}, asked: []string{"100-continue"}, serve: func(c net.Conn, r *http.Request) {
 			fmt.Fprint(c, "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 		}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var mu sync.Mutex
-				var asked []string
-				client := newHTTPClient(timeout, func(context.Context, string, string) (net.Conn, error) {
-					near, far := net.Pipe()
-					go func() {
-						defer far.Close()
-						for in := bufio.NewReader(far); ; {
-							r, err := http.ReadRequest(in)
-							switch {
-							case err != nil:
-								return
-							case r.Method == "PUT":
-								mu.Lock()
-								asked = append(asked, r.Header.Get("Expect"))
-								mu.Unlock()
-								test.serve(far, r)
-							case !test.dead:
-								fmt.Fprint(far, ok)
-							}
-						}
-					}()
-					return near, nil
-				})
-				defer client.CloseIdleConnections()
-				for i, want := range test.want {
-					if test.later > 0 && i == test.later {
-						<-time.After(muteFor)
-					}
-					r, err := http.NewRequestWithContext(handOver(t.Context()), "PUT", "http://s3/b/f", strings.NewReader("content"))
-					if err != nil {
-						t.Fatal(err)
-					}
-					resp, err := client.Do(r)
-					if err == nil {
-						resp.Body.Close()
-					}
-					if want == errAny && err == nil || want != errAny && !errors.Is(err, want) {
-						t.Errorf("request %d: error %v, want %v", i+1, err, want)
-					}
-				}
-				synctest.Wait()
-				mu.Lock()
-				defer mu.Unlock()
-				if fmt.Sprint(asked) != fmt.Sprint(test.asked) {
-					t.Errorf("Expect: %q, want %q", asked, test.asked)
-				}
-			})
+		for how, ask := range map[string]func(context.Context) context.Context{
+			"": handOver, ", patiently": func(ctx context.Context) context.Context { return handOver(patient(ctx)) },
+		} {
+			t.Run(name+how, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { test.run(t, ask) }) })
+		}
+	}
+}
+
+func (h handOverTest) run(t *testing.T, ask func(context.Context) context.Context) {
+	var mu sync.Mutex
+	var asked []string
+	client := newHTTPClient(30*time.Second, func(context.Context, string, string) (net.Conn, error) {
+		near, far := net.Pipe()
+		go h.answer(far, func(expect string) {
+			mu.Lock()
+			defer mu.Unlock()
+			asked = append(asked, expect)
 		})
+		return near, nil
+	})
+	defer client.CloseIdleConnections()
+	api := dial(t, Service{Endpoint: "http://s3", Credentials: keys("a", "s"), HTTPClient: client}).api
+	for i, want := range h.want {
+		if h.later > 0 && i == h.later {
+			<-time.After(muteFor)
+		}
+		in := &s3.PutObjectInput{Bucket: aws.String("b"), Key: aws.String("f"), Body: strings.NewReader("content")}
+		_, err := api.PutObject(ask(t.Context()), in, func(o *s3.Options) { o.RetryMaxAttempts = 1 })
+		if want == errAny && err == nil || want != errAny && !errors.Is(err, want) {
+			t.Errorf("request %d: error %v, want %v", i+1, err, want)
+		}
+	}
+	synctest.Wait()
+	mu.Lock()
+	defer mu.Unlock()
+	if fmt.Sprint(asked) != fmt.Sprint(h.asked) {
+		t.Errorf("Expect: %q, want %q", asked, h.asked)
+	}
+}
+
+// answer serves what comes over a connection, and notes what each content expects.
+func (h handOverTest) answer(c net.Conn, note func(expect string)) {
+	defer c.Close()
+	for in := bufio.NewReader(c); ; {
+		r, err := http.ReadRequest(in)
+		switch {
+		case err != nil:
+			return
+		case r.Method == "PUT":
+			note(r.Header.Get("Expect"))
+			h.serve(c, r)
+		case !h.dead:
+			fmt.Fprint(c, statusOK)
+		}
 	}
 }

@@ -52,7 +52,8 @@ func TestS3Stopped(t *testing.T) {
 			}})
 			s.inComplete(t, place, ready, replied)
 		},
-		"in a part": stoppedInPart, "in a part, resume off": stoppedWithoutResume, "in the first part": stoppedInFirstPart,
+		"in Complete, all there": stoppedAllThere,
+		"in a part":              stoppedInPart, "in a part, resume off": stoppedWithoutResume, "in the first part": stoppedInFirstPart,
 		"aborted": stoppedAborted, "in a small file": stoppedInSmall, "in a download": stoppedInDownload, "in a listing": stoppedInListing,
 	}
 	s.ready.Add(len(clients))

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"testing"
-	"time"
 )
 
 func (s *stoppage) upload(t *testing.T, b *bridge, place string) *faultyUpload {
@@ -25,17 +24,9 @@ func (s *stoppage) inComplete(t *testing.T, place string, ready, replied func())
 	u.checkLeft()
 }
 
-// checkLeft checks an upload that can be resumed, once S3 tells of its parts again: just after the stop, MinIO may list none.
+// checkLeft checks an upload that can be resumed.
 func (u *faultyUpload) checkLeft() {
 	u.t.Helper()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for range 100 {
-		if sizes := u.bucket.open(u.key); len(sizes) > 0 && sizes[0] > 0 {
-			break
-		}
-		<-tick.C
-	}
 	u.left = true
 	u.check()
 }
@@ -112,8 +103,7 @@ func stoppedInFirstPart(t *testing.T, s *stoppage, place string, ready, replied 
 	}
 	replied()
 	await(t, s.running)
-	u.stray = len(u.bucket.open(u.key))
-	t.Logf("%d empty multipart uploads", u.stray)
+	u.stray = anyNumber // MinIO may still be beginning some
 	u.check()
 }
 
