@@ -71,11 +71,9 @@ func (u *upload) leave(err error) {
 	u.log.Info("a broken upload can be resumed", "key", u.key, "upload", u.id, "bytes", safe, "err", unsaved)
 }
 
-// hidden reports whether nobody could find the multipart upload again.
+// hidden reports whether nobody could find the multipart upload again, which shows when all to the key are listed.
 func (u *upload) hidden() bool {
-	if !u.client.uploads.hidden(u.bucket) {
-		u.others()
-	}
+	u.openUploads(u.sending, u.key)
 	return u.client.uploads.hidden(u.bucket)
 }
 
