@@ -30,8 +30,8 @@ func (u *upload) broke(err error) error {
 	return err
 }
 
-// leave leaves the multipart upload open, with all that was received of it as far as S3 takes it. Where err is that S3 does
-// not answer, nothing more is asked of it, for which the client would have to wait.
+// leave leaves the multipart upload open, with all that was received of it as far as S3 takes it. Where err is that S3
+// does not answer, nothing more is asked of it, for which the client would have to wait.
 func (u *upload) leave(err error) {
 	silent := unheard(err)
 	for u.inFlight > 0 {
@@ -77,8 +77,8 @@ func (u *upload) hidden() bool {
 	return u.client.uploads.hidden(u.bucket)
 }
 
-// saveRest sends what broke off, or ended but for its last byte: as a part where it is long enough, else once more with the part before it, under the
-// same number.
+// saveRest sends what broke off, or ended but for its last byte: as a part where it is long enough, else once more with
+// the part before it, under the same number.
 func (u *upload) saveRest() error {
 	i, p := len(u.sent), u.rest
 	switch {
