@@ -99,10 +99,10 @@ func (f *FS) copy(ctx context.Context, o object, target string, only condition) 
 	}
 	f.attributes.onCopy(in)
 	out, err := f.api.CopyObject(patient(ctx), in)
-	switch s := status(err); {
+	switch {
 	case errorCode(err) == "DirectoryObjectContainsData" && strings.HasSuffix(target, "/"):
 		return f.mark(ctx, target, nil) // versitygw cannot copy a marker, which is a directory there
-	case 400 <= s && s < 500:
+	case declined(err):
 		return "", err // refused, and what is there is not ours
 	case unclear(err, 1) && f.isCopy(ctx, o, target):
 		f.log.Warn("S3 did not confirm a copy that it has made", "key", target, "err", err)
