@@ -1,7 +1,9 @@
 package s3fs
 
 import (
+	"crypto/md5"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"strconv"
@@ -116,6 +118,35 @@ func TestUnconfirmedCompleteByChecksum(t *testing.T) {
 			if got := s.header("Head", "X-Amz-Checksum-Mode"); got != "ENABLED" {
 				t.Errorf("checksum mode %q", got)
 			}
+		})
+	}
+}
+
+func TestLostAnswerToCompleteIsFoundOut(t *testing.T) {
+	for name, size := range map[string]int64{"published": twoParts, "something else is there": 7} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFake(t)
+				s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+					switch call {
+					case "Complete":
+						s.open = false
+						s.objects["/b/f"] = size
+						return nil, errors.New("connection reset by peer")
+					case "Head":
+						resp := response(200, "")
+						resp.Header.Set("Content-Length", fmt.Sprint(size))
+						first, second := md5.Sum(make([]byte, minPart)), md5.Sum(make([]byte, twoParts-minPart))
+						resp.Header.Set("ETag", fmt.Sprintf(`"%x-2"`, md5.Sum(append(first[:], second[:]...))))
+						return resp, nil
+					}
+					return nil, nil
+				}
+				err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", zeros(twoParts), Write{})
+				if published := size == twoParts; (err == nil) != published {
+					t.Errorf("error %v, published: %v", err, published)
+				}
+			})
 		})
 	}
 }
