@@ -96,34 +96,21 @@ func headAnswer(headers map[string]string, size int) *http.Response {
 	return resp
 }
 
-// TestUnconfirmedCompleteByChecksum: where ETags are no checksums, the one that S3 keeps of the whole tells.
-func TestUnconfirmedCompleteByChecksum(t *testing.T) {
-	for sum, stored := range map[string]bool{crcText(make([]byte, twoParts)): true, "AAAAAA==": false} {
-		synctest.Test(t, func(t *testing.T) {
-			s := newFake(t)
-			s.fault = func(_ *http.Request, call string) (*http.Response, error) {
-				switch call {
-				case "Complete":
-					s.open = false
-					return nil, errors.New("connection reset by peer")
-				case "Head":
-					return headAnswer(map[string]string{"ETag": `"encrypted"`, "X-Amz-Checksum-Crc32c": sum}, twoParts), nil
-				}
-				return nil, nil
-			}
-			err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", zeros(twoParts), Write{})
-			if (err == nil) != stored {
-				t.Errorf("stored: %v, error %v", stored, err)
-			}
-			if got := s.header("Head", "X-Amz-Checksum-Mode"); got != "ENABLED" {
-				t.Errorf("checksum mode %q", got)
-			}
-		})
-	}
-}
-
-func TestLostAnswerToCompleteIsFoundOut(t *testing.T) {
-	for name, size := range map[string]int64{"published": twoParts, "something else is there": 7} {
+// TestUnconfirmedComplete: what S3 has then tells by its ETag or, where ETags are no checksums, by the checksum that S3
+// keeps of the whole.
+func TestUnconfirmedComplete(t *testing.T) {
+	first, second := md5.Sum(make([]byte, minPart)), md5.Sum(make([]byte, twoParts-minPart))
+	etag := fmt.Sprintf(`"%x-2"`, md5.Sum(append(first[:], second[:]...)))
+	for name, test := range map[string]struct {
+		head   map[string]string
+		size   int
+		stored bool
+	}{
+		"the ETag of these parts":     {map[string]string{"ETag": etag}, twoParts, true},
+		"something shorter":           {map[string]string{"ETag": etag}, 7, false},
+		"the checksum of the whole":   {map[string]string{"ETag": `"encrypted"`, "X-Amz-Checksum-Crc32c": crcText(make([]byte, twoParts))}, twoParts, true},
+		"another content's, as large": {map[string]string{"ETag": `"encrypted"`, "X-Amz-Checksum-Crc32c": "AAAAAA=="}, twoParts, false},
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newFake(t)
@@ -131,20 +118,18 @@ func TestLostAnswerToCompleteIsFoundOut(t *testing.T) {
 					switch call {
 					case "Complete":
 						s.open = false
-						s.objects["/b/f"] = size
 						return nil, errors.New("connection reset by peer")
 					case "Head":
-						resp := response(200, "")
-						resp.Header.Set("Content-Length", fmt.Sprint(size))
-						first, second := md5.Sum(make([]byte, minPart)), md5.Sum(make([]byte, twoParts-minPart))
-						resp.Header.Set("ETag", fmt.Sprintf(`"%x-2"`, md5.Sum(append(first[:], second[:]...))))
-						return resp, nil
+						return headAnswer(test.head, test.size), nil
 					}
 					return nil, nil
 				}
 				err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", zeros(twoParts), Write{})
-				if published := size == twoParts; (err == nil) != published {
-					t.Errorf("error %v, published: %v", err, published)
+				if (err == nil) != test.stored {
+					t.Errorf("stored: %v, error %v", test.stored, err)
+				}
+				if got := s.header("Head", "X-Amz-Checksum-Mode"); got != "ENABLED" {
+					t.Errorf("checksum mode %q", got)
 				}
 			})
 		})
