@@ -15,39 +15,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
+	"github.com/s3ftpd/s3ftpd/test/real"
 )
-
-// operations tell S3's requests apart, by the first that fits: one without a query is on an object.
-var operations = []struct{ name, method, query, header string }{
-	{"ListObjectsV2", "GET", "list-type", ""},
-	{"ListMultipartUploads", "GET", "uploads", ""},
-	{"ListParts", "GET", "uploadId", ""},
-	{"GetBucketLifecycleConfiguration", "GET", "lifecycle", ""},
-	{"GetObject", "GET", "", ""},
-	{"HeadObject", "HEAD", "", ""},
-	{"UploadPartCopy", "PUT", "uploadId", "X-Amz-Copy-Source"},
-	{"UploadPart", "PUT", "uploadId", ""},
-	{"CopyObject", "PUT", "", "X-Amz-Copy-Source"},
-	{"PutObject", "PUT", "", ""},
-	{"CreateMultipartUpload", "POST", "uploads", ""},
-	{"CompleteMultipartUpload", "POST", "uploadId", ""},
-	{"DeleteObjects", "POST", "delete", ""},
-	{"AbortMultipartUpload", "DELETE", "uploadId", ""},
-	{"DeleteObject", "DELETE", "", ""},
-}
-
-func operation(r *http.Request) string {
-	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	query := r.URL.Query()
-	query.Del("x-id")
-	for _, o := range operations {
-		fits := o.query != "" && query.Has(o.query) || o.query == "" && len(query) == 0 && key != ""
-		if fits && o.method == r.Method && (o.header == "" || r.Header.Get(o.header) != "") {
-			return o.name
-		}
-	}
-	return r.Method + " " + r.URL.RequestURI()
-}
 
 // A meter counts the requests that reach a store.
 type meter struct {
@@ -60,7 +29,7 @@ type meter struct {
 
 func (m *meter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
-	m.counts[operation(r)]++
+	m.counts[real.Operation(r)]++
 	close(m.more)
 	m.more = make(chan struct{})
 	m.mu.Unlock()
