@@ -14,7 +14,6 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/s3fs"
-	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
@@ -68,16 +67,7 @@ func (m *meter) await(t *testing.T, name string) {
 // metered returns a client of an embedded store, with an empty bucket "files", and its meter.
 func metered(t *testing.T) (*s3fs.Client, *meter) {
 	t.Helper()
-	awsEnvironment(t)
-	store, err := s3demo.Open(t.TempDir(), s3demo.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	if err := store.CreateBucket("files"); err != nil {
-		t.Fatal(err)
-	}
-	m := &meter{Handler: store.Handler(), counts: make(map[string]int), more: make(chan struct{})}
+	m := &meter{Handler: embedded(t, "files"), counts: make(map[string]int), more: make(chan struct{})}
 	s3 := httptest.NewServer(m)
 	t.Cleanup(s3.Close)
 	m.url = s3.URL
