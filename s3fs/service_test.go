@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
 func TestDialRefusesWhatMakesNoSense(t *testing.T) {
@@ -44,15 +42,7 @@ func TestBucketIsInThePathWhereThereIsAnEndpoint(t *testing.T) {
 
 // TestOverTLS uses a service whose certificate only the bundle knows that the SDK's own variable names.
 func TestOverTLS(t *testing.T) {
-	store, err := s3demo.Open(t.TempDir(), s3demo.Options{Keys: map[string]string{"demo": "demo-secret"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	if err := store.CreateBucket("tls"); err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewTLSServer(store.Handler())
+	server := httptest.NewTLSServer(embeddedStore(t, signed, "tls"))
 	t.Cleanup(server.Close)
 	bundle := filepath.Join(t.TempDir(), "ca.pem")
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
