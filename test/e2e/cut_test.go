@@ -64,8 +64,7 @@ func (c cutTest) goOn(t *testing.T, name string, sent int64) {
 	if at > sent {
 		t.Fatalf("%s: %d bytes are here of %d", name, at, sent)
 	}
-	w.say(350, "REST %d", at)
-	data := w.open("STOR %s", name)
+	data := w.openAt(at, name)
 	rest := noise(name)
 	io.CopyN(io.Discard, rest, at)
 	if _, err := io.CopyN(data, rest, 22*mib-at); err != nil {

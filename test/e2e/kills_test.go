@@ -89,10 +89,7 @@ func (k kill) goOn(t *testing.T, b *bridge, v bucketView) (at int64) {
 		}
 	}
 	w := b.connect(t)
-	if at > 0 {
-		w.say(350, "REST %d", at)
-	}
-	data := w.open("STOR %s", k.name)
+	data := w.openAt(at, k.name)
 	content := io.LimitReader(noise(k.name), k.size)
 	io.CopyN(io.Discard, content, at)
 	if _, err := io.Copy(data, content); err != nil {

@@ -182,8 +182,7 @@ func (r *resumeTest) send(t *testing.T, data *net.TCPConn, from, to int64) {
 func (r *resumeTest) resume(t *testing.T, name string, at int64) {
 	t.Helper()
 	w := r.bridge.connect(t)
-	w.say(350, "REST %d", at)
-	data := w.open("STOR %s", name)
+	data := w.openAt(at, name)
 	r.send(t, data, at, resumeSize)
 	data.Close()
 	w.expect(226)

@@ -104,6 +104,15 @@ func (w *wire) transfer(format string, args ...any) (int, string) {
 	return code, text
 }
 
+// openAt begins an upload that goes on at an offset, or anew at 0.
+func (w *wire) openAt(at int64, name string) *net.TCPConn {
+	w.t.Helper()
+	if at > 0 {
+		w.say(350, "REST %d", at)
+	}
+	return w.open("STOR %s", name)
+}
+
 // size asks for the size of a file, 0 if there is none.
 func (w *wire) size(name string) (size int64) {
 	w.t.Helper()

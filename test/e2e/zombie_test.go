@@ -55,8 +55,7 @@ func (w *wire) resumeAt(t *testing.T, r *resumeTest, name string) func(*resumeTe
 	t.Helper()
 	var at int64
 	fmt.Sscan(w.say(213, "SIZE %s", name), &at)
-	w.say(350, "REST %d", at)
-	data := w.open("STOR %s", name)
+	data := w.openAt(at, name)
 	middle := (at + resumeSize) / 2
 	r.send(t, data, at, middle)
 	return func(r *resumeTest) {
