@@ -5,8 +5,10 @@ import (
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -131,3 +133,49 @@ func TestWholeChecksumIsCompared(t *testing.T) {
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestRefusedChecksumIsReplaced(t *testing.T) {
+	for _, refusalOf := range []*http.Response{
+		refusal(501, "NotImplemented", "Header 'x-amz-checksum-crc32c' with value 'x' not implemented"),
+		refusal(400, "InvalidRequest", "Unsupported header 'x-amz-checksum-crc32c' received for this API call."),
+	} {
+		s := newFake(t)
+		text, _ := io.ReadAll(refusalOf.Body)
+		s.fault = func(r *http.Request, call string) (*http.Response, error) {
+			for header := range r.Header {
+				if strings.HasPrefix(header, "X-Amz-Checksum-") {
+					return response(refusalOf.StatusCode, string(text)), nil
+				}
+			}
+			return nil, nil
+		}
+		f := s.fs(Options{PartSize: minPart})
+		for range 2 {
+			if err := f.Put(t.Context(), "/f", zeros(10), Write{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.made("Put x3")
+		if got := s.headers[2].Get("Content-Md5"); got != "pj+cXcmbrQ4Se8pbzSMNWQ==" && len(got) != 24 {
+			t.Errorf("Content-MD5 %q", got)
+		}
+		s.calls = nil
+		if err := f.Put(t.Context(), "/f", zeros(twoParts), Write{}); err != nil {
+			t.Fatal(err)
+		}
+		s.made("Create", "Part 101", "Part 102", "Complete")
+	}
+}
+
+func TestWrongChecksumIsNotReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake(t)
+		s.fault = func(*http.Request, string) (*http.Response, error) {
+			return refusal(400, "BadDigest", "the checksum did not match"), nil
+		}
+		if err := s.fs(Options{}).Put(t.Context(), "/f", zeros(10), Write{}); err == nil {
+			t.Error("no error")
+		}
+		s.made("Put x4")
+	})
+}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
-	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
@@ -49,15 +48,7 @@ func contract(t *testing.T, c *Client, limits storetest.Limits) {
 // embedded returns a client of the embedded store, with an empty bucket of that name.
 func embedded(t testing.TB, bucket string) *Client {
 	t.Helper()
-	store, err := s3demo.Open(t.TempDir(), s3demo.Options{Keys: map[string]string{"demo": "demo-secret"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	if err := store.CreateBucket(bucket); err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(store.Handler())
+	server := httptest.NewServer(embeddedStore(t, signed, bucket))
 	t.Cleanup(server.Close)
 	return dial(t, Service{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})
 }

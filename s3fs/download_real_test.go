@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
@@ -62,9 +61,11 @@ func (b *brokenBody) Read(p []byte) (int, error) {
 // realServices calls test with a breaker's client of each real service, and an empty bucket "real".
 func realServices(t *testing.T, test func(t *testing.T, b *breaker, f *FS)) {
 	server := real.MinIO(t)
+	embedded := httptest.NewServer(embeddedStore(t, signed))
+	t.Cleanup(embedded.Close)
 	for name, s := range map[string]Service{
 		"MinIO":    {Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)},
-		"embedded": {Endpoint: demoServer(t), Credentials: keys("demo", "demo-secret")},
+		"embedded": {Endpoint: embedded.URL, Credentials: keys("demo", "demo-secret")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBreaker()
@@ -206,17 +207,4 @@ func TestDownloadFromAfar(t *testing.T) {
 		}
 		allFree(t, f.memory)
 	}
-}
-
-// demoServer returns the address of an embedded store.
-func demoServer(t *testing.T) string {
-	t.Helper()
-	store, err := s3demo.Open(t.TempDir(), s3demo.Options{Keys: map[string]string{"demo": "demo-secret"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	server := httptest.NewServer(store.Handler())
-	t.Cleanup(server.Close)
-	return server.URL
 }

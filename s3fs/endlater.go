@@ -2,7 +2,6 @@ package s3fs
 
 import (
 	"context"
-	"net/http"
 	"sync"
 	"time"
 
@@ -54,12 +53,6 @@ func (f *FS) end(ctx context.Context, m multipart) error {
 		return nil
 	}
 	return err
-}
-
-// unanswered reports whether S3 may answer otherwise when it is better.
-func unanswered(err error) bool {
-	s := status(err)
-	return s < http.StatusBadRequest || s == http.StatusTooManyRequests || s >= http.StatusInternalServerError
 }
 
 // add has a multipart upload ended later.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -81,6 +82,33 @@ func wrap(op, name string, err error) error {
 // precondition reports whether S3 refused because of what is there already.
 func precondition(err error) bool {
 	return slices.Contains([]int{http.StatusPreconditionFailed, http.StatusConflict}, status(err))
+}
+
+// declined reports whether S3 understood a request, and did not obey it.
+func declined(err error) bool {
+	s := status(err)
+	return s >= http.StatusBadRequest && s < http.StatusInternalServerError
+}
+
+// unclear reports whether a request that was sent so many times may have been obeyed in spite of its error: there was no
+// answer, or S3 failed on the way, or what refuses the repetition is what the first one made.
+func unclear(err error, times int) bool {
+	switch {
+	case err == nil, wordFor(err) != nil:
+		return false
+	case precondition(err):
+		return times > 1
+	}
+	return !declined(err)
+}
+
+// unanswered reports whether S3 may answer otherwise when it is better.
+func unanswered(err error) bool { return !declined(err) || status(err) == http.StatusTooManyRequests }
+
+// unheard reports whether a request was repeated until it was given up, and S3 answered none.
+func unheard(err error) bool {
+	_, exhausted := errors.AsType[*retry.MaxAttemptsError](err)
+	return exhausted && status(err) == 0
 }
 
 // gone reports whether S3 no longer knows the multipart upload.

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
 // fake is as much of an S3 service as an upload needs, in memory and without sockets.
@@ -154,36 +156,28 @@ func (s *fake) partsXML() string {
 	return "<R>" + b.String() + "</R>"
 }
 
-// name returns what a request asks for, in a word.
+// shortNames are those of operations.
+var shortNames = map[string]string{
+	"ListObjectsV2":           "List",
+	"ListMultipartUploads":    "ListUploads",
+	"GetObject":               "Get",
+	"HeadObject":              "Head",
+	"PutObject":               "Put",
+	"CopyObject":              "Copy",
+	"DeleteObject":            "Delete",
+	"DeleteObjects":           "DeleteMany",
+	"CreateMultipartUpload":   "Create",
+	"CompleteMultipartUpload": "Complete",
+	"AbortMultipartUpload":    "Abort",
+}
+
+// name returns what a request asks for, in a word; a part has its number behind it.
 func name(r *http.Request) string {
-	q := r.URL.Query()
-	switch {
-	case r.Method == "HEAD":
-		return "Head"
-	case r.Method == "GET" && q.Get("list-type") == "2":
-		return "List"
-	case r.Method == "GET" && q.Has("uploads"):
-		return "ListUploads"
-	case r.Method == "GET" && q.Has("uploadId"):
-		return "ListParts"
-	case r.Method == "GET":
-		return "Get"
-	case r.Method == "DELETE" && q.Has("uploadId"):
-		return "Abort"
-	case r.Method == "DELETE":
-		return "Delete"
-	case r.Method == "POST" && q.Has("uploads"):
-		return "Create"
-	case r.Method == "POST" && q.Has("uploadId"):
-		return "Complete"
-	case r.Method == "POST" && q.Has("delete"):
-		return "DeleteMany"
-	case q.Has("partNumber"):
-		return "Part " + q.Get("partNumber")
-	case r.Header.Get("x-amz-copy-source") != "":
-		return "Copy"
+	op := real.Operation(r)
+	if strings.HasPrefix(op, "UploadPart") {
+		return "Part " + r.URL.Query().Get("partNumber")
 	}
-	return "Put"
+	return cmp.Or(shortNames[op], op)
 }
 
 func response(status int, body string) *http.Response {

@@ -48,3 +48,60 @@ func (m *Memory) leave(p *part) {
 		p.slabs = nil
 	}
 }
+
+// keep keeps a part that is being sent, until enough has followed it.
+func (u *upload) keep(p *part) {
+	if !u.resumable || u.plan.uniform {
+		return
+	}
+	if p.size >= minPart {
+		u.forget()
+	}
+	u.memory.keep(p)
+	u.kept = append(u.kept, p)
+}
+
+// forget ends the keeping.
+func (u *upload) forget() { free(u.tail()) }
+
+// tail returns the parts that were kept, which are then the caller's to free. If the memory of any of them was needed,
+// there are none.
+func (u *upload) tail() []*part {
+	var tail []*part
+	for _, p := range u.kept {
+		if u.memory.drop(p) {
+			tail = append(tail, p)
+		}
+	}
+	if len(tail) < len(u.kept) {
+		free(tail)
+		tail = nil
+	}
+	u.kept = nil
+	return tail
+}
+
+// free gives all memory back.
+func (u *upload) free() {
+	u.forget()
+	if u.rest != nil {
+		u.rest.free()
+		u.rest = nil
+	}
+}
+
+func free(parts []*part) {
+	for _, p := range parts {
+		p.free()
+	}
+}
+
+// join returns the parts as one, which is only to be read, and for as long as they are.
+func join(parts []*part) *part {
+	all := &part{hash: noHash{}, sealed: true}
+	for _, p := range parts {
+		all.slabs = append(all.slabs, p.slabs...)
+		all.size += p.size
+	}
+	return all
+}

@@ -30,8 +30,8 @@ func (u *upload) broke(err error) error {
 	return err
 }
 
-// leave leaves the multipart upload open, with all that was received of it as far as S3 takes it. Where err is that S3 does
-// not answer, nothing more is asked of it, for which the client would have to wait.
+// leave leaves the multipart upload open, with all that was received of it as far as S3 takes it. Where err is that S3
+// does not answer, nothing more is asked of it, for which the client would have to wait.
 func (u *upload) leave(err error) {
 	silent := unheard(err)
 	for u.inFlight > 0 {
@@ -71,16 +71,14 @@ func (u *upload) leave(err error) {
 	u.log.Info("a broken upload can be resumed", "key", u.key, "upload", u.id, "bytes", safe, "err", unsaved)
 }
 
-// hidden reports whether nobody could find the multipart upload again.
+// hidden reports whether nobody could find the multipart upload again, which shows when all to the key are listed.
 func (u *upload) hidden() bool {
-	if !u.client.uploads.hidden(u.bucket) {
-		u.others()
-	}
+	u.openUploads(u.sending, u.key)
 	return u.client.uploads.hidden(u.bucket)
 }
 
-// saveRest sends what broke off, or ended but for its last byte: as a part where it is long enough, else once more with the part before it, under the
-// same number.
+// saveRest sends what broke off, or ended but for its last byte: as a part where it is long enough, else once more with
+// the part before it, under the same number.
 func (u *upload) saveRest() error {
 	i, p := len(u.sent), u.rest
 	switch {
@@ -144,95 +142,4 @@ func (u *upload) changed() bool {
 		}
 	}
 	return err != nil || markETag(last) != unquote(u.mark)
-}
-
-// keep keeps a part that is being sent, until enough has followed it.
-func (u *upload) keep(p *part) {
-	if !u.resumable || u.plan.uniform {
-		return
-	}
-	if p.size >= minPart {
-		u.forget()
-	}
-	u.memory.keep(p)
-	u.kept = append(u.kept, p)
-}
-
-// forget ends the keeping.
-func (u *upload) forget() { free(u.tail()) }
-
-// tail returns the parts that were kept, which are then the caller's to free. If the memory of any of them was needed,
-// there are none.
-func (u *upload) tail() []*part {
-	var tail []*part
-	for _, p := range u.kept {
-		if u.memory.drop(p) {
-			tail = append(tail, p)
-		}
-	}
-	if len(tail) < len(u.kept) {
-		free(tail)
-		tail = nil
-	}
-	u.kept = nil
-	return tail
-}
-
-// free gives all memory back.
-func (u *upload) free() {
-	u.forget()
-	if u.rest != nil {
-		u.rest.free()
-		u.rest = nil
-	}
-}
-
-func free(parts []*part) {
-	for _, p := range parts {
-		p.free()
-	}
-}
-
-// join returns the parts as one, which is only to be read, and for as long as they are.
-func join(parts []*part) *part {
-	all := &part{hash: noHash{}, sealed: true}
-	for _, p := range parts {
-		all.slabs = append(all.slabs, p.slabs...)
-		all.size += p.size
-	}
-	return all
-}
-
-// place names the key among all that a client knows.
-func (u *upload) place() string { return u.bucket + "/" + u.key }
-
-// others lists the multipart uploads to the key that were begun before this one.
-func (u *upload) others() ([]types.MultipartUpload, error) {
-	open, err := u.openUploads(u.sending, u.key)
-	if i := slices.IndexFunc(open, func(o types.MultipartUpload) bool { return aws.ToString(o.UploadId) == u.id }); i >= 0 {
-		return open[i+1:], err
-	}
-	return nil, err
-}
-
-// endOlder ends broken uploads to the key, now that there is a newer object.
-func (u *upload) endOlder() {
-	for _, id := range u.client.uploads.collect(u.place()) {
-		if id != u.id && u.client.uploads.owner(id) == nil {
-			u.abandon(u.sending, multipart{u.key, id})
-		}
-	}
-	if u.older == nil {
-		return
-	}
-	older, _ := u.older()
-	for _, o := range older {
-		id := aws.ToString(o.UploadId)
-		if u.client.uploads.owner(id) != nil {
-			continue
-		}
-		if parts, err := u.listParts(u.sending, u.key, id); err == nil && ours(parts) {
-			u.abandon(u.sending, multipart{u.key, id})
-		}
-	}
 }

@@ -15,8 +15,7 @@ import (
 // their bytes, for which a directory's name counts with a slash at its end.
 //
 // Keys that FTP cannot name are left out. A file's time is LastModified, or that of Stat with Options.MetadataTimes; a
-// directory's is zero. With an empty prefix, a directory that does not
-// exist yields fs.ErrNotExist.
+// directory's is zero. With an empty prefix, a directory that does not exist yields fs.ErrNotExist.
 func (f *FS) List(ctx context.Context, dir, prefix string) iter.Seq2[fs.FileInfo, error] {
 	return func(yield func(fs.FileInfo, error) bool) {
 		if !printable(prefix) || strings.Contains(prefix, "/") {

@@ -2,6 +2,7 @@ package s3fs
 
 import (
 	"context"
+	"net/http"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -9,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
@@ -41,6 +43,25 @@ func minio(t testing.TB, bucket string) *Client {
 	c := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
 	makeBucket(t, c, bucket)
 	return c
+}
+
+// signed is for an embedded store that takes requests with keys("demo", "demo-secret").
+var signed = s3demo.Options{Keys: map[string]string{"demo": "demo-secret"}}
+
+// embeddedStore returns an embedded store with empty buckets of these names.
+func embeddedStore(t testing.TB, o s3demo.Options, buckets ...string) http.Handler {
+	t.Helper()
+	store, err := s3demo.Open(t.TempDir(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	for _, name := range buckets {
+		if err := store.CreateBucket(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return store.Handler()
 }
 
 func makeBucket(t testing.TB, c *Client, name string) {

@@ -9,14 +9,8 @@ import (
 	"time"
 )
 
-// Slabs are the pieces that memory is handed out in. An upload begins with a small one, as most files are small.
-const (
-	slabSize  = 256 << 10
-	smallSlab = 32 << 10
-	minMemory = 8 << 20
-
-	spareSlabs = 8 << 20 // bytes that are kept for the next upload
-)
+// minMemory is the least that a budget may be.
+const minMemory = 8 << 20
 
 // A Memory is the budget for the buffers of all transfers that share it.
 //
@@ -26,7 +20,7 @@ const (
 type Memory struct {
 	size    int64
 	mu      sync.Mutex
-	spares  [2][][]byte     // slabs that are not out, small and big ones
+	spares  spares
 	used    int64           // all slabs that are out
 	ahead   int64           // those of them that spare gave
 	filling map[*claim]bool // claims that hold something and will want more
@@ -52,14 +46,6 @@ type wish struct {
 	*claim
 	n       int64
 	granted chan struct{}
-}
-
-// slabs returns the memory that a part of size bytes takes, which is a whole number of slabs.
-func slabs(size int64, first bool) int64 {
-	if first {
-		return smallSlab + slabs(max(size-smallSlab, 0), false)
-	}
-	return (size + slabSize - 1) / slabSize * slabSize
 }
 
 // take returns a slab of n bytes, waiting up to stall for it, and after that fails with syscall.ENOBUFS.
@@ -141,23 +127,6 @@ func (m *Memory) free(slabs ...[]byte) {
 	m.wake()
 }
 
-func (m *Memory) back(slabs [][]byte) {
-	for _, s := range slabs {
-		s = s[:cap(s)]
-		if len(s) != smallSlab && len(s) != slabSize {
-			continue // not from here
-		}
-		m.used -= int64(len(s))
-		if l := m.list(len(s)); int64(len(*l)+1)*int64(len(s)) <= m.used/2+spareSlabs {
-			*l = append(*l, s)
-		}
-	}
-}
-
-// list returns the slabs of n bytes that are not out. There are only so many of them that an upload that goes on finds
-// those it has just given back: the collector would let as many pile up again as are in use.
-func (m *Memory) list(n int) *[][]byte { return &m.spares[n/slabSize] }
-
 // largestPart returns the most that any one part may need: small enough that a few fit in at a time.
 func (m *Memory) largestPart() int64 { return max(m.size/4, slabs(minPart, true)) }
 
@@ -166,20 +135,6 @@ func (m *Memory) roomy() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.used <= m.size/2
-}
-
-func (m *Memory) slab(n int64) []byte {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	l := m.list(int(n))
-	last := len(*l) - 1
-	if last < 0 {
-		return make([]byte, n)
-	}
-	slab := (*l)[last]
-	(*l)[last] = nil
-	*l = (*l)[:last]
-	return slab
 }
 
 func (m *Memory) grant(c *claim, n int64) {

@@ -154,18 +154,24 @@ func TestMemoryIsNotTakenPastTheQueue(t *testing.T) {
 	})
 }
 
+// takeAll takes all the memory there is.
+func (c *claim) takeAll(t *testing.T) (held [][]byte) {
+	t.Helper()
+	for c.m.used < c.m.size {
+		slab, err := c.take(t.Context(), slabSize, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, slab)
+	}
+	return held
+}
+
 func TestMemoryIsFirstComeFirstServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(0)
 		holder := &claim{m: m, need: m.size}
-		var held [][]byte
-		for m.used < m.size {
-			slab, err := holder.take(t.Context(), slabSize, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			held = append(held, slab)
-		}
+		held := holder.takeAll(t)
 		if slab, err := holder.take(t.Context(), slabSize, time.Hour); slab != nil || err != nil {
 			t.Errorf("a part that is large enough has to wait: %v", err)
 		}

@@ -20,19 +20,12 @@ import (
 // code of S3's.
 func probing(t *testing.T, o Options, filter func(r *http.Request) (status int, code string)) *FS {
 	t.Helper()
-	store, err := s3demo.Open(t.TempDir(), s3demo.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	if err := store.CreateBucket("probe"); err != nil {
-		t.Fatal(err)
-	}
+	store := embeddedStore(t, s3demo.Options{}, "probe") // where a request may be changed after it was signed
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status, code := filter(r)
 		switch {
 		case status == 0:
-			store.Handler().ServeHTTP(w, r)
+			store.ServeHTTP(w, r)
 		case strings.HasPrefix(code, "<"):
 			io.WriteString(w, code)
 		default:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"maps"
-	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -55,19 +54,6 @@ func (f *FS) isCopy(ctx context.Context, o object, target string) bool {
 	there, err := f.head(ctx, target)
 	return err == nil && source.etag == o.etag && there.etag == o.etag && there.size == o.size &&
 		maps.Equal(there.head.Metadata, source.head.Metadata)
-}
-
-// unclear reports whether a request that was sent so many times may have been obeyed in spite of its error: there was no
-// answer, or S3 failed on the way, or what refuses the repetition is what the first one made.
-func unclear(err error, times int) bool {
-	switch s := status(err); {
-	case err == nil, wordFor(err) != nil:
-		return false
-	case precondition(err):
-		return times > 1
-	default:
-		return s < http.StatusBadRequest || s >= http.StatusInternalServerError
-	}
 }
 
 // counting counts how many times a request is sent.

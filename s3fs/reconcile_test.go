@@ -1,7 +1,9 @@
 package s3fs
 
 import (
+	"crypto/md5"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"strconv"
@@ -94,28 +96,42 @@ func headAnswer(headers map[string]string, size int) *http.Response {
 	return resp
 }
 
-// TestUnconfirmedCompleteByChecksum: where ETags are no checksums, the one that S3 keeps of the whole tells.
-func TestUnconfirmedCompleteByChecksum(t *testing.T) {
-	for sum, stored := range map[string]bool{crcText(make([]byte, twoParts)): true, "AAAAAA==": false} {
-		synctest.Test(t, func(t *testing.T) {
-			s := newFake(t)
-			s.fault = func(_ *http.Request, call string) (*http.Response, error) {
-				switch call {
-				case "Complete":
-					s.open = false
-					return nil, errors.New("connection reset by peer")
-				case "Head":
-					return headAnswer(map[string]string{"ETag": `"encrypted"`, "X-Amz-Checksum-Crc32c": sum}, twoParts), nil
+// TestUnconfirmedComplete: what S3 has then tells by its ETag or, where ETags are no checksums, by the checksum that S3
+// keeps of the whole.
+func TestUnconfirmedComplete(t *testing.T) {
+	first, second := md5.Sum(make([]byte, minPart)), md5.Sum(make([]byte, twoParts-minPart))
+	etag := fmt.Sprintf(`"%x-2"`, md5.Sum(append(first[:], second[:]...)))
+	for name, test := range map[string]struct {
+		head   map[string]string
+		size   int
+		stored bool
+	}{
+		"the ETag of these parts":     {map[string]string{"ETag": etag}, twoParts, true},
+		"something shorter":           {map[string]string{"ETag": etag}, 7, false},
+		"the checksum of the whole":   {map[string]string{"ETag": `"encrypted"`, "X-Amz-Checksum-Crc32c": crcText(make([]byte, twoParts))}, twoParts, true},
+		"another content's, as large": {map[string]string{"ETag": `"encrypted"`, "X-Amz-Checksum-Crc32c": "AAAAAA=="}, twoParts, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFake(t)
+				s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+					switch call {
+					case "Complete":
+						s.open = false
+						return nil, errors.New("connection reset by peer")
+					case "Head":
+						return headAnswer(test.head, test.size), nil
+					}
+					return nil, nil
 				}
-				return nil, nil
-			}
-			err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", zeros(twoParts), Write{})
-			if (err == nil) != stored {
-				t.Errorf("stored: %v, error %v", stored, err)
-			}
-			if got := s.header("Head", "X-Amz-Checksum-Mode"); got != "ENABLED" {
-				t.Errorf("checksum mode %q", got)
-			}
+				err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", zeros(twoParts), Write{})
+				if (err == nil) != test.stored {
+					t.Errorf("stored: %v, error %v", test.stored, err)
+				}
+				if got := s.header("Head", "X-Amz-Checksum-Mode"); got != "ENABLED" {
+					t.Errorf("checksum mode %q", got)
+				}
+			})
 		})
 	}
 }

@@ -13,11 +13,11 @@ import (
 )
 
 // Rename moves a file, or a directory with all below it, by copying inside S3 and then deleting. Metadata, tags and the
-// storage class go along. A file at the new name is replaced by a file; a directory there, or a file where a directory is to go, is
-// fs.ErrExist. A directory into itself is fs.ErrInvalid.
+// storage class go along. A file at the new name is replaced by a file; a directory there, or a file where a directory
+// is to go, is fs.ErrExist. A directory into itself is fs.ErrInvalid.
 //
-// A directory with more keys than Options.RenameMax is syscall.EFBIG, before anything is copied. Nothing is deleted unless
-// everything was copied; if that fails, the copies are removed.
+// A directory with more keys than Options.RenameMax is syscall.EFBIG, before anything is copied. Nothing is deleted
+// unless everything was copied; if that fails, the copies are removed.
 func (f *FS) Rename(ctx context.Context, from, to string) error {
 	return wrap("rename", from, f.rename(ctx, from, to))
 }
@@ -75,8 +75,8 @@ func (f *FS) renameFile(ctx context.Context, what info, source, target string) e
 	return f.delete(ctx, source)
 }
 
-// copy copies an object within the bucket, unless it has changed since it was described. It returns the copy's ETag; after
-// an error, that which the copy may have, "" if there is none. The condition holds for copies in parts only.
+// copy copies an object within the bucket, unless it has changed since it was described. It returns the copy's ETag;
+// after an error, that which the copy may have, "" if there is none. The condition holds for copies in parts only.
 func (f *FS) copy(ctx context.Context, o object, target string, only condition) (etag string, err error) {
 	if f.inParts(o.size) {
 		as, err := f.copyOf(ctx, o, target)
@@ -99,10 +99,10 @@ func (f *FS) copy(ctx context.Context, o object, target string, only condition) 
 	}
 	f.attributes.onCopy(in)
 	out, err := f.api.CopyObject(patient(ctx), in)
-	switch s := status(err); {
+	switch {
 	case errorCode(err) == "DirectoryObjectContainsData" && strings.HasSuffix(target, "/"):
 		return f.mark(ctx, target, nil) // versitygw cannot copy a marker, which is a directory there
-	case 400 <= s && s < 500:
+	case declined(err):
 		return "", err // refused, and what is there is not ours
 	case unclear(err, 1) && f.isCopy(ctx, o, target):
 		f.log.Warn("S3 did not confirm a copy that it has made", "key", target, "err", err)

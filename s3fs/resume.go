@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"syscall"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 // goOn prepares an upload that keeps some of what is there: of a broken upload, or of the object.
@@ -21,6 +23,7 @@ func (f *FS) goOn(ctx context.Context, key string, w Write) (*upload, error) {
 	})
 	there, err := f.head(ctx, key)
 	b, brokenErr := find()
+	newer := b != nil && (err != nil || !b.begun.Before(aws.ToTime(there.head.LastModified)))
 	switch {
 	case brokenErr != nil:
 		return nil, brokenErr
@@ -31,9 +34,9 @@ func (f *FS) goOn(ctx context.Context, key string, w Write) (*upload, error) {
 			err = standsAt(0, syscall.ESPIPE)
 		}
 		return nil, err
-	case b != nil && w.Append && !b.begun.Before(there.modified):
+	case newer && w.Append:
 		return nil, standsAt(b.size, syscall.ESPIPE)
-	case b != nil && !w.Append && (err != nil || !b.begun.Before(there.modified)):
+	case newer:
 		return f.takeUp(ctx, key, w, b)
 	}
 	if w.Broken { // what broke has become an object, of whoever

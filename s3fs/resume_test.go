@@ -1,15 +1,10 @@
 package s3fs
 
 import (
-	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"net/http"
-	"strings"
 	"syscall"
 	"testing"
 	"testing/iotest"
@@ -20,11 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// letters returns a content of its own for each seed.
-func letters(seed string, size int64) io.Reader {
-	return io.LimitReader(rand.NewChaCha8(sha256.Sum256([]byte(seed))), size)
-}
-
 // stands returns where a broken upload can be resumed, 0 if there is none.
 func stands(t *testing.T, f *FS, name string) int64 {
 	t.Helper()
@@ -34,15 +24,6 @@ func stands(t *testing.T, f *FS, name string) int64 {
 	}
 	at, _ := errors.AsType[offsetError](err)
 	return at.offset
-}
-
-func hexOf(t *testing.T, r io.Reader) string {
-	t.Helper()
-	h := sha256.New()
-	if _, err := io.Copy(h, r); err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
 // has checks a file's content.
@@ -56,125 +37,6 @@ func has(t *testing.T, f *FS, name string, want io.Reader) {
 	if got, want := hexOf(t, r), hexOf(t, want); got != want {
 		t.Errorf("%s has %s, want %s", name, got, want)
 	}
-}
-
-// replica returns another process's view of the same bucket.
-func replica(t *testing.T, c *Client, bucket string) *FS {
-	other := &Client{api: c.api, http: c.http, checksum: c.checksum, log: c.log}
-	return New(other, Options{Bucket: bucket, PartSize: minPart})
-}
-
-// A gate is a reader that waits at the end of what it has, until it is told how that ends.
-type gate struct {
-	io.Reader
-	there chan struct{} // closed when all has been read
-	end   chan error
-}
-
-func newGate(r io.Reader) *gate {
-	return &gate{r, make(chan struct{}), make(chan error, 1)}
-}
-
-func (g *gate) Read(p []byte) (int, error) {
-	n, err := g.Reader.Read(p)
-	if err == io.EOF {
-		close(g.there)
-		return n, <-g.end
-	}
-	return n, err
-}
-
-// TestResumeFromAnotherReplica resumes in one process what another one has begun and still holds. Whatever that one
-// does then, there is no mixture: it changes nothing, or what it changes voids the other's upload, which can be resumed again.
-func TestResumeFromAnotherReplica(t *testing.T) {
-	c := minio(t, "replicas")
-	for name, end := range map[string]error{"ends": io.EOF, "breaks": errCut} {
-		t.Run(name, func(t *testing.T) {
-			first, second := replica(t, c, "replicas"), replica(t, c, "replicas")
-			file := "/" + name
-			old := newGate(letters("a", 3*minPart+100))
-			over := make(chan error, 1)
-			go func() { over <- first.Put(context.WithoutCancel(t.Context()), file, old, Write{}) }()
-			<-old.there
-			at := int64(0)
-			for at < 3*minPart { // the last part may still be on its way
-				at = stands(t, second, file)
-			}
-			rest := newGate(letters("b", 2*minPart+7))
-			result := make(chan error, 1)
-			go func() { result <- second.Put(context.WithoutCancel(t.Context()), file, rest, Write{Offset: at}) }()
-			<-rest.there
-			old.end <- end
-			oldErr := <-over
-			rest.end <- io.EOF
-			err := <-result
-			switch {
-			case err == nil && oldErr != nil:
-				has(t, second, file, io.MultiReader(letters("a", at), letters("b", 2*minPart+7)))
-			case err != nil && oldErr == nil:
-				has(t, second, file, letters("a", 3*minPart+100))
-			default:
-				t.Errorf("the first ends with %v, the second with %v", oldErr, err)
-			}
-		})
-	}
-}
-
-// TestZombieIsFenced has another process write over a part after the upload was resumed: what is published then would be
-// a mixture, so nothing is.
-func TestZombieIsFenced(t *testing.T) {
-	c := minio(t, "zombie")
-	f := replica(t, c, "zombie")
-	if err := f.Put(t.Context(), "/f", io.MultiReader(letters("a", 2*minPart), iotest.ErrReader(errCut)), Write{}); !errors.Is(err, errCut) {
-		t.Fatal(err)
-	}
-	g := newGate(letters("b", 100))
-	result := make(chan error, 1)
-	go func() { result <- f.Put(context.WithoutCancel(t.Context()), "/f", g, Write{Offset: 2 * minPart}) }()
-	<-g.there
-	b, err := f.broken(t.Context(), "f")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = f.api.UploadPart(t.Context(), &s3.UploadPartInput{Bucket: &f.bucket, Key: aws.String("f"), UploadId: &b.id, PartNumber: aws.Int32(firstPart),
-		Body: strings.NewReader(strings.Repeat("z", minPart)), ChecksumCRC32C: aws.String(crcText([]byte(strings.Repeat("z", minPart))))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.end <- io.EOF
-	if err := <-result; err == nil {
-		t.Error("a mixture was published")
-	}
-	if at := stands(t, f, "/f"); at != 0 {
-		t.Errorf("it stands at %d, want 0: nobody knows whose the parts are", at)
-	}
-}
-
-// TestTakenOverInOneProcess resumes what another session of the same process still holds, which then changes nothing.
-func TestTakenOverInOneProcess(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newFake(t)
-		f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
-		old := newGate(letters("a", 2*minPart+100))
-		over := make(chan error, 1)
-		go func() { over <- f.Put(context.WithoutCancel(t.Context()), "/f", old, Write{}) }()
-		<-old.there
-		synctest.Wait()
-		if err := f.Put(t.Context(), "/f", letters("b", 10), Write{Offset: 2 * minPart}); err != nil {
-			t.Fatal(err)
-		}
-		before := len(s.calls)
-		old.end <- errCut
-		if err := <-over; err == nil {
-			t.Error("the one that was taken over ends well")
-		}
-		if later := s.calls[before:]; len(later) > 0 {
-			t.Errorf("it asked for %q afterwards", later)
-		}
-		if s.objects["/b/f"] != 2*minPart+10 || f.memory.used != 0 {
-			t.Errorf("published: %v; %d bytes taken", s.objects, f.memory.used)
-		}
-	})
 }
 
 // TestOnlyOursAreResumed: what another program has begun is neither resumed nor ended.
@@ -246,40 +108,4 @@ func TestNoResumeWithoutListing(t *testing.T) {
 		}
 	}
 	s.made("Create x2", "Part 101 x2", "ListUploads", "Abort x2")
-}
-
-// TestKeptPartsGiveWay: the memory of what is kept for a break goes to whoever needs it.
-func TestKeptPartsGiveWay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newFake(t)
-		m := NewMemory(20 << 20)
-		f := s.fs(Options{PartSize: minPart, Resume: time.Hour, Memory: m})
-		old := newGate(zeros(minPart + 1000))
-		over := make(chan error, 1)
-		go func() { over <- f.Put(t.Context(), "/f", old, Write{}) }()
-		<-old.there
-		synctest.Wait()
-		if m.used < minPart {
-			t.Errorf("%d bytes are taken, so nothing is kept", m.used)
-		}
-		c := &claim{m: m, need: 16 << 20}
-		for held := int64(0); held < c.need; held += slabSize {
-			slab, err := c.take(t.Context(), slabSize, 0)
-			if slab == nil || err != nil {
-				t.Fatalf("after %d bytes: %v", held, err)
-			}
-			defer m.free(slab)
-		}
-		c.seal()
-		old.end <- errCut
-		if err := <-over; !errors.Is(err, errCut) {
-			t.Error(err)
-		}
-		if at := stands(t, f, "/f"); at != minPart {
-			t.Errorf("it stands at %d, want the whole part, %d", at, minPart)
-		}
-		if len(m.kept) > 0 {
-			t.Error("a part is still kept")
-		}
-	})
 }

@@ -34,9 +34,3 @@ func (e expired) IsErrorRetryable(err error) aws.Ternary {
 	cache.Invalidate()
 	return aws.TrueTernary
 }
-
-// unheard reports whether a request was repeated until it was given up, and S3 answered none.
-func unheard(err error) bool {
-	_, exhausted := errors.AsType[*retry.MaxAttemptsError](err)
-	return exhausted && status(err) == 0
-}

@@ -2,13 +2,12 @@ package s3fs
 
 import (
 	"encoding/pem"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
 func TestDialRefusesWhatMakesNoSense(t *testing.T) {
@@ -30,6 +29,7 @@ func TestBucketIsInThePathWhereThereIsAnEndpoint(t *testing.T) {
 		{"", &yes, "s3.us-east-1.amazonaws.com"},
 	} {
 		s := newFake(t)
+		s.fault = func(*http.Request, string) (*http.Response, error) { return response(200, ""), nil } // whatever the path
 		f := New(dial(t, Service{Endpoint: test.endpoint, PathStyle: test.style, Region: "us-east-1", Credentials: keys("a", "s"), HTTPClient: s}), Options{Bucket: "bucket"})
 		if err := f.Put(t.Context(), "/f", zeros(1), Write{}); err != nil {
 			t.Fatal(err)
@@ -42,15 +42,7 @@ func TestBucketIsInThePathWhereThereIsAnEndpoint(t *testing.T) {
 
 // TestOverTLS uses a service whose certificate only the bundle knows that the SDK's own variable names.
 func TestOverTLS(t *testing.T) {
-	store, err := s3demo.Open(t.TempDir(), s3demo.Options{Keys: map[string]string{"demo": "demo-secret"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	if err := store.CreateBucket("tls"); err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewTLSServer(store.Handler())
+	server := httptest.NewTLSServer(embeddedStore(t, signed, "tls"))
 	t.Cleanup(server.Close)
 	bundle := filepath.Join(t.TempDir(), "ca.pem")
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})

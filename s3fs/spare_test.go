@@ -28,14 +28,7 @@ func TestSpareComesAfterThoseWhoWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(32 * mib)
 		hog := &claim{m: m, need: m.size}
-		var held [][]byte
-		for m.used < m.size {
-			slab, err := hog.take(t.Context(), slabSize, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			held = append(held, slab)
-		}
+		held := hog.takeAll(t)
 		waits := later(func() ([]byte, error) { return (&claim{m: m, need: 16 * mib}).take(t.Context(), slabSize, time.Hour) })
 		synctest.Wait()
 		m.mu.Lock()

@@ -23,9 +23,7 @@ type info struct {
 	dir   bool
 	etag  string
 	class string // S3's storage class
-
-	modified time.Time // when S3 has made the object
-	head     *s3.HeadObjectOutput
+	head  *s3.HeadObjectOutput
 }
 
 func (i *info) Name() string       { return i.name }
@@ -124,9 +122,7 @@ func (f *FS) head(ctx context.Context, key string) (*info, error) {
 		mtime: mtime(out.Metadata, out.LastModified),
 		etag:  unquote(out.ETag),
 		class: string(out.StorageClass),
-
-		modified: aws.ToTime(out.LastModified),
-		head:     out,
+		head:  out,
 	}, nil
 }
 

@@ -231,7 +231,7 @@ func (u *upload) mostInFlight(p *part) int {
 	return u.pace.limit()
 }
 
-// grown reports whether a part is of a later part of a long upload.
+// grown reports whether a part of size bytes has grown beyond the plan's smallest, as those of a long upload do.
 func (u *upload) grown(size int64) bool { return size > u.plan.base }
 
 // settle waits for one answer.

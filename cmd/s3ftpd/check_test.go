@@ -16,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
-	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
@@ -136,16 +135,7 @@ func TestCheckFindsTheServiceWrong(t *testing.T) {
 // checkable returns the URL of an embedded store with the bucket.
 func checkable(t *testing.T) string {
 	t.Helper()
-	awsEnvironment(t)
-	store, err := s3demo.Open(t.TempDir(), s3demo.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	if err := store.CreateBucket("invoices"); err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(store.Handler())
+	server := httptest.NewServer(embedded(t, "invoices"))
 	t.Cleanup(server.Close)
 	return server.URL
 }

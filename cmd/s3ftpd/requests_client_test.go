@@ -14,40 +14,8 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/s3fs"
-	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
+	"github.com/s3ftpd/s3ftpd/test/real"
 )
-
-// operations tell S3's requests apart, by the first that fits: one without a query is on an object.
-var operations = []struct{ name, method, query, header string }{
-	{"ListObjectsV2", "GET", "list-type", ""},
-	{"ListMultipartUploads", "GET", "uploads", ""},
-	{"ListParts", "GET", "uploadId", ""},
-	{"GetBucketLifecycleConfiguration", "GET", "lifecycle", ""},
-	{"GetObject", "GET", "", ""},
-	{"HeadObject", "HEAD", "", ""},
-	{"UploadPartCopy", "PUT", "uploadId", "X-Amz-Copy-Source"},
-	{"UploadPart", "PUT", "uploadId", ""},
-	{"CopyObject", "PUT", "", "X-Amz-Copy-Source"},
-	{"PutObject", "PUT", "", ""},
-	{"CreateMultipartUpload", "POST", "uploads", ""},
-	{"CompleteMultipartUpload", "POST", "uploadId", ""},
-	{"DeleteObjects", "POST", "delete", ""},
-	{"AbortMultipartUpload", "DELETE", "uploadId", ""},
-	{"DeleteObject", "DELETE", "", ""},
-}
-
-func operation(r *http.Request) string {
-	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	query := r.URL.Query()
-	query.Del("x-id")
-	for _, o := range operations {
-		fits := o.query != "" && query.Has(o.query) || o.query == "" && len(query) == 0 && key != ""
-		if fits && o.method == r.Method && (o.header == "" || r.Header.Get(o.header) != "") {
-			return o.name
-		}
-	}
-	return r.Method + " " + r.URL.RequestURI()
-}
 
 // A meter counts the requests that reach a store.
 type meter struct {
@@ -60,7 +28,7 @@ type meter struct {
 
 func (m *meter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
-	m.counts[operation(r)]++
+	m.counts[real.Operation(r)]++
 	close(m.more)
 	m.more = make(chan struct{})
 	m.mu.Unlock()
@@ -99,16 +67,7 @@ func (m *meter) await(t *testing.T, name string) {
 // metered returns a client of an embedded store, with an empty bucket "files", and its meter.
 func metered(t *testing.T) (*s3fs.Client, *meter) {
 	t.Helper()
-	awsEnvironment(t)
-	store, err := s3demo.Open(t.TempDir(), s3demo.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	if err := store.CreateBucket("files"); err != nil {
-		t.Fatal(err)
-	}
-	m := &meter{Handler: store.Handler(), counts: make(map[string]int), more: make(chan struct{})}
+	m := &meter{Handler: embedded(t, "files"), counts: make(map[string]int), more: make(chan struct{})}
 	s3 := httptest.NewServer(m)
 	t.Cleanup(s3.Close)
 	m.url = s3.URL

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"runtime/debug"
-	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -60,14 +57,6 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Service, l net.L
 	defer probe.Wait()
 	defer stop()
 	return server(c, store, log).Serve(ctx, l)
-}
-
-// collectOften lets less garbage pile up than Go does by itself. The memory is in a few large buffers without pointers,
-// so that to go through it costs next to nothing. GOGC says otherwise.
-func collectOften(environ []string) {
-	if !slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, "GOGC=") }) {
-		debug.SetGCPercent(25)
-	}
 }
 
 // server is the FTP server of a configuration, with the store behind it.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"iter"
 	"net"
+	"net/http"
 	"net/textproto"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/login"
 	"github.com/s3ftpd/s3ftpd/s3fs"
+	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
 // awsEnvironment gives the AWS SDK keys that mean nothing, and nothing else to look for.
@@ -29,6 +31,21 @@ func awsEnvironment(t *testing.T) {
 		name, value, _ := strings.Cut(kv, "=")
 		t.Setenv(name, value)
 	}
+}
+
+// embedded returns an embedded store with an empty bucket of that name, for which the program finds keys.
+func embedded(t *testing.T, bucket string) http.Handler {
+	t.Helper()
+	awsEnvironment(t)
+	store, err := s3demo.Open(t.TempDir(), s3demo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	if err := store.CreateBucket(bucket); err != nil {
+		t.Fatal(err)
+	}
+	return store.Handler()
 }
 
 // dial opens a control connection.

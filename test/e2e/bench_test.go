@@ -45,11 +45,7 @@ type benchmark struct {
 func newBenchmark(b *testing.B) benchmark { return benchmarkOf(b, real.MinIO(b)) }
 
 // farBenchmark has both ways lead to an S3 that is 20 ms away, and gives 60 MB/s per connection.
-func farBenchmark(b *testing.B) benchmark {
-	far := *real.MinIO(b)
-	far.Endpoint = "http://" + real.Slow(b, strings.TrimPrefix(far.Endpoint, "http://"), 20*time.Millisecond, 60e6)
-	return benchmarkOf(b, &far)
-}
+func farBenchmark(b *testing.B) benchmark { return benchmarkOf(b, far(b, real.MinIO(b))) }
 
 func benchmarkOf(b *testing.B, server *real.S3) benchmark {
 	view := newBucket(b, server)
@@ -91,39 +87,27 @@ func (b benchmark) bytes(m meter, n int64) {
 	b.ReportMetric(m.cpu/(total/float64(gib)), "CPU-s/GiB")
 }
 
-func BenchmarkUpload1GiB(b *testing.B) {
-	x := newBenchmark(b)
-	w := x.bridge.connect(b)
-	x.bytes(x.compare(
-		func() { x.bucket.upload("direct", gib) },
+// uploads sends 1 GiB a turn.
+func (b benchmark) uploads() {
+	w := b.bridge.connect(b)
+	b.bytes(b.compare(
+		func() { b.bucket.upload("direct", gib) },
 		func() { w.store("bridge", stream(gib)) }), gib)
 }
 
-func BenchmarkDownload1GiB(b *testing.B) {
-	x := newBenchmark(b)
-	w := x.bridge.connect(b)
-	x.bucket.upload("file", gib)
-	x.bytes(x.compare(
-		func() { x.bucket.download("file") },
+// downloads fetches 1 GiB a turn.
+func (b benchmark) downloads() {
+	w := b.bridge.connect(b)
+	b.bucket.upload("file", gib)
+	b.bytes(b.compare(
+		func() { b.bucket.download("file") },
 		func() { w.retrieve("file") }), gib)
 }
 
-func BenchmarkFarUpload1GiB(b *testing.B) {
-	x := farBenchmark(b)
-	w := x.bridge.connect(b)
-	x.bytes(x.compare(
-		func() { x.bucket.upload("direct", gib) },
-		func() { w.store("bridge", stream(gib)) }), gib)
-}
-
-func BenchmarkFarDownload1GiB(b *testing.B) {
-	x := farBenchmark(b)
-	w := x.bridge.connect(b)
-	x.bucket.upload("file", gib)
-	x.bytes(x.compare(
-		func() { x.bucket.download("file") },
-		func() { w.retrieve("file") }), gib)
-}
+func BenchmarkUpload1GiB(b *testing.B)      { newBenchmark(b).uploads() }
+func BenchmarkDownload1GiB(b *testing.B)    { newBenchmark(b).downloads() }
+func BenchmarkFarUpload1GiB(b *testing.B)   { farBenchmark(b).uploads() }
+func BenchmarkFarDownload1GiB(b *testing.B) { farBenchmark(b).downloads() }
 
 func BenchmarkUpload16x64MiB(b *testing.B) {
 	x := newBenchmark(b)

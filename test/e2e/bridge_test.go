@@ -188,3 +188,36 @@ func try(t testing.TB, dir string, stdin string, args ...string) (string, error)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
+
+// again starts the program once more, with the same command line except for the address.
+func (b *bridge) again(t testing.TB, addr string) *bridge {
+	t.Helper()
+	args := append([]string(nil), b.cmd.Args[1:]...)
+	for i := range args {
+		if args[i] == b.addr {
+			args[i] = addr
+		}
+	}
+	return start(t, addr, b.cmd.Env[2:], args...)
+}
+
+// kill ends the program as nothing else does.
+func (b *bridge) kill() {
+	b.cmd.Process.Kill()
+	b.cmd.Wait()
+}
+
+// until waits for a condition, which has a minute.
+func until(t testing.TB, what string, met func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(time.Minute)
+	for !met() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("%s: not within a minute", what)
+		}
+	}
+}

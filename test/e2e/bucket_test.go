@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
@@ -143,3 +144,28 @@ func makeFile(t testing.TB, name string, size int64) string {
 
 // noise is an endless stream of bytes that depends on its seed alone.
 func noise(seed string) io.Reader { return rand.NewChaCha8(sha256.Sum256([]byte(seed))) }
+
+// parts returns how many bytes of an upload S3 has, in parts from the first on, without a gap.
+func (v bucketView) parts(key string) (bytes int64) {
+	v.t.Helper()
+	open, err := v.ListMultipartUploads(v.t.Context(), &s3.ListMultipartUploadsInput{Bucket: &v.bucket, Prefix: &key})
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	for _, u := range open.Uploads {
+		parts, err := v.ListParts(v.t.Context(), &s3.ListPartsInput{Bucket: &v.bucket, Key: &key, UploadId: u.UploadId})
+		if err != nil {
+			continue // ended meanwhile
+		}
+		sum := int64(0)
+		next := int32(101) // below are marks
+		for _, p := range parts.Parts {
+			if aws.ToInt32(p.PartNumber) == next {
+				sum += aws.ToInt64(p.Size)
+				next++
+			}
+		}
+		bytes = max(bytes, sum)
+	}
+	return bytes
+}

@@ -1,12 +1,9 @@
 package e2e
 
 import (
-	"fmt"
 	"io"
-	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/s3ftpd/s3ftpd/test/real"
@@ -67,8 +64,7 @@ func (c cutTest) goOn(t *testing.T, name string, sent int64) {
 	if at > sent {
 		t.Fatalf("%s: %d bytes are here of %d", name, at, sent)
 	}
-	w.say(350, "REST %d", at)
-	data := w.open("STOR %s", name)
+	data := w.openAt(at, name)
 	rest := noise(name)
 	io.CopyN(io.Discard, rest, at)
 	if _, err := io.CopyN(data, rest, 22*mib-at); err != nil {
@@ -90,18 +86,6 @@ func (c cutTest) goOn(t *testing.T, name string, sent int64) {
 	}
 }
 
-// stands returns where a broken upload stands, as the reply tells to an offset that cannot be right.
-func (w *wire) stands(name string) (at int64) {
-	w.t.Helper()
-	w.say(229, "EPSV")
-	w.say(350, "REST 1")
-	text := w.say(554, "STOR %s", name)
-	if _, err := fmt.Sscanf(text, "That offset does not fit, %d bytes", &at); err != nil {
-		w.t.Fatalf("%q: %v", text, err)
-	}
-	return at
-}
-
 // amounts are how much a client sends before it is cut: within the first buffer, the first part, and beyond.
 var amounts = []int64{1, 100 * kib, 5 * mib, 8 * mib, 8*mib + 1, 20 * mib}
 
@@ -110,26 +94,12 @@ var amounts = []int64{1, 100 * kib, 5 * mib, 8 * mib, 8*mib + 1, 20 * mib}
 func TestClientKilled(t *testing.T) { cutTests(t, testClientKilled) }
 
 func testClientKilled(t *testing.T, args ...string) {
-	real.Client(t, "curl")
+	curl := real.Client(t, "curl")
 	c := newCutTest(t, append(args, "--commit-grace", "100ms")...)
 	for _, name := range []string{"old", "new"} {
 		for _, amount := range amounts {
 			from := c.bridge.log.mark()
-			cmd := exec.Command("curl", "-sS", "-u", user+":"+password, "-T", "-", "ftp://"+c.bridge.addr+"/"+name)
-			stdin, err := cmd.StdinPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := io.CopyN(stdin, noise(name), amount); err != nil {
-				t.Fatal(err)
-			}
-			c.bridge.log.awaitFrom(t, from, "command", "command=STOR")
-			cmd.Process.Kill()
-			cmd.Wait()
-			stdin.Close()
+			killCurl(t, c.bridge, curl, name, amount)
 			end := c.bridge.log.awaitFrom(t, from, "transfer", "command=STOR")
 			if code := end["code"]; code != 426.0 && code != 425.0 {
 				t.Errorf("%s killed after %d bytes: the transfer ends with %v", name, amount, code)
@@ -184,56 +154,6 @@ func testAbort(t *testing.T, args ...string) {
 	data.Close()
 	w.expect(226)
 	if got, want := c.bucket.sum("whole"), sumOf(t, io.LimitReader(noise("whole"), 9*mib)); got != want {
-		t.Errorf("S3 has %s, want %s", got, want)
-	}
-}
-
-// TestStopCutsUploads ends the bridge with uploads that do not end by themselves.
-func TestStopCutsUploads(t *testing.T) { cutTests(t, testStopCutsUploads) }
-
-func testStopCutsUploads(t *testing.T, args ...string) {
-	c := newCutTest(t, append(args, "--drain-timeout", "50ms")...)
-	var wires []*wire
-	for _, name := range []string{"old", "new"} {
-		w := c.bridge.connect(t)
-		if _, err := io.CopyN(w.open("STOR %s", name), noise(name), 20*mib); err != nil {
-			t.Fatal(err)
-		}
-		wires = append(wires, w)
-	}
-	if err := c.bridge.stop(); err != nil {
-		t.Errorf("the bridge ends with %v", err)
-	}
-	for _, w := range wires {
-		w.expect(426)
-		w.expect(421)
-	}
-	c.bridge = c.bridge.again(t, c.bridge.addr)
-	c.unchanged(t, "old", 20*mib)
-	c.unchanged(t, "new", 20*mib)
-}
-
-// TestStopLetsUploadsFinish ends the bridge while an upload runs that ends in time.
-func TestStopLetsUploadsFinish(t *testing.T) {
-	c := newCutTest(t)
-	idle, w := c.bridge.connect(t), c.bridge.connect(t)
-	data := w.open("STOR new")
-	if _, err := io.CopyN(data, noise("new"), 9*mib); err != nil {
-		t.Fatal(err)
-	}
-	c.bridge.cmd.Process.Signal(syscall.SIGTERM)
-	idle.expect(421)
-	if _, err := io.WriteString(data, "the end"); err != nil {
-		t.Fatal(err)
-	}
-	data.Close()
-	w.expect(226)
-	w.expect(421)
-	if err := c.bridge.cmd.Wait(); err != nil {
-		t.Errorf("the bridge ends with %v", err)
-	}
-	want := sumOf(t, io.MultiReader(io.LimitReader(noise("new"), 9*mib), strings.NewReader("the end")))
-	if got := c.bucket.sum("new"); got != want {
 		t.Errorf("S3 has %s, want %s", got, want)
 	}
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -16,13 +17,19 @@ func far(t testing.TB, s *real.S3) *real.S3 {
 	return &slow
 }
 
-// TestDownloadFromAfar is fetched in parallel, and whole.
-func TestDownloadFromAfar(t *testing.T) {
+// fetchFromAfar begins to fetch a file of so many bytes over a bridge whose S3 is far away.
+func fetchFromAfar(t *testing.T, size int64) (bucketView, *wire, *net.TCPConn) {
+	t.Helper()
 	server := real.MinIO(t)
 	view := newBucket(t, server)
-	view.upload("file", 96*mib)
+	view.upload("file", size)
 	w := startBridge(t, far(t, server)).connect(t)
-	data := w.open("RETR file")
+	return view, w, w.open("RETR file")
+}
+
+// TestDownloadFromAfar is fetched in parallel, and whole.
+func TestDownloadFromAfar(t *testing.T) {
+	_, w, data := fetchFromAfar(t, 96*mib)
 	if got, want := sumOf(t, data), sumOf(t, stream(96*mib)); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -33,11 +40,7 @@ func TestDownloadFromAfar(t *testing.T) {
 // TestReplacedWhileItIsSent: the client gets a beginning of the old file, is told that it is no more than that, and
 // sees its data connection reset.
 func TestReplacedWhileItIsSent(t *testing.T) {
-	server := real.MinIO(t)
-	view := newBucket(t, server)
-	view.upload("file", 256*mib)
-	w := startBridge(t, far(t, server)).connect(t)
-	data := w.open("RETR file")
+	view, w, data := fetchFromAfar(t, 256*mib)
 	const begin = 64 * mib // more than goes over one stream
 	if got, want := sumOf(t, io.LimitReader(data, begin)), sumOf(t, stream(begin)); got != want {
 		t.Errorf("got %s, want %s", got, want)

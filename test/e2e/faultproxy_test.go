@@ -119,41 +119,14 @@ func (p *faultProxy) match(r *http.Request) fault {
 	return nil
 }
 
-// operation names what a request asks for as S3's documentation does.
+// operation is real.Operation, with the number of a part.
 func operation(r *http.Request) string {
-	q := r.URL.Query()
-	object := strings.Contains(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	copies := r.Header.Get("x-amz-copy-source") != ""
-	switch {
-	case r.Method == "POST" && q.Has("uploads"):
-		return "CreateMultipartUpload"
-	case r.Method == "POST" && q.Has("uploadId"):
-		return "CompleteMultipartUpload"
-	case r.Method == "PUT" && q.Has("partNumber") && copies:
-		return "UploadPartCopy"
-	case r.Method == "PUT" && q.Has("partNumber"):
-		n, _ := strconv.Atoi(q.Get("partNumber"))
-		return "UploadPart " + strconv.Itoa(n-100)
-	case r.Method == "PUT" && copies:
-		return "CopyObject"
-	case r.Method == "PUT":
-		return "PutObject"
-	case r.Method == "DELETE" && q.Has("uploadId"):
-		return "AbortMultipartUpload"
-	case r.Method == "DELETE":
-		return "DeleteObject"
-	case r.Method == "HEAD":
-		return "HeadObject"
-	case q.Has("uploads"):
-		return "ListMultipartUploads"
-	case q.Has("uploadId"):
-		return "ListParts"
-	case r.Method == "GET" && object && !q.Has("list-type"):
-		return "GetObject"
-	case r.Method == "GET" && q.Has("list-type"):
-		return "ListObjectsV2"
+	op := real.Operation(r)
+	if op == "UploadPart" {
+		n, _ := strconv.Atoi(r.URL.Query().Get("partNumber"))
+		op += " " + strconv.Itoa(n-100)
 	}
-	return r.Method
+	return op
 }
 
 // cut resets the connection that a request came over.

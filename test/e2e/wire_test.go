@@ -103,3 +103,35 @@ func (w *wire) transfer(format string, args ...any) (int, string) {
 	}
 	return code, text
 }
+
+// openAt begins an upload that goes on at an offset, or anew at 0.
+func (w *wire) openAt(at int64, name string) *net.TCPConn {
+	w.t.Helper()
+	if at > 0 {
+		w.say(350, "REST %d", at)
+	}
+	return w.open("STOR %s", name)
+}
+
+// size asks for the size of a file, 0 if there is none.
+func (w *wire) size(name string) (size int64) {
+	w.t.Helper()
+	code, text := w.ask("SIZE %s", name)
+	if code != 213 && code != 550 {
+		w.t.Fatalf("SIZE: %d %s", code, text)
+	}
+	fmt.Sscan(text, &size)
+	return size
+}
+
+// stands returns where a broken upload stands, as the reply tells to an offset that cannot be right.
+func (w *wire) stands(name string) (at int64) {
+	w.t.Helper()
+	w.say(229, "EPSV")
+	w.say(350, "REST 1")
+	text := w.say(554, "STOR %s", name)
+	if _, err := fmt.Sscanf(text, "That offset does not fit, %d bytes", &at); err != nil {
+		w.t.Fatalf("%q: %v", text, err)
+	}
+	return at
+}
