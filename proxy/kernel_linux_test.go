@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -119,10 +120,6 @@ func TestUrgentInline(t *testing.T) {
 // TestControlLostBehindQueue: a client that is killed with more commands in flight than the server reads ahead
 // has its upload refused all the same, over real connections.
 func TestControlLostBehindQueue(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	end := make(chan error, 1)
 	put := func(_ context.Context, _ string, r io.Reader, _ Write) error {
 		_, err := io.Copy(io.Discard, r)
@@ -131,11 +128,7 @@ func TestControlLostBehindQueue(t *testing.T) {
 	}
 	srv := &Server{Log: slog.New(slog.DiscardHandler), CommitGrace: 50 * time.Millisecond}
 	srv.Login = func(context.Context, Attempt) (Store, error) { return putStore{newMemStore(), put}, nil }
-	ctx, cancel := context.WithCancel(t.Context())
-	served := make(chan error)
-	go func() { served <- srv.Serve(ctx, l) }()
-
-	control, err := net.Dial("tcp", l.Addr().String())
+	control, err := net.Dial("tcp", serveTCP(t, srv))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,10 +148,57 @@ func TestControlLostBehindQueue(t *testing.T) {
 	if err := <-end; err != errControlLost {
 		t.Errorf("the upload ends with %v, want %v", err, errControlLost)
 	}
-	cancel()
-	if err := <-served; err != nil {
-		t.Errorf("Serve: %v", err)
+}
+
+// TestDownloadBesideJunk: what the client has sent on the data connection of a download, and nobody reads, does not make
+// the end of it a reset, which would destroy what is on its way.
+func TestDownloadBesideJunk(t *testing.T) {
+	store := newMemStore()
+	store.files["/a"] = memFile{"/a", bytes.Repeat([]byte("x"), 100<<10), time.Now()}
+	srv := &Server{Log: slog.New(slog.DiscardHandler)}
+	srv.Login = func(context.Context, Attempt) (Store, error) { return store, nil }
+	control, err := net.Dial("tcp", serveTCP(t, srv))
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer control.Close()
+	replies := bufio.NewReader(control)
+	io.WriteString(control, "USER test\r\nPASS secret\r\nEPSV\r\n")
+	data, err := net.Dial("tcp", passivePort(t, replies))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer data.Close()
+	io.WriteString(data, "junk")
+	io.WriteString(control, "RETR a\r\n")
+	for _, want := range []string{"150 ", "226 "} {
+		if text, err := replies.ReadString('\n'); !strings.HasPrefix(text, want) {
+			t.Fatalf("%q, %v", text, err)
+		}
+	}
+	io.WriteString(data, "more")
+	if got, err := io.ReadAll(data); len(got) != 100<<10 || err != nil {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+// serveTCP runs a server until the test is over, and returns its address.
+func serveTCP(t *testing.T, srv *Server) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error)
+	go func() { served <- srv.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return l.Addr().String()
 }
 
 // passivePort reads on to the reply to EPSV and returns the address in it.
