@@ -14,12 +14,7 @@ import (
 // hold takes a port and keeps it until the test, or the caller, closes it.
 func hold(t *testing.T, p *Ports, local netip.Addr) *Listener {
 	t.Helper()
-	l, err := p.Listen(t.Context(), Claim{Local: local, Peer: client, Timeout: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return l
+	return claim(t, p, Claim{Local: local, Peer: client, Timeout: time.Hour})
 }
 
 func TestPortsAreBoundOnlyWhenAsked(t *testing.T) {

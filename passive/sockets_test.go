@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -63,24 +62,6 @@ func wantReset(t *testing.T, conn net.Conn) {
 	_, err := conn.Read(make([]byte, 1))
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("reading from %v to %v: %v; want a reset", conn.LocalAddr(), conn.RemoteAddr(), err)
-	}
-}
-
-// wantRefused checks that a connection from an address of this host is reset.
-func wantRefused(t *testing.T, from, to netip.Addr, port uint16) {
-	t.Helper()
-	var d net.Dialer
-	conn, err := d.DialTCP(t.Context(), "tcp", netip.AddrPortFrom(from, 0), netip.AddrPortFrom(to, port))
-	switch {
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		real.Missing(t, "the address "+from.String())
-	case errors.Is(err, syscall.ECONNRESET): // it has come and gone before the dialler looked
-	case err != nil:
-		t.Fatal(err)
-	default:
-		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(30 * time.Second))
-		wantReset(t, conn)
 	}
 }
 
