@@ -15,8 +15,7 @@ import (
 // A memory is a network for tests: it has addresses and ports, and connections that are pipes.
 type memory struct {
 	mu      sync.Mutex
-	binds   int            // calls of listen
-	picks   map[uint16]int // how often each port was bound
+	binds   int // calls of listen
 	sockets map[netip.AddrPort]*memoryListener
 	refuse  map[netip.AddrPort]syscall.Errno // what others do to a port
 	clashes int                              // two of us on one port
@@ -25,7 +24,6 @@ type memory struct {
 
 func newMemory() *memory {
 	return &memory{
-		picks:   make(map[uint16]int),
 		sockets: make(map[netip.AddrPort]*memoryListener),
 		refuse:  make(map[netip.AddrPort]syscall.Errno),
 	}
@@ -46,7 +44,6 @@ func (m *memory) listen(_ context.Context, network, address string) (net.Listene
 		m.clashes++
 		return nil, &net.OpError{Op: "listen", Net: network, Err: syscall.EADDRINUSE}
 	}
-	m.picks[at.Port()]++
 	l := &memoryListener{m: m, at: at, backlog: make(chan net.Conn), closed: make(chan struct{})}
 	m.sockets[at] = l
 	return l, nil
