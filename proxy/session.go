@@ -13,6 +13,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/passive"
 )
 
 // A session is one control connection and what has been said on it. It is one goroutine's.
@@ -25,6 +27,7 @@ type session struct {
 	local  netip.AddrPort // to which the client came, which may be a balancer's
 	peer   netip.AddrPort
 	log    *slog.Logger
+	dialer *passive.Dialer // nil = no active data connections
 	lines  <-chan line
 	gone   <-chan struct{} // closed when the client has ended the control connection
 	drain  <-chan struct{} // closed when the server is going down
@@ -95,9 +98,11 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 
 // open shakes hands where a session begins with TLS.
 func (s *session) open(ctx context.Context, implicit bool) error {
+	s.dialer = s.srv.Active
 	if !implicit {
 		return nil
 	}
+	s.dialer = cmp.Or(s.srv.ActiveTLS, s.srv.Active)
 	conn, secured, err := s.srv.shakeHands(ctx, s.raw)
 	if err == nil {
 		s.begun(conn, secured)
@@ -205,7 +210,7 @@ func (s *session) reset() {
 	s.logout()
 	*s = session{
 		srv: s.srv, raw: s.raw, conn: s.conn, tls: s.tls, own: s.own, local: s.local, peer: s.peer, log: s.log,
-		lines: s.lines, gone: s.gone, drain: s.drain, tails: s.tails, wrong: s.wrong, odd: s.odd, deaf: s.deaf,
+		lines: s.lines, gone: s.gone, drain: s.drain, tails: s.tails, dialer: s.dialer, wrong: s.wrong, odd: s.odd, deaf: s.deaf,
 		sized: s.sized, private: s.private,
 		login: time.After(cmp.Or(s.srv.LoginTimeout, time.Minute)),
 		dir:   "/", facts: allFacts,

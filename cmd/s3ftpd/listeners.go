@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/passive"
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
@@ -29,12 +30,14 @@ func listenAll(ctx context.Context, c *config.Config, bind binder) (ls listeners
 		if ls.ftp, err = bind(ctx, "--ftp", c.FTP); err != nil {
 			return ls, err
 		}
+		ls.ftp = passive.Proxied(ls.ftp, c.ProxyProtocolFrom)
 	}
 	if c.FTPS != "" {
 		if ls.ftps, err = bind(ctx, "--ftps", c.FTPS); err != nil {
 			ls.Close()
 			return listeners{}, err
 		}
+		ls.ftps = passive.Proxied(ls.ftps, c.ProxyProtocolFrom)
 	}
 	return ls, nil
 }

@@ -79,7 +79,7 @@ const lookEvery = 10 * time.Second
 func server(c *config.Config, store proxy.Store, cert *certificate, log *slog.Logger) *proxy.Server {
 	s := &proxy.Server{
 		Login:          admit(&login.Gate{User: c.User, Secret: secret(c)}, store),
-		Passive:        passive.Ports{First: c.PassivePorts.First, Last: c.PassivePorts.Last, Log: log},
+		Passive:        passive.Ports{First: c.PassivePorts.First, Last: c.PassivePorts.Last, ProxyFrom: c.ProxyProtocolFrom, Log: log},
 		PassiveAddress: passiveAddress(c.PassiveAddress, net.DefaultResolver.LookupNetIP, log),
 		IdleTimeout:    c.IdleTimeout, LoginTimeout: c.LoginTimeout, DataTimeout: c.DataTimeout,
 		StallTimeout: c.StallTimeout, DrainTimeout: c.DrainTimeout, CommitGrace: c.CommitGrace,
