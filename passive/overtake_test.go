@@ -33,6 +33,9 @@ func lineUp(t *testing.T, p *Ports, claims ...Claim) (got chan int, end func(i i
 		synctest.Wait()
 	}
 	return got, func(i int) {
+		if listeners[i] == nil {
+			t.Fatalf("session %d has no port that it could give up", i)
+		}
 		listeners[i].Close()
 		synctest.Wait()
 	}
