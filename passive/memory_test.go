@@ -2,6 +2,7 @@ package passive
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -66,13 +67,15 @@ func (m *memory) dial(t *testing.T, from netip.Addr, to netip.AddrPort) net.Conn
 		t.Fatalf("nobody listens on %v", to)
 	}
 	near, far := net.Pipe()
+	reset := new(atomic.Bool)
+	at := memoryAddr{netip.AddrPortFrom(from, 33333)}
 	select {
-	case l.backlog <- memoryConn{far, memoryAddr{netip.AddrPortFrom(from, 33333)}, memoryAddr{to}}:
+	case l.backlog <- memoryConn{far, at, memoryAddr{to}, reset}:
 	case <-l.closed:
 		t.Fatalf("%v was closed before it took the connection", to)
 	}
 	t.Cleanup(func() { near.Close() })
-	return near
+	return memoryConn{near, memoryAddr{to}, at, reset}
 }
 
 type memoryListener struct {
@@ -108,9 +111,24 @@ func (l *memoryListener) Close() error {
 
 func (l *memoryListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.at) }
 
+// A memoryConn is one end of a connection. Closed with a linger of 0 it ends in a reset, as a TCP connection does.
 type memoryConn struct {
 	net.Conn
 	from, to memoryAddr
+	reset    *atomic.Bool
+}
+
+func (c memoryConn) SetLinger(seconds int) error {
+	c.reset.Store(seconds == 0)
+	return nil
+}
+
+func (c memoryConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == io.EOF && c.reset.Load() {
+		err = syscall.ECONNRESET
+	}
+	return n, err
 }
 
 func (c memoryConn) RemoteAddr() net.Addr { return c.from }
@@ -121,10 +139,10 @@ type memoryAddr struct{ netip.AddrPort }
 
 func (memoryAddr) Network() string { return "tcp" }
 
-// wantEnd checks that the other side has given up the connection.
+// wantEnd checks that the other side has reset the connection.
 func wantEnd(t *testing.T, conn net.Conn) {
 	t.Helper()
-	if n, err := io.Copy(io.Discard, conn); n != 0 {
-		t.Errorf("read %d bytes (%v) from a connection that should be dead", n, err)
+	if n, err := io.Copy(io.Discard, conn); n != 0 || !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("read %d bytes, %v; want a reset", n, err)
 	}
 }
