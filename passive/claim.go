@@ -12,14 +12,13 @@ type Claim struct {
 	Local, Peer netip.Addr    // where the connection comes to, and from where
 	Timeout     time.Duration // how long it is awaited
 	ID          string        // what Ports.Identify may find on the connection; "" = it is told by its address alone
-	Sure        bool          // it will show its ID, as an earlier one of the same client did
+	Sure        bool          // it is expected to show its ID, as an earlier one of the same client did
 }
 
-// apart reports whether a connection that comes to a port can be told to be a's or b's. Among the claims of one
-// peer one at most may be unsure of its ID: that one's is the connection that shows none.
+// apart reports whether a connection that comes to a port can be told to be a's or b's.
 func (p *Ports) apart(a, b Claim) bool {
 	if a.Peer != b.Peer {
 		return true
 	}
-	return p.Identify != nil && a.ID != "" && b.ID != "" && a.ID != b.ID && (a.Sure || b.Sure)
+	return p.Identify != nil && a.ID != "" && b.ID != "" && a.ID != b.ID && a.Sure && b.Sure
 }

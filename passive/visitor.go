@@ -113,23 +113,12 @@ func (d *door) leave(v *visitor) {
 	v.giveUp()
 }
 
-// owner returns whose connection it is that shows this ID, or nil. It may be one who has ceased to wait: then the
-// connection is nobody's, rather than another's.
+// owner returns whose connection it is that shows this ID, or nil: what shows none, or another, may be anybody's. It may be
+// one who has ceased to wait: then the connection is nobody's, rather than another's.
 func (d *door) owner(v *visitor, id string) *Listener {
-	if id != "" {
-		for _, l := range v.owners {
-			if l.claim.ID == id {
-				return l
-			}
-		}
+	i := slices.IndexFunc(v.owners, func(l *Listener) bool { return id != "" && l.claim.ID == id })
+	if i < 0 {
+		return nil
 	}
-	d.ports.mu.Lock()
-	defer d.ports.mu.Unlock()
-	left := slices.DeleteFunc(slices.Clone(v.owners), func(l *Listener) bool { return l.fate == served })
-	for _, l := range left {
-		if !l.claim.Sure || len(left) == 1 {
-			return l
-		}
-	}
-	return nil
+	return v.owners[i]
 }

@@ -42,7 +42,7 @@ var onlyEPSV = reply{503, "Only EPSV after EPSV ALL."}
 func (s *session) listen(ctx context.Context) (port uint16, err error) {
 	s.drop()
 	claim := passive.Claim{Local: s.own, Peer: s.peer.Addr(), Timeout: cmp.Or(s.srv.DataTimeout, 20*time.Second)}
-	if s.private && s.tls.DataSession != Never {
+	if s.private && s.tls.Share {
 		claim.ID, claim.Sure = s.tls.id, s.tls.sure
 	}
 	l, err := s.srv.Passive.Listen(ctx, claim)

@@ -126,7 +126,7 @@ func (s *script) option(arg string) {
 		s.srv.Passive.First, s.srv.Passive.Last = uint16(n), uint16(n)
 	case "passive-address":
 		s.srv.PassiveAddress = func(context.Context, netip.Addr, netip.Addr) (netip.Addr, error) { return netip.ParseAddr(value) }
-	case "tls", "tls-version", "data-session", "upload-close", "client-certificate", "show":
+	case "tls", "tls-version", "data-session", "upload-close", "client-certificate", "share", "show":
 		s.optionTLS(name, value)
 	default:
 		s.trouble(name, value)

@@ -155,8 +155,13 @@ func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer
 	if t.conn == nil || err != nil {
 		return err
 	}
+	if !t.upload { // whose end the client has said
+		if err := t.conn.sayEnd(); err != nil {
+			return cmp.Or(context.Cause(ctx), err)
+		}
+	}
 	whole = true
-	t.conn.finish(t.tails) // an error of it cannot undo what the store has confirmed
+	t.conn.finish(t.tails)
 	return nil
 }
 
