@@ -75,7 +75,7 @@ func checkPassiveAddress(ctx context.Context, r *report, c *config.Config) {
 		switch says, err := name(ctx, local, client.from); {
 		case err != nil:
 			r.fail("the reply to PASV has no address for a %s client: %v; check --passive-address", client.kind, err)
-		case client.kind == "public" && !local.IsLoopback() && (says.IsPrivate() || says.IsLoopback() || says.IsLinkLocalUnicast()):
+		case client.kind == "public" && !local.IsLoopback() && isInner(says):
 			r.note("the reply to PASV names %s to a public client, which cannot reach it; where there are such clients, "+
 				"--passive-address has to be the address they know", says)
 		default:
