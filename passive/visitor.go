@@ -15,7 +15,7 @@ const maxVisitors = 64
 type visitor struct {
 	conn   net.Conn
 	from   netip.AddrPort
-	owners []*Listener // whose it may be: of those who waited when it came, never one who came later
+	owners []*Listener // whose it may be: of those who waited when it was accepted
 	giveUp context.CancelFunc
 }
 
@@ -71,10 +71,10 @@ func (d *door) recognise(ctx context.Context, v *visitor) (net.Conn, *Listener, 
 		v.from = addrPort(h.RemoteAddr())
 		d.narrow(v)
 	}
-	switch len(v.owners) {
-	case 0:
+	switch {
+	case len(v.owners) == 0:
 		return nil, nil, errUnawaited
-	case 1:
+	case v.owners[0].claim.ID == "": // then there is no other
 		return v.conn, v.owners[0], nil
 	}
 	conn, id := d.ports.Identify(ctx, v.conn)

@@ -114,6 +114,8 @@ func (s *script) option(arg string) {
 		if _, err := s.net.dial(s.t.Context(), "tcp", netip.AddrPortFrom(clientAddr, 2000), serverAddr); err == nil {
 			s.fatalf("the server accepts a connection")
 		}
+	case "idle-timeout":
+		s.srv.IdleTimeout = s.duration(value)
 	case "grace":
 		s.srv.CommitGrace = s.duration(value)
 	case "max-sessions":

@@ -174,6 +174,9 @@ func (t *transfer) connect(ctx context.Context, mark string) error {
 	}
 	conn, err := t.port.Conn(ctx)
 	if err != nil {
+		if t.secure != nil { // it may have come without its ticket
+			t.secure.sure = false
+		}
 		return connectError{err}
 	}
 	t.conn = newDataConn(ctx, conn, t.stall, &t.bytes)
