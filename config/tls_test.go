@@ -133,6 +133,10 @@ func TestMistakesOfTLS(t *testing.T) {
 				`FILE:1: tls-data-session "require": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`,
 			},
 		},
+		"tickets that nobody has": {
+			args: append(completeArgs, "--tls-self-signed", "--tls-data-session=off", "--passive-share=ticket"),
+			want: []string{`--passive-share "ticket": needs tickets: --tls-data-session "off" gives clients none, offer or require does`},
+		},
 		"a demo without a certificate": {
 			command: Demo, args: []string{"--tls-self-signed=false", "--tls=optional"}, env: []string{"HOME=/"},
 			want: []string{`--tls "optional": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`},

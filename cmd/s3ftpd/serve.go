@@ -92,7 +92,7 @@ func server(c *config.Config, store proxy.Store, cert *certificate, log *slog.Lo
 	}
 	if cert != nil {
 		s.TLS = &proxy.TLS{Config: cert.config, Control: demands[c.TLS], DataSession: demands[c.TLSDataSession],
-			LenientClose: c.TLSUploadClose == "lenient"}
+			Share: c.PassiveShare == "ticket", LenientClose: c.TLSUploadClose == "lenient"}
 	}
 	return s
 }
