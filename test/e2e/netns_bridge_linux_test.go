@@ -54,22 +54,43 @@ func (s storage) holds(t testing.TB, key, want string) {
 	}
 }
 
-// carry sends a file from a host to the bridge at that address with curl, fetches it back, and lists it.
-func (s storage) carry(h *host, addr string, args ...string) {
+// curl carries a file from a host to the bridge at that address and back.
+func (s storage) curl(h *host, addr string, args ...string) {
+	h.t.Helper()
+	base := append([]string{"curl", "-sS", "--globoff", "--max-time", "60", "--user", user + ":" + password}, args...)
+	s.carry(h, strings.Join(base, " "), func(dir, name string) string {
+		h.run(dir, "", append(base, "-T", "file", "ftp://"+addr+"/"+name)...)
+		h.run(dir, "", append(base, "-o", "back", "ftp://"+addr+"/"+name)...)
+		return h.run(dir, "", append(base, "ftp://"+addr+"/")...)
+	})
+}
+
+// lftp does so too, with settings such as "ftp:passive-mode no".
+func (s storage) lftp(h *host, addr string, settings ...string) {
+	h.t.Helper()
+	script := "set cmd:fail-exit yes\nset net:max-retries 1\nset net:timeout 60\n"
+	for _, setting := range append([]string{"ftp:ssl-allow no"}, settings...) {
+		script += "set " + setting + "\n"
+	}
+	script += fmt.Sprintf("open -u %s,%s ftp://%s\n", user, password, addr)
+	s.carry(h, script, func(dir, name string) string {
+		return h.run(dir, script+"put file -o "+name+"\nget "+name+" -o back\nls\n", "lftp", "--norc", "-f", "/dev/stdin")
+	})
+}
+
+// carry lets a client send a file, fetch it back as "back", and list the root, in one directory.
+func (s storage) carry(h *host, what string, client func(dir, name string) (list string)) {
 	h.t.Helper()
 	dir := h.t.TempDir()
 	want := makeFile(h.t, filepath.Join(dir, "file"), 3*mib+1)
-	base := append([]string{"curl", "-sS", "--globoff", "--max-time", "60", "--user", user + ":" + password}, args...)
-	name := filepath.Base(filepath.Dir(dir)) + filepath.Base(dir)
-	url := "ftp://" + addr + "/" + name
-	h.run(dir, "", append(base, "-T", "file", url)...)
+	name := want[:16]
+	list := client(dir, name)
 	s.holds(h.t, name, want)
-	h.run(dir, "", append(base, "-o", "back", url)...)
 	if got := sumFile(h.t, filepath.Join(dir, "back")); got != want {
-		h.t.Errorf("%s %q: %s comes back, want %s", h.label, args, got, want)
+		h.t.Errorf("%s, %s: %s comes back, want %s", h.label, what, got, want)
 	}
-	if list := h.run(dir, "", append(base, "ftp://"+addr+"/")...); !strings.Contains(list, name) {
-		h.t.Errorf("%s %q: no %s in the list:\n%s", h.label, args, name, list)
+	if !strings.Contains(list, name) {
+		h.t.Errorf("%s, %s: no %s in the list:\n%s", h.label, what, name, list)
 	}
 }
 
@@ -77,6 +98,7 @@ func (s storage) carry(h *host, addr string, args ...string) {
 type guest struct {
 	*wire
 	from *host
+	addr string // of its end of the control connection
 }
 
 // visit logs in at a bridge.
@@ -87,7 +109,7 @@ func (h *host) visit(addr string) *guest {
 		h.t.Fatal(err)
 	}
 	server, _, _ := net.SplitHostPort(addr)
-	return &guest{greet(h.t, textproto.NewConn(conn), server), h}
+	return &guest{greet(h.t, textproto.NewConn(conn), server), h, conn.LocalAddr().String()}
 }
 
 // passive asks for a port by PASV or EPSV, and returns where the reply says that it is.

@@ -22,8 +22,9 @@ func TestClientBehindNAT(t *testing.T) {
 	b := s.bridge(server)
 	for _, h := range []*host{one, two} {
 		for _, mode := range []string{"--epsv", "--disable-epsv"} {
-			s.carry(h, "198.51.100.10", mode, "--no-ftp-skip-pasv-ip")
+			s.curl(h, "198.51.100.10", mode, "--no-ftp-skip-pasv-ip")
 		}
+		s.lftp(h, "198.51.100.10", "ftp:fix-pasv-address no")
 	}
 	for _, verb := range []string{"PASV", "EPSV"} {
 		first, second := one.visit("198.51.100.10:21"), two.visit("198.51.100.10:21")
@@ -78,9 +79,9 @@ func TestServerBehindNAT(t *testing.T) {
 // reaches checks that EPSV works for the clients of a host, and PASV where it should.
 func reaches(t *testing.T, s storage, h *host, addr string, pasv bool) {
 	t.Helper()
-	s.carry(h, addr, "--epsv")
+	s.curl(h, addr, "--epsv")
 	if pasv {
-		s.carry(h, addr, "--disable-epsv", "--no-ftp-skip-pasv-ip")
+		s.curl(h, addr, "--disable-epsv", "--no-ftp-skip-pasv-ip")
 		return
 	}
 	g := h.visit(addr + ":21")
