@@ -51,6 +51,13 @@ func newHost(t testing.TB, label string) *host {
 	return h
 }
 
+// in returns the host for a subtest: what begins there ends there.
+func (h *host) in(t testing.TB) *host {
+	c := *h
+	c.t = t
+	return &c
+}
+
 // try runs a command on the host, as try does on ours.
 func (h *host) try(dir, stdin string, args ...string) (string, error) {
 	h.t.Helper()
