@@ -27,15 +27,29 @@ const (
 
 // Config is a complete configuration without contradictions, as Load returns it.
 type Config struct {
-	FTP            string // address of the control listener, as net.Listen takes it
+	FTP  string // address of the listener for sessions that begin in clear, as net.Listen takes it; empty = none
+	FTPS string // the same for sessions that begin with TLS; one of the two is there
+
+	TLSCert, TLSKey string // both or neither
+	TLSSelfSigned   bool
+	TLS             string // on FTP: off, optional or required; off without a certificate
+	TLSMin          string // 1.2 or 1.3
+	TLSClientCA     string // whose certificates clients have to show; empty = nobody's
+	TLSDataSession  string // off, offer or require
+	TLSUploadClose  string // strict or lenient
+
+	ProxyProtocolFrom []netip.Prefix // whose connections begin with a PROXY header
+
 	PassivePorts   Ports
 	PassiveAddress []Rule // the first that fits the client; none = auto
 	Active         bool
 	ActivePort     uint16 // 0 = any
+	ActivePortTLS  uint16 // the same on sessions that begin with TLS
 
-	User         string
-	Password     Secret // empty where PasswordFile is set
-	PasswordFile string
+	User            string
+	Password        Secret // empty where PasswordFile is set, and perhaps where UserCertificate is
+	PasswordFile    string
+	UserCertificate string // common name, or the whole subject as RFC 4514 writes it; empty = no certificate stands for the password
 
 	Bucket    string
 	Prefix    string // empty, or ends in a slash
@@ -76,6 +90,9 @@ type Config struct {
 	Dir string // of the demo's store
 	S3  string // address of the demo's S3 service
 }
+
+// Certified tells whether there is a certificate, from files or made at the start.
+func (c *Config) Certified() bool { return c.TLSCert != "" || c.TLSSelfSigned }
 
 // Ports is a range of ports; both ends belong to it.
 type Ports struct{ First, Last uint16 }

@@ -1,19 +1,34 @@
 package config
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // contradictions notes what cannot be meant although every single value is good.
 func (l *loading) contradictions() {
 	c := &l.config
-	if c.FTP == "" && l.sound("ftp") {
-		l.mistakes.add(l.where("ftp")+` ""`, "nothing would be listened on; an address such as :21 is wanted")
-	}
+	l.somethingIsListenedOn()
+	l.certificateIsThere()
+	l.clientsAreCertified()
 	l.partsFit()
 	l.keyHasUse()
 	if c.Bucket == "" && l.sound("bucket") {
 		l.mistakes.add("--bucket", "is missing: which bucket is to be served?")
 	}
 	l.login()
+}
+
+// somethingIsListenedOn wants a listener, and no two on one address.
+func (l *loading) somethingIsListenedOn() {
+	c := &l.config
+	switch {
+	case !l.sound("ftp", "ftps"):
+	case c.FTP == "" && c.FTPS == "":
+		l.mistakes.add(l.where("ftp")+` ""`, "nothing would be listened on; an address such as :21 is wanted")
+	case c.FTP == c.FTPS && !strings.HasSuffix(c.FTP, ":0"): // which is another port each time
+		l.mistakes.add(l.where("ftps")+" "+quoted(c.FTPS), "is the address of --ftp too; the usual ones are :21 for --ftp and :990 for --ftps")
+	}
 }
 
 // partsFit holds a part size that somebody asked for, not the default, against the memory: transfers take turns
@@ -36,7 +51,7 @@ func (l *loading) login() {
 	switch {
 	case inFile && inEnv:
 		l.mistakes.add(l.where("password-file"), "there is %s too; one of them is enough", l.where("password"))
-	case !l.sound("user", "password", "password-file"):
+	case !l.sound("user", "password", "password-file", "user-certificate"):
 	case inFile || inEnv:
 		if l.config.User == "" {
 			l.mistakes.add("--user", "is missing: whose password is it?")
@@ -45,6 +60,7 @@ func (l *loading) login() {
 		l.config.Password = "demo"
 	case l.config.User == "":
 		l.mistakes.add("--user", "is missing: who may log in? The password comes from S3FTPD_PASSWORD or --password-file")
+	case l.config.UserCertificate != "": // stands for the password
 	default:
 		l.mistakes.add(l.where("user")+" "+quoted(l.config.User), "has no password: set S3FTPD_PASSWORD or use --password-file")
 	}
@@ -53,6 +69,12 @@ func (l *loading) login() {
 // chosen tells whether a value is somebody's choice and not the default.
 func (l *loading) chosen(name string) bool {
 	return l.given[name].text != named(name).defaultIn(l.command)
+}
+
+// asked tells whether somebody gave a value, be it the default.
+func (l *loading) asked(name string) bool {
+	v, ok := l.given[name]
+	return ok && v.where != byDefault(name)
 }
 
 // sound tells whether no value of these options was refused.
@@ -65,5 +87,8 @@ func (l *loading) where(name string) string {
 	if v, ok := l.given[name]; ok {
 		return v.where
 	}
-	return "--" + name + " (default)"
+	return byDefault(name)
 }
+
+// byDefault is where the value of an option comes from that nobody gave.
+func byDefault(name string) string { return "--" + name + " (default)" }

@@ -47,6 +47,7 @@ func load(command string, args, environ []string, root fs.FS) (*Config, error) {
 	if l.config.Memory == 0 {
 		l.config.Memory = defaultMemory(root)
 	}
+	l.settle()
 	l.contradictions()
 	if len(l.mistakes) > 0 {
 		return nil, l.mistakes
@@ -58,7 +59,7 @@ func load(command string, args, environ []string, root fs.FS) (*Config, error) {
 func (l *loading) defaults() (values []value) {
 	for _, o := range options {
 		if text := o.defaultIn(l.command); text != "" && o.in(l.command) {
-			values = append(values, value{o, "--" + o.name + " (default)", text})
+			values = append(values, value{o, byDefault(o.name), text})
 		}
 	}
 	return values

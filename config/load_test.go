@@ -40,7 +40,8 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Config{
-		FTP: ":21", PassivePorts: Ports{60000, 65535}, PassiveAddress: []Rule{{Address: "auto"}}, Active: true, ActivePort: 20,
+		FTP: ":21", TLS: "off", TLSMin: "1.2", TLSDataSession: "offer", TLSUploadClose: "strict",
+		PassivePorts: Ports{60000, 65535}, PassiveAddress: []Rule{{Address: "auto"}}, Active: true, ActivePort: 20, ActivePortTLS: 989,
 		User: "alice", Password: "wonderland", Bucket: "invoices", Checksum: "auto", Memory: 256 << 20, PartSize: 8 << 20,
 		Resume: 24 * time.Hour, RenameMax: 10_000, ListMtime: "s3",
 		IdleTimeout: 5 * time.Minute, LoginTimeout: time.Minute, DataTimeout: 20 * time.Second,
@@ -97,6 +98,20 @@ func TestValues(t *testing.T) {
 	}{
 		{"ftp", "127.0.0.1:2121", "127.0.0.1:2121", func(c *Config) any { return c.FTP }, "127.0.0.1:2121"},
 		{"ftp", ":2121", ":2121", func(c *Config) any { return c.FTP }, ":2121"},
+		{"ftps", "127.0.0.1:2990", "127.0.0.1:2990", func(c *Config) any { return c.FTPS }, "127.0.0.1:2990"},
+		{"ftps", "", `""`, func(c *Config) any { return c.FTPS }, ""},
+		{"tls-cert", "x.pem", "x.pem", func(c *Config) any { return c.TLSCert }, "x.pem"},
+		{"tls-key", "x.key", "x.key", func(c *Config) any { return c.TLSKey }, "x.key"},
+		{"tls-self-signed", "true", "true", func(c *Config) any { return c.TLSSelfSigned }, true},
+		{"tls", "optional", "optional", func(c *Config) any { return c.TLS }, "optional"},
+		{"tls", "off", `"off"`, func(c *Config) any { return c.TLS }, "off"},
+		{"tls-min", "1.3", "1.3", func(c *Config) any { return c.TLSMin }, "1.3"},
+		{"tls-client-ca", "ca.pem", "ca.pem", func(c *Config) any { return c.TLSClientCA }, "ca.pem"},
+		{"tls-data-session", "require", "require", func(c *Config) any { return c.TLSDataSession }, "require"},
+		{"tls-upload-close", "lenient", "lenient", func(c *Config) any { return c.TLSUploadClose }, "lenient"},
+		{"user-certificate", "CN=alice,O=b", "CN=alice,O=b", func(c *Config) any { return c.UserCertificate }, "CN=alice,O=b"},
+		{"proxy-protocol-from", "10.0.0.0/8,192.0.2.7", "[10.0.0.0/8, 192.0.2.7]", func(c *Config) any { return c.ProxyProtocolFrom },
+			[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")}},
 		{"passive-ports", "60000-60099", "60000-60099", func(c *Config) any { return c.PassivePorts }, Ports{60000, 60099}},
 		{"passive-ports", "65535", "65535", func(c *Config) any { return c.PassivePorts }, Ports{65535, 65535}},
 		{"passive-address", "10.0.0.0/8=auto,ftp.example.com", "[10.0.0.0/8=auto, ftp.example.com]",
@@ -136,7 +151,7 @@ func TestValues(t *testing.T) {
 				if source == "environment" {
 					env = append(slices.Clone(env), named(c.name).env()+"="+c.text)
 				}
-				got, err := load(Serve, append(slices.Clone(completeArgs), args...), env, machine)
+				got, err := load(Serve, append(beside(c.name), args...), env, machine)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -146,6 +161,22 @@ func TestValues(t *testing.T) {
 			})
 		}
 	}
+}
+
+// beside are the arguments that go with an option, since it means nothing by itself.
+func beside(option string) []string {
+	args := slices.Clone(completeArgs)
+	switch option {
+	case "tls-cert":
+		return append(args, "--tls-key=y")
+	case "tls-key":
+		return append(args, "--tls-cert=y")
+	case "user-certificate":
+		return append(args, "--tls-self-signed", "--tls-client-ca=y")
+	case "ftps", "tls", "tls-min", "tls-client-ca", "tls-data-session":
+		return append(args, "--tls-self-signed")
+	}
+	return args
 }
 
 // Every row of the table can be read from each of its sources: none is forgotten in one of them.

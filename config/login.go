@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 )
 
 func parseUser(text string) (string, error) {
@@ -26,6 +27,14 @@ func parsePassword(text string) (Secret, error) {
 func parseFileName(text string) (string, error) {
 	if text == "" {
 		return "", errors.New("a file name is wanted")
+	}
+	return text, nil
+}
+
+// parseSubject reads the subject of a certificate, of which no more can be told than that it may be one.
+func parseSubject(text string) (string, error) {
+	if len(text) > 1024 || !isPrintable(text) || strings.TrimSpace(text) != text {
+		return "", errors.New("the common name or the whole subject of a certificate is wanted, such as alice or CN=alice,O=Example")
 	}
 	return text, nil
 }

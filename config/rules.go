@@ -48,6 +48,9 @@ func parseNetwork(text string) (netip.Prefix, error) {
 		return netip.PrefixFrom(ip, ip.BitLen()), nil
 	}
 	network, err := netip.ParsePrefix(text)
+	if network.Addr().Is4In6() && network.Bits() >= 96 {
+		network = netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96) // or it would fit no client
+	}
 	switch {
 	case err != nil:
 		return netip.Prefix{}, fmt.Errorf("%q is no network; one looks like 10.0.0.0/8", text)
@@ -55,6 +58,18 @@ func parseNetwork(text string) (netip.Prefix, error) {
 		return netip.Prefix{}, fmt.Errorf("the network of %s is written %s", network, network.Masked())
 	}
 	return network, nil
+}
+
+// parseNetworks reads NETWORK,NETWORK,...
+func parseNetworks(text string) (networks []netip.Prefix, err error) {
+	for item := range strings.SplitSeq(text, ",") {
+		network, err := parseNetwork(strings.TrimSpace(item))
+		if err != nil {
+			return nil, err
+		}
+		networks = append(networks, network)
+	}
+	return networks, nil
 }
 
 // checkPassive refuses what the reply to PASV cannot name: it has room for an IPv4 address alone (RFC 959, 4.1.2).

@@ -2,12 +2,14 @@ package config
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 )
 
 // The headings of the help, in the order of the table.
 const (
 	listening = "Listening"
+	secure    = "TLS"
 	data      = "Data connections"
 	users     = "Users"
 	storage   = "Storage"
@@ -21,8 +23,42 @@ const (
 // options is the one place where options are defined.
 var options = []*option{
 	{name: "ftp", group: listening, value: "ADDRESS", def: ":21", demo: "127.0.0.1:2121",
-		help: "Where to listen for plain FTP.",
+		help: "Where to listen for FTP that begins in clear, and goes on with TLS where the client asks for it (AUTH TLS). Empty = off.",
 		set:  field(func(c *Config) *string { return &c.FTP }, listenAddress)},
+	{name: "ftps", group: listening, value: "ADDRESS", demo: "127.0.0.1:2990", shown: ":990 with a certificate, else off",
+		help: "Where to listen for FTP that begins with TLS (implicit TLS). Empty = off.",
+		set:  field(func(c *Config) *string { return &c.FTPS }, listenAddress)},
+	{name: "proxy-protocol-from", group: listening, value: "NETWORK,...", shown: "none",
+		help: "The load balancers whose connections, for control and for data, have to begin with a PROXY header (v1 or v2): " +
+			"10.0.0.0/8,192.0.2.7. From all other addresses no header is looked for.",
+		set: field(func(c *Config) *[]netip.Prefix { return &c.ProxyProtocolFrom }, orNone(parseNetworks))},
+
+	{name: "tls-cert", group: secure, value: "FILE", shown: "none",
+		help: "The certificate in PEM, with those between it and the root behind it. Read again when it changes, and on SIGHUP.",
+		set:  field(func(c *Config) *string { return &c.TLSCert }, orNone(parseFileName))},
+	{name: "tls-key", group: secure, value: "FILE", shown: "none",
+		help: "The private key of the certificate, in PEM.",
+		set:  field(func(c *Config) *string { return &c.TLSKey }, orNone(parseFileName))},
+	{name: "tls-self-signed", group: secure, def: "false", demo: "true",
+		help: "Make a certificate at the start, in memory. Its fingerprint is in the log.",
+		set:  field(func(c *Config) *bool { return &c.TLSSelfSigned }, parseBool)},
+	{name: "tls", group: secure, value: "WHEN", demo: "optional", shown: "required with a certificate, else off",
+		help: "TLS on --ftp: off, optional, or required to log in and for every transfer.",
+		set:  field(func(c *Config) *string { return &c.TLS }, oneOf("off", "optional", "required"))},
+	{name: "tls-min", group: secure, value: "VERSION", def: "1.2",
+		help: "The lowest version of TLS: 1.2 or 1.3.",
+		set:  field(func(c *Config) *string { return &c.TLSMin }, oneOf("1.2", "1.3"))},
+	{name: "tls-client-ca", group: secure, value: "FILE", shown: "none",
+		help: "Certificates in PEM; clients have to show one that was issued by one of these.",
+		set:  field(func(c *Config) *string { return &c.TLSClientCA }, orNone(parseFileName))},
+	{name: "tls-data-session", group: secure, value: "HOW", def: "offer",
+		help: "Whether data connections resume the TLS session of their control connection, which proves that they are the same client's: " +
+			"off (they cannot), offer (they may), require (they must).",
+		set: field(func(c *Config) *string { return &c.TLSDataSession }, oneOf("off", "offer", "require"))},
+	{name: "tls-upload-close", group: secure, value: "HOW", def: "strict",
+		help: "strict = an upload whose data connection ends without TLS's close_notify is not published, since it may have been cut. " +
+			"lenient = it is, for old clients that never send one.",
+		set: field(func(c *Config) *string { return &c.TLSUploadClose }, oneOf("strict", "lenient"))},
 
 	{name: "passive-ports", group: data, value: "FIRST-LAST", def: "60000-65535",
 		help: "Ports for passive data connections. A single port is a range too.",
@@ -34,7 +70,7 @@ var options = []*option{
 	{name: "active", group: data, def: "true",
 		help: "Allow PORT and EPRT, to the client's own address only.",
 		set:  field(func(c *Config) *bool { return &c.Active }, parseBool)},
-	{name: "active-port", group: data, value: "PORT", def: "20",
+	{name: "active-port", group: data, value: "PORT", shown: "20, and 989 on --ftps",
 		help: "Source port of active data connections, where the process may bind it; else any. 0 = any.",
 		set:  field(func(c *Config) *uint16 { return &c.ActivePort }, parsePort)},
 	{name: "commit-grace", group: data, value: "DURATION", def: "auto",
@@ -51,6 +87,10 @@ var options = []*option{
 	{name: "password-file", group: users, value: "FILE", shown: "none",
 		help: "A file with the password or its hash, read again when it changes.",
 		set:  field(func(c *Config) *string { return &c.PasswordFile }, readable)},
+	{name: "user-certificate", group: users, value: "SUBJECT", shown: "none",
+		help: "The client certificate that stands for the password: its common name, or its whole subject such as CN=alice,O=Example. " +
+			"Only with --tls-client-ca.",
+		set: field(func(c *Config) *string { return &c.UserCertificate }, orNone(parseSubject))},
 
 	{name: "bucket", group: storage, value: "NAME", demo: "demo", shown: "none",
 		help: "The bucket to serve.",

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -88,6 +89,25 @@ func TestDialAgainFromABusySourcePort(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "level=WARN"); n != 1 {
 		t.Errorf("%d warnings; want one:\n%s", n, log.String())
+	}
+}
+
+// The one who closes first has the connection's addresses blocked for a minute. That must not keep a client waiting
+// that gives the same port again.
+func TestDialAgainAfterClosing(t *testing.T) {
+	d := &Dialer{Port: freePort(t, loopback), Log: silent}
+	remote, accept := listening(t, loopback)
+	for range 10 {
+		conn, err := d.Dial(t.Context(), loopback, remote)
+		if err != nil {
+			t.Fatal(err)
+		}
+		near := accept()
+		conn.Close()
+		if _, err := near.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("read: %v; want EOF", err)
+		}
+		near.Close()
 	}
 }
 

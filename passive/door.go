@@ -126,7 +126,7 @@ func (d *door) meet(v *visitor) {
 
 // handOver gives l its connection, unless l has ceased to wait for it.
 func (d *door) handOver(v *visitor, conn net.Conn, l *Listener) {
-	if !d.finish(l, arrival{conn: conn}) {
+	if !d.finish(l, arrival{conn: conn, socket: v.conn}) {
 		drop(v.conn)
 	}
 }

@@ -76,7 +76,7 @@ func (l *Listener) awake() {
 }
 
 // look is called by the first of a line before it looks for a free port, and again when it has found none.
-// It reports false when l has got one to share meanwhile.
+// It reports false when l has one to share.
 func (p *Ports) look(l *Listener, full bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -159,7 +159,6 @@ func (p *Ports) free(d *door) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(d.line.doors, d.port)
-	d.line.full = false
 	if d.line.first != nil {
 		d.line.first.awake()
 	}

@@ -22,8 +22,9 @@ type Listener struct {
 }
 
 type arrival struct {
-	conn net.Conn
-	err  error
+	conn   net.Conn
+	socket net.Conn // behind conn, for what Identify returns may not know how to be reset
+	err    error
 }
 
 // A fate is what has become of a Listener's wait.
@@ -68,7 +69,7 @@ func (l *Listener) Conn(ctx context.Context) (net.Conn, error) {
 func (l *Listener) Close() error {
 	l.door.finish(l, arrival{err: net.ErrClosed})
 	if a := <-l.came; a.conn != nil {
-		drop(a.conn)
+		drop(a.socket)
 	}
 	return nil
 }

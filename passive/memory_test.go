@@ -2,6 +2,7 @@ package passive
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -15,8 +16,7 @@ import (
 // A memory is a network for tests: it has addresses and ports, and connections that are pipes.
 type memory struct {
 	mu      sync.Mutex
-	binds   int            // calls of listen
-	picks   map[uint16]int // how often each port was bound
+	binds   int // calls of listen
 	sockets map[netip.AddrPort]*memoryListener
 	refuse  map[netip.AddrPort]syscall.Errno // what others do to a port
 	clashes int                              // two of us on one port
@@ -25,7 +25,6 @@ type memory struct {
 
 func newMemory() *memory {
 	return &memory{
-		picks:   make(map[uint16]int),
 		sockets: make(map[netip.AddrPort]*memoryListener),
 		refuse:  make(map[netip.AddrPort]syscall.Errno),
 	}
@@ -46,7 +45,6 @@ func (m *memory) listen(_ context.Context, network, address string) (net.Listene
 		m.clashes++
 		return nil, &net.OpError{Op: "listen", Net: network, Err: syscall.EADDRINUSE}
 	}
-	m.picks[at.Port()]++
 	l := &memoryListener{m: m, at: at, backlog: make(chan net.Conn), closed: make(chan struct{})}
 	m.sockets[at] = l
 	return l, nil
@@ -69,13 +67,15 @@ func (m *memory) dial(t *testing.T, from netip.Addr, to netip.AddrPort) net.Conn
 		t.Fatalf("nobody listens on %v", to)
 	}
 	near, far := net.Pipe()
+	reset := new(atomic.Bool)
+	at := memoryAddr{netip.AddrPortFrom(from, 33333)}
 	select {
-	case l.backlog <- memoryConn{far, memoryAddr{netip.AddrPortFrom(from, 33333)}, memoryAddr{to}}:
+	case l.backlog <- memoryConn{far, at, memoryAddr{to}, reset}:
 	case <-l.closed:
 		t.Fatalf("%v was closed before it took the connection", to)
 	}
 	t.Cleanup(func() { near.Close() })
-	return near
+	return memoryConn{near, memoryAddr{to}, at, reset}
 }
 
 type memoryListener struct {
@@ -111,9 +111,24 @@ func (l *memoryListener) Close() error {
 
 func (l *memoryListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.at) }
 
+// A memoryConn is one end of a connection. Closed with a linger of 0 it ends in a reset, as a TCP connection does.
 type memoryConn struct {
 	net.Conn
 	from, to memoryAddr
+	reset    *atomic.Bool
+}
+
+func (c memoryConn) SetLinger(seconds int) error {
+	c.reset.Store(seconds == 0)
+	return nil
+}
+
+func (c memoryConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == io.EOF && c.reset.Load() {
+		err = syscall.ECONNRESET
+	}
+	return n, err
 }
 
 func (c memoryConn) RemoteAddr() net.Addr { return c.from }
@@ -124,10 +139,10 @@ type memoryAddr struct{ netip.AddrPort }
 
 func (memoryAddr) Network() string { return "tcp" }
 
-// wantEnd checks that the other side has given up the connection.
+// wantEnd checks that the other side has reset the connection.
 func wantEnd(t *testing.T, conn net.Conn) {
 	t.Helper()
-	if n, err := io.Copy(io.Discard, conn); n != 0 {
-		t.Errorf("read %d bytes (%v) from a connection that should be dead", n, err)
+	if n, err := io.Copy(io.Discard, conn); n != 0 || !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("read %d bytes, %v; want a reset", n, err)
 	}
 }

@@ -33,6 +33,9 @@ func lineUp(t *testing.T, p *Ports, claims ...Claim) (got chan int, end func(i i
 		synctest.Wait()
 	}
 	return got, func(i int) {
+		if listeners[i] == nil {
+			t.Fatalf("session %d has no port that it could give up", i)
+		}
 		listeners[i].Close()
 		synctest.Wait()
 	}
@@ -89,6 +92,63 @@ func TestThoseBehindOneWhoGivesUpGoOn(t *testing.T) {
 		<-time.After(time.Second/2 + time.Millisecond)
 		wantGot(t, "after a second", got, -4, -3)
 		wantGot(t, "when that one has given up", later, 0)
+	})
+}
+
+func TestThoseBehindOneInTheMiddleWhoGivesUpGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := sharing(newMemory(), 1)
+		first, _ := lineUp(t, p, sure(client, "0"), unsure(other, "1"), unsure(other, "2"))
+		ctx, cancel := context.WithCancel(t.Context())
+		middle := make(chan error)
+		go func() {
+			_, err := p.Listen(ctx, plain(client))
+			middle <- err
+		}()
+		synctest.Wait()
+		behind, _ := lineUp(t, p, sure(client, "3"))
+		wantGot(t, "behind one without an ID", behind)
+		cancel()
+		if err := <-middle; !errors.Is(err, context.Canceled) {
+			t.Errorf("%v; want the cause of the cancel", err)
+		}
+		synctest.Wait()
+		wantGot(t, "at once when that one has given up", behind, 0)
+		<-time.After(defaultWait)
+		synctest.Wait()
+		wantGot(t, "while the first of the line waited", first, -3, 0, 1)
+	})
+}
+
+// A port that comes at the very moment when the time is over is either taken or left: it is not lost.
+func TestAPortAtTheLastMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		p := sharing(m, 2)
+		p.Wait = time.Second
+		taken := 0
+		for range 200 {
+			held, free := claim(t, p, unsure(client, "held")), claim(t, p, plain(client))
+			time.AfterFunc(time.Second, func() {
+				free.Close() // wakes the one who waits
+				held.Close() // lets it share
+			})
+			other := claim(t, p, sure(client, "other"))
+			l, err := p.Listen(t.Context(), unsure(client, "late"))
+			switch {
+			case err == nil:
+				taken++
+				l.Close()
+			case !errors.Is(err, ErrNoPort):
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			other.Close()
+			if len(m.sockets) != 0 || len(p.lines) != 0 || m.clashes != 0 {
+				t.Fatalf("%d sockets, %d lines left over, %d clashes", len(m.sockets), len(p.lines), m.clashes)
+			}
+		}
+		t.Logf("%d of 200 got a port", taken)
 	})
 }
 

@@ -46,9 +46,10 @@ type Ports struct {
 	ProxyFrom []netip.Prefix
 
 	// Identify finds the ID that a connection shows in what it sends first, such as the ticket in a TLS ClientHello, and
-	// returns it with a connection that gives what was read once more. "" = it shows none; a nil connection = it is
-	// broken, and nobody's. It is called only where claims of one Peer share a port. When nobody waits for such a
-	// connection any more, ctx ends and the connection is closed. Nil = claims of one Peer never share a port.
+	// returns it with a connection that gives what was read once more, and has the methods of conn that the caller
+	// of Listener.Conn needs. "" = it shows none; a nil connection = it is broken, and nobody's. It is called only where
+	// claims of one Peer share a port. When nobody waits for such a connection any more, ctx ends and the connection
+	// is closed. Nil = claims of one Peer never share a port.
 	Identify func(ctx context.Context, conn net.Conn) (net.Conn, string)
 
 	strangers atomic.Uint64
@@ -117,9 +118,7 @@ func (p *Ports) await(ctx context.Context, l *Listener) error {
 		if !errors.Is(err, ErrNoPort) {
 			return err
 		}
-		if !p.look(l, true) {
-			return nil
-		}
+		p.look(l, true)
 		full, again = err, time.After(retry)
 	}
 }

@@ -14,12 +14,7 @@ import (
 // hold takes a port and keeps it until the test, or the caller, closes it.
 func hold(t *testing.T, p *Ports, local netip.Addr) *Listener {
 	t.Helper()
-	l, err := p.Listen(t.Context(), Claim{Local: local, Peer: client, Timeout: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return l
+	return claim(t, p, Claim{Local: local, Peer: client, Timeout: time.Hour})
 }
 
 func TestPortsAreBoundOnlyWhenAsked(t *testing.T) {
@@ -73,6 +68,25 @@ func TestErrNoPortAfterTheWait(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAFullRangeRecovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &Ports{First: 60000, Last: 60099, ListenFunc: newMemory().listen}
+		idle := anHour
+		idle.Timeout = 20 * time.Second
+		for range 2 {
+			start := time.Now()
+			for range 100 {
+				claim(t, p, idle)
+			}
+			if _, err := p.Listen(t.Context(), idle); !errors.Is(err, ErrNoPort) || time.Since(start) != 2*time.Second {
+				t.Errorf("the 101st session got %v after %v; want ErrNoPort after 2s", err, time.Since(start))
+			}
+			<-time.After(18 * time.Second) // until the clients that never came are given up
+			synctest.Wait()
+		}
+	})
 }
 
 func TestListenEndsWithItsContext(t *testing.T) {

@@ -2,14 +2,36 @@ package passive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/test/real"
 )
+
+// wantRefused checks that a connection from an address of this host is reset.
+func wantRefused(t *testing.T, from, to netip.Addr, port uint16) {
+	t.Helper()
+	var d net.Dialer
+	conn, err := d.DialTCP(t.Context(), "tcp", netip.AddrPortFrom(from, 0), netip.AddrPortFrom(to, port))
+	switch {
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		real.Missing(t, "the address "+from.String())
+	case errors.Is(err, syscall.ECONNRESET): // it has come and gone before the dialler looked
+	case err != nil:
+		t.Fatal(err)
+	default:
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
+		wantReset(t, conn)
+	}
+}
 
 // 24 sessions of one address, strangers, and a session of another address, all on one port at the same time.
 func TestSessionsShareAPortOfTheSystem(t *testing.T) {

@@ -21,11 +21,26 @@ func TestShuffledYieldsEachNumberOnce(t *testing.T) {
 	}
 }
 
+// chiSquare says how far counts are from being even.
+func chiSquare(counts []int) (chi float64) {
+	n := 0
+	for _, count := range counts {
+		n += count
+	}
+	expected := float64(n) / float64(len(counts))
+	for _, count := range counts {
+		d := float64(count) - expected
+		chi += d * d / expected
+	}
+	return chi
+}
+
+// Neither which port is picked may be foretold, nor how far it is from the one before.
 func TestNoPortIsPreferred(t *testing.T) {
 	const first, size, picks = 60000, 100, 10000
 	for _, tt := range []struct {
 		name string
-		busy uint16 // ports at the begin of the range that others have
+		busy int // ports at the begin of the range that others have
 		most float64
 	}{
 		// The bounds are those of chi-square at 99 and 49 degrees of freedom and a chance of one in 10^9.
@@ -33,21 +48,25 @@ func TestNoPortIsPreferred(t *testing.T) {
 		{"behind a row of busy ports", 50, 134},
 	} {
 		m := newMemory()
-		for port := uint16(first); port < first+tt.busy; port++ {
-			m.occupy(netip.AddrPortFrom(server, port), syscall.EADDRINUSE)
+		for port := first; port < first+tt.busy; port++ {
+			m.occupy(netip.AddrPortFrom(server, uint16(port)), syscall.EADDRINUSE)
 		}
 		p := &Ports{First: first, Last: first + size - 1, ListenFunc: m.listen}
-		for range picks {
-			hold(t, p, server).Close()
+		free := size - tt.busy
+		ports, steps := make([]int, free), make([]int, free)
+		for i, last := 0, 0; i < picks; i++ {
+			l := hold(t, p, server)
+			l.Close()
+			port := int(l.Port()) - first - tt.busy
+			ports[port]++
+			steps[(port-last+free)%free]++
+			last = port
 		}
-		expected := picks / float64(size-tt.busy)
-		chi := 0.0
-		for port := first + tt.busy; port < first+size; port++ {
-			d := float64(m.picks[port]) - expected
-			chi += d * d / expected
-		}
-		if chi > tt.most || chi < 5 {
-			t.Errorf("%s: chi-square of %d picks is %.0f; want from 5 (too even for chance) to %.0f", tt.name, picks, chi, tt.most)
+		for what, counts := range map[string][]int{"ports": ports, "steps": steps} {
+			if chi := chiSquare(counts); chi > tt.most || chi < 5 {
+				t.Errorf("%s: chi-square of the %s of %d picks is %.0f; want from 5 (too even for chance) to %.0f",
+					tt.name, what, picks, chi, tt.most)
+			}
 		}
 	}
 }

@@ -55,10 +55,13 @@ func TestSocketOptions(t *testing.T) {
 	wantKeepAlive(t, conn)
 
 	remote, _ := listening(t, loopback)
-	conn, err = (&Dialer{}).Dial(t.Context(), loopback, remote)
+	conn, err = (&Dialer{Port: freePort(t, loopback)}).Dial(t.Context(), loopback, remote)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	wantKeepAlive(t, conn)
+	// Not SO_REUSEPORT, with which another program could listen on the port, and take what comes there.
+	wantOption(t, conn.(*net.TCPConn), "SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	wantOption(t, conn.(*net.TCPConn), "SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, 0)
 }

@@ -65,6 +65,35 @@ func TestAConnectionThatMayBeThatOfAnEndedClaimIsNotGivenToAnother(t *testing.T)
 	})
 }
 
+func TestABrokenConnectionIsNobodys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		p := sharing(m, 1)
+		doubtful := claim(t, p, unsure(client, "a"))
+		claim(t, p, sure(client, "b"))
+		m.dial(t, client, only).Close()
+		synctest.Wait()
+		if p.Strangers() != 1 {
+			t.Errorf("%d strangers; want 1", p.Strangers())
+		}
+		m.show(t, client, "none")
+		wantID(t, doubtful, "none")
+	})
+}
+
+func TestAnIdentifiedConnectionThatNobodyTookIsReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		p := sharing(m, 1)
+		a := claim(t, p, sure(client, "a"))
+		claim(t, p, sure(client, "b"))
+		near := m.show(t, client, "a")
+		synctest.Wait()
+		a.Close()
+		wantEnd(t, near)
+	})
+}
+
 func TestNobodyGetsAConnectionThatCameBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()

@@ -118,7 +118,7 @@ func (s *session) active(verb, arg string, parse func(string) (netip.AddrPort, e
 	switch {
 	case s.extend:
 		return onlyEPSV, nil
-	case s.srv.Active == nil:
+	case s.dialer == nil:
 		return reply{502, "No active data connections here, use PASV or EPSV."}, nil
 	}
 	remote, err := parse(arg)
@@ -128,7 +128,7 @@ func (s *session) active(verb, arg string, parse func(string) (netip.AddrPort, e
 	if remote.Addr() != s.peer.Addr() || remote.Port() < 1024 {
 		return reply{500, "Only your own address, and a port from 1024 on."}, nil
 	}
-	s.port = activePort{s.srv.Active.Dial, s.own, remote, cmp.Or(s.srv.DataTimeout, 20*time.Second)}
+	s.port = activePort{s.dialer.Dial, s.own, remote, cmp.Or(s.srv.DataTimeout, 20*time.Second)}
 	return reply{200, verb + " noted."}, nil
 }
 

@@ -36,7 +36,7 @@ func FuzzCommandLine(f *testing.F) {
 			if len(l.text) > maxLine || strings.Contains(l.text, "\n") {
 				t.Errorf("the line %q", l.text)
 			}
-			s := &session{store: newMemStore()}
+			s := &session{dialogue: dialogue{store: newMemStore()}}
 			verb, arg := split(l.text)
 			c, r := s.find(l, verb, arg)
 			if (c.run == nil) == (r.code == 0) || c.run == nil && r.code < 500 {

@@ -27,6 +27,8 @@ type Server struct {
 	PassiveAddress func(ctx context.Context, local, peer netip.Addr) (netip.Addr, error)
 	// Active opens active data connections; nil = PORT and EPRT are refused.
 	Active *passive.Dialer
+	// ActiveTLS does so on sessions that begin with TLS, whose source port is another; nil = Active does.
+	ActiveTLS *passive.Dialer
 
 	IdleTimeout  time.Duration // without a command; 0 = 5 min
 	LoginTimeout time.Duration // from connecting to being logged in; 0 = 60 s

@@ -3,8 +3,6 @@ package proxy
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,104 +11,56 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/passive"
 )
 
 // A session is one control connection and what has been said on it. It is one goroutine's.
 type session struct {
-	srv    *Server
-	raw    net.Conn       // the TCP connection
-	conn   net.Conn       // what commands and replies go over: raw, or TLS on it
-	tls    *secured       // nil = in clear
-	own    netip.Addr     // of this host, to which raw leads
-	local  netip.AddrPort // to which the client came, which may be a balancer's
-	peer   netip.AddrPort
-	log    *slog.Logger
-	lines  <-chan line
-	gone   <-chan struct{} // closed when the client has ended the control connection
-	drain  <-chan struct{} // closed when the server is going down
-	tails  *sync.WaitGroup // of data connections that wait for the client's end
-	login  <-chan time.Time
-	closed bool  // after this reply, no more
-	deaf   error // why a reply did not get through: after a part of one, no other may follow
+	srv     *Server
+	raw     net.Conn       // the TCP connection
+	conn    net.Conn       // what commands and replies go over: raw, or TLS on it
+	own     netip.Addr     // of this host, to which raw leads
+	local   netip.AddrPort // to which the client came, which may be a balancer's
+	peer    netip.AddrPort
+	log     *slog.Logger
+	dialer  *passive.Dialer // nil = no active data connections
+	lines   <-chan line
+	gone    <-chan struct{} // closed when the client has ended the control connection
+	drain   <-chan struct{} // closed when the server is going down
+	tails   *sync.WaitGroup // of data connections that wait for the client's end
+	closed  bool            // after this reply, no more
+	deaf    error           // why a reply did not get through: after a part of one, no other may follow
+	wrong   int             // logins refused so far
+	odd     int             // commands so far that are none, before a login
+	tls     *secured        // nil = in clear
+	sized   bool            // PBSZ
+	private bool            // PROT P
+	pending *line           // came during a transfer, and waits for its end
 
-	user    string // as given by USER
-	store   Store  // nil = not logged in
-	wrong   int    // logins refused so far
-	odd     int    // commands so far that are none, before a login
-	sized   bool   // PBSZ
-	private bool   // PROT P
-	dir     string
-	known   directories
-	ascii   bool // TYPE A
-	facts   []string
-	extend  bool   // EPSV ALL
-	hash    string // OPTS HASH; "" = the default
+	dialogue
+}
+
+// A dialogue is what REIN, AUTH and a new login end.
+type dialogue struct {
+	login  <-chan time.Time // until when
+	user   string           // as given by USER
+	store  Store            // nil = not logged in
+	dir    string
+	known  directories
+	ascii  bool // TYPE A
+	facts  []string
+	extend bool   // EPSV ALL
+	hash   string // OPTS HASH; "" = the default
 
 	// Said and not yet spent: the next command that needs it takes it.
-	asked   bool     // USER, for PASS
-	port    dataPort // PASV, EPSV, PORT or EPRT, for a transfer
-	offset  int64    // REST, for a transfer
-	size    int64    // ALLO, for an upload
-	octets  *octets  // RANG, for HASH
-	from    string   // RNFR, for RNTO
-	told    toldSize // by SIZE or MLST, for APPE
-	pending *line    // came during a transfer, and waits for its end
-}
-
-// session serves one control connection. Nothing that goes wrong in it reaches another session.
-func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit bool) {
-	defer conn.Close()
-	s := &session{srv: srv, raw: conn, conn: conn, own: ownAddr(conn), local: addrPort(conn.LocalAddr()),
-		peer: addrPort(conn.RemoteAddr()), drain: drain.Done(), tails: new(sync.WaitGroup)}
-	defer s.tails.Wait()
-	s.log = srv.log().With("session", newID(), "peer", s.peer.String())
-	if refusal := srv.census.arrive(s.peer.Addr(), cmp.Or(srv.MaxSessions, 1024), cmp.Or(srv.MaxPerIP, 50)); refusal != "" {
-		s.log.Warn("session refused", "code", 421, "err", refusal)
-		if !implicit { // to whom it would be noise
-			s.write(reply{421, refusal})
-		}
-		return
-	}
-	defer srv.census.leave(s.peer.Addr())
-	// The urgent byte of an ABOR that comes as Telnet Synch has to stay in its place in the line.
-	keepUrgentInline(conn)
-
-	ctx, cancel := context.WithCancel(hard)
-	defer cancel()
-	begin := time.Now()
-	s.log.Info("session begins")
-	err := s.open(ctx, implicit)
-	if err == nil {
-		lines, gone := make(chan line, maxQueued), make(chan struct{})
-		s.lines, s.gone = lines, gone
-		go readLines(s.conn, lines, gone, ctx.Done())
-		err = s.serve(ctx)
-		s.conn.Close()
-		cancel()
-		for range lines { // until the reading goroutine has seen the end as well
-		}
-	}
-	s.log.Info("session ends", "user", s.user, "seconds", time.Since(begin).Seconds(), "err", err)
-}
-
-// open shakes hands where a session begins with TLS.
-func (s *session) open(ctx context.Context, implicit bool) error {
-	if !implicit {
-		return nil
-	}
-	conn, secured, err := s.srv.shakeHands(ctx, s.raw)
-	if err == nil {
-		s.begun(conn, secured)
-		s.sized, s.private = true, true
-	}
-	return err
-}
-
-// newID names a session in the log; no two replicas give the same one but by a rare chance.
-func newID() string {
-	var b [6]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
+	asked  bool     // USER, for PASS
+	port   dataPort // PASV, EPSV, PORT or EPRT, for a transfer
+	offset int64    // REST, for a transfer
+	size   int64    // ALLO, for an upload
+	octets *octets  // RANG, for HASH
+	from   string   // RNFR, for RNTO
+	told   toldSize // by SIZE or MLST, for APPE
 }
 
 // serve obeys command after command. Its error says why the session ended, nil after QUIT.
@@ -169,10 +119,11 @@ func (s *session) answer(ctx context.Context, l line) error {
 const mostOdd = 10
 
 func (s *session) oddOnes(r reply) bool {
-	if s.store == nil && (r.code == 500 || r.code == 502) {
-		s.odd++
+	if s.store != nil || r.code != 500 && r.code != 502 {
+		return false
 	}
-	return s.odd >= mostOdd && s.store == nil && (r.code == 500 || r.code == 502)
+	s.odd++
+	return s.odd >= mostOdd
 }
 
 // errHungUp is why a session ends without QUIT.
@@ -181,7 +132,7 @@ var errHungUp = errors.New("the client closed the control connection")
 // next waits for the next command line. A reply for error is the last that the client gets.
 func (s *session) next() (line, error) {
 	if p := take(&s.pending); p != nil {
-		return *p, nil
+		return *p, p.err
 	}
 	idle := time.NewTimer(cmp.Or(s.srv.IdleTimeout, 5*time.Minute))
 	defer idle.Stop()
@@ -203,13 +154,7 @@ func (s *session) next() (line, error) {
 // reset brings the session to where it begins, and where REIN brings it back.
 func (s *session) reset() {
 	s.logout()
-	*s = session{
-		srv: s.srv, raw: s.raw, conn: s.conn, tls: s.tls, own: s.own, local: s.local, peer: s.peer, log: s.log,
-		lines: s.lines, gone: s.gone, drain: s.drain, tails: s.tails, wrong: s.wrong, odd: s.odd, deaf: s.deaf,
-		sized: s.sized, private: s.private,
-		login: time.After(cmp.Or(s.srv.LoginTimeout, time.Minute)),
-		dir:   "/", facts: allFacts,
-	}
+	s.dialogue = dialogue{login: time.After(cmp.Or(s.srv.LoginTimeout, time.Minute)), dir: "/", facts: allFacts}
 }
 
 // logout gives up what a login gave.
@@ -240,22 +185,4 @@ func (s *session) writeText(text string) error {
 		_, s.deaf = s.conn.Write([]byte(text))
 	}
 	return s.deaf
-}
-
-// ownAddr returns the address of this host that a connection leads to, even where what the client came to is another's.
-func ownAddr(conn net.Conn) netip.Addr {
-	if c, ok := conn.(interface{ RawLocalAddr() net.Addr }); ok {
-		return addrPort(c.RawLocalAddr()).Addr()
-	}
-	return addrPort(conn.LocalAddr()).Addr()
-}
-
-// addrPort returns an address as netip has it, with an IPv4 address in its own form.
-func addrPort(a net.Addr) netip.AddrPort {
-	tcp, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	ap := tcp.AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
 }

@@ -24,6 +24,7 @@ func TestEndingIsRepeated(t *testing.T) {
 		"no answer for ten minutes":           {answer: silent, lasts: 10 * time.Minute, ended: true},
 		"no answer, and another one to end":   {answer: silent, lasts: 10 * time.Minute, ended: true, another: true},
 		"S3 fails for ten minutes":            {answer: func() (*http.Response, error) { return refusal(503, "SlowDown", ""), nil }, lasts: 10 * time.Minute, ended: true},
+		"S3 has too much to do":               {answer: func() (*http.Response, error) { return refusal(429, "TooManyRequests", ""), nil }, lasts: 10 * time.Minute, ended: true},
 		"no answer for good":                  {answer: silent, lasts: time.Hour * 1000},
 		"S3 refuses, and would do it again":   {answer: func() (*http.Response, error) { return refusal(403, "AccessDenied", ""), nil }, lasts: time.Hour * 1000, atOnce: true},
 		"S3 has ended it and lost the answer": {answer: func() (*http.Response, error) { return refusal(404, "NoSuchUpload", ""), nil }, lasts: time.Hour * 1000, atOnce: true},

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -192,6 +193,17 @@ func refusal(status int, code, message string) *http.Response {
 
 func crcText(b []byte) string {
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.Checksum(b, castagnoli)))
+}
+
+// silentFrom makes the service answer nothing any more, from the first call of that name on.
+func (s *fake) silentFrom(first string) {
+	silent := false
+	s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+		if silent = silent || call == first; silent {
+			return nil, errors.New("connection reset by peer")
+		}
+		return nil, nil
+	}
 }
 
 // made checks which calls were made, in any order; a call can be counted, as in "Part 101 x3".

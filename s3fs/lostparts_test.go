@@ -2,7 +2,6 @@ package s3fs
 
 import (
 	"errors"
-	"net/http"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -14,13 +13,7 @@ import (
 func TestPartsThatS3Loses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
-		silent := false
-		s.fault = func(_ *http.Request, call string) (*http.Response, error) {
-			if silent = silent || call == "Complete"; silent {
-				return nil, errors.New("connection reset by peer")
-			}
-			return nil, nil
-		}
+		s.silentFrom("Complete")
 		f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
 		if err := f.Put(t.Context(), "/f", zeros(3*minPart-1), Write{}); !unheard(err) {
 			t.Fatalf("error %v, want that S3 is silent", err)

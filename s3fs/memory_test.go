@@ -195,3 +195,21 @@ func TestMemoryIsFirstComeFirstServed(t *testing.T) {
 		}
 	})
 }
+
+// TestSparesAreFew: of memory that all comes back, less than half is kept for the next.
+func TestSparesAreFew(t *testing.T) {
+	m := NewMemory(64 << 20)
+	c := &claim{m: m, need: m.size}
+	held := c.takeAll(t)
+	c.seal()
+	m.free(held...)
+	kept := int64(0)
+	for _, slabs := range m.spares {
+		for _, s := range slabs {
+			kept += int64(len(s))
+		}
+	}
+	if kept == 0 || kept > m.size/2 || m.used != 0 {
+		t.Errorf("%d bytes are kept of %d, %d in use", kept, m.size, m.used)
+	}
+}

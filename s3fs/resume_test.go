@@ -71,6 +71,39 @@ func TestOnlyOursAreResumed(t *testing.T) {
 	}
 }
 
+// TestUploadThatBrokeOrFile says which of the two stands where: the one that was begun, or made, last.
+func TestUploadThatBrokeOrFile(t *testing.T) {
+	const size = 1000
+	for name, test := range map[string]struct {
+		made time.Duration // the file, after the upload was begun
+		want int64
+	}{
+		"the file is newer":   {time.Minute, size},
+		"both are as new":     {0, twoParts},
+		"the upload is newer": {-time.Minute, twoParts},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFake(t)
+				f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
+				if err := f.Put(t.Context(), "/f", io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut)), Write{}); !errors.Is(err, errCut) {
+					t.Fatal(err)
+				}
+				s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+					if call == "Head" {
+						return headAnswer(map[string]string{"Last-Modified": s.begun.Add(test.made).UTC().Format(http.TimeFormat)}, size), nil
+					}
+					return nil, nil
+				}
+				err := f.Put(t.Context(), "/f", zeros(1), Write{Offset: twoParts + 1})
+				if at, _ := errors.AsType[offsetError](err); !errors.Is(err, syscall.ESPIPE) || at.offset != test.want {
+					t.Errorf("error %v, want one that says %d", err, test.want)
+				}
+			})
+		})
+	}
+}
+
 func TestOldUploadsAreEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)

@@ -84,13 +84,7 @@ func TestExpiredCredentialsAreFetchedAgain(t *testing.T) {
 func TestSilentS3IsNotAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
-		silent := false
-		s.fault = func(_ *http.Request, call string) (*http.Response, error) {
-			if silent = silent || call == "Complete"; silent {
-				return nil, errors.New("connection reset by peer")
-			}
-			return nil, nil
-		}
+		s.silentFrom("Complete")
 		f := s.fs(Options{PartSize: minPart, Resume: 1 << 40})
 		if err := f.Put(t.Context(), "/f", zeros(twoParts), Write{}); err == nil {
 			t.Error("no error")

@@ -31,6 +31,10 @@ func demo(ctx context.Context, p *process) error {
 		return err
 	}
 	log := newLog(c, p.stderr)
+	cert, err := openCertificate(c, log)
+	if err != nil {
+		return err
+	}
 	store, err := s3demo.Open(c.Dir, s3demo.Options{Log: log, Keys: map[string]string{demoKey: demoSecret}})
 	if err != nil {
 		return fmt.Errorf("--dir %q: %w", c.Dir, err)
@@ -39,23 +43,26 @@ func demo(ctx context.Context, p *process) error {
 	if err := store.CreateBucket(c.Bucket); err != nil {
 		return fmt.Errorf("--bucket %q: %w", c.Bucket, err)
 	}
-	s3, err := listenNear(ctx, "--s3", c.S3, p.stdout)
+	near := func(ctx context.Context, option, address string) (net.Listener, error) {
+		return listenNear(ctx, option, address, p.stdout)
+	}
+	s3, err := near(ctx, "--s3", c.S3)
 	if err != nil {
 		return err
 	}
 	defer serveHTTP(ctx, s3, store.Handler(), log)()
-	ftp, err := listenNear(ctx, "--ftp", c.FTP, p.stdout)
+	ls, err := listenAll(ctx, c, near)
 	if err != nil {
 		return err
 	}
-	defer ftp.Close()
+	defer ls.Close()
 	c.Endpoint = "http://" + reachable(s3.Addr())
-	fmt.Fprint(p.stdout, welcome(c, reachable(ftp.Addr())))
+	fmt.Fprint(p.stdout, welcome(c, ls))
 	service := service(c, log)
 	service.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: demoKey, SecretAccessKey: demoSecret}, nil
 	})
-	return bridge(ctx, c, service, ftp, log)
+	return bridge(ctx, c, service, cert, ls, log)
 }
 
 // listenNear binds an address or, where that is taken, a free port beside it.

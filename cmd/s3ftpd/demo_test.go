@@ -20,7 +20,7 @@ var ftpIsOn = regexp.MustCompile(`FTP is on ([0-9.:]+),`)
 // startDemo runs a demo on free ports and returns the address of its FTP listener and what it has printed.
 func startDemo(t *testing.T, dir string, args ...string) (r *running, address, text string) {
 	t.Helper()
-	r = start(t, nil, append([]string{"demo", "--dir", dir, "--ftp", "127.0.0.1:0", "--s3", "127.0.0.1:0", "--passive-ports", "1024-65535"}, args...)...)
+	r = start(t, nil, append([]string{"demo", "--dir", dir, "--ftp", "127.0.0.1:0", "--ftps", "127.0.0.1:0", "--s3", "127.0.0.1:0", "--passive-ports", "1024-65535"}, args...)...)
 	text = r.stdout.await(t, "Ctrl-C")
 	return r, ftpIsOn.FindStringSubmatch(text)[1], text
 }
@@ -67,7 +67,7 @@ func TestDemo(t *testing.T) {
 func TestDemoOfDirectoryInUse(t *testing.T) {
 	dir := t.TempDir()
 	startDemo(t, dir)
-	code, _, text := output(t, "", nil, "demo", "--dir", dir, "--ftp", "127.0.0.1:0", "--s3", "127.0.0.1:0")
+	code, _, text := output(t, "", nil, "demo", "--dir", dir, "--ftp", "127.0.0.1:0", "--ftps", "127.0.0.1:0", "--s3", "127.0.0.1:0")
 	if code != exitFailure || !strings.Contains(text, dir) {
 		t.Errorf("%d, %s", code, text)
 	}
@@ -75,7 +75,7 @@ func TestDemoOfDirectoryInUse(t *testing.T) {
 
 // Addresses that are taken are replaced, and the lines to paste have the new ones.
 func TestDemoFindsPorts(t *testing.T) {
-	var taken [2]net.Listener
+	var taken [3]net.Listener
 	for i := range taken {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -84,12 +84,13 @@ func TestDemoFindsPorts(t *testing.T) {
 		defer l.Close()
 		taken[i] = l
 	}
-	ftp, s3 := taken[0].Addr().String(), taken[1].Addr().String()
-	_, address, text := startDemo(t, t.TempDir(), "--ftp", ftp, "--s3", s3)
+	ftp, ftps, s3 := taken[0].Addr().String(), taken[1].Addr().String(), taken[2].Addr().String()
+	_, address, text := startDemo(t, t.TempDir(), "--ftp", ftp, "--ftps", ftps, "--s3", s3)
 	_, lines, _ := strings.Cut(text, "Files go")
-	if !strings.Contains(text, "--ftp "+ftp+" is taken") || !strings.Contains(text, "--s3 "+s3+" is taken") ||
-		strings.Contains(lines, ftp) || strings.Contains(lines, s3) {
-		t.Error(text)
+	for option, at := range map[string]string{"--ftp": ftp, "--ftps": ftps, "--s3": s3} {
+		if !strings.Contains(text, option+" "+at+" is taken") || strings.Contains(lines, at) {
+			t.Errorf("%s %s:\n%s", option, at, text)
+		}
 	}
 	if got := transfer(t, address, "NLST", ""); got != "" {
 		t.Errorf("an empty bucket has %q", got)
@@ -150,9 +151,17 @@ func paste(t *testing.T, line string) {
 
 // A password that was chosen is not in the lines; the clients ask for it.
 func TestWelcomeHidesPassword(t *testing.T) {
-	text := welcome(&config.Config{User: "alice", Password: "canary", Bucket: "b", Region: "r", Endpoint: "http://127.0.0.1:9000"}, "127.0.0.1:2121")
-	if strings.Contains(text, "canary") || strings.Contains(text, "password") || !strings.Contains(text, "curl -sS -u alice ftp://127.0.0.1:2121/") {
-		t.Error(text)
+	l, err := listenNear(t.Context(), "--ftp", "127.0.0.1:0", io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c := &config.Config{User: "alice", Password: "canary", Bucket: "b", Region: "r", Endpoint: "http://127.0.0.1:9000", TLS: "optional"}
+	text := welcome(c, listeners{l, l})
+	for _, says := range []string{"curl -sS -u alice ftp://", "curl -sS -k --ssl-reqd -u alice ftp://", "curl -sS -k -u alice ftps://", "lftp -u alice -e"} {
+		if strings.Contains(text, "canary") || strings.Contains(text, "password") || !strings.Contains(text, says+l.Addr().String()+"/") && says[0] == 'c' {
+			t.Errorf("without %q:\n%s", says, text)
+		}
 	}
 }
 

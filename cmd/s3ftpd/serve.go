@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"os/signal"
 	"sync"
 	"syscall"
 	"time"
@@ -27,12 +27,16 @@ func serve(ctx context.Context, p *process) error {
 	}
 	log := newLog(c, p.stderr)
 	collectOften(p.environ)
-	l, err := listen(ctx, "--ftp", c.FTP)
+	cert, err := openCertificate(c, log)
 	if err != nil {
 		return err
 	}
-	defer l.Close()
-	return bridge(ctx, c, service(c, log), l, log)
+	ls, err := listenAll(ctx, c, listen)
+	if err != nil {
+		return err
+	}
+	defer ls.Close()
+	return bridge(ctx, c, service(c, log), cert, ls, log)
 }
 
 // service says which S3 service the configuration means.
@@ -41,8 +45,8 @@ func service(c *config.Config, log *slog.Logger) s3fs.Service {
 		Timeout: c.S3Timeout, Log: log}
 }
 
-// bridge serves the clients of l until ctx is cancelled and the last session is over.
-func bridge(ctx context.Context, c *config.Config, service s3fs.Service, l net.Listener, log *slog.Logger) error {
+// bridge serves the clients of all listeners until ctx is cancelled and the last session is over.
+func bridge(ctx context.Context, c *config.Config, service s3fs.Service, cert *certificate, ls listeners, log *slog.Logger) error {
 	client, err := s3fs.Dial(ctx, service)
 	if err != nil {
 		return err
@@ -50,20 +54,32 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Service, l net.L
 	defer client.Close()
 	limitMemory(c.Memory)
 	store := s3fs.New(client, place(c, client, log))
-	log.Info("listening", "address", l.Addr().String(), "bucket", c.Bucket, "prefix", c.Prefix, "endpoint", c.Endpoint)
-	probing, stop := context.WithCancel(ctx)
-	var probe sync.WaitGroup
-	probe.Go(func() { ask(probing, store, c, log) })
-	defer probe.Wait()
+	log.Info("serving", "bucket", c.Bucket, "prefix", c.Prefix, "endpoint", c.Endpoint)
+	if cert != nil && c.TLS == "off" && c.FTPS == "" {
+		log.Warn("nothing uses the certificate: --tls is off, and --ftps is empty", "advice", "choose --tls optional or --tls required")
+	}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // which ends no process that serves
+	defer signal.Stop(hangups)
+	beside, stop := context.WithCancel(ctx)
+	var helpers sync.WaitGroup
+	helpers.Go(func() { ask(beside, store, c, log) })
+	if cert != nil {
+		helpers.Go(func() { cert.keepUp(beside, lookEvery, hangups) })
+	}
+	defer helpers.Wait()
 	defer stop()
-	return server(c, store, log).Serve(ctx, l)
+	return ls.serve(ctx, server(c, store, cert, log), log)
 }
 
-// server is the FTP server of a configuration, with the store behind it.
-func server(c *config.Config, store proxy.Store, log *slog.Logger) *proxy.Server {
+// lookEvery is how soon a new certificate is seen.
+const lookEvery = 10 * time.Second
+
+// server is the FTP server of a configuration, with the store behind it, and with TLS where there is a certificate.
+func server(c *config.Config, store proxy.Store, cert *certificate, log *slog.Logger) *proxy.Server {
 	s := &proxy.Server{
 		Login:          admit(&login.Gate{User: c.User, Secret: secret(c)}, store),
-		Passive:        passive.Ports{First: c.PassivePorts.First, Last: c.PassivePorts.Last, Log: log},
+		Passive:        passive.Ports{First: c.PassivePorts.First, Last: c.PassivePorts.Last, ProxyFrom: c.ProxyProtocolFrom, Log: log},
 		PassiveAddress: passiveAddress(c.PassiveAddress, net.DefaultResolver.LookupNetIP, log),
 		IdleTimeout:    c.IdleTimeout, LoginTimeout: c.LoginTimeout, DataTimeout: c.DataTimeout,
 		StallTimeout: c.StallTimeout, DrainTimeout: c.DrainTimeout, CommitGrace: c.CommitGrace,
@@ -72,21 +88,16 @@ func server(c *config.Config, store proxy.Store, log *slog.Logger) *proxy.Server
 	}
 	if c.Active {
 		s.Active = &passive.Dialer{Port: c.ActivePort, Log: log}
+		s.ActiveTLS = &passive.Dialer{Port: c.ActivePortTLS, Log: log}
+	}
+	if cert != nil {
+		s.TLS = &proxy.TLS{Config: cert.config, Control: demands[c.TLS], DataSession: demands[c.TLSDataSession],
+			LenientClose: c.TLSUploadClose == "lenient"}
 	}
 	return s
 }
 
-// keepAlive finds dead clients, and holds the state of routers on the way during long transfers.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second}
-
-// listen binds the address of an option, and says what helps where that is not allowed.
-func listen(ctx context.Context, option, address string) (net.Listener, error) {
-	l, err := (&net.ListenConfig{KeepAliveConfig: keepAlive}).Listen(ctx, "tcp", address)
-	switch {
-	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("%s %q: %w: ports below 1024 need a privilege; others, such as %s :2121, do not", option, address, err, option)
-	case err != nil:
-		return nil, fmt.Errorf("%s %q: %w", option, address, err)
-	}
-	return l, nil
+// demands are the words of the options for what is asked of clients.
+var demands = map[string]proxy.Demand{
+	"off": proxy.Never, "optional": proxy.Optional, "offer": proxy.Optional, "required": proxy.Required, "require": proxy.Required,
 }

@@ -10,6 +10,7 @@ import (
 	"net/textproto"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -208,7 +209,7 @@ func TestServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := server(c, nil, quiet)
+	s := server(c, nil, nil, quiet)
 	got := []any{s.Passive.First, s.Passive.Last, s.Active.Port, s.IdleTimeout, s.LoginTimeout, s.DataTimeout, s.StallTimeout, s.DrainTimeout,
 		s.CommitGrace, s.MaxSessions, s.MaxPerIP, s.MaxPerUser}
 	want := []any{uint16(2000), uint16(2001), uint16(7), time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second, 5 * time.Second,
@@ -216,9 +217,38 @@ func TestServer(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
+	if s.TLS != nil || s.ActiveTLS.Port != 7 {
+		t.Errorf("TLS is %+v, and dials from %d", s.TLS, s.ActiveTLS.Port)
+	}
 	c.Active = false
-	if s := server(c, nil, quiet); s.Active != nil {
+	if s := server(c, nil, nil, quiet); s.Active != nil || s.ActiveTLS != nil {
 		t.Error("PORT is allowed")
+	}
+}
+
+func TestServerOfTLS(t *testing.T) {
+	for args, want := range map[string]proxy.TLS{
+		"":                                 {Control: proxy.Required, DataSession: proxy.Optional},
+		"--tls=off --tls-data-session=off": {Control: proxy.Never, DataSession: proxy.Never},
+		"--tls=optional --tls-data-session=require --tls-upload-close=lenient": {Control: proxy.Optional, DataSession: proxy.Required, LenientClose: true},
+		"--tls=required --tls-data-session=offer --tls-upload-close=strict":    {Control: proxy.Required, DataSession: proxy.Optional},
+	} {
+		c, err := config.Load(config.Serve, append(strings.Fields(args), "--bucket=invoices", "--user=alice", "--tls-self-signed"), []string{"S3FTPD_PASSWORD=x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, err := openCertificate(c, quiet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := server(c, nil, cert, quiet)
+		got := *s.TLS
+		if got.Config() != cert.config() {
+			t.Errorf("%s: the certificate is another one", args)
+		}
+		if got.Config = nil; !reflect.DeepEqual(got, want) || s.Active.Port != 20 || s.ActiveTLS.Port != 989 {
+			t.Errorf("%s: got %+v, %d, %d, want %+v", args, got, s.Active.Port, s.ActiveTLS.Port, want)
+		}
 	}
 }
 

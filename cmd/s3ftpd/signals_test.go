@@ -13,9 +13,10 @@ import (
 )
 
 // demoProcess runs a demo as a process of its own, and returns it with the address of its FTP listener.
-func demoProcess(t *testing.T) (*exec.Cmd, string) {
+func demoProcess(t *testing.T, args ...string) (*exec.Cmd, string) {
 	t.Helper()
-	cmd := program(t, "demo", "--dir", t.TempDir(), "--ftp", "127.0.0.1:0", "--s3", "127.0.0.1:0")
+	cmd := program(t, append([]string{"demo", "--dir", t.TempDir(), "--ftp", "127.0.0.1:0", "--ftps", "127.0.0.1:0", "--s3", "127.0.0.1:0"}, args...)...)
+	cmd.Stderr = newConsole()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -64,6 +65,32 @@ func TestOneSignalEndsWell(t *testing.T) {
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("%v: %v", signal, err)
 		}
+	}
+}
+
+// A hangup ends no process that serves: it has the certificate read again, also where there is none.
+func TestHangup(t *testing.T) {
+	d := newPairDir(t)
+	first, second := issue(t, named("first"), year, nil), issue(t, named("second"), year, nil)
+	d.put(first)
+	cmd, address := demoProcess(t, "--tls-cert", d.c.TLSCert, "--tls-key", d.c.TLSKey, "--tls=optional")
+	cmd.Stderr.(*console).await(t, `"listening"`)
+	d.put(second)
+	cmd.Process.Signal(syscall.SIGHUP)
+	cmd.Stderr.(*console).await(t, "CN=second")
+	transfer(t, address, "NLST", "")
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("ended with %v", err)
+	}
+
+	plain, address := demoProcess(t, "--tls-self-signed=false", "--ftps=")
+	plain.Stderr.(*console).await(t, `"listening"`)
+	plain.Process.Signal(syscall.SIGHUP)
+	transfer(t, address, "NLST", "")
+	plain.Process.Signal(syscall.SIGTERM)
+	if err := plain.Wait(); err != nil {
+		t.Errorf("ended with %v", err)
 	}
 }
 

@@ -9,33 +9,68 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 )
 
-// welcome says what to type, in lines that can be pasted into a shell one by one. The address is that of FTP.
-func welcome(c *config.Config, ftp string) string {
-	curl, lftp, account, root := "curl -sS", "lftp", "user "+c.User, url.URL{Scheme: "ftp", Host: ftp}
-	if c.Password == "demo" {
-		account += ", password demo"
-		root.User = url.UserPassword(c.User, "demo")
-	} else { // a password that was chosen is asked for, not shown
-		curl += " -u " + quote(c.User)
-		lftp += " -u " + quote(c.User)
+// A way is one of those to come in, and what clients need for it.
+type way struct {
+	scheme, address string
+	curl            string // options
+	lftp            string // settings
+}
+
+// ways returns those that the demo has, the simplest first. Its certificate is one that nobody vouches for.
+func ways(c *config.Config, ls listeners) (list []way) {
+	const trust = "set ssl:verify-certificate no; "
+	if ls.ftp != nil {
+		at := reachable(ls.ftp.Addr())
+		switch c.TLS {
+		case "off":
+			list = append(list, way{scheme: "ftp", address: at})
+		case "optional":
+			list = append(list, way{"ftp", at, "", "set ftp:ssl-allow no; "})
+		}
+		if c.TLS != "off" {
+			list = append(list, way{"ftp", at, " -k --ssl-reqd", trust + "set ftp:ssl-force yes; "})
+		}
 	}
-	at := func(path string) string { return quote(root.String() + path) }
-	return fmt.Sprintf(`Files go into the bucket %[1]s, which lies in %[2]s.
+	if ls.ftps != nil {
+		list = append(list, way{"ftps", reachable(ls.ftps.Addr()), " -k", trust})
+	}
+	return list
+}
 
-FTP is on %[3]s, %[4]s. Try, in another terminal:
+// welcome says what to type, in lines that can be pasted into a shell one by one.
+func welcome(c *config.Config, ls listeners) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Files go into the bucket %s, which lies in %s.\n", c.Bucket, c.Dir)
+	for i, w := range ways(c, ls) {
+		curl, lftp, account, root := "curl -sS"+w.curl, "lftp", "user "+c.User, url.URL{Scheme: w.scheme, Host: w.address}
+		if c.Password == "demo" {
+			account += ", password demo"
+			root.User = url.UserPassword(c.User, "demo")
+		} else { // a password that was chosen is asked for, not shown
+			curl += " -u " + quote(c.User)
+			lftp += " -u " + quote(c.User)
+		}
+		switch {
+		case i == 0:
+			fmt.Fprintf(&b, "\nFTP is on %s, %s. Try, in another terminal:\n\n", w.address, account)
+			fmt.Fprintf(&b, "  echo 'Hello, bucket!' | %s -T - %s\n", curl, quote(root.String()+"/hello.txt"))
+			fmt.Fprintf(&b, "  %s %s\n", curl, quote(root.String()+"/"))
+		case w.scheme == "ftps":
+			fmt.Fprintf(&b, "\nThe same with TLS from the first byte on:\n\n")
+		default:
+			fmt.Fprintf(&b, "\nThe same with TLS, by a certificate that nobody vouches for:\n\n")
+		}
+		fmt.Fprintf(&b, "  %s %s\n", curl, quote(root.String()+"/hello.txt"))
+		fmt.Fprintf(&b, "  %s -e '%scat hello.txt; ls; bye' %s\n", lftp, w.lftp, quote(root.String()))
+	}
+	fmt.Fprintf(&b, `
+The same files through S3, on %[1]s, access key %[2]s, secret key %[3]s:
 
-  echo 'Hello, bucket!' | %[5]s -T - %[6]s
-  %[5]s %[6]s
-  %[5]s %[7]s
-  %[8]s -e 'cat hello.txt; ls; bye' %[9]s
-
-The same files through S3, on %[10]s, access key %[11]s, secret key %[12]s:
-
-  AWS_ACCESS_KEY_ID=%[11]s AWS_SECRET_ACCESS_KEY=%[12]s AWS_REGION=%[13]s aws --endpoint-url %[14]s s3 ls %[15]s
+  AWS_ACCESS_KEY_ID=%[2]s AWS_SECRET_ACCESS_KEY=%[3]s AWS_REGION=%[4]s aws --endpoint-url %[5]s s3 ls %[6]s
 
 Ctrl-C ends the demo; the files stay.
-`, c.Bucket, c.Dir, ftp, account, curl, at("/hello.txt"), at("/"), lftp, at(""),
-		strings.TrimPrefix(c.Endpoint, "http://"), demoKey, demoSecret, quote(c.Region), c.Endpoint, quote("s3://"+c.Bucket+"/"+c.Prefix))
+`, strings.TrimPrefix(c.Endpoint, "http://"), demoKey, demoSecret, quote(c.Region), c.Endpoint, quote("s3://"+c.Bucket+"/"+c.Prefix))
+	return b.String()
 }
 
 // needsNoQuotes matches what a shell leaves alone.

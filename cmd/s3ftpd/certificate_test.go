@@ -1,0 +1,229 @@
+package main
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/config"
+)
+
+// An issued certificate, with its key, as PEM.
+type issued struct {
+	leaf      *x509.Certificate
+	signer    crypto.Signer
+	cert, key []byte
+}
+
+// issue makes a certificate that is good from now on for a while, signed by another or by itself.
+func issue(t *testing.T, subject pkix.Name, good time.Duration, by *issued) issued {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: subject, NotBefore: time.Now().Add(min(0, good-time.Hour)),
+		NotAfter: time.Now().Add(good), IsCA: by == nil, BasicConstraintsValid: true, DNSNames: []string{"ftp.example.com"},
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	parent, signer := template, crypto.Signer(key)
+	if by != nil {
+		parent, signer = by.leaf, by.signer
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return issued{leaf, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})}
+}
+
+func named(name string) pkix.Name { return pkix.Name{CommonName: name} }
+
+const year = 365 * 24 * time.Hour
+
+// A pairDir is a directory with files of TLS, and the configuration that names them.
+type pairDir struct {
+	t   *testing.T
+	dir string
+	c   *config.Config
+}
+
+func newPairDir(t *testing.T) pairDir {
+	dir := t.TempDir()
+	return pairDir{t, dir, &config.Config{TLSCert: filepath.Join(dir, "tls.crt"), TLSKey: filepath.Join(dir, "tls.key"), TLSMin: "1.2"}}
+}
+
+func (d pairDir) write(name string, parts ...[]byte) {
+	d.t.Helper()
+	if err := os.WriteFile(filepath.Join(d.dir, name), bytes.Join(parts, nil), 0o644); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d pairDir) put(i issued) {
+	d.write("tls.crt", i.cert)
+	d.write("tls.key", i.key)
+}
+
+func TestCertificateFromFiles(t *testing.T) {
+	d := newPairDir(t)
+	ca := issue(t, named("ca"), year, nil)
+	server := issue(t, named("server"), year, &ca)
+	for name, c := range map[string]struct {
+		cert, key, ca []byte
+		change        func(*config.Config)
+		min           uint16
+	}{
+		"as it is":         {server.cert, server.key, nil, func(*config.Config) {}, tls.VersionTLS12},
+		"with its chain":   {slices.Concat(server.cert, ca.cert), server.key, nil, func(*config.Config) {}, tls.VersionTLS12},
+		"both in one file": {slices.Concat(server.cert, server.key), nil, nil, func(c *config.Config) { c.TLSKey = c.TLSCert }, tls.VersionTLS12},
+		"TLS 1.3 alone":    {server.cert, server.key, nil, func(c *config.Config) { c.TLSMin = "1.3" }, tls.VersionTLS13},
+		"clients' certificates": {server.cert, server.key, slices.Concat(ca.cert, server.cert),
+			func(c *config.Config) { c.TLSClientCA = filepath.Join(d.dir, "ca.crt") }, tls.VersionTLS12},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d.write("tls.crt", c.cert)
+			d.write("tls.key", c.key)
+			d.write("ca.crt", c.ca)
+			wanted := *d.c
+			c.change(&wanted)
+			log := newConsole()
+			k, err := openCertificate(&wanted, newLog(&config.Config{LogFormat: "json"}, log))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := k.config()
+			if got.MinVersion != c.min || !got.Certificates[0].Leaf.Equal(server.leaf) || (got.ClientAuth == tls.RequireAndVerifyClientCert) != (c.ca != nil) {
+				t.Errorf("got version %x of %s, client certificates: %v", got.MinVersion, got.Certificates[0].Leaf.Subject, got.ClientAuth)
+			}
+			if c.ca != nil {
+				if _, err := server.leaf.Verify(x509.VerifyOptions{Roots: got.ClientCAs}); err != nil {
+					t.Error(err)
+				}
+			}
+			if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "CN=server") ||
+				!strings.Contains(text, `["ftp.example.com","127.0.0.1"]`) || !strings.Contains(text, fingerprint(server.leaf)) {
+				t.Error(text)
+			}
+		})
+	}
+}
+
+func TestNoCertificate(t *testing.T) {
+	if k, err := openCertificate(&config.Config{}, quiet); k != nil || err != nil {
+		t.Errorf("got %v, %v", k, err)
+	}
+}
+
+// Whatever is wrong with the files is said in the words of the option, with what would be right.
+func TestCertificateThatIsNone(t *testing.T) {
+	d := newPairDir(t)
+	d.c.TLSClientCA = filepath.Join(d.dir, "ca.crt")
+	ca := issue(t, named("ca"), year, nil)
+	server, other := issue(t, named("server"), year, &ca), issue(t, named("other"), year, &ca)
+	encrypted := pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("x")})
+	legacy := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED"}, Bytes: []byte("x")})
+	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")})
+	der := server.leaf.Raw
+	for name, c := range map[string]struct {
+		cert, key, ca []byte
+		says          []string
+	}{
+		"another's key":        {server.cert, other.key, ca.cert, []string{`--tls-key "KEY": does not belong to the certificate in "CERT"`}},
+		"the chain reversed":   {slices.Concat(ca.cert, server.cert), server.key, ca.cert, []string{`--tls-cert "CERT": the server's own certificate has to stand first; it is number 2`}},
+		"changed places":       {server.key, server.cert, ca.cert, []string{`--tls-cert "CERT": there is no certificate in it, only PRIVATE KEY; have`, `--tls-key "KEY": there is no private key in it, only CERTIFICATE`}},
+		"an encrypted key":     {server.cert, encrypted, ca.cert, []string{`--tls-key "KEY": is encrypted`, "openssl pkey"}},
+		"an old encrypted key": {server.cert, legacy, ca.cert, []string{`--tls-key "KEY": is encrypted`}},
+		"DER":                  {der, server.key, ca.cert, []string{`--tls-cert "CERT": is not PEM`, "openssl"}},
+		"nothing":              {nil, nil, nil, []string{`--tls-cert "CERT": there is no certificate in it; PEM`, "-----BEGIN PRIVATE KEY-----", `--tls-client-ca "CA": there is no certificate`}},
+		"a broken one":         {slices.Concat(server.cert, broken), server.key, ca.cert, []string{`--tls-cert "CERT": certificate 2 of 2: `}},
+		"a broken key":         {server.cert, bytes.Replace(server.key, []byte("MI"), []byte("MA"), 1), ca.cert, []string{`--tls-key "KEY": `}},
+		"a broken authority":   {server.cert, server.key, broken, []string{`--tls-client-ca "CA": certificate 1 of 1: `}},
+	} {
+		d.write("tls.crt", c.cert)
+		d.write("tls.key", c.key)
+		d.write("ca.crt", c.ca)
+		k, err := openCertificate(d.c, quiet)
+		for _, says := range c.says {
+			says = strings.NewReplacer("CERT\"", d.c.TLSCert+`"`, `"KEY"`, `"`+d.c.TLSKey+`"`, `"CA"`, `"`+d.c.TLSClientCA+`"`).Replace(says)
+			if err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("%s: got %v, %v, want %s", name, k, err, says)
+			}
+		}
+	}
+	os.Remove(d.c.TLSCert)
+	if _, err := openCertificate(d.c, quiet); err == nil || !strings.Contains(err.Error(), `tls.crt": no such file`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What is made at the start is good for every name and address of this machine.
+func TestSelfSigned(t *testing.T) {
+	log := newConsole()
+	k, err := openCertificate(&config.Config{TLSSelfSigned: true}, newLog(&config.Config{LogFormat: "json"}, log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(k.leaf())
+	hosts := []string{"localhost", "127.0.0.1"}
+	if host, err := os.Hostname(); err == nil {
+		hosts = append(hosts, host)
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addrs {
+		host, _, _ := strings.Cut(a.String(), "/")
+		hosts = append(hosts, host)
+	}
+	for _, host := range hosts {
+		for _, when := range []time.Duration{-50 * time.Minute, 0, 9 * year} {
+			if _, err := k.leaf().Verify(x509.VerifyOptions{DNSName: host, Roots: roots, CurrentTime: time.Now().Add(when)}); err != nil {
+				t.Errorf("%s after %v: %v", host, when, err)
+			}
+		}
+	}
+	if text := log.String(); !strings.Contains(text, fingerprint(k.leaf())) || len(fingerprint(k.leaf())) != 32*3-1 || strings.Contains(text, "WARN") {
+		t.Error(text)
+	}
+	if again, err := selfSigned(); err != nil || again.Leaf.Equal(k.leaf()) {
+		t.Errorf("the same certificate, or none: %v", err)
+	}
+}
+
+func TestAge(t *testing.T) {
+	leaf := issue(t, named("x"), year, nil).leaf
+	for want, now := range map[string]time.Time{
+		"has expired, and clients refuse it":      leaf.NotAfter.Add(time.Second),
+		"is not valid yet, and clients refuse it": leaf.NotBefore.Add(-time.Second),
+		"expires soon": leaf.NotAfter.Add(-soon + time.Second),
+		"":             leaf.NotAfter.Add(-soon),
+	} {
+		if got := age(leaf, now); got != want {
+			t.Errorf("%v: got %q, want %q", now, got, want)
+		}
+	}
+}

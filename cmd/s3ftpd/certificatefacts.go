@@ -1,0 +1,91 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// hosts are the names and addresses that a certificate is for.
+func hosts(c *x509.Certificate) []string {
+	list := slices.Clone(c.DNSNames)
+	for _, ip := range c.IPAddresses {
+		list = append(list, ip.String())
+	}
+	return list
+}
+
+// fingerprint is the SHA-256 of a certificate, as openssl and FTP clients show it.
+func fingerprint(c *x509.Certificate) string {
+	return strings.ReplaceAll(fmt.Sprintf("% X", sha256.Sum256(c.Raw)), " ", ":")
+}
+
+// soon is how long before its end a certificate is warned of. What renews by itself has done so by then.
+const soon = 14 * 24 * time.Hour
+
+// age says what is wrong with the time that a certificate is for, or nothing.
+func age(c *x509.Certificate, now time.Time) string {
+	switch {
+	case now.After(c.NotAfter):
+		return "has expired, and clients refuse it"
+	case now.Before(c.NotBefore):
+		return "is not valid yet, and clients refuse it"
+	case now.Add(soon).After(c.NotAfter):
+		return "expires soon"
+	}
+	return ""
+}
+
+// selfSigned makes a certificate for this machine, by all its names and addresses, whose key is nowhere but in memory.
+func selfSigned() (*tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		NotBefore:             time.Now().Add(-time.Hour), // clients' clocks may be slow
+		NotAfter:              time.Now().AddDate(10, 0, 0),
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+		DNSNames:              []string{"localhost"},
+	}
+	if host, err := os.Hostname(); err == nil && host != "localhost" && isASCII(host) {
+		template.DNSNames = []string{host, "localhost"}
+	}
+	template.Subject = pkix.Name{CommonName: template.DNSNames[0]}
+	template.IPAddresses = ownAddresses()
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := x509.ParseCertificate(raw)
+	return &tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key, Leaf: leaf}, err
+}
+
+// ownAddresses are those of the network interfaces, of which one is for the machine itself alone.
+func ownAddresses() (list []net.IP) {
+	addrs, _ := net.InterfaceAddrs() // without any, the names are left
+	for _, a := range addrs {
+		if network, err := netip.ParsePrefix(a.String()); err == nil {
+			list = append(list, network.Addr().AsSlice())
+		}
+	}
+	return list
+}
+
+// isASCII tells whether a host name can stand in a certificate.
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"crypto/tls"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/config"
+)
+
+// A watched certificate is kept up to date in a bubble.
+type watched struct {
+	t       *testing.T
+	k       *certificate
+	log     *console
+	hangups chan os.Signal
+	said    int // bytes of the log that have been looked at
+}
+
+func watch(t *testing.T, c *config.Config, every time.Duration) *watched {
+	t.Helper()
+	w := &watched{t: t, log: newConsole(), hangups: make(chan os.Signal, 1)}
+	k, err := openCertificate(c, newLog(&config.Config{LogFormat: "json"}, w.log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.k, w.said = k, len(w.log.String())
+	go k.keepUp(t.Context(), every, w.hangups)
+	return w
+}
+
+// is holds the certificate in use, and what the log has been told since the last time, against what they should be.
+func (w *watched) is(when string, want issued, says ...string) {
+	w.t.Helper()
+	synctest.Wait()
+	text := w.log.String()
+	text, w.said = text[w.said:], len(text)
+	if !w.k.leaf().Equal(want.leaf) {
+		w.t.Errorf("%s: %s is in use", when, w.k.leaf().Subject)
+	}
+	if strings.Count(text, "\n") != len(says) {
+		w.t.Errorf("%s: the log says %q", when, text)
+	}
+	for _, s := range says {
+		if !strings.Contains(text, s) {
+			w.t.Errorf("%s: the log says %q, not %q", when, text, s)
+		}
+	}
+}
+
+func (w *watched) look() { <-time.After(lookEvery) }
+
+func TestCertificateIsKeptUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newPairDir(t)
+		first, second, third := issue(t, named("first"), year, nil), issue(t, named("second"), year, nil), issue(t, named("third"), year, nil)
+		d.put(first)
+		w := watch(t, d.c, lookEvery)
+		begun := w.k.config()
+		w.look()
+		w.is("nothing has changed", first)
+		d.put(second)
+		w.is("not looked at yet", first)
+		w.look()
+		w.is("a good pair", second, "CN=second")
+		if !begun.Certificates[0].Leaf.Equal(first.leaf) {
+			t.Error("what a session has begun with was changed")
+		}
+
+		d.write("tls.crt", third.cert)
+		w.look()
+		w.is("half of a pair, perhaps in the middle of a change", second)
+		d.write("tls.key", third.key)
+		w.look()
+		w.is("the other half", third, "CN=third")
+
+		d.write("tls.key", first.key)
+		w.look()
+		w.is("a bad pair, once", third)
+		w.look()
+		w.is("a bad pair, still", third, "does not belong to the certificate")
+		for range 100 {
+			w.look()
+		}
+		w.is("a bad pair, still and still", third)
+		w.hangups <- syscall.SIGHUP
+		w.is("a bad pair, asked for", third, "does not belong to the certificate")
+		os.Remove(d.c.TLSKey)
+		w.look()
+		w.look()
+		w.is("no key", third, "no such file")
+		d.write("tls.key", third.key)
+		w.look()
+		w.is("all is well again", third, "CN=third")
+		w.hangups <- syscall.SIGHUP
+		w.is("asked for", third, "CN=third")
+	})
+}
+
+// A hangup is heard at once.
+func TestHangupReadsTheCertificate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newPairDir(t)
+		first, second := issue(t, named("first"), year, nil), issue(t, named("second"), year, nil)
+		d.put(first)
+		w := watch(t, d.c, lookEvery)
+		d.put(second)
+		w.hangups <- syscall.SIGHUP
+		w.is("at once", second, "CN=second")
+	})
+}
+
+// In Kubernetes the files stay, and a symbolic link above them changes.
+func TestLinkIsSwapped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		root := newPairDir(t)
+		first, second := issue(t, named("first"), year, nil), issue(t, named("second"), year, nil)
+		link := func(version string, i issued) {
+			dir := filepath.Join(root.dir, version)
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			pairDir{t: t, dir: dir}.put(i)
+			if err := os.Symlink(version, filepath.Join(root.dir, "..new")); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(filepath.Join(root.dir, "..new"), filepath.Join(root.dir, "..data")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		link("..1", first)
+		for _, name := range []string{"tls.crt", "tls.key"} {
+			if err := os.Symlink(filepath.Join("..data", name), filepath.Join(root.dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w := watch(t, root.c, lookEvery)
+		link("..2", second)
+		w.look()
+		w.is("swapped", second, "CN=second")
+	})
+}
+
+// The end of a certificate is warned of at the start, and when it comes near without anything having changed.
+func TestEndOfCertificate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newPairDir(t)
+		old := issue(t, named("old"), soon+time.Hour, nil)
+		d.put(old)
+		w := watch(t, d.c, time.Minute) // there is much to skip
+		<-time.After(time.Hour - time.Minute)
+		w.is("a fortnight and a minute before", old)
+		<-time.After(2 * time.Minute)
+		w.is("a fortnight before", old, "expires soon")
+		<-time.After(soon - time.Hour)
+		w.is("an hour before", old)
+		<-time.After(time.Hour)
+		w.is("at the end", old, "has expired")
+		fresh := issue(t, named("fresh"), year, nil)
+		d.put(fresh)
+		<-time.After(time.Minute)
+		w.is("a new one", fresh, "CN=fresh")
+
+		log := newConsole()
+		d.put(old)
+		if _, err := openCertificate(d.c, newLog(&config.Config{LogFormat: "json"}, log)); err != nil || !strings.Contains(log.String(), "has expired") {
+			t.Errorf("a start with an old one: %v, %s", err, log)
+		}
+	})
+}
+
+// Those whose certificates clients have to show are kept up to date too, also beside a certificate of the program's own.
+func TestClientAuthoritiesAreKeptUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newPairDir(t)
+		first, second := issue(t, named("first"), year, nil), issue(t, named("second"), year, nil)
+		d.write("ca.crt", first.cert)
+		w := watch(t, &config.Config{TLSSelfSigned: true, TLSClientCA: filepath.Join(d.dir, "ca.crt")}, lookEvery)
+		own := issued{leaf: w.k.leaf()}
+		before := w.k.config().ClientCAs
+		d.write("ca.crt", second.cert)
+		w.look()
+		w.is("another authority", own, fingerprint(own.leaf))
+		if after := w.k.config(); after.ClientCAs.Equal(before) || after.ClientAuth != tls.RequireAndVerifyClientCert {
+			t.Error("the authority is the one before")
+		}
+	})
+}

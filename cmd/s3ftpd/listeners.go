@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/passive"
+	"github.com/s3ftpd/s3ftpd/proxy"
+)
+
+// listeners are where the clients of one server come to; what is off is nil.
+type listeners struct {
+	ftp  net.Listener
+	ftps net.Listener // with TLS from the first byte on
+}
+
+// A binder binds the address of an option.
+type binder func(ctx context.Context, option, address string) (net.Listener, error)
+
+// listenAll binds what is configured, all of it or nothing.
+func listenAll(ctx context.Context, c *config.Config, bind binder) (ls listeners, err error) {
+	if c.FTP != "" {
+		if ls.ftp, err = bind(ctx, "--ftp", c.FTP); err != nil {
+			return ls, err
+		}
+		ls.ftp = passive.Proxied(ls.ftp, c.ProxyProtocolFrom)
+	}
+	if c.FTPS != "" {
+		if ls.ftps, err = bind(ctx, "--ftps", c.FTPS); err != nil {
+			ls.Close()
+			return listeners{}, err
+		}
+		ls.ftps = passive.Proxied(ls.ftps, c.ProxyProtocolFrom)
+	}
+	return ls, nil
+}
+
+// Close lets go of all addresses.
+func (ls listeners) Close() {
+	for _, l := range []net.Listener{ls.ftp, ls.ftps} {
+		if l != nil {
+			l.Close()
+		}
+	}
+}
+
+// serve serves the clients of all listeners until ctx is done, or one of them fails, and the last session is over.
+func (ls listeners) serve(ctx context.Context, s *proxy.Server, log *slog.Logger) error {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	var all sync.WaitGroup
+	var errFTP, errFTPS error
+	run := func(err *error, serve func(context.Context, net.Listener) error, l net.Listener, implicit bool) {
+		if l == nil {
+			return
+		}
+		log.Info("listening", "address", l.Addr().String(), "implicit", implicit)
+		all.Go(func() {
+			defer end()
+			*err = serve(ctx, l)
+		})
+	}
+	run(&errFTP, s.Serve, ls.ftp, false)
+	run(&errFTPS, s.ServeTLS, ls.ftps, true)
+	all.Wait()
+	return errors.Join(errFTP, errFTPS)
+}
+
+// keepAlive finds dead clients, and holds the state of routers on the way during long transfers.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4}
+
+// listen binds the address of an option, and says what helps where that is not allowed.
+func listen(ctx context.Context, option, address string) (net.Listener, error) {
+	l, err := (&net.ListenConfig{KeepAliveConfig: keepAlive, Control: giveUpUnanswered}).Listen(ctx, "tcp", address)
+	switch {
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("%s %q: %w: ports below 1024 need a privilege; others, such as %s %s, do not",
+			option, address, err, option, unprivileged[option])
+	case err != nil:
+		return nil, fmt.Errorf("%s %q: %w", option, address, err)
+	}
+	return l, nil
+}
+
+// unprivileged are addresses that everybody may listen on.
+var unprivileged = map[string]string{"--ftp": ":2121", "--ftps": `:2990 (or --ftps "" for none)`, "--s3": ":9000"}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/textproto"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+// insecure is how clients of the tests take every certificate.
+var insecure = &tls.Config{InsecureSkipVerify: true}
+
+// dialTLS opens a control connection that begins with TLS.
+func dialTLS(t *testing.T, address string, c *tls.Config) *textproto.Conn {
+	t.Helper()
+	conn, err := tls.Dial("tcp", address, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	client := textproto.NewConn(conn)
+	expect(t, client, "", 220)
+	return client
+}
+
+// A certificate opens a second listener, and the first one then lets nobody in without TLS.
+func TestServeTLS(t *testing.T) {
+	awsEnvironment(t)
+	ftp, ftps := real.FreeAddr(t), real.FreeAddr(t)
+	r := start(t, []string{"S3FTPD_PASSWORD=wonderland"}, "--user=alice", "--bucket=invoices", "--ftp", ftp, "--ftps", ftps,
+		"--endpoint=http://127.0.0.1:1", "--tls-self-signed", "--tls-min=1.3")
+	r.stderr.await(t, `"listening","address":"`+ftps+`","implicit":true`)
+	expect(t, dial(t, ftp), "USER alice", 530)
+	c := dialTLS(t, ftps, insecure)
+	expect(t, c, "USER alice", 331)
+	expect(t, c, "PASS wonderland", 230)
+	expect(t, c, "QUIT", 221)
+	if conn, err := tls.Dial("tcp", ftps, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}); err == nil {
+		conn.Close()
+		t.Error("TLS 1.2 is good enough")
+	}
+	if text := r.stderr.String(); !strings.Contains(text, `"listening","address":"`+ftp+`","implicit":false`) || strings.Contains(text, "nothing uses") {
+		t.Error(text)
+	}
+}
+
+// Nothing is listened on if anything cannot be.
+func TestListenAll(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	free := real.FreeAddr(t)
+	if ls, err := listenAll(t.Context(), &config.Config{FTP: free, FTPS: taken.Addr().String()}, listen); err == nil ||
+		!strings.Contains(err.Error(), "--ftps") || ls != (listeners{}) {
+		t.Errorf("got %v, %v", ls, err)
+	}
+	for _, c := range []*config.Config{{FTP: free}, {FTPS: free}} {
+		ls, err := listenAll(t.Context(), c, listen)
+		if err != nil || (ls.ftp != nil) != (c.FTP != "") || (ls.ftps != nil) != (c.FTPS != "") {
+			t.Errorf("%+v: got %v, %v", c, ls, err)
+		}
+		ls.Close()
+	}
+}
+
+// A listener that fails ends the other one too, and the error is its own.
+func TestOneListenerFails(t *testing.T) {
+	for which := range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			broken := errors.New("it broke")
+			ls := [2]*breakable{{broken: make(chan error)}, {broken: make(chan error)}}
+			done := make(chan error)
+			go func() { done <- listeners{ls[0], ls[1]}.serve(t.Context(), &proxy.Server{Log: quiet}, quiet) }()
+			ls[which].broken <- broken
+			if err := <-done; !errors.Is(err, broken) {
+				t.Errorf("%d: got %v", which, err)
+			}
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	ls := listeners{&breakable{broken: make(chan error)}, &breakable{broken: make(chan error)}}
+	if err := ls.serve(ctx, &proxy.Server{Log: quiet}, quiet); err != nil {
+		t.Errorf("an end that was asked for: %v", err)
+	}
+}
+
+// A breakable listener accepts nobody until it breaks or is closed.
+type breakable struct {
+	broken chan error
+}
+
+func (l *breakable) Accept() (net.Conn, error) {
+	if err, open := <-l.broken; open {
+		return nil, err
+	}
+	return nil, net.ErrClosed
+}
+
+func (l *breakable) Close() error   { close(l.broken); return nil }
+func (l *breakable) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
+
+// A certificate that nothing uses is warned of.
+func TestUnusedCertificate(t *testing.T) {
+	awsEnvironment(t)
+	r := start(t, []string{"S3FTPD_PASSWORD=x"}, "--user=alice", "--bucket=invoices", "--ftp=127.0.0.1:0", "--endpoint=http://127.0.0.1:1",
+		"--tls-self-signed", "--tls=off", "--ftps=")
+	address := listening.FindStringSubmatch(r.stderr.await(t, `"msg":"listening"`))[1]
+	expect(t, dial(t, address), "AUTH TLS", 502)
+	if text := r.stderr.String(); !strings.Contains(text, "nothing uses the certificate") || !strings.Contains(text, "--tls optional") {
+		t.Error(text)
+	}
+}
+
+// What is wrong with the certificate stops the start.
+func TestServeWithoutKey(t *testing.T) {
+	d := newPairDir(t)
+	for _, command := range []string{"serve", "demo"} {
+		code, out, text := output(t, "", []string{"S3FTPD_PASSWORD=x"}, command, "--user=alice", "--bucket=invoices", "--tls-cert", d.c.TLSCert, "--tls-key", d.c.TLSKey)
+		if code != exitFailure || !strings.Contains(text, "s3ftpd: --tls-cert") || !strings.Contains(text, "\ns3ftpd: --tls-key") || out != "" {
+			t.Errorf("%s: %d, %s%s", command, code, out, text)
+		}
+	}
+}

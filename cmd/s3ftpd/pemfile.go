@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+)
+
+// A pemFile is a file that an option names, as it was read.
+type pemFile struct {
+	option, name string // no name: not configured
+	text         []byte
+	err          error // why it could not be read
+}
+
+func readPEM(option, name string) pemFile {
+	f := pemFile{option: option, name: name}
+	if name != "" {
+		f.text, f.err = os.ReadFile(name)
+	}
+	return f
+}
+
+// bad is an error about a file, in the words of the option that names it.
+func (f pemFile) bad(format string, args ...any) error {
+	return fmt.Errorf("%s %q: %w", f.option, f.name, fmt.Errorf(format, args...))
+}
+
+// What a PEM file may have in it. Of keys there are several kinds, whose names end alike.
+const (
+	pemCertificate = "CERTIFICATE"
+	pemKey         = "PRIVATE KEY"
+)
+
+// blocks returns the blocks of one kind in the file; none is an error.
+func (f pemFile) blocks(kind string) (found []*pem.Block, err error) {
+	if e, ok := errors.AsType[*fs.PathError](f.err); ok {
+		return nil, f.bad("%w", e.Err)
+	} else if f.err != nil {
+		return nil, f.bad("%w", f.err)
+	}
+	var others []string
+	for block, rest := pem.Decode(f.text); block != nil; block, rest = pem.Decode(rest) {
+		switch {
+		case block.Type == kind, kind == pemKey && strings.HasSuffix(block.Type, " "+kind):
+			found = append(found, block)
+		case !slices.Contains(others, block.Type):
+			others = append(others, block.Type)
+		}
+	}
+	noun := strings.ToLower(kind)
+	switch {
+	case len(found) > 0:
+		return found, nil
+	case len(others) > 0:
+		return nil, f.bad("there is no %s in it, only %s; have two files changed places?", noun, strings.Join(others, ", "))
+	case bytes.HasPrefix(f.text, []byte{0x30, 0x82}): // as ASN.1 begins
+		return nil, f.bad("is not PEM; openssl converts DER with -inform DER, and PKCS #12 with `openssl pkcs12 -nodes`")
+	}
+	return nil, f.bad("there is no %s in it; PEM is wanted, with a line -----BEGIN %s-----", noun, kind)
+}
+
+// certificates returns the certificates in the file, at least one.
+func (f pemFile) certificates() (list []*x509.Certificate, err error) {
+	blocks, err := f.blocks(pemCertificate)
+	for i, b := range blocks {
+		c, err := x509.ParseCertificate(b.Bytes)
+		if err != nil {
+			return nil, f.bad("certificate %d of %d: %w", i+1, len(blocks), err)
+		}
+		list = append(list, c)
+	}
+	return list, err
+}
+
+// pool returns the certificates in the file as those that others are to be issued by.
+func (f pemFile) pool() (*x509.CertPool, error) {
+	list, err := f.certificates()
+	pool := x509.NewCertPool()
+	for _, c := range list {
+		pool.AddCert(c)
+	}
+	return pool, err
+}
+
+// key returns the private key in the file, as PEM.
+func (f pemFile) key() ([]byte, error) {
+	blocks, err := f.blocks(pemKey)
+	if err != nil {
+		return nil, err
+	}
+	if k := blocks[0]; k.Type == "ENCRYPTED "+pemKey || strings.Contains(k.Headers["Proc-Type"], "ENCRYPTED") {
+		return nil, f.bad("is encrypted, and there is nobody to ask for its password; `openssl pkey -in OLD -out NEW` decrypts it")
+	}
+	return pem.EncodeToMemory(blocks[0]), nil
+}
+
+// pair returns the certificate in one file with the key in the other, or in the same.
+func pair(cert, key pemFile) (tls.Certificate, error) {
+	list, errCert := cert.certificates()
+	secret, errKey := key.key()
+	if err := errors.Join(errCert, errKey); err != nil {
+		return tls.Certificate{}, err
+	}
+	both, err := tls.X509KeyPair(cert.text, secret)
+	if err == nil {
+		return both, nil
+	}
+	for i, c := range list { // the usual mistake: the chain in its wrong order
+		leaf := pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: c.Raw})
+		if _, err := tls.X509KeyPair(leaf, secret); err == nil {
+			return tls.Certificate{}, cert.bad("the server's own certificate has to stand first; it is number %d", i+1)
+		}
+	}
+	if strings.HasSuffix(err.Error(), "does not match public key") || strings.HasSuffix(err.Error(), "does not match public key type") {
+		return tls.Certificate{}, key.bad("does not belong to the certificate in %q; it has to be the key that this one was issued for", cert.name)
+	}
+	return tls.Certificate{}, key.bad("%w", err)
+}

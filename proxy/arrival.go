@@ -1,0 +1,88 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// session serves one control connection. Nothing that goes wrong in it reaches another session.
+func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit bool) {
+	defer conn.Close()
+	s := &session{srv: srv, raw: conn, conn: conn, own: ownAddr(conn), local: addrPort(conn.LocalAddr()),
+		peer: addrPort(conn.RemoteAddr()), drain: drain.Done(), tails: new(sync.WaitGroup)}
+	defer s.tails.Wait()
+	s.log = srv.log().With("session", newID(), "peer", s.peer.String())
+	if refusal := srv.census.arrive(s.peer.Addr(), cmp.Or(srv.MaxSessions, 1024), cmp.Or(srv.MaxPerIP, 50)); refusal != "" {
+		s.log.Warn("session refused", "code", 421, "err", refusal)
+		if !implicit { // to whom it would be noise
+			s.write(reply{421, refusal})
+		}
+		return
+	}
+	defer srv.census.leave(s.peer.Addr())
+	// The urgent byte of an ABOR that comes as Telnet Synch has to stay in its place in the line.
+	keepUrgentInline(conn)
+
+	ctx, cancel := context.WithCancel(hard)
+	defer cancel()
+	begin := time.Now()
+	s.log.Info("session begins")
+	err := s.open(ctx, implicit)
+	if err == nil {
+		lines, gone := make(chan line, maxQueued), make(chan struct{})
+		s.lines, s.gone = lines, gone
+		go readLines(s.conn, lines, gone, ctx.Done())
+		err = s.serve(ctx)
+		s.conn.Close()
+		cancel()
+		for range lines { // until the reading goroutine has seen the end as well
+		}
+	}
+	s.log.Info("session ends", "user", s.user, "seconds", time.Since(begin).Seconds(), "err", err)
+}
+
+// open shakes hands where a session begins with TLS.
+func (s *session) open(ctx context.Context, implicit bool) error {
+	s.dialer = s.srv.Active
+	if !implicit {
+		return nil
+	}
+	s.dialer = cmp.Or(s.srv.ActiveTLS, s.srv.Active)
+	conn, secured, err := s.srv.shakeHands(ctx, s.raw)
+	if err == nil {
+		s.begun(conn, secured)
+		s.sized, s.private = true, true
+	}
+	return err
+}
+
+// newID names a session in the log; no two replicas give the same one but by a rare chance.
+func newID() string {
+	var b [6]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// ownAddr returns the address of this host that a connection leads to, even where what the client came to is another's.
+func ownAddr(conn net.Conn) netip.Addr {
+	if c, ok := conn.(interface{ RawLocalAddr() net.Addr }); ok {
+		return addrPort(c.RawLocalAddr()).Addr()
+	}
+	return addrPort(conn.LocalAddr()).Addr()
+}
+
+// addrPort returns an address as netip has it, with an IPv4 address in its own form.
+func addrPort(a net.Addr) netip.AddrPort {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := tcp.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
+}
