@@ -97,7 +97,7 @@ func (s *session) serve(ctx context.Context) (err error) {
 // answer obeys a command line and sends its reply.
 func (s *session) answer(ctx context.Context, l line) error {
 	r := s.obey(ctx, l)
-	if r.code == 234 && (l.pause.more || unread(s.raw)) {
+	if r.code == 234 && l.pause.stand(s.raw) {
 		// Sent in clear, to be obeyed as if it had come over TLS.
 		r, s.closed = reply{503, "Nothing may follow AUTH before its reply, closing the connection."}, true
 	}
@@ -105,13 +105,13 @@ func (s *session) answer(ctx context.Context, l line) error {
 		r, s.closed = reply{421, "Those are no commands, closing the connection."}, true
 	}
 	err := s.write(r)
-	switch {
-	case err != nil || l.pause == nil:
-	case r.code == 234:
-		return s.secure(ctx, l.pause)
-	default:
-		l.pause.readOn <- nil
+	if l.pause == nil {
+		return err
 	}
+	if err == nil && r.code == 234 {
+		return s.secure(ctx, l.pause)
+	}
+	l.pause.readOn <- nil
 	return err
 }
 
@@ -183,6 +183,7 @@ func (s *session) writeText(text string) error {
 	if s.deaf == nil {
 		s.conn.SetWriteDeadline(time.Now().Add(controlWrite))
 		_, s.deaf = s.conn.Write([]byte(text))
+		s.conn.SetWriteDeadline(time.Time{}) // TLS has to answer a client's new keys whenever they come
 	}
 	return s.deaf
 }

@@ -155,8 +155,13 @@ func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer
 	if t.conn == nil || err != nil {
 		return err
 	}
+	if !t.upload { // whose end the client has said
+		if err := t.conn.sayEnd(); err != nil {
+			return cmp.Or(context.Cause(ctx), err)
+		}
+	}
 	whole = true
-	t.conn.finish(t.tails) // an error of it cannot undo what the store has confirmed
+	t.conn.finish(t.tails)
 	return nil
 }
 
@@ -169,6 +174,9 @@ func (t *transfer) connect(ctx context.Context, mark string) error {
 	}
 	conn, err := t.port.Conn(ctx)
 	if err != nil {
+		if t.secure != nil { // it may have come without its ticket
+			t.secure.sure = false
+		}
 		return connectError{err}
 	}
 	t.conn = newDataConn(ctx, conn, t.stall, &t.bytes)
