@@ -54,14 +54,15 @@ func (s storage) holds(t testing.TB, key, want string) {
 	}
 }
 
-// curl carries a file from a host to the bridge at that address and back.
+// curl carries a file from a host to the bridge at that address, or that URL, and back.
 func (s storage) curl(h *host, addr string, args ...string) {
 	h.t.Helper()
+	url := toURL(addr)
 	base := append([]string{"curl", "-sS", "--globoff", "--max-time", "60", "--user", user + ":" + password}, args...)
 	s.carry(h, strings.Join(base, " "), func(dir, name string) string {
-		h.run(dir, "", append(base, "-T", "file", "ftp://"+addr+"/"+name)...)
-		h.run(dir, "", append(base, "-o", "back", "ftp://"+addr+"/"+name)...)
-		return h.run(dir, "", append(base, "ftp://"+addr+"/")...)
+		h.run(dir, "", append(base, "-T", "file", url+"/"+name)...)
+		h.run(dir, "", append(base, "-o", "back", url+"/"+name)...)
+		return h.run(dir, "", append(base, url+"/")...)
 	})
 }
 
@@ -69,13 +70,20 @@ func (s storage) curl(h *host, addr string, args ...string) {
 func (s storage) lftp(h *host, addr string, settings ...string) {
 	h.t.Helper()
 	script := "set cmd:fail-exit yes\nset net:max-retries 1\nset net:timeout 60\n"
-	for _, setting := range append([]string{"ftp:ssl-allow no"}, settings...) {
+	for _, setting := range settings {
 		script += "set " + setting + "\n"
 	}
-	script += fmt.Sprintf("open -u %s,%s ftp://%s\n", user, password, addr)
+	script += fmt.Sprintf("open -u %s,%s %s\n", user, password, toURL(addr))
 	s.carry(h, script, func(dir, name string) string {
 		return h.run(dir, script+"put file -o "+name+"\nget "+name+" -o back\nls\n", "lftp", "--norc", "-f", "/dev/stdin")
 	})
+}
+
+func toURL(addr string) string {
+	if strings.Contains(addr, "://") {
+		return addr
+	}
+	return "ftp://" + addr
 }
 
 // carry lets a client send a file, fetch it back as "back", and list the root, in one directory.
@@ -124,7 +132,8 @@ func (g *guest) passive(verb string) string {
 	}
 	var a [4]byte
 	var high, low uint16
-	if _, err := fmt.Sscanf(g.say(227, "%s", verb), "Entering Passive Mode (%d,%d,%d,%d,%d,%d)", &a[0], &a[1], &a[2], &a[3], &high, &low); err != nil {
+	text := g.say(227, "%s", verb)
+	if _, err := fmt.Sscanf(text, "Entering Passive Mode (%d,%d,%d,%d,%d,%d)", &a[0], &a[1], &a[2], &a[3], &high, &low); err != nil {
 		g.t.Fatal(err)
 	}
 	return netip.AddrPortFrom(netip.AddrFrom4(a), high<<8|low).String()

@@ -126,12 +126,13 @@ func (h *host) within(f func() error) error {
 	return <-done
 }
 
-// dial connects from the host to an address with a literal IP; the connection is closed when the test is over.
+// dial connects from the host to an address with a literal IP; the connection has two minutes, and ends with the test.
 func (h *host) dial(addr string) (conn *net.TCPConn, err error) {
 	err = h.within(func() error {
 		c, err := net.DialTimeout("tcp", addr, 10*time.Second)
 		if err == nil {
 			conn = c.(*net.TCPConn)
+			conn.SetDeadline(time.Now().Add(2 * time.Minute))
 			h.t.Cleanup(func() { c.Close() })
 		}
 		return err

@@ -34,11 +34,12 @@ func TestDualStack(t *testing.T) {
 	link(modern, "fd00:1::2/64", server, "fd00:1::1/64")
 	link(both, "10.2.0.2/24 fd00:2::2/64", server, "10.2.0.1/24 fd00:2::1/64")
 	b := s.bridge(server)
-	for _, args := range [][]string{{"--disable-epsv", "--no-ftp-skip-pasv-ip"}, {"--epsv"}, {"--ftp-port", "-"}, {"--ftp-port", "-", "--disable-eprt"}} {
+	modes := [][]string{{"--epsv"}, {"--ftp-port", "-"}}
+	for _, args := range append([][]string{{"--disable-epsv", "--no-ftp-skip-pasv-ip"}, {"--ftp-port", "-", "--disable-eprt"}}, modes...) {
 		s.curl(old, "10.1.0.1", args...)
 		s.curl(both, "10.2.0.1", args...)
 	}
-	for _, args := range [][]string{{"--epsv"}, {"--ftp-port", "-"}} {
+	for _, args := range modes {
 		s.curl(modern, "[fd00:1::1]", args...)
 		s.curl(both, "[fd00:2::1]", args...)
 	}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -46,7 +47,7 @@ func TestClientBehindNAT(t *testing.T) {
 // TestServerBehindNAT has a bridge behind a router that passes port 21 and the passive ports on to it.
 func TestServerBehindNAT(t *testing.T) {
 	s := newStorage(t)
-	const public = "203.0.113.10"
+	const warning = "the reply to PASV names an address that its client cannot reach"
 	tests := []struct {
 		name    string
 		args    []string
@@ -69,9 +70,14 @@ func TestServerBehindNAT(t *testing.T) {
 				type nat hook prerouting priority dstnat
 				iifname "outside" tcp dport { 21, 60000-60009 } dnat ip to 10.0.0.2
 			}`)
-			s.bridge(server, append(test.args, "--passive-ports", "60000-60009")...)
+			b := s.bridge(server, append(test.args, "--passive-ports", "60000-60009")...)
 			reaches(t, s, outside, public, test.outside)
 			reaches(t, s, inside, "10.0.1.2", test.inside)
+			if !test.outside {
+				b.log.await(t, warning, "peer=203.0.113.77")
+			} else if strings.Contains(b.log.tail(10000), warning) {
+				t.Error("a warning of an address that clients reach")
+			}
 		})
 	}
 }
