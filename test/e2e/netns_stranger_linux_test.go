@@ -51,35 +51,42 @@ func TestStranger(t *testing.T) {
 	}
 }
 
-// knocks connects to a port that is not for this host, so many times at once, and checks that nothing is to be had there.
-// It returns how often the port was open.
+// knocks is knock so many times at once. It returns how often the port was open.
 func (h *host) knocks(at string, times int) int {
 	var all sync.WaitGroup
 	var open atomic.Int32
 	for range times {
 		all.Go(func() {
-			conn, err := h.dial(at)
-			if errors.Is(err, syscall.ECONNREFUSED) {
-				return
-			}
-			open.Add(1)
-			if errors.Is(err, syscall.ECONNRESET) {
-				return // before the client has looked
-			}
-			if err != nil {
-				h.t.Errorf("%s does not get to %s: %v", h.label, at, err)
-				return
-			}
-			defer conn.Close()
-			_, failed := io.WriteString(conn, "the stranger's\n") // a reset is told once, here or there
-			got, err := io.ReadAll(conn)
-			if err = cmp.Or(failed, err); !errors.Is(err, syscall.ECONNRESET) || len(got) > 0 {
-				h.t.Errorf("%s is given %q, %v at %s; want a reset", h.label, got, err, at)
+			if h.knock(at, "the stranger's\n") {
+				open.Add(1)
 			}
 		})
 	}
 	all.Wait()
 	return int(open.Load())
+}
+
+// knock connects to a port that is not for this host, and checks that nothing is to be had there, whatever it says.
+// It returns whether the port was open.
+func (h *host) knock(at, says string) bool {
+	h.t.Helper()
+	conn, err := h.dial(at)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return false
+	case errors.Is(err, syscall.ECONNRESET):
+		return true // before the client has looked
+	case err != nil:
+		h.t.Errorf("%s does not get to %s: %v", h.label, at, err)
+		return false
+	}
+	defer conn.Close()
+	_, failed := io.WriteString(conn, says) // a reset is told once, here or there
+	got, err := io.ReadAll(conn)
+	if err = cmp.Or(failed, err); !errors.Is(err, syscall.ECONNRESET) || len(got) > 0 {
+		h.t.Errorf("%s says %q at %s and is given %q, %v; want a reset", h.label, says, at, got, err)
+	}
+	return true
 }
 
 // TestStrangerWithLogin lets two clients on two addresses wait on the one port that there is, and connect in either order.
