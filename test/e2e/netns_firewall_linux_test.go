@@ -1,23 +1,28 @@
 package e2e
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"syscall"
 	"testing"
 )
 
-// TestActiveThroughFirewall has a client whose firewall lets connections in from port 20 alone, as RFC 959 has it.
+// TestActiveThroughFirewall has clients whose firewalls let connections in from one port alone: 20, as RFC 959 has it, or 989,
+// which goes with implicit TLS.
 func TestActiveThroughFirewall(t *testing.T) {
 	s := newStorage(t)
-	client, server := newHost(t, "client"), newHost(t, "server")
+	client, secure, server := newHost(t, "client"), newHost(t, "secure"), newHost(t, "server")
 	link(client, "10.1.0.2/24 fd00:1::2/64", server, "10.1.0.1/24 fd00:1::1/64")
-	client.nft(`chain firewall {
-		type filter hook input priority filter; policy drop;
-		ct state established accept
-		meta l4proto ipv6-icmp accept
-		iifname "server" tcp sport 20 ct state new accept
-	}`)
+	link(secure, "10.2.0.2/24", server, "10.2.0.1/24")
+	for h, port := range map[*host]string{client: "20", secure: "989"} {
+		h.nft(`chain firewall {
+			type filter hook input priority filter; policy drop;
+			ct state established accept
+			meta l4proto ipv6-icmp accept
+			iifname "server" tcp sport ` + port + ` ct state new accept
+		}`)
+	}
 	t.Run("port 20", func(t *testing.T) {
 		client, server := client.in(t), server.in(t)
 		s.bridge(server)
@@ -27,6 +32,14 @@ func TestActiveThroughFirewall(t *testing.T) {
 			s.curl(client, "[fd00:1::1]", "--ftp-port", "-")
 		}
 		s.lftp(client, "10.1.0.1", "ftp:passive-mode no")
+	})
+	t.Run("port 989", func(t *testing.T) {
+		s.bridge(server.in(t), "--tls-self-signed", "--data-timeout", "1s")
+		s.lftp(secure.in(t), "ftps://10.2.0.1", "ftp:passive-mode no", "ssl:verify-certificate no")
+		g := secure.in(t).visitTLS("10.2.0.1:21", tls.VersionTLS13) // from where the data connection comes from port 20
+		g.say(200, "PORT 10,2,0,2,195,80")
+		g.say(150, "STOR new")
+		g.expect(425)
 	})
 	t.Run("any port", func(t *testing.T) {
 		client, server := client.in(t), server.in(t)
