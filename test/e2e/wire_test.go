@@ -25,10 +25,15 @@ func (b *bridge) connect(t testing.TB) *wire {
 	t.Cleanup(func() { conn.Close() })
 	w := &wire{t, conn, b.addr[:len(b.addr)-len(b.port())-1]}
 	w.expect(220)
+	w.login()
+	return w
+}
+
+func (w *wire) login() {
+	w.t.Helper()
 	w.say(331, "USER %s", user)
 	w.say(230, "PASS %s", password)
 	w.say(200, "TYPE I")
-	return w
 }
 
 // expect reads one reply and returns its text.
@@ -61,16 +66,22 @@ func (w *wire) open(format string, args ...any) *net.TCPConn {
 // dial makes a data connection for the next transfer.
 func (w *wire) dial() *net.TCPConn {
 	w.t.Helper()
-	var port int
-	if _, err := fmt.Sscanf(w.say(229, "EPSV"), "Entering Extended Passive Mode (|||%d|)", &port); err != nil {
-		w.t.Fatal(err)
-	}
-	data, err := net.Dial("tcp", net.JoinHostPort(w.host, fmt.Sprint(port)))
+	data, err := net.Dial("tcp", w.epsv())
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { data.Close() })
 	return data.(*net.TCPConn)
+}
+
+// epsv returns where the data connection of the next transfer has to go.
+func (w *wire) epsv() string {
+	w.t.Helper()
+	var port int
+	if _, err := fmt.Sscanf(w.say(229, "EPSV"), "Entering Extended Passive Mode (|||%d|)", &port); err != nil {
+		w.t.Fatal(err)
+	}
+	return net.JoinHostPort(w.host, fmt.Sprint(port))
 }
 
 // ask sends a command and returns its reply, whatever it is.
