@@ -22,7 +22,7 @@ func TestContainer(t *testing.T) {
 	if err := exec.Command("docker", "info").Run(); err != nil {
 		t.Skip("no Docker engine answers")
 	}
-	build, serve, _ := strings.Cut(readme(t)["docker"], "docker run")
+	build, serve, _ := strings.Cut(commandBlocks(t, "../../README.md")["docker"], "docker run")
 	buildImage(t, strings.Fields(build))
 	network := strings.TrimSpace(run(t, "", "", "docker", "network", "create", "s3ftpd-under-test"))
 	t.Cleanup(func() { exec.Command("docker", "network", "rm", network).Run() })

@@ -36,7 +36,12 @@ func newFaulty(t *testing.T, args ...string) faulty {
 
 // atOnce runs tests at the same time, some of them, because they wait more than they work.
 func atOnce[C any](t *testing.T, cases map[string]C, test func(t *testing.T, place string, c C)) {
-	slots := make(chan struct{}, 20)
+	someAtOnce(t, 20, cases, test)
+}
+
+// someAtOnce is atOnce for cases that keep processors busy: so many of them run at a time.
+func someAtOnce[C any](t *testing.T, most int, cases map[string]C, test func(t *testing.T, place string, c C)) {
+	slots := make(chan struct{}, most)
 	var all sync.WaitGroup
 	for name, c := range cases {
 		slots <- struct{}{}

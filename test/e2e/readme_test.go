@@ -12,10 +12,10 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// readme returns the blocks of commands in README.md, by the names in the comments before them.
-func readme(t *testing.T) map[string]string {
+// commandBlocks returns the blocks of commands in a page, by the names in the comments before them.
+func commandBlocks(t *testing.T, page string) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +37,7 @@ func TestReadme(t *testing.T) {
 	for _, cache := range []string{"GOCACHE", "GOMODCACHE"} { // which are below HOME, and that is another one here
 		t.Setenv(cache, goEnv(t, cache))
 	}
-	blocks := readme(t)
+	blocks := commandBlocks(t, "../../README.md")
 	server := real.MinIO(t)
 	v := newBucket(t, server)
 	v.bucket = "invoices"

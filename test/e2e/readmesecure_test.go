@@ -18,7 +18,7 @@ func TestReadmeNetwork(t *testing.T) {
 	for _, cache := range []string{"GOCACHE", "GOMODCACHE"} {
 		t.Setenv(cache, goEnv(t, cache))
 	}
-	blocks := readme(t)
+	blocks := commandBlocks(t, "../../README.md")
 	server := real.MinIO(t)
 	v := newBucket(t, server)
 	v.bucket = "invoices"

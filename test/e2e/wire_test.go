@@ -72,16 +72,22 @@ func (w *wire) open(format string, args ...any) *net.TCPConn {
 // dial makes a data connection for the next transfer.
 func (w *wire) dial() *net.TCPConn {
 	w.t.Helper()
-	var port int
-	if _, err := fmt.Sscanf(w.say(229, "EPSV"), "Entering Extended Passive Mode (|||%d|)", &port); err != nil {
-		w.t.Fatal(err)
-	}
-	data, err := net.Dial("tcp", net.JoinHostPort(w.host, fmt.Sprint(port)))
+	data, err := net.Dial("tcp", w.epsv())
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { data.Close() })
 	return data.(*net.TCPConn)
+}
+
+// epsv returns where the data connection of the next transfer has to go.
+func (w *wire) epsv() string {
+	w.t.Helper()
+	var port int
+	if _, err := fmt.Sscanf(w.say(229, "EPSV"), "Entering Extended Passive Mode (|||%d|)", &port); err != nil {
+		w.t.Fatal(err)
+	}
+	return net.JoinHostPort(w.host, fmt.Sprint(port))
 }
 
 // ask sends a command and returns its reply, whatever it is.
