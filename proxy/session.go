@@ -151,10 +151,11 @@ func (s *session) next() (line, error) {
 	}
 }
 
-// reset brings the session to where it begins, and where REIN brings it back.
+// reset brings the session to where it begins, and where REIN brings it back. Only the time to log in goes on where it runs.
 func (s *session) reset() {
 	s.logout()
-	s.dialogue = dialogue{login: time.After(cmp.Or(s.srv.LoginTimeout, time.Minute)), dir: "/", facts: allFacts}
+	login := cmp.Or(s.login, time.After(cmp.Or(s.srv.LoginTimeout, time.Minute)))
+	s.dialogue = dialogue{login: login, dir: "/", facts: allFacts}
 }
 
 // logout gives up what a login gave.
