@@ -77,11 +77,17 @@ func TestConformance(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	real.Client(t, "python3")
 	checks := &tally{all: make(map[string]map[string]string)}
+	l, noIPv6 := net.Listen("tcp", "[::1]:0")
+	if noIPv6 == nil {
+		l.Close()
+	}
 	t.Run("runs", func(t *testing.T) {
 		t.Run("abuse", func(t *testing.T) { t.Parallel(); abuse(t) })
 		t.Run("clear", func(t *testing.T) { t.Parallel(); checks.run(t, "127.0.0.1", "optional") })
 		t.Run("secure", func(t *testing.T) { t.Parallel(); checks.run(t, "127.0.0.1", "required", "--require-tls") })
-		t.Run("IPv6", func(t *testing.T) { t.Parallel(); checks.run(t, "::1", "optional", "--only", "v6.*,implicit.v6") })
+		if noIPv6 == nil {
+			t.Run("IPv6", func(t *testing.T) { t.Parallel(); checks.run(t, "::1", "optional", "--only", "v6.*,implicit.v6") })
+		}
 	})
 	if len(checks.all) < 418 {
 		t.Errorf("%d checks, want 418 at least", len(checks.all))
@@ -93,6 +99,8 @@ func TestConformance(t *testing.T) {
 			t.Errorf("%s fails: %s", check, fails)
 		case mayFail && (fails == "" || passes):
 			t.Errorf("%s passes, and is listed as failing", check)
+		case noIPv6 != nil && strings.HasSuffix(outcomes["SKIP"], "no IPv6 address"):
+			t.Logf("%s is not run: %v", check, noIPv6)
 		case fails == "" && !passes && !maySkip:
 			t.Errorf("%s is never run: %s", check, outcomes["SKIP"])
 		case maySkip && (fails != "" || passes):
@@ -173,7 +181,7 @@ func freeAddrAt(t *testing.T, host string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer l.Close()
 	return l.Addr().String()
