@@ -25,8 +25,8 @@ func TestIdleSessions(t *testing.T) {
 	ftps := real.FreeAddr(t)
 	b := startBridge(t, server, "--ftps", ftps, "--tls-self-signed", "--tls", "optional",
 		"--max-sessions", "2000", "--max-sessions-per-ip", "2000", "--max-sessions-per-user", "2000")
-	b.transfers(t, view, "before") // so that all is there that comes with the first
-	hangUp(append(b.idle(t, 20, b.clear), b.idle(t, 20, b.implicit(ftps))...))
+	hangUp(append(b.idle(t, 8, b.clear), b.idle(t, 8, b.implicit(ftps))...)) // so that all is there that comes with the first
+	b.allEnd(t)
 	open := b.descriptors(t)
 
 	empty := b.stat(t, "RssAnon")
@@ -52,6 +52,7 @@ func TestIdleSessions(t *testing.T) {
 		t.Errorf("%d descriptors with %d sessions", n, len(sessions))
 	}
 	hangUp(sessions)
+	b.allEnd(t)
 	b.back(t, open)
 }
 
@@ -65,7 +66,7 @@ func (b *bridge) transfers(t *testing.T, view bucketView, prefix string) {
 		want := sumOf(t, io.LimitReader(noise(name), size))
 		w := b.connect(t)
 		if i%2 == 0 {
-			all.Go(func() { w.store(name, io.LimitReader(noise(name), size)) })
+			all.Go(func() { w.store(name, io.LimitReader(noise(name), size)); w.say(221, "QUIT") })
 			defer func() {
 				if got := view.sum(name); got != want {
 					t.Errorf("%s: S3 has %s, want %s", name, got, want)

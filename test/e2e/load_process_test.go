@@ -71,3 +71,22 @@ func (b *bridge) back(t testing.TB, before []string) {
 		return len(now) <= len(before)
 	})
 }
+
+// allEnd waits until every session that has begun has ended.
+func (b *bridge) allEnd(t testing.TB) {
+	t.Helper()
+	until(t, "all sessions have ended", func() bool {
+		b.log.mu.Lock()
+		defer b.log.mu.Unlock()
+		open := 0
+		for _, line := range b.log.lines {
+			switch {
+			case strings.Contains(line, `"msg":"session begins"`):
+				open++
+			case strings.Contains(line, `"msg":"session ends"`):
+				open--
+			}
+		}
+		return open == 0
+	})
+}
