@@ -41,7 +41,7 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 	s.log.Info("session begins")
 	err := s.open(ctx, implicit)
 	if err == nil {
-		lines, gone := make(chan line, maxQueued), make(chan struct{})
+		lines, gone := make(chan *line, maxQueued), make(chan struct{})
 		s.lines, s.gone = lines, gone
 		go readLines(s.conn, lines, gone, ctx.Done())
 		err = s.serve(ctx)

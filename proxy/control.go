@@ -46,7 +46,7 @@ var (
 
 // readLines sends the command lines from r until r ends or done is closed; then it closes lines.
 // It closes gone as soon as it sees the end, while lines may still hold what came before.
-func readLines(r io.Reader, lines chan<- line, gone chan<- struct{}, done <-chan struct{}) {
+func readLines(r io.Reader, lines chan<- *line, gone chan<- struct{}, done <-chan struct{}) {
 	defer close(lines)
 	defer close(gone)
 	for t := newTelnet(r); t != nil; {
@@ -59,7 +59,7 @@ func readLines(r io.Reader, lines chan<- line, gone chan<- struct{}, done <-chan
 			l.pause = &pause{more, readOn}
 		}
 		select {
-		case lines <- l:
+		case lines <- &l:
 		case <-done:
 			return
 		}

@@ -25,7 +25,7 @@ type session struct {
 	peer    netip.AddrPort
 	log     *slog.Logger
 	dialer  *passive.Dialer // nil = no active data connections
-	lines   <-chan line
+	lines   <-chan *line
 	gone    <-chan struct{} // closed when the client has ended the control connection
 	drain   <-chan struct{} // closed when the server is going down
 	tails   *sync.WaitGroup // of data connections that wait for the client's end
@@ -141,7 +141,7 @@ func (s *session) next() (line, error) {
 		if !ok {
 			return line{}, errHungUp
 		}
-		return l, l.err
+		return *l, l.err
 	case <-idle.C:
 		return line{}, reply{421, "Idle for too long, closing the connection."}
 	case <-s.login:
@@ -151,10 +151,11 @@ func (s *session) next() (line, error) {
 	}
 }
 
-// reset brings the session to where it begins, and where REIN brings it back.
+// reset brings the session to where it begins, and where REIN brings it back. Only the time to log in goes on where it runs.
 func (s *session) reset() {
 	s.logout()
-	s.dialogue = dialogue{login: time.After(cmp.Or(s.srv.LoginTimeout, time.Minute)), dir: "/", facts: allFacts}
+	login := cmp.Or(s.login, time.After(cmp.Or(s.srv.LoginTimeout, time.Minute)))
+	s.dialogue = dialogue{login: login, dir: "/", facts: allFacts}
 }
 
 // logout gives up what a login gave.

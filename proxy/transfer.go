@@ -102,7 +102,7 @@ func (s *session) attend(cancel context.CancelCauseFunc, marks <-chan reply, don
 // An attendance is a session while a transfer is in progress.
 type attendance struct {
 	*session
-	lines   <-chan line // nil once a command waits
+	lines   <-chan *line // nil once a command waits
 	cancel  context.CancelCauseFunc
 	begun   bool // the preliminary reply was sent
 	aborted bool
@@ -110,7 +110,7 @@ type attendance struct {
 
 // hear obeys a command or makes it wait. What came before the preliminary reply waits too: it was sent along
 // with the transfer's command, to be answered in its turn. What follows a command that waits, waits as well.
-func (a *attendance) hear(l line) {
+func (a *attendance) hear(l *line) {
 	verb, arg := split(l.text)
 	switch {
 	case verb == "ABOR" && !l.tooLong:
@@ -121,7 +121,7 @@ func (a *attendance) hear(l line) {
 	case verb == "STAT" && arg == "" && a.begun && !l.tooLong:
 		a.say(reply{211, a.status("A transfer is in progress.")})
 	default:
-		a.pending, a.lines = &l, nil
+		a.pending, a.lines = l, nil
 	}
 }
 
