@@ -52,7 +52,7 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 
 // hangUp ends the control connection, and returns when its reading goroutine has ended. To close it before the client has
 // done so, with something unread, would reset it, and the client might never see the last reply.
-func (s *session) hangUp(lines <-chan line) {
+func (s *session) hangUp(lines <-chan *line) {
 	patience := time.Duration(0)
 	if s.tls != nil {
 		s.conn.(*tls.Conn).CloseWrite()
