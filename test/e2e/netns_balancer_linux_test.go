@@ -29,12 +29,14 @@ func (h *host) balances(at string, ports []string, to string, says func(from, to
 	for _, port := range ports {
 		h.listen(net.JoinHostPort(at, port), func(client *net.TCPConn) {
 			server, err := h.dial(net.JoinHostPort(to, port))
+			if err == nil {
+				_, err = server.Write(says(addrOf(client.RemoteAddr()), addrOf(client.LocalAddr())))
+			}
 			if err != nil {
 				client.SetLinger(0) // as if it had been refused here
 				client.Close()
 				return
 			}
-			server.Write(says(addrOf(client.RemoteAddr()), addrOf(client.LocalAddr())))
 			splice(client, server)
 		})
 	}

@@ -134,7 +134,7 @@ func TestOnePortForPrograms(t *testing.T) {
 						"ssl:verify-certificate no", "ssl:priority "+v.lftp)
 				})
 				crowd(t, client, "curl, "+v.name, func(h *host) {
-					s.curl(h, public, append(v.curl, "--insecure", "--ssl-reqd", "--retry", "5", "--retry-all-errors")...)
+					s.curl(h, public, append(v.curl, "--insecure", "--ssl-reqd", "--retry", "5", "--retry-max-time", "60", "--retry-all-errors")...)
 				})
 			}
 		})
@@ -160,13 +160,14 @@ func TestOnePortInParallel(t *testing.T) {
 	dir := t.TempDir()
 	sums := make(map[string]string)
 	var list strings.Builder
-	for i := range 24 {
+	for i := range 120 {
 		name := fmt.Sprintf("file-%d", i)
-		sums[name] = makeFile(t, filepath.Join(dir, name), mib)
+		sums[name] = makeFile(t, filepath.Join(dir, name), 100*kib)
 		fmt.Fprintf(&list, "upload-file = %q\nurl = \"ftp://%s/%s\"\n", name, public, name)
 	}
 	client.run(dir, list.String(), "curl", "-sS", "--insecure", "--ssl-reqd", "--tlsv1.3", "--parallel", "--parallel-immediate",
-		"--parallel-max", "24", "--max-time", "100", "--retry", "5", "--retry-all-errors", "--user", user+":"+password, "-K", "-")
+		"--parallel-max", "24", "--max-time", "60", "--retry", "5", "--retry-max-time", "60", "--retry-all-errors",
+		"--user", user+":"+password, "-K", "-")
 	for name, want := range sums {
 		s.holds(t, name, want)
 	}

@@ -63,7 +63,7 @@ func TestBalancer(t *testing.T) {
 	b.bridge.log.await(t, "session begins", "peer="+one.addr)
 	b.bridge.log.await(t, "session begins", "peer="+two.addr)
 	at := one.passive("PASV")
-	b.two.knocks(at, 20) // the balancer brings strangers too
+	b.two.knocks(at, 20, "") // the balancer brings strangers too
 	b.holds(t, "one", one.store(one.connect(at), "one"))
 	six := b.one.visit("[" + balanced6 + "]:21")
 	six.say(425, "PASV")

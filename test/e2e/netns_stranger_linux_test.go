@@ -25,7 +25,7 @@ func TestStranger(t *testing.T) {
 	for _, verb := range []string{"PASV", "EPSV"} {
 		g := client.visit(addr)
 		at := g.passive(verb)
-		if n := stranger.knocks(at, 100); n != 100 {
+		if n := stranger.knocks(at, 100, "the stranger's\n"); n != 100 {
 			t.Errorf("%d of 100 find the port open", n)
 		}
 		s.holds(t, "before"+verb, g.store(g.connect(at), "before"+verb))
@@ -35,14 +35,14 @@ func TestStranger(t *testing.T) {
 			t.Fatal(err)
 		}
 		var race sync.WaitGroup
-		race.Go(func() { stranger.knocks(at, 100) })
+		race.Go(func() { stranger.knocks(at, 100, "the stranger's\n") })
 		data := g.connect(at)
 		race.Wait()
 		g.expect(150)
 		if _, err := io.WriteString(data, "the client's\n"); err != nil {
 			t.Fatal(err)
 		}
-		if n := stranger.knocks(at, 100); n != 0 {
+		if n := stranger.knocks(at, 100, "the stranger's\n"); n != 0 {
 			t.Errorf("%d of 100 find the port open that has its connection", n)
 		}
 		data.Close()
@@ -51,13 +51,13 @@ func TestStranger(t *testing.T) {
 	}
 }
 
-// knocks is knock so many times at once. It returns how often the port was open.
-func (h *host) knocks(at string, times int) int {
+// knocks is knock, so many times at once. It returns how often the port was open.
+func (h *host) knocks(at string, times int, says string) int {
 	var all sync.WaitGroup
 	var open atomic.Int32
 	for range times {
 		all.Go(func() {
-			if h.knock(at, "the stranger's\n") {
+			if h.knock(at, says) {
 				open.Add(1)
 			}
 		})
