@@ -41,6 +41,7 @@ type Config struct {
 	ProxyProtocolFrom []netip.Prefix // whose connections begin with a PROXY header
 
 	PassivePorts   Ports
+	PassiveShare   string // address or ticket
 	PassiveAddress []Rule // the first that fits the client; none = auto
 	Active         bool
 	ActivePort     uint16 // 0 = any

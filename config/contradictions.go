@@ -11,6 +11,7 @@ func (l *loading) contradictions() {
 	l.somethingIsListenedOn()
 	l.certificateIsThere()
 	l.clientsAreCertified()
+	l.ticketsAreThere()
 	l.partsFit()
 	l.keyHasUse()
 	if c.Bucket == "" && l.sound("bucket") {

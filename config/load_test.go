@@ -40,7 +40,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Config{
-		FTP: ":21", TLS: "off", TLSMin: "1.2", TLSDataSession: "offer", TLSUploadClose: "strict",
+		FTP: ":21", TLS: "off", TLSMin: "1.2", TLSDataSession: "offer", TLSUploadClose: "strict", PassiveShare: "address",
 		PassivePorts: Ports{60000, 65535}, PassiveAddress: []Rule{{Address: "auto"}}, Active: true, ActivePort: 20, ActivePortTLS: 989,
 		User: "alice", Password: "wonderland", Bucket: "invoices", Checksum: "auto", Memory: 256 << 20, PartSize: 8 << 20,
 		Resume: 24 * time.Hour, RenameMax: 10_000, ListMtime: "s3",
@@ -108,6 +108,7 @@ func TestValues(t *testing.T) {
 		{"tls-min", "1.3", "1.3", func(c *Config) any { return c.TLSMin }, "1.3"},
 		{"tls-client-ca", "ca.pem", "ca.pem", func(c *Config) any { return c.TLSClientCA }, "ca.pem"},
 		{"tls-data-session", "require", "require", func(c *Config) any { return c.TLSDataSession }, "require"},
+		{"passive-share", "ticket", "ticket", func(c *Config) any { return c.PassiveShare }, "ticket"},
 		{"tls-upload-close", "lenient", "lenient", func(c *Config) any { return c.TLSUploadClose }, "lenient"},
 		{"user-certificate", "CN=alice,O=b", "CN=alice,O=b", func(c *Config) any { return c.UserCertificate }, "CN=alice,O=b"},
 		{"proxy-protocol-from", "10.0.0.0/8,192.0.2.7", "[10.0.0.0/8, 192.0.2.7]", func(c *Config) any { return c.ProxyProtocolFrom },
@@ -173,7 +174,7 @@ func beside(option string) []string {
 		return append(args, "--tls-cert=y")
 	case "user-certificate":
 		return append(args, "--tls-self-signed", "--tls-client-ca=y")
-	case "ftps", "tls", "tls-min", "tls-client-ca", "tls-data-session":
+	case "ftps", "tls", "tls-min", "tls-client-ca", "tls-data-session", "passive-share":
 		return append(args, "--tls-self-signed")
 	}
 	return args

@@ -7,15 +7,17 @@ import (
 	"testing/fstest"
 )
 
-// Each case is one configuration and all the lines that it is answered with. FILE stands for its file's name.
+// A mistaken configuration, and all the lines that it is answered with. FILE stands for its file's name.
+type mistaken struct {
+	command string
+	args    []string
+	env     []string // instead of a complete one
+	file    string
+	want    []string
+}
+
 func TestMistakes(t *testing.T) {
-	for name, c := range map[string]struct {
-		command string
-		args    []string
-		env     []string // instead of a complete one
-		file    string
-		want    []string
-	}{
+	testMistakes(t, map[string]mistaken{
 		"everything at once, in every source": {
 			args: []string{"--bucket=a/b", "--passive-ports=70000-10", "--max-sessions", "0", "--paart-size=1MiB"},
 			env:  []string{"S3FTPD_PASSWORD=x", "S3FTPD_IDLE_TIMEOUT=300", "S3FTPD_USERR=x"},
@@ -158,64 +160,6 @@ func TestMistakes(t *testing.T) {
 			args: append(completeArgs, "--ftp="),
 			want: []string{`--ftp "": nothing would be listened on; an address such as :21 is wanted`},
 		},
-		"nothing to listen on, with TLS": {
-			args: append(completeArgs, "--ftp=", "--ftps=", "--tls-self-signed"),
-			want: []string{`--ftp "": nothing would be listened on; an address such as :21 is wanted`},
-		},
-		"one address for both": {
-			args: append(completeArgs, "--ftp=:2121", "--ftps=:2121", "--tls-self-signed"),
-			want: []string{`--ftps ":2121": is the address of --ftp too; the usual ones are :21 for --ftp and :990 for --ftps`},
-		},
-		"certificate without a key": {
-			args: append(completeArgs, "--tls-cert=x.pem", "--tls=required"),
-			want: []string{`--tls-cert "x.pem": has no key: --tls-key has to name the file with its private key, which may be the same file`},
-		},
-		"key without a certificate": {
-			args: append(completeArgs, "--tls-key=x.key", "--tls=required"),
-			want: []string{`--tls-key "x.key": has no certificate: --tls-cert has to name the file with it`},
-		},
-		"two certificates": {
-			args: append(completeArgs, "--tls-key=x.key", "--tls-self-signed"), env: append(completeEnv, "S3FTPD_TLS_CERT=x.pem"),
-			want: []string{`--tls-self-signed: there is S3FTPD_TLS_CERT too; one certificate is enough`},
-		},
-		"a key beside a certificate of one's own": {
-			args: append(completeArgs, "--tls-key=x.key", "--tls-self-signed"),
-			want: []string{`--tls-self-signed: there is --tls-key too; one certificate is enough`},
-		},
-		"TLS without a certificate": {
-			args: append(completeArgs, "--ftps=:990", "--tls=optional", "--tls-min=1.3", "--tls-client-ca=ca.pem"), file: "tls-data-session: require\n",
-			want: []string{
-				`--ftps ":990": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`,
-				`--tls "optional": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`,
-				`--tls-min "1.3": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`,
-				`--tls-client-ca "ca.pem": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`,
-				`FILE:1: tls-data-session "require": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`,
-			},
-		},
-		"a demo without a certificate": {
-			command: Demo, args: []string{"--tls-self-signed=false", "--tls=optional"}, env: []string{"HOME=/"},
-			want: []string{`--tls "optional": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`},
-		},
-		"a way round the clients' certificates": {
-			args: append(completeArgs, "--tls-self-signed", "--tls-client-ca=ca.pem", "--tls=optional"),
-			want: []string{`--tls "optional": lets clients in on --ftp without the certificate that --tls-client-ca asks for; --tls required is wanted, or --ftp ""`},
-		},
-		"a certificate as a password that nobody vouches for": {
-			args: append(completeArgs, "--user-certificate=alice"),
-			want: []string{`--user-certificate "alice": needs --tls-client-ca, which says whose certificates are believed`},
-		},
-		"a certificate of nobody": {
-			args: []string{"--bucket=invoices", "--tls-self-signed", "--tls-client-ca=ca.pem", "--user-certificate=alice"}, env: []string{"HOME=/"},
-			want: []string{`--user: is missing: who may log in? The password comes from S3FTPD_PASSWORD or --password-file`},
-		},
-		"a certificate that cannot be": {
-			args: append(completeArgs, "--user-certificate= alice"),
-			want: []string{`--user-certificate " alice": the common name or the whole subject of a certificate is wanted, such as alice or CN=alice,O=Example`},
-		},
-		"a load balancer without an address": {
-			args: append(completeArgs, "--proxy-protocol-from=10.0.0.0/8,lb"),
-			want: []string{`--proxy-protocol-from "10.0.0.0/8,lb": "lb" is no network; one looks like 10.0.0.0/8`},
-		},
 		"parts beyond the memory": {
 			args: append(completeArgs, "--part-size=64MiB"), file: "memory: 100MiB\n",
 			want: []string{`--part-size 64MiB: must not be more than a quarter of FILE:1: memory, which is 100MiB`},
@@ -228,7 +172,12 @@ func TestMistakes(t *testing.T) {
 			args: append(completeArgs, "--checksum=a\nb"),
 			want: []string{`--checksum "a\nb": auto, crc32c, crc32, sha256, md5 or none is wanted`},
 		},
-	} {
+	})
+}
+
+func testMistakes(t *testing.T, cases map[string]mistaken) {
+	t.Helper()
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			args, env, file := append([]string(nil), c.args...), c.env, ""
 			if c.file != "" {

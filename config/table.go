@@ -63,6 +63,10 @@ var options = []*option{
 	{name: "passive-ports", group: data, value: "FIRST-LAST", def: "60000-65535",
 		help: "Ports for passive data connections. A single port is a range too.",
 		set:  field(func(c *Config) *Ports { return &c.PassivePorts }, parsePorts)},
+	{name: "passive-share", group: data, value: "HOW", def: "address",
+		help: "What tells data connections apart that are awaited on one port, where all ports are in use: address (sessions of one " +
+			"address take turns), ticket (under TLS their tickets do, which is not safe for clients that share them, such as curl --parallel).",
+		set: field(func(c *Config) *string { return &c.PassiveShare }, oneOf("address", "ticket"))},
 	{name: "passive-address", group: data, value: "ADDRESS", def: "auto",
 		help: "What the reply to PASV names: auto (the address that the client came to), an IPv4 address, a host name " +
 			"(resolved, kept for 60 s), or a list by client network: 10.0.0.0/8=auto,203.0.113.10.",

@@ -53,6 +53,13 @@ func (l *loading) certificateIsThere() {
 	}
 }
 
+// ticketsAreThere wants tickets where they are to tell connections apart.
+func (l *loading) ticketsAreThere() {
+	if c := &l.config; c.PassiveShare == "ticket" && c.TLSDataSession == "off" && l.sound("passive-share", "tls-data-session") {
+		l.mistakes.add(l.where("passive-share")+` "ticket"`, `needs tickets: %s "off" gives clients none, offer or require does`, l.where("tls-data-session"))
+	}
+}
+
 // oneOfPair is the option of the pair that was given.
 func (l *loading) oneOfPair() string {
 	if l.config.TLSCert != "" {
@@ -73,6 +80,7 @@ func (l *loading) nothingNeedsCertificate() {
 		{"tls-min", c.TLSMin, c.TLSMin != "1.2"},
 		{"tls-client-ca", c.TLSClientCA, c.TLSClientCA != ""},
 		{"tls-data-session", c.TLSDataSession, c.TLSDataSession == "require"},
+		{"passive-share", c.PassiveShare, c.PassiveShare == "ticket"},
 	} {
 		if need.needs && l.sound(need.option) {
 			l.mistakes.add(l.where(need.option)+" "+quoted(need.value), "needs a certificate: --tls-cert and --tls-key, or --tls-self-signed")

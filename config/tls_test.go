@@ -95,3 +95,71 @@ func TestParseNetworks(t *testing.T) {
 		}
 	}
 }
+
+// What is asked of TLS and cannot be had, or could be got round, is not left to be found out.
+func TestMistakesOfTLS(t *testing.T) {
+	testMistakes(t, map[string]mistaken{
+		"nothing to listen on, with TLS": {
+			args: append(completeArgs, "--ftp=", "--ftps=", "--tls-self-signed"),
+			want: []string{`--ftp "": nothing would be listened on; an address such as :21 is wanted`},
+		},
+		"one address for both": {
+			args: append(completeArgs, "--ftp=:2121", "--ftps=:2121", "--tls-self-signed"),
+			want: []string{`--ftps ":2121": is the address of --ftp too; the usual ones are :21 for --ftp and :990 for --ftps`},
+		},
+		"certificate without a key": {
+			args: append(completeArgs, "--tls-cert=x.pem", "--tls=required"),
+			want: []string{`--tls-cert "x.pem": has no key: --tls-key has to name the file with its private key, which may be the same file`},
+		},
+		"key without a certificate": {
+			args: append(completeArgs, "--tls-key=x.key", "--tls=required"),
+			want: []string{`--tls-key "x.key": has no certificate: --tls-cert has to name the file with it`},
+		},
+		"two certificates": {
+			args: append(completeArgs, "--tls-key=x.key", "--tls-self-signed"), env: append(completeEnv, "S3FTPD_TLS_CERT=x.pem"),
+			want: []string{`--tls-self-signed: there is S3FTPD_TLS_CERT too; one certificate is enough`},
+		},
+		"a key beside a certificate of one's own": {
+			args: append(completeArgs, "--tls-key=x.key", "--tls-self-signed"),
+			want: []string{`--tls-self-signed: there is --tls-key too; one certificate is enough`},
+		},
+		"TLS without a certificate": {
+			args: append(completeArgs, "--ftps=:990", "--tls=optional", "--tls-min=1.3", "--tls-client-ca=ca.pem"), file: "tls-data-session: require\n",
+			want: []string{
+				`--ftps ":990": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`,
+				`--tls "optional": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`,
+				`--tls-min "1.3": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`,
+				`--tls-client-ca "ca.pem": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`,
+				`FILE:1: tls-data-session "require": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`,
+			},
+		},
+		"tickets that nobody has": {
+			args: append(completeArgs, "--tls-self-signed", "--tls-data-session=off", "--passive-share=ticket"),
+			want: []string{`--passive-share "ticket": needs tickets: --tls-data-session "off" gives clients none, offer or require does`},
+		},
+		"a demo without a certificate": {
+			command: Demo, args: []string{"--tls-self-signed=false", "--tls=optional"}, env: []string{"HOME=/"},
+			want: []string{`--tls "optional": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`},
+		},
+		"a way round the clients' certificates": {
+			args: append(completeArgs, "--tls-self-signed", "--tls-client-ca=ca.pem", "--tls=optional"),
+			want: []string{`--tls "optional": lets clients in on --ftp without the certificate that --tls-client-ca asks for; --tls required is wanted, or --ftp ""`},
+		},
+		"a certificate as a password that nobody vouches for": {
+			args: append(completeArgs, "--user-certificate=alice"),
+			want: []string{`--user-certificate "alice": needs --tls-client-ca, which says whose certificates are believed`},
+		},
+		"a certificate of nobody": {
+			args: []string{"--bucket=invoices", "--tls-self-signed", "--tls-client-ca=ca.pem", "--user-certificate=alice"}, env: []string{"HOME=/"},
+			want: []string{`--user: is missing: who may log in? The password comes from S3FTPD_PASSWORD or --password-file`},
+		},
+		"a certificate that cannot be": {
+			args: append(completeArgs, "--user-certificate= alice"),
+			want: []string{`--user-certificate " alice": the common name or the whole subject of a certificate is wanted, such as alice or CN=alice,O=Example`},
+		},
+		"a load balancer without an address": {
+			args: append(completeArgs, "--proxy-protocol-from=10.0.0.0/8,lb"),
+			want: []string{`--proxy-protocol-from "10.0.0.0/8,lb": "lb" is no network; one looks like 10.0.0.0/8`},
+		},
+	})
+}

@@ -17,9 +17,9 @@
 //
 // Only the client's own address. A connection from any other is reset, and the wait goes on, so that a stranger
 // can neither take a transfer nor spoil it. Ports are picked at random, so that it cannot be foretold which comes next.
-// Clients that share an address, behind a translating router, are told apart by TLS alone; that is the caller's
-// part, who reads IDs for Ports.Identify and decides whether a connection without one will do, as are the grammar of
-// FTP and the rule whom to dial: a Dialer connects where it is told.
+// Clients that share an address, behind a translating router, can be told apart by what they show under TLS, and that is
+// the caller's part, who reads IDs for Ports.Identify, as are the grammar of FTP and the rule whom to dial: a Dialer
+// connects where it is told.
 //
 // # How many ports
 //
@@ -29,5 +29,5 @@
 // A port closes, and the system resets what has come to it and is not taken, when its last session has its connection.
 // One that stays open for other sessions takes at once whatever comes, and resets what nobody awaits at that moment.
 // So the only connection that can be taken for that of a later session is one from the same address that comes in the
-// instant between two sessions; who can make such ones could as well connect a moment later. TLS tells them apart.
+// instant between two sessions; who can make such ones could as well connect a moment later.
 package passive

@@ -114,10 +114,10 @@ func (d *door) meet(v *visitor) {
 		return
 	}
 	v.narrow()
-	switch len(v.owners) {
-	case 0:
+	switch {
+	case len(v.owners) == 0:
 		d.refuse(v, errUnawaited)
-	case 1:
+	case v.owners[0].claim.ID == "": // then there is no other
 		d.handOver(v, v.conn, v.owners[0])
 	default:
 		d.examine(v)

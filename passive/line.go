@@ -95,7 +95,7 @@ func (p *Ports) share(line *line) {
 	}
 	var waiting []*Listener
 	for _, l := range line.queue {
-		hinders := func(before *Listener) bool { return !p.apart(before.claim, l.claim) }
+		hinders := func(before *Listener) bool { return !apart(before.claim, l.claim) }
 		if !slices.ContainsFunc(waiting, hinders) {
 			if d := p.roomFor(l.claim, line); d != nil {
 				d.admit(l)
@@ -136,7 +136,7 @@ func (p *Ports) roomFor(c Claim, line *line) (best *door) {
 // or one that is about to close.
 func (d *door) load(c Claim) (claims [2]int, ok bool) {
 	for _, l := range d.claims {
-		if !d.ports.apart(l.claim, c) {
+		if !apart(l.claim, c) {
 			return claims, false
 		}
 		if l.claim.Peer == c.Peer {

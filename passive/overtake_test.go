@@ -54,15 +54,15 @@ func wantGot(t *testing.T, when string, got chan int, want ...int) {
 	}
 }
 
-func TestUnsureClaimsTakeTurns(t *testing.T) {
+func TestClaimsOfOneAddressTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := sharing(newMemory(), 1)
-		got, end := lineUp(t, p, unsure(client, "0"), unsure(client, "1"), unsure(client, "2"), sure(client, "3"), unsure(other, "4"))
-		wantGot(t, "at once", got, 0, 3, 4)
+		got, end := lineUp(t, p, plain(client), plain(client), plain(client), plain(other))
+		wantGot(t, "at once", got, 0, 3)
 		end(3)
-		wantGot(t, "when a sure one has done", got)
+		wantGot(t, "when another has done", got)
 		end(0)
-		wantGot(t, "when the unsure one has done", got, 1)
+		wantGot(t, "when the first has done", got, 1)
 		end(1)
 		wantGot(t, "when the next one has", got, 2)
 	})
@@ -71,7 +71,7 @@ func TestUnsureClaimsTakeTurns(t *testing.T) {
 func TestAClaimThatWaitsIsNotKeptWaitingByLaterOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := sharing(newMemory(), 1)
-		got, end := lineUp(t, p, sure(client, "0"), plain(client), sure(client, "2"), plain(other), unsure(client, "4"))
+		got, end := lineUp(t, p, shows(client, "0"), plain(client), shows(client, "2"), plain(other), shows(client, "4"))
 		wantGot(t, "at once", got, 0, 3)
 		end(0)
 		wantGot(t, "when the first has done", got, 1)
@@ -84,10 +84,10 @@ func TestThoseBehindOneWhoGivesUpGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := sharing(newMemory(), 1)
 		p.Wait = time.Second
-		got, _ := lineUp(t, p, sure(client, "0"), unsure(other, "1"), unsure(other, "2"), plain(client))
+		got, _ := lineUp(t, p, shows(client, "0"), plain(other), plain(other), plain(client))
 		<-time.After(time.Second / 2)
 		wantGot(t, "at once", got, 0, 1)
-		later, _ := lineUp(t, p, sure(client, "0 of the second line"))
+		later, _ := lineUp(t, p, shows(client, "0 of the second line"))
 		wantGot(t, "behind one without an ID", later)
 		<-time.After(time.Second/2 + time.Millisecond)
 		wantGot(t, "after a second", got, -4, -3)
@@ -98,7 +98,7 @@ func TestThoseBehindOneWhoGivesUpGoOn(t *testing.T) {
 func TestThoseBehindOneInTheMiddleWhoGivesUpGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := sharing(newMemory(), 1)
-		first, _ := lineUp(t, p, sure(client, "0"), unsure(other, "1"), unsure(other, "2"))
+		first, _ := lineUp(t, p, shows(client, "0"), plain(other), plain(other))
 		ctx, cancel := context.WithCancel(t.Context())
 		middle := make(chan error)
 		go func() {
@@ -106,7 +106,7 @@ func TestThoseBehindOneInTheMiddleWhoGivesUpGoOn(t *testing.T) {
 			middle <- err
 		}()
 		synctest.Wait()
-		behind, _ := lineUp(t, p, sure(client, "3"))
+		behind, _ := lineUp(t, p, shows(client, "3"))
 		wantGot(t, "behind one without an ID", behind)
 		cancel()
 		if err := <-middle; !errors.Is(err, context.Canceled) {
@@ -128,13 +128,13 @@ func TestAPortAtTheLastMoment(t *testing.T) {
 		p.Wait = time.Second
 		taken := 0
 		for range 200 {
-			held, free := claim(t, p, unsure(client, "held")), claim(t, p, plain(client))
+			held, free := claim(t, p, plain(client)), claim(t, p, plain(client))
 			time.AfterFunc(time.Second, func() {
 				free.Close() // wakes the one who waits
 				held.Close() // lets it share
 			})
-			other := claim(t, p, sure(client, "other"))
-			l, err := p.Listen(t.Context(), unsure(client, "late"))
+			other := claim(t, p, plain(other))
+			l, err := p.Listen(t.Context(), plain(client))
 			switch {
 			case err == nil:
 				taken++
@@ -173,7 +173,7 @@ func TestEachOfManySessionsGetsItsConnection(t *testing.T) {
 		var sessions sync.WaitGroup
 		session := func(id string) error {
 			peer := []netip.Addr{client, other}[rand.IntN(2)]
-			c := []Claim{plain(peer), sure(peer, id), sure(peer, id), unsure(peer, id)}[rand.IntN(4)]
+			c := []Claim{plain(peer), shows(peer, id), shows(peer, id), plain(peer)}[rand.IntN(4)]
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(1000))*time.Millisecond)
 			defer cancel()
 			l, err := p.Listen(ctx, c)

@@ -62,8 +62,8 @@ type Ports struct {
 // c.Timeout is over, or on Close, which the caller owes.
 //
 // When the range is full, the port is one where others wait already, if their connections and that of c can be
-// told apart: by the address they come from or by their IDs. Of one Peer, any number of claims that are Sure of
-// different IDs can wait on one port and one that is not Sure, but with a claim that has no ID no other.
+// told apart: by the address they come from or by their IDs. Of one Peer, any number of claims with different IDs can
+// wait on one port, but with a claim that has no ID no other.
 //
 // When that cannot be, Listen waits for a port, first come first served among those who are in each other's way.
 // If none came free during p.Wait, the error is [ErrNoPort]; if ctx ended before, it is the cause of that.
@@ -73,6 +73,8 @@ func (p *Ports) Listen(ctx context.Context, c Claim) (*Listener, error) {
 	switch {
 	case !c.Local.IsValid() || !c.Peer.IsValid():
 		return nil, fmt.Errorf("passive: cannot await %v on %v: not an address", c.Peer, c.Local)
+	case c.ID != "" && p.Identify == nil:
+		return nil, errors.New("passive: nobody tells the IDs of connections")
 	case p.First > p.Last || p.First == 0 && p.Last != 0:
 		return nil, fmt.Errorf("passive: %d-%d is not a range of ports", p.First, p.Last)
 	}

@@ -73,7 +73,7 @@ func TestHeadersAreAwaitedSideBySide(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
 		p := proxying(m)
-		a, b := claim(t, p, sure(client, "a")), claim(t, p, sure(client, "b"))
+		a, b := claim(t, p, shows(client, "a")), claim(t, p, shows(client, "b"))
 		start := time.Now()
 		late := m.dial(t, balancer, only)
 		near := m.dial(t, balancer, only)

@@ -17,11 +17,7 @@ import (
 var other = netip.MustParseAddr("198.51.100.8")
 
 // Claims of clients with TLS and without, who all have an hour.
-func sure(peer netip.Addr, id string) Claim {
-	return Claim{Local: server, Peer: peer, Timeout: time.Hour, ID: id, Sure: true}
-}
-
-func unsure(peer netip.Addr, id string) Claim {
+func shows(peer netip.Addr, id string) Claim {
 	return Claim{Local: server, Peer: peer, Timeout: time.Hour, ID: id}
 }
 
@@ -90,17 +86,12 @@ func TestWhoMayShareAPort(t *testing.T) {
 		want  bool
 	}{
 		{"other addresses, without IDs", []Claim{plain(other)}, plain(client), true},
-		{"other addresses, with one ID", []Claim{sure(other, "id")}, sure(client, "id"), true},
+		{"other addresses, with one ID", []Claim{shows(other, "id")}, shows(client, "id"), true},
 		{"one address, no IDs", []Claim{plain(client)}, plain(client), false},
-		{"one address, all are sure", []Claim{sure(client, "1"), sure(client, "2")}, sure(client, "3"), true},
-		{"one address, one is not sure", []Claim{sure(client, "1"), sure(client, "2")}, unsure(client, "3"), true},
-		{"one address, one is not sure and was there first", []Claim{unsure(client, "1"), sure(client, "2")}, sure(client, "3"), true},
-		{"one address, two are not sure", []Claim{sure(client, "1"), unsure(client, "2")}, unsure(client, "3"), false},
-		{"other addresses, two are not sure", []Claim{sure(client, "1"), unsure(other, "2")}, unsure(client, "3"), true},
-		{"one address, one ID twice", []Claim{sure(client, "1")}, sure(client, "1"), false},
-		{"one address, one without an ID comes", []Claim{sure(client, "1")}, plain(client), false},
-		{"one address, one without an ID is there", []Claim{plain(client)}, sure(client, "1"), false},
-		{"one address, one says to be sure of no ID", []Claim{sure(client, "1")}, sure(client, ""), false},
+		{"one address, all with IDs", []Claim{shows(client, "1"), shows(client, "2")}, shows(client, "3"), true},
+		{"one address, one ID twice", []Claim{shows(client, "1")}, shows(client, "1"), false},
+		{"one address, one without an ID comes", []Claim{shows(client, "1")}, plain(client), false},
+		{"one address, one without an ID is there", []Claim{plain(client)}, shows(client, "1"), false},
 		{"other local addresses", []Claim{{Local: other, Peer: client, Timeout: time.Hour}}, plain(client), true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -125,37 +116,25 @@ func TestWhoMayShareAPort(t *testing.T) {
 	}
 }
 
-func TestWithoutIdentifyOnlyAddressesShareAPort(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := sharing(newMemory(), 1)
-		p.Identify = nil
-		claim(t, p, sure(client, "1"))
-		claim(t, p, sure(other, "2"))
-		if _, err := p.Listen(t.Context(), sure(client, "3")); !errors.Is(err, ErrNoPort) {
-			t.Errorf("got %v; want ErrNoPort, since nobody can tell the IDs", err)
-		}
-	})
-}
-
 func TestFreePortsComeFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMemory()
 		p := sharing(m, 5)
-		first := claim(t, p, sure(client, "first"))
+		first := claim(t, p, shows(client, "first"))
 		for i := range 4 {
-			claim(t, p, sure(client, fmt.Sprint(i)))
+			claim(t, p, shows(client, fmt.Sprint(i)))
 		}
 		if len(m.sockets) != 5 {
 			t.Errorf("5 claims wait on %d ports of 5", len(m.sockets))
 		}
-		claim(t, p, sure(client, "shares")).Close()
+		claim(t, p, shows(client, "shares")).Close()
 		first.Close() // and its port is free again
-		if claim(t, p, sure(client, "again")); len(m.sockets) != 5 {
+		if claim(t, p, shows(client, "again")); len(m.sockets) != 5 {
 			t.Errorf("a port was shared though another one was free")
 		}
 		shared := make(map[uint16]int) // five more spread over the five
 		for i := range 5 {
-			shared[claim(t, p, sure(client, fmt.Sprint(4+i))).Port()]++
+			shared[claim(t, p, shows(client, fmt.Sprint(4+i))).Port()]++
 		}
 		if len(shared) != 5 {
 			t.Errorf("5 more claims of one address wait on ports %v; want one more on each", shared)
@@ -174,7 +153,7 @@ func TestSessionsOfOneAddressShareAPort(t *testing.T) {
 		p := sharing(m, 1)
 		var all []*Listener
 		for i := range 24 {
-			all = append(all, claim(t, p, sure(client, fmt.Sprintf("id%02d", i))))
+			all = append(all, claim(t, p, shows(client, fmt.Sprintf("id%02d", i))))
 		}
 		foreign := claim(t, p, plain(other))
 		for i := range all { // the last first
@@ -193,50 +172,33 @@ func TestSessionsOfOneAddressShareAPort(t *testing.T) {
 	})
 }
 
-func TestAConnectionWithoutAnIDIsTheUnsureOnes(t *testing.T) {
-	for _, shows := range []string{"--------", "unknown", "theirs", "unsure"} {
-		synctest.Test(t, func(t *testing.T) {
-			m := newMemory()
-			p := sharing(m, 1)
-			certain, doubtful := claim(t, p, sure(client, "certain")), claim(t, p, unsure(client, "unsure"))
-			claim(t, p, sure(other, "theirs")) // whose ID is nobody's at the client's address
-			m.show(t, client, shows)
-			wantID(t, doubtful, shows)
-			m.show(t, client, "-") // only one is left: nothing has to be shown
-			wantID(t, certain, "-")
-		})
+func TestAConnectionThatShowsNoIDOfThoseWhoWaitIsReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		p := sharing(m, 1)
+		a, b := claim(t, p, shows(client, "a")), claim(t, p, shows(client, "b"))
+		claim(t, p, shows(other, "theirs")) // whose ID is nobody's at the client's address
+		for range 2 {
+			for _, id := range []string{"--------", "unknown", "theirs"} {
+				wantEnd(t, m.show(t, client, id))
+			}
+			if a != nil {
+				m.show(t, client, "a")
+				wantID(t, a, "a")
+				a = nil // and now that b alone is left
+			}
+		}
+		if p.Strangers() != 6 {
+			t.Errorf("%d strangers; want 6", p.Strangers())
+		}
+		m.show(t, client, "b")
+		wantID(t, b, "b")
+	})
+}
+
+func TestIDsHaveToBeTold(t *testing.T) {
+	p := &Ports{First: 60000, Last: 60000, Log: silent, ListenFunc: newMemory().listen}
+	if _, err := p.Listen(t.Context(), shows(client, "a")); err == nil {
+		t.Error("an ID is awaited that nobody can tell")
 	}
-}
-
-func TestASingleClaimOfAnAddressIsNotAskedForItsID(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMemory()
-		p := sharing(m, 1)
-		l := claim(t, p, sure(client, "id"))
-		claim(t, p, sure(other, "theirs"))
-		m.dial(t, client, only) // and says nothing
-		conn, err := l.Conn(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		conn.Close()
-	})
-}
-
-func TestAConnectionThatNobodyCanBeToldToOwnIsReset(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMemory()
-		p := sharing(m, 1)
-		a, b := claim(t, p, sure(client, "a")), claim(t, p, sure(client, "b"))
-		wantEnd(t, m.show(t, client, "unknown"))
-		if p.Strangers() != 1 {
-			t.Errorf("%d strangers; want 1", p.Strangers())
-		}
-		silent := m.dial(t, client, only)
-		synctest.Wait()
-		m.show(t, client, "a")
-		wantID(t, a, "a")
-		go io.WriteString(silent, "unknown-") // now that b alone is left
-		wantID(t, b, "unknown-")
-	})
 }

@@ -41,7 +41,7 @@ func TestSessionsShareAPortOfTheSystem(t *testing.T) {
 	freePort(t, second) // or the host has no such address
 	var sessions sync.WaitGroup
 	session := func(from netip.Addr, id string) {
-		l, err := p.Listen(t.Context(), Claim{Local: loopback, Peer: from, Timeout: 30 * time.Second, ID: id, Sure: true})
+		l, err := p.Listen(t.Context(), Claim{Local: loopback, Peer: from, Timeout: 30 * time.Second, ID: id})
 		if err != nil {
 			t.Error(err)
 			return
@@ -78,7 +78,7 @@ func TestAConnectionInExaminationIsReset(t *testing.T) {
 		close(asked)
 		return identify(ctx, conn)
 	}
-	a := claim(t, p, Claim{Local: loopback, Peer: loopback, Timeout: 30 * time.Second, ID: "a", Sure: true})
+	a := claim(t, p, Claim{Local: loopback, Peer: loopback, Timeout: 30 * time.Second, ID: "a"})
 	b := claim(t, p, Claim{Local: loopback, Peer: loopback, Timeout: 30 * time.Second, ID: "b"})
 	near := connect(t, loopback, loopback, a.Port())
 	<-asked

@@ -15,7 +15,7 @@ const maxVisitors = 64
 type visitor struct {
 	conn   net.Conn
 	from   netip.AddrPort
-	owners []*Listener // whose it may be: of those who waited when it came, never one who came later
+	owners []*Listener // whose it may be: of those who waited when it was accepted
 	giveUp context.CancelFunc
 }
 
@@ -71,10 +71,10 @@ func (d *door) recognise(ctx context.Context, v *visitor) (net.Conn, *Listener, 
 		v.from = addrPort(h.RemoteAddr())
 		d.narrow(v)
 	}
-	switch len(v.owners) {
-	case 0:
+	switch {
+	case len(v.owners) == 0:
 		return nil, nil, errUnawaited
-	case 1:
+	case v.owners[0].claim.ID == "": // then there is no other
 		return v.conn, v.owners[0], nil
 	}
 	conn, id := d.ports.Identify(ctx, v.conn)
@@ -113,23 +113,12 @@ func (d *door) leave(v *visitor) {
 	v.giveUp()
 }
 
-// owner returns whose connection it is that shows this ID, or nil. It may be one who has ceased to wait: then the
-// connection is nobody's, rather than another's.
+// owner returns whose connection it is that shows this ID, or nil: what shows none, or another, may be anybody's. It may be
+// one who has ceased to wait: then the connection is nobody's, rather than another's.
 func (d *door) owner(v *visitor, id string) *Listener {
-	if id != "" {
-		for _, l := range v.owners {
-			if l.claim.ID == id {
-				return l
-			}
-		}
+	i := slices.IndexFunc(v.owners, func(l *Listener) bool { return id != "" && l.claim.ID == id })
+	if i < 0 {
+		return nil
 	}
-	d.ports.mu.Lock()
-	defer d.ports.mu.Unlock()
-	left := slices.DeleteFunc(slices.Clone(v.owners), func(l *Listener) bool { return l.fate == served })
-	for _, l := range left {
-		if !l.claim.Sure || len(left) == 1 {
-			return l
-		}
-	}
-	return nil
+	return v.owners[i]
 }

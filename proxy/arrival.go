@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"net"
 	"net/netip"
@@ -26,6 +27,11 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 		return
 	}
 	defer srv.census.leave(s.peer.Addr())
+	srv.begin.Do(func() {
+		if srv.TLS != nil && srv.TLS.Share {
+			srv.Passive.Identify = srv.identify
+		}
+	})
 	// The urgent byte of an ABOR that comes as Telnet Synch has to stay in its place in the line.
 	keepUrgentInline(conn)
 
@@ -35,16 +41,35 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 	s.log.Info("session begins")
 	err := s.open(ctx, implicit)
 	if err == nil {
-		lines, gone := make(chan line, maxQueued), make(chan struct{})
+		lines, gone := make(chan *line, maxQueued), make(chan struct{})
 		s.lines, s.gone = lines, gone
 		go readLines(s.conn, lines, gone, ctx.Done())
 		err = s.serve(ctx)
-		s.conn.Close()
-		cancel()
-		for range lines { // until the reading goroutine has seen the end as well
-		}
+		s.hangUp(lines)
 	}
 	s.log.Info("session ends", "user", s.user, "seconds", time.Since(begin).Seconds(), "err", err)
+}
+
+// hangUp ends the control connection, and returns when its reading goroutine has ended. To close it before the client has
+// done so, with something unread, would reset it, and the client might never see the last reply.
+func (s *session) hangUp(lines <-chan *line) {
+	patience := time.Duration(0)
+	if s.tls != nil {
+		s.conn.(*tls.Conn).CloseWrite()
+	}
+	if tcp, ok := below[interface{ CloseWrite() error }](s.raw); ok && tcp.CloseWrite() == nil {
+		patience = lastWord
+	}
+	timer := time.AfterFunc(patience, func() { s.raw.Close() })
+	defer timer.Stop()
+	if s.pending != nil && s.pending.pause != nil {
+		s.pending.pause.readOn <- nil
+	}
+	for l := range lines {
+		if l.pause != nil {
+			l.pause.readOn <- nil
+		}
+	}
 }
 
 // open shakes hands where a session begins with TLS.

@@ -3,6 +3,8 @@ package proxy
 import (
 	"errors"
 	"io"
+	"net"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -25,8 +27,15 @@ type line struct {
 
 // A pause is the reading goroutine standing still after AUTH, as what follows the reply is no command but TLS.
 type pause struct {
-	more   bool             // something came after the command, before its reply
+	more   <-chan bool      // tells, once it stands, whether something came after the command, before its reply
 	readOn chan<- io.Reader // what to read from now on; nil = as before
+}
+
+// stand makes the reading goroutine let go of conn, and tells whether something came after AUTH.
+func (p *pause) stand(conn net.Conn) (more bool) {
+	conn.SetReadDeadline(time.Unix(1, 0))
+	defer conn.SetReadDeadline(time.Time{})
+	return <-p.more
 }
 
 // Why the server hears no more from a client that is still there.
@@ -37,7 +46,7 @@ var (
 
 // readLines sends the command lines from r until r ends or done is closed; then it closes lines.
 // It closes gone as soon as it sees the end, while lines may still hold what came before.
-func readLines(r io.Reader, lines chan<- line, gone chan<- struct{}, done <-chan struct{}) {
+func readLines(r io.Reader, lines chan<- *line, gone chan<- struct{}, done <-chan struct{}) {
 	defer close(lines)
 	defer close(gone)
 	for t := newTelnet(r); t != nil; {
@@ -45,16 +54,21 @@ func readLines(r io.Reader, lines chan<- line, gone chan<- struct{}, done <-chan
 		if l.err != nil && l.err != errSlow && l.err != errOtherProtocol {
 			return
 		}
-		readOn := make(chan io.Reader, 1)
+		more, readOn := make(chan bool, 1), make(chan io.Reader, 1)
 		if verb, _ := split(l.text); verb == "AUTH" && !l.tooLong {
-			l.pause = &pause{t.r.Buffered() > 0, readOn}
+			l.pause = &pause{more, readOn}
 		}
 		select {
-		case lines <- l:
+		case lines <- &l:
 		case <-done:
 			return
 		}
-		t = t.after(l, readOn, done)
+		switch {
+		case l.err != nil:
+			return
+		case l.pause != nil:
+			t = t.rest(more, readOn, done)
+		}
 	}
 }
 
@@ -72,13 +86,13 @@ func (t *telnet) next() (l line) {
 	return l
 }
 
-// after returns from where the line after l comes; nil if none may.
-func (t *telnet) after(l line, readOn <-chan io.Reader, done <-chan struct{}) *telnet {
-	switch {
-	case l.err != nil:
+// rest waits until the client goes, says more or is asked for, and then returns from where the next line comes; nil if
+// none may.
+func (t *telnet) rest(more chan<- bool, readOn <-chan io.Reader, done <-chan struct{}) *telnet {
+	_, err := t.r.Peek(1)
+	more <- err == nil
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil
-	case l.pause == nil:
-		return t
 	}
 	select {
 	case r := <-readOn:

@@ -67,7 +67,7 @@ func TestTelnetLines(t *testing.T) {
 func TestReadLinesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
-		lines, gone, done := make(chan line, 2), make(chan struct{}), make(chan struct{})
+		lines, gone, done := make(chan *line, 2), make(chan struct{}), make(chan struct{})
 		go readLines(server, lines, gone, done)
 		io.WriteString(client, "ONE\r\nTWO\r\n")
 		client.Close()
@@ -83,7 +83,7 @@ func TestReadLinesEnd(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
-		lines, gone, done := make(chan line), make(chan struct{}), make(chan struct{})
+		lines, gone, done := make(chan *line), make(chan struct{}), make(chan struct{})
 		go readLines(server, lines, gone, done)
 		io.WriteString(client, "ONE\r\n")
 		close(done)

@@ -42,8 +42,8 @@ var onlyEPSV = reply{503, "Only EPSV after EPSV ALL."}
 func (s *session) listen(ctx context.Context) (port uint16, err error) {
 	s.drop()
 	claim := passive.Claim{Local: s.own, Peer: s.peer.Addr(), Timeout: cmp.Or(s.srv.DataTimeout, 20*time.Second)}
-	if s.private && s.tls.DataSession != Never {
-		claim.ID, claim.Sure = s.tls.id, s.tls.sure
+	if s.private && s.tls.Share && s.tls.sure {
+		claim.ID = s.tls.id
 	}
 	l, err := s.srv.Passive.Listen(ctx, claim)
 	if err != nil {

@@ -66,22 +66,29 @@ func (d *dataConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// sayEnd tells the client that no more comes: by close_notify under TLS.
-func (d *dataConn) sayEnd() {
+// sayEnd tells the client that no more comes: by close_notify under TLS, and by TCP's own end.
+func (d *dataConn) sayEnd() error {
 	if secure, ok := d.Conn.(*tls.Conn); ok {
-		secure.CloseWrite()
+		if err := secure.CloseWrite(); err != nil {
+			return dataError{err}
+		}
 	}
+	if tcp, ok := below[interface{ CloseWrite() error }](d.steady.Conn); ok {
+		if err := tcp.CloseWrite(); err != nil {
+			return dataError{err}
+		}
+	}
+	return nil
 }
 
-// lastWord is how long a client has to end its side of a data connection on which it was sent everything.
+// lastWord is how long a client has to end its side of a connection that we have ended.
 const lastWord = 2 * time.Second
 
-// finish ends a data connection in good order. To close it before the client has done so could reset it, and destroy what the
-// client has not read yet; so that is waited for, but not by the reply.
+// finish closes a data connection that was ended in good order. To close it before the client has done so could reset it, and
+// destroy what the client has not read yet; so that is waited for, but not by the reply.
 func (d *dataConn) finish(tails *sync.WaitGroup) {
-	d.sayEnd()
-	tcp, ok := below[interface{ CloseWrite() error }](d.steady.Conn)
-	if !ok || !d.ended.IsZero() || !d.hold() || tcp.CloseWrite() != nil {
+	_, halves := below[interface{ CloseWrite() error }](d.steady.Conn)
+	if !halves || !d.ended.IsZero() || !d.hold() {
 		d.steady.Conn.Close()
 		return
 	}

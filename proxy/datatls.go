@@ -73,7 +73,7 @@ func (c *secured) forData(upload bool) *tls.Config {
 		return ss, nil
 	}
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if upload && slices.Contains(hello.SupportedVersions, tls.VersionTLS13) && !slices.Contains(hello.Extensions, extensionPSK) {
+		if upload && slices.Contains(hello.SupportedVersions, tls.VersionTLS13) && config.MaxVersion != tls.VersionTLS12 && !slices.Contains(hello.Extensions, extensionPSK) {
 			config.SessionTicketsDisabled = true
 		}
 		return nil, nil

@@ -36,15 +36,6 @@ func keepUrgentInline(conn net.Conn) {
 	onDescriptor(conn, func(fd int) { unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) })
 }
 
-// unread tells whether something has come over a TCP connection that nobody has read.
-func unread(conn net.Conn) (some bool) {
-	onDescriptor(conn, func(fd int) {
-		n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
-		some = err == nil && n > 0
-	})
-	return some
-}
-
 func onDescriptor(conn net.Conn, f func(fd int)) {
 	if c, ok := below[syscall.Conn](conn); ok {
 		if raw, err := c.SyscallConn(); err == nil {

@@ -11,5 +11,3 @@ import (
 func kernelView(net.Conn) (rtt time.Duration, ended bool) { return 0, false }
 
 func keepUrgentInline(net.Conn) {}
-
-func unread(net.Conn) bool { return false }

@@ -19,6 +19,11 @@ type TLS struct {
 	Control     Demand // for TLS on sessions that begin in clear; Never = AUTH is refused
 	DataSession Demand // for data connections to resume the TLS session of their own control connection; Never = they cannot
 
+	// Share lets sessions of one address await their data connections on one port at the same time, where all ports are in
+	// use: the ticket that a data connection shows says whose it is. That is true of clients that keep the tickets of each
+	// control connection apart, as most do. One that does not, such as curl --parallel, would mix its files up.
+	Share bool
+
 	// LenientClose publishes uploads whose data connection ends without close_notify, as some old clients end theirs.
 	// A cut connection then looks like a whole file, if the control connection stays.
 	LenientClose bool
@@ -42,7 +47,7 @@ type secured struct {
 	config *tls.Config // of the control connection; those of data connections are made from it
 	id     string      // sealed in every ticket that is issued here
 	state  tls.ConnectionState
-	sure   bool // a data connection has resumed, so that the next one will too
+	sure   bool // the last data connection has resumed
 }
 
 // shakeHands makes TLS of a control connection.
@@ -67,6 +72,7 @@ func (srv *Server) shakeHands(ctx context.Context, conn net.Conn) (*tls.Conn, *s
 func (s *session) secure(ctx context.Context, p *pause) error {
 	conn, secured, err := s.srv.shakeHands(ctx, s.raw)
 	if err != nil {
+		p.readOn <- nil
 		return err
 	}
 	s.begun(conn, secured)

@@ -84,11 +84,6 @@ func (srv *Server) ServeTLS(ctx context.Context, l net.Listener) error {
 }
 
 func (srv *Server) serve(ctx context.Context, l net.Listener, implicit bool) error {
-	srv.begin.Do(func() {
-		if srv.TLS != nil && srv.TLS.DataSession != Never {
-			srv.Passive.Identify = srv.identify
-		}
-	})
 	drain, stopAccepting := context.WithCancel(ctx)
 	defer stopAccepting()
 	context.AfterFunc(drain, func() { l.Close() })

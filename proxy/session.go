@@ -25,7 +25,7 @@ type session struct {
 	peer    netip.AddrPort
 	log     *slog.Logger
 	dialer  *passive.Dialer // nil = no active data connections
-	lines   <-chan line
+	lines   <-chan *line
 	gone    <-chan struct{} // closed when the client has ended the control connection
 	drain   <-chan struct{} // closed when the server is going down
 	tails   *sync.WaitGroup // of data connections that wait for the client's end
@@ -97,7 +97,7 @@ func (s *session) serve(ctx context.Context) (err error) {
 // answer obeys a command line and sends its reply.
 func (s *session) answer(ctx context.Context, l line) error {
 	r := s.obey(ctx, l)
-	if r.code == 234 && (l.pause.more || unread(s.raw)) {
+	if r.code == 234 && l.pause.stand(s.raw) {
 		// Sent in clear, to be obeyed as if it had come over TLS.
 		r, s.closed = reply{503, "Nothing may follow AUTH before its reply, closing the connection."}, true
 	}
@@ -105,13 +105,13 @@ func (s *session) answer(ctx context.Context, l line) error {
 		r, s.closed = reply{421, "Those are no commands, closing the connection."}, true
 	}
 	err := s.write(r)
-	switch {
-	case err != nil || l.pause == nil:
-	case r.code == 234:
-		return s.secure(ctx, l.pause)
-	default:
-		l.pause.readOn <- nil
+	if l.pause == nil {
+		return err
 	}
+	if err == nil && r.code == 234 {
+		return s.secure(ctx, l.pause)
+	}
+	l.pause.readOn <- nil
 	return err
 }
 
@@ -141,7 +141,7 @@ func (s *session) next() (line, error) {
 		if !ok {
 			return line{}, errHungUp
 		}
-		return l, l.err
+		return *l, l.err
 	case <-idle.C:
 		return line{}, reply{421, "Idle for too long, closing the connection."}
 	case <-s.login:
@@ -151,10 +151,11 @@ func (s *session) next() (line, error) {
 	}
 }
 
-// reset brings the session to where it begins, and where REIN brings it back.
+// reset brings the session to where it begins, and where REIN brings it back. Only the time to log in goes on where it runs.
 func (s *session) reset() {
 	s.logout()
-	s.dialogue = dialogue{login: time.After(cmp.Or(s.srv.LoginTimeout, time.Minute)), dir: "/", facts: allFacts}
+	login := cmp.Or(s.login, time.After(cmp.Or(s.srv.LoginTimeout, time.Minute)))
+	s.dialogue = dialogue{login: login, dir: "/", facts: allFacts}
 }
 
 // logout gives up what a login gave.
@@ -183,6 +184,7 @@ func (s *session) writeText(text string) error {
 	if s.deaf == nil {
 		s.conn.SetWriteDeadline(time.Now().Add(controlWrite))
 		_, s.deaf = s.conn.Write([]byte(text))
+		s.conn.SetWriteDeadline(time.Time{}) // TLS has to answer a client's new keys whenever they come
 	}
 	return s.deaf
 }

@@ -17,8 +17,11 @@ type telnet struct {
 	skip  bool                  // to the next LF: what comes before it belongs to a line that was too long
 }
 
+// readAhead is how much is taken from the client at a time. Every idle session holds as much.
+const readAhead = 512
+
 func newTelnet(r io.Reader) *telnet {
-	t := &telnet{r: bufio.NewReaderSize(r, maxLine), limit: func(time.Time) error { return nil }}
+	t := &telnet{r: bufio.NewReaderSize(r, readAhead), limit: func(time.Time) error { return nil }}
 	if conn, ok := r.(interface{ SetReadDeadline(time.Time) error }); ok {
 		t.limit = conn.SetReadDeadline
 	}

@@ -42,8 +42,10 @@ func unseal(config *tls.Config, ticket []byte, cs tls.ConnectionState) (ss *tls.
 	return nil, ""
 }
 
-// keysFor is how long a key seals new tickets. The one before still opens those of sessions that began with it.
-const keysFor = 12 * time.Hour
+const (
+	keyFor  = 12 * time.Hour     // a key seals the tickets of sessions that begin
+	keyOpen = 7 * 24 * time.Hour // and opens them as long as TLS lets a ticket live
+)
 
 // tickets are the keys that seal tickets; they are in the memory of this process alone. The zero value makes them when asked.
 type tickets struct {
@@ -58,7 +60,7 @@ func (t *tickets) keys() [][32]byte {
 	if now := time.Now(); !now.Before(t.due) {
 		var key [32]byte
 		rand.Read(key[:])
-		t.all, t.due = append([][32]byte{key}, t.all[:min(len(t.all), 1)]...), now.Add(keysFor)
+		t.all, t.due = append([][32]byte{key}, t.all[:min(len(t.all), int(keyOpen/keyFor))]...), now.Add(keyFor)
 	}
 	return t.all
 }

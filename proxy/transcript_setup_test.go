@@ -114,6 +114,8 @@ func (s *script) option(arg string) {
 		if _, err := s.net.dial(s.t.Context(), "tcp", netip.AddrPortFrom(clientAddr, 2000), serverAddr); err == nil {
 			s.fatalf("the server accepts a connection")
 		}
+	case "idle-timeout":
+		s.srv.IdleTimeout = s.duration(value)
 	case "grace":
 		s.srv.CommitGrace = s.duration(value)
 	case "max-sessions":
@@ -126,7 +128,7 @@ func (s *script) option(arg string) {
 		s.srv.Passive.First, s.srv.Passive.Last = uint16(n), uint16(n)
 	case "passive-address":
 		s.srv.PassiveAddress = func(context.Context, netip.Addr, netip.Addr) (netip.Addr, error) { return netip.ParseAddr(value) }
-	case "tls", "tls-version", "data-session", "upload-close", "client-certificate", "show":
+	case "tls", "tls-version", "data-session", "upload-close", "client-certificate", "share", "show":
 		s.optionTLS(name, value)
 	default:
 		s.trouble(name, value)

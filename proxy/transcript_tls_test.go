@@ -32,6 +32,8 @@ func (s *script) optionTLS(name, value string) {
 		s.srv.TLS.Control = demands[value]
 	case name == "data-session":
 		s.srv.TLS.DataSession = demands[value]
+	case name == "share":
+		s.srv.TLS.Share = true
 	case name == "upload-close":
 		s.srv.TLS.LenientClose = value == "lenient"
 	case name == "tls-version":

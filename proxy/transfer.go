@@ -102,7 +102,7 @@ func (s *session) attend(cancel context.CancelCauseFunc, marks <-chan reply, don
 // An attendance is a session while a transfer is in progress.
 type attendance struct {
 	*session
-	lines   <-chan line // nil once a command waits
+	lines   <-chan *line // nil once a command waits
 	cancel  context.CancelCauseFunc
 	begun   bool // the preliminary reply was sent
 	aborted bool
@@ -110,7 +110,7 @@ type attendance struct {
 
 // hear obeys a command or makes it wait. What came before the preliminary reply waits too: it was sent along
 // with the transfer's command, to be answered in its turn. What follows a command that waits, waits as well.
-func (a *attendance) hear(l line) {
+func (a *attendance) hear(l *line) {
 	verb, arg := split(l.text)
 	switch {
 	case verb == "ABOR" && !l.tooLong:
@@ -121,7 +121,7 @@ func (a *attendance) hear(l line) {
 	case verb == "STAT" && arg == "" && a.begun && !l.tooLong:
 		a.say(reply{211, a.status("A transfer is in progress.")})
 	default:
-		a.pending, a.lines = &l, nil
+		a.pending, a.lines = l, nil
 	}
 }
 
@@ -155,8 +155,13 @@ func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer
 	if t.conn == nil || err != nil {
 		return err
 	}
+	if !t.upload { // whose end the client has said
+		if err := t.conn.sayEnd(); err != nil {
+			return cmp.Or(context.Cause(ctx), err)
+		}
+	}
 	whole = true
-	t.conn.finish(t.tails) // an error of it cannot undo what the store has confirmed
+	t.conn.finish(t.tails)
 	return nil
 }
 
@@ -169,6 +174,9 @@ func (t *transfer) connect(ctx context.Context, mark string) error {
 	}
 	conn, err := t.port.Conn(ctx)
 	if err != nil {
+		if t.secure != nil { // it may have come without its ticket
+			t.secure.sure = false
+		}
 		return connectError{err}
 	}
 	t.conn = newDataConn(ctx, conn, t.stall, &t.bytes)

@@ -14,9 +14,9 @@ func TestQueuedBeforeMark(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			client, server := net.Pipe()
 			defer client.Close()
-			lines, marks, done := make(chan line, 1), make(chan reply), make(chan error, 1)
+			lines, marks, done := make(chan *line, 1), make(chan reply), make(chan error, 1)
 			s := &session{conn: server, lines: lines}
-			lines <- line{text: "NOOP"}
+			lines <- &line{text: "NOOP"}
 			go func() {
 				marks <- reply{150, "Here it comes."}
 				done <- nil

@@ -2,7 +2,6 @@ package s3fs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"

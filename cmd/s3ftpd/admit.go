@@ -5,15 +5,29 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/login"
 )
 
-// admit returns a Login that lets those whom the gate lets in into the store.
-func admit(gate *login.Gate, store proxy.Store) func(context.Context, proxy.Attempt) (proxy.Store, error) {
+// admit returns a Login that lets those whom the gate lets in into the store. An attempt with a certificate and no
+// password is judged by the certificate alone.
+func admit(gate *login.Gate, store proxy.Store, log *slog.Logger) func(context.Context, proxy.Attempt) (proxy.Store, error) {
 	return func(ctx context.Context, a proxy.Attempt) (proxy.Store, error) {
+		if a.Certificate != nil {
+			switch names := subjects(a.Certificate); {
+			case gate.Certified(a.User, names...):
+				return store, nil
+			case a.Password == "":
+				if gate.Subject != "" {
+					log.Warn("the client's certificate does not stand for the password", "user", a.User, "peer", a.Peer.String(),
+						"subject", names, "advice", "--user-certificate has to be one of these to let it in")
+				}
+				return nil, fs.ErrPermission
+			}
+		}
 		err := gate.Check(ctx, a.User, a.Password)
 		switch {
 		case errors.Is(err, login.ErrDenied):
@@ -25,12 +39,15 @@ func admit(gate *login.Gate, store proxy.Store) func(context.Context, proxy.Atte
 	}
 }
 
-// secret returns where the password is found.
+// secret returns where the password is found; nil = there is none.
 func secret(c *config.Config) func() (string, error) {
-	if c.PasswordFile != "" {
+	switch {
+	case c.PasswordFile != "":
 		return login.File(c.PasswordFile)
+	case c.Password != "":
+		return login.Text(string(c.Password))
 	}
-	return login.Text(string(c.Password))
+	return nil
 }
 
 // usable refuses a password that could let nobody in.
@@ -39,7 +56,11 @@ func usable(c *config.Config) error {
 	if c.PasswordFile != "" {
 		where = fmt.Sprintf("--password-file %q", c.PasswordFile)
 	}
-	text, err := secret(c)()
+	password := secret(c)
+	if password == nil {
+		return nil // a certificate stands for it
+	}
+	text, err := password()
 	if err == nil {
 		err = login.Usable(text)
 	}

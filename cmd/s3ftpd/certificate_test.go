@@ -58,7 +58,7 @@ func issue(t *testing.T, subject pkix.Name, good time.Duration, by *issued) issu
 	return issued{leaf, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})}
 }
 
-func named(name string) pkix.Name { return pkix.Name{CommonName: name} }
+func called(name string) pkix.Name { return pkix.Name{CommonName: name} }
 
 const year = 365 * 24 * time.Hour
 
@@ -88,8 +88,8 @@ func (d pairDir) put(i issued) {
 
 func TestCertificateFromFiles(t *testing.T) {
 	d := newPairDir(t)
-	ca := issue(t, named("ca"), year, nil)
-	server := issue(t, named("server"), year, &ca)
+	ca := issue(t, called("ca"), year, nil)
+	server := issue(t, called("server"), year, &ca)
 	for name, c := range map[string]struct {
 		cert, key, ca []byte
 		change        func(*config.Config)
@@ -140,8 +140,8 @@ func TestNoCertificate(t *testing.T) {
 func TestCertificateThatIsNone(t *testing.T) {
 	d := newPairDir(t)
 	d.c.TLSClientCA = filepath.Join(d.dir, "ca.crt")
-	ca := issue(t, named("ca"), year, nil)
-	server, other := issue(t, named("server"), year, &ca), issue(t, named("other"), year, &ca)
+	ca := issue(t, called("ca"), year, nil)
+	server, other := issue(t, called("server"), year, &ca), issue(t, called("other"), year, &ca)
 	encrypted := pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("x")})
 	legacy := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED"}, Bytes: []byte("x")})
 	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")})
@@ -215,7 +215,7 @@ func TestSelfSigned(t *testing.T) {
 }
 
 func TestAge(t *testing.T) {
-	leaf := issue(t, named("x"), year, nil).leaf
+	leaf := issue(t, called("x"), year, nil).leaf
 	for want, now := range map[string]time.Time{
 		"has expired, and clients refuse it":      leaf.NotAfter.Add(time.Second),
 		"is not valid yet, and clients refuse it": leaf.NotBefore.Add(-time.Second),

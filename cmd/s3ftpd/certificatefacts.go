@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"fmt"
 	"net"
 	"net/netip"
@@ -25,6 +26,31 @@ func hosts(c *x509.Certificate) []string {
 	}
 	return list
 }
+
+// subjects are the names that the subject of a certificate goes by: the whole of it in the notation of RFC 4514, and its
+// common name if there is one and no more. A common name that could be taken for a whole one does not count.
+func subjects(c *x509.Certificate) []string {
+	var whole pkix.RDNSequence
+	if rest, err := asn1.Unmarshal(c.RawSubject, &whole); err != nil || len(rest) > 0 {
+		return nil
+	}
+	var common []string
+	for _, set := range whole {
+		for _, a := range set {
+			if text, ok := a.Value.(string); ok && a.Type.Equal(commonName) {
+				common = append(common, text)
+			}
+		}
+	}
+	list := []string{whole.String()}
+	if len(common) == 1 && !strings.Contains(common[0], "=") {
+		list = append(list, common[0])
+	}
+	return list
+}
+
+// commonName is the attribute of that name (RFC 4519, section 2.3).
+var commonName = asn1.ObjectIdentifier{2, 5, 4, 3}
 
 // fingerprint is the SHA-256 of a certificate, as openssl and FTP clients show it.
 func fingerprint(c *x509.Certificate) string {

@@ -58,7 +58,7 @@ func (w *watched) look() { <-time.After(lookEvery) }
 func TestCertificateIsKeptUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newPairDir(t)
-		first, second, third := issue(t, named("first"), year, nil), issue(t, named("second"), year, nil), issue(t, named("third"), year, nil)
+		first, second, third := issue(t, called("first"), year, nil), issue(t, called("second"), year, nil), issue(t, called("third"), year, nil)
 		d.put(first)
 		w := watch(t, d.c, lookEvery)
 		begun := w.k.config()
@@ -106,7 +106,7 @@ func TestCertificateIsKeptUp(t *testing.T) {
 func TestHangupReadsTheCertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newPairDir(t)
-		first, second := issue(t, named("first"), year, nil), issue(t, named("second"), year, nil)
+		first, second := issue(t, called("first"), year, nil), issue(t, called("second"), year, nil)
 		d.put(first)
 		w := watch(t, d.c, lookEvery)
 		d.put(second)
@@ -119,7 +119,7 @@ func TestHangupReadsTheCertificate(t *testing.T) {
 func TestLinkIsSwapped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		root := newPairDir(t)
-		first, second := issue(t, named("first"), year, nil), issue(t, named("second"), year, nil)
+		first, second := issue(t, called("first"), year, nil), issue(t, called("second"), year, nil)
 		link := func(version string, i issued) {
 			dir := filepath.Join(root.dir, version)
 			if err := os.Mkdir(dir, 0o755); err != nil {
@@ -150,7 +150,7 @@ func TestLinkIsSwapped(t *testing.T) {
 func TestEndOfCertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newPairDir(t)
-		old := issue(t, named("old"), soon+time.Hour, nil)
+		old := issue(t, called("old"), soon+time.Hour, nil)
 		d.put(old)
 		w := watch(t, d.c, time.Minute) // there is much to skip
 		<-time.After(time.Hour - time.Minute)
@@ -161,7 +161,7 @@ func TestEndOfCertificate(t *testing.T) {
 		w.is("an hour before", old)
 		<-time.After(time.Hour)
 		w.is("at the end", old, "has expired")
-		fresh := issue(t, named("fresh"), year, nil)
+		fresh := issue(t, called("fresh"), year, nil)
 		d.put(fresh)
 		<-time.After(time.Minute)
 		w.is("a new one", fresh, "CN=fresh")
@@ -178,7 +178,7 @@ func TestEndOfCertificate(t *testing.T) {
 func TestClientAuthoritiesAreKeptUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newPairDir(t)
-		first, second := issue(t, named("first"), year, nil), issue(t, named("second"), year, nil)
+		first, second := issue(t, called("first"), year, nil), issue(t, called("second"), year, nil)
 		d.write("ca.crt", first.cert)
 		w := watch(t, &config.Config{TLSSelfSigned: true, TLSClientCA: filepath.Join(d.dir, "ca.crt")}, lookEvery)
 		own := issued{leaf: w.k.leaf()}

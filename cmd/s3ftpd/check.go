@@ -28,6 +28,8 @@ func check(ctx context.Context, p *process) error {
 	}
 	r.ok("the configuration is complete, and without contradictions")
 	checkPorts(ctx, r, c)
+	checkTLS(r, c)
+	checkProxies(r, c)
 	checkPassiveAddress(ctx, r, c)
 	if err := checkStorage(ctx, r, c); err != nil {
 		r.fail("%v", err)

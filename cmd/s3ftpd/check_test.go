@@ -150,12 +150,8 @@ func TestCheckOnTheEmbeddedStore(t *testing.T) {
 // What is wrong on this side shows in one line of its own too, and the rest is checked all the same.
 func TestCheckFindsTheMachineWrong(t *testing.T) {
 	endpoint := checkable(t)
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	taken := taken(t)
+	_, port, _ := net.SplitHostPort(taken)
 	free := real.FreeAddr(t)
 	_, freePort, _ := net.SplitHostPort(free)
 	for name, test := range map[string]struct {
@@ -163,7 +159,7 @@ func TestCheckFindsTheMachineWrong(t *testing.T) {
 		fail bool
 		says string
 	}{
-		"port taken":           {[]string{"--ftp=" + taken.Addr().String()}, true, `FAIL  --ftp "` + taken.Addr().String() + `"`},
+		"port taken":           {[]string{"--ftp=" + taken}, true, `FAIL  --ftp "` + taken + `"`},
 		"passive port taken":   {[]string{"--passive-ports=" + port}, true, fmt.Sprintf("FAIL  no port of --passive-ports %s-%[1]s", port)},
 		"active port taken":    {[]string{"--active", "--active-port=" + port}, false, "note  active data connections leave from any port, not from " + port},
 		"active port free":     {[]string{"--active", "--active-port=" + freePort}, false, "ok    active data connections leave from port " + freePort},
@@ -179,6 +175,17 @@ func TestCheckFindsTheMachineWrong(t *testing.T) {
 			}
 		})
 	}
+}
+
+// taken is an address that somebody listens on until the test is over.
+func taken(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().String()
 }
 
 func TestCheckOfMistakes(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -15,15 +16,8 @@ import (
 
 // checkPorts tries the ports that serve would use, and lets go of them.
 func checkPorts(ctx context.Context, r *report, c *config.Config) {
-	switch l, err := listen(ctx, "--ftp", c.FTP); {
-	case errors.Is(err, syscall.EADDRINUSE):
-		r.fail("%v; another program has it, or this one is running already", err)
-	case err != nil:
-		r.fail("%v", err)
-	default:
-		l.Close()
-		r.ok("--ftp %s can be listened on", c.FTP)
-	}
+	checkListener(ctx, r, "--ftp", c.FTP)
+	checkListener(ctx, r, "--ftps", c.FTPS)
 	ports := passive.Ports{First: c.PassivePorts.First, Last: c.PassivePorts.Last, Wait: time.Second, Log: slog.New(slog.DiscardHandler)}
 	if l, err := ports.Listen(ctx, passive.Claim{Local: loopback, Peer: loopback, Timeout: time.Second}); err != nil {
 		r.fail("no port of --passive-ports %d-%d can be listened on: %v", ports.First, ports.Last, err)
@@ -31,8 +25,27 @@ func checkPorts(ctx context.Context, r *report, c *config.Config) {
 		l.Close()
 		r.ok("passive data connections can come to a port of %d-%d", ports.First, ports.Last)
 	}
-	if c.Active && c.ActivePort != 0 {
+	if c.Active && c.FTP != "" && c.ActivePort != 0 {
 		checkActivePort(ctx, r, c.ActivePort)
+	}
+	if c.Active && c.FTPS != "" && c.ActivePortTLS != 0 && (c.FTP == "" || c.ActivePortTLS != c.ActivePort) {
+		checkActivePort(ctx, r, c.ActivePortTLS)
+	}
+}
+
+// checkListener tries an address that serve would listen on, unless it is off.
+func checkListener(ctx context.Context, r *report, option, address string) {
+	if address == "" {
+		return
+	}
+	switch l, err := listen(ctx, option, address); {
+	case errors.Is(err, syscall.EADDRINUSE):
+		r.fail("%v; another program has it, or this one is running already", err)
+	case err != nil:
+		r.fail("%v", err)
+	default:
+		l.Close()
+		r.ok("%s %s can be listened on", option, address)
 	}
 }
 
@@ -66,7 +79,7 @@ func checkActivePort(ctx context.Context, r *report, port uint16) {
 
 // checkPassiveAddress says what the reply to PASV names to a client of this network, and to one from elsewhere.
 func checkPassiveAddress(ctx context.Context, r *report, c *config.Config) {
-	local := localAddress(c.FTP)
+	local := localAddress(cmp.Or(c.FTP, c.FTPS))
 	name := passiveAddress(c.PassiveAddress, net.DefaultResolver.LookupNetIP, slog.New(slog.DiscardHandler))
 	for _, client := range []struct {
 		kind string
@@ -75,7 +88,7 @@ func checkPassiveAddress(ctx context.Context, r *report, c *config.Config) {
 		switch says, err := name(ctx, local, client.from); {
 		case err != nil:
 			r.fail("the reply to PASV has no address for a %s client: %v; check --passive-address", client.kind, err)
-		case client.kind == "public" && !local.IsLoopback() && (says.IsPrivate() || says.IsLoopback() || says.IsLinkLocalUnicast()):
+		case client.kind == "public" && !local.IsLoopback() && isInner(says):
 			r.note("the reply to PASV names %s to a public client, which cannot reach it; where there are such clients, "+
 				"--passive-address has to be the address they know", says)
 		default:

@@ -11,7 +11,7 @@ import (
 // columns is how wide the help is.
 const columns = 92
 
-const overview = `s3ftpd is an FTP server whose disk is an S3 bucket.
+const overview = `s3ftpd is an FTP and FTPS server whose disk is an S3 bucket.
 
 Usage:
   s3ftpd [serve] [options]    serve a bucket
@@ -44,8 +44,9 @@ Usage:
 `
 
 const checkHelp = `s3ftpd check proves that serve would work with the same options: that they are complete,
-that the ports can be listened on, what the reply to PASV names, and what can be done in the
-bucket. Below the prefix it writes small objects of random names, and removes them again.
+that the ports can be listened on, that the certificate is good and what TLS asks of
+clients, what the reply to PASV names, and what can be done in the bucket. Below the prefix
+it writes small objects of random names, and removes them again.
 
 One line a check says ok, FAIL or note, and why. The exit code is 1 when one has failed.
 

@@ -132,3 +132,36 @@ func TestServeWithoutKey(t *testing.T) {
 		}
 	}
 }
+
+// A client certificate is asked for by the TLS of the listener, and logs its owner in without a password.
+func TestServeClientCertificates(t *testing.T) {
+	awsEnvironment(t)
+	d := newPairDir(t)
+	ca, foreign := issue(t, called("ca"), year, nil), issue(t, called("ca"), year, nil)
+	d.write("ca.crt", ca.cert)
+	ftps := real.FreeAddr(t)
+	r := start(t, nil, "--user=alice", "--user-certificate=alice", "--tls-client-ca="+d.dir+"/ca.crt", "--bucket=invoices",
+		"--ftp=", "--ftps", ftps, "--endpoint=http://127.0.0.1:1", "--tls-self-signed")
+	r.stderr.await(t, `"listening"`)
+	with := func(i issued) *tls.Config {
+		return &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{{Certificate: [][]byte{i.leaf.Raw}, PrivateKey: i.signer}}}
+	}
+	c := dialTLS(t, ftps, with(issue(t, called("alice"), year, &ca)))
+	expect(t, c, "USER alice", 232)
+	expect(t, c, "PWD", 257)
+	c = dialTLS(t, ftps, with(issue(t, called("bob"), year, &ca)))
+	expect(t, c, "USER alice", 331)
+	expect(t, c, "PASS alice", 530)
+	for name, config := range map[string]*tls.Config{
+		"none": insecure, "another authority's": with(issue(t, called("alice"), year, &foreign)), "an old one": with(issue(t, called("alice"), -year, &ca)),
+	} {
+		conn, err := tls.Dial("tcp", ftps, config)
+		if err == nil { // in TLS 1.3 the client learns of it as it reads
+			_, err = conn.Read(make([]byte, 1))
+			conn.Close()
+		}
+		if err == nil {
+			t.Errorf("%s is good enough", name)
+		}
+	}
+}

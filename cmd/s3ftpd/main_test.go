@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -219,5 +220,25 @@ func TestReadme(t *testing.T) {
 	table, _, closed := strings.Cut(rest, "<!-- /options -->")
 	if want := config.Markdown(); !found || !closed || strings.TrimSpace(table) != strings.TrimSpace(want) {
 		t.Errorf("between <!-- options --> and <!-- /options --> the README has to have\n\n%s", want)
+	}
+}
+
+// The options that the documents speak of are there.
+func TestDocumentsNameOptions(t *testing.T) {
+	help := config.Help(config.Serve, columns) + config.Help(config.Demo, columns)
+	named := 0
+	for _, file := range []string{"README.md", "docs/network.md", "docs/s3.md"} {
+		text, err := os.ReadFile("../../" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile("`(--[a-z0-9-]+)").FindAllStringSubmatch(string(text), -1) {
+			if named++; !strings.Contains(help, "  "+m[1]+" ") && !strings.Contains(help, "  "+m[1]+"\n") && m[1] != "--network" { // Docker's
+				t.Errorf("%s speaks of %s", file, m[1])
+			}
+		}
+	}
+	if named < 80 {
+		t.Errorf("only %d options are named", named)
 	}
 }

@@ -30,7 +30,7 @@ func passiveAddress(rules []config.Rule, resolve lookup, log *slog.Logger) func(
 	for _, r := range rules {
 		hosts[r.Address] = &host{name: r.Address, resolve: resolve, log: log}
 	}
-	return func(ctx context.Context, local, peer netip.Addr) (netip.Addr, error) {
+	choose := func(ctx context.Context, local, peer netip.Addr) (netip.Addr, error) {
 		i := slices.IndexFunc(rules, func(r config.Rule) bool { return !r.Client.IsValid() || r.Client.Contains(peer.Unmap()) })
 		if i < 0 || rules[i].Address == "auto" {
 			return local, nil
@@ -40,7 +40,27 @@ func passiveAddress(rules []config.Rule, resolve lookup, log *slog.Logger) func(
 		}
 		return hosts[rules[i].Address].address(ctx)
 	}
+	var once sync.Once
+	return func(ctx context.Context, local, peer netip.Addr) (netip.Addr, error) {
+		says, err := choose(ctx, local, peer)
+		if err == nil && isInner(says) && !isInner(peer) {
+			once.Do(func() {
+				log.Warn("the reply to PASV names an address that its client cannot reach", "address", says.String(), "peer", peer.String(),
+					"advice", "set --passive-address to the address that clients know, by network if they know several: 10.0.0.0/8=auto,203.0.113.10")
+			})
+		}
+		return says, err
+	}
 }
+
+// isInner tells whether an address means something within a network only: RFC 1918, 4193, 3927, 6598, and loopback.
+func isInner(a netip.Addr) bool {
+	a = a.Unmap()
+	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || shared.Contains(a)
+}
+
+// shared is the address space between providers and their customers.
+var shared = netip.MustParsePrefix("100.64.0.0/10")
 
 // A host is a host name with the last good answer to what its address is.
 type host struct {

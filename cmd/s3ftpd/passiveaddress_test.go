@@ -80,6 +80,42 @@ func TestPassiveAddress(t *testing.T) {
 	}
 }
 
+// An address that a client cannot reach is warned of, once.
+func TestUnreachableAddressIsWarnedOf(t *testing.T) {
+	for _, c := range []struct {
+		local, peer, rule string
+		warns             bool
+	}{
+		{"10.0.0.5", "198.51.100.7", "auto", true},
+		{"172.17.0.2", "198.51.100.7", "auto", true},
+		{"127.0.0.1", "198.51.100.7", "auto", true},
+		{"169.254.1.1", "198.51.100.7", "auto", true},
+		{"100.64.0.1", "198.51.100.7", "auto", true},
+		{"10.0.0.5", "::ffff:198.51.100.7", "auto", true},
+		{"192.0.2.1", "198.51.100.7", "192.168.0.1", true},
+		{"10.0.0.5", "198.51.100.7", "203.0.113.10", false},
+		{"203.0.113.10", "198.51.100.7", "auto", false},
+		{"203.0.113.10", "10.1.2.3", "10.0.0.5", false},
+		{"10.0.0.5", "10.1.2.3", "auto", false},
+		{"10.0.0.5", "192.168.1.2", "auto", false}, // they may well know each other
+		{"10.0.0.5", "100.64.0.1", "auto", false},
+		{"10.0.0.5", "::ffff:100.64.0.1", "auto", false},
+		{"127.0.0.1", "127.0.0.1", "auto", false},
+	} {
+		log := newConsole()
+		address := passiveAddress([]config.Rule{{Address: c.rule}}, new(names).lookup, newLog(&config.Config{LogFormat: "json"}, log))
+		for range 3 {
+			if _, err := address(t.Context(), netip.MustParseAddr(c.local), netip.MustParseAddr(c.peer)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		text := log.String()
+		if warned := strings.Count(text, `"WARN"`); warned > 1 || (warned == 1) != c.warns || c.warns && !strings.Contains(text, "--passive-address") {
+			t.Errorf("%v: the log says %q", c, text)
+		}
+	}
+}
+
 // step is one question, some time after the one before.
 type step struct {
 	after time.Duration

@@ -78,7 +78,7 @@ const lookEvery = 10 * time.Second
 // server is the FTP server of a configuration, with the store behind it, and with TLS where there is a certificate.
 func server(c *config.Config, store proxy.Store, cert *certificate, log *slog.Logger) *proxy.Server {
 	s := &proxy.Server{
-		Login:          admit(&login.Gate{User: c.User, Secret: secret(c)}, store),
+		Login:          admit(&login.Gate{User: c.User, Secret: secret(c), Subject: c.UserCertificate}, store, log),
 		Passive:        passive.Ports{First: c.PassivePorts.First, Last: c.PassivePorts.Last, ProxyFrom: c.ProxyProtocolFrom, Log: log},
 		PassiveAddress: passiveAddress(c.PassiveAddress, net.DefaultResolver.LookupNetIP, log),
 		IdleTimeout:    c.IdleTimeout, LoginTimeout: c.LoginTimeout, DataTimeout: c.DataTimeout,
@@ -92,7 +92,7 @@ func server(c *config.Config, store proxy.Store, cert *certificate, log *slog.Lo
 	}
 	if cert != nil {
 		s.TLS = &proxy.TLS{Config: cert.config, Control: demands[c.TLS], DataSession: demands[c.TLSDataSession],
-			LenientClose: c.TLSUploadClose == "lenient"}
+			Share: c.PassiveShare == "ticket", LenientClose: c.TLSUploadClose == "lenient"}
 	}
 	return s
 }

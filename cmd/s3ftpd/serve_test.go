@@ -19,8 +19,6 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/proxy"
-	"github.com/s3ftpd/s3ftpd/proxy/login"
-	"github.com/s3ftpd/s3ftpd/s3fs"
 	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
@@ -125,23 +123,6 @@ func TestListenFails(t *testing.T) {
 	code, _, text := output(t, "", []string{"S3FTPD_PASSWORD=x"}, "--user=alice", "--bucket=invoices", "--ftp="+l.Addr().String())
 	if code != exitFailure || !strings.Contains(text, "--ftp") || !strings.Contains(text, "in use") {
 		t.Errorf("%d, %s", code, text)
-	}
-}
-
-func TestAdmit(t *testing.T) {
-	store := proxy.Store(new(s3fs.FS))
-	in := admit(&login.Gate{User: "alice", Secret: login.Text("wonderland")}, store)
-	if got, err := in(t.Context(), proxy.Attempt{User: "alice", Password: "wonderland"}); err != nil || got != store {
-		t.Errorf("right: %v, %v", got, err)
-	}
-	if got, err := in(t.Context(), proxy.Attempt{User: "alice", Password: "x"}); got != nil || !errors.Is(err, fs.ErrPermission) {
-		t.Errorf("wrong: %v, %v", got, err)
-	}
-	// A file that may not be read any more is no wrong password, although io/fs has one word for both.
-	forbidden := func() (string, error) { return "", &fs.PathError{Op: "open", Path: "password", Err: fs.ErrPermission} }
-	got, err := admit(&login.Gate{User: "alice", Secret: forbidden}, store)(t.Context(), proxy.Attempt{User: "alice", Password: "wonderland"})
-	if got != nil || err == nil || errors.Is(err, fs.ErrPermission) {
-		t.Errorf("cannot tell: %v, %v", got, err)
 	}
 }
 

@@ -71,7 +71,7 @@ func TestOneSignalEndsWell(t *testing.T) {
 // A hangup ends no process that serves: it has the certificate read again, also where there is none.
 func TestHangup(t *testing.T) {
 	d := newPairDir(t)
-	first, second := issue(t, named("first"), year, nil), issue(t, named("second"), year, nil)
+	first, second := issue(t, called("first"), year, nil), issue(t, called("second"), year, nil)
 	d.put(first)
 	cmd, address := demoProcess(t, "--tls-cert", d.c.TLSCert, "--tls-key", d.c.TLSKey, "--tls=optional")
 	cmd.Stderr.(*console).await(t, `"listening"`)

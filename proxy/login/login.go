@@ -1,7 +1,7 @@
 // Package login decides who may come in.
 //
 // A Gate checks a name and a password against the one that may log in, whose password is kept in plain text
-// or as a hash: argon2id in the PHC notation, which Hash makes, or bcrypt. All refusals are alike, in what is
+// or as a hash: argon2id in the PHC notation, which Hash makes, or bcrypt. A certificate can stand for the password. All refusals are alike, in what is
 // answered and in the work that is done for it: whether the name, the password or both were wrong cannot be
 // told from outside.
 //
@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -30,8 +31,11 @@ var ErrDenied = errors.New("wrong name or password")
 type Gate struct {
 	User string // empty lets nobody in
 
-	// Secret returns the password or its hash. It is asked at every Check, and should be quick.
+	// Secret returns the password or its hash. It is asked at every Check, and should be quick. Nil = no password is right.
 	Secret func() (string, error)
+
+	// Subject is that of the certificate which stands for the password; empty = none does.
+	Subject string
 
 	recent recent
 }
@@ -40,6 +44,9 @@ type Gate struct {
 // Any other error means that this cannot be told now: the secret cannot be read or is no valid hash, or ctx
 // ended before it was this password's turn to be hashed.
 func (g *Gate) Check(ctx context.Context, user, password string) error {
+	if g.Secret == nil {
+		return ErrDenied
+	}
 	text, err := g.Secret()
 	if err != nil {
 		return fmt.Errorf("reading the password of %q: %w", g.User, err)
@@ -61,6 +68,12 @@ func (g *Gate) Check(ctx context.Context, user, password string) error {
 	}
 	g.recent.add(attempt)
 	return nil
+}
+
+// Certified tells whether a certificate, by one of the names that its subject has, stands for the user's password.
+// That the certificate is good, and the client's own, is for the caller to know.
+func (g *Gate) Certified(user string, subjects ...string) bool {
+	return g.User != "" && user == g.User && g.Subject != "" && slices.Contains(subjects, g.Subject)
 }
 
 // Usable returns an error if a secret can let nobody in: it is empty, or looks like a hash and is none.

@@ -92,6 +92,39 @@ func TestGateWithoutUser(t *testing.T) {
 	}
 }
 
+// A certificate stands for the password of the one user, and of nobody where no subject is set.
+func TestCertified(t *testing.T) {
+	alice := []string{"CN=alice", "alice"}
+	for name, c := range map[string]struct {
+		allowed, subject, user string
+		subjects               []string
+		want                   bool
+	}{
+		"right":                    {"alice", "alice", "alice", alice, true},
+		"the whole subject":        {"alice", "CN=alice", "alice", alice, true},
+		"another certificate":      {"alice", "alice", "alice", []string{"CN=bob", "bob"}, false},
+		"another case":             {"alice", "alice", "alice", []string{"CN=Alice", "Alice"}, false},
+		"another user":             {"alice", "alice", "bob", alice, false},
+		"nobody":                   {"", "alice", "", alice, false},
+		"no subject":               {"alice", "", "alice", alice, false},
+		"no subject, an empty one": {"alice", "", "alice", []string{""}, false},
+		"no name":                  {"alice", "alice", "alice", nil, false},
+	} {
+		if got := (&Gate{User: c.allowed, Subject: c.subject}).Certified(c.user, c.subjects...); got != c.want {
+			t.Errorf("%s: got %v", name, got)
+		}
+	}
+}
+
+// Without a password none is right, not even none.
+func TestNoSecret(t *testing.T) {
+	for _, password := range []string{"", "x"} {
+		if err := (&Gate{User: "alice", Subject: "alice"}).Check(t.Context(), "alice", password); err != ErrDenied {
+			t.Errorf("%q: got %v", password, err)
+		}
+	}
+}
+
 // What cannot be told is neither yes nor no.
 func TestCheckCannotTell(t *testing.T) {
 	broken := errors.New("disk on fire")

@@ -61,7 +61,13 @@ func startBridge(t testing.TB, s3 *real.S3, args ...string) *bridge {
 
 func start(t testing.TB, addr string, env []string, args ...string) *bridge {
 	t.Helper()
-	b := &bridge{t: t, addr: addr, cmd: exec.Command(program, args...), log: newLogbook()}
+	return startCommand(t, addr, env, exec.Command(program, args...))
+}
+
+// startCommand is start for a command line that leads to the program.
+func startCommand(t testing.TB, addr string, env []string, cmd *exec.Cmd) *bridge {
+	t.Helper()
+	b := &bridge{t: t, addr: addr, cmd: cmd, log: newLogbook()}
 	b.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
 	b.cmd.Stderr = b.log
 	if err := b.cmd.Start(); err != nil {

@@ -39,25 +39,27 @@ func TestResume(t *testing.T) {
 	breaks := []struct {
 		name  string
 		bytes int64 // that arrive before the fault
+		safe  int64 // of them in S3 before the fault: a reset destroys what the bridge has not read
 		fault func(*line)
 		on    func() *bridge // the one that the client comes back to
 	}{
-		{"reset", 21*mib + 12345, resetAll, func() *bridge { return r.bridge }},
-		{"data reset", 9*mib + 1, resetData, func() *bridge { return r.bridge }},
-		{"half open", 21*mib + 12345, loseClient, func() *bridge { return r.bridge }},
-		{"half open, other bridge", 27 * mib, loseClient, func() *bridge { return other }},
-		{"at the end", resumeSize, resetControl, func() *bridge { return r.bridge }},
-		{"at the end, other bridge", resumeSize, resetControl, func() *bridge { return other }},
+		{"reset", 21*mib + 12345, 8 * mib, resetAll, func() *bridge { return r.bridge }},
+		{"data reset", 17*mib + 1, 8 * mib, resetData, func() *bridge { return r.bridge }},
+		{"half open", 21*mib + 12345, 16 * mib, loseClient, func() *bridge { return r.bridge }},
+		{"half open, other bridge", 27 * mib, 16 * mib, loseClient, func() *bridge { return other }},
+		{"at the end", resumeSize, 16 * mib, resetControl, func() *bridge { return r.bridge }},
+		{"at the end, other bridge", resumeSize, 16 * mib, resetControl, func() *bridge { return other }},
 	}
 	for _, c := range resumers {
 		for _, b := range breaks {
 			name := strings.NewReplacer(" ", "-", ",", "").Replace(c.name + " " + b.name)
 			t.Run(name, func(t *testing.T) {
 				real.Client(t, c.program)
-				n := newNetwork(t, r.bridge.addr, b.bytes, b.fault)
+				n := newNetwork(t, r.bridge.addr, b.bytes, func(l *line) {
+					until(t, "parts in S3", func() bool { return r.bucket.parts(name) >= b.safe })
+					b.fault(l)
+				})
 				breakOff(t, n, c.args(t, n.addr, r.local, name)...)
-				whole := min(b.bytes/(8*mib), 2) * 8 * mib // parts, which the client may be back before
-				until(t, "parts in S3", func() bool { return r.bucket.parts(name) >= whole })
 				r.goOn(t, b.on(), name, c.args)
 			})
 		}

@@ -22,8 +22,14 @@ func (b *bridge) connect(t testing.TB) *wire {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return greet(t, conn, b.addr[:len(b.addr)-len(b.port())-1])
+}
+
+// greet logs in on a control connection, and closes it when the test is over.
+func greet(t testing.TB, conn *textproto.Conn, host string) *wire {
+	t.Helper()
 	t.Cleanup(func() { conn.Close() })
-	w := &wire{t, conn, b.addr[:len(b.addr)-len(b.port())-1]}
+	w := &wire{t, conn, host}
 	w.expect(220)
 	w.login()
 	return w

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/login"
+	"github.com/s3ftpd/s3ftpd/s3fs"
+)
+
+func TestAdmit(t *testing.T) {
+	store := proxy.Store(new(s3fs.FS))
+	in := admit(&login.Gate{User: "alice", Secret: login.Text("wonderland")}, store, quiet)
+	if got, err := in(t.Context(), proxy.Attempt{User: "alice", Password: "wonderland"}); err != nil || got != store {
+		t.Errorf("right: %v, %v", got, err)
+	}
+	if got, err := in(t.Context(), proxy.Attempt{User: "alice", Password: "x"}); got != nil || !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("wrong: %v, %v", got, err)
+	}
+	// A file that may not be read any more is no wrong password, although io/fs has one word for both.
+	forbidden := func() (string, error) { return "", &fs.PathError{Op: "open", Path: "password", Err: fs.ErrPermission} }
+	got, err := admit(&login.Gate{User: "alice", Secret: forbidden}, store, quiet)(t.Context(), proxy.Attempt{User: "alice", Password: "wonderland"})
+	if got != nil || err == nil || errors.Is(err, fs.ErrPermission) {
+		t.Errorf("cannot tell: %v, %v", got, err)
+	}
+}
+
+// A client's certificate whose subject is the configured one stands for any password, and no other certificate does.
+func TestAdmitByCertificate(t *testing.T) {
+	of := func(subject pkix.Name) *x509.Certificate { return issue(t, subject, year, nil).leaf }
+	alice, bob := of(pkix.Name{CommonName: "alice", Organization: []string{"Example"}}), of(called("bob"))
+	store := proxy.Store(new(s3fs.FS))
+	for name, c := range map[string]struct {
+		subject        string // of --user-certificate
+		secret         string // empty: there is none
+		user, password string
+		certificate    *x509.Certificate
+		in             bool
+	}{
+		"at USER":                       {"alice", "wonderland", "alice", "", alice, true},
+		"the right password too":        {"alice", "wonderland", "alice", "wonderland", alice, true},
+		"a wrong password":              {"alice", "wonderland", "alice", "x", alice, true},
+		"no password set":               {"alice", "", "alice", "", alice, true},
+		"no password set, but said":     {"alice", "", "alice", "x", alice, true},
+		"by the whole subject":          {"CN=alice,O=Example", "", "alice", "", alice, true},
+		"by another whole subject":      {"CN=alice,O=Other", "", "alice", "", alice, false},
+		"another user":                  {"alice", "wonderland", "bob", "", alice, false},
+		"another's certificate":         {"alice", "wonderland", "alice", "", bob, false},
+		"another's, and the password":   {"alice", "wonderland", "alice", "wonderland", bob, true},
+		"another's, and a wrong one":    {"alice", "wonderland", "alice", "x", bob, false},
+		"another's, no password set":    {"alice", "", "alice", "x", bob, false},
+		"no certificate, no password":   {"alice", "", "alice", "", nil, false},
+		"no certificate, some password": {"alice", "", "alice", "x", nil, false},
+		"the password alone":            {"alice", "wonderland", "alice", "wonderland", nil, true},
+		"certificates mean nothing":     {"", "wonderland", "alice", "", alice, false},
+		"they mean nothing, PASS right": {"", "wonderland", "alice", "wonderland", alice, true},
+		"they mean nothing, PASS wrong": {"", "wonderland", "alice", "x", alice, false},
+	} {
+		log := newConsole()
+		gate := &login.Gate{User: "alice", Secret: secret(&config.Config{Password: config.Secret(c.secret)}), Subject: c.subject}
+		got, err := admit(gate, store, newLog(&config.Config{LogFormat: "json"}, log))(t.Context(),
+			proxy.Attempt{User: c.user, Password: c.password, Certificate: c.certificate})
+		if c.in && (err != nil || got != store) || !c.in && (!errors.Is(err, fs.ErrPermission) || got != nil) {
+			t.Errorf("%s: got %v, %v", name, got, err)
+		}
+		refused := !c.in && c.certificate != nil && c.password == "" && c.subject != ""
+		if text := log.String(); (text != "") != refused || refused && !strings.Contains(text, "CN="+c.certificate.Subject.CommonName) {
+			t.Errorf("%s: the log says %q", name, text)
+		}
+	}
+}
+
+// The names of a subject are those that it really has: none can be made to look like another's.
+func TestSubjects(t *testing.T) {
+	types := map[string]asn1.ObjectIdentifier{"CN": commonName, "O": {2, 5, 4, 10}, "OU": {2, 5, 4, 11}, "C": {2, 5, 4, 6}}
+	of := func(pairs ...string) *x509.Certificate {
+		var whole pkix.RDNSequence
+		for _, p := range pairs {
+			kind, value, _ := strings.Cut(p, "=")
+			whole = append(whole, []pkix.AttributeTypeAndValue{{Type: types[kind], Value: value}})
+		}
+		raw, err := asn1.Marshal(whole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &x509.Certificate{RawSubject: raw}
+	}
+	for _, c := range []struct {
+		certificate *x509.Certificate
+		want        []string
+	}{
+		{of("O=Example", "CN=alice"), []string{"CN=alice,O=Example", "alice"}},
+		{of("CN=alice", "O=Example"), []string{"O=Example,CN=alice", "alice"}}, // another subject
+		{of("C=DE", "OU=b", "OU=a", "CN=Älice"), []string{"CN=Älice,OU=a,OU=b,C=DE", "Älice"}},
+		{of("CN=alice", "CN=bob"), []string{"CN=bob,CN=alice"}},
+		{of("CN=CN=alice"), []string{"CN=CN=alice"}},
+		{of("CN=alice,O=Example"), []string{`CN=alice\,O=Example`}},
+		{of("O=Example"), []string{"O=Example"}},
+		{of(), []string{""}},
+		{&x509.Certificate{RawSubject: []byte("x")}, nil},
+	} {
+		if got := subjects(c.certificate); !slices.Equal(got, c.want) {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
+// A certificate alone is enough to start with.
+func TestNoPassword(t *testing.T) {
+	c := &config.Config{User: "alice", UserCertificate: "alice"}
+	if err := usable(c); err != nil || secret(c) != nil {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+// What TLS comes down to is said in lines of its own.
+func TestCheckTLS(t *testing.T) {
+	endpoint := checkable(t)
+	d := newPairDir(t)
+	ca := issue(t, called("ca"), year, nil)
+	server, old, late := issue(t, called("server"), year, &ca), issue(t, called("old"), -time.Hour, &ca), issue(t, called("late"), soon-time.Hour, &ca)
+	for name, i := range map[string]issued{"good": server, "old": old, "late": late, "ca": ca} {
+		d.write(name, i.cert)
+		d.write(name+".key", i.key)
+	}
+	d.write("cas", ca.cert, old.cert)
+	in := func(name string) string { return filepath.Join(d.dir, name) }
+	pair := func(name string, more ...string) []string {
+		return append([]string{"--tls-cert=" + in(name), "--tls-key=" + in(name+".key"), "--ftps=127.0.0.1:0"}, more...)
+	}
+	free := real.FreeAddr(t)
+	_, freePort, _ := net.SplitHostPort(real.FreeAddr(t))
+	for name, test := range map[string]struct {
+		args []string
+		fail bool
+		says []string
+	}{
+		"good": {pair("good"), false, []string{fmt.Sprintf("ok    --tls-cert %q belongs to its key, and is good until %s, for ftp.example.com, 127.0.0.1\n",
+			in("good"), server.leaf.NotAfter.UTC().Format(time.DateOnly)), "ok    TLS is required on --ftp", "ok    data connections may resume", "ok    --ftps 127.0.0.1:0 can"}},
+		"another's key": {pair("good", "--tls-key="+in("ca.key")), true, []string{"FAIL  --tls-key", "does not belong to the certificate"}},
+		"no files":      {pair("nowhere"), true, []string{"FAIL  --tls-cert", "\nFAIL  --tls-key"}},
+		"old":           {pair("old"), true, []string{"FAIL  --tls-cert", "has expired, and clients refuse it: it is good from"}},
+		"late":          {pair("late"), false, []string{"note  --tls-cert", "expires soon, on " + late.leaf.NotAfter.UTC().Format(time.DateOnly)}},
+		"self-signed":   {[]string{"--tls-self-signed", "--ftps="}, false, []string{"ok    a certificate is made at each start, for ", "localhost"}},
+		"optional":      {[]string{"--tls-self-signed", "--ftps=", "--tls=optional"}, false, []string{"note  passwords and files of clients that do not ask"}},
+		"off on --ftp":  {pair("good", "--tls=off"), false, []string{"note  passwords and files go in clear on --ftp, since --tls is off"}},
+		"unused":        {pair("good", "--tls=off", "--ftps="), false, []string{"note  nothing uses the certificate"}},
+		"--ftps alone":  {pair("good", "--ftp=", "--ftps="+free), false, []string{"ok    --ftps " + free + " can be listened on", "ok    the reply to PASV names 127.0.0.1 to a local"}},
+		"no resumption": {pair("good", "--tls-data-session=off"), false, []string{"note  data connections cannot resume"}},
+		"required":      {pair("good", "--tls-data-session=require"), false, []string{"ok    data connections have to resume", "ftplib does not"}},
+		"lenient":       {pair("good", "--tls-upload-close=lenient"), false, []string{"note  an upload that somebody cuts"}},
+		"clients": {pair("good", "--tls-client-ca="+in("cas"), "--user-certificate=alice"), false, []string{
+			"ok    clients have to show a certificate from CN=ca or CN=old; that of alice stands for the password of alice\n", "the certificate of CN=old has expired\n"}},
+		"no clients' authority": {pair("good", "--tls-client-ca="+in("good.key")), true, []string{"FAIL  --tls-client-ca", "only PRIVATE KEY"}},
+		"a source port":         {pair("good", "--active", "--active-port="+freePort), false, []string{"ok    active data connections leave from port " + freePort}},
+		"PROXY":                 {[]string{"--proxy-protocol-from=10.0.0.0/8,192.0.2.1"}, false, []string{"ok    connections from 10.0.0.0/8, 192.0.2.1/32 have to begin"}},
+		"PROXY from anybody":    {[]string{"--proxy-protocol-from=10.0.0.0/8,0.0.0.0/0"}, false, []string{"note  everybody can say to come from any address"}},
+		"--ftps taken":          {pair("good", "--ftps="+taken(t)), true, []string{"FAIL  --ftps", "another program has it"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, _, text := checked(t, checkArgs(endpoint, test.args...))
+			for _, says := range test.says {
+				if (code != 0) != test.fail || !strings.Contains(text, says) || !strings.Contains(text, "ok    an object can be deleted") {
+					t.Errorf("%d, without %q:\n%s", code, says, text)
+				}
+			}
+			if strings.Count(text, "leave from port") > 1 {
+				t.Errorf("one port is tried twice:\n%s", text)
+			}
+		})
+	}
+	// Both source ports are tried where there are both listeners.
+	_, _, text := checked(t, checkArgs(endpoint, pair("good", "--active")...))
+	if !regexp.MustCompile(`leave from (port 20|any port, not from 20)\b`).MatchString(text) || !regexp.MustCompile(`leave from (port 989|any port, not from 989)\b`).MatchString(text) {
+		t.Error(text)
+	}
+}

@@ -1,0 +1,162 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/textproto"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+// A storage is the S3 server of a test with hosts. It is on our own host, and each bridge reaches it over its loopback.
+type storage struct {
+	t      testing.TB
+	server *real.S3
+	bucketView
+}
+
+func newStorage(t testing.TB) storage {
+	t.Helper()
+	newHost(t, "probe") // before S3 is started in vain
+	server := real.MinIO(t)
+	return storage{t, server, newBucket(t, server)}
+}
+
+// bridge starts the program on a host, where it listens on all addresses, port 21.
+func (s storage) bridge(h *host, args ...string) *bridge {
+	h.t.Helper()
+	near := h.listen("127.0.0.1:0", func(conn *net.TCPConn) {
+		defer conn.Close()
+		far, err := net.Dial("tcp", strings.TrimPrefix(s.server.Endpoint, "http://"))
+		if err != nil {
+			return
+		}
+		defer far.Close()
+		go pass(far.(*net.TCPConn), conn)
+		pass(conn, far.(*net.TCPConn))
+	})
+	words := append([]string{"netns", "exec", h.name, program, "serve", "--ftp", ":21", "--endpoint", "http://" + near,
+		"--bucket", bucket, "--user", user, "--log-format", "json", "--log-level", "debug"}, args...)
+	return startCommand(h.t, ":21", append(s.server.Env(), "S3FTPD_PASSWORD="+password), exec.Command("ip", words...))
+}
+
+// holds checks that S3 has an object with this sum.
+func (s storage) holds(t testing.TB, key, want string) {
+	t.Helper()
+	if got := s.sum(key); got != want {
+		t.Errorf("%s: S3 has %s, want %s", key, got, want)
+	}
+}
+
+// curl carries a file from a host to the bridge at that address, or that URL, and back.
+func (s storage) curl(h *host, addr string, args ...string) {
+	h.t.Helper()
+	url := toURL(addr)
+	base := append([]string{"curl", "-sS", "--globoff", "--max-time", "60", "--user", user + ":" + password}, args...)
+	s.carry(h, strings.Join(base, " "), func(dir, name string) string {
+		h.run(dir, "", append(base, "-T", "file", url+"/"+name)...)
+		h.run(dir, "", append(base, "-o", "back", url+"/"+name)...)
+		return h.run(dir, "", append(base, url+"/")...)
+	})
+}
+
+// lftp does so too, with settings such as "ftp:passive-mode no".
+func (s storage) lftp(h *host, addr string, settings ...string) {
+	h.t.Helper()
+	script := "set cmd:fail-exit yes\nset net:max-retries 1\nset net:timeout 60\n"
+	for _, setting := range settings {
+		script += "set " + setting + "\n"
+	}
+	script += fmt.Sprintf("open -u %s,%s %s\n", user, password, toURL(addr))
+	s.carry(h, script, func(dir, name string) string {
+		return h.run(dir, script+"put file -o "+name+"\nget "+name+" -o back\nls\n", "lftp", "--norc", "-f", "/dev/stdin")
+	})
+}
+
+func toURL(addr string) string {
+	if strings.Contains(addr, "://") {
+		return addr
+	}
+	return "ftp://" + addr
+}
+
+// carry lets a client send a file, fetch it back as "back", and list the root, in one directory.
+func (s storage) carry(h *host, what string, client func(dir, name string) (list string)) {
+	h.t.Helper()
+	dir := h.t.TempDir()
+	want := makeFile(h.t, filepath.Join(dir, "file"), 3*mib+1)
+	name := want[:16]
+	list := client(dir, name)
+	s.holds(h.t, name, want)
+	if got := sumFile(h.t, filepath.Join(dir, "back")); got != want {
+		h.t.Errorf("%s, %s: %s comes back, want %s", h.label, what, got, want)
+	}
+	if !strings.Contains(list, name) {
+		h.t.Errorf("%s, %s: no %s in the list:\n%s", h.label, what, name, list)
+	}
+}
+
+// A guest is a client on a host, which says what a test tells it to say and believes what it is told.
+type guest struct {
+	*wire
+	from *host
+	addr string // of its end of the control connection
+}
+
+// visit logs in at a bridge.
+func (h *host) visit(addr string) *guest {
+	h.t.Helper()
+	conn, err := h.dial(addr)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	server, _, _ := net.SplitHostPort(addr)
+	return &guest{greet(h.t, textproto.NewConn(conn), server), h, conn.LocalAddr().String()}
+}
+
+// passive asks for a port by PASV or EPSV, and returns where the reply says that it is.
+func (g *guest) passive(verb string) string {
+	g.t.Helper()
+	if verb == "EPSV" {
+		var port int
+		if _, err := fmt.Sscanf(g.say(229, "%s", verb), "Entering Extended Passive Mode (|||%d|)", &port); err != nil {
+			g.t.Fatal(err)
+		}
+		return net.JoinHostPort(g.host, fmt.Sprint(port))
+	}
+	var a [4]byte
+	var high, low uint16
+	text := g.say(227, "%s", verb)
+	if _, err := fmt.Sscanf(text, "Entering Passive Mode (%d,%d,%d,%d,%d,%d)", &a[0], &a[1], &a[2], &a[3], &high, &low); err != nil {
+		g.t.Fatal(err)
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4(a), high<<8|low).String()
+}
+
+// connect opens the data connection.
+func (g *guest) connect(addr string) *net.TCPConn {
+	g.t.Helper()
+	conn, err := g.from.dial(addr)
+	if err != nil {
+		g.t.Fatalf("%s: %v", g.from.label, err)
+	}
+	return conn
+}
+
+// store sends a file over a data connection, and returns its sum.
+func (g *guest) store(data io.WriteCloser, name string) string {
+	g.t.Helper()
+	g.say(150, "STOR %s", name)
+	if _, err := io.CopyN(data, noise(name), mib); err != nil {
+		g.t.Fatalf("%s: %v", name, err)
+	}
+	data.Close()
+	g.expect(226)
+	return sumOf(g.t, io.LimitReader(noise(name), mib))
+}
