@@ -189,7 +189,7 @@ func (v tlsVisit) wasServed(bucket bucketView, out string, err error) {
 // wasRefused: the first upload that does not resume ends with 522, the client reports an error, and nothing of it is stored.
 func (v tlsVisit) wasRefused(bucket bucketView, out string, err error) {
 	if err == nil {
-		v.t.Errorf("the client reports no error:\n%s", out)
+		v.t.Fatalf("the client reports no error:\n%s", out)
 	}
 	served := 0
 	for v.resumed(served) {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/textproto"
@@ -53,6 +54,9 @@ func (w *tlsWire) open(format string, args ...any) tlsData {
 	return d
 }
 
+// errNoCloseNotify is a data connection that TCP has ended, and not TLS.
+var errNoCloseNotify = errors.New("FIN without close_notify")
+
 // A frugal connection gives crypto/tls one record at a time, as OpenSSL reads it, so that what comes after a handshake is not
 // read along with it. And it takes no FIN for the end of the data.
 type frugal struct {
@@ -73,7 +77,7 @@ func (f *frugal) Read(p []byte) (int, error) {
 		f.left, f.header = int(f.header[3])<<8|int(f.header[4]), nil
 	}
 	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
+		err = errNoCloseNotify // not io.ErrUnexpectedEOF, of which crypto/tls makes an io.EOF between two records
 	}
 	return n, err
 }
