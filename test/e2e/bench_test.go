@@ -47,9 +47,9 @@ func newBenchmark(b *testing.B) benchmark { return benchmarkOf(b, real.MinIO(b))
 // farBenchmark has both ways lead to an S3 that is 20 ms away, and gives 60 MB/s per connection.
 func farBenchmark(b *testing.B) benchmark { return benchmarkOf(b, far(b, real.MinIO(b))) }
 
-func benchmarkOf(b *testing.B, server *real.S3) benchmark {
+func benchmarkOf(b *testing.B, server *real.S3, args ...string) benchmark {
 	view := newBucket(b, server)
-	bridge := startBridge(b, server)
+	bridge := startBridge(b, server, args...)
 	b.ResetTimer()
 	return benchmark{b, bridge, view}
 }
