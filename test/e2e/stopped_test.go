@@ -33,6 +33,7 @@ type stopClient func(t *testing.T, s *stoppage, place string, ready, replied fun
 // TestS3Stopped: each client has a reply while S3 is stopped, no file is a mixture, and when S3 runs again, what it has
 // received can be resumed, or is gone.
 func TestS3Stopped(t *testing.T) {
+	t.Parallel() // as it mostly waits
 	if testing.Short() {
 		t.Skip("it takes a minute until all repetitions have failed")
 	}
