@@ -127,7 +127,7 @@ func ask(c *textproto.Conn, code int, format string, args ...any) error {
 	return err
 }
 
-// greeted logs in on a connection that the server has greeted.
+// logIn logs in on a connection that the server has greeted.
 func logIn(c *textproto.Conn) (*textproto.Conn, error) {
 	if err := ask(c, 331, "USER %s", user); err != nil {
 		return nil, err
