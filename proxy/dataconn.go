@@ -16,6 +16,7 @@ import (
 type dataConn struct {
 	net.Conn // what files go over: the steady one, or TLS on it
 	steady   *steady
+	records  *gathered   // under TLS that the client only receives on; nil else
 	hold     func() bool // keeps the end of its context from it
 	bytes    *int64
 	since    time.Time // it was made
@@ -31,7 +32,11 @@ func newDataConn(ctx context.Context, conn net.Conn, stall time.Duration, bytes 
 // protect makes a TLS connection of it.
 func (d *dataConn) protect(ctx context.Context, c *secured, upload bool, log *slog.Logger) error {
 	var under net.Conn = d.steady
-	if upload && !c.LenientClose {
+	switch {
+	case !upload:
+		d.records = &gathered{Conn: under}
+		under = d.records
+	case !c.LenientClose:
 		under = guarded{under}
 	}
 	secure, err := c.protect(ctx, under, upload)
@@ -58,7 +63,7 @@ func (d *dataConn) Read(p []byte) (int, error) {
 }
 
 func (d *dataConn) Write(p []byte) (int, error) {
-	n, err := d.Conn.Write(p)
+	n, err := d.records.gather(d.Conn.Write, p)
 	*d.bytes += int64(n)
 	if err != nil {
 		err = dataError{err}
