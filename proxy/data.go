@@ -125,9 +125,10 @@ func (s *session) active(verb, arg string, parse func(string) (netip.AddrPort, e
 	if err != nil {
 		return reply{}, err
 	}
-	if remote.Addr() != s.peer.Addr() || remote.Port() < 1024 {
+	if remote.Addr() != s.peer.Addr().WithZone("") || remote.Port() < 1024 {
 		return reply{500, "Only your own address, and a port from 1024 on."}, nil
 	}
+	remote = netip.AddrPortFrom(s.peer.Addr(), remote.Port()) // in the zone that the client has come from
 	s.port = activePort{s.dialer.Dial, s.own, remote, cmp.Or(s.srv.DataTimeout, 20*time.Second)}
 	return reply{200, verb + " noted."}, nil
 }

@@ -58,3 +58,13 @@ func TestDualStack(t *testing.T) {
 	s.holds(t, "six", six.store(six.connect(six.passive("EPSV")), "six"))
 	s.holds(t, "four", g.store(g.connect(at), "four"))
 }
+
+// TestLinkLocal has a client that knows no address but the one of its own link, as devices in a plain network do.
+func TestLinkLocal(t *testing.T) {
+	s := newStorage(t)
+	client, server := newHost(t, "client"), newHost(t, "server")
+	link(client, "fe80::2:2/64", server, "fe80::2:1/64")
+	s.bridge(server)
+	g := client.visit("[fe80::2:1%server]:21")
+	s.holds(t, "passive", g.store(g.connect(g.passive("EPSV")), "passive"))
+}

@@ -71,3 +71,28 @@ func TestTLSDownloadEnds(t *testing.T) {
 		})
 	}
 }
+
+// TestTLSDownloadNoEnd: clients that know the size of a file close as soon as they have it, and leave the end unread, which resets
+// the connection. They have all there is, and the reply has to say so.
+func TestTLSDownloadNoEnd(t *testing.T) {
+	server := real.MinIO(t)
+	view := newBucket(t, server)
+	b := startTLSBridge(t, server)
+	for version := range tlsVersions {
+		t.Run(version, func(t *testing.T) {
+			w := b.connectTLS(t, version, &ticketBox{show: true})
+			for _, content := range []string{"", "x"} {
+				name := version + "-" + content
+				view.put(name, content)
+				for range 60 {
+					data := w.open("RETR %s", name)
+					if _, err := io.ReadFull(data, make([]byte, len(content))); err != nil {
+						t.Fatal(err)
+					}
+					data.tcp.Close()
+					w.expect(226)
+				}
+			}
+		})
+	}
+}
