@@ -17,6 +17,7 @@ func FuzzSession(f *testing.F) {
 	const login = "USER test\r\nPASS secret\r\n"
 	for _, seed := range []string{
 		"NOOP\r\nQUIT\r\n",
+		"\x16", "GET / HTTP/1.1\r\n\r\n", "A\nB\nC\nD\nE\nF\nG\nH\nI\nJ\nK\n", "AUTH TLS\r\nNOOP\r\nPBSZ 0\r\nPROT P\r\nCCC\r\n",
 		"USER x\nPASS y\nUSER x\nPASS y\nUSER x\nPASS y\nNOOP\n",
 		"LIST\nRETR a\nSTOR b\n" + login + "PWD\r\nREIN\r\nPWD\r\n",
 		login + "EPSV\r\nSTOR a\r\nSIZE a\r\nEPSV\r\nRETR a\r\nDELE a\r\n",
@@ -31,7 +32,7 @@ func FuzzSession(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, in []byte, step uint8) {
-		if len(in) > 20000 {
+		if len(in) == 0 || len(in) > 20000 {
 			return
 		}
 		synctest.Test(t, func(t *testing.T) {
@@ -57,7 +58,9 @@ func checkSession(t *testing.T, in []byte, text string) {
 	})
 	want := 1 + len(lines) + 1 // the greeting, a reply to each line, and at last 421 for saying no more
 	switch {
-	case strings.HasSuffix(text, "for the last time; closing the connection.\r\n"):
+	case in[0] == 22 || len(lines) > 0 && isOtherProtocol(lines[0].text) && !lines[0].tooLong:
+		want = 1
+	case strings.HasSuffix(text, "for the last time; closing the connection.\r\n"), strings.HasSuffix(text, "no commands, closing the connection.\r\n"):
 		want = len(finals)
 	case quit >= 0:
 		want = 1 + quit + 1
