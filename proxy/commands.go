@@ -58,6 +58,7 @@ func init() {
 		// Service, section 4.1.3, and RFC 3659.
 		"RETR": {run: (*session).cmdRetr, need: login | argument, help: "file"},
 		"STOR": {run: (*session).cmdStor, need: login | argument, help: "file"},
+		"STOU": {run: (*session).cmdStou, need: login, help: "[name]"},
 		"APPE": {run: (*session).cmdAppe, need: login | argument, help: "file"},
 		"ALLO": {run: (*session).cmdAllo, need: login | argument, help: "bytes"},
 		"REST": {run: (*session).cmdRest, need: login | argument, help: "offset", feat: "REST STREAM"},
@@ -87,6 +88,9 @@ func init() {
 		"XSHA512": {run: cmdSum("SHA-512"), need: login | argument, help: "file [start end]", feat: "XSHA512"},
 
 		// Information.
+		"HOST": {run: (*session).cmdHost, need: argument, help: "name", feat: "HOST"},
+		"CLNT": {run: (*session).cmdClnt, need: argument, help: "program", feat: "CLNT"},
+		"AVBL": {run: (*session).cmdAvbl, need: login, help: "[directory]", feat: "AVBL"},
 		"SYST": {run: (*session).cmdSyst},
 		"STAT": {run: (*session).cmdStat, need: login, help: "[path]"},
 		"HELP": {run: (*session).cmdHelp, help: "[command]"},

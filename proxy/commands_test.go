@@ -10,7 +10,7 @@ import (
 )
 
 // open are the commands that a client may give before it has logged in.
-var open = []string{"AUTH", "CCC", "FEAT", "HELP", "NOOP", "OPTS", "PASS", "PBSZ", "PROT", "QUIT", "REIN", "SYST", "USER"}
+var open = []string{"AUTH", "CCC", "CLNT", "FEAT", "HELP", "HOST", "NOOP", "OPTS", "PASS", "PBSZ", "PROT", "QUIT", "REIN", "SYST", "USER"}
 
 // TestNeedsLogin: every other command is 530, with an argument and without, in whatever case.
 func TestNeedsLogin(t *testing.T) {

@@ -1,11 +1,16 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"math"
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 func (s *session) cmdSyst(context.Context, string) (reply, error) {
@@ -13,6 +18,38 @@ func (s *session) cmdSyst(context.Context, string) (reply, error) {
 }
 
 func (s *session) cmdNoop(context.Context, string) (reply, error) { return reply{200, "OK."}, nil }
+
+// cmdHost takes any name, as all that is served here is one host (RFC 7151, section 3).
+func (s *session) cmdHost(_ context.Context, arg string) (reply, error) {
+	switch {
+	case s.store != nil || s.asked:
+		return reply{503, "HOST goes before USER."}, nil
+	case !isHost(arg):
+		return reply{501, "HOST takes a host name, or an address in brackets."}, nil
+	}
+	return reply{220, "s3ftpd ready."}, nil
+}
+
+// isHost tells a host name, or an IP address as it stands in URLs.
+func isHost(name string) bool {
+	if inner, ok := strings.CutPrefix(name, "["); ok {
+		inner, ok = strings.CutSuffix(inner, "]")
+		_, err := netip.ParseAddr(strings.TrimPrefix(strings.ToLower(inner), "ipv6:"))
+		return ok && err == nil
+	}
+	return strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-._") == "" && strings.Trim(name, ".") != ""
+}
+
+// cmdClnt notes which program the client is.
+func (s *session) cmdClnt(_ context.Context, arg string) (reply, error) {
+	s.log.Debug("client", "user", s.user, "name", arg)
+	return reply{200, "Noted."}, nil
+}
+
+// cmdAvbl tells how many bytes there is room for: S3 has no end that we could know.
+func (s *session) cmdAvbl(context.Context, string) (reply, error) {
+	return reply{213, strconv.FormatInt(math.MaxInt64, 10)}, nil
+}
 
 func (s *session) cmdSmnt(context.Context, string) (reply, error) {
 	return reply{502, "There is nothing to mount."}, nil
@@ -80,11 +117,31 @@ func (s *session) cmdSite(ctx context.Context, arg string) (reply, error) {
 	case "UTIME":
 		return s.siteUtime(ctx, arg)
 	case "HELP":
-		return reply{214, "SITE commands:\n CHMOD    UMASK    UTIME    HELP\nCHMOD and UMASK are accepted and without effect."}, nil
+		return reply{214, "SITE commands:\n CHMOD    UMASK    UTIME    IDLE     NAMEFMT  HELP\nCHMOD and UMASK are accepted and without effect."}, nil
+	case "IDLE":
+		return s.siteIdle(arg)
+	case "NAMEFMT": // of IBM i, whose clients ask for names as Unix has them
+		if strings.TrimSpace(arg) != "1" {
+			return reply{504, "Names are like Unix's here: NAMEFMT 1."}, nil
+		}
+		return reply{250, "Naming format is 1."}, nil
 	case "CHMOD", "UMASK":
 		return reply{200, "Accepted, without effect: access is the storage's to grant."}, nil
 	}
 	return reply{504, "There is no such SITE command."}, nil
+}
+
+// siteIdle tells or sets how long the session may go without a command: not longer than the server has it.
+func (s *session) siteIdle(arg string) (reply, error) {
+	most := cmp.Or(s.srv.IdleTimeout, 5*time.Minute)
+	if arg = strings.TrimSpace(arg); arg != "" {
+		n, err := strconv.ParseInt(arg, 10, 32)
+		if err != nil || n < 1 || !isNumber(arg) {
+			return reply{501, "SITE IDLE takes a number of seconds."}, nil
+		}
+		s.idle = min(time.Duration(n)*time.Second, most)
+	}
+	return reply{200, fmt.Sprintf("Idle time-out is %d seconds, %d at most.", int(cmp.Or(s.idle, most).Seconds()), int(most.Seconds()))}, nil
 }
 
 // cmdStat tells how the session stands, or lists a path over the control connection.

@@ -50,8 +50,9 @@ type dialogue struct {
 	known  directories
 	ascii  bool // TYPE A
 	facts  []string
-	extend bool   // EPSV ALL
-	hash   string // OPTS HASH; "" = the default
+	extend bool          // EPSV ALL
+	hash   string        // OPTS HASH; "" = the default
+	idle   time.Duration // SITE IDLE; 0 = the server's
 
 	// Said and not yet spent: the next command that needs it takes it.
 	asked  bool     // USER, for PASS
@@ -134,7 +135,7 @@ func (s *session) next() (line, error) {
 	if p := take(&s.pending); p != nil {
 		return *p, p.err
 	}
-	idle := time.NewTimer(cmp.Or(s.srv.IdleTimeout, 5*time.Minute))
+	idle := time.NewTimer(cmp.Or(s.idle, s.srv.IdleTimeout, 5*time.Minute))
 	defer idle.Stop()
 	select {
 	case l, ok := <-s.lines:

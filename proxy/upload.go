@@ -3,8 +3,10 @@ package proxy
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"io"
 	"path"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -15,6 +17,20 @@ func (s *session) cmdStor(ctx context.Context, arg string) (reply, error) {
 	told := s.toldOf(arg)
 	w.Broken = w.Offset > 0 && w.Offset == told.size && !told.whole
 	return s.receive(ctx, "STOR", arg, w)
+}
+
+// cmdStou stores under a name that nothing has (RFC 959, section 4.1.3), and says it in the preliminary reply (RFC 1123,
+// section 4.1.2.9). A name that the client gives is its beginning.
+func (s *session) cmdStou(ctx context.Context, arg string) (reply, error) {
+	s.offset = 0
+	return s.receive(ctx, "STOU", unique(arg), Write{New: true, Size: take(&s.size)})
+}
+
+// unique returns a name that nobody has chosen before, with the directory and the extension of the one given.
+func unique(name string) string {
+	ext := path.Ext(name)
+	stem := cmp.Or(strings.TrimSuffix(name, ext), "stou")
+	return stem + "-" + strings.ToLower(rand.Text()[:12]) + ext
 }
 
 func (s *session) cmdAppe(ctx context.Context, arg string) (reply, error) {
@@ -40,7 +56,11 @@ func (s *session) receive(ctx context.Context, verb, arg string, w Write) (reply
 	}
 	text, store := s.ascii, s.store
 	r, err := s.transfer(ctx, verb, name, func(ctx context.Context, t *transfer) error {
-		return s.put(ctx, t, store, name, "Opening "+kind(text)+" mode data connection, send the file.", w, text)
+		mark := "Opening " + kind(text) + " mode data connection, send the file."
+		if verb == "STOU" {
+			mark = "FILE: " + arg
+		}
+		return s.put(ctx, t, store, name, mark, w, text)
 	})
 	if r.ok() {
 		s.known.add(path.Dir(name))

@@ -30,8 +30,9 @@ var longer = both(begin("STOR f", partSize+1, 150), func(t *testing.T, c *caller
 
 // rowChecks are by the first column of the table.
 var rowChecks = map[string]rowCheck{
-	"`STOR`, up to one part": {each: []act{send("STOR f", 0), send("STOR f", 1), send("STOR d/f", partSize)}},
-	"`STOR`, longer":         {per: map[string]int{"part": 3}, each: []act{send("STOR f", 2*partSize+1), send("STOR f", 2*partSize+1000)}},
+	"`STOR`, up to one part":                            {each: []act{send("STOR f", 0), send("STOR f", 1), send("STOR d/f", partSize)}},
+	"`STOU`, up to one part":                            {each: []act{send("STOU", 0), send("STOU f.txt", partSize)}},
+	"`STOR`, longer":                                    {per: map[string]int{"part": 3}, each: []act{send("STOR f", 2*partSize+1), send("STOR f", 2*partSize+1000)}},
 	"`ABOR` of an upload before its first part is full": {each: []act{both(begin("STOR f", 1000, 150), say("ABOR", 426, 226))}},
 	"`ABOR` of a longer upload":                         {first: []act{longer}, each: []act{say("ABOR", 426, 226)}},
 	"`ABOR` of a longer upload, with `--resume 0`":      {spent: true, first: []act{longer}, each: []act{say("ABOR", 426, 226)}},

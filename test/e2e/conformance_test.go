@@ -32,13 +32,9 @@ var failing = []deviation{
 
 // skipped are all the checks that no run runs, because there is nothing to check; docs/conformance.md has the same table.
 var skipped = []deviation{
-	{"host.before-login", "RFC 7151, 3.3", "no HOST", "One name is served."},
-	{"host.after-login", "RFC 7151, 3.3", "no HOST", "The same."},
 	{"info.lang", "RFC 2640, 4.1", "no LANG", "Replies are in English."},
 	{"mff.ok", "draft-somers-ftp-mfxx, 5", "no MFF", "MFMT sets the time, and there is no other fact to set."},
 	{"mode.Z-roundtrip", "draft-preston-ftpext-deflate", "`504` to MODE Z", "Compression is left to who has the file."},
-	{"stou.unique", "RFC 959, 4.1.3", "no STOU", "Not there yet."},
-	{"stou.reply", "RFC 1123, 4.1.2.9", "no STOU", "Not there yet."},
 	{"tls.ccc", "RFC 4217, 5", "`534` to CCC", "Allowed: in clear anybody between could go on in the client's name."},
 }
 
