@@ -103,11 +103,11 @@ var rowChecks = map[string]rowCheck{
 	"`PASV`, `EPSV`, `PORT`, `EPRT`, `TYPE`, `STRU`, `MODE`, `ALLO`, `REST`, `RANG`": {each: []act{say("PASV", 227), say("EPSV", 229),
 		say("PORT 127,0,0,1,200,10", 200), say("EPRT |1|127.0.0.1|51210|", 200), say("TYPE A", 200), say("STRU F", 200),
 		say("MODE S", 200), say("ALLO 1000", 200), say("TYPE I", 200), say("REST 1", 350), say("RANG 1 2", 350)}},
-	"`PWD`, `XPWD`, `CDUP`, `XCUP`, `NOOP`, `SYST`, `FEAT`, `HELP`, `OPTS`, `SITE`, `SMNT`, `AUTH`, `PBSZ`, `PROT`, `CCC`": {there: []string{"a/b/f"},
+	"`PWD`, `XPWD`, `CDUP`, `XCUP`, `NOOP`, `SYST`, `FEAT`, `HELP`, `OPTS`, `SITE`, `SMNT`, `AUTH`, `PBSZ`, `PROT`, `CCC`, `HOST`, `CLNT`, `AVBL`": {there: []string{"a/b/f"},
 		first: []act{say("CWD a/b", 250)},
 		each: []act{say("PWD", 257), say("XPWD", 257), say("CDUP", 250), say("XCUP", 250), say("NOOP", 200), say("SYST", 215), say("FEAT", 211),
 			say("HELP", 214), say("OPTS UTF8 ON", 200), say("SITE CHMOD 644 f", 200), say("SMNT a", 502),
-			say("AUTH TLS", 502), say("PBSZ 0", 503), say("PROT P", 503), say("CCC", 533)}},
+			say("AUTH TLS", 502), say("PBSZ 0", 503), say("PROT P", 503), say("CCC", 533), say("HOST x", 503), say("CLNT x", 200), say("AVBL", 213)}},
 	"`STAT` without a path, `ABOR` without a transfer": {each: []act{say("STAT", 211), say("ABOR", 226)}},
 	"`USER`, `PASS`, `ACCT`, `REIN`, `QUIT`":           {each: []act{say("ACCT x", 202), say("REIN", 220), logIn, say("QUIT", 221)}},
 	"`s3ftpd check`": {each: []act{func(t *testing.T, c *caller) {
