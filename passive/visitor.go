@@ -8,8 +8,12 @@ import (
 	"slices"
 )
 
-// maxVisitors is how many connections may be in examination at one door. Each costs a goroutine, and anybody can come.
-const maxVisitors = 64
+// How many connections may be in examination at one door, and how many of them from one address: each costs a goroutine,
+// and anybody can come. The proxies that send PROXY headers have addresses of their own until those are read.
+const (
+	maxVisitors = 64
+	mostFromOne = 32
+)
 
 // A visitor is a connection that has come to a door, until it is known whose it is.
 type visitor struct {
@@ -68,8 +72,9 @@ func (d *door) recognise(ctx context.Context, v *visitor) (net.Conn, *Listener, 
 		if err := h.header(); err != nil {
 			return nil, nil, err
 		}
-		v.from = addrPort(h.RemoteAddr())
-		d.narrow(v)
+		if !d.behind(v, addrPort(h.RemoteAddr())) {
+			return nil, nil, errTooMany
+		}
 	}
 	switch {
 	case len(v.owners) == 0:
@@ -85,25 +90,41 @@ func (d *door) recognise(ctx context.Context, v *visitor) (net.Conn, *Listener, 
 	return conn, owner, nil
 }
 
-// narrow is that of a visitor in examination.
-func (d *door) narrow(v *visitor) {
+// behind notes where a visitor comes from that came through a proxy, unless there are too many from there.
+func (d *door) behind(v *visitor, from netip.AddrPort) bool {
 	d.ports.mu.Lock()
 	defer d.ports.mu.Unlock()
+	if d.from(from.Addr()) >= mostFromOne {
+		return false
+	}
+	v.from = from
 	v.narrow()
 	if len(v.owners) > 0 { // else it is refused
 		v.lookFor()
 	}
+	return true
 }
 
 func (d *door) enter(v *visitor) bool {
 	d.ports.mu.Lock()
 	defer d.ports.mu.Unlock()
-	if len(d.visitors) == maxVisitors {
+	_, headed := v.conn.(*headed)
+	if len(d.visitors) == maxVisitors || !headed && d.from(v.from.Addr()) == mostFromOne {
 		return false
 	}
 	d.visitors[v] = true
 	v.lookFor()
 	return true
+}
+
+// from counts the visitors from an address.
+func (d *door) from(a netip.Addr) (n int) {
+	for v := range d.visitors {
+		if v.from.Addr() == a {
+			n++
+		}
+	}
+	return n
 }
 
 func (d *door) leave(v *visitor) {

@@ -134,17 +134,17 @@ func TestConnectionsInExaminationAreBounded(t *testing.T) {
 		m := newMemory()
 		p := sharing(m, 1)
 		a, b := claim(t, p, shows(client, "a")), claim(t, p, shows(client, "b"))
-		foreign := claim(t, p, plain(other))
+		foreign := claim(t, p, shows(other, "hello"))
 		var silent []net.Conn
-		for range maxVisitors {
+		for range mostFromOne {
 			silent = append(silent, m.dial(t, client, only))
 		}
 		synctest.Wait()
 		if p.Strangers() != 0 {
-			t.Errorf("%d of %d were dropped", p.Strangers(), maxVisitors)
+			t.Errorf("%d of %d were dropped", p.Strangers(), mostFromOne)
 		}
 		wantEnd(t, m.show(t, client, "a")) // one too many
-		m.show(t, other, "hello")          // who needs no examination
+		m.show(t, other, "hello")          // to whom that is nothing
 		wantID(t, foreign, "hello")
 		silent[7].Close()
 		synctest.Wait() // there is a place again

@@ -45,30 +45,28 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 		s.lines, s.gone = lines, gone
 		go readLines(s.conn, lines, gone, ctx.Done())
 		err = s.serve(ctx)
-		s.hangUp(lines)
+		s.hangUp(lines, cancel)
 	}
 	s.log.Info("session ends", "user", s.user, "seconds", time.Since(begin).Seconds(), "err", err)
 }
 
 // hangUp ends the control connection, and returns when its reading goroutine has ended. To close it before the client has
 // done so, with something unread, would reset it, and the client might never see the last reply.
-func (s *session) hangUp(lines <-chan *line) {
+func (s *session) hangUp(lines <-chan *line, cancel func()) {
 	patience := time.Duration(0)
 	if s.tls != nil {
+		s.raw.SetWriteDeadline(time.Now().Add(lastWord)) // for the reading goroutine too, which TLS lets write
 		s.conn.(*tls.Conn).CloseWrite()
 	}
 	if tcp, ok := below[interface{ CloseWrite() error }](s.raw); ok && tcp.CloseWrite() == nil {
 		patience = lastWord
 	}
-	timer := time.AfterFunc(patience, func() { s.raw.Close() })
+	timer := time.AfterFunc(patience, func() {
+		cancel() // it may stand still after AUTH
+		s.raw.Close()
+	})
 	defer timer.Stop()
-	if s.pending != nil && s.pending.pause != nil {
-		s.pending.pause.readOn <- nil
-	}
-	for l := range lines {
-		if l.pause != nil {
-			l.pause.readOn <- nil
-		}
+	for range lines {
 	}
 }
 

@@ -39,7 +39,8 @@ func (d *dataConn) protect(ctx context.Context, c *secured, upload bool, log *sl
 	case !c.LenientClose:
 		under = guarded{under}
 	}
-	secure, err := c.protect(ctx, under, upload)
+	_, told := below[*retold](d.steady.Conn) // apart from others by its ticket, which anybody on the way could repeat
+	secure, err := c.protect(ctx, under, upload, told)
 	if err != nil {
 		return err
 	}

@@ -34,8 +34,9 @@ type tlsError struct{ err error }
 func (e tlsError) Error() string { return "data connection: TLS: " + e.err.Error() }
 func (e tlsError) Unwrap() error { return e.err }
 
-// protect makes TLS of a data connection. Where the client only sends, it gets no ticket.
-func (c *secured) protect(ctx context.Context, conn net.Conn, upload bool) (*tls.Conn, error) {
+// protect makes TLS of a data connection. Where the client only sends, it gets no ticket. One that was told by its ticket has
+// to resume by it.
+func (c *secured) protect(ctx context.Context, conn net.Conn, upload, told bool) (*tls.Conn, error) {
 	secure := tls.Server(conn, c.forData(upload))
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
@@ -43,10 +44,10 @@ func (c *secured) protect(ctx context.Context, conn net.Conn, upload bool) (*tls
 		return nil, tlsError{cmp.Or(context.Cause(ctx), err)}
 	}
 	resumed := secure.ConnectionState().DidResume
-	if !resumed && c.DataSession == Required {
+	c.sure = resumed
+	if !resumed && (told || c.DataSession == Required) {
 		return nil, tlsError{errNotResumed}
 	}
-	c.sure = resumed
 	return secure, nil
 }
 
@@ -75,7 +76,7 @@ func (c *secured) forData(upload bool) *tls.Config {
 		return ss, nil
 	}
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		if upload && slices.Contains(hello.SupportedVersions, tls.VersionTLS13) && config.MaxVersion != tls.VersionTLS12 && !slices.Contains(hello.Extensions, extensionPSK) {
+		if upload && slices.Contains(hello.SupportedVersions, tls.VersionTLS13) && !slices.Contains(hello.Extensions, extensionPSK) {
 			config.SessionTicketsDisabled = true
 		}
 		return nil, nil

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // A counted cache counts the tickets that a client gets.
@@ -114,6 +117,49 @@ func TestTicketsOfTheSharedPort(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRepeatedTicket: tickets go over the wire in clear. Who repeats another's, without the key to it, comes to a full
+// handshake, which is nobody's where connections are told by their tickets.
+func TestRepeatedTicket(t *testing.T) {
+	inBubble(t, func(s *script) {
+		s.play("! tls optional\n! share")
+		// begin makes a session of a client that knows one cipher, and returns it with what its tickets say.
+		begin := func(cipher uint16) (*secured, *tls.Config, []byte, *tls.SessionState) {
+			config := newTLSClient(tls.VersionTLS12).config
+			config.CipherSuites = []uint16{cipher}
+			near, far := s.pair()
+			go tls.Client(near, config).HandshakeContext(s.t.Context())
+			_, session, err := s.srv.shakeHands(s.t.Context(), far)
+			synctest.Wait()
+			cs, ok := config.ClientSessionCache.Get(config.ServerName)
+			if err != nil || !ok {
+				t.Fatalf("%v, a ticket: %v", err, ok)
+			}
+			ticket, state, err := cs.ResumptionState()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return session, config, ticket, state
+		}
+		alice, _, seen, _ := begin(tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)
+		_, config, _, own := begin(tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384)
+		forged, err := tls.NewResumptionState(seen, own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.ClientSessionCache.Put(config.ServerName, forged)
+		near, far := s.pair()
+		go tls.Client(near, config).HandshakeContext(s.t.Context())
+		conn, id := s.srv.identify(s.t.Context(), far)
+		if id != alice.id {
+			t.Errorf("it shows a ticket of %q, want %q", id, alice.id)
+		}
+		err = newDataConn(s.t.Context(), conn, time.Minute, new(int64)).protect(s.t.Context(), alice, true, s.srv.Log)
+		if !errors.Is(err, errNotResumed) {
+			t.Errorf("the data connection: %v, want %v", err, errNotResumed)
+		}
+	})
 }
 
 // pair returns both ends of a connection.

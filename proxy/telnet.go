@@ -43,18 +43,16 @@ const (
 	se   = 240
 )
 
-// line reads up to the next LF, which has to come soon after the first byte. A CR before it belongs to the end; a lone LF is an end of line as well.
+// line reads up to the next LF, which has to come soon after the first character. A CR before it belongs to the end; a lone LF
+// is an end of line as well.
 // A line that is too long is told as soon as that is known, and then read to its end.
 // What follows the last LF is no line: a command that was cut short must not run.
 func (t *telnet) line() (line, error) {
 	var b strings.Builder
-	if _, err := t.r.Peek(1); err != nil {
-		return line{}, err
-	}
+	c, err := t.char() // it may take its time, and Telnet commands may come before it, to keep the connection alive
 	t.limit(time.Now().Add(lineTimeout))
 	defer t.limit(time.Time{})
-	for {
-		c, err := t.char()
+	for ; ; c, err = t.char() {
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return line{}, errSlow

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// A transfer is what moves over one data connection. It runs in a goroutine of its own, and shares nothing
-// with the session but these channels.
+// A transfer is what moves over one data connection. It runs in a goroutine of its own, while the session does nothing but
+// listen to the client.
 type transfer struct {
 	port   dataPort
 	stall  time.Duration
@@ -158,7 +158,7 @@ func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer
 	}
 	if !t.upload { // whose end the client has said
 		// One that knows the size, and has it all, may have gone by now, as curl does after an empty file.
-		if err := t.conn.sayEnd(); errors.Is(err, os.ErrDeadlineExceeded) {
+		if err := t.conn.sayEnd(); err != nil && (ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)) {
 			return cmp.Or(context.Cause(ctx), err)
 		}
 	}

@@ -44,6 +44,7 @@ func (c *httpClient) hand(r *http.Request, send func(*http.Request) (*http.Respo
 	asks.Header.Set("Expect", "100-continue")
 	asks.Proto, asks.ProtoMajor, asks.ProtoMinor = "HTTP/1.1", 1, 1 // the SDK sets none, and then net/http does not wait
 	resp, err := send(asks)
+	taken.Store(true) // or refused: hush may be at it
 	hush.Stop()
 	switch {
 	case err != nil:
