@@ -86,11 +86,18 @@ func (c *secured) forData(upload bool) *tls.Config {
 
 // sameClient refuses another client's certificate, in a resumed TLS session too.
 func (c *secured) sameClient(cs tls.ConnectionState) error {
-	if !slices.EqualFunc(cs.PeerCertificates[:min(1, len(cs.PeerCertificates))], c.state.PeerCertificates[:min(1, len(c.state.PeerCertificates))],
-		(*x509.Certificate).Equal) {
+	if !shown(cs).Equal(shown(c.state)) {
 		return errOtherCertificate
 	}
 	return nil
+}
+
+// shown returns the certificate that a client has shown, or nil.
+func shown(cs tls.ConnectionState) *x509.Certificate {
+	if len(cs.PeerCertificates) == 0 {
+		return nil
+	}
+	return cs.PeerCertificates[0]
 }
 
 // certificate returns the client's certificate, which was verified, or nil.
@@ -98,7 +105,7 @@ func (c *secured) certificate() *x509.Certificate {
 	if c == nil || len(c.state.VerifiedChains) == 0 {
 		return nil
 	}
-	return c.state.PeerCertificates[0]
+	return shown(c.state)
 }
 
 // A guarded connection tells a cut TLS connection from one that was ended: crypto/tls takes the end of a TCP connection

@@ -71,9 +71,8 @@ func (srv *Server) identify(ctx context.Context, conn net.Conn) (net.Conn, strin
 	config := srv.TLS.Config().Clone()
 	config.SetSessionTicketKeys(srv.tickets.keys())
 	id := ""
-	keys := config.Clone()
 	config.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
-		if _, id = unseal(keys, ticket, cs); id != "" {
+		if _, id = unseal(config, ticket, cs); id != "" {
 			return nil, errHeard
 		}
 		return nil, nil

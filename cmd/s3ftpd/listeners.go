@@ -8,7 +8,6 @@ import (
 	"net"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/passive"
@@ -73,12 +72,9 @@ func (ls listeners) serve(ctx context.Context, s *proxy.Server, log *slog.Logger
 	return errors.Join(errFTP, errFTPS)
 }
 
-// keepAlive finds dead clients, and holds the state of routers on the way during long transfers.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4}
-
 // listen binds the address of an option, and says what helps where that is not allowed.
 func listen(ctx context.Context, option, address string) (net.Listener, error) {
-	l, err := (&net.ListenConfig{KeepAliveConfig: keepAlive, Control: giveUpUnanswered}).Listen(ctx, "tcp", address)
+	l, err := (&net.ListenConfig{KeepAliveConfig: passive.KeepAlive, Control: giveUpUnanswered}).Listen(ctx, "tcp", address)
 	switch {
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("%s %q: %w: ports below 1024 need a privilege; others, such as %s %s, do not",
