@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"bufio"
+	"context"
+	"io"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -41,4 +43,24 @@ func TestQueuedBeforeMark(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPanicInTransfer: a panic in the middle of a transfer resets its data connection and ends its session alone.
+func TestPanicInTransfer(t *testing.T) {
+	withPut(t, func(_ context.Context, _ string, r io.Reader, _ Write) error {
+		r.Read(make([]byte, 1))
+		panic("a mistake")
+	}, "2\nC> NOOP\nS> 200 *\n1\n"+begin+"D= \"h\"\nS> 421 *\nS.\nS!\n2\nC> NOOP\nS> 200 *\nC> REIN\nS> 220 *")
+}
+
+// TestPanicFreesPlace: what the session held is given back.
+func TestPanicFreesPlace(t *testing.T) {
+	inBubble(t, func(s *script) {
+		s.srv.MaxPerUser = 1
+		s.play("<= /a \"x\"\n! fail /a panic\nC> SIZE a\nS> 421 *\nS.\n2\nC> NOOP\nS> 200 *")
+		s.silence()
+		if s.srv.census.total != 1 {
+			t.Errorf("%d sessions are counted, want 1", s.srv.census.total)
+		}
+	})
 }

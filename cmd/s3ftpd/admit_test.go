@@ -35,7 +35,7 @@ func TestAdmit(t *testing.T) {
 
 // A client's certificate whose subject is the configured one stands for any password, and no other certificate does.
 func TestAdmitByCertificate(t *testing.T) {
-	of := func(subject pkix.Name) *x509.Certificate { return issue(t, subject, year, nil).leaf }
+	of := func(subject pkix.Name) *x509.Certificate { return issue(t, subject, year, nil).Leaf }
 	alice, bob := of(pkix.Name{CommonName: "alice", Organization: []string{"Example"}}), of(called("bob"))
 	store := proxy.Store(new(s3fs.FS))
 	for name, c := range map[string]struct {

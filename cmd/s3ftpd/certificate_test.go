@@ -2,10 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -20,42 +16,15 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// An issued certificate, with its key, as PEM.
-type issued struct {
-	leaf      *x509.Certificate
-	signer    crypto.Signer
-	cert, key []byte
-}
-
 // issue makes a certificate that is good from now on for a while, signed by another or by itself.
-func issue(t *testing.T, subject pkix.Name, good time.Duration, by *issued) issued {
+func issue(t *testing.T, subject pkix.Name, good time.Duration, by *real.Certificate) real.Certificate {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: subject, NotBefore: time.Now().Add(min(0, good-time.Hour)),
+	return real.Issue(t, &x509.Certificate{SerialNumber: big.NewInt(1), Subject: subject, NotBefore: time.Now().Add(min(0, good-time.Hour)),
 		NotAfter: time.Now().Add(good), IsCA: by == nil, BasicConstraintsValid: true, DNSNames: []string{"ftp.example.com"},
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	parent, signer := template, crypto.Signer(key)
-	if by != nil {
-		parent, signer = by.leaf, by.signer
-	}
-	raw, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return issued{leaf, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})}
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}, by)
 }
 
 func called(name string) pkix.Name { return pkix.Name{CommonName: name} }
@@ -81,9 +50,9 @@ func (d pairDir) write(name string, parts ...[]byte) {
 	}
 }
 
-func (d pairDir) put(i issued) {
-	d.write("tls.crt", i.cert)
-	d.write("tls.key", i.key)
+func (d pairDir) put(i real.Certificate) {
+	d.write("tls.crt", i.Cert)
+	d.write("tls.key", i.Key)
 }
 
 func TestCertificateFromFiles(t *testing.T) {
@@ -95,11 +64,11 @@ func TestCertificateFromFiles(t *testing.T) {
 		change        func(*config.Config)
 		min           uint16
 	}{
-		"as it is":         {server.cert, server.key, nil, func(*config.Config) {}, tls.VersionTLS12},
-		"with its chain":   {slices.Concat(server.cert, ca.cert), server.key, nil, func(*config.Config) {}, tls.VersionTLS12},
-		"both in one file": {slices.Concat(server.cert, server.key), nil, nil, func(c *config.Config) { c.TLSKey = c.TLSCert }, tls.VersionTLS12},
-		"TLS 1.3 alone":    {server.cert, server.key, nil, func(c *config.Config) { c.TLSMin = "1.3" }, tls.VersionTLS13},
-		"clients' certificates": {server.cert, server.key, slices.Concat(ca.cert, server.cert),
+		"as it is":         {server.Cert, server.Key, nil, func(*config.Config) {}, tls.VersionTLS12},
+		"with its chain":   {slices.Concat(server.Cert, ca.Cert), server.Key, nil, func(*config.Config) {}, tls.VersionTLS12},
+		"both in one file": {slices.Concat(server.Cert, server.Key), nil, nil, func(c *config.Config) { c.TLSKey = c.TLSCert }, tls.VersionTLS12},
+		"TLS 1.3 alone":    {server.Cert, server.Key, nil, func(c *config.Config) { c.TLSMin = "1.3" }, tls.VersionTLS13},
+		"clients' certificates": {server.Cert, server.Key, slices.Concat(ca.Cert, server.Cert),
 			func(c *config.Config) { c.TLSClientCA = filepath.Join(d.dir, "ca.crt") }, tls.VersionTLS12},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -114,16 +83,16 @@ func TestCertificateFromFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := k.config()
-			if got.MinVersion != c.min || !got.Certificates[0].Leaf.Equal(server.leaf) || (got.ClientAuth == tls.RequireAndVerifyClientCert) != (c.ca != nil) {
+			if got.MinVersion != c.min || !got.Certificates[0].Leaf.Equal(server.Leaf) || (got.ClientAuth == tls.RequireAndVerifyClientCert) != (c.ca != nil) {
 				t.Errorf("got version %x of %s, client certificates: %v", got.MinVersion, got.Certificates[0].Leaf.Subject, got.ClientAuth)
 			}
 			if c.ca != nil {
-				if _, err := server.leaf.Verify(x509.VerifyOptions{Roots: got.ClientCAs}); err != nil {
+				if _, err := server.Leaf.Verify(x509.VerifyOptions{Roots: got.ClientCAs}); err != nil {
 					t.Error(err)
 				}
 			}
 			if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "CN=server") ||
-				!strings.Contains(text, `["ftp.example.com","127.0.0.1"]`) || !strings.Contains(text, fingerprint(server.leaf)) {
+				!strings.Contains(text, `["ftp.example.com","127.0.0.1"]`) || !strings.Contains(text, fingerprint(server.Leaf)) {
 				t.Error(text)
 			}
 		})
@@ -145,21 +114,21 @@ func TestCertificateThatIsNone(t *testing.T) {
 	encrypted := pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte("x")})
 	legacy := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED"}, Bytes: []byte("x")})
 	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("x")})
-	der := server.leaf.Raw
+	der := server.Leaf.Raw
 	for name, c := range map[string]struct {
 		cert, key, ca []byte
 		says          []string
 	}{
-		"another's key":        {server.cert, other.key, ca.cert, []string{`--tls-key "KEY": does not belong to the certificate in "CERT"`}},
-		"the chain reversed":   {slices.Concat(ca.cert, server.cert), server.key, ca.cert, []string{`--tls-cert "CERT": the server's own certificate has to stand first; it is number 2`}},
-		"changed places":       {server.key, server.cert, ca.cert, []string{`--tls-cert "CERT": there is no certificate in it, only PRIVATE KEY; have`, `--tls-key "KEY": there is no private key in it, only CERTIFICATE`}},
-		"an encrypted key":     {server.cert, encrypted, ca.cert, []string{`--tls-key "KEY": is encrypted`, "openssl pkey"}},
-		"an old encrypted key": {server.cert, legacy, ca.cert, []string{`--tls-key "KEY": is encrypted`}},
-		"DER":                  {der, server.key, ca.cert, []string{`--tls-cert "CERT": is not PEM`, "openssl"}},
+		"another's key":        {server.Cert, other.Key, ca.Cert, []string{`--tls-key "KEY": does not belong to the certificate in "CERT"`}},
+		"the chain reversed":   {slices.Concat(ca.Cert, server.Cert), server.Key, ca.Cert, []string{`--tls-cert "CERT": the server's own certificate has to stand first; it is number 2`}},
+		"changed places":       {server.Key, server.Cert, ca.Cert, []string{`--tls-cert "CERT": there is no certificate in it, only PRIVATE KEY; have`, `--tls-key "KEY": there is no private key in it, only CERTIFICATE`}},
+		"an encrypted key":     {server.Cert, encrypted, ca.Cert, []string{`--tls-key "KEY": is encrypted`, "openssl pkey"}},
+		"an old encrypted key": {server.Cert, legacy, ca.Cert, []string{`--tls-key "KEY": is encrypted`}},
+		"DER":                  {der, server.Key, ca.Cert, []string{`--tls-cert "CERT": is not PEM`, "openssl"}},
 		"nothing":              {nil, nil, nil, []string{`--tls-cert "CERT": there is no certificate in it; PEM`, "-----BEGIN PRIVATE KEY-----", `--tls-client-ca "CA": there is no certificate`}},
-		"a broken one":         {slices.Concat(server.cert, broken), server.key, ca.cert, []string{`--tls-cert "CERT": certificate 2 of 2: `}},
-		"a broken key":         {server.cert, bytes.Replace(server.key, []byte("MI"), []byte("MA"), 1), ca.cert, []string{`--tls-key "KEY": `}},
-		"a broken authority":   {server.cert, server.key, broken, []string{`--tls-client-ca "CA": certificate 1 of 1: `}},
+		"a broken one":         {slices.Concat(server.Cert, broken), server.Key, ca.Cert, []string{`--tls-cert "CERT": certificate 2 of 2: `}},
+		"a broken key":         {server.Cert, bytes.Replace(server.Key, []byte("MI"), []byte("MA"), 1), ca.Cert, []string{`--tls-key "KEY": `}},
+		"a broken authority":   {server.Cert, server.Key, broken, []string{`--tls-client-ca "CA": certificate 1 of 1: `}},
 	} {
 		d.write("tls.crt", c.cert)
 		d.write("tls.key", c.key)
@@ -215,7 +184,7 @@ func TestSelfSigned(t *testing.T) {
 }
 
 func TestAge(t *testing.T) {
-	leaf := issue(t, called("x"), year, nil).leaf
+	leaf := issue(t, called("x"), year, nil).Leaf
 	for want, now := range map[string]time.Time{
 		"has expired, and clients refuse it":      leaf.NotAfter.Add(time.Second),
 		"is not valid yet, and clients refuse it": leaf.NotBefore.Add(-time.Second),

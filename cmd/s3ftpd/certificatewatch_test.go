@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
 // A watched certificate is kept up to date in a bubble.
@@ -35,12 +36,12 @@ func watch(t *testing.T, c *config.Config, every time.Duration) *watched {
 }
 
 // is holds the certificate in use, and what the log has been told since the last time, against what they should be.
-func (w *watched) is(when string, want issued, says ...string) {
+func (w *watched) is(when string, want real.Certificate, says ...string) {
 	w.t.Helper()
 	synctest.Wait()
 	text := w.log.String()
 	text, w.said = text[w.said:], len(text)
-	if !w.k.leaf().Equal(want.leaf) {
+	if !w.k.leaf().Equal(want.Leaf) {
 		w.t.Errorf("%s: %s is in use", when, w.k.leaf().Subject)
 	}
 	if strings.Count(text, "\n") != len(says) {
@@ -68,18 +69,18 @@ func TestCertificateIsKeptUp(t *testing.T) {
 		w.is("not looked at yet", first)
 		w.look()
 		w.is("a good pair", second, "CN=second")
-		if !begun.Certificates[0].Leaf.Equal(first.leaf) {
+		if !begun.Certificates[0].Leaf.Equal(first.Leaf) {
 			t.Error("what a session has begun with was changed")
 		}
 
-		d.write("tls.crt", third.cert)
+		d.write("tls.crt", third.Cert)
 		w.look()
 		w.is("half of a pair, perhaps in the middle of a change", second)
-		d.write("tls.key", third.key)
+		d.write("tls.key", third.Key)
 		w.look()
 		w.is("the other half", third, "CN=third")
 
-		d.write("tls.key", first.key)
+		d.write("tls.key", first.Key)
 		w.look()
 		w.is("a bad pair, once", third)
 		w.look()
@@ -94,7 +95,7 @@ func TestCertificateIsKeptUp(t *testing.T) {
 		w.look()
 		w.look()
 		w.is("no key", third, "no such file")
-		d.write("tls.key", third.key)
+		d.write("tls.key", third.Key)
 		w.look()
 		w.is("all is well again", third, "CN=third")
 		w.hangups <- syscall.SIGHUP
@@ -120,7 +121,7 @@ func TestLinkIsSwapped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		root := newPairDir(t)
 		first, second := issue(t, called("first"), year, nil), issue(t, called("second"), year, nil)
-		link := func(version string, i issued) {
+		link := func(version string, i real.Certificate) {
 			dir := filepath.Join(root.dir, version)
 			if err := os.Mkdir(dir, 0o755); err != nil {
 				t.Fatal(err)
@@ -179,13 +180,13 @@ func TestClientAuthoritiesAreKeptUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newPairDir(t)
 		first, second := issue(t, called("first"), year, nil), issue(t, called("second"), year, nil)
-		d.write("ca.crt", first.cert)
+		d.write("ca.crt", first.Cert)
 		w := watch(t, &config.Config{TLSSelfSigned: true, TLSClientCA: filepath.Join(d.dir, "ca.crt")}, lookEvery)
-		own := issued{leaf: w.k.leaf()}
+		own := real.Certificate{Leaf: w.k.leaf()}
 		before := w.k.config().ClientCAs
-		d.write("ca.crt", second.cert)
+		d.write("ca.crt", second.Cert)
 		w.look()
-		w.is("another authority", own, fingerprint(own.leaf))
+		w.is("another authority", own, fingerprint(own.Leaf))
 		if after := w.k.config(); after.ClientCAs.Equal(before) || after.ClientAuth != tls.RequireAndVerifyClientCert {
 			t.Error("the authority is the one before")
 		}

@@ -18,11 +18,11 @@ func TestCheckTLS(t *testing.T) {
 	d := newPairDir(t)
 	ca := issue(t, called("ca"), year, nil)
 	server, old, late := issue(t, called("server"), year, &ca), issue(t, called("old"), -time.Hour, &ca), issue(t, called("late"), soon-time.Hour, &ca)
-	for name, i := range map[string]issued{"good": server, "old": old, "late": late, "ca": ca} {
-		d.write(name, i.cert)
-		d.write(name+".key", i.key)
+	for name, i := range map[string]real.Certificate{"good": server, "old": old, "late": late, "ca": ca} {
+		d.write(name, i.Cert)
+		d.write(name+".key", i.Key)
 	}
-	d.write("cas", ca.cert, old.cert)
+	d.write("cas", ca.Cert, old.Cert)
 	in := func(name string) string { return filepath.Join(d.dir, name) }
 	pair := func(name string, more ...string) []string {
 		return append([]string{"--tls-cert=" + in(name), "--tls-key=" + in(name+".key"), "--ftps=127.0.0.1:0"}, more...)
@@ -35,11 +35,11 @@ func TestCheckTLS(t *testing.T) {
 		says []string
 	}{
 		"good": {pair("good"), false, []string{fmt.Sprintf("ok    --tls-cert %q belongs to its key, and is good until %s, for ftp.example.com, 127.0.0.1\n",
-			in("good"), server.leaf.NotAfter.UTC().Format(time.DateOnly)), "ok    TLS is required on --ftp", "ok    data connections may resume", "ok    --ftps 127.0.0.1:0 can"}},
+			in("good"), server.Leaf.NotAfter.UTC().Format(time.DateOnly)), "ok    TLS is required on --ftp", "ok    data connections may resume", "ok    --ftps 127.0.0.1:0 can"}},
 		"another's key": {pair("good", "--tls-key="+in("ca.key")), true, []string{"FAIL  --tls-key", "does not belong to the certificate"}},
 		"no files":      {pair("nowhere"), true, []string{"FAIL  --tls-cert", "\nFAIL  --tls-key"}},
 		"old":           {pair("old"), true, []string{"FAIL  --tls-cert", "has expired, and clients refuse it: it is good from"}},
-		"late":          {pair("late"), false, []string{"note  --tls-cert", "expires soon, on " + late.leaf.NotAfter.UTC().Format(time.DateOnly)}},
+		"late":          {pair("late"), false, []string{"note  --tls-cert", "expires soon, on " + late.Leaf.NotAfter.UTC().Format(time.DateOnly)}},
 		"self-signed":   {[]string{"--tls-self-signed", "--ftps="}, false, []string{"ok    a certificate is made at each start, for ", "localhost"}},
 		"optional":      {[]string{"--tls-self-signed", "--ftps=", "--tls=optional"}, false, []string{"note  passwords and files of clients that do not ask"}},
 		"off on --ftp":  {pair("good", "--tls=off"), false, []string{"note  passwords and files go in clear on --ftp, since --tls is off"}},

@@ -138,13 +138,13 @@ func TestServeClientCertificates(t *testing.T) {
 	awsEnvironment(t)
 	d := newPairDir(t)
 	ca, foreign := issue(t, called("ca"), year, nil), issue(t, called("ca"), year, nil)
-	d.write("ca.crt", ca.cert)
+	d.write("ca.crt", ca.Cert)
 	ftps := real.FreeAddr(t)
 	r := start(t, nil, "--user=alice", "--user-certificate=alice", "--tls-client-ca="+d.dir+"/ca.crt", "--bucket=invoices",
 		"--ftp=", "--ftps", ftps, "--endpoint=http://127.0.0.1:1", "--tls-self-signed")
 	r.stderr.await(t, `"listening"`)
-	with := func(i issued) *tls.Config {
-		return &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{{Certificate: [][]byte{i.leaf.Raw}, PrivateKey: i.signer}}}
+	with := func(i real.Certificate) *tls.Config {
+		return &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{{Certificate: [][]byte{i.Leaf.Raw}, PrivateKey: i.Signer}}}
 	}
 	c := dialTLS(t, ftps, with(issue(t, called("alice"), year, &ca)))
 	expect(t, c, "USER alice", 232)

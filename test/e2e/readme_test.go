@@ -29,19 +29,26 @@ func commandBlocks(t *testing.T, page string) map[string]string {
 	return blocks
 }
 
+// readmeStage returns the commands of README.md, and the S3 server and the bucket that they are run with.
+func readmeStage(t *testing.T) (blocks map[string]string, server *real.S3, v bucketView) {
+	t.Helper()
+	for _, cache := range []string{"GOCACHE", "GOMODCACHE"} { // which are below HOME, and that is another one here
+		t.Setenv(cache, goEnv(t, cache))
+	}
+	blocks = commandBlocks(t, "../../README.md")
+	server = real.MinIO(t)
+	v = newBucket(t, server)
+	v.bucket = "invoices"
+	v.make()
+	return blocks, server, v
+}
+
 // TestReadme runs the commands of README.md as they stand there, but for addresses and keys.
 func TestReadme(t *testing.T) {
 	for _, p := range []string{"curl", "lftp"} {
 		real.Client(t, p)
 	}
-	for _, cache := range []string{"GOCACHE", "GOMODCACHE"} { // which are below HOME, and that is another one here
-		t.Setenv(cache, goEnv(t, cache))
-	}
-	blocks := commandBlocks(t, "../../README.md")
-	server := real.MinIO(t)
-	v := newBucket(t, server)
-	v.bucket = "invoices"
-	v.make()
+	blocks, server, v := readmeStage(t)
 
 	t.Run("demo", func(t *testing.T) {
 		ftp := real.FreeAddr(t)

@@ -15,14 +15,7 @@ func TestReadmeNetwork(t *testing.T) {
 	for _, p := range []string{"curl", "lftp", "openssl"} {
 		real.Client(t, p)
 	}
-	for _, cache := range []string{"GOCACHE", "GOMODCACHE"} {
-		t.Setenv(cache, goEnv(t, cache))
-	}
-	blocks := commandBlocks(t, "../../README.md")
-	server := real.MinIO(t)
-	v := newBucket(t, server)
-	v.bucket = "invoices"
-	v.make()
+	blocks, server, v := readmeStage(t)
 	dir := t.TempDir()
 	for _, block := range []string{"certificate", "client certificate"} {
 		run(t, dir, "", "sh", "-ec", blocks[block])

@@ -43,17 +43,34 @@ func (s *stoppage) begin(t *testing.T, b *bridge, place string) (*faultyUpload, 
 	return u, data
 }
 
+// ends sends the rest of an upload, whose reply says that S3 does not answer, and waits until S3 runs again.
+func (s *stoppage) ends(u *faultyUpload, data io.WriteCloser, rest []byte, replied func()) {
+	u.t.Helper()
+	data.Write(rest)
+	data.Close()
+	if code, text := u.w.reply(); code != 451 {
+		u.t.Errorf("%d %s", code, text)
+	}
+	replied()
+	await(u.t, s.running)
+}
+
+// aborts does so with ABOR.
+func (s *stoppage) aborts(u *faultyUpload, replied func()) {
+	u.t.Helper()
+	if code, text := u.w.ask("ABOR"); code != 426 {
+		u.t.Errorf("%d %s", code, text)
+	}
+	u.w.expect(226)
+	replied()
+	await(u.t, s.running)
+}
+
 func stoppedInPart(t *testing.T, s *stoppage, place string, ready, replied func()) {
 	u, data := s.begin(t, s.bridge, place)
 	ready()
 	await(t, s.stopped)
-	data.Write(first(u.key, u.size)[8*mib:])
-	data.Close()
-	if code, text := u.w.reply(); code != 451 {
-		t.Errorf("%d %s", code, text)
-	}
-	replied()
-	await(t, s.running)
+	s.ends(u, data, first(u.key, u.size)[8*mib:], replied)
 	u.checkLeft()
 }
 
@@ -61,12 +78,7 @@ func stoppedAborted(t *testing.T, s *stoppage, place string, ready, replied func
 	u, _ := s.begin(t, s.bridge, place)
 	ready()
 	await(t, s.stopped)
-	if code, text := u.w.ask("ABOR"); code != 426 {
-		t.Errorf("%d %s", code, text)
-	}
-	u.w.expect(226)
-	replied()
-	await(t, s.running)
+	s.aborts(u, replied)
 	u.checkLeft()
 }
 
@@ -75,12 +87,7 @@ func stoppedWithoutResume(t *testing.T, s *stoppage, place string, ready, replie
 	u, _ := s.begin(t, s.resumeOff, place)
 	ready()
 	await(t, s.stopped)
-	if code, text := u.w.ask("ABOR"); code != 426 {
-		t.Errorf("%d %s", code, text)
-	}
-	u.w.expect(226)
-	replied()
-	await(t, s.running)
+	s.aborts(u, replied)
 	s.resumeOff.log.await(t, "ending an incomplete multipart upload that was left behind", "key="+u.key)
 	u.check()
 }
@@ -96,13 +103,7 @@ func stoppedInFirstPart(t *testing.T, s *stoppage, place string, ready, replied 
 	}
 	ready()
 	await(t, s.stopped)
-	data.Write(content[mib:])
-	data.Close()
-	if code, text := u.w.reply(); code != 451 {
-		t.Errorf("%d %s", code, text)
-	}
-	replied()
-	await(t, s.running)
+	s.ends(u, data, content[mib:], replied)
 	u.stray = anyNumber // MinIO may still be beginning some
 	u.check()
 }
@@ -117,12 +118,7 @@ func stoppedInSmall(t *testing.T, s *stoppage, place string, ready, replied func
 	}
 	ready()
 	await(t, s.stopped)
-	data.Close()
-	if code, text := u.w.reply(); code != 451 {
-		t.Errorf("%d %s", code, text)
-	}
-	replied()
-	await(t, s.running)
+	s.ends(u, data, nil, replied)
 	u.check()
 }
 
