@@ -113,6 +113,7 @@ func split(text string) (verb, arg string) {
 // obey runs one command line and returns its one final reply.
 func (s *session) obey(ctx context.Context, l line) reply {
 	verb, arg := split(l.text)
+	arg = s.heard(verb, arg)
 	if verb != "RNTO" { // RFC 959, section 4.1.3: RNTO has to follow RNFR at once
 		s.from = ""
 	}

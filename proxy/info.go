@@ -66,18 +66,18 @@ func (s *session) cmdFeat(context.Context, string) (reply, error) {
 			lines = append(lines, " "+f)
 		}
 	}
-	lines = append(lines, " HASH "+s.digestsOffered(), " MLST "+s.factsOffered(), " TVFS", " UTF8", "End")
-	return reply{211, strings.Join(lines, "\n")}, nil
+	lines = append(lines, " HASH "+s.digestsOffered(), " MLST "+s.factsOffered(), " TVFS")
+	if s.names().Names == UTF8 { // whoever sees it may say UTF-8 at once (RFC 2640, section 3.1)
+		lines = append(lines, " UTF8")
+	}
+	return reply{211, strings.Join(append(lines, "End"), "\n")}, nil
 }
 
 func (s *session) cmdOpts(_ context.Context, arg string) (reply, error) {
 	verb, options := split(arg)
 	switch verb {
 	case "UTF8", "UTF-8":
-		if o := strings.ToUpper(options); o != "" && o != "ON" {
-			return reply{504, "Names are UTF-8, always."}, nil
-		}
-		return reply{200, "Names are UTF-8."}, nil
+		return s.optsUTF8(options)
 	case "MLST":
 		return s.optsMlst(options)
 	case "HASH":

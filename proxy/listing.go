@@ -62,7 +62,7 @@ func (s *session) list(ctx context.Context, verb, arg string, format func(fs.Fil
 	if err != nil {
 		return reply{}, err
 	}
-	find := s.entries
+	find, charset := s.entries, s.names().Names
 	if verb == "MLSD" { // a directory, and no pattern (RFC 3659, section 7.1)
 		find = s.inDirectory
 	}
@@ -92,7 +92,7 @@ func (s *session) list(ctx context.Context, verb, arg string, format func(fs.Fil
 			if err != nil {
 				return err
 			}
-			w.WriteString(format(info))
+			w.WriteString(charset.say(format(info)))
 			if _, err := w.WriteString("\r\n"); err != nil {
 				return err
 			}
@@ -109,7 +109,7 @@ type source func(ctx context.Context) iter.Seq2[fs.FileInfo, error]
 func (s *session) entries(name string) source {
 	dir, last := path.Split(name)
 	if dir = path.Clean(dir); isPattern(last) {
-		return matching(s.store, dir, newPattern(last))
+		return s.matching(dir, newPattern(last))
 	}
 	directory := s.inDirectory(name)
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
@@ -135,10 +135,11 @@ type aFile struct{ info fs.FileInfo }
 func (aFile) Error() string { return "that is a file" }
 func (aFile) Unwrap() error { return syscall.ENOTDIR }
 
-func matching(store Store, dir string, p pattern) source {
+func (s *session) matching(dir string, p pattern) source {
+	store, names := s.store, s.names()
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
 		return func(yield func(fs.FileInfo, error) bool) {
-			for info, err := range store.List(ctx, dir, p.prefix()) {
+			for info, err := range names.list(ctx, store, dir, p.prefix()) {
 				if (err != nil || p.match(info.Name())) && !yield(info, err) {
 					return
 				}
@@ -150,10 +151,10 @@ func matching(store Store, dir string, p pattern) source {
 // inDirectory yields what is in a directory. One that this session knew, and that vanished with its last
 // file, is empty; a file is syscall.ENOTDIR.
 func (s *session) inDirectory(dir string) source {
-	store, known := s.store, s.isKnown(dir)
+	store, names, known := s.store, s.names(), s.isKnown(dir)
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
 		return func(yield func(fs.FileInfo, error) bool) {
-			for info, err := range store.List(ctx, dir, "") {
+			for info, err := range names.list(ctx, store, dir, "") {
 				if errors.Is(err, fs.ErrNotExist) {
 					if known {
 						return

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strings"
 	"syscall"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -58,18 +59,16 @@ func inner(line string) string {
 
 // clean replaces what could end a line early, or a terminal could take for a command.
 func clean(line string) string {
-	if utf8.ValidString(line) && strings.IndexFunc(line, isControl) < 0 {
+	if isPrintable(line) {
 		return line
 	}
 	return strings.Map(func(r rune) rune {
-		if isControl(r) || r == utf8.RuneError {
+		if unicode.IsControl(r) || r == utf8.RuneError {
 			return '?'
 		}
 		return r
 	}, line)
 }
-
-func isControl(r rune) bool { return r < 0x20 || 0x7f <= r && r < 0xa0 }
 
 // errAborted is why a transfer ends that the client aborts.
 var errAborted = errors.New("aborted by the client")

@@ -53,6 +53,8 @@ type dialogue struct {
 	extend bool          // EPSV ALL
 	hash   string        // OPTS HASH; "" = the default
 	idle   time.Duration // SITE IDLE; 0 = the server's
+	habits Habits        // of the network, and from the login on of the user
+	utf8   bool          // OPTS UTF8 ON
 
 	// Said and not yet spent: the next command that needs it takes it.
 	asked  bool     // USER, for PASS
@@ -156,7 +158,7 @@ func (s *session) next() (line, error) {
 func (s *session) reset() {
 	s.logout()
 	login := cmp.Or(s.login, time.After(cmp.Or(s.srv.LoginTimeout, time.Minute)))
-	s.dialogue = dialogue{login: login, dir: "/", facts: allFacts}
+	s.dialogue = dialogue{login: login, dir: "/", facts: allFacts, habits: s.srv.habits("", s.peer.Addr())}
 }
 
 // logout gives up what a login gave.
@@ -184,7 +186,7 @@ func (s *session) write(r reply) error {
 func (s *session) writeText(text string) error {
 	if s.deaf == nil {
 		s.conn.SetWriteDeadline(time.Now().Add(controlWrite))
-		_, s.deaf = s.conn.Write([]byte(text))
+		_, s.deaf = s.conn.Write([]byte(s.names().said(text)))
 		s.conn.SetWriteDeadline(time.Time{}) // TLS has to answer a client's new keys whenever they come
 	}
 	return s.deaf

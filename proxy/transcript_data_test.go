@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing/iotest"
@@ -77,10 +76,7 @@ func (s *script) transferStep(mark, arg string) {
 	s.connectData(mark == "H!")
 	text := arg + "\r\n"
 	if mark == "D=" {
-		var err error
-		if text, err = strconv.Unquote(arg); err != nil {
-			s.fatalf("%v", err)
-		}
+		text = s.unquote(arg)
 	}
 	switch {
 	case mark == "D~":
