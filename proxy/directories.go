@@ -105,14 +105,20 @@ func (s *session) cmdMkd(ctx context.Context, arg string) (reply, error) {
 	return reply{257, quote(dir) + " made."}, nil
 }
 
-// make makes a directory. With lenient ones, one that is there is as good.
+// make makes a directory. With lenient ones, one that is there is as good, even if another session makes it at this moment.
 func (s *session) make(ctx context.Context, dir string) error {
-	err := s.store.Mkdir(ctx, dir)
-	if !s.habits.LenientDirs || !errors.Is(err, fs.ErrExist) {
-		return err
+	if !s.habits.LenientDirs {
+		return s.store.Mkdir(ctx, dir)
 	}
-	if _, e := s.store.Stat(ctx, strings.TrimSuffix(dir, "/")+"/"); !errors.Is(e, fs.ErrNotExist) {
-		return e
+	asDir := strings.TrimSuffix(dir, "/") + "/"
+	_, err := s.store.Stat(ctx, asDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = s.store.Mkdir(ctx, dir)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		if _, e := s.store.Stat(ctx, asDir); e == nil {
+			return nil
+		}
 	}
 	return err
 }

@@ -45,9 +45,9 @@ func TestHostileSession(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
 		go io.WriteString(conn, hostileScript())
 		said, err := io.ReadAll(conn)
+		conn.Close()
 		if text := strings.ReplaceAll(string(said), "\r\n", "\n"); err != nil || !isClean(text, strings.Count(text, "\n")) ||
 			!strings.HasSuffix(text, "\n221 Goodbye.\n") {
 			t.Errorf("%s: %v after %q", format, err, said)
