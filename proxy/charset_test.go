@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"unicode"
@@ -56,6 +57,16 @@ func TestCharsets(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestLongNames: a key has 1,024 bytes of UTF-8 at most, however many the client sends.
+func TestLongNames(t *testing.T) {
+	inBubble(t, func(s *script) {
+		s.play("! names latin1")
+		s.play(fmt.Sprintf("C= %q\nS> 257 *", "MKD "+strings.Repeat("\xe9", 512)+"\r\n"))
+		s.play(fmt.Sprintf("C= %q\nS> 553 *", "MKD "+strings.Repeat("\xe9", 513)+"\r\n"))
+		s.play(fmt.Sprintf("=> /%s/", strings.Repeat("é", 512)))
+	})
 }
 
 // FuzzNames: whatever bytes come in whichever charset, they are refused or come back the same; a backslash splits no character;
