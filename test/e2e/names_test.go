@@ -92,35 +92,40 @@ func TestNamesThatAreNot(t *testing.T) {
 	}
 	for option, want := range map[string][]string{"--names=utf-8": {`c:\x`, "good", "表"}, "--names=latin1": {`c:\x`, "good"}, "--backslash": {"good", "表"}} {
 		v := visit{t, startBridge(t, server, option), false, t.TempDir()}
-		for _, verb := range []string{"NLST", "NLST *", "MLSD", "LIST", "STAT /"} {
-			if got := listed(v, verb); !slices.Equal(got, want) {
-				t.Errorf("%s: %s has %q, want %q", option, verb, got, want)
+		for command, got := range listed(v, "NLST", "NLST *", "MLSD", "LIST", "STAT /") {
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %s has %q, want %q", option, command, got, want)
 			}
 		}
 	}
 }
 
-// listed returns the names at the ends of the lines that a command brings.
-func listed(v visit, command string) (names []string) {
+// listed returns the names at the ends of the lines that commands bring.
+func listed(v visit, commands ...string) map[string][]string {
 	v.t.Helper()
 	host, port, _ := strings.Cut(v.b.addr, ":")
 	script := `
 import ftplib, sys
-host, port, user, password, command = sys.argv[1:]
+host, port, user, password, *commands = sys.argv[1:]
 ftp = ftplib.FTP(encoding="latin-1")
 ftp.connect(host, int(port), timeout=60)
 ftp.login(user, password)
-lines = []
-if command.startswith("STAT"):
-    lines = ftp.sendcmd(command).split("\n")[1:-1]
-else:
-    ftp.retrlines(command, lines.append)
-for l in lines:
-    sys.stdout.buffer.write(l.encode("latin-1") + b"\n")
+for command in commands:
+    lines = []
+    if command.startswith("STAT"):
+        lines = ftp.sendcmd(command).split("\n")[1:-1]
+    else:
+        ftp.retrlines(command, lines.append)
+    for l in lines:
+        sys.stdout.buffer.write((command + "\t" + l + "\n").encode("latin-1"))
 `
-	for line := range strings.Lines(run(v.t, v.dir, script, "python3", "-", host, port, user, password, command)) {
-		line = strings.TrimSuffix(line, "\n")
-		names = append(names, line[strings.LastIndexByte(line, ' ')+1:])
+	names := make(map[string][]string)
+	for _, command := range commands {
+		names[command] = nil
+	}
+	for line := range strings.Lines(run(v.t, v.dir, script, append([]string{"python3", "-", host, port, user, password}, commands...)...)) {
+		command, entry, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		names[command] = append(names[command], entry[strings.LastIndexByte(entry, ' ')+1:])
 	}
 	return names
 }
