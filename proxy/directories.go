@@ -58,6 +58,9 @@ func (s *session) cmdCwd(ctx context.Context, arg string) (reply, error) {
 	if err == nil && !s.isKnown(dir) {
 		_, err = s.store.Stat(ctx, strings.TrimSuffix(dir, "/")+"/")
 	}
+	if arg == "~" && errors.Is(err, fs.ErrNotExist) { // home, as a shell has it, unless there is one of that name
+		dir, err = "/", nil
+	}
 	if err != nil {
 		return reply{}, err
 	}
