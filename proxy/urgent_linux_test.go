@@ -27,7 +27,7 @@ func TestUrgentInline(t *testing.T) {
 	}
 }
 
-// TestUrgentAbort: ABOR is heard over real connections, whichever of its bytes are urgent,  
+// TestUrgentAbort: ABOR is heard over real connections, whichever of its bytes are urgent,
 // with the others: BSD's ftp marks an IAC, others Telnet's data mark, Python all of the line, Ruby its end of line.
 func TestUrgentAbort(t *testing.T) {
 	for name, send := range map[string]func(net.Conn){
