@@ -29,7 +29,7 @@ import (
 type Store interface {
 	// Stat describes the file of that name or, when there is none, the directory.
 	// A name that ends in a slash asks for the directory alone.
-	// A directory whose time is unknown has a zero ModTime.
+	// A directory whose time is unknown has a zero ModTime; the years of others have four digits.
 	//
 	// Where there is neither, but an upload to the file broke and can be resumed, the error, fs.ErrNotExist, may have a
 	// method Offset() int64, which tells how many bytes are safe. If the data had ended by then, that is at least one fewer
