@@ -43,16 +43,17 @@ type session struct {
 
 // A dialogue is what REIN, AUTH and a new login end.
 type dialogue struct {
-	login  <-chan time.Time // until when
-	user   string           // as given by USER
-	store  Store            // nil = not logged in
-	dir    string
-	known  directories
-	ascii  bool // TYPE A
-	facts  []string
-	extend bool          // EPSV ALL
-	hash   string        // OPTS HASH; "" = the default
-	idle   time.Duration // SITE IDLE; 0 = the server's
+	login   <-chan time.Time // until when
+	user    string           // as given by USER
+	store   Store            // nil = not logged in
+	dir     string
+	known   directories
+	ascii   bool    // TYPE A
+	packing packing // MODE Z
+	facts   []string
+	extend  bool          // EPSV ALL
+	hash    string        // OPTS HASH; "" = the default
+	idle    time.Duration // SITE IDLE; 0 = the server's
 
 	// Said and not yet spent: the next command that needs it takes it.
 	asked  bool     // USER, for PASS
@@ -156,7 +157,7 @@ func (s *session) next() (line, error) {
 func (s *session) reset() {
 	s.logout()
 	login := cmp.Or(s.login, time.After(cmp.Or(s.srv.LoginTimeout, time.Minute)))
-	s.dialogue = dialogue{login: login, dir: "/", facts: allFacts}
+	s.dialogue = dialogue{login: login, dir: "/", facts: allFacts, packing: packing{level: usualLevel}}
 }
 
 // logout gives up what a login gave.

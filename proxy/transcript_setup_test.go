@@ -28,6 +28,7 @@ type script struct {
 	stop  context.CancelFunc
 	login bool
 	deaf  bool // clients do not listen where they say
+	zlib  bool // data lines are what clients compress, or inflate
 
 	implicit bool   // clients that come begin with TLS
 	version  uint16 // of TLS that clients speak, 0 = all
@@ -105,6 +106,8 @@ func (s *script) option(arg string) {
 		s.login = false
 	case "deaf":
 		s.deaf = true
+	case "zlib":
+		s.zlib = value != "no"
 	case "active":
 		s.srv.Active = nil
 	case "drain": // the server is told to go down
