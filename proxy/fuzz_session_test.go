@@ -25,6 +25,7 @@ func FuzzSession(f *testing.F) {
 		login + "TYPE A\r\nPASV\r\nSTOR a\r\nPORT 192,0,2,7,200,1\r\nRETR a\r\nREST 3\r\nEPRT |1|192.0.2.7|51201|\r\nLIST -la *\r\n",
 		login + "MKD d\r\nCWD d\r\nMLSD\r\nMLST\r\nOPTS MLST size\r\nFEAT\r\nHELP\r\nSTAT /\r\nRNFR d\r\nRNTO e\r\nRMD /e\r\n",
 		login + "EPSV\r\nSTOR a\r\nHASH a\r\nOPTS HASH MD5\r\nRANG 1 2\r\nHASH \"a\"\r\nXCRC \"a\" 0 3\r\nXSHA1 a 1 2\r\nRANG 1 0\r\nRANG 0 3\r\nRETR a\r\n",
+		login + "MODE Z\r\nOPTS MODE Z LEVEL 9\r\nEPSV\r\nSTOR a\r\nEPSV\r\nLIST\r\nMODE S\r\nPASV\r\nRETR a\r\nMODE Z\r\nREIN\r\nSTAT\r\n",
 		login + "EPSV ALL\r\nPASV\r\nEPSV 2\r\nALLO 5\r\nMODE Z\r\nSTRU R\r\nSITE HELP\r\n\xff\xf4\xff\xf2ABOR\r\n" + strings.Repeat("x", 5000) + "\r\n",
 	} {
 		for how := range uint8(3) {

@@ -41,12 +41,13 @@ type inflater struct {
 	out   []byte // in buf, inflated and not given out
 	err   error  // what follows out; nil = not known
 	total int64  // inflated
+	free  int64  // of total, may have expanded from anything
 	bytes *int64 // given out
 }
 
 // newInflater counts in bytes what it gives out. When nothing comes of what r brings for so long, it fails.
 func newInflater(r io.Reader, stall time.Duration, bytes *int64) *inflater {
-	return &inflater{wire: deflated{r: r, patience: stall}, buf: make([]byte, 32<<10), bytes: bytes}
+	return &inflater{wire: deflated{r: r, patience: stall}, buf: make([]byte, 32<<10), free: freeExpansion, bytes: bytes}
 }
 
 // received is what the client sends, in the transfer's mode.
@@ -96,7 +97,7 @@ func (i *inflater) inflate(p []byte) (n int, err error) {
 		return n, i.end()
 	case err != nil:
 		return n, streamError(err)
-	case i.total > freeExpansion && i.total/mostExpansion > i.wire.bytes:
+	case i.total > i.free && i.total/mostExpansion > i.wire.bytes:
 		return n, errExpands
 	}
 	return n, nil

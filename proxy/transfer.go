@@ -25,8 +25,7 @@ type transfer struct {
 	log     *slog.Logger
 	conn    *dataConn // nil before connect
 
-	bytes int64 // moved, on the side of the data connection; in MODE Z, those before or after it
-	wire  int64 // moved over the data connection
+	bytes int64 // moved, on the side of the data connection; in MODE Z, as they are when they are not compressed
 }
 
 // transfer runs work, which moves data, and listens to the client meanwhile. What it returns is the final
@@ -185,7 +184,7 @@ func (t *transfer) connect(ctx context.Context, mark string) error {
 	}
 	moved := &t.bytes
 	if t.packing.on {
-		moved = &t.wire
+		moved = new(int64)
 	}
 	t.conn = newDataConn(ctx, conn, t.stall, moved)
 	if t.secure == nil {
