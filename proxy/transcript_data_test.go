@@ -154,7 +154,7 @@ func (u *unzipped) Read(p []byte) (n int, err error) {
 		return n, nil // the end comes again
 	}
 	if rest, err := io.ReadAll(u.r); err != nil || len(rest) > 0 {
-		return 0, fmt.Errorf("%q behind the zlib stream, and %w", rest, err)
+		return 0, fmt.Errorf("%q behind the end of the zlib stream, and %v", rest, err) // no reset: the stream has an end
 	}
 	return 0, io.EOF
 }
