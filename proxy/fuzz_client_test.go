@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"compress/zlib"
 	"io"
 	"net"
 	"net/netip"
@@ -20,18 +21,18 @@ type play struct {
 }
 
 var plays = []play{
-	{"well", false, func(f *fuzzSession, e *exchange) { f.data(e, len(payload)) }},
+	{"well", false, func(f *fuzzSession, e *exchange) { f.whole(e) }},
 	{"with NOOP and STAT", false, func(f *fuzzSession, e *exchange) {
 		e.chat = 2
 		f.say("NOOP\r\nSTAT\r\n", 2)
-		f.data(e, len(payload))
+		f.whole(e)
 	}},
 	{"with others behind it", false, func(f *fuzzSession, e *exchange) {
 		f.say("SIZE a\r\nSTAT /\r\n", 2)
-		f.data(e, len(payload))
+		f.whole(e)
 	}},
 	{"aborted after the data", false, func(f *fuzzSession, e *exchange) {
-		f.data(e, len(payload))
+		f.whole(e)
 		f.say("ABOR\r\n", 1)
 	}},
 	{"in vain", true, func(*fuzzSession, *exchange) {}},
@@ -61,6 +62,7 @@ type fuzzSession struct {
 	script *script
 	in     bool // logged in
 	ascii  bool
+	zlib   bool         // MODE Z
 	active *memListener // where the server connects to; nil = the client connects
 	listen *memListener
 	upload bool
@@ -106,9 +108,11 @@ func (f *fuzzSession) obeyed(line string, how play) bool {
 	case code == 230:
 		f.in = true
 	case verb == "REIN" && code == 220, verb == "USER" && code == 331:
-		f.in, f.ascii = false, false
+		f.in, f.ascii, f.zlib = false, false, false
 	case verb == "TYPE" && code == 200:
 		f.ascii = strings.HasPrefix(strings.ToUpper(strings.TrimLeft(arg, " ")), "A")
+	case verb == "MODE" && code == 200:
+		f.zlib = strings.ToUpper(arg) == "Z"
 	case (verb == "PORT" || verb == "EPRT") && code == 200:
 		f.active = f.listen
 	case code == 227 || code == 229:
@@ -201,37 +205,44 @@ func (f *fuzzSession) connect() (data net.Conn) {
 	return data
 }
 
-// data sends so much of the payload, and the end if that is all; or it takes what there is.
-func (f *fuzzSession) data(e *exchange, n int) net.Conn {
+// whole sends the payload and its end, or takes what there is.
+func (f *fuzzSession) whole(e *exchange) {
 	data := f.connect()
 	switch {
 	case data == nil:
-	case !f.upload:
-		e.data, _ = io.ReadAll(data)
-	default:
-		io.WriteString(data, payload[:n])
-		if n == len(payload) {
-			data.Close()
+	case f.upload:
+		io.WriteString(data, f.wire())
+		data.Close()
+	case f.zlib:
+		if z, err := zlib.NewReader(data); err == nil {
+			e.data, e.cut = io.ReadAll(z)
+		} else {
+			e.cut = err
 		}
+		io.Copy(io.Discard, data)
+	default:
+		e.data, _ = io.ReadAll(data)
 	}
-	return data
+}
+
+// wire is the payload as it is sent.
+func (f *fuzzSession) wire() string {
+	if !f.zlib {
+		return payload
+	}
+	var b strings.Builder
+	z := zlib.NewWriter(&b)
+	io.WriteString(z, payload)
+	z.Close()
+	return b.String()
 }
 
 // half sends a part of the payload, or takes nothing.
 func (f *fuzzSession) half() net.Conn {
-	if f.upload {
-		return f.data(nil, len(payload)/2)
+	data := f.connect()
+	if data != nil && f.upload {
+		wire := f.wire()
+		io.WriteString(data, wire[:len(wire)/2])
 	}
-	return f.connect()
-}
-
-// halves are the uploads that broke.
-func (f *fuzzSession) halves() map[string][]byte {
-	f.script.store.mu.Lock()
-	defer f.script.store.mu.Unlock()
-	halves := make(map[string][]byte)
-	for name, half := range f.script.store.broken {
-		halves[name] = half
-	}
-	return halves
+	return data
 }

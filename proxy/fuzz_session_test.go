@@ -45,6 +45,7 @@ type exchange struct {
 	line   string
 	how    play
 	data   []byte // received
+	cut    error  // why that is not all, in MODE Z
 	begun  bool   // 150 was said
 	chat   int    // lines that are answered before the transfer's own reply
 	finals []int
@@ -71,6 +72,8 @@ func (f *fuzzSession) judge(e *exchange) {
 	case e.begun && e.own() == 226 && e.how.breaks:
 		t.Errorf("%q, %s, has the replies %d", e.line, e.how.name, e.finals)
 	case e.own() != 226:
+	case e.cut != nil:
+		t.Errorf("%q sends a zlib stream without an end: %v", e.line, e.cut)
 	case verb == "STOR" || verb == "APPE" || verb == "STOU":
 		f.judgeUpload(e, after)
 	case verb == "RETR":
@@ -136,4 +139,15 @@ func (f *fuzzSession) files() map[string]memFile {
 	f.script.store.mu.Lock()
 	defer f.script.store.mu.Unlock()
 	return maps.Clone(f.script.store.files)
+}
+
+// halves are the uploads that broke.
+func (f *fuzzSession) halves() map[string][]byte {
+	f.script.store.mu.Lock()
+	defer f.script.store.mu.Unlock()
+	halves := make(map[string][]byte)
+	for name, half := range f.script.store.broken {
+		halves[name] = half
+	}
+	return halves
 }

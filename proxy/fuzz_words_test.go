@@ -125,6 +125,7 @@ var sessions = []string{
 	"USER test\nPASS secret\nEPSV\nSTOR new\nSIZE new\nREST 7\nEPSV\nSTOR new\nEPSV\nAPPE new\nEPSV\nRETR a\nDELE new",
 	"USER test\nPASS secret\nTYPE A\nPORT 192,0,2,7,200,1\nSTOR a\nPORT 192,0,2,7,200,1\nRETR a\nEPRT |1|192.0.2.7|51201|\nLIST -la",
 	"USER test\nPASS secret\nPASV\nALLO 15\nSTOR x/y\nPASV\nSTOU d/c.pdf\nPASV\nNLST d/*\nPASV\nMLSD d\nSTAT /\nMLST a",
+	"USER test\nPASS secret\nMODE Z\nEPSV\nSTOR new\nEPSV\nAPPE new\nEPSV\nRETR new\nEPSV\nLIST\nTYPE A\nPASV\nRETR a\nMODE S\nPASV\nRETR a",
 	"USER test\nPASS secret\nMKD m\nCWD d\nCDUP\nRNFR a\nRNTO e\nRMD m\nMFMT 20260102030405 a\nSITE CHMOD 644 a\nFEAT\nHELP SITE",
 	"USER test\nPASS secret\nHASH a\nRANG 0 3\nHASH a\nXCRC \"a\" 0 3\nOPTS HASH MD5\nEPSV ALL\nPASV\nABOR\nQUIT",
 }

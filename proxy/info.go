@@ -82,8 +82,10 @@ func (s *session) cmdOpts(_ context.Context, arg string) (reply, error) {
 		return s.optsMlst(options)
 	case "HASH":
 		return s.optsHash(options)
+	case "MODE":
+		return s.optsMode(options)
 	}
-	return reply{501, "There are options for HASH, MLST and UTF8 only."}, nil
+	return reply{501, "There are options for HASH, MLST, MODE and UTF8 only."}, nil
 }
 
 // cmdHelp shows the commands, or what one takes.
@@ -163,6 +165,6 @@ func (s *session) status(transfer string) string {
 	if s.ascii {
 		kind = "A"
 	}
-	return fmt.Sprintf("Status:\n Connected from %s\n Logged in as %s\n Type %s, structure F, mode S\n %s\nEnd",
-		s.peer.Addr(), s.user, kind, transfer)
+	return fmt.Sprintf("Status:\n Connected from %s\n Logged in as %s\n Type %s, structure F, mode %s\n %s\nEnd",
+		s.peer.Addr(), s.user, kind, s.packing, transfer)
 }

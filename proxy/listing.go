@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"iter"
 	"path"
@@ -104,17 +105,19 @@ func (s *session) list(ctx context.Context, verb, arg string, format func(fs.Fil
 				return err
 			}
 		}
-		w := bufio.NewWriterSize(t.conn, 32<<10)
-		for ; more; info, err, more = next() {
-			if err != nil {
-				return err
+		return t.send(func(w io.Writer) error {
+			lines := bufio.NewWriterSize(w, 32<<10)
+			for ; more; info, err, more = next() {
+				if err != nil {
+					return err
+				}
+				lines.WriteString(charset.say(format(info)))
+				if _, err := lines.WriteString("\r\n"); err != nil {
+					return err
+				}
 			}
-			w.WriteString(charset.say(format(info)))
-			if _, err := w.WriteString("\r\n"); err != nil {
-				return err
-			}
-		}
-		return w.Flush()
+			return lines.Flush()
+		})
 	})
 }
 
