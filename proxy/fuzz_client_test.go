@@ -63,6 +63,7 @@ type fuzzSession struct {
 	in     bool // logged in
 	ascii  bool
 	zlib   bool         // MODE Z
+	rest   bool         // REST was said
 	active *memListener // where the server connects to; nil = the client connects
 	listen *memListener
 	upload bool
@@ -111,6 +112,8 @@ func (f *fuzzSession) obeyed(line string, how play) bool {
 		f.in, f.ascii, f.zlib = false, false, false
 	case verb == "TYPE" && code == 200:
 		f.ascii = strings.HasPrefix(strings.ToUpper(strings.TrimLeft(arg, " ")), "A")
+	case verb == "REST" && code == 350:
+		f.rest = true
 	case verb == "MODE" && code == 200:
 		f.zlib = strings.ToUpper(arg) == "Z"
 	case (verb == "PORT" || verb == "EPRT") && code == 200:

@@ -34,7 +34,8 @@ func (m *memStore) Open(ctx context.Context, name string, offset int64) (io.Read
 		return nil, syscall.ESPIPE
 	}
 	if n, ok := m.breaks[name]; ok {
-		return memBody{io.MultiReader(bytes.NewReader(f.data[offset:n]), failing{errDown}), f}, nil
+		end := min(int64(n), f.Size())
+		return memBody{io.MultiReader(bytes.NewReader(f.data[min(offset, end):end]), failing{errDown}), f}, nil
 	}
 	return memBody{bytes.NewReader(f.data[offset:]), f}, nil
 }
