@@ -49,7 +49,7 @@ func init() {
 		// Transfer parameters, section 4.1.2.
 		"TYPE": {run: (*session).cmdType, need: login | argument, help: "A | I | L 8"},
 		"STRU": {run: (*session).cmdStru, need: login | argument, help: "F"},
-		"MODE": {run: (*session).cmdMode, need: login | argument, help: "S"},
+		"MODE": {run: (*session).cmdMode, need: login | argument, help: "S | Z", feat: "MODE Z"},
 		"PASV": {run: (*session).cmdPasv, need: login},
 		"PORT": {run: (*session).cmdPort, need: login | argument, help: "h1,h2,h3,h4,p1,p2"},
 		"EPSV": {run: (*session).cmdEpsv, need: login, help: "[1 | 2 | ALL]", feat: "EPSV"},

@@ -59,6 +59,9 @@ func (s *session) cmdCwd(ctx context.Context, arg string) (reply, error) {
 	if err == nil && !s.isKnown(dir) {
 		err = s.enter(ctx, dir)
 	}
+	if arg == "~" && errors.Is(err, fs.ErrNotExist) { // home, as a shell has it, unless there is one of that name
+		dir, err = "/", nil
+	}
 	if err != nil {
 		return reply{}, err
 	}

@@ -142,7 +142,8 @@ func FuzzListArgs(f *testing.F) {
 		if len(arg) > maxLine || len(name) > 1024 {
 			return
 		}
-		_, last := path.Split(withoutFlags(arg))
+		_, arg = cutFlags(arg)
+		_, last := path.Split(arg)
 		if !isPattern(last) || !utf8.ValidString(last+name) { // resolve lets nothing else through
 			return
 		}

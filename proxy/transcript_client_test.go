@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"compress/zlib"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +30,8 @@ type testClient struct {
 	offer  netip.AddrPort // the client's
 	accept net.Listener   // on it
 	data   net.Conn
-	under  net.Conn // data without TLS
+	under  net.Conn     // data without TLS
+	zip    *zlib.Writer // into data; nil = data goes as it is
 	in     *bufio.Reader
 }
 

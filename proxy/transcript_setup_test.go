@@ -28,6 +28,7 @@ type script struct {
 	stop  context.CancelFunc
 	login bool
 	deaf  bool // clients do not listen where they say
+	zlib  bool // data lines are what clients compress, or inflate
 
 	habits   Habits
 	habitsOf string // whose they are, "" = everybody's
@@ -107,6 +108,8 @@ func (s *script) option(arg string) {
 		s.login = false
 	case "deaf":
 		s.deaf = true
+	case "zlib":
+		s.zlib = value != "no"
 	case "active":
 		s.srv.Active = nil
 	case "drain": // the server is told to go down

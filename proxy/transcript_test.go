@@ -30,6 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	D> one line               a line over the data connection, to or from the client
 //	D= "raw\n"                bytes, in Go's notation
 //	D.                        the data connection ends; D! it is reset; D~ the client breaks off a download
+//	                          after "! zlib", data is compressed by the client, or inflated, with the end that is due to a D. only
 //	D|                        the data connection ends without close_notify, by TCP's end alone
 //	H>                        the client shakes hands on the control connection; H- it does not
 //	H!                        the client connects and shakes hands on the data connection, if it can
