@@ -147,15 +147,15 @@ func matching(store Store, dir string, p pattern) source {
 	}
 }
 
-// inDirectory yields what is in a directory. One that this session knew, and that vanished with its last
-// file, is empty; a file is syscall.ENOTDIR.
+// inDirectory yields what is in a directory. One that vanished with the last file
+// that this session took out is empty; a file is syscall.ENOTDIR.
 func (s *session) inDirectory(dir string) source {
-	store, known := s.store, s.isKnown(dir)
+	store, leftEmpty := s.store, s.isLeftEmpty(dir)
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
 		return func(yield func(fs.FileInfo, error) bool) {
 			for info, err := range store.List(ctx, dir, "") {
 				if errors.Is(err, fs.ErrNotExist) {
-					if known {
+					if leftEmpty {
 						return
 					}
 					if info, e := store.Stat(ctx, dir); e == nil && !info.IsDir() {

@@ -51,7 +51,7 @@ func (s *session) receive(ctx context.Context, verb, arg string, w Write) (reply
 		return reply{}, err
 	case w.Offset > 0 && s.ascii:
 		return noOffsetInText, nil
-	case s.isKnown(name):
+	case s.isKnown(name) && s.stillThere(ctx, name):
 		return reply{}, syscall.EISDIR
 	}
 	text, store := s.ascii, s.store
@@ -63,7 +63,7 @@ func (s *session) receive(ctx context.Context, verb, arg string, w Write) (reply
 		return s.put(ctx, t, store, name, mark, w, text)
 	})
 	if r.ok() {
-		s.known.add(path.Dir(name))
+		s.known.gave(path.Dir(name))
 	}
 	return r, err
 }
