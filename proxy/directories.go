@@ -11,8 +11,7 @@ import (
 )
 
 // directories are those that a session has seen. In an object storage a directory without a marker vanishes
-// with its last file; a client that has just emptied it still expects CWD and RMD to find it. Those that may have
-// vanished so, because the session has taken something out of them, are true.
+// with its last file; a client that has just emptied it still expects CWD and RMD to find it.
 type directories map[string]bool
 
 // mostKnown bounds what a session remembers.
@@ -20,28 +19,11 @@ const mostKnown = 4096
 
 // add notes a directory, and with it those above.
 func (d *directories) add(dir string) {
-	for ; dir != "/" && !d.has(dir); dir = path.Dir(dir) {
+	for ; dir != "/" && !(*d)[dir]; dir = path.Dir(dir) {
 		if *d == nil || len(*d) >= mostKnown {
 			*d = make(directories)
 		}
-		(*d)[dir] = false
-	}
-}
-
-func (d *directories) has(dir string) bool {
-	_, known := (*d)[dir]
-	return known
-}
-
-// took notes that something was taken out of a directory, and gave that something was put into it.
-func (d *directories) took(dir string) { d.set(dir, true) }
-func (d *directories) gave(dir string) { d.set(dir, false) }
-
-func (d *directories) set(dir string, mayVanish bool) {
-	for d.add(dir); dir != "/"; dir = path.Dir(dir) {
-		if d.has(dir) {
-			(*d)[dir] = mayVanish
-		}
+		(*d)[dir] = true
 	}
 }
 
@@ -58,8 +40,8 @@ func (d *directories) move(from, to string) {
 			d.add(to + strings.TrimPrefix(name, from))
 		}
 	}
-	d.took(path.Dir(from))
-	d.gave(path.Dir(to))
+	d.add(path.Dir(from)) // it may vanish now
+	d.add(path.Dir(to))
 }
 
 // isWithin says whether name is dir or below it.
@@ -85,19 +67,15 @@ func (s *session) cmdCwd(ctx context.Context, arg string) (reply, error) {
 }
 
 // isKnown says whether dir is a directory without asking the store.
-func (s *session) isKnown(dir string) bool { return dir == "/" || s.known.has(dir) }
+func (s *session) isKnown(dir string) bool { return dir == "/" || s.known[dir] }
 
-// isLeftEmpty says whether dir, which the store does not have, is an empty directory to this session: it stands in it, or
-// may have taken the last file out. Any other was removed or renamed by somebody else.
-func (s *session) isLeftEmpty(dir string) bool { return isWithin(dir, s.dir) || s.known[dir] }
+// standsIn says whether dir is the session's own directory or above it, and so is there to this session, if only as an
+// empty one. What else it knows may have vanished with its last file, or somebody else may have removed or renamed it.
+func (s *session) standsIn(dir string) bool { return isWithin(dir, s.dir) }
 
-// stillThere says whether a directory that the session knows is one to the store, or may be. If it is none, somebody else
-// has removed or renamed it, or it vanished with its last file, and the session forgets it.
+// stillThere says whether the store has, or may have, a directory that the session knows; else the session forgets it.
 func (s *session) stillThere(ctx context.Context, dir string) bool {
-	if dir == "/" {
-		return true
-	}
-	_, err := s.store.Stat(ctx, dir+"/")
+	_, err := s.store.Stat(ctx, strings.TrimSuffix(dir, "/")+"/")
 	if errors.Is(err, fs.ErrNotExist) {
 		s.known.forget(dir)
 		return false
@@ -118,7 +96,7 @@ func (s *session) cmdMkd(ctx context.Context, arg string) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	s.known.gave(dir)
+	s.known.add(dir)
 	s.log.Info("mkdir", "user", s.user, "name", dir)
 	return reply{257, quote(dir) + " made."}, nil
 }
@@ -132,11 +110,11 @@ func (s *session) cmdRmd(ctx context.Context, arg string) (reply, error) {
 		return reply{550, "The root cannot be removed."}, nil
 	}
 	err = s.store.Rmdir(ctx, dir)
-	if err != nil && !(errors.Is(err, fs.ErrNotExist) && s.isKnown(dir)) {
+	if err != nil && !(errors.Is(err, fs.ErrNotExist) && s.known[dir]) {
 		return reply{}, err
 	}
 	s.known.forget(dir)
-	s.known.took(path.Dir(dir))
+	s.known.add(path.Dir(dir)) // it may vanish now
 	s.log.Info("rmdir", "user", s.user, "name", dir)
 	return reply{250, "Removed."}, nil
 }

@@ -40,7 +40,7 @@ func TestDirectoriesAreBounded(t *testing.T) {
 			t.Fatalf("%d are known", len(d))
 		}
 	}
-	if !d.has(fmt.Sprintf("/%d", 3*mostKnown-1)) {
+	if !d[fmt.Sprintf("/%d", 3*mostKnown-1)] {
 		t.Error("the last one is not known")
 	}
 }

@@ -17,7 +17,7 @@ func (s *session) cmdDele(ctx context.Context, arg string) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	s.known.took(path.Dir(name))
+	s.known.add(path.Dir(name)) // it may vanish now
 	s.log.Info("delete", "user", s.user, "name", name)
 	return reply{250, "Deleted."}, nil
 }

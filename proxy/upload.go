@@ -63,7 +63,7 @@ func (s *session) receive(ctx context.Context, verb, arg string, w Write) (reply
 		return s.put(ctx, t, store, name, mark, w, text)
 	})
 	if r.ok() {
-		s.known.gave(path.Dir(name))
+		s.known.add(path.Dir(name))
 	}
 	return r, err
 }
