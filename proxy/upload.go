@@ -64,6 +64,7 @@ func (s *session) receive(ctx context.Context, verb, arg string, w Write) (reply
 	})
 	if r.ok() {
 		s.known.add(path.Dir(name))
+		s.stored = name
 	}
 	return r, err
 }

@@ -56,6 +56,8 @@ var rowChecks = map[string]rowCheck{
 	"`RETR` after `REST` with the file's size": {there: []string{"f"}, each: []act{both(say("REST 5", 350), fetch("RETR f", 0))}},
 	"`SIZE`, `MDTM`, `MLST`, `RNFR`": {there: []string{"f", "d/f"}, each: []act{say("SIZE f", 213), say("MDTM f", 213), say("MLST f", 250),
 		say("MLST d", 250), say("RNFR f", 350), say("RNFR d", 350), say("SIZE d", 550)}},
+	"`RNFR` of the file that the session has just stored": {first: []act{send("STOR f.part", 1)},
+		each: []act{both(say("PWD", 257), say("RNFR f.part", 350))}},
 	"`SIZE`, `MDTM`, `MLST`, `RNFR` of a name that is not there": {
 		each: []act{say("SIZE f", 550), say("MDTM f", 550), say("MLST f", 550), say("RNFR f", 550)}},
 	"`SIZE`, `MLST` of an upload that broke": {first: []act{longer, say("ABOR", 426, 226)},
