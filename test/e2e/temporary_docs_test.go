@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,27 @@ func TestTemporaryDoc(t *testing.T) {
 		if n := runs(name, on.Replace(blocks[name])); n != 1 {
 			t.Errorf("%s with a temporary name renames %d times", name, n)
 		}
+	}
+}
+
+// TestTemporaryCosts: docs/temporary-names.md says of requests what docs/s3.md says, which has a test.
+func TestTemporaryCosts(t *testing.T) {
+	pages := make([]string, 2)
+	for i, name := range []string{temporaryDoc, "../../docs/s3.md"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages[i] = string(text)
+	}
+	costs := regexp.MustCompile(`(?m)^\| .STOR .*\|( 1 PutObject.* \|)$`).FindAllStringSubmatch(pages[0], -1)
+	for _, cost := range costs {
+		if !strings.Contains(pages[1], "STOR` under a temporary name, `RNFR`, `RNTO` |"+cost[1]) && !strings.Contains(pages[1], "`STOR`, up to one part |"+cost[1]) {
+			t.Errorf("docs/s3.md does not say%s", cost[1])
+		}
+	}
+	if len(costs) != 2 {
+		t.Errorf("%d rows, want 2", len(costs))
 	}
 }
 
