@@ -37,7 +37,6 @@ func (s *session) cmdRnfr(ctx context.Context, arg string) (reply, error) {
 
 func (s *session) cmdRnto(ctx context.Context, arg string) (reply, error) {
 	from := take(&s.from)
-	s.stored = ""
 	if from == "" {
 		return reply{503, "Say RNFR first."}, nil
 	}
