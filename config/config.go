@@ -52,6 +52,10 @@ type Config struct {
 	PasswordFile    string
 	UserCertificate string // common name, or the whole subject as RFC 4514 writes it; empty = no certificate stands for the password
 
+	Names       Choices[string] // utf-8, latin1, shift-jis or gbk
+	Backslash   Choices[bool]
+	LenientDirs Choices[bool]
+
 	Bucket    string
 	Prefix    string // empty, or ends in a slash
 	Endpoint  string // a URL; empty = the SDK's

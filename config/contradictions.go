@@ -14,6 +14,7 @@ func (l *loading) contradictions() {
 	l.ticketsAreThere()
 	l.partsFit()
 	l.keyHasUse()
+	l.usersAreThere()
 	if c.Bucket == "" && l.sound("bucket") {
 		l.mistakes.add("--bucket", "is missing: which bucket is to be served?")
 	}

@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -49,7 +48,7 @@ func (c *commandLine) define(strange []string) {
 // flag defines one that takes a value if the option like takes one.
 func (c *commandLine) flag(name string, like *option, set func(string)) {
 	c.Var(setter(set), name, "")
-	if like == nil || like.isBool() {
+	if like == nil || like.isBool() || like.alone {
 		c.Lookup(name).NoOptDefVal = "true"
 	}
 }
@@ -103,20 +102,36 @@ func (l *loading) refused(o *option) string {
 }
 
 // dashes gives every option two dashes, and notes where they were not: pflag reads -ftp letter by letter.
-func (l *loading) dashes(args []string) []string {
-	out := slices.Clone(args)
-	for i := 0; i < len(args) && args[i] != "--"; i++ {
-		if !strings.HasPrefix(args[i], "-") || args[i] == "-" || args[i] == "-h" {
+func (l *loading) dashes(args []string) (out []string) {
+	for len(args) > 0 && args[0] != "--" {
+		arg := args[0]
+		args = args[1:]
+		if !strings.HasPrefix(arg, "-") || arg == "-" || arg == "-h" {
+			out = append(out, arg)
 			continue
 		}
-		rest := strings.TrimLeft(args[i], "-")
+		rest := strings.TrimLeft(arg, "-")
 		name, _, hasValue := strings.Cut(rest, "=")
-		out[i] = l.twoDashes(strings.TrimSuffix(args[i], rest), name, rest)
-		if o := l.like(name); o != nil && !o.isBool() && !hasValue {
-			i++ // its value, which may begin with anything
+		out = append(out, l.twoDashes(strings.TrimSuffix(arg, rest), name, rest))
+		if o := l.like(name); o != nil && !hasValue {
+			out, args = o.take(out, args)
 		}
 	}
-	return out
+	return append(out, args...)
+}
+
+// take adds to a command line, which ends with the option, the value that is the next argument, if it takes one. Such a value
+// may begin with anything, unless the option can stand alone; then pflag looks for it behind an equals sign only.
+func (o *option) take(out, args []string) (taken, rest []string) {
+	switch {
+	case len(args) == 0 || o.isBool() || o.alone && strings.HasPrefix(args[0], "-"):
+		return out, args
+	case o.alone:
+		out[len(out)-1] += "=" + args[0]
+	default:
+		out = append(out, args[0])
+	}
+	return out, args[1:]
 }
 
 // twoDashes returns an option as pflag takes it.

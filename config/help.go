@@ -42,6 +42,8 @@ func (o *option) usage() string {
 		return o.env()
 	case o.isBool():
 		return "--" + o.name
+	case o.alone:
+		return "--" + o.name + " [" + o.value + "]"
 	}
 	return "--" + o.name + " " + o.value
 }

@@ -136,6 +136,22 @@ func TestMistakes(t *testing.T) {
 			args: append(completeArgs, "--active", "false"),
 			want: []string{`"false": a switch takes its value behind an equals sign: --active=false`},
 		},
+		"charsets and users that are none": {
+			args: append(completeArgs, "--names=10.0.0.0/8=latin-1", "--backslash", "scanner", "--lenient-dirs=bob=true"),
+			want: []string{
+				`--names "10.0.0.0/8=latin-1": utf-8, latin1, shift-jis or gbk is wanted, and for some clients 10.0.0.0/8=latin1 or a user's name instead of the network`,
+				`--lenient-dirs "bob=true": true, false or a list of networks and users is wanted, such as 10.0.0.0/8,scanner`,
+				`--backslash "scanner": there is no user "scanner"; --user is "alice"`,
+			},
+		},
+		"charsets of a network and a user, in a file": {
+			args: completeArgs, file: "names: [10.0.0.1/8=latin1]\nbackslash: [alice, bob, carol]\n",
+			want: []string{
+				`FILE:1: names "10.0.0.1/8=latin1": the network of 10.0.0.1/8 is written 10.0.0.0/8`,
+				`FILE:2: backslash "alice,bob,carol": there is no user "bob"; --user is "alice"`,
+				`FILE:2: backslash "alice,bob,carol": there is no user "carol"; --user is "alice"`,
+			},
+		},
 		"command behind its options": {
 			args: append(completeArgs, "demo"),
 			want: []string{`"demo": the command stands before its options: s3ftpd demo ...`},

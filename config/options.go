@@ -10,6 +10,7 @@ type option struct {
 	name   string
 	group  string                      // heading in the help
 	value  string                      // what the value is called in the help; empty = a boolean flag
+	alone  bool                        // the flag may stand without its value too, and then means true
 	def    string                      // default, as a user would write it; empty = left at zero
 	demo   string                      // default of the demo where it differs
 	shown  string                      // what the help calls the default, where def does not say it
@@ -41,7 +42,7 @@ func (o *option) env() string {
 	return prefix + strings.ToUpper(strings.ReplaceAll(o.name, "-", "_"))
 }
 
-// isBool tells whether the flag may stand without a value.
+// isBool tells whether the flag stands without a value, or has it behind an equals sign.
 func (o *option) isBool() bool { return o.value == "" }
 
 // in tells whether a command has the option.

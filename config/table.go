@@ -12,6 +12,7 @@ const (
 	secure    = "TLS"
 	data      = "Data connections"
 	users     = "Users"
+	devices   = "Old devices"
 	storage   = "Storage"
 	timeouts  = "Time limits"
 	sessions  = "Sessions"
@@ -95,6 +96,17 @@ var options = []*option{
 		help: "The client certificate that stands for the password: its common name, or its whole subject such as CN=alice,O=Example. " +
 			"Only with --tls-client-ca.",
 		set: field(func(c *Config) *string { return &c.UserCertificate }, orNone(parseSubject))},
+
+	{name: "names", group: devices, value: "CHARSET", def: "utf-8",
+		help: "How names are written on the wire: utf-8, latin1, shift-jis, gbk, or a list by client network and by user: " +
+			"10.0.0.0/8=latin1,scanner=shift-jis,utf-8. In the bucket they are UTF-8.",
+		set: field(func(c *Config) *Choices[string] { return &c.Names }, parseNames)},
+	{name: "backslash", group: devices, value: "WHO", alone: true, def: "false",
+		help: "Take a backslash in a path for a slash: true, false, or a list of the networks and users for which it is so: 10.0.0.0/8,scanner.",
+		set:  field(func(c *Config) *Choices[bool] { return &c.Backslash }, parseWho)},
+	{name: "lenient-dirs", group: devices, value: "WHO", alone: true, def: "false",
+		help: "MKD of a directory that exists succeeds, and so does CWD into one that is missing: true, false, or a list of networks and users.",
+		set:  field(func(c *Config) *Choices[bool] { return &c.LenientDirs }, parseWho)},
 
 	{name: "bucket", group: storage, value: "NAME", demo: "demo", shown: "none",
 		help: "The bucket to serve.",

@@ -58,7 +58,7 @@ func (s *session) admit(store Store, welcome reply) reply {
 		s.log.Warn("login refused", "user", s.user, "code", 530, "err", "too many sessions of the user")
 		return reply{530, "Too many sessions of this user, close one first."}
 	}
-	s.store, s.login, s.known = store, nil, directories{}
+	s.store, s.login, s.known, s.habits = store, nil, directories{}, s.srv.habits(s.user, s.peer.Addr())
 	s.log.Info("login", "user", s.user)
 	return welcome
 }

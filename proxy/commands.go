@@ -49,7 +49,7 @@ func init() {
 		// Transfer parameters, section 4.1.2.
 		"TYPE": {run: (*session).cmdType, need: login | argument, help: "A | I | L 8"},
 		"STRU": {run: (*session).cmdStru, need: login | argument, help: "F"},
-		"MODE": {run: (*session).cmdMode, need: login | argument, help: "S"},
+		"MODE": {run: (*session).cmdMode, need: login | argument, help: "S | Z", feat: "MODE Z"},
 		"PASV": {run: (*session).cmdPasv, need: login},
 		"PORT": {run: (*session).cmdPort, need: login | argument, help: "h1,h2,h3,h4,p1,p2"},
 		"EPSV": {run: (*session).cmdEpsv, need: login, help: "[1 | 2 | ALL]", feat: "EPSV"},
@@ -113,6 +113,7 @@ func split(text string) (verb, arg string) {
 // obey runs one command line and returns its one final reply.
 func (s *session) obey(ctx context.Context, l line) reply {
 	verb, arg := split(l.text)
+	arg = s.heard(verb, arg)
 	if verb != "RNTO" { // RFC 959, section 4.1.3: RNTO has to follow RNFR at once
 		s.from = ""
 	}

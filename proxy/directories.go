@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // directories are those that a session has seen. In an object storage a directory without a marker vanishes
@@ -56,7 +57,10 @@ func (s *session) cmdPwd(context.Context, string) (reply, error) {
 func (s *session) cmdCwd(ctx context.Context, arg string) (reply, error) {
 	dir, err := resolve(s.dir, arg)
 	if err == nil && !s.isKnown(dir) {
-		_, err = s.store.Stat(ctx, strings.TrimSuffix(dir, "/")+"/")
+		err = s.enter(ctx, dir)
+	}
+	if arg == "~" && errors.Is(err, fs.ErrNotExist) { // home, as a shell has it, unless there is one of that name
+		dir, err = "/", nil
 	}
 	if err != nil {
 		return reply{}, err
@@ -64,6 +68,23 @@ func (s *session) cmdCwd(ctx context.Context, arg string) (reply, error) {
 	s.known.add(dir)
 	s.dir = dir
 	return reply{250, quote(dir) + " is the current directory."}, nil
+}
+
+// enter says whether there is a directory. With lenient ones there is, as long as nothing else has the name: nothing is made,
+// but from then on the session knows it as an empty one.
+func (s *session) enter(ctx context.Context, dir string) error {
+	_, err := s.store.Stat(ctx, strings.TrimSuffix(dir, "/")+"/")
+	if !s.habits.LenientDirs || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	info, err := s.store.Stat(ctx, dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err == nil && !info.IsDir():
+		return syscall.ENOTDIR
+	}
+	return err
 }
 
 // isKnown says whether dir is a directory without asking the store.
@@ -91,7 +112,7 @@ func (s *session) cmdCdup(context.Context, string) (reply, error) {
 func (s *session) cmdMkd(ctx context.Context, arg string) (reply, error) {
 	dir, err := resolve(s.dir, arg)
 	if err == nil {
-		err = s.store.Mkdir(ctx, dir)
+		err = s.make(ctx, dir)
 	}
 	if err != nil {
 		return reply{}, err
@@ -99,6 +120,24 @@ func (s *session) cmdMkd(ctx context.Context, arg string) (reply, error) {
 	s.known.add(dir)
 	s.log.Info("mkdir", "user", s.user, "name", dir)
 	return reply{257, quote(dir) + " made."}, nil
+}
+
+// make makes a directory. With lenient ones, one that is there is as good, even if another session makes it at this moment.
+func (s *session) make(ctx context.Context, dir string) error {
+	if !s.habits.LenientDirs {
+		return s.store.Mkdir(ctx, dir)
+	}
+	asDir := strings.TrimSuffix(dir, "/") + "/"
+	_, err := s.store.Stat(ctx, asDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = s.store.Mkdir(ctx, dir)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		if _, e := s.store.Stat(ctx, asDir); e == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 func (s *session) cmdRmd(ctx context.Context, arg string) (reply, error) {

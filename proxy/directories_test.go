@@ -1,7 +1,10 @@
 package proxy
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -56,4 +59,27 @@ func TestIsWithin(t *testing.T) {
 			t.Errorf("%s is within %s: %v", c.name, c.dir, got)
 		}
 	}
+}
+
+// TestMakeTwice: with lenient directories, MKD succeeds even where another session makes the directory in the meantime.
+func TestMakeTwice(t *testing.T) {
+	store := raced{newMemStore()}
+	s := &session{dialogue: dialogue{store: store, habits: Habits{LenientDirs: true}}}
+	if err := s.make(t.Context(), "/d"); err != nil {
+		t.Error(err)
+	}
+	s.habits.LenientDirs = false
+	if err := s.make(t.Context(), "/e"); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("%v without", err)
+	}
+}
+
+// A raced store is one in which somebody else is always the first to make a directory.
+type raced struct{ *memStore }
+
+func (r raced) Mkdir(ctx context.Context, dir string) error {
+	if err := r.memStore.Mkdir(ctx, dir); err != nil {
+		return err
+	}
+	return r.memStore.Mkdir(ctx, dir)
 }

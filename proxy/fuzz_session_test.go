@@ -1,151 +1,153 @@
 package proxy
 
 import (
-	"io"
-	"net"
-	"net/netip"
+	"bytes"
+	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
-// FuzzSession: whatever a client says, every line is answered by exactly one final reply, in a well-formed
-// way, nothing of use before a login, and the server ends; the bubble reports a goroutine that does not.
+// FuzzSession: a client that says any command of the table with any argument, and plays along with transfers in any way, gets one
+// well-formed final reply to each line. Nothing of use comes before a login. The store changes by a command that says so, and by
+// no other: an upload has its 226 if, and only if, it is there whole, and a download that has one is whole as well.
 func FuzzSession(f *testing.F) {
-	const login = "USER test\r\nPASS secret\r\n"
-	for _, seed := range []string{
-		"NOOP\r\nQUIT\r\n",
-		"\x16", "GET / HTTP/1.1\r\n\r\n", "A\nB\nC\nD\nE\nF\nG\nH\nI\nJ\nK\n", "AUTH TLS\r\nNOOP\r\nPBSZ 0\r\nPROT P\r\nCCC\r\n",
-		"USER x\nPASS y\nUSER x\nPASS y\nUSER x\nPASS y\nNOOP\n",
-		"LIST\nRETR a\nSTOR b\n" + login + "PWD\r\nREIN\r\nPWD\r\n",
-		login + "EPSV\r\nSTOR a\r\nSIZE a\r\nEPSV\r\nRETR a\r\nDELE a\r\n",
-		login + "EPSV\r\nSTOR a\r\nNOOP\r\nSTAT\r\nABOR\r\nABOR\r\nQUIT\r\n",
-		login + "TYPE A\r\nPASV\r\nSTOR a\r\nPORT 192,0,2,7,200,1\r\nRETR a\r\nREST 3\r\nEPRT |1|192.0.2.7|51201|\r\nLIST -la *\r\n",
-		login + "MKD d\r\nCWD d\r\nMLSD\r\nMLST\r\nOPTS MLST size\r\nFEAT\r\nHELP\r\nSTAT /\r\nRNFR d\r\nRNTO e\r\nRMD /e\r\n",
-		login + "EPSV\r\nSTOR a\r\nHASH a\r\nOPTS HASH MD5\r\nRANG 1 2\r\nHASH \"a\"\r\nXCRC \"a\" 0 3\r\nXSHA1 a 1 2\r\nRANG 1 0\r\nRANG 0 3\r\nRETR a\r\n",
-		login + "EPSV ALL\r\nPASV\r\nEPSV 2\r\nALLO 5\r\nMODE Z\r\nSTRU R\r\nSITE HELP\r\n\xff\xf4\xff\xf2ABOR\r\n" + strings.Repeat("x", 5000) + "\r\n",
-	} {
-		for how := range uint8(3) {
-			f.Add([]byte(seed), how+9)
+	for _, seed := range sessions {
+		for how := range byte(len(plays)) {
+			f.Add(encode(seed, how))
 		}
 	}
-	f.Fuzz(func(t *testing.T, in []byte, step uint8) {
-		if len(in) == 0 || len(in) > 20000 {
+	f.Fuzz(func(t *testing.T, in []byte) {
+		if len(in) > 400 {
 			return
 		}
 		synctest.Test(t, func(t *testing.T) {
 			s := newScript(t)
-			s.deaf = true
+			s.deaf, s.login = true, false
+			s.store.files["/a"] = memFile{"/a", []byte("one\ntwo\n"), time.Now()}
+			s.store.files["/d/b.txt"] = memFile{"/d/b.txt", []byte("\r\nb\x00\xff"), time.Now()}
 			stop := s.serve()
 			defer stop()
-			text := newFuzzClient(s, step).run(in, int(step)+1)
-			stop()
-			checkSession(t, in, text)
+			s.turn(1)
+			newFuzzSession(s).run((*program)(&in))
 		})
 	})
 }
 
-// checkSession checks what a server has said to a client, from its greeting to its farewell.
-func checkSession(t *testing.T, in []byte, text string) {
-	codes := checkReplies(t, text)
-	finals := slices.DeleteFunc(slices.Clone(codes), func(code int) bool { return code < 200 })
-	lines, _ := linesOf(string(in), pieces["whole"])
-	quit := slices.IndexFunc(lines, func(l line) bool {
-		verb, _ := split(l.text)
-		return verb == "QUIT" && !l.tooLong
-	})
-	want := 1 + len(lines) + 1 // the greeting, a reply to each line, and at last 421 for saying no more
+// changes are the commands that may change what the store holds, each with the reply that says so.
+var changes = map[string]int{"STOR": 226, "STOU": 226, "APPE": 226, "DELE": 250, "RMD": 250, "XRMD": 250, "RNTO": 250,
+	"MKD": 257, "XMKD": 257, "MFMT": 213, "SITE": 200}
+
+// An exchange is one line, what went over its data connection, and the replies to it and to what was said meanwhile.
+type exchange struct {
+	line   string
+	how    play
+	data   []byte // received
+	cut    error  // why that is not all, in MODE Z
+	begun  bool   // 150 was said
+	chat   int    // lines that are answered before the transfer's own reply
+	finals []int
+	before map[string]memFile
+	broken map[string][]byte
+}
+
+// own is the code of the reply to the line itself, 0 if there is none.
+func (e *exchange) own() int {
+	if len(e.finals) <= e.chat {
+		return 0
+	}
+	return e.finals[e.chat]
+}
+
+// judge checks what an exchange has changed.
+func (f *fuzzSession) judge(e *exchange) {
+	t, after := f.script.t, f.files()
+	verb, _ := split(e.line)
+	changed := !maps.EqualFunc(e.before, after, sameFile)
 	switch {
-	case in[0] == 22 || len(lines) > 0 && isOtherProtocol(lines[0].text) && !lines[0].tooLong:
-		want = 1
-	case strings.HasSuffix(text, "for the last time; closing the connection.\r\n"), strings.HasSuffix(text, "no commands, closing the connection.\r\n"):
-		want = len(finals)
-	case quit >= 0:
-		want = 1 + quit + 1
-	}
-	if len(finals) != want || strings.HasSuffix(text, "421 Internal error, closing the connection.\r\n") {
-		t.Errorf("%q: %d final replies, want %d: %q", in, len(finals), want, text)
-	}
-	for _, code := range codes {
-		if code == 230 {
-			return
-		}
-		if code < 200 || code < 400 && !slices.Contains([]int{200, 211, 214, 215, 220, 221, 331}, code) {
-			t.Errorf("%d before a login: %q", code, text)
-		}
-	}
-}
-
-// A fuzzClient says what it is told, and plays along with every transfer, in one of several ways.
-type fuzzClient struct {
-	s     *script
-	how   int // it plays along: well, not at all, or with a reset
-	mu    sync.Mutex
-	datas []net.Conn
-}
-
-func newFuzzClient(s *script, how uint8) *fuzzClient {
-	s.login = false
-	s.turn(1)
-	return &fuzzClient{s: s, how: int(how) % 3}
-}
-
-// run says it all in pieces, lets time pass until the server has hung up, and returns what it has said.
-func (c *fuzzClient) run(in []byte, step int) string {
-	l, err := c.s.net.listen("192.0.2.7:51201") // for PORT
-	if err != nil {
-		c.s.t.Fatal(err)
-	}
-	go func() {
-		for {
-			data, err := l.Accept()
-			if err != nil {
-				return
-			}
-			c.transfer(data)
-		}
-	}()
-	go func() {
-		for piece := range slices.Chunk(in, step) {
-			if _, err := c.s.conn.Write(piece); err != nil {
-				return
-			}
-		}
-	}()
-	var said strings.Builder
-	for got := range c.s.replies {
-		said.WriteString(got + "\n")
-		c.s.notePort(got)
-		if strings.HasPrefix(got, "150 ") && c.how != 1 {
-			if data, err := c.s.net.dial(c.s.t.Context(), "tcp", netip.AddrPortFrom(clientAddr, 50000), c.s.dial); err == nil {
-				c.transfer(data)
+	case changed && changes[verb] != e.own():
+		t.Errorf("%q, %s, has the replies %d and changes %v to %v", e.line, e.how.name, e.finals, e.before, after)
+	case e.begun && e.own() == 226 && e.how.breaks:
+		t.Errorf("%q, %s, has the replies %d", e.line, e.how.name, e.finals)
+	case e.own() != 226:
+	case e.cut != nil:
+		t.Errorf("%q sends a zlib stream without an end: %v", e.line, e.cut)
+	case verb == "STOR" || verb == "APPE" || verb == "STOU":
+		f.judgeUpload(e, after)
+	case verb == "RETR":
+		f.judgeDownload(e)
+	case verb == "LIST" || verb == "NLST" || verb == "MLSD":
+		for line := range bytes.Lines(e.data) {
+			if text, ok := bytes.CutSuffix(line, []byte("\r\n")); !ok || bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+				t.Errorf("%q lists %q", e.line, line)
 			}
 		}
 	}
-	l.Close()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, data := range c.datas {
-		data.Close()
-	}
-	return said.String()
-}
-
-// transfer takes what comes over a data connection, and sends something.
-func (c *fuzzClient) transfer(data net.Conn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.datas = append(c.datas, data)
-	if c.how == 2 {
-		data.(*memConn).SetLinger(0)
-		data.Close()
+	if f.in {
 		return
 	}
-	go io.Copy(io.Discard, data)
-	go func() {
-		io.WriteString(data, "one\r\ntwo\r\n")
-		data.Close()
-	}()
+	for _, code := range e.finals {
+		if code < 400 && !slices.Contains([]int{200, 211, 214, 215, 220, 221, 230, 331}, code) {
+			t.Errorf("%q has %d before a login", e.line, code)
+		}
+	}
+	if changed {
+		t.Errorf("%q changes %v to %v before a login", e.line, e.before, after)
+	}
+}
+
+// judgeUpload: one file has changed, and it is what was sent, behind what was kept of the old one or of an upload that broke.
+func (f *fuzzSession) judgeUpload(e *exchange, after map[string]memFile) {
+	maps.DeleteFunc(after, func(name string, file memFile) bool { return sameFile(file, e.before[name]) })
+	sent := payload
+	if f.ascii {
+		sent = strings.ReplaceAll(payload, "\r\n", "\n")
+	}
+	for name, file := range after {
+		kept, ok := strings.CutSuffix(string(file.data), sent)
+		if !ok || !strings.HasPrefix(string(e.before[name].data), kept) && !strings.HasPrefix(string(e.broken[name]), kept) {
+			f.script.t.Errorf("%q stores %q", e.line, file.data)
+		}
+	}
+	if len(after) != 1 {
+		f.script.t.Errorf("%q changes %d files", e.line, len(after))
+	}
+}
+
+// judgeDownload: some file ends in what was received.
+func (f *fuzzSession) judgeDownload(e *exchange) {
+	for _, file := range e.before {
+		text := string(file.data)
+		if f.ascii {
+			text = strings.ReplaceAll(text, "\n", "\r\n")
+		}
+		if !file.IsDir() && strings.HasSuffix(text, string(e.data)) {
+			return
+		}
+	}
+	f.script.t.Errorf("%q sends %q", e.line, e.data)
+}
+
+func sameFile(a, b memFile) bool {
+	return a.name == b.name && bytes.Equal(a.data, b.data) && a.time.Equal(b.time)
+}
+
+// files is what the store holds now.
+func (f *fuzzSession) files() map[string]memFile {
+	f.script.store.mu.Lock()
+	defer f.script.store.mu.Unlock()
+	return maps.Clone(f.script.store.files)
+}
+
+// halves are the uploads that broke.
+func (f *fuzzSession) halves() map[string][]byte {
+	f.script.store.mu.Lock()
+	defer f.script.store.mu.Unlock()
+	halves := make(map[string][]byte)
+	for name, half := range f.script.store.broken {
+		halves[name] = half
+	}
+	return halves
 }

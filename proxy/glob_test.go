@@ -68,23 +68,29 @@ func TestMatchEnds(t *testing.T) {
 	}
 }
 
-func TestWithoutFlags(t *testing.T) {
-	for arg, want := range map[string]string{
-		"":           "",
-		"-la":        "",
-		"-l -a":      "",
-		"-la  dir":   "dir",
-		"dir -la":    "dir -la",
-		"-- -dir":    "-dir",
-		"-l -- -a b": "-a b",
-		"--":         "",
-		"-":          "",
-		"a-b":        "a-b",
-		"-l a b":     "a b",
-		" -l":        " -l",
+func TestCutFlags(t *testing.T) {
+	for arg, want := range map[string][2]string{
+		"":           {},
+		"-la":        {"-la"},
+		"-l -a":      {"-l-a"},
+		"-la  dir":   {"-la", "dir"},
+		"dir -la":    {"", "dir -la"},
+		"-- -dir":    {"--", "-dir"},
+		"-l -- -a b": {"-l--", "-a b"},
+		"--":         {"--"},
+		"-":          {"-"},
+		"a-b":        {"", "a-b"},
+		"-l a b":     {"-l", "a b"},
+		" -l":        {"-l"},
+		"  -1F  x ":  {"-1F", "x "},
+		" x":         {"", " x"},
+		"   ":        {},
+		"-la/dir":    {"", "-la/dir"},
+		"-2026.csv":  {"", "-2026.csv"},
+		"-l -a*":     {"-l", "-a*"},
 	} {
-		if got := withoutFlags(arg); got != want {
-			t.Errorf("%q: %q, want %q", arg, got, want)
+		if flags, path := cutFlags(arg); [2]string{flags, path} != want {
+			t.Errorf("%q: %q and %q, want %q", arg, flags, path, want)
 		}
 	}
 }

@@ -66,24 +66,26 @@ func (s *session) cmdFeat(context.Context, string) (reply, error) {
 			lines = append(lines, " "+f)
 		}
 	}
-	lines = append(lines, " HASH "+s.digestsOffered(), " MLST "+s.factsOffered(), " TVFS", " UTF8", "End")
-	return reply{211, strings.Join(lines, "\n")}, nil
+	lines = append(lines, " HASH "+s.digestsOffered(), " MLST "+s.factsOffered(), " TVFS")
+	if s.names().Names == UTF8 { // whoever sees it may say UTF-8 at once (RFC 2640, section 3.1)
+		lines = append(lines, " UTF8")
+	}
+	return reply{211, strings.Join(append(lines, "End"), "\n")}, nil
 }
 
 func (s *session) cmdOpts(_ context.Context, arg string) (reply, error) {
 	verb, options := split(arg)
 	switch verb {
 	case "UTF8", "UTF-8":
-		if o := strings.ToUpper(options); o != "" && o != "ON" {
-			return reply{504, "Names are UTF-8, always."}, nil
-		}
-		return reply{200, "Names are UTF-8."}, nil
+		return s.optsUTF8(options)
 	case "MLST":
 		return s.optsMlst(options)
 	case "HASH":
 		return s.optsHash(options)
+	case "MODE":
+		return s.optsMode(options)
 	}
-	return reply{501, "There are options for HASH, MLST and UTF8 only."}, nil
+	return reply{501, "There are options for HASH, MLST, MODE and UTF8 only."}, nil
 }
 
 // cmdHelp shows the commands, or what one takes.
@@ -93,6 +95,9 @@ func (s *session) cmdHelp(_ context.Context, arg string) (reply, error) {
 		c, ok := commands[verb]
 		if !ok {
 			return reply{502, "There is no such command."}, nil
+		}
+		if verb == "SITE" { // ncftp looks here for what there is
+			return siteHelp, nil
 		}
 		return reply{214, strings.TrimSpace(verb + " " + c.help)}, nil
 	}
@@ -111,20 +116,22 @@ func columns(words []string) string {
 	return b.String()
 }
 
+var siteHelp = reply{214, "SITE commands:\n CHMOD    UMASK    UTIME    IDLE     NAMEFMT  LISTFMT  HELP\nCHMOD and UMASK are accepted and without effect."}
+
 // cmdSite answers the SITE commands that clients send as a habit; modes mean nothing here.
 func (s *session) cmdSite(ctx context.Context, arg string) (reply, error) {
 	switch verb, arg := split(arg); verb {
 	case "UTIME":
 		return s.siteUtime(ctx, arg)
 	case "HELP":
-		return reply{214, "SITE commands:\n CHMOD    UMASK    UTIME    IDLE     NAMEFMT  HELP\nCHMOD and UMASK are accepted and without effect."}, nil
+		return siteHelp, nil
 	case "IDLE":
 		return s.siteIdle(arg)
-	case "NAMEFMT": // of IBM i, whose clients ask for names as Unix has them
-		if strings.TrimSpace(arg) != "1" {
-			return reply{504, "Names are like Unix's here: NAMEFMT 1."}, nil
+	case "NAMEFMT", "LISTFMT": // of IBM i, whose clients ask for names and lists as Unix has them, or which there are
+		if arg = strings.TrimSpace(arg); arg != "1" && arg != "" {
+			return reply{504, "Names and lists are like Unix's here: " + verb + " 1."}, nil
 		}
-		return reply{250, "Naming format is 1."}, nil
+		return reply{250, verb + " is 1."}, nil
 	case "CHMOD", "UMASK":
 		return reply{200, "Accepted, without effect: access is the storage's to grant."}, nil
 	}
@@ -158,6 +165,6 @@ func (s *session) status(transfer string) string {
 	if s.ascii {
 		kind = "A"
 	}
-	return fmt.Sprintf("Status:\n Connected from %s\n Logged in as %s\n Type %s, structure F, mode S\n %s\nEnd",
-		s.peer.Addr(), s.user, kind, transfer)
+	return fmt.Sprintf("Status:\n Connected from %s\n Logged in as %s\n Type %s, structure F, mode %s\n %s\nEnd",
+		s.peer.Addr(), s.user, kind, s.packing, transfer)
 }

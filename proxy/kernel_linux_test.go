@@ -12,8 +12,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // tcpPair returns both ends of a real connection.
@@ -99,20 +97,6 @@ func TestKernelViewOfNoSocket(t *testing.T) {
 	b.Close()
 	if rtt, ended := kernelView(a); rtt != 0 || ended {
 		t.Errorf("%v, %v of a connection that the kernel does not know", rtt, ended)
-	}
-}
-
-// TestUrgentInline: the urgent byte of a Telnet Synch stays in its place, so that ABOR behind it is whole.
-func TestUrgentInline(t *testing.T) {
-	client, server := tcpPair(t)
-	keepUrgentInline(server)
-	io.WriteString(client, "\xff\xf4\xff")
-	sendUrgent(t, client, 0xf2)
-	io.WriteString(client, "ABOR\r\n")
-	server.SetReadDeadline(time.Now().Add(10 * time.Second)) // when it does not
-	got := make([]byte, 10)
-	if _, err := io.ReadFull(server, got); err != nil || string(got) != "\xff\xf4\xff\xf2ABOR\r\n" {
-		t.Errorf("%q, %v", got, err)
 	}
 }
 
@@ -207,15 +191,4 @@ type asked struct {
 func (a asked) SyscallConn() (syscall.RawConn, error) {
 	a.f()
 	return nil, errors.ErrUnsupported
-}
-
-func sendUrgent(t *testing.T, conn net.Conn, b byte) {
-	t.Helper()
-	raw, err := conn.(*net.TCPConn).SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if e := raw.Control(func(fd uintptr) { err = unix.Send(int(fd), []byte{b}, unix.MSG_OOB) }); e != nil || err != nil {
-		t.Fatal(e, err)
-	}
 }

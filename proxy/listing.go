@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"iter"
 	"path"
@@ -13,11 +14,15 @@ import (
 )
 
 func (s *session) cmdList(ctx context.Context, arg string) (reply, error) {
-	return s.list(ctx, "LIST", withoutFlags(arg), listLine(time.Now()))
+	_, arg = cutFlags(arg)
+	return s.list(ctx, "LIST", arg, listLine(time.Now()))
 }
 
 func (s *session) cmdNlst(ctx context.Context, arg string) (reply, error) {
-	arg = withoutFlags(arg)
+	flags, arg := cutFlags(arg)
+	if strings.Contains(flags, "l") { // what a user gets who types "ls -l", with vsftpd as well
+		return s.list(ctx, "NLST", arg, listLine(time.Now()))
+	}
 	// NLST of a path gives paths, so that each can be used in RETR as it is (RFC 1123, section 4.1.2.7);
 	// of a directory it gives names alone, as clients have come to expect.
 	prefix := ""
@@ -43,16 +48,29 @@ func (s *session) cmdMlsd(ctx context.Context, arg string) (reply, error) {
 	})
 }
 
-// withoutFlags drops the options of ls that clients send: they are not names. "--" ends them.
-func withoutFlags(arg string) string {
-	for strings.HasPrefix(arg, "-") {
-		flag, rest, _ := strings.Cut(arg, " ")
-		arg = strings.TrimLeft(rest, " ")
-		if flag == "--" {
+// cutFlags parts the options of ls that clients send from the path. They are not names: "-" and letters or digits, each with
+// a blank behind it or at the end; "--" ends them. Blanks alone are no name either.
+func cutFlags(arg string) (flags, path string) {
+	rest := strings.TrimLeft(arg, " ")
+	for isFlags(rest) {
+		word, after, _ := strings.Cut(rest, " ")
+		rest = strings.TrimLeft(after, " ")
+		arg, flags = rest, flags+word
+		if word == "--" {
 			break
 		}
 	}
-	return arg
+	if rest == "" {
+		return flags, ""
+	}
+	return flags, arg
+}
+
+// isFlags says whether a text begins with options.
+func isFlags(text string) bool {
+	word, _, _ := strings.Cut(text, " ")
+	letters, dashed := strings.CutPrefix(word, "-")
+	return dashed && (letters == "-" || strings.Trim(strings.ToLower(letters), "abcdefghijklmnopqrstuvwxyz0123456789") == "")
 }
 
 // list sends one line for each entry that arg means, as the entries come.
@@ -62,7 +80,7 @@ func (s *session) list(ctx context.Context, verb, arg string, format func(fs.Fil
 	if err != nil {
 		return reply{}, err
 	}
-	find := s.entries
+	find, charset := s.entries, s.names().Names
 	if verb == "MLSD" { // a directory, and no pattern (RFC 3659, section 7.1)
 		find = s.inDirectory
 	}
@@ -87,17 +105,19 @@ func (s *session) list(ctx context.Context, verb, arg string, format func(fs.Fil
 				return err
 			}
 		}
-		w := bufio.NewWriterSize(t.conn, 32<<10)
-		for ; more; info, err, more = next() {
-			if err != nil {
-				return err
+		return t.send(func(w io.Writer) error {
+			lines := bufio.NewWriterSize(w, 32<<10)
+			for ; more; info, err, more = next() {
+				if err != nil {
+					return err
+				}
+				lines.WriteString(charset.say(format(info)))
+				if _, err := lines.WriteString("\r\n"); err != nil {
+					return err
+				}
 			}
-			w.WriteString(format(info))
-			if _, err := w.WriteString("\r\n"); err != nil {
-				return err
-			}
-		}
-		return w.Flush()
+			return lines.Flush()
+		})
 	})
 }
 
@@ -109,7 +129,7 @@ type source func(ctx context.Context) iter.Seq2[fs.FileInfo, error]
 func (s *session) entries(name string) source {
 	dir, last := path.Split(name)
 	if dir = path.Clean(dir); isPattern(last) {
-		return matching(s.store, dir, newPattern(last))
+		return s.matching(dir, newPattern(last))
 	}
 	directory := s.inDirectory(name)
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
@@ -135,10 +155,11 @@ type aFile struct{ info fs.FileInfo }
 func (aFile) Error() string { return "that is a file" }
 func (aFile) Unwrap() error { return syscall.ENOTDIR }
 
-func matching(store Store, dir string, p pattern) source {
+func (s *session) matching(dir string, p pattern) source {
+	store, names := s.store, s.names()
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
 		return func(yield func(fs.FileInfo, error) bool) {
-			for info, err := range store.List(ctx, dir, p.prefix()) {
+			for info, err := range names.list(ctx, store, dir, p.prefix()) {
 				if (err != nil || p.match(info.Name())) && !yield(info, err) {
 					return
 				}
@@ -150,10 +171,10 @@ func matching(store Store, dir string, p pattern) source {
 // inDirectory yields what is in a directory. One that is not there, but in which
 // this session stands, is empty; a file is syscall.ENOTDIR.
 func (s *session) inDirectory(dir string) source {
-	store, standsIn := s.store, s.standsIn(dir)
+	store, names, standsIn := s.store, s.names(), s.standsIn(dir)
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
 		return func(yield func(fs.FileInfo, error) bool) {
-			for info, err := range store.List(ctx, dir, "") {
+			for info, err := range names.list(ctx, store, dir, "") {
 				if errors.Is(err, fs.ErrNotExist) {
 					if standsIn {
 						return
@@ -172,7 +193,8 @@ func (s *session) inDirectory(dir string) source {
 
 // statPath lists over the control connection (RFC 959, section 4.1.3).
 func (s *session) statPath(ctx context.Context, arg string) (reply, error) {
-	name, err := resolve(s.dir, withoutFlags(arg))
+	_, arg = cutFlags(arg)
+	name, err := resolve(s.dir, arg)
 	if err != nil {
 		return reply{}, err
 	}

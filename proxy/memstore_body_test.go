@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"slices"
@@ -64,7 +65,9 @@ func (m *memStore) Put(ctx context.Context, name string, r io.Reader, w Write) e
 	if err != nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if len(data) > 0 && !whole {
+		if errors.Is(err, syscall.EBADMSG) {
+			delete(m.broken, name)
+		} else if len(data) > 0 && !whole {
 			m.broken[name] = data
 		}
 		return err

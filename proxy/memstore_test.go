@@ -63,7 +63,7 @@ func (m *memStore) begin(ctx context.Context, names ...string) error {
 		} else if err != nil {
 			return err
 		}
-		if clean, err := resolve("/", name); err != nil || len(clean) > 1024 {
+		if clean, err := resolve("/", name); err != nil || len(clean) > 1+1024 { // a key has no slash in front
 			return fs.ErrInvalid
 		}
 	}

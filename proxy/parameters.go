@@ -34,16 +34,6 @@ func (s *session) cmdStru(_ context.Context, arg string) (reply, error) {
 	return reply{501, "There is no such structure, use STRU F."}, nil
 }
 
-func (s *session) cmdMode(_ context.Context, arg string) (reply, error) {
-	switch strings.ToUpper(arg) {
-	case "S":
-		return reply{200, "Mode is S."}, nil
-	case "B", "C", "Z":
-		return reply{504, "That mode is not implemented, use MODE S."}, nil
-	}
-	return reply{501, "There is no such mode, use MODE S."}, nil
-}
-
 // cmdAllo notes the size of the next upload. A second number, "R m", is about records and without effect.
 func (s *session) cmdAllo(_ context.Context, arg string) (reply, error) {
 	f := strings.Fields(arg)

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -11,15 +12,26 @@ import (
 //
 // A path is absolute or relative to dir; "." and ".." are folded at the root, "//" and a slash at the end
 // count for nothing. Bytes are kept as they are: there is no normalisation, and a backslash is a
-// character like others. A control byte or invalid UTF-8 is fs.ErrInvalid.
+// character like others. A control character or invalid UTF-8 is fs.ErrInvalid.
 func resolve(dir, arg string) (string, error) {
-	if !utf8.ValidString(arg) || strings.IndexFunc(arg, func(r rune) bool { return r < 0x20 || r == 0x7f }) >= 0 {
+	if !isPrintable(arg) {
 		return "", fs.ErrInvalid
 	}
 	if !strings.HasPrefix(arg, "/") {
 		arg = dir + "/" + arg
 	}
 	return path.Clean("/" + arg), nil
+}
+
+// isElement says whether a name that stands in a directory can be asked for.
+func isElement(name string) bool {
+	return isPrintable(name) && name != "" && name != "." && name != ".." && !strings.Contains(name, "/")
+}
+
+// isPrintable says whether a text is UTF-8 without control characters, those from U+0080 on among them: some terminals obey
+// U+009B as they do ESC and a bracket.
+func isPrintable(text string) bool {
+	return utf8.ValidString(text) && strings.IndexFunc(text, unicode.IsControl) < 0
 }
 
 // quote returns a name as RFC 959 wants it in a 257 reply: in quotes, those inside doubled.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strings"
 	"syscall"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -58,18 +59,16 @@ func inner(line string) string {
 
 // clean replaces what could end a line early, or a terminal could take for a command.
 func clean(line string) string {
-	if utf8.ValidString(line) && strings.IndexFunc(line, isControl) < 0 {
+	if isPrintable(line) {
 		return line
 	}
 	return strings.Map(func(r rune) rune {
-		if isControl(r) || r == utf8.RuneError {
+		if unicode.IsControl(r) || r == utf8.RuneError {
 			return '?'
 		}
 		return r
 	}, line)
 }
-
-func isControl(r rune) bool { return r < 0x20 || 0x7f <= r && r < 0xa0 }
 
 // errAborted is why a transfer ends that the client aborts.
 var errAborted = errors.New("aborted by the client")
@@ -141,6 +140,9 @@ var replies = []struct {
 	{errAborted, reply{426, "Transfer aborted."}},
 	{errGoingDown, reply{426, "Transfer aborted, the server is going down."}},
 	{errControlLost, reply{426, "The control connection ended, the transfer is void."}},
+	{errCut, reply{426, "The compressed data was cut, the transfer is incomplete."}},
+	{errDamaged, reply{426, "The compressed data is damaged, nothing was stored: send the file again."}},
+	{errExpands, reply{552, "The compressed data expands too much, use MODE S for this file."}},
 	{errTooShort, reply{426, "Fewer bytes came than ALLO announced, nothing was stored."}},
 	{syscall.ESTALE, reply{426, "The file changed while it was sent, the transfer is incomplete."}},
 	{syscall.ENOTEMPTY, reply{550, "The directory is not empty."}},

@@ -36,12 +36,13 @@ func (s *session) cmdRetr(ctx context.Context, arg string) (reply, error) {
 		if err != nil {
 			return err
 		}
-		var w io.Writer = t.conn
-		if text {
-			w = &toNet{w: t.conn}
-		}
-		_, err = io.Copy(w, body)
-		return err
+		return t.send(func(w io.Writer) error {
+			if text {
+				w = &toNet{w: w}
+			}
+			_, err := io.Copy(w, body)
+			return err
+		})
 	})
 }
 

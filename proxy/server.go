@@ -21,6 +21,10 @@ type Server struct {
 	// fs.ErrPermission means a wrong name or password, any other error that it could not be decided.
 	Login func(ctx context.Context, a Attempt) (Store, error)
 
+	// Habits tells what the devices of a user, or of a client's address, do otherwise; nil = nothing. It is asked with the
+	// user "" when a session begins, and again at the login.
+	Habits func(user string, peer netip.Addr) Habits
+
 	// Passive is the range of ports for passive data connections.
 	Passive passive.Ports
 	// PassiveAddress says which address a reply to PASV gives to a client; nil = the local one.

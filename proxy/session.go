@@ -43,16 +43,19 @@ type session struct {
 
 // A dialogue is what REIN, AUTH and a new login end.
 type dialogue struct {
-	login  <-chan time.Time // until when
-	user   string           // as given by USER
-	store  Store            // nil = not logged in
-	dir    string
-	known  directories
-	ascii  bool // TYPE A
-	facts  []string
-	extend bool          // EPSV ALL
-	hash   string        // OPTS HASH; "" = the default
-	idle   time.Duration // SITE IDLE; 0 = the server's
+	login   <-chan time.Time // until when
+	user    string           // as given by USER
+	store   Store            // nil = not logged in
+	dir     string
+	known   directories
+	ascii   bool    // TYPE A
+	packing packing // MODE Z
+	facts   []string
+	extend  bool          // EPSV ALL
+	hash    string        // OPTS HASH; "" = the default
+	idle    time.Duration // SITE IDLE; 0 = the server's
+	habits  Habits        // of the network, and from the login on of the user
+	utf8    bool          // OPTS UTF8 ON
 
 	// Said and not yet spent: the next command that needs it takes it.
 	asked  bool     // USER, for PASS
@@ -157,7 +160,8 @@ func (s *session) next() (line, error) {
 func (s *session) reset() {
 	s.logout()
 	login := cmp.Or(s.login, time.After(cmp.Or(s.srv.LoginTimeout, time.Minute)))
-	s.dialogue = dialogue{login: login, dir: "/", facts: allFacts}
+	s.dialogue = dialogue{login: login, dir: "/", facts: allFacts, habits: s.srv.habits("", s.peer.Addr()),
+		packing: packing{level: usualLevel}}
 }
 
 // logout gives up what a login gave.
@@ -185,7 +189,7 @@ func (s *session) write(r reply) error {
 func (s *session) writeText(text string) error {
 	if s.deaf == nil {
 		s.conn.SetWriteDeadline(time.Now().Add(controlWrite))
-		_, s.deaf = s.conn.Write([]byte(text))
+		_, s.deaf = s.conn.Write([]byte(s.names().said(text)))
 		s.conn.SetWriteDeadline(time.Time{}) // TLS has to answer a client's new keys whenever they come
 	}
 	return s.deaf

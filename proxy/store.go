@@ -29,7 +29,7 @@ import (
 type Store interface {
 	// Stat describes the file of that name or, when there is none, the directory.
 	// A name that ends in a slash asks for the directory alone.
-	// A directory whose time is unknown has a zero ModTime.
+	// A directory whose time is unknown has a zero ModTime; the years of others have four digits.
 	//
 	// Where there is neither, but an upload to the file broke and can be resumed, the error, fs.ErrNotExist, may have a
 	// method Offset() int64, which tells how many bytes are safe. If the data had ended by then, that is at least one fewer
@@ -49,7 +49,8 @@ type Store interface {
 	Open(ctx context.Context, name string, offset int64) (io.ReadCloser, error)
 
 	// Put makes r, read to io.EOF, the content of name from w.Offset on. io.EOF from r is the order to
-	// publish; any other error leaves name as it was and is returned, wrapped or not.
+	// publish; any other error leaves name as it was and is returned, wrapped or not. After one that is
+	// syscall.EBADMSG, what was read is wrong, and nothing of it may be resumed.
 	// When Put returns nil the content is complete and durable.
 	//
 	// With an offset, Put goes on where an earlier one broke, at the offset that Stat told, or keeps so much of the file

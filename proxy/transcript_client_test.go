@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"compress/zlib"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +30,8 @@ type testClient struct {
 	offer  netip.AddrPort // the client's
 	accept net.Listener   // on it
 	data   net.Conn
-	under  net.Conn // data without TLS
+	under  net.Conn     // data without TLS
+	zip    *zlib.Writer // into data; nil = data goes as it is
 	in     *bufio.Reader
 }
 
@@ -123,6 +125,8 @@ func (s *script) talk(mark, arg string) {
 		s.secured <- s.conn
 	case "S>":
 		s.hear(arg)
+	case "S=":
+		s.hear(s.unquote(arg))
 	case "S!":
 		if n, err := io.Copy(io.Discard, s.in); n > 0 || !errors.Is(err, syscall.ECONNRESET) {
 			s.fatalf("%d bytes come over the data connection, and %v, want a reset", n, err)
@@ -164,10 +168,7 @@ func (s *script) say(mark, arg string) {
 		size, _ := strconv.Atoi(n)
 		text = verb + " " + strings.Repeat("n", size) + "\r\n"
 	case "C=":
-		var err error
-		if text, err = strconv.Unquote(arg); err != nil {
-			s.fatalf("%v", err)
-		}
+		text = s.unquote(arg)
 	}
 	for line := range strings.Lines(text) {
 		s.command(strings.TrimSpace(line))

@@ -2,12 +2,12 @@ package proxy
 
 import (
 	"bufio"
+	"compress/zlib"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing/iotest"
@@ -70,17 +70,17 @@ func (s *script) connectData(mayFail bool) {
 	if s.tls.private {
 		s.data = s.tls.shakeHands(s, s.data, mayFail)
 	}
-	s.in = bufio.NewReader(iotest.OneByteReader(s.data)) // takes no more than a line asks for
+	s.in, s.zip = bufio.NewReader(iotest.OneByteReader(s.data)), nil // takes no more than a line asks for
+	if s.zlib {
+		s.in, s.zip = bufio.NewReader(iotest.OneByteReader(&unzipped{r: s.in})), zlib.NewWriter(s.data)
+	}
 }
 
 func (s *script) transferStep(mark, arg string) {
 	s.connectData(mark == "H!")
 	text := arg + "\r\n"
 	if mark == "D=" {
-		var err error
-		if text, err = strconv.Unquote(arg); err != nil {
-			s.fatalf("%v", err)
-		}
+		text = s.unquote(arg)
 	}
 	switch {
 	case mark == "D~":
@@ -97,6 +97,9 @@ func (s *script) transferStep(mark, arg string) {
 		go io.Copy(io.Discard, s.data) // an alert, for which a pipe has no buffer
 		synctest.Wait()
 	case mark == "D." && s.upload:
+		if s.zip != nil {
+			s.zip.Close()
+		}
 		s.data.Close()
 		synctest.Wait()
 	case mark == "D!":
@@ -108,13 +111,48 @@ func (s *script) transferStep(mark, arg string) {
 			s.fatalf("%q comes over the data connection, and %v, want its end", rest, err)
 		}
 	case s.upload:
-		if _, err := io.WriteString(s.data, text); err != nil {
+		if err := s.send(text); err != nil {
 			s.fatalf("%v", err)
 		}
 		synctest.Wait()
 	default:
 		s.expectData(mark, arg, text)
 	}
+}
+
+// send sends a text, compressed if that is how the client does it.
+func (s *script) send(text string) error {
+	if s.zip == nil {
+		_, err := io.WriteString(s.data, text)
+		return err
+	}
+	if _, err := io.WriteString(s.zip, text); err != nil {
+		return err
+	}
+	return s.zip.Flush()
+}
+
+// unzipped inflates a stream that may not have begun. Behind its end there has to be that of r.
+type unzipped struct {
+	r, z io.Reader
+}
+
+func (u *unzipped) Read(p []byte) (n int, err error) {
+	if u.z == nil {
+		if u.z, err = zlib.NewReader(u.r); err != nil {
+			return 0, err
+		}
+	}
+	if n, err = u.z.Read(p); err != io.EOF {
+		return n, err
+	}
+	if n > 0 {
+		return n, nil // the end comes again
+	}
+	if rest, err := io.ReadAll(u.r); err != nil || len(rest) > 0 {
+		return 0, fmt.Errorf("%q behind the end of the zlib stream, and %v", rest, err) // no reset: the stream has an end
+	}
+	return 0, io.EOF
 }
 
 func (s *script) expectData(mark, arg, text string) {

@@ -28,7 +28,10 @@ type script struct {
 	stop  context.CancelFunc
 	login bool
 	deaf  bool // clients do not listen where they say
+	zlib  bool // data lines are what clients compress, or inflate
 
+	habits   Habits
+	habitsOf string // whose they are, "" = everybody's
 	implicit bool   // clients that come begin with TLS
 	version  uint16 // of TLS that clients speak, 0 = all
 
@@ -105,6 +108,8 @@ func (s *script) option(arg string) {
 		s.login = false
 	case "deaf":
 		s.deaf = true
+	case "zlib":
+		s.zlib = value != "no"
 	case "active":
 		s.srv.Active = nil
 	case "drain": // the server is told to go down
@@ -128,10 +133,33 @@ func (s *script) option(arg string) {
 		s.srv.Passive.First, s.srv.Passive.Last = uint16(n), uint16(n)
 	case "passive-address":
 		s.srv.PassiveAddress = func(context.Context, netip.Addr, netip.Addr) (netip.Addr, error) { return netip.ParseAddr(value) }
+	case "names", "backslash", "lenient-dirs", "habits-of":
+		s.optionHabits(name, value)
 	case "tls", "tls-version", "data-session", "upload-close", "client-certificate", "share", "show":
 		s.optionTLS(name, value)
 	default:
 		s.trouble(name, value)
+	}
+}
+
+// optionHabits sets up what devices do: all, or after habits-of those of that user.
+func (s *script) optionHabits(name, value string) {
+	switch name {
+	case "names":
+		s.habits.Names = map[string]Charset{"latin1": Latin1, "shift-jis": ShiftJIS, "gbk": GBK}[value]
+	case "backslash":
+		s.habits.Backslash = true
+	case "lenient-dirs":
+		s.habits.LenientDirs = true
+	case "habits-of":
+		s.habitsOf = value
+	}
+	habits, of := s.habits, s.habitsOf
+	s.srv.Habits = func(user string, _ netip.Addr) Habits {
+		if of != "" && user != of {
+			return Habits{}
+		}
+		return habits
 	}
 }
 

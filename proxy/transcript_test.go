@@ -21,14 +21,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //
 //	# a comment               what the dialogue is about; the first says which clause of which RFC
 //	! max-sessions 1          how the server is set up, see script.option
-//	<= /name "content"        a file that is there before; /dir/ is a directory
+//	<= /name "content"        a file that is there before; /dir/ is a directory; a name may be in Go's notation too
 //	C> STOR a                 the client says; C= "raw\n" in Go's notation, without an end of line of its own
 //	C+ 5000 STOR              STOR and a name of so many bytes
-//	S> 150 *                  the server says at once; * stands for anything; S. the server hangs up
+//	S> 150 *                  the server says at once; * stands for anything; S= "150 \xe9*" the same in Go's notation
+//	S.                        the server hangs up
 //	S-                        the server has nothing to say for now; S! it has reset the data connection
 //	D> one line               a line over the data connection, to or from the client
 //	D= "raw\n"                bytes, in Go's notation
 //	D.                        the data connection ends; D! it is reset; D~ the client breaks off a download
+//	                          after "! zlib", data is compressed by the client, or inflated, with the end that is due to a D. only
 //	D|                        the data connection ends without close_notify, by TCP's end alone
 //	H>                        the client shakes hands on the control connection; H- it does not
 //	H!                        the client connects and shakes hands on the data connection, if it can
@@ -111,16 +113,24 @@ func (s *script) step(line string) {
 	s.talk(mark, arg)
 }
 
-// entry reads /name "content".
+// entry reads /name "content", or "/name" "content".
 func (s *script) entry(arg string) (name, content string) {
 	name, quoted, found := strings.Cut(arg, ` "`)
+	if strings.HasPrefix(name, `"`) {
+		name = s.unquote(name)
+	}
 	if found {
-		var err error
-		if content, err = strconv.Unquote(`"` + quoted); err != nil {
-			s.fatalf("%s: %v", arg, err)
-		}
+		content = s.unquote(`"` + quoted)
 	}
 	return name, content
+}
+
+func (s *script) unquote(text string) string {
+	text, err := strconv.Unquote(text)
+	if err != nil {
+		s.fatalf("%v", err)
+	}
+	return text
 }
 
 // silence fails if the server has said what no S line has taken.

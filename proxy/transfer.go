@@ -15,16 +15,17 @@ import (
 // A transfer is what moves over one data connection. It runs in a goroutine of its own, while the session does nothing but
 // listen to the client.
 type transfer struct {
-	port   dataPort
-	stall  time.Duration
-	marks  chan<- reply // what to say before the data connection
-	secure *secured     // TLS for the data connection; nil = in clear
-	upload bool         // the client sends
-	tails  *sync.WaitGroup
-	log    *slog.Logger
-	conn   *dataConn // nil before connect
+	port    dataPort
+	stall   time.Duration
+	marks   chan<- reply // what to say before the data connection
+	secure  *secured     // TLS for the data connection; nil = in clear
+	upload  bool         // the client sends
+	packing packing      // MODE Z
+	tails   *sync.WaitGroup
+	log     *slog.Logger
+	conn    *dataConn // nil before connect
 
-	bytes int64 // moved, on the side of the data connection
+	bytes int64 // moved, on the side of the data connection; in MODE Z, as they are when they are not compressed
 }
 
 // transfer runs work, which moves data, and listens to the client meanwhile. What it returns is the final
@@ -42,7 +43,7 @@ func (s *session) transfer(ctx context.Context, verb, name string, work func(con
 	defer cancel(nil)
 	marks, done := make(chan reply), make(chan error, 1)
 	t := &transfer{port: port, stall: cmp.Or(s.srv.StallTimeout, 5*time.Minute), marks: marks, tails: s.tails, log: s.log,
-		upload: verb == "STOR" || verb == "APPE" || verb == "STOU"}
+		upload: verb == "STOR" || verb == "APPE" || verb == "STOU", packing: s.packing}
 	if s.private {
 		t.secure = s.tls
 	}
@@ -181,7 +182,11 @@ func (t *transfer) connect(ctx context.Context, mark string) error {
 		}
 		return connectError{err}
 	}
-	t.conn = newDataConn(ctx, conn, t.stall, &t.bytes)
+	moved := &t.bytes
+	if t.packing.on {
+		moved = new(int64)
+	}
+	t.conn = newDataConn(ctx, conn, t.stall, moved)
 	if t.secure == nil {
 		return nil
 	}

@@ -82,8 +82,9 @@ type upload struct {
 	outlive func(ctx context.Context, since, end time.Time) error // waits out the grace, and says whether the client is still there
 	commit  func() error                                          // makes sure that the upload is not aborted, and cannot be any more
 
-	held  bool  // the end of the data is not the order
-	end   error // of the data: once there was one, all there is
+	data  io.Reader // what the client sends; nil before the first Read
+	held  bool      // the end of the data is not the order
+	end   error     // of the data: once there was one, all there is
 	mu    sync.Mutex
 	order error // nil = not asked for yet; io.EOF = publish
 }
@@ -97,7 +98,10 @@ func (u *upload) Read(p []byte) (n int, err error) {
 			return 0, u.end
 		}
 	}
-	n, u.end = u.t.conn.Read(p)
+	if u.data == nil {
+		u.data = u.t.received()
+	}
+	n, u.end = u.data.Read(p)
 	if u.end == io.EOF && !u.held {
 		u.end = u.verdict()
 	}

@@ -33,6 +33,7 @@ func withPut(t *testing.T, put func(context.Context, string, io.Reader, Write) e
 const (
 	begin = "C> EPSV\nS> 229 *\nC> STOR a\nS> 150 *\n"
 	openA = begin + "D= \"hello\"\n"
+	openZ = "C> MODE Z\nS> 200 *\n! zlib\n" + openA
 )
 
 // uploads are ways in which an upload that has sent "hello" may end, with how the reader given to Put ends then.
@@ -43,6 +44,12 @@ var uploads = []struct {
 	{"well", openA + "D.\nS> 226 *", io.EOF},
 	{"well, as announced", "C> ALLO 5\nS> 200 *\n" + openA + "D.\nS> 226 *", io.EOF},
 	{"well, in text", "C> TYPE A\nS> 200 *\n" + openA + "D.\nS> 226 *", io.EOF},
+	{"well, in MODE Z", openZ + "D.\nS> 226 *", io.EOF},
+	{"cut, in MODE Z", openZ + "D~\nS> 426 *", errCut},
+	{"reset, in MODE Z", openZ + "D!\nS> 426 *", syscall.ECONNRESET},
+	{"damaged, in MODE Z", "C> MODE Z\nS> 200 *\n" + openA + "D.\nS> 426 *", errDamaged},
+	{"short, in MODE Z", "C> ALLO 6\nS> 200 *\n" + openZ + "D.\nS> 426 *", errTooShort},
+	{"control lost, in MODE Z", openZ + "C.\nD.\nT> 1s", errControlLost},
 	{"short", "C> ALLO 6\nS> 200 *\n" + openA + "D.\nS> 426 *", errTooShort},
 	{"reset", openA + "D!\nS> 426 *", syscall.ECONNRESET},
 	{"reset, in text", "C> TYPE A\nS> 200 *\n" + openA + "D!\nS> 426 *", syscall.ECONNRESET},

@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 	"syscall"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -41,8 +42,7 @@ func nameable(element string) bool {
 	return element != "" && element != "." && element != ".." && printable(element)
 }
 
-// printable reports whether s is UTF-8 without control bytes.
+// printable reports whether s is UTF-8 without control characters, those from U+0080 on among them.
 func printable(s string) bool {
-	control := func(r rune) bool { return r < ' ' || r == 0x7f }
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, control)
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }

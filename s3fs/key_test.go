@@ -26,12 +26,13 @@ func TestKey(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]error{
-		"/":      syscall.EISDIR,
-		"/..":    syscall.EISDIR,
-		"/a\x00": fs.ErrInvalid,
-		"/a\nb":  fs.ErrInvalid,
-		"/\x7f":  fs.ErrInvalid,
-		"/\xff":  fs.ErrInvalid,
+		"/":       syscall.EISDIR,
+		"/..":     syscall.EISDIR,
+		"/a\x00":  fs.ErrInvalid,
+		"/a\nb":   fs.ErrInvalid,
+		"/\x7f":   fs.ErrInvalid,
+		"/\u009b": fs.ErrInvalid,
+		"/\xff":   fs.ErrInvalid,
 		"/" + strings.Repeat("n", maxKey-len("tenant/")+1): fs.ErrInvalid,
 	} {
 		if got, err := f.file(name); !errors.Is(err, want) {

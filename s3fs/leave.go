@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -22,7 +23,7 @@ func (u *upload) broke(err error) error {
 		}
 	case errorCode(err) == "InvalidPart" && u.useless():
 		u.abort()
-	case u.resumable && !u.void && !errors.Is(err, fs.ErrExist):
+	case u.resumable && !u.void && !errors.Is(err, fs.ErrExist) && !errors.Is(err, syscall.EBADMSG):
 		u.leave(err)
 	default:
 		u.abort()

@@ -28,7 +28,8 @@ const publishing = 15 * time.Minute
 //
 // What S3 has received of a Put that fails is kept for Options.Resume, if that is at least 5 MiB: its multipart upload
 // stays open, and whoever has access to the bucket can go on, with Offset where it stands, which the errors of Stat and
-// Put tell. Another Offset, or Append, keeps that much of the object that is there. An offset that does not fit is
+// Put tell. After an error of r that is syscall.EBADMSG nothing is kept, as nobody knows from where on it is wrong.
+// Another Offset, or Append, keeps that much of the object that is there. An offset that does not fit is
 // syscall.ESPIPE, and the error has a method Offset() int64 for the one that does. So is Append with an Offset, if there
 // is a broken upload that is newer than the object.
 //

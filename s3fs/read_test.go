@@ -94,6 +94,7 @@ func TestMtime(t *testing.T) {
 		"yesterday":            modified,
 		"NaN":                  modified,
 		"1e300":                modified,
+		"-1e11":                modified, // in the year -1199
 	} {
 		if got := mtime(map[string]string{"mtime": text}, &modified); !got.Equal(want) {
 			t.Errorf("%q: %v, want %v", text, got, want)

@@ -157,10 +157,10 @@ func (f *FS) statDir(ctx context.Context, dir string) (*info, error) {
 	return d, nil
 }
 
-// mtime returns the time that the metadata tell, as rclone and others keep it, or else S3's own.
+// mtime returns the time that the metadata tell, as rclone and others keep it, or else S3's own. Its year has four digits.
 func mtime(metadata map[string]string, modified *time.Time) time.Time {
 	seconds, err := strconv.ParseFloat(metadata["mtime"], 64)
-	if err != nil || math.IsNaN(seconds) || math.Abs(seconds) > 1e11 {
+	if err != nil || math.IsNaN(seconds) || seconds < -6e10 || seconds > 1e11 {
 		return aws.ToTime(modified)
 	}
 	whole, fraction := math.Modf(seconds)

@@ -45,6 +45,7 @@ var guests = map[string][]string{
 	"github.com/pires/":           {"passive"},
 	"golang.org/x/crypto/argon2":  {"proxy/login"},
 	"golang.org/x/crypto/bcrypt":  {"proxy/login"},
+	"golang.org/x/text/":          {"proxy"},
 	"github.com/stretchr/testify": {},
 }
 

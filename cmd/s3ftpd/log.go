@@ -1,10 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/lmittmann/tint"
 	"golang.org/x/term"
@@ -12,12 +16,55 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 )
 
-// newLog returns a log of lines for people on a terminal, and of JSON objects elsewhere.
+// newLog returns a log of lines for people on a terminal, and of JSON objects elsewhere. What clients say can stand in it as
+// they say it: nothing of it reaches a terminal as a command.
 func newLog(c *config.Config, w io.Writer) *slog.Logger {
 	f, isFile := w.(*os.File)
 	terminal := isFile && term.IsTerminal(int(f.Fd()))
 	if c.LogFormat == "json" || c.LogFormat == "auto" && !terminal {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel}))
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel, ReplaceAttr: legibleAttr}))
 	}
-	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: c.LogLevel, NoColor: !terminal, TimeFormat: time.DateTime}))
+	return slog.New(textHandler(w, c.LogLevel, terminal))
 }
+
+func textHandler(w io.Writer, level slog.Level, color bool) slog.Handler {
+	return tint.NewTextHandler(w, &tint.Options{Level: level, NoColor: !color, TimeFormat: time.DateTime, ReplaceAttr: legibleAttr})
+}
+
+// legibleAttr makes an attribute legible that is not. The handlers do not do it all: JSON leaves the controls from U+007F on as
+// they are, and tint lets an escape sequence through in colour, and without colour leaves it out.
+func legibleAttr(_ []string, a slog.Attr) slog.Attr {
+	var text string
+	switch a.Value.Kind() {
+	case slog.KindString:
+		text = a.Value.String()
+	case slog.KindAny:
+		text = fmt.Sprint(a.Value.Any())
+	}
+	if l := legible(text); l != text {
+		return slog.String(a.Key, l)
+	}
+	return a
+}
+
+// legible writes out control characters, but for ends of line and tabs, which all handlers do, and bytes that are no UTF-8.
+// In colour, tint would make an escape character of the letters \x1b too.
+func legible(text string) string {
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, isIllegible) && !strings.Contains(text, `\x1b`) {
+		return text
+	}
+	var b strings.Builder
+	for i, r := range text {
+		switch {
+		case r == utf8.RuneError && !strings.HasPrefix(text[i:], string(r)):
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+		case isIllegible(r):
+			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return strings.ReplaceAll(b.String(), `\x1b`, `\u001b`)
+}
+
+func isIllegible(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }

@@ -94,13 +94,13 @@ type caller struct {
 	said  map[string]bool
 }
 
-func call(t *testing.T, store *s3fs.FS, m *meter) *caller {
+func call(t *testing.T, store *s3fs.FS, m *meter, options ...string) *caller {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := config.Load(config.Serve, []string{"--bucket=files", "--user=alice"}, []string{"S3FTPD_PASSWORD=wonderland"})
+	c, err := config.Load(config.Serve, append(options, "--bucket=files", "--user=alice"), []string{"S3FTPD_PASSWORD=wonderland"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ type rowCheck struct {
 	times     bool           // listings show the time in the metadata
 	spent     bool           // broken uploads cannot be resumed
 	checksum  string         // sent with the files that are there; "" = the default
+	options   []string       // of the server
 	elsewhere string         // the test that shows it instead, because what the row is about is too large to be made here
 }
 
@@ -88,8 +89,13 @@ var rowChecks = map[string]rowCheck{
 		each: []act{refused("LIST d", 550), refused("NLST d", 550), refused("MLSD d", 550), say("STAT d", 550)}},
 	"`CWD`, `XCWD` into a directory that the session knows": {first: []act{send("STOR a/b/f", 1), say("MKD d", 257)},
 		each: []act{say("CWD /a/b", 250), say("XCWD ..", 250), say("CWD /d", 250), say("CWD /", 250)}},
-	"`CWD`, `XCWD` into another":             {there: []string{"a/b/f", "c/"}, each: []act{say("CWD a/b", 250), say("XCWD /c", 250), say("CWD d", 550)}},
-	"`MKD`, `XMKD`":                          {there: []string{"a/f"}, each: []act{say("MKD a/b", 257), say("XMKD d", 257)}},
+	"`CWD`, `XCWD` into another": {there: []string{"a/b/f", "c/"}, each: []act{say("CWD a/b", 250), say("XCWD /c", 250), say("CWD d", 550)}},
+	"`MKD`, `XMKD`":              {there: []string{"a/f"}, each: []act{say("MKD a/b", 257), say("XMKD d", 257)}},
+	"`CWD`, `XCWD` into one that is not there, with `--lenient-dirs`": {options: []string{"--lenient-dirs"},
+		each: []act{say("CWD a/b", 250), say("XCWD /c", 250)}},
+	"`MKD`, `XMKD` of a directory that is there, with `--lenient-dirs`": {options: []string{"--lenient-dirs"}, there: []string{"a/f", "b/"},
+		each: []act{say("MKD a", 257), say("XMKD b", 257)}},
+	"`MKD`, `XMKD` of another, with `--lenient-dirs`": {options: []string{"--lenient-dirs"}, each: []act{say("MKD a", 257), say("XMKD b/c", 257)}},
 	"`RMD`, `XRMD`":                          {there: []string{"a/", "b/"}, each: []act{say("RMD a", 250), say("XRMD b", 250)}},
 	"`RMD` of a directory that is not empty": {there: []string{"d/", "d/f", "e/f"}, each: []act{say("RMD d", 550), say("RMD e", 550)}},
 	"`RMD` of a directory that vanished with its last file": {there: []string{"d/f"}, first: []act{say("DELE d/f", 250)},

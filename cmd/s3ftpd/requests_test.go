@@ -82,7 +82,7 @@ func TestRequests(t *testing.T) {
 				client = m.dial(t, check.checksum)
 			}
 			store := s3fs.New(client, s3fs.Options{Bucket: "files", Prefix: fmt.Sprint("row ", i), PartSize: partSize, MetadataTimes: check.times, Resume: resume})
-			checkRow(t, call(t, store, m), check, row)
+			checkRow(t, call(t, store, m, check.options...), check, row)
 		})
 	}
 	for name := range rowChecks {

@@ -79,6 +79,7 @@ const lookEvery = 10 * time.Second
 func server(c *config.Config, store proxy.Store, cert *certificate, log *slog.Logger) *proxy.Server {
 	s := &proxy.Server{
 		Login:          admit(&login.Gate{User: c.User, Secret: secret(c), Subject: c.UserCertificate}, store, log),
+		Habits:         habits(c),
 		Passive:        passive.Ports{First: c.PassivePorts.First, Last: c.PassivePorts.Last, ProxyFrom: c.ProxyProtocolFrom, Log: log},
 		PassiveAddress: passiveAddress(c.PassiveAddress, net.DefaultResolver.LookupNetIP, log),
 		IdleTimeout:    c.IdleTimeout, LoginTimeout: c.LoginTimeout, DataTimeout: c.DataTimeout,

@@ -61,7 +61,7 @@ var names = map[string]func(*store){
 		}
 	},
 	"ones that cannot be are refused": func(s *store) {
-		for _, name := range []string{"/a\x00b", "/a\nb", "/a\rb", "/\x7f", "/\xff", "/" + strings.Repeat("12345678/", 120)} {
+		for _, name := range []string{"/a\x00b", "/a\nb", "/a\rb", "/\x7f", "/\u0080", "/a\u009b", "/\xff", "/" + strings.Repeat("12345678/", 120)} {
 			name = strings.TrimSuffix(name, "/")
 			s.fails(s.Put(s.ctx, name, strings.NewReader("x"), proxy.Write{}), fs.ErrInvalid)
 			s.fails(s.Mkdir(s.ctx, name), fs.ErrInvalid)

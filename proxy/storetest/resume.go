@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"syscall"
+	"testing/iotest"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
@@ -57,6 +58,15 @@ var resumes = map[string]func(*store){
 			}
 			s.ok(s.Put(s.ctx, name, from(content(size), at), proxy.Write{Offset: at}))
 			s.holds(name, content(size), 0)
+		}
+	},
+	"what is wrong is not resumed": func(s *store) {
+		for _, size := range []int{part + 5, 2*part + 1} {
+			s.fails(s.Put(s.ctx, "/f", cut(part), proxy.Write{}), errCut)
+			s.fails(s.Put(s.ctx, "/f", io.MultiReader(content(size), iotest.ErrReader(syscall.EBADMSG)), proxy.Write{Offset: s.stands("/f")}), syscall.EBADMSG)
+			if at := s.stands("/f"); at != 0 {
+				s.Errorf("%d of %d bytes are kept, and more that went before", at, size)
+			}
 		}
 	},
 	"an offset that does not fit is refused, and the right one said": func(s *store) {

@@ -34,7 +34,6 @@ var failing = []deviation{
 var skipped = []deviation{
 	{"info.lang", "RFC 2640, 4.1", "no LANG", "Replies are in English."},
 	{"mff.ok", "draft-somers-ftp-mfxx, 5", "no MFF", "MFMT sets the time, and there is no other fact to set."},
-	{"mode.Z-roundtrip", "draft-preston-ftpext-deflate", "`504` to MODE Z", "Compression is left to who has the file."},
 	{"tls.ccc", "RFC 4217, 5", "`534` to CCC", "Allowed: in clear anybody between could go on in the client's name."},
 }
 

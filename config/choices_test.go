@@ -1,0 +1,81 @@
+package config
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func TestParseNames(t *testing.T) {
+	for text, want := range map[string]map[string]string{ // what "user address" gets
+		"latin1":                        {"alice 10.0.0.1": "latin1", " ::1": "latin1"},
+		"10.0.0.0/8=latin1":             {"alice 10.0.0.1": "latin1", " 10.255.0.1": "latin1", " 11.0.0.1": "utf-8", " ::ffff:10.0.0.1": "latin1", " fe80::1": "utf-8"},
+		"alice=gbk, shift-jis":          {"alice 10.0.0.1": "gbk", " 10.0.0.1": "shift-jis", "bob 10.0.0.1": "shift-jis"},
+		"10.0.0.0/8=latin1,alice=utf-8": {"alice 10.0.0.1": "utf-8", "bob 10.0.0.1": "latin1"},
+		"10.0.0.0/8=latin1,10.1.0.0/16=gbk,10.1.2.3=shift-jis,0.0.0.0/0=utf-8,fe80::/10=gbk,latin1": {
+			" 10.0.0.1": "latin1", " 10.1.0.1": "gbk", " 10.1.2.3": "shift-jis", " 11.0.0.1": "utf-8", " fe80::1%eth0": "gbk", " ::1": "latin1"},
+		"10.1.0.0/16=gbk,10.0.0.0/8=latin1": {" 10.1.0.1": "gbk", " 10.0.0.1": "latin1"},
+		"a=b=gbk,12345=latin1,x.y=latin1":   {"a=b ::1": "gbk", "12345 ::1": "latin1", "x.y ::1": "latin1", "a ::1": "utf-8"},
+	} {
+		c, err := parseNames(text)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		for client, charset := range want {
+			user, address, _ := strings.Cut(client, " ")
+			if got := c.For(user, netip.MustParseAddr(address)); got != charset {
+				t.Errorf("%q: %q gets %s, want %s", text, client, got, charset)
+			}
+		}
+	}
+	for text, says := range map[string]string{
+		"": "is wanted", "latin-1": "is wanted", "latin1,": "is wanted", "UTF8": "is wanted", "alice": "is wanted", "latin1=10.0.0.0/8": "is wanted",
+		"latin1,gbk": "stands last", "latin1,alice=gbk": "stands last", "10.0.0.1/8=gbk": "10.0.0.0/8", "10.0.0=gbk": "no network", "10/8=gbk": "no network",
+		"300.1.1.1=gbk": "no network", "10.0.0.0/8=gbk,10.0.0.0/8=latin1": "twice", "alice=gbk,alice=gbk": "twice", "=gbk": "a name",
+	} {
+		if got, err := parseNames(text); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: got %v, %v, want a word of %q", text, got, err, says)
+		}
+	}
+}
+
+func TestParseWho(t *testing.T) {
+	for text, want := range map[string]map[string]bool{
+		"true": {"alice 10.0.0.1": true, " ::1": true}, "off": {"alice 10.0.0.1": false},
+		"10.0.0.0/8, alice": {"alice ::1": true, "bob 10.0.0.1": true, "bob 11.0.0.1": false, " ::1": false},
+	} {
+		c, err := parseWho(text)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		for client, on := range want {
+			user, address, _ := strings.Cut(client, " ")
+			if got := c.For(user, netip.MustParseAddr(address)); got != on {
+				t.Errorf("%q: %q gets %v, want %v", text, client, got, on)
+			}
+		}
+	}
+	for text, says := range map[string]string{
+		"": "is wanted", "alice,": "is wanted", "alice,true": "is wanted", "10.0.0.0/8=true": "is wanted", "10.0.0.1/8": "10.0.0.0/8", "alice,alice": "twice",
+	} {
+		if got, err := parseWho(text); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: got %v, %v, want a word of %q", text, got, err, says)
+		}
+	}
+}
+
+// An option that may stand alone takes the next argument for its value, unless that is an option itself.
+func TestSwitchOrList(t *testing.T) {
+	for args, want := range map[string]bool{
+		"--backslash": true, "--backslash=true": true, "--backslash true": true, "--backslash=false": false, "--backslash false": false,
+		"--backslash --active": true, "--backslash alice": true, "--backslash=alice": true, "--backslash 192.0.2.0/24": false,
+		"--backslash --lenient-dirs alice": true, "--names latin1": false, "--backslash 10.0.0.0/8,alice --active": true,
+	} {
+		c, err := load(Serve, append(strings.Fields(args), completeArgs...), completeEnv, machine)
+		if err != nil {
+			t.Errorf("%s: %v", args, err)
+		} else if got := c.Backslash.For("alice", netip.MustParseAddr("203.0.113.7")); got != want {
+			t.Errorf("%s: %v, want %v", args, got, want)
+		}
+	}
+}
