@@ -90,6 +90,20 @@ func (s *session) enter(ctx context.Context, dir string) error {
 // isKnown says whether dir is a directory without asking the store.
 func (s *session) isKnown(dir string) bool { return dir == "/" || s.known[dir] }
 
+// standsIn says whether dir is the session's own directory or above it, and so is there to this session, if only as an
+// empty one. What else it knows may have vanished with its last file, or somebody else may have removed or renamed it.
+func (s *session) standsIn(dir string) bool { return isWithin(dir, s.dir) }
+
+// stillThere says whether the store has, or may have, a directory that the session knows; else the session forgets it.
+func (s *session) stillThere(ctx context.Context, dir string) bool {
+	_, err := s.store.Stat(ctx, strings.TrimSuffix(dir, "/")+"/")
+	if errors.Is(err, fs.ErrNotExist) {
+		s.known.forget(dir)
+		return false
+	}
+	return true
+}
+
 func (s *session) cmdCdup(context.Context, string) (reply, error) {
 	s.dir = path.Dir(s.dir)
 	return reply{250, quote(s.dir) + " is the current directory."}, nil
@@ -139,6 +153,7 @@ func (s *session) cmdRmd(ctx context.Context, arg string) (reply, error) {
 		return reply{}, err
 	}
 	s.known.forget(dir)
+	s.known.add(path.Dir(dir)) // it may vanish now
 	s.log.Info("rmdir", "user", s.user, "name", dir)
 	return reply{250, "Removed."}, nil
 }

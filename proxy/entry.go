@@ -119,7 +119,7 @@ func (s *session) cmdMlst(ctx context.Context, arg string) (reply, error) {
 		return reply{}, err
 	}
 	info, err := s.look(ctx, name)
-	if errors.Is(err, fs.ErrNotExist) && s.isKnown(name) {
+	if errors.Is(err, fs.ErrNotExist) && s.standsIn(name) {
 		info, err = emptyDir(path.Base(name)), nil
 	}
 	if err != nil {
@@ -128,7 +128,7 @@ func (s *session) cmdMlst(ctx context.Context, arg string) (reply, error) {
 	return reply{250, "Facts:\n " + factLine(name, info, s.facts) + " " + name + "\nEnd"}, nil
 }
 
-// An emptyDir is a directory of that name which the store no longer has, but the session knows.
+// An emptyDir is a directory of that name which the store does not have, but in which the session stands.
 type emptyDir string
 
 func (d emptyDir) Name() string       { return string(d) }

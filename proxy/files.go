@@ -10,6 +10,7 @@ import (
 )
 
 func (s *session) cmdDele(ctx context.Context, arg string) (reply, error) {
+	s.stored = ""
 	name, err := resolve(s.dir, arg)
 	if err == nil {
 		err = s.store.Remove(ctx, name)
@@ -24,7 +25,7 @@ func (s *session) cmdDele(ctx context.Context, arg string) (reply, error) {
 
 func (s *session) cmdRnfr(ctx context.Context, arg string) (reply, error) {
 	name, err := resolve(s.dir, arg)
-	if err == nil {
+	if err == nil && take(&s.stored) != name { // should that have gone since, RNTO will say so
 		_, err = s.store.Stat(ctx, name)
 	}
 	if err != nil {

@@ -87,7 +87,7 @@ func (s *session) list(ctx context.Context, verb, arg string, format func(fs.Fil
 	source := find(name)
 	// What is there for sure is announced at once; of anything else the first entry tells whether it is.
 	dir, last := path.Dir(name), path.Base(name)
-	sure := s.isKnown(name) || verb != "MLSD" && isPattern(last) && (s.isKnown(dir) || newPattern(last).prefix() != "")
+	sure := s.standsIn(name) || verb != "MLSD" && isPattern(last) && (s.standsIn(dir) || newPattern(last).prefix() != "")
 	return s.transfer(ctx, verb, name, func(ctx context.Context, t *transfer) error {
 		if sure {
 			if err := t.connect(ctx, "Here comes the list."); err != nil {
@@ -168,15 +168,15 @@ func (s *session) matching(dir string, p pattern) source {
 	}
 }
 
-// inDirectory yields what is in a directory. One that this session knew, and that vanished with its last
-// file, is empty; a file is syscall.ENOTDIR.
+// inDirectory yields what is in a directory. One that is not there, but in which
+// this session stands, is empty; a file is syscall.ENOTDIR.
 func (s *session) inDirectory(dir string) source {
-	store, names, known := s.store, s.names(), s.isKnown(dir)
+	store, names, standsIn := s.store, s.names(), s.standsIn(dir)
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
 		return func(yield func(fs.FileInfo, error) bool) {
 			for info, err := range names.list(ctx, store, dir, "") {
 				if errors.Is(err, fs.ErrNotExist) {
-					if known {
+					if standsIn {
 						return
 					}
 					if info, e := store.Stat(ctx, dir); e == nil && !info.IsDir() {

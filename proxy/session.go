@@ -64,6 +64,7 @@ type dialogue struct {
 	size   int64    // ALLO, for an upload
 	octets *octets  // RANG, for HASH
 	from   string   // RNFR, for RNTO
+	stored string   // the file that the last upload made, for RNFR
 	told   toldSize // by SIZE or MLST, for APPE
 }
 

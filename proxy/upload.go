@@ -51,7 +51,7 @@ func (s *session) receive(ctx context.Context, verb, arg string, w Write) (reply
 		return reply{}, err
 	case w.Offset > 0 && s.ascii:
 		return noOffsetInText, nil
-	case s.isKnown(name):
+	case s.isKnown(name) && s.stillThere(ctx, name):
 		return reply{}, syscall.EISDIR
 	}
 	text, store := s.ascii, s.store
@@ -64,6 +64,7 @@ func (s *session) receive(ctx context.Context, verb, arg string, w Write) (reply
 	})
 	if r.ok() {
 		s.known.add(path.Dir(name))
+		s.stored = name
 	}
 	return r, err
 }

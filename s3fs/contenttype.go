@@ -2,7 +2,11 @@ package s3fs
 
 import (
 	"path"
+	"slices"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
 // contentTypes is a table of our own: the standard library's depends on what the machine has installed.
@@ -24,4 +28,24 @@ func contentType(key string) *string {
 		return &t
 	}
 	return nil
+}
+
+// unknownTypes are what services say of an object that was put without a type.
+var unknownTypes = []string{"", "binary/octet-stream", "application/octet-stream"}
+
+// retyped returns what the copy of an object is to be under a new name with another type, nil if its type stays: the new
+// name's extension stands for none, or the object has another type than its old name stands for, by somebody's choice. So
+// "photo.jpg.part" becomes an image once it is "photo.jpg".
+func retyped(is *s3.HeadObjectOutput, source, target string) *s3.CreateMultipartUploadInput {
+	has, want := aws.ToString(is.ContentType), contentType(target)
+	given := !slices.Contains(unknownTypes, has)
+	if old := contentType(source); old != nil {
+		given = has != *old
+	}
+	if want == nil || *want == has || given {
+		return nil
+	}
+	as := like(is)
+	as.ContentType = want
+	return as
 }

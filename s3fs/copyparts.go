@@ -46,6 +46,9 @@ func (f *FS) copyOf(ctx context.Context, o object, target string) (*s3.CreateMul
 		return nil, err
 	}
 	as := like(is)
+	if o.as != nil {
+		as.ContentType = o.as.ContentType
+	}
 	f.attributes.onCreateCopy(as)
 	as.Key = &target
 	as.Tagging, err = f.tagging(ctx, o.key, is)

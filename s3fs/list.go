@@ -62,7 +62,8 @@ type object struct {
 	size  int64
 	mtime time.Time
 	etag  string
-	class string // of storage
+	class string                         // of storage
+	as    *s3.CreateMultipartUploadInput // what its copy is to be instead, nil = the same
 }
 
 // entries joins files and directories below root, as far as they can be named; a file at root itself is the

@@ -34,13 +34,13 @@ func (f *FS) rename(ctx context.Context, from, to string) error {
 	if source == f.prefix || target == f.prefix {
 		return fs.ErrPermission // the root stays where it is
 	}
-	return f.move(ctx, from, source, target)
+	return f.move(ctx, source, target)
 }
 
-// move renames from, whose key is source without the slash or with it.
-func (f *FS) move(ctx context.Context, from, source, target string) error {
+// move renames what has the key source, without the slash or with it.
+func (f *FS) move(ctx context.Context, source, target string) error {
 	asDir := later(func() (*info, error) { return f.statDir(ctx, target) })
-	what, err := f.stat(ctx, from)
+	what, err := f.statInTurn(ctx, source)
 	_, dirErr := asDir()
 	switch {
 	case err != nil || source == target:
@@ -58,7 +58,7 @@ func (f *FS) move(ctx context.Context, from, source, target string) error {
 }
 
 func (f *FS) renameFile(ctx context.Context, what info, source, target string) error {
-	o := object{key: source, size: what.size, etag: what.etag, class: what.class}
+	o := object{key: source, size: what.size, etag: what.etag, class: what.class, as: retyped(what.head, source, target)}
 	if _, err := f.copy(ctx, o, target, condition{}); err != nil {
 		return err
 	}
@@ -96,6 +96,9 @@ func (f *FS) copy(ctx context.Context, o object, target string, only condition) 
 		CopySource:        aws.String(copySource(f.bucket, o.key)),
 		CopySourceIfMatch: aws.String(`"` + o.etag + `"`),
 		StorageClass:      types.StorageClass(o.class),
+	}
+	if o.as != nil {
+		replaceMetadata(in, o.as)
 	}
 	f.attributes.onCopy(in)
 	out, err := f.api.CopyObject(patient(ctx), in)

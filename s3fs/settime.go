@@ -58,26 +58,32 @@ func (f *FS) setTime(ctx context.Context, name string, mtime time.Time) error {
 
 // ontoItself is the copy of an object with other metadata: what such a copy does not keep by itself is said again.
 func (f *FS) ontoItself(key string, is *s3.HeadObjectOutput, as *s3.CreateMultipartUploadInput) *s3.CopyObjectInput {
-	return &s3.CopyObjectInput{
+	in := &s3.CopyObjectInput{
 		Bucket:                  &f.bucket,
 		Key:                     &key,
 		ACL:                     as.ACL,
 		CopySource:              aws.String(copySource(f.bucket, key)),
 		CopySourceIfMatch:       is.ETag,
-		MetadataDirective:       types.MetadataDirectiveReplace,
-		Metadata:                as.Metadata,
-		CacheControl:            as.CacheControl,
-		ContentDisposition:      as.ContentDisposition,
-		ContentEncoding:         as.ContentEncoding,
-		ContentLanguage:         as.ContentLanguage,
-		ContentType:             as.ContentType,
-		Expires:                 as.Expires,
 		StorageClass:            as.StorageClass,
 		WebsiteRedirectLocation: as.WebsiteRedirectLocation,
 		ServerSideEncryption:    as.ServerSideEncryption,
 		SSEKMSKeyId:             as.SSEKMSKeyId,
 		BucketKeyEnabled:        as.BucketKeyEnabled,
 	}
+	replaceMetadata(in, as)
+	return in
+}
+
+// replaceMetadata has a copy describe its content as this upload would, and not as the source does.
+func replaceMetadata(in *s3.CopyObjectInput, as *s3.CreateMultipartUploadInput) {
+	in.MetadataDirective = types.MetadataDirectiveReplace
+	in.Metadata = as.Metadata
+	in.CacheControl = as.CacheControl
+	in.ContentDisposition = as.ContentDisposition
+	in.ContentEncoding = as.ContentEncoding
+	in.ContentLanguage = as.ContentLanguage
+	in.ContentType = as.ContentType
+	in.Expires = as.Expires
 }
 
 // seconds writes a time as mtime reads it: in decimals, without a fraction where there is none.

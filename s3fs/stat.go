@@ -96,6 +96,21 @@ func (f *FS) stat(ctx context.Context, name string) (*info, error) {
 	asDir := later(func() (*info, error) { return f.statDir(ctx, dir) })
 	file, err := f.head(ctx, strings.TrimSuffix(dir, "/"))
 	d, dirErr := asDir()
+	return fileOrDir(file, err, d, dirErr)
+}
+
+// statInTurn is stat for what is a file, most likely: the directory, whose key is given, is asked for only if there is none.
+func (f *FS) statInTurn(ctx context.Context, dir string) (*info, error) {
+	file, err := f.head(ctx, strings.TrimSuffix(dir, "/"))
+	if err == nil {
+		return file, nil
+	}
+	d, dirErr := f.statDir(ctx, dir)
+	return fileOrDir(file, err, d, dirErr)
+}
+
+// fileOrDir is what a name means, of which the file and the directory were asked for.
+func fileOrDir(file *info, err error, d *info, dirErr error) (*info, error) {
 	switch {
 	case err == nil:
 		return file, nil

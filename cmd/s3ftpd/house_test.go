@@ -31,6 +31,7 @@ var arrows = map[string][]string{
 	"s3fs":            {},
 	"s3fs/s3demo":     {},
 	"test/e2e":        {"test/real"},
+	"test/rclone":     {},
 	"test/real":       {},
 }
 
