@@ -80,14 +80,14 @@ func (s *session) list(ctx context.Context, verb, arg string, format func(fs.Fil
 	if err != nil {
 		return reply{}, err
 	}
-	find, charset := s.entries, s.names().Names
+	charset := s.names().Names
+	source := s.entries(name)
 	if verb == "MLSD" { // a directory, and no pattern (RFC 3659, section 7.1)
-		find = s.inDirectory
+		source = s.inDirectory(name, false)
 	}
-	source := find(name)
 	// What is there for sure is announced at once; of anything else the first entry tells whether it is.
 	dir, last := path.Dir(name), path.Base(name)
-	sure := s.standsIn(name) || verb != "MLSD" && isPattern(last) && (s.standsIn(dir) || newPattern(last).prefix() != "")
+	sure := s.standsIn(name) || verb != "MLSD" && (s.isKnown(name) || isPattern(last) && (s.isKnown(dir) || newPattern(last).prefix() != ""))
 	return s.transfer(ctx, verb, name, func(ctx context.Context, t *transfer) error {
 		if sure {
 			if err := t.connect(ctx, "Here comes the list."); err != nil {
@@ -131,7 +131,7 @@ func (s *session) entries(name string) source {
 	if dir = path.Clean(dir); isPattern(last) {
 		return s.matching(dir, newPattern(last))
 	}
-	directory := s.inDirectory(name)
+	directory := s.inDirectory(name, s.isKnown(name))
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
 		return func(yield func(fs.FileInfo, error) bool) {
 			for info, err := range directory(ctx) {
@@ -168,9 +168,9 @@ func (s *session) matching(dir string, p pattern) source {
 	}
 }
 
-// inDirectory yields what is in a directory. One that is not there, but in which
-// this session stands, is empty; a file is syscall.ENOTDIR.
-func (s *session) inDirectory(dir string) source {
+// inDirectory yields what is in a directory; a file is syscall.ENOTDIR. One that is not there, but in which this session stands,
+// is empty. So is one that may have vanished with its last file, for the old clients that have emptied it and look again.
+func (s *session) inDirectory(dir string, mayVanish bool) source {
 	store, names, standsIn := s.store, s.names(), s.standsIn(dir)
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
 		return func(yield func(fs.FileInfo, error) bool) {
@@ -181,6 +181,8 @@ func (s *session) inDirectory(dir string) source {
 					}
 					if info, e := store.Stat(ctx, dir); e == nil && !info.IsDir() {
 						err = aFile{info}
+					} else if mayVanish {
+						return
 					}
 				}
 				if !yield(info, err) {
