@@ -21,7 +21,7 @@ const fewSizes = 3
 
 // filesFor are the files that are moved.
 func (e *errand) filesFor() []sample {
-	if e.mode == "active" {
+	if e.mode == "active" || e.slow {
 		return e.files[:fewSizes]
 	}
 	return e.files

@@ -23,6 +23,7 @@ type client struct {
 	title   string   // its name in docs/clients.md
 	needs   []string // the programs that it runs
 	also    []string // what it does besides what all clients are asked for
+	slow    bool     // it is not asked for all of it
 	results map[string]map[string]verdict
 }
 
@@ -60,6 +61,8 @@ func newClient(t *testing.T, name string) *client {
 			c.needs = strings.Fields(value)
 		case "# Also":
 			c.also = strings.Fields(value)
+		case "# Slow":
+			c.slow = true
 		}
 	}
 	if c.title == "" || len(c.needs) == 0 {
@@ -116,7 +119,7 @@ func (e *errand) do(step string, args ...string) (string, error) {
 
 // A scenario is one thing that clients do. It ends with an error when what is in the bucket, or what the client has got, is not right.
 type scenario struct {
-	name string // the head of its column
+	name string // the head of its column; of an extra, what scripts have in # Also:
 	what string // the same, for the notes
 	data bool   // it needs data connections, so that it is tried in both modes
 	run  func(*errand) error
@@ -158,10 +161,10 @@ func TestClients(t *testing.T) {
 // everywhere runs all scenarios, each in a directory of the server that is there already.
 func (e errand) everywhere(t *testing.T) map[string]verdict {
 	results := make(map[string]verdict)
-	for _, s := range slices.Concat(scenarios, extras) {
-		if !s.data && e.mode == "active" || s.what == "" && !slices.Contains(e.also, s.name) {
-			continue
-		}
+	all := slices.DeleteFunc(slices.Concat(fileScenarios, nameScenarios, extras), func(s scenario) bool {
+		return !s.data && e.mode == "active" || isExtra(s) && !slices.Contains(e.also, s.name)
+	})
+	for _, s := range all {
 		t.Run(s.name, func(t *testing.T) {
 			e := e
 			e.t, e.bucket.t, e.dir = t, t, t.TempDir()

@@ -32,7 +32,7 @@ bsd() {
 	append) run binary "append $(q "$2") $(q "$3")" ;;
 	put-text) run ascii "put $(q "$2") $(q "$3")" ;;
 	get-text) run ascii "get $(q "$2") $(q "$3")" ;;
-	put-time) cannot "they send no times" ;;
+	put-time) cannot "it sends no times" ;;
 	get-time) run binary "get $(q "$2") $(q "$3")" ;;
 	list) run "ls $(q "$2")" ;;
 	size) size "$2" ;;
