@@ -92,7 +92,7 @@ func (c *client) notes() (lines []string) {
 	}
 	for _, s := range extras {
 		if v, tried := c.verdict(s); tried && v.word == "yes" {
-			lines = append(lines, fmt.Sprintf("- **%s** also did, passive and active: %s.\n", c.title, s.what))
+			lines = append(lines, fmt.Sprintf("- **%s** also did %s.\n", c.title, s.what))
 		}
 	}
 	return lines
