@@ -125,7 +125,10 @@ func (e *errand) reput() error {
 	if err := e.stored("file", f.sum); err != nil {
 		return err
 	}
-	e.b.log.awaitFrom(e.t, from, "resuming an upload", "key="+e.home+"/file")
+	e.b.log.awaitFrom(e.t, from, "transfer", "name="+e.remote("file"), "code=226")
+	if len(e.b.log.entries(from, "resuming an upload", "key="+e.home+"/file")) == 0 {
+		return fmt.Errorf("it began anew")
+	}
 	return nil
 }
 
