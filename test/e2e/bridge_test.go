@@ -129,6 +129,19 @@ func (l *logbook) tail(n int) string {
 	return strings.Join(l.lines[max(0, len(l.lines)-n):], "\n")
 }
 
+// entries returns those so far whose message is msg and that have all the given attributes.
+func (l *logbook) entries(from int, msg string, attrs ...string) (found []map[string]any) {
+	l.mu.Lock()
+	lines := l.lines[from:]
+	l.mu.Unlock()
+	for _, line := range lines {
+		if e := entry(line); e != nil && e["msg"] == msg && hasAll(e, attrs) {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
 // await returns the first entry whose message is msg and that has all the given attributes, "key=value".
 func (l *logbook) await(t testing.TB, msg string, attrs ...string) map[string]any {
 	t.Helper()

@@ -63,6 +63,19 @@ func (v bucketView) put(key, content string) {
 	}
 }
 
+// putFile puts a file as an object.
+func (v bucketView) putFile(key, name string) {
+	v.t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := v.PutObject(v.t.Context(), &s3.PutObjectInput{Bucket: &v.bucket, Key: &key, Body: f}, unsigned); err != nil {
+		v.t.Fatal(err)
+	}
+}
+
 // keys returns all keys with a prefix, sorted.
 func (v bucketView) keys(prefix string) (keys []string) {
 	v.t.Helper()

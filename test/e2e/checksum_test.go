@@ -30,7 +30,6 @@ func TestChecksums(t *testing.T) {
 	newBucket(t, server)
 	b := startBridge(t, server, "--checksum", "crc32")
 	dir := t.TempDir()
-	client := lftp{visit{t, b, false, dir}}
 	host, port, _ := strings.Cut(b.addr, ":")
 	for _, size := range []int64{0, 1000, 20*mib + 1} {
 		name := fmt.Sprintf("a file of %d", size)
@@ -39,7 +38,7 @@ func TestChecksums(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		client.put(name, "/"+name)
+		run(t, dir, "", lftpArgs(b.addr, 1, "put "+q(name))...)
 		crc, sum, last := crc32.ChecksumIEEE(content), md5.Sum(content), max(size-1, 0)
 		want := fmt.Sprintf("213 SHA-256 0-%d %s %s\n250 %08X\n250 %X\n200 CRC32\n213 CRC32 0-%[1]d %08[6]x /%[3]s\n", last, sha256, name, crc, sum, crc)
 		got := run(t, dir, ftplibCommands, "python3", "-", host, port, user, password,
@@ -47,7 +46,7 @@ func TestChecksums(t *testing.T) {
 		if got != want {
 			t.Errorf("ftplib got %q, want %q", got, want)
 		}
-		if got := client.do("quote XCRC " + q(name)); !strings.HasSuffix(got, fmt.Sprintf("250 %08X\n", crc)) {
+		if got := run(t, dir, "", lftpArgs(b.addr, 1, "quote XCRC "+q(name))...); !strings.HasSuffix(got, fmt.Sprintf("250 %08X\n", crc)) {
 			t.Errorf("lftp got %q, want %08X", got, crc)
 		}
 	}

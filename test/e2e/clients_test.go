@@ -1,202 +1,182 @@
 package e2e
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// A client is a real FTP client, as far as these tests drive it. Paths of the server are absolute.
-// A method ends the test when the client reports an error.
-type client interface {
-	put(local, remote string)
-	get(remote, local string)
-	resume(remote, local string) // continues a local file that is the beginning of the remote one
-	list(dir string) string
-	mkdir(dir string)
-	rename(from, to string)
-	remove(name string)
-	putTree(local, remote string)
-	getTree(remote, local string)
+// A client is a real FTP client behind a script, clients/README.md says how.
+type client struct {
+	script  string
+	title   string   // its name in docs/clients.md
+	needs   []string // the programs that it runs
+	also    []string // what it does besides what all clients are asked for
+	slow    bool     // it is not asked for all of it
+	results map[string]map[string]verdict
 }
 
-// A visit is what every client needs to know of the server and the test.
-type visit struct {
-	t      testing.TB
-	b      *bridge
-	active bool
-	dir    string // where clients run
-}
-
-var clients = []struct {
-	name     string
-	programs []string
-	visit    func(visit) client
-}{
-	{"curl", []string{"curl"}, func(v visit) client { return curl{v} }},
-	{"lftp", []string{"lftp"}, func(v visit) client { return lftp{v} }},
-	{"ftplib", []string{"python3"}, func(v visit) client { return ftplib{v} }},
-	{"ncftp", []string{"ncftp", "ncftpput", "ncftpget", "ncftpls"}, func(v visit) client { return ncftp{v} }},
-	{"tnftp", []string{"tnftp"}, func(v visit) client { return tnftp{v} }},
-}
-
-// sizes lie around the edges of what S3 takes in one part, and of the program's first part.
-var sizes = []int64{0, 1, 5*mib - 1, 5 * mib, 5*mib + 1, 8 * mib, 100 * mib, gib}
-
-// names need escaping in URLs, in headers or in command lines; the last has all of it.
-var names = []string{"with space", "plus+", "per%41cent", "ha#sh", "quest?ion", "amp&er", "semi;colon", "-dash",
-	`quo"te`, "apo'strophe", "größe 日本", `-a +b%20"c'#?&;d`}
-
-func TestClients(t *testing.T) {
-	server := real.MinIO(t)
-	b := newBucket(t, server)
-	bridge := startBridge(t, server)
-	local := t.TempDir()
-	sums := make(map[string]string)
-	for _, size := range sizes {
-		name := fmt.Sprintf("%d bytes", size)
-		sums[name] = makeFile(t, filepath.Join(local, name), size)
+// clients are those of the directory clients, each an executable that begins with what it is.
+func clients(t *testing.T) (all []*client) {
+	t.Helper()
+	names, err := filepath.Glob("clients/*")
+	if err != nil || len(names) == 0 {
+		t.Fatal("no clients:", err)
 	}
-	for _, c := range clients {
-		for _, mode := range []string{"passive", "active"} {
-			t.Run(c.name+"/"+mode, func(t *testing.T) {
-				for _, p := range c.programs {
-					real.Client(t, p)
-				}
-				v := visit{t, bridge, mode == "active", t.TempDir()}
-				e := errand{visit: v, client: c.visit(v), bucket: b, home: c.name + "-" + mode}
-				e.client.mkdir("/" + e.home)
-				e.transfers(local, sums)
-				e.oddNames(filepath.Join(local, "1 bytes"))
-				e.housekeeping()
-				e.tree()
-				b.empty(e.home + "/") // ten times all this would be too much for a small disk
-			})
-		}
-	}
-}
-
-// An errand is what each client is sent to do, in a directory of its own.
-type errand struct {
-	visit
-	client client
-	bucket bucketView
-	home   string
-}
-
-// transfers moves files of all sizes up and down, and resumes downloads.
-func (e errand) transfers(local string, sums map[string]string) {
-	for name, want := range sums {
-		remote, back := "/"+e.home+"/"+name, filepath.Join(e.dir, "back")
-		e.client.put(filepath.Join(local, name), remote)
-		if got := e.bucket.sum(remote[1:]); got != want {
-			e.t.Fatalf("%s: S3 has %s, want %s", name, got, want)
-		}
-		e.client.get(remote, back)
-		if got := sumFile(e.t, back); got != want {
-			e.t.Fatalf("%s: came back as %s, want %s", name, got, want)
-		}
-		if info, _ := os.Stat(back); info.Size() > mib && info.Size() < gib {
-			if err := os.Truncate(back, info.Size()/3+1); err != nil {
-				e.t.Fatal(err)
-			}
-			e.client.resume(remote, back)
-			if got := sumFile(e.t, back); got != want {
-				e.t.Fatalf("%s: resumed to %s, want %s", name, got, want)
-			}
-		}
-		os.Remove(back)
-	}
-}
-
-func (e errand) oddNames(local string) {
-	want := sumFile(e.t, local)
 	for _, name := range names {
-		remote, back := "/"+e.home+"/"+name, filepath.Join(e.dir, "odd")
-		e.client.put(local, remote)
-		if got := e.bucket.sum(remote[1:]); got != want {
-			e.t.Errorf("%q: S3 has %s, want %s", name, got, want)
-		}
-		e.client.get(remote, back)
-		if got := sumFile(e.t, back); got != want {
-			e.t.Errorf("%q: came back as %s, want %s", name, got, want)
-		}
-		os.Remove(back)
-	}
-	list := e.client.list("/" + e.home)
-	for _, name := range names {
-		if !strings.Contains(list, name) {
-			e.t.Errorf("the list lacks %q:\n%s", name, list)
+		if info, err := os.Stat(name); err == nil && info.Mode()&0o111 != 0 {
+			all = append(all, newClient(t, name))
 		}
 	}
+	return all
 }
 
-func (e errand) housekeeping() {
-	dir := "/" + e.home + "/a new directory"
-	e.client.mkdir(dir)
-	if keys := e.bucket.keys(dir[1:]); !slices.Equal(keys, []string{dir[1:] + "/"}) {
-		e.t.Errorf("mkdir made %q", keys)
-	}
-	from, to := "/"+e.home+"/with space", dir+"/re+named %.txt"
-	want := e.bucket.sum(from[1:])
-	e.client.rename(from, to)
-	if old, got := e.bucket.sum(from[1:]), e.bucket.sum(to[1:]); old != "absent" || got != want {
-		e.t.Errorf("after the rename, the old name is %s, the new one %s; want absent, %s", old, got, want)
-	}
-	e.client.remove(to)
-	if got := e.bucket.sum(to[1:]); got != "absent" {
-		e.t.Errorf("after the deletion there is %s", got)
-	}
-}
-
-// tree moves a tree of 200 files up and down.
-func (e errand) tree() {
-	local, back := filepath.Join(e.dir, "tree"), filepath.Join(e.dir, "back")
-	for i := range 200 {
-		makeFile(e.t, filepath.Join(local, fmt.Sprintf("dir %d/sub", i%5), fmt.Sprintf("file-%03d", i)), int64(i*i))
-	}
-	e.client.putTree(local, "/"+e.home+"/tree")
-	e.client.getTree("/"+e.home+"/tree", back)
-	for name, want := range treeSums(e.t, local) {
-		if got := e.bucket.sum(e.home + "/tree/" + name); got != want {
-			e.t.Errorf("%s: S3 has %s, want %s", name, got, want)
-		}
-	}
-	if up, down := treeSums(e.t, local), treeSums(e.t, back); len(up) != 200 || fmt.Sprint(up) != fmt.Sprint(down) {
-		e.t.Errorf("%d files went up, %d came down, or not the same", len(up), len(down))
-	}
-}
-
-func treeSums(t testing.TB, dir string) map[string]string {
-	sums := make(map[string]string)
-	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
-			rel, _ := filepath.Rel(dir, name)
-			sums[rel] = sumFile(t, name)
-		}
-		return err
-	})
+func newClient(t *testing.T, name string) *client {
+	t.Helper()
+	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sums
-}
-
-// files returns the regular files below dir, relative to it, and the directories above them, from the top.
-func files(t testing.TB, dir string) (names, dirs []string) {
-	for name := range treeSums(t, dir) {
-		names = append(names, name)
-		for d := filepath.Dir(name); d != "."; d = filepath.Dir(d) {
-			dirs = append(dirs, d)
+	path, err := filepath.Abs(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &client{script: path, results: map[string]map[string]verdict{"passive": {}, "active": {}}}
+	for line := range strings.Lines(string(text)) {
+		switch key, value, _ := strings.Cut(strings.TrimSpace(line), ": "); key {
+		case "# Title":
+			c.title = value
+		case "# Needs":
+			c.needs = strings.Fields(value)
+		case "# Also":
+			c.also = strings.Fields(value)
+		case "# Slow":
+			c.slow = true
 		}
 	}
-	slices.Sort(names)
-	slices.Sort(dirs)
-	return names, slices.Compact(dirs)
+	if c.title == "" || len(c.needs) == 0 {
+		t.Fatalf("%s does not begin with # Title: and # Needs:", name)
+	}
+	return c
+}
+
+// A verdict is a cell of the table, with what is to be said of it. As an error it is one that the client's script foresaw.
+type verdict struct{ word, reason string }
+
+func (v verdict) Error() string { return v.word + ": " + v.reason }
+
+// verdicts are what scripts say by their exit status.
+var verdicts = map[int]string{76: "not tried", 77: "no", 78: "fails"}
+
+// An errand is what a client is sent to do, in one mode, in directories of its own.
+type errand struct {
+	*client
+	t      *testing.T
+	mode   string
+	b      *bridge
+	bucket bucketView
+	files  []sample // in the directory local, and in the bucket under samples/
+	local  string
+	home   string // a directory of the server, without the slash before it
+	dir    string // where the client runs
+}
+
+// do has the client do one step, and returns what it says. Paths of the server are absolute. Whoever does not come back is ended
+// with all that it has started.
+func (e *errand) do(step string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(e.t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, e.script, append([]string{step}, args...)...)
+	cmd.Dir = e.dir
+	host, port, _ := strings.Cut(e.b.addr, ":")
+	cmd.Env = append(os.Environ(), "HOME="+e.dir, "LC_ALL=C.UTF-8", "TZ=UTC", "HOST="+host, "PORT="+port, "MODE="+e.mode,
+		"FTP_USER="+user, "FTP_PASSWORD="+password)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	begun := time.Now()
+	out, err := cmd.CombinedOutput()
+	e.t.Logf("%.3f s: %s %q", time.Since(begun).Seconds(), step, args)
+	if exit := new(exec.ExitError); errors.As(err, &exit) && verdicts[exit.ExitCode()] != "" {
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		return "", verdict{verdicts[exit.ExitCode()], lines[len(lines)-1]}
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s %q: %w\n%s", step, args, err, out)
+	}
+	return string(out), nil
+}
+
+// A scenario is one thing that clients do. It ends with an error when what is in the bucket, or what the client has got, is not right.
+type scenario struct {
+	name string // the head of its column; of an extra, what scripts have in # Also:
+	what string // the same, for the notes
+	data bool   // it needs data connections, so that it is tried in both modes
+	run  func(*errand) error
+}
+
+// TestClients sends every client everywhere, looks at what has come of it, and compares with docs/clients.md.
+func TestClients(t *testing.T) {
+	server := real.MinIO(t)
+	e := errand{b: startBridge(t, server, "--log-level", "debug"), bucket: newBucket(t, server), local: t.TempDir()}
+	for _, size := range sizes {
+		f := sample{name: fmt.Sprintf("%d bytes", size), size: size}
+		f.sum = makeFile(t, filepath.Join(e.local, f.name), size)
+		e.bucket.putFile("samples/"+f.name, filepath.Join(e.local, f.name))
+		e.files = append(e.files, f)
+	}
+	all, cases := clients(t), make(map[string]errand)
+	for _, c := range all {
+		for mode := range c.results {
+			e.client, e.mode = c, mode
+			cases[filepath.Base(c.script)+" "+mode] = e
+		}
+	}
+	var mu sync.Mutex
+	someAtOnce(t, 3, cases, func(t *testing.T, place string, e errand) {
+		for _, p := range e.needs {
+			real.Client(t, p)
+		}
+		e.t, e.home = t, place
+		results := e.everywhere(t)
+		mu.Lock()
+		defer mu.Unlock()
+		e.results[e.mode] = results
+	})
+	if !t.Failed() {
+		checkClientsPage(t, all)
+	}
+}
+
+// everywhere runs all scenarios, each in a directory of the server that is there already.
+func (e errand) everywhere(t *testing.T) map[string]verdict {
+	results := make(map[string]verdict)
+	all := slices.DeleteFunc(slices.Concat(fileScenarios, nameScenarios, extras), func(s scenario) bool {
+		return !s.data && e.mode == "active" || isExtra(s) && !slices.Contains(e.also, s.name)
+	})
+	for _, s := range all {
+		t.Run(s.name, func(t *testing.T) {
+			e := e
+			e.t, e.bucket.t, e.dir = t, t, t.TempDir()
+			e.home += "/" + strings.ReplaceAll(s.name, " ", "-")
+			e.bucket.put(e.home+"/", "")
+			v, err := verdict{"yes", ""}, s.run(&e)
+			if err != nil && !errors.As(err, &v) {
+				t.Error(err)
+			}
+			results[s.name] = v
+			e.bucket.empty(e.home + "/")
+		})
+	}
+	return results
 }

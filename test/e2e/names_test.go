@@ -32,7 +32,7 @@ func TestNames(t *testing.T) {
 	want := makeFile(t, local, 1000)
 	for _, n := range namesIn {
 		t.Run(n.charset, func(t *testing.T) {
-			v := visit{t, startBridge(t, server, "--names", n.charset, "--prefix", n.charset), false, t.TempDir()}
+			v := visit{t, startBridge(t, server, "--names", n.charset, "--prefix", n.charset), t.TempDir()}
 			pythonNames(v, n.encoding, "127.0.0.1", "/", n.dir, n.file, n.other)
 			key := n.charset + "/" + n.dir
 			if got, want := b.keys(n.charset+"/"), []string{key + "/", key + "/" + n.other}; !slices.Equal(got, want) {
@@ -41,7 +41,7 @@ func TestNames(t *testing.T) {
 			b.empty(n.charset + "/")
 
 			script := fmt.Sprintf("set ftp:use-utf8 no\nset ftp:charset %s\nset file:charset UTF-8\n", n.iconv)
-			out := lftp{v}.do(script + "mkdir " + q(n.dir) + "\nput " + q(local) + " -o " + q(n.dir+"/"+n.file) + "\ncls -1 " + q(n.dir+"/*") +
+			out := v.lftp(script + "mkdir " + q(n.dir) + "\nput " + q(local) + " -o " + q(n.dir+"/"+n.file) + "\ncls -1 " + q(n.dir+"/*") +
 				"\nget " + q(n.dir+"/"+n.file) + " -o back\nmv " + q(n.dir+"/"+n.file) + " " + q(n.dir+"/"+n.other) + "\nls " + q(n.dir))
 			if !strings.Contains(out, n.dir+"/"+n.file) || !strings.Contains(out, n.other) {
 				t.Errorf("lftp lists\n%s", out)
@@ -51,6 +51,21 @@ func TestNames(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A visit is a bridge, and where its clients run.
+type visit struct {
+	t   testing.TB
+	b   *bridge
+	dir string
+}
+
+// lftp runs commands.
+func (v visit) lftp(commands string) string {
+	v.t.Helper()
+	script := fmt.Sprintf("set cmd:fail-exit yes\nset net:max-retries 1\nset net:timeout 120\nset ftp:ssl-allow no\nopen -u %s,%s ftp://%s\n%s\n",
+		user, password, v.b.addr, commands)
+	return run(v.t, v.dir, script, "lftp", "--norc", "-f", "/dev/stdin")
 }
 
 // pythonNames runs through names in an encoding, from an address.
@@ -67,12 +82,12 @@ func TestNamesByNetwork(t *testing.T) {
 	server := real.MinIO(t)
 	b := newBucket(t, server)
 	for _, names := range []string{"127.0.0.2=shift-jis", user + "=shift-jis"} {
-		v := visit{t, startBridge(t, server, "--names", names, "--backslash", "127.0.0.2"), false, t.TempDir()}
+		v := visit{t, startBridge(t, server, "--names", names, "--backslash", "127.0.0.2"), t.TempDir()}
 		pythonNames(v, "cp932", "127.0.0.2", "\\", "表示", "ソース.txt", "高橋.txt")
-		if got := (lftp{v}).list("/表示"); !strings.HasSuffix(got, " 高橋.txt\n") { // by OPTS UTF8 ON, where the charset is the user's
+		if got := v.lftp(`ls "/表示"`); !strings.HasSuffix(got, " 高橋.txt\n") { // by OPTS UTF8 ON, where the charset is the user's
 			t.Errorf("%s: lftp lists\n%s", names, got)
 		}
-		lftp{v}.do(`mv "/表示/高橋.txt" "/表示/表.txt"` + "\n" + `mkdir "/表示/größe"`)
+		v.lftp(`mv "/表示/高橋.txt" "/表示/表.txt"` + "\n" + `mkdir "/表示/größe"`)
 		if got, want := b.keys(""), []string{"表示/", "表示/größe/", "表示/表.txt"}; !slices.Equal(got, want) {
 			t.Errorf("%s: there are %q, want %q", names, got, want)
 		}
@@ -91,7 +106,7 @@ func TestNamesThatAreNot(t *testing.T) {
 		b.put(key, "x")
 	}
 	for option, want := range map[string][]string{"--names=utf-8": {`c:\x`, "good", "表"}, "--names=latin1": {`c:\x`, "good"}, "--backslash": {"good", "表"}} {
-		v := visit{t, startBridge(t, server, option), false, t.TempDir()}
+		v := visit{t, startBridge(t, server, option), t.TempDir()}
 		for command, got := range listed(v, "NLST", "NLST *", "MLSD", "LIST", "STAT /") {
 			if !slices.Equal(got, want) {
 				t.Errorf("%s: %s has %q, want %q", option, command, got, want)

@@ -14,7 +14,7 @@ import (
 
 const tlsDoc = "../../docs/tls.md"
 
-var update = flag.Bool("update", false, "write the table of docs/tls.md anew")
+var update = flag.Bool("update", false, "write the tables of docs/tls.md and docs/clients.md anew")
 
 // tlsTable says in Markdown what tlsClients says, and TestTLSClients proves.
 func tlsTable() string {
@@ -34,23 +34,26 @@ func tlsTable() string {
 }
 
 // TestTLSTable: docs/tls.md has the table of what TestTLSClients expects.
-func TestTLSTable(t *testing.T) {
-	text, err := os.ReadFile(tlsDoc)
+func TestTLSTable(t *testing.T) { generated(t, tlsDoc, "TestTLSTable", tlsTable()) }
+
+// generated compares what stands in a page between <!-- clients --> and <!-- /clients --> with what a test says, or puts it there.
+func generated(t *testing.T, page, test, want string) {
+	t.Helper()
+	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
 	before, rest, found := strings.Cut(string(text), "<!-- clients -->\n")
 	table, after, closed := strings.Cut(rest, "<!-- /clients -->")
 	if !found || !closed {
-		t.Fatal("docs/tls.md has no place for it: <!-- clients --> and <!-- /clients -->")
+		t.Fatalf("%s has no place for it: <!-- clients --> and <!-- /clients -->", page)
 	}
-	want := tlsTable()
 	if *update {
-		if err := os.WriteFile(tlsDoc, []byte(before+"<!-- clients -->\n"+want+"<!-- /clients -->"+after), 0o666); err != nil {
+		if err := os.WriteFile(page, []byte(before+"<!-- clients -->\n"+want+"<!-- /clients -->"+after), 0o666); err != nil {
 			t.Fatal(err)
 		}
 	} else if table != want {
-		t.Errorf("docs/tls.md has another table than this, which `go test ./test/e2e -run TestTLSTable -update` writes:\n%s", want)
+		t.Errorf("%s says something else than this, which `go test ./test/e2e -run %s -update` writes:\n%s", page, test, want)
 	}
 }
 

@@ -31,3 +31,8 @@ func (v tlsVisit) lftpSettings() string {
 		"set ftp:ssl-force yes\nset ftp:ssl-protect-data yes\nset ftp:ssl-protect-list yes\nset ssl:priority NORMAL:-VERS-TLS-ALL:+VERS-TLS%s\n"+
 		"open -u %s,%s %s%s\n", passive, q(v.b.ca), v.version, user, password, scheme, v.address())
 }
+
+// q quotes a word for lftp.
+func q(word string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(word) + `"`
+}
