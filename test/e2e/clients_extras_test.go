@@ -10,6 +10,7 @@ import (
 // extras are what some clients can do and others have nothing like.
 var extras = []scenario{
 	{"mirror", "`mirror` and `mirror -R`, four files at a time, then again with `--delete` after changes on either side", true, (*errand).mirror},
+	{"sync", "`sync` both ways, four files at a time, then again after changes on either side, and `check`", false, (*errand).mirror},
 	{"pget", "`pget -n 4`", true, (*errand).pget},
 	{"queue", "`queue`", true, (*errand).queue},
 	{"methods", "every method that a script may call", true, (*errand).methods},

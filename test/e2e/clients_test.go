@@ -90,6 +90,7 @@ type errand struct {
 	local  string
 	home   string // a directory of the server, without the slash before it
 	dir    string // where the client runs
+	path   string // where its program is, with the colon behind it; empty = where others are
 }
 
 // do has the client do one step, and returns what it says. Paths of the server are absolute. Whoever does not come back is ended
@@ -101,7 +102,7 @@ func (e *errand) do(step string, args ...string) (string, error) {
 	cmd.Dir = e.dir
 	host, port, _ := strings.Cut(e.b.addr, ":")
 	cmd.Env = append(os.Environ(), "HOME="+e.dir, "LC_ALL=C.UTF-8", "TZ=UTC", "HOST="+host, "PORT="+port, "MODE="+e.mode,
-		"FTP_USER="+user, "FTP_PASSWORD="+password)
+		"PATH="+e.path+os.Getenv("PATH"), "FTP_USER="+user, "FTP_PASSWORD="+password)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	begun := time.Now()
@@ -145,6 +146,10 @@ func TestClients(t *testing.T) {
 	var mu sync.Mutex
 	someAtOnce(t, 3, cases, func(t *testing.T, place string, e errand) {
 		for _, p := range e.needs {
+			if p == "rclone" { // which test/all builds
+				e.path = filepath.Dir(real.Rclone(t)) + string(filepath.ListSeparator)
+				continue
+			}
 			real.Client(t, p)
 		}
 		e.t, e.home = t, place
