@@ -17,7 +17,7 @@ const (
 	UTF8     Charset = iota
 	Latin1           // Windows-1252, which is what devices mean by it
 	ShiftJIS         // as Windows has it, code page 932
-	GBK              // GB18030, which holds it, and in which every name can be said
+	GBK              // GB18030, which holds it, and in which all can be said but private-use characters
 )
 
 var charsets = map[Charset]struct {

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"slices"
 	"strings"
 	"syscall"
 )
@@ -33,14 +32,9 @@ func (d directories) forget(dir string) {
 	maps.DeleteFunc(d, func(name string, _ bool) bool { return isWithin(dir, name) })
 }
 
-// move keeps up with a rename.
+// move keeps up with a rename: of what has the new name, the session knows nothing yet.
 func (d *directories) move(from, to string) {
-	for _, name := range slices.Sorted(maps.Keys(*d)) {
-		if isWithin(from, name) {
-			delete(*d, name)
-			d.add(to + strings.TrimPrefix(name, from))
-		}
-	}
+	d.forget(from)
 	d.add(path.Dir(from)) // it may vanish now
 	d.add(path.Dir(to))
 }
@@ -57,7 +51,7 @@ func (s *session) cmdPwd(context.Context, string) (reply, error) {
 func (s *session) cmdCwd(ctx context.Context, arg string) (reply, error) {
 	dir, err := resolve(s.dir, arg)
 	if err == nil && !s.isKnown(dir) {
-		err = s.enter(ctx, dir)
+		err = s.enter(ctx, dir, s.habits.LenientDirs && arg != "~")
 	}
 	if arg == "~" && errors.Is(err, fs.ErrNotExist) { // home, as a shell has it, unless there is one of that name
 		dir, err = "/", nil
@@ -72,9 +66,9 @@ func (s *session) cmdCwd(ctx context.Context, arg string) (reply, error) {
 
 // enter says whether there is a directory. With lenient ones there is, as long as nothing else has the name: nothing is made,
 // but from then on the session knows it as an empty one.
-func (s *session) enter(ctx context.Context, dir string) error {
+func (s *session) enter(ctx context.Context, dir string, lenient bool) error {
 	_, err := s.store.Stat(ctx, strings.TrimSuffix(dir, "/")+"/")
-	if !s.habits.LenientDirs || !errors.Is(err, fs.ErrNotExist) {
+	if !lenient || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	info, err := s.store.Stat(ctx, dir)

@@ -32,7 +32,8 @@
 // ALLO, REST and the log count bytes of the file. Beyond 4 GiB a file may be 200 times what came over the wire, or else it
 // is 552; a stream of which nothing comes for the stall time-out is 426. A transfer in MODE Z takes 0.14 MiB more for an upload
 // and up to 1.3 MiB for a download, outside of the store's budget. OPTS MODE Z LEVEL n, from 0 to 9, is how hard what is sent
-// is compressed: 1, the fastest, unless the client says more.
+// is compressed: 1, the fastest, unless the client says more. 16 transfers may compress at a time; others are sent as they are,
+// in a zlib stream all the same.
 //
 // # How a session works
 //

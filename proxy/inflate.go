@@ -18,6 +18,9 @@ var errCut = errors.New("the zlib stream was cut")
 // errDamaged is why one is refused whose zlib stream is wrong. As nobody knows from where on, nothing of it is kept.
 var errDamaged = fmt.Errorf("the zlib stream is damaged: %w", syscall.EBADMSG)
 
+// errNoStream is why one is refused that does not begin as a zlib stream does. Nothing was taken of it, so nothing is spoilt.
+var errNoStream = errors.New("what came is no zlib stream")
+
 // errExpands is why one is refused that expands beyond what files do.
 var errExpands = errors.New("the zlib stream expands too much")
 
@@ -77,7 +80,7 @@ func (i *inflater) Read(p []byte) (int, error) {
 
 // fill inflates more behind what is left.
 func (i *inflater) fill() {
-	i.wire.since = time.Now()
+	i.wire.since, i.wire.vain = time.Now(), 0
 	kept := copy(i.buf, i.out)
 	n, err := i.inflate(i.buf[kept:])
 	i.out, i.err = i.buf[:kept+n], err
@@ -87,7 +90,10 @@ func (i *inflater) inflate(p []byte) (n int, err error) {
 	if i.z == nil {
 		i.in = bufio.NewReaderSize(&i.wire, 32<<10)
 		if i.z, err = zlib.NewReader(i.in); err != nil {
-			return 0, streamError(err)
+			if err = streamError(err); errors.Is(err, errDamaged) {
+				err = errNoStream
+			}
+			return 0, err
 		}
 	}
 	n, err = i.z.Read(p)
@@ -124,19 +130,22 @@ func streamError(err error) error {
 	return err
 }
 
-// A deflated stream is what comes over the wire. It fails when it has brought bytes for longer than its patience, and
-// nothing came of them: empty blocks are no progress.
+// A deflated stream is what comes over the wire. It fails when it has brought bytes for longer than its patience, and nothing
+// came of them: empty blocks are no progress. But compress/flate gives nothing out before it has 32 KiB, so that bytes that
+// come slowly are given time: for each 512 of them, the patience once more.
 type deflated struct {
 	r        io.Reader
 	bytes    int64
 	since    time.Time // nothing came of it
+	vain     int64     // bytes since then
 	patience time.Duration
 }
 
 func (d *deflated) Read(p []byte) (int, error) {
 	n, err := d.r.Read(p)
 	d.bytes += int64(n)
-	if err == nil && time.Since(d.since) > d.patience {
+	d.vain += int64(n)
+	if err == nil && time.Since(d.since)/time.Duration(1+d.vain/512) > d.patience {
 		err = dataError{fmt.Errorf("nothing comes of the zlib stream: %w", os.ErrDeadlineExceeded)}
 	}
 	return n, err

@@ -25,15 +25,15 @@ func (s *session) cmdNlst(ctx context.Context, arg string) (reply, error) {
 	}
 	// NLST of a path gives paths, so that each can be used in RETR as it is (RFC 1123, section 4.1.2.7);
 	// of a directory it gives names alone, as clients have come to expect.
-	prefix := ""
-	if dir, last := path.Split(arg); isPattern(last) {
-		prefix = dir
-	}
+	prefix, _ := path.Split(arg)
 	return s.list(ctx, "NLST", arg, func(info fs.FileInfo) string {
-		if _, ok := info.(alone); ok {
+		switch info.(type) {
+		case alone:
 			return arg
+		case matched:
+			return prefix + info.Name()
 		}
-		return prefix + info.Name()
+		return info.Name()
 	})
 }
 
@@ -70,7 +70,7 @@ func cutFlags(arg string) (flags, path string) {
 func isFlags(text string) bool {
 	word, _, _ := strings.Cut(text, " ")
 	letters, dashed := strings.CutPrefix(word, "-")
-	return dashed && (letters == "-" || strings.Trim(strings.ToLower(letters), "abcdefghijklmnopqrstuvwxyz0123456789") == "")
+	return dashed && letters != "" && (letters == "-" || strings.Trim(strings.ToLower(letters), "abcdefghijklmnopqrstuvwxyz0123456789") == "")
 }
 
 // list sends one line for each entry that arg means, as the entries come.
@@ -124,13 +124,29 @@ func (s *session) list(ctx context.Context, verb, arg string, format func(fs.Fil
 // A source yields the entries that a path means, in order, with at most one error at the end.
 type source func(ctx context.Context) iter.Seq2[fs.FileInfo, error]
 
-// entries are those of the directory of that name, or those that its last element matches as a pattern,
-// or the file itself. It reads the session now, and the store when it is called.
+// entries are those of the directory of that name, or those that its last element matches as a pattern, unless there is a
+// directory of that name to the letter, or the file itself. It reads the session now, and the store when it is called.
 func (s *session) entries(name string) source {
 	dir, last := path.Split(name)
-	if dir = path.Clean(dir); isPattern(last) {
-		return s.matching(dir, newPattern(last))
+	plain := s.fileOrDirectory(name)
+	if !isPattern(last) || s.isKnown(name) || s.standsIn(name) {
+		return plain
 	}
+	matching := s.matching(path.Clean(dir), newPattern(last))
+	if strings.ContainsAny(last, "*?") {
+		return matching
+	}
+	store := s.store
+	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
+		if _, err := store.Stat(ctx, name+"/"); err == nil { // brackets are in the names of many directories
+			return plain(ctx)
+		}
+		return matching(ctx)
+	}
+}
+
+// fileOrDirectory yields what is in the directory of that name, or the file.
+func (s *session) fileOrDirectory(name string) source {
 	directory := s.inDirectory(name, s.isKnown(name))
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
 		return func(yield func(fs.FileInfo, error) bool) {
@@ -146,8 +162,11 @@ func (s *session) entries(name string) source {
 	}
 }
 
-// alone is a file that is listed by its own name.
-type alone struct{ fs.FileInfo }
+// alone is a file that is listed by its own name, and matched is what a pattern means.
+type (
+	alone   struct{ fs.FileInfo }
+	matched struct{ fs.FileInfo }
+)
 
 // aFile is syscall.ENOTDIR, and says what it is instead.
 type aFile struct{ info fs.FileInfo }
@@ -160,7 +179,10 @@ func (s *session) matching(dir string, p pattern) source {
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
 		return func(yield func(fs.FileInfo, error) bool) {
 			for info, err := range names.list(ctx, store, dir, p.prefix()) {
-				if (err != nil || p.match(info.Name())) && !yield(info, err) {
+				if err == nil && !p.match(info.Name()) {
+					continue
+				}
+				if !yield(matched{info}, err) {
 					return
 				}
 			}

@@ -25,7 +25,7 @@ func (s *session) cmdType(_ context.Context, arg string) (reply, error) {
 }
 
 func (s *session) cmdStru(_ context.Context, arg string) (reply, error) {
-	switch strings.ToUpper(arg) {
+	switch strings.ToUpper(strings.TrimSpace(arg)) {
 	case "F":
 		return reply{200, "Structure is F."}, nil
 	case "R", "P":

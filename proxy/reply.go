@@ -142,6 +142,7 @@ var replies = []struct {
 	{errControlLost, reply{426, "The control connection ended, the transfer is void."}},
 	{errCut, reply{426, "The compressed data was cut, the transfer is incomplete."}},
 	{errDamaged, reply{426, "The compressed data is damaged, nothing was stored: send the file again."}},
+	{errNoStream, reply{426, "The compressed data is damaged from its first bytes on, nothing was stored."}},
 	{errExpands, reply{552, "The compressed data expands too much, use MODE S for this file."}},
 	{errTooShort, reply{426, "Fewer bytes came than ALLO announced, nothing was stored."}},
 	{syscall.ESTALE, reply{426, "The file changed while it was sent, the transfer is incomplete."}},

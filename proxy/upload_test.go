@@ -47,7 +47,7 @@ var uploads = []struct {
 	{"well, in MODE Z", openZ + "D.\nS> 226 *", io.EOF},
 	{"cut, in MODE Z", openZ + "D~\nS> 426 *", errCut},
 	{"reset, in MODE Z", openZ + "D!\nS> 426 *", syscall.ECONNRESET},
-	{"damaged, in MODE Z", "C> MODE Z\nS> 200 *\n" + openA + "D.\nS> 426 *", errDamaged},
+	{"plain, in MODE Z", "C> MODE Z\nS> 200 *\n" + openA + "D.\nS> 426 *", errNoStream},
 	{"short, in MODE Z", "C> ALLO 6\nS> 200 *\n" + openZ + "D.\nS> 426 *", errTooShort},
 	{"control lost, in MODE Z", openZ + "C.\nD.\nT> 1s", errControlLost},
 	{"short", "C> ALLO 6\nS> 200 *\n" + openA + "D.\nS> 426 *", errTooShort},
