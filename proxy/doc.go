@@ -22,8 +22,9 @@
 // # The protocol
 //
 // RFC 959 with the clarifications of RFC 1123, RFC 2389 (FEAT, OPTS), RFC 2428 (EPRT, EPSV), RFC 2640 (UTF-8
-// names; see [Habits] for devices that have others) and RFC 3659 (MDTM, SIZE, REST, MLST, MLSD), MFMT, and HASH with RANG, as drafted, and XCRC, XMD5, XSHA1, XSHA256
-// and XSHA512 as other servers have them. A session begins in TYPE I, not in the TYPE A of RFC 959, because a client that never says which it wants would see its binary files damaged.
+// names; see [Habits] for devices that have others), RFC 3659 (MDTM, SIZE, REST, MLST, MLSD) and RFC 7151 (HOST); MFMT, and HASH
+// with RANG, as drafted; and XCRC, XMD5, XSHA1, XSHA256, XSHA512, CLNT and AVBL as other servers have them. A session begins in
+// TYPE I, not in the TYPE A of RFC 959, because a client that never says which it wants would see its binary files damaged.
 // STRU F is the only structure; MODE S and MODE Z are the modes.
 //
 // MODE Z (draft-preston-ftpext-deflate-04) makes the data connection a zlib stream, for files and for lists. An upload is
