@@ -21,6 +21,7 @@ const (
 type line struct {
 	text    string
 	tooLong bool
+	more    bool   // another line came along with it, and follows at once
 	pause   *pause // after AUTH
 	err     error  // instead of a text: why there are no more
 }
@@ -80,6 +81,7 @@ func (t *telnet) next() (l line) {
 		return line{err: errOtherProtocol}
 	}
 	l, l.err = t.line()
+	l.more = t.hasLine()
 	if first && l.err == nil && isOtherProtocol(l.text) {
 		l.err = errOtherProtocol
 	}

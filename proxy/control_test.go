@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -90,4 +91,26 @@ func TestReadLinesEnd(t *testing.T) {
 		<-gone
 		client.Close()
 	})
+}
+
+// TestMoreLines: a line that is said to follow at once does follow; who waits for one that does not come waits for ever.
+func TestMoreLines(t *testing.T) {
+	for in, want := range map[string][]bool{
+		"A\r\nB\r\nC":                           {true, false},
+		"A\n":                                   {false},
+		"A\nB":                                  {false},
+		"A\n\nB\n":                              {true, true, false},
+		strings.Repeat("x", maxLine+9) + "\r\n": {false},
+		"A\r\n\xff\xfa\x18\r\nB\r\n":            {false},
+	} {
+		var got []bool
+		tn := newTelnet(strings.NewReader(in))
+		l := tn.next()
+		for ; l.err == nil; l = tn.next() {
+			got = append(got, l.more)
+		}
+		if !slices.Equal(got, want) || l.err != io.EOF {
+			t.Errorf("%.20q: %v, %v; want %v", in, got, l.err, want)
+		}
+	}
 }

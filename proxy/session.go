@@ -37,6 +37,7 @@ type session struct {
 	sized   bool            // PBSZ
 	private bool            // PROT P
 	pending *line           // came during a transfer, and waits for its end
+	more    bool            // another line came along with the last one, and is about to be in lines
 
 	dialogue
 }
@@ -137,6 +138,7 @@ var errHungUp = errors.New("the client closed the control connection")
 // next waits for the next command line. A reply for error is the last that the client gets.
 func (s *session) next() (line, error) {
 	if p := take(&s.pending); p != nil {
+		s.more = p.more
 		return *p, p.err
 	}
 	idle := time.NewTimer(cmp.Or(s.idle, s.srv.IdleTimeout, 5*time.Minute))
@@ -146,6 +148,7 @@ func (s *session) next() (line, error) {
 		if !ok {
 			return line{}, errHungUp
 		}
+		s.more = l.more
 		return *l, l.err
 	case <-idle.C:
 		return line{}, reply{421, "Idle for too long, closing the connection."}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -26,6 +27,13 @@ func newTelnet(r io.Reader) *telnet {
 		t.limit = conn.SetReadDeadline
 	}
 	return t
+}
+
+// hasLine says whether a whole line is there already, which a Telnet command in it may not be.
+func (t *telnet) hasLine() bool {
+	there, _ := t.r.Peek(t.r.Buffered())
+	end := bytes.IndexByte(there, '\n')
+	return end >= 0 && !t.skip && bytes.IndexByte(there[:end], iac) < 0
 }
 
 // isTLS waits for the first byte, and tells whether it begins a TLS handshake.

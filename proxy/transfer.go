@@ -81,8 +81,8 @@ func (s *session) attend(cancel context.CancelCauseFunc, marks <-chan reply, don
 	for {
 		select {
 		case mark := <-marks:
-			for len(a.lines) > 0 {
-				a.hear(<-a.lines)
+			for a.more && a.lines != nil || len(a.lines) > 0 {
+				a.listen(<-a.lines)
 			}
 			a.begun = true
 			a.say(mark)
@@ -91,12 +91,8 @@ func (s *session) attend(cancel context.CancelCauseFunc, marks <-chan reply, don
 				s.pending = &line{text: "ABOR"}
 			}
 			return err
-		case l, ok := <-a.lines:
-			if ok {
-				a.hear(l)
-			} else {
-				a.lines = nil
-			}
+		case l := <-a.lines:
+			a.listen(l)
 		}
 	}
 }
@@ -108,6 +104,16 @@ type attendance struct {
 	cancel  context.CancelCauseFunc
 	begun   bool // the preliminary reply was sent
 	aborted bool
+}
+
+// listen takes the next line, nil if there is none any more.
+func (a *attendance) listen(l *line) {
+	if l == nil {
+		a.lines = nil
+		return
+	}
+	a.more = l.more
+	a.hear(l)
 }
 
 // hear obeys a command or makes it wait. What came before the preliminary reply waits too: it was sent along
