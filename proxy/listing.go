@@ -124,8 +124,8 @@ func (s *session) list(ctx context.Context, verb, arg string, format func(fs.Fil
 // A source yields the entries that a path means, in order, with at most one error at the end.
 type source func(ctx context.Context) iter.Seq2[fs.FileInfo, error]
 
-// entries are those of the directory of that name, or those that its last element matches as a pattern, unless there is a
-// directory of that name to the letter, or the file itself. It reads the session now, and the store when it is called.
+// entries are those of the directory of that name, or those that its last element matches as a pattern, or the
+// file itself. What is a directory's name to the letter is no pattern, unless it begins with a star, as most patterns do. It reads the session now, and the store when it is called.
 func (s *session) entries(name string) source {
 	dir, last := path.Split(name)
 	plain := s.fileOrDirectory(name)
@@ -133,12 +133,12 @@ func (s *session) entries(name string) source {
 		return plain
 	}
 	matching := s.matching(path.Clean(dir), newPattern(last))
-	if strings.ContainsAny(last, "*?") {
+	if last[0] == '*' {
 		return matching
 	}
 	store := s.store
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
-		if _, err := store.Stat(ctx, name+"/"); err == nil { // brackets are in the names of many directories
+		if _, err := store.Stat(ctx, name+"/"); err == nil {
 			return plain(ctx)
 		}
 		return matching(ctx)
