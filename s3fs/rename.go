@@ -110,7 +110,7 @@ func (f *FS) copy(ctx context.Context, o object, target string, only condition) 
 	case unclear(err, 1) && f.isCopy(ctx, o, target):
 		f.log.Warn("S3 did not confirm a copy that it has made", "key", target, "err", err)
 		return o.etag, nil
-	case err != nil || out.CopyObjectResult == nil:
+	case err != nil:
 		return o.etag, err
 	}
 	return unquote(out.CopyObjectResult.ETag), nil
