@@ -23,7 +23,7 @@ func (f *FS) remove(ctx context.Context, name string) error {
 		return err
 	}
 	if _, err = f.head(ctx, key); err == nil {
-		return f.delete(ctx, key)
+		return f.delete(ctx, key, nil)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -40,8 +40,9 @@ func (f *FS) remove(ctx context.Context, name string) error {
 	return syscall.EISDIR
 }
 
-func (f *FS) delete(ctx context.Context, key string) error {
-	_, err := f.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &f.bucket, Key: &key})
+// delete deletes an object; one whose ETag is match, if that is not nil.
+func (f *FS) delete(ctx context.Context, key string, match *string) error {
+	_, err := f.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &f.bucket, Key: &key, IfMatch: match})
 	if unclear(err, 1) {
 		if _, gone := f.head(ctx, key); errors.Is(gone, fs.ErrNotExist) {
 			return nil
@@ -116,5 +117,5 @@ func (f *FS) rmdir(ctx context.Context, dir string) error {
 	case len(p.objects) > 1 || p.objects[0].key != key:
 		return syscall.ENOTEMPTY
 	}
-	return f.delete(ctx, key)
+	return f.delete(ctx, key, nil)
 }
