@@ -12,7 +12,8 @@ import (
 )
 
 // Remove deletes a file. What is only a directory is syscall.EISDIR.
-// A directory without a marker is gone with its last file. Where there is no file, a broken upload to it is ended.
+// A directory without a marker is gone with its last file. Broken uploads to the file are ended: where there is one, those that
+// this process has left; where there is none, the newest.
 func (f *FS) Remove(ctx context.Context, name string) error {
 	return wrap("remove", name, f.remove(ctx, name))
 }
@@ -23,7 +24,10 @@ func (f *FS) remove(ctx context.Context, name string) error {
 		return err
 	}
 	if _, err = f.head(ctx, key); err == nil {
-		return f.delete(ctx, key, nil)
+		if err = f.delete(ctx, key, nil); err == nil {
+			f.endLeft(ctx, key, "")
+		}
+		return err
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err

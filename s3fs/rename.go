@@ -67,13 +67,14 @@ func (f *FS) renameFile(ctx context.Context, what *info, source, target string) 
 	if err != nil {
 		return err
 	}
+	f.endLeft(ctx, target, "")
 	// An upload to the old name that was completed meanwhile is a new file there, and stays.
 	return f.deleteUnchanged(ctx, source, what.etag)
 }
 
 // copyFile copies a file as it was described.
 func (f *FS) copyFile(ctx context.Context, what *info, source, target string) error {
-	o := object{key: source, size: what.size, etag: what.etag, class: what.class, as: retyped(what.head, source, target)}
+	o := object{key: source, size: what.size, etag: what.etag, class: what.class, head: what.head, as: retyped(what.head, source, target)}
 	_, err := f.copy(ctx, o, target, condition{})
 	return err
 }
@@ -99,6 +100,10 @@ func (f *FS) copy(ctx context.Context, o object, target string, only condition) 
 		CopySource:        aws.String(copySource(f.bucket, o.key)),
 		CopySourceIfMatch: aws.String(`"` + o.etag + `"`),
 		StorageClass:      types.StorageClass(o.class),
+	}
+	if o.head != nil {
+		as := like(o.head)
+		in.ServerSideEncryption, in.SSEKMSKeyId, in.BucketKeyEnabled = as.ServerSideEncryption, as.SSEKMSKeyId, as.BucketKeyEnabled
 	}
 	if o.as != nil {
 		replaceMetadata(in, o.as)

@@ -41,6 +41,9 @@ func (f *FS) renameDir(ctx context.Context, source, target string) error {
 		defer cancel()
 		return errors.Join(err, f.deleteAllUnchanged(ctx, target, copies))
 	}
+	for key := range copies {
+		f.endLeft(ctx, key, "")
+	}
 	sources := make(versions)
 	for _, o := range objects {
 		sources[o.key] = o.etag
