@@ -112,7 +112,8 @@ func TestAttributesOnCopiesInParts(t *testing.T) {
 	}
 }
 
-// TestRenameKeepsTheKey: a copy is encrypted with the KMS key of its source, in one request and in parts, where nothing else is asked for.
+// TestRenameKeepsTheKey: a copy is encrypted with the KMS key of its source, in one request and in parts, unless another is
+// asked for.
 func TestRenameKeepsTheKey(t *testing.T) {
 	const keyID = "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id"
 	for call, size := range map[string]int64{"Copy": 5, "Create": 2 * minPart} {

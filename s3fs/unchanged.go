@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -25,6 +26,11 @@ var (
 	noneKnown = []string{"NotImplemented", "InvalidArgument", "InvalidRequest", "MalformedXML"}
 )
 
+// unconditional reports whether S3 refused a request because of its condition, whatever is there.
+func unconditional(err error) bool {
+	return status(err) == http.StatusNotImplemented || slices.Contains(noneKnown, errorCode(err))
+}
+
 // versions are the ETags of objects, by key.
 type versions map[string]string
 
@@ -33,7 +39,7 @@ func (f *FS) deleteUnchanged(ctx context.Context, key, etag string) error {
 	now, err := f.head(ctx, key)
 	if err == nil && now.etag == etag {
 		err = f.delete(ctx, key, aws.String(`"`+etag+`"`))
-		if slices.Contains(noneKnown, errorCode(err)) {
+		if unconditional(err) {
 			return f.delete(ctx, key, nil)
 		}
 	}
@@ -41,7 +47,7 @@ func (f *FS) deleteUnchanged(ctx context.Context, key, etag string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case precondition(err), err == nil && now.etag != etag:
-		f.log.Warn("an object that was written while it was renamed is kept under its old name as well", "key", key)
+		f.log.Warn("an object that was written while it was renamed is kept", "key", key)
 		return nil
 	}
 	return err
@@ -70,7 +76,7 @@ func (f *FS) deleteAllUnchanged(ctx context.Context, dir string, then versions) 
 func (f *FS) deleteAll(ctx context.Context, keys []string, then versions) error {
 	for batch := range slices.Chunk(keys, deleteAtOnce) {
 		errs, err := f.deleteMany(ctx, batch, then)
-		if then != nil && slices.Contains(noneKnown, errorCode(err)) {
+		if then != nil && unconditional(err) {
 			errs, err = f.deleteMany(ctx, batch, nil)
 		}
 		if err != nil {
@@ -83,6 +89,9 @@ func (f *FS) deleteAll(ctx context.Context, keys []string, then versions) error 
 				return fmt.Errorf("deleting %q: %s: %s", key, code, aws.ToString(e.Message))
 			}
 			unsure = append(unsure, key)
+		}
+		if len(unsure) == 0 {
+			continue
 		}
 		err = each(ctx, unsure, func(ctx context.Context, key string) error { return f.deleteUnchanged(ctx, key, then[key]) })
 		if err != nil {

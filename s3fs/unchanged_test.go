@@ -87,6 +87,7 @@ func TestDeletionsWithoutConditions(t *testing.T) {
 		made []string
 	}{
 		"it implements none":               {"Delete", refusal(501, "NotImplemented", ""), []string{"Head", "Delete x2"}},
+		"it says nothing but so":           {"Delete", response(501, ""), []string{"Head", "Delete x2"}},
 		"it does not want the header":      {"Delete", refusal(400, "InvalidArgument", ""), []string{"Head", "Delete x2"}},
 		"it is not met":                    {"Delete", refusal(412, "PreconditionFailed", ""), []string{"Head", "Delete"}},
 		"it implements none for several":   {"DeleteMany", refusal(501, "NotImplemented", ""), []string{"DeleteMany x2"}},
