@@ -112,6 +112,45 @@ func TestAttributesOnCopiesInParts(t *testing.T) {
 	}
 }
 
+// TestRenameKeepsTheKey: a copy is encrypted with the KMS key of its source, in one request and in parts, unless another is
+// asked for.
+func TestRenameKeepsTheKey(t *testing.T) {
+	const keyID = "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id"
+	for call, size := range map[string]int64{"Copy": 5, "Create": 2 * minPart} {
+		for sse, want := range map[string]string{"": "theirs", "aws:kms": "ours", "AES256": ""} {
+			own := Attributes{SSE: sse}
+			if sse == "aws:kms" {
+				own.KMSKey = "ours"
+			}
+			s := newFake(t)
+			s.copying(func(r *http.Request, now string) (*http.Response, error) {
+				switch {
+				case now == "Head" && r.URL.Path == "/b/large":
+					resp := described(size, `"e"`)
+					resp.Header.Set("X-Amz-Server-Side-Encryption", "aws:kms")
+					resp.Header.Set("X-Amz-Server-Side-Encryption-Bucket-Key-Enabled", "true")
+					resp.Header.Set(keyID, "theirs")
+					return resp, nil
+				case now == "Copy":
+					return response(200, `<R><ETag>"e"</ETag></R>`), nil
+				case now == "Delete":
+					return response(204, ""), nil
+				}
+				return nil, nil
+			})
+			if err := inSmallParts(s.fs(Options{Attributes: own})).Rename(t.Context(), "/large", "/copy"); err != nil {
+				t.Error(err)
+			}
+			if got := s.header(call, keyID); got != want {
+				t.Errorf("%s, with %+v: key %q, want %q", call, own, got, want)
+			}
+			if got := s.header(call, "X-Amz-Server-Side-Encryption-Bucket-Key-Enabled"); (got == "true") != (want == "theirs") {
+				t.Errorf("%s, with %+v: bucket key %q", call, own, got)
+			}
+		}
+	}
+}
+
 // Without attributes, no request says a word of them.
 func TestNoAttributes(t *testing.T) {
 	s := newFake(t)

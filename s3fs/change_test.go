@@ -46,7 +46,7 @@ func TestDeletionWithoutCRC(t *testing.T) {
 		s := newFake(t)
 		f := s.fs(Options{})
 		f.client.checksum = mode
-		if err := f.deleteAll(t.Context(), []string{"a", "b"}); err != nil {
+		if err := f.deleteAll(t.Context(), []string{"a", "b"}, nil); err != nil {
 			t.Fatal(err)
 		}
 		for _, header := range []string{"Content-Md5", "X-Amz-Checksum-Crc32"} {

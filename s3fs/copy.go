@@ -3,7 +3,6 @@ package s3fs
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -78,9 +77,6 @@ func (f *FS) copyPart(ctx context.Context, to multipart, source, etag string, nu
 		CopySourceIfMatch: aws.String(`"` + etag + `"`),
 		CopySourceRange:   aws.String(fmt.Sprintf("bytes=%d-%d", s.first, s.last)),
 	})
-	if err == nil && (out.CopyPartResult == nil || aws.ToString(out.CopyPartResult.ETag) == "") {
-		err = errors.New("S3 did not confirm the copy")
-	}
 	if err != nil {
 		return nil, fmt.Errorf("copying bytes %d to %d of %q: %w", s.first, s.last, source, err)
 	}

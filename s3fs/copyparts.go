@@ -135,7 +135,7 @@ func (f *FS) joinParts(ctx context.Context, to multipart, parts []types.Complete
 		IfMatch:         only.match,
 		IfNoneMatch:     only.noneMatch,
 	})
-	if err != nil || out.ETag == nil {
+	if err != nil {
 		return wholeETag(parts), err
 	}
 	return unquote(out.ETag), nil

@@ -90,6 +90,7 @@ func (s *fake) answer(r *http.Request, call string, body []byte) *http.Response 
 	switch call {
 	case "Put":
 		s.objects[object] = size
+		return tagged("x")
 	case "Create":
 		s.open, s.begun = true, time.Now()
 		clear(s.parts)
@@ -135,9 +136,7 @@ func (s *fake) answer(r *http.Request, call string, body []byte) *http.Response 
 		n, _ := strconv.Atoi(strings.TrimPrefix(call, "Part "))
 		s.parts[n] = size
 		s.tags[n] = fmt.Sprintf("%032x", md5.Sum(body))
-		resp := response(200, "")
-		resp.Header.Set("ETag", `"`+s.tags[n]+`"`)
-		return resp
+		return tagged(s.tags[n])
 	}
 	return response(200, "")
 }
@@ -183,6 +182,13 @@ func name(r *http.Request) string {
 
 func response(status int, body string) *http.Response {
 	return &http.Response{StatusCode: status, Header: http.Header{}, ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body))}
+}
+
+// tagged is an answer with an ETag, without which nothing is confirmed.
+func tagged(etag string) *http.Response {
+	resp := response(200, "")
+	resp.Header.Set("ETag", `"`+etag+`"`)
+	return resp
 }
 
 func refusal(status int, code, message string) *http.Response {

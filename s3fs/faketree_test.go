@@ -27,11 +27,11 @@ func (s *fake) tree(n int, size int64, fault func(*http.Request, string) (*http.
 		case call == "Copy":
 			s.copies.Store(strings.TrimPrefix(r.URL.Path, "/b/"), true)
 			return response(200, `<R><ETag>"x"</ETag></R>`), nil
-		case call == "Put" && r.URL.Path == "/b/e/":
-			s.copies.Store("e/", true)
-			resp := response(200, "")
-			resp.Header.Set("ETag", `"x"`)
-			return resp, nil
+		case call == "Put":
+			if r.URL.Path == "/b/e/" {
+				s.copies.Store("e/", true)
+			}
+			return tagged("x"), nil
 		case call == "Delete":
 			s.copies.Delete(strings.TrimPrefix(r.URL.Path, "/b/"))
 			return response(204, ""), nil

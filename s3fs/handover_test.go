@@ -19,7 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-const statusOK = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+const statusOK = "HTTP/1.1 200 OK\r\nETag: \"x\"\r\nContent-Length: 0\r\n\r\n"
 
 // A handOverTest hands requests over, one after the other, to a service that serves them in its own way.
 type handOverTest struct {

@@ -63,6 +63,7 @@ type object struct {
 	mtime time.Time
 	etag  string
 	class string                         // of storage
+	head  *s3.HeadObjectOutput           // if it was asked for
 	as    *s3.CreateMultipartUploadInput // what its copy is to be instead, nil = the same
 }
 

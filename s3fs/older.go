@@ -1,6 +1,7 @@
 package s3fs
 
 import (
+	"context"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,11 +22,7 @@ func (u *upload) others() ([]types.MultipartUpload, error) {
 
 // endOlder ends broken uploads to the key, now that there is a newer object.
 func (u *upload) endOlder() {
-	for _, id := range u.client.uploads.collect(u.place()) {
-		if id != u.id && u.client.uploads.owner(id) == nil {
-			u.abandon(u.sending, multipart{u.key, id})
-		}
-	}
+	u.endLeft(u.sending, u.key, u.id)
 	if u.older == nil {
 		return
 	}
@@ -37,6 +34,16 @@ func (u *upload) endOlder() {
 		}
 		if parts, err := u.listParts(u.sending, u.key, id); err == nil && ours(parts) {
 			u.abandon(u.sending, multipart{u.key, id})
+		}
+	}
+}
+
+// endLeft ends the broken uploads to a key that this process has left open, but for one, now that what they were to be there is
+// something else. Else they would be back once that is gone: a client would hear where they stand, and go on with another content.
+func (f *FS) endLeft(ctx context.Context, key, but string) {
+	for _, id := range f.client.uploads.collect(f.bucket + "/" + key) {
+		if id != but && f.client.uploads.owner(id) == nil {
+			f.abandon(ctx, multipart{key, id})
 		}
 	}
 }

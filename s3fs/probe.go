@@ -136,7 +136,7 @@ func (p *prober) cleanUp(ctx context.Context) (left []string, err error) {
 		try(fmt.Sprintf("the upload %s of %q", id, key), p.giveUp(ctx, id))
 	}
 	for _, key := range slices.Sorted(maps.Keys(p.made)) {
-		try(strconv.Quote(key), p.delete(ctx, key))
+		try(strconv.Quote(key), p.delete(ctx, key, nil))
 	}
 	return left, err
 }

@@ -168,7 +168,7 @@ func (p *prober) deletedTogether(ctx context.Context) (string, error) {
 		return "", err
 	}
 	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(p.made)), func(key string) bool { return key == p.key })
-	if err := p.deleteAll(ctx, keys); err != nil {
+	if err := p.deleteAll(ctx, keys, nil); err != nil {
 		return "", err
 	}
 	if err := p.isGone(ctx, keys[len(keys)-1]); err != nil {
@@ -180,7 +180,7 @@ func (p *prober) deletedTogether(ctx context.Context) (string, error) {
 }
 
 func (p *prober) deleted(ctx context.Context) (string, error) {
-	if err := p.delete(ctx, p.key); err != nil {
+	if err := p.delete(ctx, p.key, nil); err != nil {
 		return "", err
 	}
 	if err := p.isGone(ctx, p.key); err != nil {

@@ -12,7 +12,8 @@ import (
 )
 
 // Remove deletes a file. What is only a directory is syscall.EISDIR.
-// A directory without a marker is gone with its last file. Where there is no file, a broken upload to it is ended.
+// A directory without a marker is gone with its last file. Broken uploads to the file are ended: where there is one, those that
+// this process has left; where there is none, the newest.
 func (f *FS) Remove(ctx context.Context, name string) error {
 	return wrap("remove", name, f.remove(ctx, name))
 }
@@ -23,7 +24,10 @@ func (f *FS) remove(ctx context.Context, name string) error {
 		return err
 	}
 	if _, err = f.head(ctx, key); err == nil {
-		return f.delete(ctx, key)
+		if err = f.delete(ctx, key, nil); err == nil {
+			f.endLeft(ctx, key, "")
+		}
+		return err
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -40,8 +44,9 @@ func (f *FS) remove(ctx context.Context, name string) error {
 	return syscall.EISDIR
 }
 
-func (f *FS) delete(ctx context.Context, key string) error {
-	_, err := f.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &f.bucket, Key: &key})
+// delete deletes an object; one whose ETag is match, if that is not nil.
+func (f *FS) delete(ctx context.Context, key string, match *string) error {
+	_, err := f.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &f.bucket, Key: &key, IfMatch: match})
 	if unclear(err, 1) {
 		if _, gone := f.head(ctx, key); errors.Is(gone, fs.ErrNotExist) {
 			return nil
@@ -116,5 +121,5 @@ func (f *FS) rmdir(ctx context.Context, dir string) error {
 	case len(p.objects) > 1 || p.objects[0].key != key:
 		return syscall.ENOTEMPTY
 	}
-	return f.delete(ctx, key)
+	return f.delete(ctx, key, nil)
 }

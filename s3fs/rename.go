@@ -54,25 +54,29 @@ func (f *FS) move(ctx context.Context, source, target string) error {
 	case what.dir:
 		return f.renameDir(ctx, source, target)
 	}
-	return f.renameFile(ctx, *what, strings.TrimSuffix(source, "/"), strings.TrimSuffix(target, "/"))
+	return f.renameFile(ctx, what, strings.TrimSuffix(source, "/"), strings.TrimSuffix(target, "/"))
 }
 
-func (f *FS) renameFile(ctx context.Context, what info, source, target string) error {
-	o := object{key: source, size: what.size, etag: what.etag, class: what.class, as: retyped(what.head, source, target)}
-	if _, err := f.copy(ctx, o, target, condition{}); err != nil {
+func (f *FS) renameFile(ctx context.Context, what *info, source, target string) error {
+	err := f.copyFile(ctx, what, source, target)
+	if precondition(err) { // it was written since: then what is there now is what is renamed
+		if what, err = f.head(ctx, source); err == nil {
+			err = f.copyFile(ctx, what, source, target)
+		}
+	}
+	if err != nil {
 		return err
 	}
+	f.endLeft(ctx, target, "")
 	// An upload to the old name that was completed meanwhile is a new file there, and stays.
-	switch now, err := f.head(ctx, source); {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	case now.etag != what.etag:
-		f.log.Warn("a file that was written while it was renamed is kept under its old name as well", "key", source)
-		return nil
-	}
-	return f.delete(ctx, source)
+	return f.deleteUnchanged(ctx, source, what.etag)
+}
+
+// copyFile copies a file as it was described.
+func (f *FS) copyFile(ctx context.Context, what *info, source, target string) error {
+	o := object{key: source, size: what.size, etag: what.etag, class: what.class, head: what.head, as: retyped(what.head, source, target)}
+	_, err := f.copy(ctx, o, target, condition{})
+	return err
 }
 
 // copy copies an object within the bucket, unless it has changed since it was described. It returns the copy's ETag;
@@ -97,6 +101,10 @@ func (f *FS) copy(ctx context.Context, o object, target string, only condition) 
 		CopySourceIfMatch: aws.String(`"` + o.etag + `"`),
 		StorageClass:      types.StorageClass(o.class),
 	}
+	if o.head != nil {
+		as := like(o.head)
+		in.ServerSideEncryption, in.SSEKMSKeyId, in.BucketKeyEnabled = as.ServerSideEncryption, as.SSEKMSKeyId, as.BucketKeyEnabled
+	}
 	if o.as != nil {
 		replaceMetadata(in, o.as)
 	}
@@ -110,7 +118,7 @@ func (f *FS) copy(ctx context.Context, o object, target string, only condition) 
 	case unclear(err, 1) && f.isCopy(ctx, o, target):
 		f.log.Warn("S3 did not confirm a copy that it has made", "key", target, "err", err)
 		return o.etag, nil
-	case err != nil || out.CopyObjectResult == nil:
+	case err != nil:
 		return o.etag, err
 	}
 	return unquote(out.CopyObjectResult.ETag), nil

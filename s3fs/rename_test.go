@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestRenameKeepsAFileWrittenMeanwhile is the same for a single file.
+// TestRenameKeepsAFileWrittenMeanwhile: what is stored under the old name after the copy is a new file.
 func TestRenameKeepsAFileWrittenMeanwhile(t *testing.T) {
 	s := newFake(t)
 	heads := 0
@@ -30,6 +30,7 @@ func TestRenameKeepsAFileWrittenMeanwhile(t *testing.T) {
 	s.made("Head x2", "List", "Copy")
 }
 
+// TestRenameLeavesAFileThatChanges: what changes whenever it is to be copied stays where it is.
 func TestRenameLeavesAFileThatChanges(t *testing.T) {
 	s := newFake(t)
 	s.fault = func(_ *http.Request, call string) (*http.Response, error) {
@@ -48,7 +49,7 @@ func TestRenameLeavesAFileThatChanges(t *testing.T) {
 	if err := s.fs(Options{}).Rename(t.Context(), "/a b+c", "/e"); err == nil {
 		t.Error("no error")
 	}
-	s.made("Head", "List", "Copy")
+	s.made("Head x2", "List", "Copy x2")
 	if got := s.header("Copy", "X-Amz-Copy-Source"); got != "b/a%20b%2Bc" {
 		t.Errorf("source %q", got)
 	}

@@ -11,15 +11,10 @@ import (
 	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// How S3 is asked to rename a directory: so many copies at a time, and so many keys in one request to delete.
-const (
-	copiesAtOnce = 16
-	deleteAtOnce = 1000
-)
+// copiesAtOnce is how many objects, or parts of one, S3 copies at a time.
+const copiesAtOnce = 16
 
 // renameDir moves all keys that begin with source. It is all or nothing until the first source is deleted; after
 // that, everything is at the new name, and what is left to delete is at the old one too.
@@ -44,7 +39,10 @@ func (f *FS) renameDir(ctx context.Context, source, target string) error {
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
 		defer cancel()
-		return errors.Join(err, f.deleteUnchanged(ctx, target, copies))
+		return errors.Join(err, f.deleteAllUnchanged(ctx, target, copies))
+	}
+	for key := range copies {
+		f.endLeft(ctx, key, "")
 	}
 	sources := make(versions)
 	for _, o := range objects {
@@ -53,7 +51,7 @@ func (f *FS) renameDir(ctx context.Context, source, target string) error {
 	if sources[source] == "" {
 		f.release(ctx, target, marker)
 	}
-	return f.deleteUnchanged(ctx, source, sources)
+	return f.deleteAllUnchanged(ctx, source, sources)
 }
 
 // reserve puts the marker of a directory that is not there, so that of two renames to one name, or a rename and a MKD,
@@ -87,7 +85,7 @@ func (f *FS) release(ctx context.Context, dir, etag string) {
 	if etag == "" {
 		return
 	}
-	if err := f.delete(ctx, dir); err != nil {
+	if err := f.delete(ctx, dir, nil); err != nil {
 		f.log.Warn("a directory keeps the marker that reserved its name", "key", dir, "err", err)
 	}
 }
@@ -126,29 +124,6 @@ func (f *FS) copyAll(ctx context.Context, objects []object, source, target strin
 		}
 	}
 	return copies, err
-}
-
-// versions are the ETags of objects, by key.
-type versions map[string]string
-
-// deleteUnchanged deletes those of the objects that still are what they were. Others have been written meanwhile, and
-// stay: what S3 has confirmed to a client is not ours to delete.
-func (f *FS) deleteUnchanged(ctx context.Context, dir string, then versions) error {
-	var keys []string
-	for page, err := range f.pages(ctx, dir, "") {
-		if err != nil {
-			return err
-		}
-		for _, o := range page.objects {
-			switch etag, ok := then[o.key]; {
-			case ok && etag == o.etag:
-				keys = append(keys, o.key)
-			case ok:
-				f.log.Warn("an object that was written while its directory was renamed is kept", "key", o.key)
-			}
-		}
-	}
-	return f.deleteAll(ctx, keys)
 }
 
 // below lists what a directory has, if it may be renamed.
@@ -197,25 +172,4 @@ func each[T any](ctx context.Context, items []T, do func(context.Context, T) err
 func safely[T any](ctx context.Context, item T, do func(context.Context, T) error) (err error) {
 	defer recovered(&err)
 	return do(ctx, item)
-}
-
-// deleteAll deletes objects, many in one request.
-func (f *FS) deleteAll(ctx context.Context, keys []string) error {
-	for batch := range slices.Chunk(keys, deleteAtOnce) {
-		ids := make([]types.ObjectIdentifier, len(batch))
-		for i := range batch {
-			ids[i].Key = &batch[i]
-		}
-		out, err := f.api.DeleteObjects(ctx, &s3.DeleteObjectsInput{
-			Bucket: &f.bucket,
-			Delete: &types.Delete{Objects: ids, Quiet: aws.Bool(true)},
-		}, f.client.deleteChecksum)
-		if err != nil {
-			return err
-		}
-		for _, e := range out.Errors {
-			return fmt.Errorf("deleting %q: %s: %s", aws.ToString(e.Key), aws.ToString(e.Code), aws.ToString(e.Message))
-		}
-	}
-	return nil
 }

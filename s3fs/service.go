@@ -92,7 +92,7 @@ func Dial(ctx context.Context, s Service) (*Client, error) {
 		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		o.ContinueHeaderThresholdBytes = -1 // the client sends Expect where it matters, see handOver
-		o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware, translate)
+		o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware, translate, confirm)
 		o.Retryer, o.RetryMaxAttempts = newRetryer(sdk.Credentials), 0
 	})
 	return c, nil

@@ -29,7 +29,7 @@ func TestBucketIsInThePathWhereThereIsAnEndpoint(t *testing.T) {
 		{"", &yes, "s3.us-east-1.amazonaws.com"},
 	} {
 		s := newFake(t)
-		s.fault = func(*http.Request, string) (*http.Response, error) { return response(200, ""), nil } // whatever the path
+		s.fault = func(*http.Request, string) (*http.Response, error) { return tagged("x"), nil } // whatever the path
 		f := New(dial(t, Service{Endpoint: test.endpoint, PathStyle: test.style, Region: "us-east-1", Credentials: keys("a", "s"), HTTPClient: s}), Options{Bucket: "bucket"})
 		if err := f.Put(t.Context(), "/f", zeros(1), Write{}); err != nil {
 			t.Fatal(err)

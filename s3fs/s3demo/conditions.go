@@ -1,7 +1,10 @@
 package s3demo
 
 import (
+	"bytes"
 	"context"
+	"encoding/xml"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -36,6 +39,29 @@ func (c conditions) copy(source string, exists bool, etag string) error {
 		return gofakes3.ErrPreconditionFailed
 	}
 	return c.source(source)
+}
+
+// delete returns an error unless an object that is there is the one to be deleted. What is not there is deleted already.
+func (c conditions) delete(etag string) error {
+	if list := c.header.Get("If-Match"); list != "" && !match(list, etag) {
+		return gofakes3.ErrPreconditionFailed
+	}
+	return nil
+}
+
+// versionsIn reads the ETags that the objects in a DeleteObjects must have, by key, and leaves the body to be read again.
+func versionsIn(r *http.Request) map[string]string {
+	var in gofakes3.DeleteRequest
+	body, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), r.Body)) // which ends as it did
+	_ = xml.Unmarshal(body, &in)                                         // the library says what is wrong with it
+	versions := make(map[string]string)
+	for _, o := range in.Objects {
+		if o.ETag != "" {
+			versions[o.Key] = libraryETags(o.ETag)
+		}
+	}
+	return versions
 }
 
 // whole returns an error unless a completed upload makes the object that the client says it does.

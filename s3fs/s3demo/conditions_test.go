@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
 func TestConditions(t *testing.T) {
@@ -38,6 +39,10 @@ func TestConditions(t *testing.T) {
 		})
 		return err
 	}
+	deleted := func(key string, match, _ *string) error {
+		_, err := o.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucketName), Key: &key, IfMatch: match})
+		return err
+	}
 	for _, c := range []struct {
 		name        string
 		do          func(string, *string, *string) error
@@ -63,9 +68,43 @@ func TestConditions(t *testing.T) {
 		{"copy from multipart", from, "m", &multi, nil, ""},
 		{"copy from another", from, "m", &tag, nil, "PreconditionFailed"},
 		{"copy from what is known", from, "k", nil, &tag, "PreconditionFailed"},
+		{"delete another", deleted, "k", &other, nil, "PreconditionFailed"},
+		{"delete multipart of another count", deleted, "m", aws.String(strings.Replace(multi, "-2", "-3", 1)), nil, "PreconditionFailed"},
+		{"delete a missing one", deleted, "missing", &tag, nil, ""},
+		{"delete", deleted, "k", &tag, nil, ""},
+		{"get what was deleted", get, "k", nil, nil, "NoSuchKey"},
+		{"delete multipart", deleted, "m", &multi, nil, ""},
 	} {
 		if got := code(t, c.do(c.key, c.match, c.none)); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+// TestDeleteUnchanged: of the objects in one request, those are deleted that have the ETag which it says.
+func TestDeleteUnchanged(t *testing.T) {
+	o := start(t)
+	tag := o.put("k", []byte("content")).ETag
+	o.put("changed", []byte("other content"))
+	o.put("any", []byte("whatever"))
+	multi := o.multipart("m", 1, 5*mib, 10)
+	o.multipart("n", 1, 5*mib, 11)
+	out, err := o.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{Bucket: aws.String(bucketName), Delete: &types.Delete{Objects: []types.ObjectIdentifier{
+		{Key: aws.String("k"), ETag: tag}, {Key: aws.String("changed"), ETag: tag}, {Key: aws.String("any")},
+		{Key: aws.String("m"), ETag: &multi}, {Key: aws.String("n"), ETag: &multi}, {Key: aws.String("missing"), ETag: tag},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused []string
+	for _, e := range out.Errors {
+		refused = append(refused, *e.Key+" "+*e.Code)
+	}
+	if got := strings.Join(refused, ", "); got != "changed PreconditionFailed, n PreconditionFailed" || len(out.Deleted) != 4 {
+		t.Errorf("%d deleted, refused: %s", len(out.Deleted), got)
+	}
+	left, err := o.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucketName)})
+	if err != nil || len(left.Contents) != 2 {
+		t.Errorf("%d objects are left, %v", len(left.Contents), err)
 	}
 }

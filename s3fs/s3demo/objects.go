@@ -69,8 +69,12 @@ func rangeOf(want *gofakes3.ObjectRangeRequest, size int64) (*gofakes3.ObjectRan
 	return want.Range(size)
 }
 
-// HeadObject implements gofakes3.Backend.
-func (b backend) HeadObject(_ context.Context, bucketName, key string) (*gofakes3.Object, error) {
+// HeadObject implements gofakes3.Backend. In DeleteObjects there is nothing to see: the library would look at conditions before
+// it deletes, and DeleteMulti does as it deletes.
+func (b backend) HeadObject(ctx context.Context, bucketName, key string) (*gofakes3.Object, error) {
+	if versionsFrom(ctx) != nil {
+		return nil, gofakes3.KeyNotFound(key)
+	}
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	bucket, err := b.bucket(bucketName)
@@ -166,23 +170,34 @@ func (b backend) CopyObject(ctx context.Context, srcBucket, srcKey, dstBucket, d
 }
 
 // DeleteObject implements gofakes3.Backend.
-func (b backend) DeleteObject(_ context.Context, bucketName, key string) (gofakes3.ObjectDeleteResult, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	bucket, err := b.bucket(bucketName)
+func (b backend) DeleteObject(ctx context.Context, bucket, key string) (gofakes3.ObjectDeleteResult, error) {
+	return gofakes3.ObjectDeleteResult{}, b.remove(bucket, key, conditionsFrom(ctx))
+}
+
+// remove deletes an object, if the conditions are met. It is no error when there is none.
+func (s *Store) remove(bucketName, key string, only conditions) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.bucket(bucketName)
 	if err != nil {
-		return gofakes3.ObjectDeleteResult{}, err
+		return err
 	}
-	pieces, err := bucket.remove(key)
-	b.contents.drop(pieces)
-	return gofakes3.ObjectDeleteResult{}, err
+	if now, exists := b.entries[key]; exists {
+		if err := only.delete(now.etag); err != nil {
+			return err
+		}
+	}
+	pieces, err := b.remove(key)
+	s.contents.drop(pieces)
+	return err
 }
 
 // DeleteMulti implements gofakes3.Backend.
 func (b backend) DeleteMulti(ctx context.Context, bucket string, keys ...string) (gofakes3.MultiDeleteResult, error) {
 	var out gofakes3.MultiDeleteResult
 	for _, key := range keys {
-		if _, err := b.DeleteObject(ctx, bucket, key); err != nil {
+		only := conditions{http.Header{"If-Match": {versionsFrom(ctx)[key]}}}
+		if err := b.remove(bucket, key, only); err != nil {
 			failed := gofakes3.ErrorResultFromError(err)
 			failed.Key = key
 			out.Error = append(out.Error, failed)

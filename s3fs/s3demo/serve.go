@@ -52,6 +52,9 @@ func (s *Store) pass(w http.ResponseWriter, r *http.Request) {
 		}
 		call.body = body
 	}
+	if r.Method == http.MethodPost && r.URL.Query().Has("delete") {
+		call.versions = versionsIn(r)
+	}
 	tw := &etagWriter{ResponseWriter: w}
 	s.library.ServeHTTP(tw, r)
 	tw.begin()
@@ -59,8 +62,9 @@ func (s *Store) pass(w http.ResponseWriter, r *http.Request) {
 
 // A call is what the methods of the backend want to know of the request beyond their arguments.
 type call struct {
-	header http.Header
-	body   *payload
+	header   http.Header
+	body     *payload
+	versions map[string]string // ETags, by the keys that DeleteObjects is to delete; nil = another request
 }
 
 type callKey struct{}
@@ -68,6 +72,14 @@ type callKey struct{}
 func headerFrom(ctx context.Context) http.Header {
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		return c.header
+	}
+	return nil
+}
+
+// versionsFrom returns the ETags that objects must have to be deleted, nil where it is not DeleteObjects that is asked for.
+func versionsFrom(ctx context.Context) map[string]string {
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		return c.versions
 	}
 	return nil
 }
