@@ -18,6 +18,7 @@ import (
 // TestContainer builds the image and runs it as README.md does, with a read-only root and no capabilities,
 // beside a container of the same image that is the S3 service.
 func TestContainer(t *testing.T) {
+	t.Parallel()
 	real.Client(t, "curl")
 	if err := exec.Command("docker", "info").Run(); err != nil {
 		t.Skip("no Docker engine answers")

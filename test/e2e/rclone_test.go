@@ -56,6 +56,7 @@ var rcloneKeeps = strings.NewReplacer("\t", "␉", "end ", "end␠")
 
 // TestRclone synchronises trees both ways, and looks at the bucket after each step.
 func TestRclone(t *testing.T) {
+	t.Parallel()
 	real.Rclone(t)
 	server := real.MinIO(t)
 	view := newBucket(t, server)

@@ -12,6 +12,7 @@ func TestS3Killed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes half a minute until all repetitions have failed")
 	}
+	t.Parallel()
 	server := real.MinIO(t)
 	f := faulty{bucket: newBucket(t, server), proxy: newFaultProxy(t, server)}
 	f.bridge = startBridge(t, &f.proxy.s3, "--s3-timeout", "2s", "--part-size", "5MiB", "--log-level", "debug")

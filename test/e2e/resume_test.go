@@ -34,6 +34,7 @@ func newResumeTest(t *testing.T) *resumeTest {
 
 // TestResume breaks uploads of real clients, and has them go on.
 func TestResume(t *testing.T) {
+	t.Parallel()
 	r := newResumeTest(t)
 	other := r.bridge.again(t, real.FreeAddr(t))
 	breaks := []struct {

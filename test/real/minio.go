@@ -3,6 +3,7 @@ package real
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -113,15 +114,19 @@ func Start(t testing.TB, cmd *exec.Cmd) {
 
 func tail(text []byte, n int) []byte { return text[max(0, len(text)-n):] }
 
-// FreeAddr returns a loopback address, with port, that nobody listens on.
+// FreeAddr returns a loopback address, with port, that nobody listens on. The system gives the port to no connection either, so
+// that a server can come back to it.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(10000))
+		if l, err := net.Listen("tcp", addr); err == nil {
+			l.Close()
+			return addr
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // await asks url until it answers 200, for half a minute.
