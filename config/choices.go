@@ -39,22 +39,24 @@ func (c *Choices[T]) add(key string, v T) error {
 	}
 	if strings.ContainsAny(key, "/:") || strings.Contains(key, ".") && strings.Trim(key, ".0123456789") == "" {
 		network, err := parseNetwork(key)
-		if _, twice := c.Networks[network]; twice && err == nil {
-			err = fmt.Errorf("the network %s is there twice", network)
+		if err != nil {
+			return err
 		}
-		if err == nil {
-			c.Networks[network] = v
-		}
-		return err
+		return once(c.Networks, network, v, "network")
 	}
 	user, err := parseUser(key)
-	if _, twice := c.Users[user]; twice && err == nil {
-		err = fmt.Errorf("the user %s is there twice", user)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		c.Users[user] = v
+	return once(c.Users, user, v, "user")
+}
+
+func once[K comparable, T any](m map[K]T, key K, v T, what string) error {
+	if _, twice := m[key]; twice {
+		return fmt.Errorf("the %s %v is there twice", what, key)
 	}
-	return err
+	m[key] = v
+	return nil
 }
 
 // parseCharset reads the word for how names are written.

@@ -7,7 +7,7 @@ import (
 )
 
 func TestParseNames(t *testing.T) {
-	for text, want := range map[string]map[string]string{ // what "user address" gets
+	testChoices(t, parseNames, map[string]map[string]string{ // what "user address" gets
 		"latin1":                        {"alice 10.0.0.1": "latin1", " ::1": "latin1"},
 		"10.0.0.0/8=latin1":             {"alice 10.0.0.1": "latin1", " 10.255.0.1": "latin1", " 11.0.0.1": "utf-8", " ::ffff:10.0.0.1": "latin1", " fe80::1": "utf-8"},
 		"alice=gbk, shift-jis":          {"alice 10.0.0.1": "gbk", " 10.0.0.1": "shift-jis", "bob 10.0.0.1": "shift-jis"},
@@ -16,49 +16,39 @@ func TestParseNames(t *testing.T) {
 			" 10.0.0.1": "latin1", " 10.1.0.1": "gbk", " 10.1.2.3": "shift-jis", " 11.0.0.1": "utf-8", " fe80::1%eth0": "gbk", " ::1": "latin1"},
 		"10.1.0.0/16=gbk,10.0.0.0/8=latin1": {" 10.1.0.1": "gbk", " 10.0.0.1": "latin1"},
 		"a=b=gbk,12345=latin1,x.y=latin1":   {"a=b ::1": "gbk", "12345 ::1": "latin1", "x.y ::1": "latin1", "a ::1": "utf-8"},
-	} {
-		c, err := parseNames(text)
-		if err != nil {
-			t.Errorf("%q: %v", text, err)
-		}
-		for client, charset := range want {
-			user, address, _ := strings.Cut(client, " ")
-			if got := c.For(user, netip.MustParseAddr(address)); got != charset {
-				t.Errorf("%q: %q gets %s, want %s", text, client, got, charset)
-			}
-		}
-	}
-	for text, says := range map[string]string{
+	}, map[string]string{
 		"": "is wanted", "latin-1": "is wanted", "latin1,": "is wanted", "UTF8": "is wanted", "alice": "is wanted", "latin1=10.0.0.0/8": "is wanted",
 		"latin1,gbk": "stands last", "latin1,alice=gbk": "stands last", "10.0.0.1/8=gbk": "10.0.0.0/8", "10.0.0=gbk": "no network", "10/8=gbk": "no network",
 		"300.1.1.1=gbk": "no network", "10.0.0.0/8=gbk,10.0.0.0/8=latin1": "twice", "alice=gbk,alice=gbk": "twice", "=gbk": "a name",
-	} {
-		if got, err := parseNames(text); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%q: got %v, %v, want a word of %q", text, got, err, says)
-		}
-	}
+	})
 }
 
 func TestParseWho(t *testing.T) {
-	for text, want := range map[string]map[string]bool{
+	testChoices(t, parseWho, map[string]map[string]bool{
 		"true": {"alice 10.0.0.1": true, " ::1": true}, "off": {"alice 10.0.0.1": false},
 		"10.0.0.0/8, alice": {"alice ::1": true, "bob 10.0.0.1": true, "bob 11.0.0.1": false, " ::1": false},
-	} {
-		c, err := parseWho(text)
+	}, map[string]string{
+		"": "is wanted", "alice,": "is wanted", "alice,true": "is wanted", "10.0.0.0/8=true": "is wanted", "10.0.0.1/8": "10.0.0.0/8", "alice,alice": "twice",
+	})
+}
+
+// testChoices parses texts that say what clients get, "user address" each, and texts that are refused with a word.
+func testChoices[T comparable](t *testing.T, parse func(string) (Choices[T], error), gets map[string]map[string]T, refused map[string]string) {
+	t.Helper()
+	for text, want := range gets {
+		c, err := parse(text)
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
-		for client, on := range want {
+		for client, value := range want {
 			user, address, _ := strings.Cut(client, " ")
-			if got := c.For(user, netip.MustParseAddr(address)); got != on {
-				t.Errorf("%q: %q gets %v, want %v", text, client, got, on)
+			if got := c.For(user, netip.MustParseAddr(address)); got != value {
+				t.Errorf("%q: %q gets %v, want %v", text, client, got, value)
 			}
 		}
 	}
-	for text, says := range map[string]string{
-		"": "is wanted", "alice,": "is wanted", "alice,true": "is wanted", "10.0.0.0/8=true": "is wanted", "10.0.0.1/8": "10.0.0.0/8", "alice,alice": "twice",
-	} {
-		if got, err := parseWho(text); err == nil || !strings.Contains(err.Error(), says) {
+	for text, says := range refused {
+		if got, err := parse(text); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: got %v, %v, want a word of %q", text, got, err, says)
 		}
 	}
