@@ -33,10 +33,10 @@ func contentType(key string) *string {
 // unknownTypes are what services say of an object that was put without a type.
 var unknownTypes = []string{"", "binary/octet-stream", "application/octet-stream"}
 
-// retyped returns what the copy of an object is to be under a new name with another type, nil if its type stays: the new
-// name's extension stands for none, or the object has another type than its old name stands for, by somebody's choice. So
-// "photo.jpg.part" becomes an image once it is "photo.jpg".
-func retyped(is *s3.HeadObjectOutput, source, target string) *s3.CreateMultipartUploadInput {
+// retyped returns the type that the copy of an object gets under another name, nil if its own stays: the new name's extension
+// stands for none, or the object has another type than its old name stands for, by somebody's choice. So "photo.jpg.part"
+// becomes an image once it is "photo.jpg".
+func retyped(is *s3.HeadObjectOutput, source, target string) *string {
 	has, want := aws.ToString(is.ContentType), contentType(target)
 	given := !slices.Contains(unknownTypes, has)
 	if old := contentType(source); old != nil {
@@ -45,7 +45,5 @@ func retyped(is *s3.HeadObjectOutput, source, target string) *s3.CreateMultipart
 	if want == nil || *want == has || given {
 		return nil
 	}
-	as := like(is)
-	as.ContentType = want
-	return as
+	return want
 }

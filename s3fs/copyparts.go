@@ -46,8 +46,8 @@ func (f *FS) copyOf(ctx context.Context, o object, target string) (*s3.CreateMul
 		return nil, err
 	}
 	as := like(is)
-	if o.as != nil {
-		as.ContentType = o.as.ContentType
+	if to := retyped(is, o.key, target); to != nil {
+		as.ContentType = to
 	}
 	f.attributes.onCreateCopy(as)
 	as.Key = &target

@@ -59,6 +59,6 @@ func (l *uploads) settle(ctx context.Context, place string) bool {
 // ends notes that all there will be of the content has been received.
 func (u *upload) ends() {
 	if u.ended == nil {
-		u.ended = u.client.uploads.ending(u.place())
+		u.ended = u.client.uploads.ending(u.place(u.key))
 	}
 }

@@ -68,7 +68,7 @@ func (u *upload) leave(err error) {
 	if u.mark != nil && !silent && !u.changed() {
 		unsaved = cmp.Or(unsaved, u.putMark(u.sent[:n]))
 	}
-	u.client.uploads.leave(u.place(), u.id)
+	u.client.uploads.leave(u.place(u.key), u.id)
 	u.log.Info("a broken upload can be resumed", "key", u.key, "upload", u.id, "bytes", safe, "err", unsaved)
 }
 

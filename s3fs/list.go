@@ -62,9 +62,8 @@ type object struct {
 	size  int64
 	mtime time.Time
 	etag  string
-	class string                         // of storage
-	head  *s3.HeadObjectOutput           // if it was asked for
-	as    *s3.CreateMultipartUploadInput // what its copy is to be instead, nil = the same
+	class string               // of storage
+	head  *s3.HeadObjectOutput // if it was asked for
 }
 
 // entries joins files and directories below root, as far as they can be named; a file at root itself is the

@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// place names the key among all that a client knows.
-func (u *upload) place() string { return u.bucket + "/" + u.key }
+// place names a key among all that a client knows.
+func (f *FS) place(key string) string { return f.bucket + "/" + key }
 
 // others lists the multipart uploads to the key that were begun before this one.
 func (u *upload) others() ([]types.MultipartUpload, error) {
@@ -41,7 +41,7 @@ func (u *upload) endOlder() {
 // endLeft ends the broken uploads to a key that this process has left open, but for one, now that what they were to be there is
 // something else. Else they would be back once that is gone: a client would hear where they stand, and go on with another content.
 func (f *FS) endLeft(ctx context.Context, key, but string) {
-	for _, id := range f.client.uploads.collect(f.bucket + "/" + key) {
+	for _, id := range f.client.uploads.collect(f.place(key)) {
 		if id != but && f.client.uploads.owner(id) == nil {
 			f.abandon(ctx, multipart{key, id})
 		}

@@ -74,7 +74,7 @@ func (f *FS) renameFile(ctx context.Context, what *info, source, target string) 
 
 // copyFile copies a file as it was described.
 func (f *FS) copyFile(ctx context.Context, what *info, source, target string) error {
-	o := object{key: source, size: what.size, etag: what.etag, class: what.class, head: what.head, as: retyped(what.head, source, target)}
+	o := object{key: source, size: what.size, etag: what.etag, class: what.class, head: what.head}
 	_, err := f.copy(ctx, o, target, condition{})
 	return err
 }
@@ -104,9 +104,9 @@ func (f *FS) copy(ctx context.Context, o object, target string, only condition) 
 	if o.head != nil {
 		as := like(o.head)
 		in.ServerSideEncryption, in.SSEKMSKeyId, in.BucketKeyEnabled = as.ServerSideEncryption, as.SSEKMSKeyId, as.BucketKeyEnabled
-	}
-	if o.as != nil {
-		replaceMetadata(in, o.as)
+		if as.ContentType = retyped(o.head, o.key, target); as.ContentType != nil {
+			replaceMetadata(in, as)
+		}
 	}
 	f.attributes.onCopy(in)
 	out, err := f.api.CopyObject(patient(ctx), in)
