@@ -1,12 +1,10 @@
 package proxy
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -19,18 +17,7 @@ func TestDownloadBesideJunk(t *testing.T) {
 	store.files["/a"] = memFile{"/a", bytes.Repeat([]byte("x"), 100<<10), time.Now()}
 	srv := &Server{Log: slog.New(slog.DiscardHandler)}
 	srv.Login = func(context.Context, Attempt) (Store, error) { return store, nil }
-	control, err := net.Dial("tcp", serveTCP(t, srv))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer control.Close()
-	replies := bufio.NewReader(control)
-	io.WriteString(control, "USER test\r\nPASS secret\r\nEPSV\r\n")
-	data, err := net.Dial("tcp", passivePort(t, replies))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer data.Close()
+	control, replies, data := dialTCP(t, srv)
 	io.WriteString(data, "junk")
 	io.WriteString(control, "RETR a\r\n")
 	for _, want := range []string{"150 ", "226 "} {

@@ -67,7 +67,7 @@ func (s *session) cmdCwd(ctx context.Context, arg string) (reply, error) {
 // enter says whether there is a directory. With lenient ones there is, as long as nothing else has the name: nothing is made,
 // but from then on the session knows it as an empty one.
 func (s *session) enter(ctx context.Context, dir string, lenient bool) error {
-	_, err := s.store.Stat(ctx, strings.TrimSuffix(dir, "/")+"/")
+	err := statDir(ctx, s.store, dir)
 	if !lenient || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -81,6 +81,12 @@ func (s *session) enter(ctx context.Context, dir string, lenient bool) error {
 	return err
 }
 
+// statDir asks a store for the directory of that name, even where there is a file as well.
+func statDir(ctx context.Context, store Store, dir string) error {
+	_, err := store.Stat(ctx, strings.TrimSuffix(dir, "/")+"/")
+	return err
+}
+
 // isKnown says whether dir is a directory without asking the store.
 func (s *session) isKnown(dir string) bool { return dir == "/" || s.known[dir] }
 
@@ -90,8 +96,7 @@ func (s *session) standsIn(dir string) bool { return isWithin(dir, s.dir) }
 
 // stillThere says whether the store has, or may have, a directory that the session knows; else the session forgets it.
 func (s *session) stillThere(ctx context.Context, dir string) bool {
-	_, err := s.store.Stat(ctx, strings.TrimSuffix(dir, "/")+"/")
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(statDir(ctx, s.store, dir), fs.ErrNotExist) {
 		s.known.forget(dir)
 		return false
 	}
@@ -121,15 +126,12 @@ func (s *session) make(ctx context.Context, dir string) error {
 	if !s.habits.LenientDirs {
 		return s.store.Mkdir(ctx, dir)
 	}
-	asDir := strings.TrimSuffix(dir, "/") + "/"
-	_, err := s.store.Stat(ctx, asDir)
+	err := statDir(ctx, s.store, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = s.store.Mkdir(ctx, dir)
 	}
-	if errors.Is(err, fs.ErrExist) {
-		if _, e := s.store.Stat(ctx, asDir); e == nil {
-			return nil
-		}
+	if errors.Is(err, fs.ErrExist) && statDir(ctx, s.store, dir) == nil {
+		return nil
 	}
 	return err
 }

@@ -111,16 +111,7 @@ func TestControlLostBehindQueue(t *testing.T) {
 	}
 	srv := &Server{Log: slog.New(slog.DiscardHandler), CommitGrace: 50 * time.Millisecond}
 	srv.Login = func(context.Context, Attempt) (Store, error) { return putStore{newMemStore(), put}, nil }
-	control, err := net.Dial("tcp", serveTCP(t, srv))
-	if err != nil {
-		t.Fatal(err)
-	}
-	replies := bufio.NewReader(control)
-	io.WriteString(control, "USER test\r\nPASS secret\r\nEPSV\r\n")
-	data, err := net.Dial("tcp", passivePort(t, replies))
-	if err != nil {
-		t.Fatal(err)
-	}
+	control, replies, data := dialTCP(t, srv)
 	io.WriteString(control, "STOR a\r\n"+strings.Repeat("PWD\r\n", 2000))
 	io.WriteString(data, "hello")
 	if text, err := replies.ReadString('\n'); !strings.HasPrefix(text, "150 ") {
@@ -131,6 +122,24 @@ func TestControlLostBehindQueue(t *testing.T) {
 	if err := <-end; err != errControlLost {
 		t.Errorf("the upload ends with %v, want %v", err, errControlLost)
 	}
+}
+
+// dialTCP serves a client over real connections: one that has logged in, and has a data connection.
+func dialTCP(t *testing.T, srv *Server) (control net.Conn, replies *bufio.Reader, data net.Conn) {
+	t.Helper()
+	control, err := net.Dial("tcp", serveTCP(t, srv))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { control.Close() })
+	replies = bufio.NewReader(control)
+	io.WriteString(control, "USER test\r\nPASS secret\r\nEPSV\r\n")
+	data, err = net.Dial("tcp", passivePort(t, replies))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { data.Close() })
+	return control, replies, data
 }
 
 // serveTCP runs a server until the test is over, and returns its address.

@@ -81,20 +81,18 @@ func (s *session) list(ctx context.Context, verb, arg string, format func(fs.Fil
 		return reply{}, err
 	}
 	charset := s.names().Names
-	source := s.entries(name)
-	if verb == "MLSD" { // a directory, and no pattern (RFC 3659, section 7.1)
-		source = s.inDirectory(name, false)
-	}
 	// What is there for sure is announced at once; of anything else the first entry tells whether it is.
-	dir, last := path.Dir(name), path.Base(name)
-	sure := s.standsIn(name) || verb != "MLSD" && (s.isKnown(name) || isPattern(last) && (s.isKnown(dir) || newPattern(last).prefix() != ""))
+	entries, sure := s.entries(name)
+	if verb == "MLSD" { // a directory, and no pattern (RFC 3659, section 7.1)
+		entries, sure = s.inDirectory(name, false), s.standsIn(name)
+	}
 	return s.transfer(ctx, verb, name, func(ctx context.Context, t *transfer) error {
 		if sure {
 			if err := t.connect(ctx, "Here comes the list."); err != nil {
 				return err
 			}
 		}
-		next, stop := iter.Pull2(source(ctx))
+		next, stop := iter.Pull2(entries(ctx))
 		defer stop()
 		info, err, more := next()
 		if err != nil {
@@ -124,25 +122,27 @@ func (s *session) list(ctx context.Context, verb, arg string, format func(fs.Fil
 // A source yields the entries that a path means, in order, with at most one error at the end.
 type source func(ctx context.Context) iter.Seq2[fs.FileInfo, error]
 
-// entries are those of the directory of that name, or those that its last element matches as a pattern, or the
-// file itself. What is a directory's name to the letter is no pattern, unless it begins with a star, as most patterns do. It reads the session now, and the store when it is called.
-func (s *session) entries(name string) source {
-	dir, last := path.Split(name)
+// entries are those of the directory of that name, or those that its last element matches as a pattern, or the file itself.
+// What is a directory's name to the letter is no pattern, unless it begins with a star, as most patterns do. It reads the
+// session now, and the store when it is called; it is sure where that will find something, if only an empty directory.
+func (s *session) entries(name string) (list source, sure bool) {
+	dir, last := path.Dir(name), path.Base(name)
 	plain := s.fileOrDirectory(name)
-	if !isPattern(last) || s.isKnown(name) || s.standsIn(name) {
-		return plain
+	if there := s.isKnown(name) || s.standsIn(name); there || !isPattern(last) {
+		return plain, there
 	}
-	matching := s.matching(path.Clean(dir), newPattern(last))
+	p := newPattern(last)
+	matching, sure := s.matching(dir, p), s.isKnown(dir) || p.prefix() != ""
 	if last[0] == '*' {
-		return matching
+		return matching, sure
 	}
 	store := s.store
 	return func(ctx context.Context) iter.Seq2[fs.FileInfo, error] {
-		if _, err := store.Stat(ctx, name+"/"); err == nil {
+		if statDir(ctx, store, name) == nil {
 			return plain(ctx)
 		}
 		return matching(ctx)
-	}
+	}, sure
 }
 
 // fileOrDirectory yields what is in the directory of that name, or the file.
@@ -229,7 +229,8 @@ func (s *session) statPath(ctx context.Context, arg string) (reply, error) {
 		}
 		begun = true
 	}
-	for info, err := range s.entries(name)(ctx) {
+	entries, _ := s.entries(name)
+	for info, err := range entries(ctx) {
 		if err != nil && !begun {
 			return reply{}, err
 		}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"log/slog"
@@ -45,19 +44,8 @@ func TestUrgentAbort(t *testing.T) {
 			store := newMemStore()
 			srv := &Server{Log: slog.New(slog.DiscardHandler)}
 			srv.Login = func(context.Context, Attempt) (Store, error) { return store, nil }
-			control, err := net.Dial("tcp", serveTCP(t, srv))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer control.Close()
+			control, replies, data := dialTCP(t, srv)
 			control.SetDeadline(time.Now().Add(20 * time.Second)) // when it is not heard
-			replies := bufio.NewReader(control)
-			io.WriteString(control, "USER test\r\nPASS secret\r\nEPSV\r\n")
-			data, err := net.Dial("tcp", passivePort(t, replies))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer data.Close()
 			expect := func(code string) {
 				t.Helper()
 				if text, err := replies.ReadString('\n'); !strings.HasPrefix(text, code) {
