@@ -83,7 +83,7 @@ func TestMistakesOfStorage(t *testing.T) {
 		"--uniform-parts=maybe":                  `--uniform-parts "maybe": on, off or auto is wanted`,
 		"--resume=1":                             `--resume "1": a duration such as 24h or 90m is wanted, or 0 for off`,
 		"--rename-max=0":                         `--rename-max "0": a number from 1 on is wanted`,
-		"--list-mtime=mtime":                     `--list-mtime "mtime": s3 or metadata is wanted`,
+		"--list-mtime=mtime":                     `--list-mtime "mtime": auto, s3 or metadata is wanted`,
 		"--sse-kms-key=alias/x":                  `--sse-kms-key "alias/x": is used with --sse aws:kms or aws:kms:dsse alone, and neither is set`,
 		"--sse-kms-key=alias/x --config=" + file: `--sse-kms-key "alias/x": is used with --sse aws:kms or aws:kms:dsse alone, and ` + file + `:1: sse is AES256`,
 		"--sse-kms-key=alias/x --sse=kms":        `--sse "kms": AES256, aws:kms or aws:kms:dsse is wanted`,

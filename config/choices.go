@@ -59,32 +59,37 @@ func once[K comparable, T any](m map[K]T, key K, v T, what string) error {
 	return nil
 }
 
-// parseCharset reads the word for how names are written.
-var parseCharset = oneOf("utf-8", "latin1", "shift-jis", "gbk")
+var (
+	parseNames = byClient("latin1", "utf-8", "latin1", "shift-jis", "gbk")
+	parseAllo  = byClient("hint", "auto", "binding", "hint")
+)
 
-// parseNames reads a --names: one charset for everybody, or NETWORK=CHARSET and USER=CHARSET,... with, at the end, a charset for
-// all other clients. Without that last one they get utf-8.
-func parseNames(text string) (Choices[string], error) {
-	c, closed := Choices[string]{Others: "utf-8"}, false
-	for item := range strings.SplitSeq(text, ",") {
-		item = strings.TrimSpace(item)
-		at := strings.LastIndexByte(item, '=') // a user's name may have one too
-		charset, err := parseCharset(item[at+1:])
-		switch {
-		case err != nil:
-			return c, fmt.Errorf("%w, and for some clients 10.0.0.0/8=latin1 or a user's name instead of the network", err)
-		case closed:
-			return c, errors.New("the charset of all other clients stands last, and there is one")
-		case at < 0:
-			c.Others, closed = charset, true
-		default:
-			err = c.add(item[:at], charset)
+// byClient reads an option whose value is one word for everybody, or NETWORK=WORD and USER=WORD,... with, at the end, a word for
+// all other clients. Without that last one they get the first of the words. The example is one of the words.
+func byClient(example string, words ...string) func(text string) (Choices[string], error) {
+	parse := oneOf(words...)
+	return func(text string) (Choices[string], error) {
+		c, closed := Choices[string]{Others: words[0]}, false
+		for item := range strings.SplitSeq(text, ",") {
+			item = strings.TrimSpace(item)
+			at := strings.LastIndexByte(item, '=') // a user's name may have one too
+			word, err := parse(item[at+1:])
+			switch {
+			case err != nil:
+				return c, fmt.Errorf("%w, and for some clients 10.0.0.0/8=%s or a user's name instead of the network", err, example)
+			case closed:
+				return c, errors.New("the value for all other clients stands last, and there is one")
+			case at < 0:
+				c.Others, closed = word, true
+			default:
+				err = c.add(item[:at], word)
+			}
+			if err != nil {
+				return c, err
+			}
 		}
-		if err != nil {
-			return c, err
-		}
+		return c, nil
 	}
-	return c, nil
 }
 
 // parseWho reads a switch, or the networks and users for which it is on.
@@ -114,7 +119,8 @@ func (l *loading) usersAreThere() {
 	for _, o := range []struct {
 		name  string
 		users iter.Seq[string]
-	}{{"names", maps.Keys(c.Names.Users)}, {"backslash", maps.Keys(c.Backslash.Users)}, {"lenient-dirs", maps.Keys(c.LenientDirs.Users)}} {
+	}{{"names", maps.Keys(c.Names.Users)}, {"backslash", maps.Keys(c.Backslash.Users)}, {"lenient-dirs", maps.Keys(c.LenientDirs.Users)},
+		{"allo", maps.Keys(c.Allo.Users)}} {
 		for _, user := range slices.Sorted(o.users) {
 			if user != c.User && l.sound(o.name) {
 				l.mistakes.add(l.where(o.name)+" "+quoted(l.given[o.name].text), "there is no user %s; --user is %s", quoted(user), quoted(c.User))

@@ -23,6 +23,14 @@ func TestParseNames(t *testing.T) {
 	})
 }
 
+func TestParseAllo(t *testing.T) {
+	testChoices(t, parseAllo, map[string]map[string]string{ // what "user address" gets
+		"hint":                            {"alice 10.0.0.1": "hint", " ::1": "hint"},
+		"10.0.0.0/8=hint":                 {" 10.0.0.1": "hint", "alice 11.0.0.1": "auto"},
+		"scanner=binding,alice=auto,hint": {"scanner ::1": "binding", "alice ::1": "auto", "bob ::1": "hint"},
+	}, map[string]string{"": "is wanted", "true": "is wanted", "scanner": "is wanted", "hint,binding": "stands last", "10.0.0.1/8=hint": "10.0.0.0/8"})
+}
+
 func TestParseWho(t *testing.T) {
 	testChoices(t, parseWho, map[string]map[string]bool{
 		"true": {"alice 10.0.0.1": true, " ::1": true}, "off": {"alice 10.0.0.1": false},
@@ -73,19 +81,21 @@ func TestSwitchOrList(t *testing.T) {
 func TestMistakenChoices(t *testing.T) {
 	testMistakes(t, map[string]mistaken{
 		"charsets and users that are none": {
-			args: append(completeArgs, "--names=10.0.0.0/8=latin-1", "--backslash", "scanner", "--lenient-dirs=bob=true"),
+			args: append(completeArgs, "--names=10.0.0.0/8=latin-1", "--backslash", "scanner", "--lenient-dirs=bob=true", "--allo=bob=hint,never"),
 			want: []string{
 				`--names "10.0.0.0/8=latin-1": utf-8, latin1, shift-jis or gbk is wanted, and for some clients 10.0.0.0/8=latin1 or a user's name instead of the network`,
 				`--lenient-dirs "bob=true": true, false or a list of networks and users is wanted, such as 10.0.0.0/8,scanner`,
+				`--allo "bob=hint,never": auto, binding or hint is wanted, and for some clients 10.0.0.0/8=hint or a user's name instead of the network`,
 				`--backslash "scanner": there is no user "scanner"; --user is "alice"`,
 			},
 		},
 		"charsets of a network and a user, in a file": {
-			args: completeArgs, file: "names: [10.0.0.1/8=latin1]\nbackslash: [alice, bob, carol]\n",
+			args: completeArgs, file: "names: [10.0.0.1/8=latin1]\nbackslash: [alice, bob, carol]\nallo: [bob=hint, auto]\n",
 			want: []string{
 				`FILE:1: names "10.0.0.1/8=latin1": the network of 10.0.0.1/8 is written 10.0.0.0/8`,
 				`FILE:2: backslash "alice,bob,carol": there is no user "bob"; --user is "alice"`,
 				`FILE:2: backslash "alice,bob,carol": there is no user "carol"; --user is "alice"`,
+				`FILE:3: allo "bob=hint,auto": there is no user "bob"; --user is "alice"`,
 			},
 		},
 	})

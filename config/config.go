@@ -34,6 +34,7 @@ type Config struct {
 	TLSSelfSigned   bool
 	TLS             string // on FTP: off, optional or required; off without a certificate
 	TLSMin          string // 1.2 or 1.3
+	TLSLegacy       bool   // TLS 1.0 and up, whatever TLSMin says, and weak cipher suites
 	TLSClientCA     string // whose certificates clients have to show; empty = nobody's
 	TLSDataSession  string // off, offer or require
 	TLSUploadClose  string // strict or lenient
@@ -55,21 +56,24 @@ type Config struct {
 	Names       Choices[string] // utf-8, latin1, shift-jis or gbk
 	Backslash   Choices[bool]
 	LenientDirs Choices[bool]
+	Allo        Choices[string] // auto, binding or hint
 
-	Bucket    string
-	Prefix    string // empty, or ends in a slash
-	Endpoint  string // a URL; empty = the SDK's
-	Region    string // empty = the SDK's
-	PathStyle *bool  // nil = on when there is an endpoint
-	Checksum  string // auto, crc32c, crc32, sha256, md5 or none
-	Memory    int64  // bytes
-	PartSize  int64  // bytes
+	Bucket       string
+	Prefix       string // empty, or ends in a slash
+	Endpoint     string // a URL; empty = the SDK's
+	Region       string // empty = the SDK's
+	PathStyle    *bool  // nil = on when there is an endpoint, unless its service is known to refuse that
+	Checksum     string // auto, crc32c, crc32, sha256, md5 or none
+	Payload      string // unsigned or signed
+	RequestPayer bool
+	Memory       int64 // bytes
+	PartSize     int64 // bytes
 
 	MaxParts     int           // 0 = as many as the service is known to take
 	UniformParts *bool         // nil = where the service is known to want it
 	Resume       time.Duration // 0 = off
 	RenameMax    int
-	ListMtime    string // s3 or metadata
+	ListMtime    string // auto, s3 or metadata
 
 	StorageClass string // empty, as the next four: none is asked for
 	SSE          string // AES256, aws:kms or aws:kms:dsse

@@ -10,6 +10,7 @@ func (l *loading) contradictions() {
 	c := &l.config
 	l.somethingIsListenedOn()
 	l.certificateIsThere()
+	l.versionsAgree()
 	l.clientsAreCertified()
 	l.ticketsAreThere()
 	l.partsFit()
@@ -18,6 +19,7 @@ func (l *loading) contradictions() {
 	if c.Bucket == "" && l.sound("bucket") {
 		l.mistakes.add("--bucket", "is missing: which bucket is to be served?")
 	}
+	l.bucketIsNamedOnce()
 	l.login()
 }
 

@@ -22,10 +22,11 @@ func (l *loading) environment(environ []string) (values []value) {
 		case i >= 0 && options[i].in(l.command):
 			values = append(values, value{options[i], name, text})
 		case i >= 0:
+			l.bad[options[i].name] = true
 			l.mistakes.add(name, "%s", l.refused(options[i]))
 		case !fromOutside(name, text):
 			bare := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, prefix), "_", "-"))
-			l.mistakes.add(name, "%s", unknown(l.command, bare, (*option).env))
+			l.unknown(name, bare, (*option).env)
 		}
 	}
 	return values

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -14,23 +15,37 @@ import (
 // read returns what a YAML file says.
 func (l *loading) read(from value) []value {
 	text, err := os.ReadFile(from.text)
+	if err == nil {
+		text, err = utf8Text(text)
+	}
 	if err != nil {
+		l.unread = true
 		l.mistakes.bad(from, reason(err))
 		return nil
 	}
 	return l.yaml(from.text, text)
 }
 
+// utf8Text returns a text without its byte order mark, which editors of Windows write.
+func utf8Text(text []byte) ([]byte, error) {
+	if bytes.HasPrefix(text, []byte{0xFF, 0xFE}) || bytes.HasPrefix(text, []byte{0xFE, 0xFF}) {
+		return nil, errors.New("is UTF-16: save it as UTF-8")
+	}
+	return bytes.TrimPrefix(text, []byte("\uFEFF")), nil
+}
+
 // yaml reads a document: one mapping of option names to plain values, or nothing.
 func (l *loading) yaml(name string, text []byte) (values []value) {
 	f, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
+		l.unread = true
 		l.mistakes.add(place(name, err), "%s", message(err))
 		return nil
 	}
 	seen := map[string]int{}
 	for i, doc := range f.Docs {
 		if i > 0 && doc.Body != nil {
+			l.unread = true
 			l.mistakes.add(name, "one document is enough; this file has %d", len(f.Docs))
 			return values
 		}
@@ -53,6 +68,7 @@ func (l *loading) entries(name string, body ast.Node) []*ast.MappingValueNode {
 	case *ast.MappingValueNode:
 		return []*ast.MappingValueNode{body}
 	}
+	l.unread = true
 	l.mistakes.add(name, "lines such as `bucket: invoices` are wanted")
 	return nil
 }
@@ -70,7 +86,7 @@ func (l *loading) entry(name string, e *ast.MappingValueNode, seen map[string]in
 		return value{}, false
 	case o == nil || e.Key.Type() != ast.StringType:
 		seen[key] = line
-		l.mistakes.add(where, "%s", unknown(l.command, key, keyName))
+		l.unknown(where, key, keyName)
 		return value{}, false
 	}
 	seen[key] = line
@@ -83,6 +99,7 @@ func (l *loading) entry(name string, e *ast.MappingValueNode, seen map[string]in
 		why = err.Error()
 	}
 	if why != "" {
+		l.bad[o.name] = true
 		l.mistakes.add(where, "%s", why)
 	}
 	return value{o, where, text}, why == ""

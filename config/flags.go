@@ -56,27 +56,41 @@ func (c *commandLine) flag(name string, like *option, set func(string)) {
 // report notes what was wrong with the command line as a whole, and drops values of options that are no flags.
 func (c *commandLine) report(err error, strange []string) {
 	if e := (*pflag.ValueRequiredError)(nil); errors.As(err, &e) {
+		c.bad[e.GetSpecifiedName()] = true
 		c.mistakes.add("--"+e.GetSpecifiedName(), "a value is missing")
 	} else if err != nil {
 		c.mistakes.add("command line", "%v", err)
 	}
 	for _, name := range strange {
-		c.mistakes.add("--"+name, "%s", unknown(c.command, name, flagName))
+		c.unknown("--"+name, name, flagName)
 	}
 	if len(strange) == 0 { // else an argument may be the value of a name that was misspelt
 		for _, arg := range c.Args() {
 			c.mistakes.add(quoted(arg), "%s", c.unexpected(arg))
 		}
 	}
-	allowed := c.values[:0]
+	allowed, count := c.values[:0], map[*option]int{}
 	for _, v := range c.values {
-		if why := c.refused(v.option); why != "" {
+		why := c.refused(v.option)
+		if count[v.option]++; why == "" && count[v.option] == 2 {
+			why = v.option.twice()
+		}
+		if why != "" {
+			c.bad[v.option.name], c.unread = true, c.unread || v.option.name == "config"
 			c.mistakes.add(v.where, "%s", why)
 			continue
 		}
 		allowed = append(allowed, v)
 	}
 	c.values = allowed
+}
+
+// twice says why an option cannot be given twice: it is not plain which one would count.
+func (o *option) twice() string {
+	if strings.HasSuffix(o.value, ",...") {
+		return "is there twice; a list is one value, with commas: --" + o.name + " " + o.value
+	}
+	return "is there twice; it takes one value"
 }
 
 // unexpected says what is to be said of an argument that is no flag's.

@@ -23,6 +23,7 @@ type loading struct {
 	config   Config
 	given    map[string]value // the value that counts, by option
 	bad      map[string]bool  // options of which at least one value was refused
+	unread   bool             // there is a file of which not all could be read
 	mistakes Mistakes
 }
 
@@ -47,8 +48,10 @@ func load(command string, args, environ []string, root fs.FS) (*Config, error) {
 	if l.config.Memory == 0 {
 		l.config.Memory = defaultMemory(root)
 	}
-	l.settle()
-	l.contradictions()
+	if !l.unread { // else an option that seems to be missing may be in the file
+		l.settle()
+		l.contradictions()
+	}
 	if len(l.mistakes) > 0 {
 		return nil, l.mistakes
 	}

@@ -42,8 +42,8 @@ func TestDefaults(t *testing.T) {
 	want := &Config{
 		FTP: ":21", TLS: "off", TLSMin: "1.2", TLSDataSession: "offer", TLSUploadClose: "strict", PassiveShare: "address",
 		PassivePorts: Ports{60000, 65535}, PassiveAddress: []Rule{{Address: "auto"}}, Active: true, ActivePort: 20, ActivePortTLS: 989,
-		User: "alice", Password: "wonderland", Names: Choices[string]{Others: "utf-8"}, Bucket: "invoices", Checksum: "auto", Memory: 256 << 20, PartSize: 8 << 20,
-		Resume: 24 * time.Hour, RenameMax: 10_000, ListMtime: "s3",
+		User: "alice", Password: "wonderland", Names: Choices[string]{Others: "utf-8"}, Allo: Choices[string]{Others: "auto"}, Bucket: "invoices", Checksum: "auto", Payload: "unsigned", Memory: 256 << 20, PartSize: 8 << 20,
+		Resume: 24 * time.Hour, RenameMax: 10_000, ListMtime: "auto",
 		IdleTimeout: 5 * time.Minute, LoginTimeout: time.Minute, DataTimeout: 20 * time.Second,
 		StallTimeout: 5 * time.Minute, S3Timeout: 30 * time.Second, DrainTimeout: time.Minute,
 		MaxSessions: 1024, MaxSessionsPerIP: 50, MaxSessionsPerUser: 50, LogLevel: slog.LevelInfo, LogFormat: "auto",
@@ -106,6 +106,7 @@ func TestValues(t *testing.T) {
 		{"tls", "optional", "optional", func(c *Config) any { return c.TLS }, "optional"},
 		{"tls", "off", `"off"`, func(c *Config) any { return c.TLS }, "off"},
 		{"tls-min", "1.3", "1.3", func(c *Config) any { return c.TLSMin }, "1.3"},
+		{"tls-legacy", "true", "true", func(c *Config) any { return c.TLSLegacy }, true},
 		{"tls-client-ca", "ca.pem", "ca.pem", func(c *Config) any { return c.TLSClientCA }, "ca.pem"},
 		{"tls-data-session", "require", "require", func(c *Config) any { return c.TLSDataSession }, "require"},
 		{"passive-share", "ticket", "ticket", func(c *Config) any { return c.PassiveShare }, "ticket"},
@@ -124,10 +125,14 @@ func TestValues(t *testing.T) {
 		{"backslash", "alice,192.0.2.7", "[alice, 192.0.2.7]", func(c *Config) any { return c.Backslash },
 			Choices[bool]{Users: map[string]bool{"alice": true}, Networks: map[netip.Prefix]bool{netip.MustParsePrefix("192.0.2.7/32"): true}}},
 		{"lenient-dirs", "off", "off", func(c *Config) any { return c.LenientDirs }, Choices[bool]{}},
+		{"allo", "10.0.0.0/8=hint,alice=binding,auto", "[10.0.0.0/8=hint, alice=binding, auto]", func(c *Config) any { return c.Allo },
+			Choices[string]{map[string]string{"alice": "binding"}, map[netip.Prefix]string{netip.MustParsePrefix("10.0.0.0/8"): "hint"}, "auto"}},
 		{"active", "false", "false", func(c *Config) any { return c.Active }, false},
 		{"active-port", "0", "0", func(c *Config) any { return c.ActivePort }, uint16(0)},
 		{"path-style", "on", "true", func(c *Config) any { return c.PathStyle }, &on},
 		{"path-style", "auto", "auto", func(c *Config) any { return c.PathStyle }, (*bool)(nil)},
+		{"payload", "signed", `"signed"`, func(c *Config) any { return c.Payload }, "signed"},
+		{"request-payer", "true", "true", func(c *Config) any { return c.RequestPayer }, true},
 		{"checksum", "sha256", `"sha256"`, func(c *Config) any { return c.Checksum }, "sha256"},
 		{"memory", "1GiB", "1073741824", func(c *Config) any { return c.Memory }, int64(1 << 30)},
 		{"part-size", "10MB", "|\n  10MB", func(c *Config) any { return c.PartSize }, int64(10_000_000)},
@@ -180,7 +185,7 @@ func beside(option string) []string {
 		return append(args, "--tls-cert=y")
 	case "user-certificate":
 		return append(args, "--tls-self-signed", "--tls-client-ca=y")
-	case "ftps", "tls", "tls-min", "tls-client-ca", "tls-data-session", "passive-share":
+	case "ftps", "tls", "tls-min", "tls-legacy", "tls-client-ca", "tls-data-session", "passive-share":
 		return append(args, "--tls-self-signed")
 	}
 	return args

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"unicode/utf8"
 )
 
 func parseUser(text string) (string, error) {
@@ -18,6 +19,8 @@ func parsePassword(text string) (Secret, error) {
 	switch {
 	case text == "":
 		return "", errors.New("is empty; a password is wanted")
+	case !utf8.ValidString(text):
+		return "", errors.New("is not UTF-8, perhaps Latin-1: clients could not send it")
 	case !isPrintable(text):
 		return "", errors.New("has control characters, which no FTP client can send")
 	}

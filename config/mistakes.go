@@ -46,12 +46,15 @@ func quoted(text string) string {
 	return fmt.Sprintf("%q", text)
 }
 
-// unknown says what is to be said of a name that is no option's, in the notation of the place it stands in.
-func unknown(command, name string, notation func(*option) string) string {
-	if o := nearest(command, name); o != nil {
-		return "no such option; did you mean " + notation(o) + "?"
+// unknown notes a name that is no option's, in the notation of the place it stands in. The option that was probably meant
+// is not missing then.
+func (l *loading) unknown(where, name string, notation func(*option) string) {
+	if o := nearest(l.command, name); o != nil {
+		l.bad[o.name] = true
+		l.mistakes.add(where, "no such option; did you mean %s?", notation(o))
+		return
 	}
-	return "no such option; `s3ftpd " + command + " --help` lists them all"
+	l.mistakes.add(where, "no such option; `s3ftpd %s --help` lists them all", l.command)
 }
 
 // nearest returns the option of a command that name was probably meant to be, or nil.

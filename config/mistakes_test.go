@@ -32,7 +32,6 @@ func TestMistakes(t *testing.T) {
 				`--bucket "a/b": a bucket and a prefix are two options: --bucket "a" --prefix "b"`,
 				`--passive-ports "70000-10": a range of ports from 1 to 65535 is wanted, such as 60000-60099, or a single port`,
 				`--max-sessions "0": a number from 1 on is wanted`,
-				`--user: is missing: whose password is it?`,
 			},
 		},
 		"nothing at all": {

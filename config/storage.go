@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -19,6 +18,8 @@ func parseBucket(text string) (string, error) {
 	switch {
 	case strings.HasPrefix(text, "arn:") && isPrintable(text) && !strings.Contains(text, " "):
 		return text, nil // of an access point; these have slashes
+	case strings.HasPrefix(text, "http://"), strings.HasPrefix(text, "https://"):
+		return "", hidden{errors.New("must be the bucket's name alone: the URL of the service is --endpoint")} // it may have a signature
 	case isURL || hasPrefix:
 		return "", errors.New("a bucket and a prefix are two options: --bucket " + quoted(name) + " --prefix " + quoted(prefix))
 	case len(text) < 3 || len(text) > 255 || strings.Trim(text, hostBytes+".:") != "":
@@ -43,20 +44,6 @@ func parsePrefix(text string) (string, error) {
 		return "", errors.New("at most 512 bytes of UTF-8 without control characters are wanted")
 	}
 	return strings.TrimSuffix(text, "/") + "/", nil
-}
-
-func parseEndpoint(text string) (string, error) {
-	if text == "" {
-		return "", nil
-	}
-	if strings.Contains(text, "@") {
-		return "", hidden{errors.New("keys do not belong into the URL: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")}
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" {
-		return "", errors.New("a URL is wanted, such as http://127.0.0.1:9000 or https://s3.example.com")
-	}
-	return text, nil
 }
 
 func parseRegion(text string) (string, error) {

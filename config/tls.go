@@ -53,6 +53,13 @@ func (l *loading) certificateIsThere() {
 	}
 }
 
+// versionsAgree refuses a lowest version of TLS beside the option that allows lower ones.
+func (l *loading) versionsAgree() {
+	if c := &l.config; c.TLSLegacy && l.asked("tls-min") && l.sound("tls-legacy", "tls-min") {
+		l.mistakes.add(l.where("tls-legacy"), "allows TLS 1.0, and %s %q does not; leave one of them out", l.where("tls-min"), c.TLSMin)
+	}
+}
+
 // ticketsAreThere wants tickets where they are to tell connections apart.
 func (l *loading) ticketsAreThere() {
 	if c := &l.config; c.PassiveShare == "ticket" && c.TLSDataSession == "off" && l.sound("passive-share", "tls-data-session") {
@@ -78,6 +85,7 @@ func (l *loading) nothingNeedsCertificate() {
 		{"ftps", c.FTPS, c.FTPS != ""},
 		{"tls", c.TLS, c.TLS != "off"},
 		{"tls-min", c.TLSMin, c.TLSMin != "1.2"},
+		{"tls-legacy", "true", c.TLSLegacy},
 		{"tls-client-ca", c.TLSClientCA, c.TLSClientCA != ""},
 		{"tls-data-session", c.TLSDataSession, c.TLSDataSession == "require"},
 		{"passive-share", c.PassiveShare, c.PassiveShare == "ticket"},

@@ -133,6 +133,18 @@ func TestMistakesOfTLS(t *testing.T) {
 				`FILE:1: tls-data-session "require": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`,
 			},
 		},
+		"old versions of TLS, and not": {
+			args: append(completeArgs, "--tls-self-signed", "--tls-legacy", "--tls-min=1.2"),
+			want: []string{`--tls-legacy: allows TLS 1.0, and --tls-min "1.2" does not; leave one of them out`},
+		},
+		"old versions of TLS in a file, and not": {
+			args: append(completeArgs, "--tls-self-signed"), env: append(completeEnv, "S3FTPD_TLS_MIN=1.3"), file: "tls-legacy: true\n",
+			want: []string{`FILE:1: tls-legacy: allows TLS 1.0, and S3FTPD_TLS_MIN "1.3" does not; leave one of them out`},
+		},
+		"old versions of TLS without a certificate": {
+			args: append(completeArgs, "--tls-legacy"),
+			want: []string{`--tls-legacy "true": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`},
+		},
 		"tickets that nobody has": {
 			args: append(completeArgs, "--tls-self-signed", "--tls-data-session=off", "--passive-share=ticket"),
 			want: []string{`--passive-share "ticket": needs tickets: --tls-data-session "off" gives clients none, offer or require does`},

@@ -44,18 +44,29 @@ func (d *Dialer) Dial(ctx context.Context, local netip.Addr, remote netip.AddrPo
 	if !local.IsValid() || !remote.IsValid() || remote.Addr().IsUnspecified() || remote.Port() == 0 {
 		return nil, fmt.Errorf("passive: cannot connect from %v to %v: not the address of a host", local, remote)
 	}
-	conn, err := d.dial(ctx, netip.AddrPortFrom(local, d.Port), remote)
+	conn, err := d.persist(ctx, netip.AddrPortFrom(local, d.Port), remote)
 	if cause := refusal(err); cause != 0 && d.Port != 0 {
 		if _, told := d.warned.LoadOrStore(cause, true); !told {
 			cmp.Or(d.Log, slog.Default()).Warn("active data connections leave from any port where theirs cannot be had",
 				"port", d.Port, "err", err)
 		}
-		conn, err = d.dial(ctx, netip.AddrPortFrom(local, 0), remote)
+		conn, err = d.persist(ctx, netip.AddrPortFrom(local, 0), remote)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening a data connection to %v: %w", remote, err)
 	}
 	return conn, nil
+}
+
+// persist dials until ctx ends while the host is out of descriptors or memory.
+func (d *Dialer) persist(ctx context.Context, local, remote netip.AddrPort) (net.Conn, error) {
+	var pause backoff
+	for {
+		conn, err := d.dial(ctx, local, remote)
+		if err == nil || !isExhausted(err) || !pause.wait(ctx) {
+			return conn, err
+		}
+	}
 }
 
 func (d *Dialer) dial(ctx context.Context, local, remote netip.AddrPort) (net.Conn, error) {

@@ -25,7 +25,7 @@ func listening(t *testing.T, local netip.Addr) (netip.AddrPort, func() net.Conn)
 	}
 	t.Cleanup(func() { l.Close() })
 	l.SetDeadline(time.Now().Add(30 * time.Second))
-	return addrPort(l.Addr()), func() net.Conn {
+	return AddrPort(l.Addr()), func() net.Conn {
 		t.Helper()
 		conn, err := l.Accept()
 		if err != nil {
@@ -44,7 +44,7 @@ func dialFrom(t *testing.T, d *Dialer, local netip.Addr, remote netip.AddrPort, 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return addrPort(accept().RemoteAddr())
+	return AddrPort(accept().RemoteAddr())
 }
 
 func logTo(b *bytes.Buffer) *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }

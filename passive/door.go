@@ -1,11 +1,11 @@
 package passive
 
 import (
-	"cmp"
 	"context"
-	"log/slog"
+	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
 	"slices"
 	"time"
 )
@@ -17,7 +17,8 @@ type door struct {
 	line   *line
 	socket net.Listener
 	port   uint16
-	ctx    context.Context // with the values of the first claim's, and without an end
+	ctx    context.Context // with the values of the first claim's; ends when the door closes
+	closed context.CancelFunc
 
 	// Guarded by Ports.mu.
 	claims   []*Listener // that wait
@@ -28,9 +29,10 @@ type door struct {
 // open makes a bound socket the door of l, the first of the line.
 func (p *Ports) open(ctx context.Context, socket net.Listener, l *Listener) {
 	d := &door{
-		ports: p, line: l.line, socket: socket, port: addrPort(socket.Addr()).Port(),
-		ctx: context.WithoutCancel(ctx), visitors: make(map[*visitor]bool),
+		ports: p, line: l.line, socket: socket, port: AddrPort(socket.Addr()).Port(),
+		visitors: make(map[*visitor]bool),
 	}
+	d.ctx, d.closed = context.WithCancel(context.WithoutCancel(ctx))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	d.line.doors[d.port] = d
@@ -43,49 +45,79 @@ func (p *Ports) open(ctx context.Context, socket net.Listener, l *Listener) {
 func (d *door) admit(l *Listener) {
 	l.door = d
 	d.claims = append(d.claims, l)
-	l.timer = time.AfterFunc(l.claim.Timeout, func() { d.finish(l, arrival{err: os.ErrDeadlineExceeded}) })
+	l.timer = time.AfterFunc(l.claim.Timeout, func() {
+		defer d.recovered(nil)
+		d.finish(l, arrival{err: os.ErrDeadlineExceeded})
+	})
 	close(l.admitted)
 }
 
 // finish ends the wait of l, and frees the port if l was the last to wait there. It reports false when the wait
 // was over already.
 func (d *door) finish(l *Listener, a arrival) bool {
+	last, waited := d.remove(l, a.conn != nil)
+	if !waited {
+		return false
+	}
+	defer func() {
+		l.came <- a
+		close(l.came)
+	}()
+	if last {
+		d.closed()
+		defer d.ports.free(d)
+		d.socket.Close()
+	}
+	return true
+}
+
+// remove ends the wait of l, unless it was over already, and reports whether it was the last.
+func (d *door) remove(l *Listener, isServed bool) (last, waited bool) {
 	d.ports.mu.Lock()
+	defer d.ports.mu.Unlock()
 	place := slices.Index(d.claims, l)
 	if place < 0 {
-		d.ports.mu.Unlock()
-		return false
+		return false, false
 	}
 	d.claims = slices.Delete(d.claims, place, place+1)
 	l.timer.Stop()
 	l.fate = ended
-	if a.conn != nil {
+	if isServed {
 		l.fate = served
 	}
 	for v := range d.visitors {
 		v.lookFor()
 	}
-	last := len(d.claims) == 0
 	d.ports.share(d.line) // its place at the door
-	d.ports.mu.Unlock()
-	if last {
-		d.socket.Close()
-		d.ports.free(d)
-	}
-	l.came <- a
-	close(l.came)
-	return true
+	return len(d.claims) == 0, true
 }
 
-// receive takes what comes until the door is closed. It never waits for a single connection.
+// receive accepts connections until the door is closed. It never waits for a single connection. A temporary error
+// ends no session's wait.
 func (d *door) receive() {
 	for {
-		conn, err := d.socket.Accept()
+		conn, err := Accept(d.ctx, d.socket, d.ports.log())
 		if err != nil {
 			d.fail(err)
 			return
 		}
-		d.meet(&visitor{conn: conn, from: addrPort(conn.RemoteAddr()), owners: d.waiting()})
+		d.greet(conn)
+	}
+}
+
+// greet meets a connection. A panic drops it, and no other.
+func (d *door) greet(conn net.Conn) {
+	defer d.recovered(conn)
+	d.meet(&visitor{conn: conn, from: AddrPort(conn.RemoteAddr()), owners: d.waiting()})
+}
+
+// recovered keeps a panic about a connection, if there is one, from ending the process. It must be deferred itself.
+func (d *door) recovered(conn net.Conn) {
+	if v := recover(); v != nil {
+		d.ports.log().Error("panic at a passive port", "port", d.port, "err", fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
+		if conn != nil {
+			drop(conn)
+		}
 	}
 }
 
@@ -134,7 +166,7 @@ func (d *door) handOver(v *visitor, conn net.Conn, l *Listener) {
 func (d *door) refuse(v *visitor, why error) {
 	d.ports.strangers.Add(1)
 	drop(v.conn)
-	cmp.Or(d.ports.Log, slog.Default()).Debug("dropped a data connection from a stranger",
+	d.ports.log().Debug("dropped a data connection from a stranger",
 		"stranger", v.from, "port", d.port, "err", why)
 }
 

@@ -102,6 +102,7 @@ func TestStrangersAreDroppedAndTheWaitGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, p, l := await(t, time.Hour)
 		var log bytes.Buffer
+		synctest.Wait() // the port is open
 		p.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		for _, from := range []string{"198.51.100.8", "192.0.2.1", "2001:db8::1", "::ffff:198.51.100.8", "::198.51.100.7"} {
 			wantEnd(t, m.dial(t, netip.MustParseAddr(from), only))
@@ -112,7 +113,7 @@ func TestStrangersAreDroppedAndTheWaitGoesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		if got := addrPort(conn.RemoteAddr()).Addr(); got != client {
+		if got := AddrPort(conn.RemoteAddr()).Addr(); got != client {
 			t.Errorf("the connection is from %v; want %v", got, client)
 		}
 		if got := p.Strangers(); got != 5 {

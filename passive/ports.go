@@ -35,7 +35,7 @@ var KeepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interv
 type Ports struct {
 	First, Last uint16
 	Wait        time.Duration // how long Listen waits for a port of a full range; 0 = 2 s
-	Log         *slog.Logger  // told about strangers, at debug level; nil = slog.Default()
+	Log         *slog.Logger  // nil = slog.Default()
 
 	// ListenFunc binds an address such as "192.0.2.1:60000" or "[2001:db8::1]:60000"; the network is "tcp".
 	// Nil binds a TCP socket of this host, with keep-alive at 15 s. What it returns must have addresses
@@ -67,7 +67,8 @@ type Ports struct {
 // wait on one port, but with a claim that has no ID no other.
 //
 // When that cannot be, Listen waits for a port, first come first served among those who are in each other's way.
-// If none came free during p.Wait, the error is [ErrNoPort]; if ctx ended before, it is the cause of that.
+// If none came free during p.Wait, the error is [ErrNoPort]; if ctx ended before, it is the cause of that. So does Listen
+// wait while the host is out of descriptors or memory, whose error it then returns.
 // Once Listen has returned, ctx has no bearing on the Listener.
 func (p *Ports) Listen(ctx context.Context, c Claim) (*Listener, error) {
 	c.Local, c.Peer = c.Local.Unmap(), c.Peer.Unmap()
@@ -90,6 +91,8 @@ func (p *Ports) Listen(ctx context.Context, c Claim) (*Listener, error) {
 // Strangers returns how many connections were dropped so far because nobody awaited them from their address, or
 // because it could not be told whose they were.
 func (p *Ports) Strangers() uint64 { return p.strangers.Load() }
+
+func (p *Ports) log() *slog.Logger { return cmp.Or(p.Log, slog.Default()) }
 
 // await finds l a door, waiting for one if need be.
 func (p *Ports) await(ctx context.Context, l *Listener) error {
@@ -118,7 +121,7 @@ func (p *Ports) await(ctx context.Context, l *Listener) error {
 			p.open(ctx, socket, l)
 			return nil
 		}
-		if !errors.Is(err, ErrNoPort) {
+		if !errors.Is(err, ErrNoPort) && !isExhausted(err) {
 			return err
 		}
 		p.look(l, true)
@@ -160,8 +163,8 @@ func (p *Ports) listen(ctx context.Context, address string) (net.Listener, error
 	return config.Listen(ctx, "tcp", address)
 }
 
-// addrPort reads an address as package net writes it; it is zero where there is none.
-func addrPort(a net.Addr) netip.AddrPort {
+// AddrPort reads an address as package net writes it, an IPv4 address in its own form; it is zero where there is none.
+func AddrPort(a net.Addr) netip.AddrPort {
 	if a == nil {
 		return netip.AddrPort{}
 	}

@@ -152,7 +152,7 @@ func TestPortsOfOtherPrograms(t *testing.T) {
 
 func TestOtherErrorsEndTheSearchAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.EADDRNOTAVAIL} {
+		for _, errno := range []syscall.Errno{syscall.EAFNOSUPPORT, syscall.EADDRNOTAVAIL} {
 			m := newMemory()
 			for port := uint16(60000); port < 60010; port++ {
 				m.occupy(netip.AddrPortFrom(server, port), errno)

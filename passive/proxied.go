@@ -39,7 +39,7 @@ type proxied struct {
 
 func (p proxied) Accept() (net.Conn, error) {
 	conn, err := p.Listener.Accept()
-	if err == nil && listed(p.from, addrPort(conn.RemoteAddr()).Addr()) {
+	if err == nil && listed(p.from, AddrPort(conn.RemoteAddr()).Addr()) {
 		conn = newHeaded(conn)
 	}
 	return conn, err

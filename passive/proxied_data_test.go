@@ -63,7 +63,7 @@ func TestAProxysOwnAddressIsNotTheClients(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		if got := addrPort(conn.RemoteAddr()); got != netip.AddrPortFrom(client, 5000) {
+		if got := AddrPort(conn.RemoteAddr()); got != netip.AddrPortFrom(client, 5000) {
 			t.Errorf("the connection is from %v; want %v", got, client)
 		}
 	})

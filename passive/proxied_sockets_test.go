@@ -19,13 +19,13 @@ func throughAProxy(t *testing.T, says string) (conn net.Conn, near *net.TCPConn)
 	}
 	l = Proxied(l, []netip.Prefix{netip.PrefixFrom(loopback, 32)})
 	t.Cleanup(func() { l.Close() })
-	near = connect(t, loopback, loopback, addrPort(l.Addr()).Port())
+	near = connect(t, loopback, loopback, AddrPort(l.Addr()).Port())
 	io.WriteString(near, says)
 	if conn, err = l.Accept(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if got, want := addrPort(conn.(*headed).RawLocalAddr()), addrPort(near.RemoteAddr()); got != want {
+	if got, want := AddrPort(conn.(*headed).RawLocalAddr()), AddrPort(near.RemoteAddr()); got != want {
 		t.Errorf("the socket's own address is %v; want %v", got, want)
 	}
 	return conn, near

@@ -93,13 +93,13 @@ func TestAddressesAreThoseOfTheHeader(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				conn, near := accepted(t, from)
 				go io.WriteString(near, tt.says+"USER anonymous\r\n")
-				if got := addrPort(conn.RemoteAddr()); got != tt.remote {
+				if got := AddrPort(conn.RemoteAddr()); got != tt.remote {
 					t.Errorf("%s: from %v; want %v", tt.name, got, tt.remote)
 				}
-				if got := addrPort(conn.LocalAddr()); got != tt.local {
+				if got := AddrPort(conn.LocalAddr()); got != tt.local {
 					t.Errorf("%s: to %v; want %v", tt.name, got, tt.local)
 				}
-				if got := addrPort(conn.(interface{ RawLocalAddr() net.Addr }).RawLocalAddr()); got != only {
+				if got := AddrPort(conn.(interface{ RawLocalAddr() net.Addr }).RawLocalAddr()); got != only {
 					t.Errorf("%s: the socket's own address is %v; want %v", tt.name, got, only)
 				}
 				go io.WriteString(near, "PASS x\r\n")
@@ -121,7 +121,7 @@ func TestOnlyListedNetworksSendAHeader(t *testing.T) {
 		says := header(t, 1, netip.AddrPortFrom(other, 5000), known)
 		conn, near := accepted(t, client)
 		go io.WriteString(near, says)
-		if got := addrPort(conn.RemoteAddr()).Addr(); got != client {
+		if got := AddrPort(conn.RemoteAddr()).Addr(); got != client {
 			t.Errorf("from %v, as it says; want %v", got, client)
 		}
 		said := make([]byte, len(says))
@@ -150,7 +150,7 @@ func TestAListedNetworkHasToSendAHeader(t *testing.T) {
 				conn, near := accepted(t, balancer)
 				go io.WriteString(near, tt.says)
 				start := time.Now()
-				if got := addrPort(conn.RemoteAddr()).Addr(); got != balancer {
+				if got := AddrPort(conn.RemoteAddr()).Addr(); got != balancer {
 					t.Errorf("from %v; want %v", got, balancer)
 				}
 				if waited := time.Since(start); waited != tt.after {

@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// How many connections may be in examination at one door, and how many of them from one address: each costs a goroutine,
+// How many connections may be in examination at one door, and how many of them from one address, or its IPv6 network: each costs a goroutine,
 // and anybody can come. The proxies that send PROXY headers have addresses of their own until those are read.
 const (
 	maxVisitors = 64
@@ -55,6 +55,7 @@ func (d *door) examine(v *visitor) {
 	undo := context.AfterFunc(ctx, func() { drop(conn) })
 	go func() {
 		defer d.leave(v)
+		defer d.recovered(v.conn)
 		conn, owner, err := d.recognise(ctx, v)
 		switch {
 		case !undo(): // it has been dropped
@@ -72,7 +73,7 @@ func (d *door) recognise(ctx context.Context, v *visitor) (net.Conn, *Listener, 
 		if err := h.header(); err != nil {
 			return nil, nil, err
 		}
-		if !d.behind(v, addrPort(h.RemoteAddr())) {
+		if !d.behind(v, AddrPort(h.RemoteAddr())) {
 			return nil, nil, errTooMany
 		}
 	}
@@ -117,10 +118,10 @@ func (d *door) enter(v *visitor) bool {
 	return true
 }
 
-// from counts the visitors from an address.
+// from counts the visitors from an address, or from its IPv6 network.
 func (d *door) from(a netip.Addr) (n int) {
 	for v := range d.visitors {
-		if v.from.Addr() == a {
+		if LimitPrefix(v.from.Addr()) == LimitPrefix(a) {
 			n++
 		}
 	}

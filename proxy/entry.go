@@ -1,139 +1,50 @@
 package proxy
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"hash/crc32"
-	"io/fs"
-	"path"
-	"slices"
-	"strings"
+	"io"
 	"time"
 )
 
-// listLine returns the format of LIST: the long one of ls, in UTC, which every client can read. A time
-// of the last six months has hour and minute, any other one its year.
-func listLine(now time.Time) func(fs.FileInfo) string {
-	now = now.UTC()
-	old := now.AddDate(0, -6, 0)
-	return func(info fs.FileInfo) string {
-		mode, t := "-rw-r--r--", info.ModTime().UTC()
-		if info.IsDir() {
-			mode = "drwxr-xr-x"
-		}
-		if info.ModTime().IsZero() {
-			t = now
-		}
-		layout := "Jan _2 15:04"
-		if t.Before(old) || t.After(now.Add(24*time.Hour)) {
-			layout = "Jan _2  2006"
-		}
-		return fmt.Sprintf("%s 1 ftp ftp %10d %s %s", mode, info.Size(), t.Format(layout), info.Name())
-	}
+// An Entry describes a file, a directory, or an upload that broke and can be resumed.
+type Entry struct {
+	Name      string    // the last element of the path; "/" for the root
+	Size      int64     // bytes; of a resumable upload, those that are safe; 0 for a directory
+	ModTime   time.Time // zero = unknown; the years of others have four digits
+	Dir       bool
+	Resumable bool // there is no file of this name, but an upload to it that can be resumed
+	// ETag changes whenever the content does; "" = unknown, as that of a directory. Of a resumable upload it is the upload ID.
+	ETag string
 }
 
-// factTime is the time of RFC 3659, section 2.3.
-const factTime = "20060102150405"
-
-// allFacts are what MLST and MLSD can tell, in the order in which they tell it (RFC 3659, section 7.5).
-var allFacts = []string{"type", "size", "modify", "perm", "unique"}
-
-// factLine returns the chosen facts of what has that name, those that are known of it.
-func factLine(name string, info fs.FileInfo, facts []string) string {
-	var b strings.Builder
-	for _, f := range facts {
-		if v := fact(name, info, f); v != "" {
-			b.WriteString(f + "=" + v + ";")
-		}
-	}
-	return b.String()
+// A Range is a part of one version of a file. The zero value is all of the present one.
+type Range struct {
+	ETag   string // of the version; "" = the present one
+	Offset int64  // of the first byte
+	Length int64  // in bytes; 0 = to the end
 }
 
-// fact returns one fact of an entry, "" when it is not known.
-func fact(name string, info fs.FileInfo, fact string) string {
-	switch fact {
-	case "type":
-		if info.IsDir() {
-			return "dir"
-		}
-		return "file"
-	case "size":
-		if !info.IsDir() {
-			return fmt.Sprint(info.Size())
-		}
-	case "modify":
-		if t := info.ModTime(); !t.IsZero() {
-			return t.UTC().Format(factTime)
-		}
-	case "perm":
-		if info.IsDir() {
-			return "cdeflmp"
-		}
-		if info.Mode()&0o400 == 0 {
-			return "adw" // pending
-		}
-		return "adfrw"
-	case "unique":
-		// Files with the same content are still two: clients take one unique fact for one file.
-		if u, ok := info.(interface{ Unique() string }); ok && u.Unique() != "" {
-			return fmt.Sprintf("%s-%x", u.Unique(), crc32.ChecksumIEEE([]byte(name)))
-		}
-	}
-	return ""
+// A Reader reads a range of one version of a file. io.EOF means that the content is complete. A store may let it implement
+// io.WriterTo, which io.Copy uses, where that is cheaper.
+type Reader interface {
+	io.ReadCloser
+	// Entry describes the version that is read, all of it.
+	Entry() Entry
 }
 
-// factsOffered lists all facts as FEAT does, with a star behind those that are chosen.
-func (s *session) factsOffered() string {
-	var b strings.Builder
-	for _, f := range allFacts {
-		b.WriteString(f)
-		if slices.Contains(s.facts, f) {
-			b.WriteByte('*')
-		}
-		b.WriteByte(';')
-	}
-	return b.String()
+// An OffsetError says that the offset of a [Write] does not fit, and which one does.
+type OffsetError struct {
+	Offset int64 // bytes that are safe, of a resumable upload or of the file
+	Err    error // why; wraps syscall.ESPIPE
 }
 
-// optsMlst chooses facts; those nobody knows are left out without an error (RFC 3659, section 7.9).
-func (s *session) optsMlst(options string) (reply, error) {
-	wanted := strings.Split(strings.ToLower(options), ";")
-	s.facts = nil
-	for _, f := range allFacts {
-		if slices.Contains(wanted, f) {
-			s.facts = append(s.facts, f)
-		}
+func (e *OffsetError) Error() string { return e.Err.Error() }
+func (e *OffsetError) Unwrap() error { return e.Err }
+
+// FittingOffset returns the offset that an error tells, see [OffsetError].
+func FittingOffset(err error) (offset int64, ok bool) {
+	if e, ok := errors.AsType[*OffsetError](err); ok {
+		return e.Offset, true
 	}
-	text := "MLST OPTS"
-	if len(s.facts) > 0 {
-		text += " " + strings.Join(s.facts, ";") + ";"
-	}
-	return reply{200, text}, nil
+	return 0, false
 }
-
-// cmdMlst tells the facts of one name over the control connection (RFC 3659, section 7).
-func (s *session) cmdMlst(ctx context.Context, arg string) (reply, error) {
-	name, err := resolve(s.dir, arg)
-	if err != nil {
-		return reply{}, err
-	}
-	info, err := s.look(ctx, name)
-	if errors.Is(err, fs.ErrNotExist) && s.standsIn(name) {
-		info, err = emptyDir(path.Base(name)), nil
-	}
-	if err != nil {
-		return reply{}, err
-	}
-	return reply{250, "Facts:\n " + factLine(name, info, s.facts) + " " + name + "\nEnd"}, nil
-}
-
-// An emptyDir is a directory of that name which the store does not have, but in which the session stands.
-type emptyDir string
-
-func (d emptyDir) Name() string       { return string(d) }
-func (d emptyDir) Size() int64        { return 0 }
-func (d emptyDir) Mode() fs.FileMode  { return fs.ModeDir | 0o755 }
-func (d emptyDir) ModTime() time.Time { return time.Time{} }
-func (d emptyDir) IsDir() bool        { return true }
-func (d emptyDir) Sys() any           { return nil }

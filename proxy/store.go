@@ -2,8 +2,7 @@ package proxy
 
 import (
 	"context"
-	"io"
-	"io/fs"
+	"errors"
 	"iter"
 	"time"
 )
@@ -20,55 +19,51 @@ import (
 //   - fs.ErrInvalid: the store cannot hold such a name;
 //   - syscall.EISDIR, ENOTDIR, ENOTEMPTY: a directory where a file is wanted, the reverse, a full directory;
 //   - syscall.ESPIPE: the offset does not fit;
+//   - syscall.E2BIG: the store cannot hold that much metadata of a file;
 //   - syscall.EFBIG: more than the store takes in one file or in one step;
 //   - syscall.ENOSPC: the storage is full; ENOBUFS: no buffer came free in time;
-//   - syscall.ESTALE: the file that is being read is no longer the one that was opened;
+//   - ErrStale: the version of a file that was asked for, or that is being read, is no longer there;
+//   - syscall.EBUSY: another session changes the same name, and trying again is sensible; an upload can be resumed;
 //   - errors.ErrUnsupported: the store cannot do this at all.
 //
 // Any other error means that the storage failed, and that trying again later is sensible.
 type Store interface {
 	// Stat describes the file of that name or, when there is none, the directory.
 	// A name that ends in a slash asks for the directory alone.
-	// A directory whose time is unknown has a zero ModTime; the years of others have four digits.
 	//
-	// Where there is neither, but an upload to the file broke and can be resumed, the error, fs.ErrNotExist, may have a
-	// method Offset() int64, which tells how many bytes are safe. If the data had ended by then, that is at least one fewer
-	// than all: clients compare the size with that of their own file and take it for stored where both are the same.
-	Stat(ctx context.Context, name string) (fs.FileInfo, error)
+	// Where there is neither, but an upload to the file broke and can be resumed, the entry is Resumable. If the data had
+	// ended by then, its Size is at least one byte less than all: clients compare the size with that of their own file and
+	// take it for stored where both are the same.
+	Stat(ctx context.Context, name string) (Entry, error)
 
 	// List yields the entries of dir whose names begin with prefix, as they arrive, in the order of their bytes;
 	// a directory's name may count with a slash at its end for that.
 	// With an empty prefix a directory that does not exist yields fs.ErrNotExist; "/" always exists.
 	// After an error nothing more is yielded.
-	List(ctx context.Context, dir, prefix string) iter.Seq2[fs.FileInfo, error]
+	List(ctx context.Context, dir, prefix string) iter.Seq2[Entry, error]
 
-	// Open reads a file from offset on. What it returns may also be an io.WriterTo and may have the Stat
-	// method of fs.File. All bytes are of one version of the file: where another has taken its place, or it
-	// was deleted, and the rest cannot be had, the reader fails with syscall.ESTALE. io.EOF from it means that
-	// the content is complete. An offset equal to the size reads nothing; beyond it, the error is syscall.ESPIPE.
-	Open(ctx context.Context, name string, offset int64) (io.ReadCloser, error)
+	// Open reads a range of a file. All bytes are of one version of the file: where another has taken its place, or it
+	// was deleted, and the rest cannot be had, the reader fails with ErrStale; so does Open if the range's version
+	// is not the present one. An offset equal to the size reads nothing; beyond it, the error is syscall.ESPIPE. A range
+	// that is longer than the file ends with it.
+	Open(ctx context.Context, name string, at Range) (Reader, error)
 
-	// Put makes r, read to io.EOF, the content of name from w.Offset on. io.EOF from r is the order to
-	// publish; any other error leaves name as it was and is returned, wrapped or not. After one that is
-	// syscall.EBADMSG, what was read is wrong, and nothing of it may be resumed.
-	// When Put returns nil the content is complete and durable.
+	// Put makes the runs of src the content of name, and returns nil when that is complete and durable. It publishes
+	// when src has ended with io.EOF and its Commit has returned nil, and in no other case: any other error leaves name as
+	// it was and is returned, wrapped or not. After one that is syscall.EBADMSG, what was read is wrong, and nothing of
+	// it may be resumed.
 	//
-	// With an offset, Put goes on where an earlier one broke, at the offset that Stat told, or keeps so much of the file
-	// that is there. If there are both and the file is the older, the offset has to be that of the broken one. What does
-	// not fit is syscall.ESPIPE, and the error has a method Offset() int64 for what does.
+	// After Commit ctx ends only when the server must: then Put returns within a minute, and its error wraps
+	// context.Canceled if it is not known whether the content was published.
 	//
-	// With both Append and Offset, the caller takes the file's end to be there. Then a newer upload that broke is
-	// syscall.ESPIPE, as the caller may mean to go on with that one.
-	//
-	// r may have a method Hold() (order func() error), by which a store can get ready while the order is still
-	// waited for: if it is called before the first Read, io.EOF means no more than that the data has ended, and
-	// the order to publish is that order returns nil; its error is r's. A store that does not call it
-	// need not know of it.
-	Put(ctx context.Context, name string, r io.Reader, w Write) error
+	// A copy from the name itself resumes an upload that broke, at the offset that Stat told, or keeps so much of the
+	// file that is there, see [Write]. What does not fit is syscall.ESPIPE, and an [OffsetError] tells what does. A copy
+	// to the end where nothing is there is empty. Other copies may be errors.ErrUnsupported.
+	Put(ctx context.Context, name string, src Source, w Write) error
 
-	// Rename moves a file, or a directory with all below it. A file at the new name is replaced;
-	// a directory there is fs.ErrExist.
-	Rename(ctx context.Context, from, to string) error
+	// Rename moves a file, or a directory with all below it. A file at the new name is replaced by a file if replace is
+	// true, and is fs.ErrExist if not; a directory there is fs.ErrExist.
+	Rename(ctx context.Context, from, to string, replace bool) error
 
 	// Remove deletes a file. A directory is syscall.EISDIR.
 	Remove(ctx context.Context, name string) error
@@ -88,13 +83,5 @@ type Store interface {
 	Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error)
 }
 
-// Write says how a Put begins. The zero value replaces what is there, with a content of unknown length.
-//
-// It is an alias, so that a package can implement Store without importing this one.
-type Write = struct {
-	Offset int64 // where the first byte goes; the bytes before it are kept
-	Broken bool  // the bytes before Offset are those of an upload that broke, and of nothing else
-	Append bool  // begin at the end, wherever that is
-	New    bool  // the name must be free, else fs.ErrExist
-	Size   int64 // bytes to come, as announced; 0 = unknown
-}
+// ErrStale says that a version of a file is no longer there: another has taken its place, or it was deleted.
+var ErrStale = errors.New("the file has changed, or was removed")

@@ -10,6 +10,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // everything is a value for each of the attributes.
@@ -39,8 +42,7 @@ func TestAttributesOnEveryWayOfWriting(t *testing.T) {
 		if call != "Head" {
 			return nil, nil
 		}
-		resp := response(200, "")
-		resp.Header.Set("ETag", `"e"`)
+		resp := described(4, `"e"`)
 		resp.Header.Set("X-Amz-Storage-Class", "GLACIER_IR")
 		resp.Header.Set("X-Amz-Server-Side-Encryption", "aws:kms:dsse")
 		resp.Header.Set("X-Amz-Server-Side-Encryption-Bucket-Key-Enabled", "true")
@@ -61,14 +63,20 @@ func TestAttributesOnEveryWayOfWriting(t *testing.T) {
 		call  string
 		copy  bool
 	}{
-		"small": {call: "Put", do: func(ctx context.Context, f *FS) error { return f.Put(ctx, "/f", zeros(1), Write{}) }},
-		"empty": {call: "Put", do: func(ctx context.Context, f *FS) error { return f.Put(ctx, "/f", zeros(0), Write{}) }},
+		"small": {call: "Put", do: func(ctx context.Context, f *FS) error {
+			return f.Put(ctx, "/f", storetest.Source(zeros(1)), proxy.Write{})
+		}},
+		"empty": {call: "Put", do: func(ctx context.Context, f *FS) error {
+			return f.Put(ctx, "/f", storetest.Source(zeros(0)), proxy.Write{})
+		}},
 		"parts": {call: "Create", fault: func(*http.Request, string) (*http.Response, error) { return nil, nil },
-			do: func(ctx context.Context, f *FS) error { return f.Put(ctx, "/f", zeros(minPart+1), Write{}) }},
+			do: func(ctx context.Context, f *FS) error {
+				return f.Put(ctx, "/f", storetest.Source(zeros(minPart+1)), proxy.Write{})
+			}},
 		"directory": {call: "Put", do: func(ctx context.Context, f *FS) error { return f.Mkdir(ctx, "/e") }},
 		"rename of a file": {call: "Copy", copy: true, fault: file,
-			do: func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/a", "/b") }},
-		"rename of a directory": {call: "Copy", copy: true, do: func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/d", "/e") }},
+			do: func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/a", "/b", true) }},
+		"rename of a directory": {call: "Copy", copy: true, do: func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/d", "/e", true) }},
 		"time": {call: "Copy", copy: true, fault: head,
 			do: func(ctx context.Context, f *FS) error { return f.SetTime(ctx, "/f", time.Unix(1, 0)) }},
 	} {
@@ -138,7 +146,7 @@ func TestRenameKeepsTheKey(t *testing.T) {
 				}
 				return nil, nil
 			})
-			if err := inSmallParts(s.fs(Options{Attributes: own})).Rename(t.Context(), "/large", "/copy"); err != nil {
+			if err := inSmallParts(s.fs(Options{Attributes: own})).Rename(t.Context(), "/large", "/copy", true); err != nil {
 				t.Error(err)
 			}
 			if got := s.header(call, keyID); got != want {
@@ -155,10 +163,10 @@ func TestRenameKeepsTheKey(t *testing.T) {
 func TestNoAttributes(t *testing.T) {
 	s := newFake(t)
 	f := s.fs(Options{PartSize: minPart})
-	if err := f.Put(t.Context(), "/f", zeros(minPart+1), Write{}); err != nil {
+	if err := f.Put(t.Context(), "/f", storetest.Source(zeros(minPart+1)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Put(t.Context(), "/f", zeros(1), Write{}); err != nil {
+	if err := f.Put(t.Context(), "/f", storetest.Source(zeros(1)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
 	for i, headers := range s.headers {
@@ -176,11 +184,11 @@ func TestAttributesOnMinIO(t *testing.T) {
 	f := New(c, Options{Bucket: "attributes", PartSize: minPart,
 		Attributes: Attributes{StorageClass: "REDUCED_REDUNDANCY", ACL: "private", Tags: tags}})
 	for _, err := range []error{
-		f.Put(t.Context(), "/small", strings.NewReader("x"), Write{}),
-		f.Put(t.Context(), "/parts", zeros(minPart+1), Write{}),
+		f.Put(t.Context(), "/small", storetest.Source(strings.NewReader("x")), proxy.Write{}),
+		f.Put(t.Context(), "/parts", storetest.Source(zeros(minPart+1)), proxy.Write{}),
 		f.Mkdir(t.Context(), "/dir"),
-		f.Put(t.Context(), "/old", strings.NewReader("x"), Write{}),
-		f.Rename(t.Context(), "/old", "/renamed"),
+		f.Put(t.Context(), "/old", storetest.Source(strings.NewReader("x")), proxy.Write{}),
+		f.Rename(t.Context(), "/old", "/renamed", true),
 		f.SetTime(t.Context(), "/renamed", time.Unix(1, 0)),
 	} {
 		if err != nil {
@@ -206,34 +214,5 @@ func TestAttributesOnMinIO(t *testing.T) {
 		if !maps.Equal(got, tags) {
 			t.Errorf("%s: tags %q", key, got)
 		}
-	}
-}
-
-func TestPartLimits(t *testing.T) {
-	for endpoint, want := range map[string]struct {
-		numbers int
-		uniform bool
-	}{
-		"":                                                           {10_000, false},
-		"http://127.0.0.1:9000":                                      {10_000, false},
-		"https://s3.fr-par.scw.cloud":                                {1000, false},
-		"https://S3.NL-AMS.SCW.CLOUD./":                              {1000, false},
-		"https://b.s3.fr-par.scw.cloud:443/x":                        {1000, false},
-		"https://scw.cloud.example.com":                              {10_000, false},
-		"https://notscw.cloud":                                       {10_000, false},
-		"https://0123abcd.r2.cloudflarestorage.com":                  {10_000, true},
-		"https://0123abcd.eu.r2.cloudflarestorage.com":               {10_000, true},
-		"https://example.com/?x=.r2.cloudflarestorage.com":           {10_000, false},
-		"https://s3.example.com/0123abcd.r2.cloudflarestorage.com":   {10_000, false},
-		"https://0123abcd.r2.cloudflarestorage.com.attacker.example": {10_000, false},
-	} {
-		s := Service{Endpoint: endpoint, Credentials: keys("a", "s"), HTTPClient: newFake(t)}
-		if n, uniform := dial(t, s).PartLimits(); n != want.numbers || uniform != want.uniform {
-			t.Errorf("%q: %d, %v", endpoint, n, uniform)
-		}
-	}
-	t.Setenv("AWS_ENDPOINT_URL_S3", "https://s3.fr-par.scw.cloud")
-	if n, _ := dial(t, Service{Credentials: keys("a", "s"), HTTPClient: newFake(t)}).PartLimits(); n != 1000 {
-		t.Errorf("an endpoint from the environment: %d", n)
 	}
 }

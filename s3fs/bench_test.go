@@ -7,6 +7,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // endless is a content that costs nothing to make.
@@ -18,13 +24,15 @@ func (endless) Read(p []byte) (int, error) { return len(p), nil }
 func BenchmarkPut(b *testing.B) {
 	const size = 1 << 30
 	f := New(minio(b, "bench"), Options{Bucket: "bench"})
-	perGiB(b, size, func() error { return f.Put(b.Context(), "/f", io.LimitReader(endless{}, size), Write{}) })
+	perGiB(b, size, func() error {
+		return f.Put(b.Context(), "/f", storetest.Source(io.LimitReader(endless{}, size)), proxy.Write{})
+	})
 }
 
 func BenchmarkOpen(b *testing.B) {
 	const size = 1 << 30
 	f := New(minio(b, "bench"), Options{Bucket: "bench"})
-	if err := f.Put(b.Context(), "/f", io.LimitReader(endless{}, size), Write{}); err != nil {
+	if err := f.Put(b.Context(), "/f", storetest.Source(io.LimitReader(endless{}, size)), proxy.Write{}); err != nil {
 		b.Fatal(err)
 	}
 	perGiB(b, size, func() error { return readAll(b, f, size) })
@@ -33,23 +41,32 @@ func BenchmarkOpen(b *testing.B) {
 // BenchmarkSmall puts files of 4 KiB, one after the other.
 func BenchmarkSmall(b *testing.B) {
 	f := New(minio(b, "bench"), Options{Bucket: "bench"})
-	perGiB(b, 4<<10, func() error { return f.Put(b.Context(), "/f", io.LimitReader(endless{}, 4<<10), Write{}) })
+	perGiB(b, 4<<10, func() error {
+		return f.Put(b.Context(), "/f", storetest.Source(io.LimitReader(endless{}, 4<<10)), proxy.Write{})
+	})
 }
 
-// BenchmarkList lists 10,000 files.
+// BenchmarkList lists 10,000 files, every one with a time of its own, with LastModified and with the metadata.
 func BenchmarkList(b *testing.B) {
-	f := New(minio(b, "bench"), Options{Bucket: "bench"})
+	c := minio(b, "bench")
 	var all sync.WaitGroup
 	for i := range 16 {
 		all.Go(func() {
 			for j := range 625 {
-				if err := f.Put(b.Context(), fmt.Sprintf("/dir/file %d of %d.txt", j, i), io.LimitReader(endless{}, 10), Write{}); err != nil {
+				if _, err := c.api.PutObject(b.Context(), &s3.PutObjectInput{Bucket: aws.String("bench"),
+					Key: aws.String(fmt.Sprintf("dir/file %d of %d.txt", j, i)), Metadata: map[string]string{"mtime": fmt.Sprint(j)}}); err != nil {
 					b.Error(err)
 				}
 			}
 		})
 	}
 	all.Wait()
+	for _, kind := range []string{"s3", auto} {
+		b.Run(kind, func(b *testing.B) { listAll(b, New(c, Options{Bucket: "bench", ListMtime: kind})) })
+	}
+}
+
+func listAll(b *testing.B, f *FS) {
 	before := cpu()
 	for b.Loop() {
 		n := 0

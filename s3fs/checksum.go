@@ -118,53 +118,115 @@ func (c *Client) algorithm() algorithm {
 	if c.checksum != auto {
 		return algorithm(c.checksum)
 	}
-	if c.refuses.Load() {
+	if !c.features.supports(checksumHeaders, "") {
 		return md5Sum
 	}
 	return crc32C
 }
 
-// checked runs f with the checksum to send. Where that is not fixed, and the service refuses it, f runs again with
-// MD5; if that works, it is what the service gets from now on.
+// plainSum returns the checksum of parts of a multipart upload that has no checksum algorithm. Directory buckets take no MD5.
+func (f *FS) plainSum() algorithm {
+	configured := f.client.checksum == string(md5Sum)
+	if f.client.algorithm() == none || !configured && (isDirectoryBucket(f.bucket) || !f.client.features.supports(partMD5, f.bucket)) {
+		return none
+	}
+	return md5Sum
+}
+
+// checked runs f with the checksum to send. Where the checksum is not configured and the service refuses CRC32C, f runs
+// again with MD5.
 func (c *Client) checked(f func(algorithm) error) error {
-	a := c.algorithm()
-	err := f(a)
-	if err == nil || c.checksum != auto || a == md5Sum || !refused(err) {
+	if c.checksum != auto {
+		err := f(algorithm(c.checksum))
+		if c.checksum == string(none) && wantsChecksum(err) {
+			err = fmt.Errorf("--checksum none, which a bucket with Object Lock refuses: %w", err)
+		}
 		return err
 	}
-	if again := f(md5Sum); again != nil {
-		return fmt.Errorf("%w (with MD5 in place of CRC32C: %w)", err, again)
-	}
-	if c.refuses.CompareAndSwap(false, true) {
-		c.log.Warn("the service refuses CRC32C checksums; it gets MD5 from now on", "err", err)
-	}
-	return nil
+	return c.features.attempt(checksumHeaders, "", refusesChecksum, func(with bool) error {
+		if with {
+			return f(crc32C)
+		}
+		return f(md5Sum)
+	})
 }
 
-// deleteChecksum gives the list of keys to delete its checksum, which S3 insists on: the SDK's choice is CRC32.
-func (c *Client) deleteChecksum(o *s3.Options) {
-	if a := c.algorithm(); a == md5Sum || a == none {
-		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
-			stack.Finalize.Remove("AWSChecksum:ComputeInputPayloadChecksum")
-			return smithyhttp.AddContentChecksumMiddleware(stack)
-		})
-	}
-}
-
-// refused reports whether the service does not know the header with the checksum, as against a wrong value in it.
-func refused(err error) bool {
+// wantsChecksum reports whether S3 refused a request because it has no checksum, as buckets with Object Lock do.
+func wantsChecksum(err error) bool {
 	api, ok := errors.AsType[smithy.APIError](err)
-	if !ok {
+	return ok && status(err) == http.StatusBadRequest && strings.Contains(api.ErrorMessage(), "Content-MD5")
+}
+
+// completing runs send, which is to complete an upload, with the checksums of its parts and of the whole. Where the service
+// refuses them, send runs again without: S3 then compares the parts by their ETags.
+//
+// S3Proxy refuses them with 500, and goes on to do so when the request is repeated. On AWS a 500 is no refusal.
+func (c *Client) completing(send func(checksums bool) error) error {
+	refuses := func(err error) bool {
+		return refusesChecksum(err) || status(err) == http.StatusInternalServerError && !c.onAWS()
+	}
+	return c.features.attempt(completeChecksums, "", refuses, send)
+}
+
+// headerCodes are what services call a header that they do not know, whatever they say besides.
+var headerCodes = []string{"NotImplemented", "ExcessHeaderValues", "InvalidHeader", "UnsupportedHeader", "UnsupportedArgument"}
+
+// refusesChecksum reports whether the service does not know a header with a checksum, as against a wrong value in it.
+func refusesChecksum(err error) bool {
+	api, ok := errors.AsType[smithy.APIError](err)
+	switch {
+	case !ok, slices.Contains(badSum, api.ErrorCode()):
 		return false
-	}
-	switch status(err) {
-	case http.StatusNotImplemented:
+	case status(err) == http.StatusNotImplemented, slices.Contains(headerCodes, api.ErrorCode()):
 		return true
-	case http.StatusBadRequest:
-		return !slices.Contains(badSum, api.ErrorCode()) && strings.Contains(strings.ToLower(api.ErrorMessage()), "checksum")
 	}
-	return false
+	message := strings.ToLower(api.ErrorMessage())
+	return status(err) == http.StatusBadRequest && (strings.Contains(message, "checksum") || strings.Contains(message, "header"))
+}
+
+// contentMD5 gives a list of keys to delete its MD5, the only checksum that all services take for it. Directory buckets
+// take the SDK's CRC32 and no MD5.
+func (f *FS) contentMD5(o *s3.Options) {
+	if isDirectoryBucket(f.bucket) {
+		return
+	}
+	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+		stack.Finalize.Remove("AWSChecksum:ComputeInputPayloadChecksum")
+		return smithyhttp.AddContentChecksumMiddleware(stack)
+	})
 }
 
 // badSum lists what S3 calls a checksum that does not fit the content it received.
 var badSum = []string{"BadDigest", "XAmzContentChecksumMismatch", "InvalidDigest"}
+
+// joinCRC returns the CRC-32 of a content of which the first part's is a and the rest's, n bytes long, is b.
+//
+// Appending n bytes multiplies a's remainder by x^8n modulo the polynomial, which is in reversed notation.
+func joinCRC(polynomial, a, b uint32, n int64) uint32 {
+	square := uint32(1) << 30 // x
+	for range 3 {
+		square = multiply(polynomial, square, square)
+	}
+	for ; n > 0; n >>= 1 { // square is x^8, x^16, x^32 ...
+		if n&1 == 1 {
+			a = multiply(polynomial, square, a)
+		}
+		square = multiply(polynomial, square, square)
+	}
+	return a ^ b
+}
+
+// multiply returns a times b modulo the polynomial; the highest bit stands for x^0.
+func multiply(polynomial, a, b uint32) (product uint32) {
+	for ; a != 0; a <<= 1 {
+		if a>>31 == 1 {
+			product ^= b
+		}
+		low := b & 1
+		b >>= 1
+		if low == 1 {
+			b ^= polynomial
+		}
+	}
+	return product
+}

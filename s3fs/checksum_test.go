@@ -13,6 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 func TestJoinCRC(t *testing.T) {
@@ -43,7 +46,7 @@ func TestChecksumModes(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			base.checksum = mode
 			for _, size := range []int{10, twoParts} {
-				if err := f.Put(t.Context(), "/f", zeros(size), Write{}); err != nil {
+				if err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), proxy.Write{}); err != nil {
 					t.Fatal(err)
 				}
 				out, err := base.api.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &f.bucket, Key: new("f"), ChecksumMode: types.ChecksumModeEnabled})
@@ -77,7 +80,7 @@ func TestDamageIsRefused(t *testing.T) {
 			c.checksum = mode
 			f := New(c, Options{Bucket: "damage", PartSize: minPart})
 			content := make([]byte, size)
-			u, err := f.upload(t.Context(), "f", Write{}, 0)
+			u, err := f.upload(t.Context(), "f", proxy.Write{}, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +88,7 @@ func TestDamageIsRefused(t *testing.T) {
 			if err := u.fill(p, strings.NewReader(string(content))); err != errFull && err != io.EOF {
 				t.Fatal(err)
 			}
-			p.slabs[0][17] ^= 1
+			p.buffers[0][17] ^= 1
 			if size == 1000 {
 				err = u.whole(p)
 			} else {
@@ -112,7 +115,7 @@ func TestWholeChecksumIsCompared(t *testing.T) {
 	c := minio(t, "whole")
 	noRetries(c)
 	f := New(c, Options{Bucket: "whole", PartSize: minPart})
-	u, err := f.upload(t.Context(), "f", Write{}, 0)
+	u, err := f.upload(t.Context(), "f", proxy.Write{}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +154,7 @@ func TestRefusedChecksumIsReplaced(t *testing.T) {
 		}
 		f := s.fs(Options{PartSize: minPart})
 		for range 2 {
-			if err := f.Put(t.Context(), "/f", zeros(10), Write{}); err != nil {
+			if err := f.Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -160,10 +163,10 @@ func TestRefusedChecksumIsReplaced(t *testing.T) {
 			t.Errorf("Content-MD5 %q", got)
 		}
 		s.calls = nil
-		if err := f.Put(t.Context(), "/f", zeros(twoParts), Write{}); err != nil {
+		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
-		s.made("Create", "Part 101", "Part 102", "Complete")
+		s.made("Create", "Part 1", "Part 2", "Complete")
 	}
 }
 
@@ -173,7 +176,7 @@ func TestWrongChecksumIsNotReplaced(t *testing.T) {
 		s.fault = func(*http.Request, string) (*http.Response, error) {
 			return refusal(400, "BadDigest", "the checksum did not match"), nil
 		}
-		if err := s.fs(Options{}).Put(t.Context(), "/f", zeros(10), Write{}); err == nil {
+		if err := s.fs(Options{}).Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{}); err == nil {
 			t.Error("no error")
 		}
 		s.made("Put x4")

@@ -1,14 +1,20 @@
 package s3fs
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/budget"
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
@@ -27,6 +33,46 @@ func TestContractOnVersityGW(t *testing.T) {
 	contract(t, c, storetest.Limits{NoTwins: true})
 }
 
+// TestContractOnGofakes3 runs on a store that cannot copy parts, ignores the conditions of CompleteMultipartUpload, and carries the
+// metadata of a replaced object over to the new one: x-amz-checksum-crc32c too, so that MD5 alone is of use there.
+func TestContractOnGofakes3(t *testing.T) {
+	server := real.GoFakeS3(t)
+	c := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Checksum: "md5", Credentials: keys(server.AccessKey, server.SecretKey)})
+	makeBucket(t, c, "contract")
+	contract(t, c, storetest.Limits{NoLargeAppend: true, NoNewLarge: true, KeepsTime: true})
+}
+
+// TestContractOnSeaweedFS runs on a store whose objects are files of a file system: it removes empty directories some time later.
+// Parts that were sent again within a second cannot be told apart.
+func TestContractOnSeaweedFS(t *testing.T) {
+	server := real.SeaweedFS(t)
+	c := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
+	makeBucket(t, c, "contract")
+	contract(t, c, storetest.Limits{LingeringDirs: true, SlowResume: true})
+}
+
+// A service may say that there is no upload where it is asked which there are: gofakes3 does, in a bucket that never had one.
+func TestNoUploadsAreNone(t *testing.T) {
+	s := newFake(t)
+	s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+		switch call {
+		case "Head":
+			return refusal(404, "NotFound", ""), nil
+		case "ListUploads":
+			return refusal(404, "NoSuchUpload", ""), nil
+		}
+		return nil, nil
+	}
+	for range 2 {
+		if _, err := s.fs(Options{Resume: time.Hour}).Stat(t.Context(), "/f"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("error %v, want that there is no such file", err)
+		}
+	}
+	if !slices.Contains(s.calls, "ListUploads") {
+		t.Errorf("asked for %q", s.calls)
+	}
+}
+
 func TestContractOnTheEmbeddedStore(t *testing.T) {
 	contract(t, embedded(t, "contract"), storetest.Limits{})
 }
@@ -35,13 +81,9 @@ func TestContractOnTheEmbeddedStore(t *testing.T) {
 func contract(t *testing.T, c *Client, limits storetest.Limits) {
 	var n atomic.Int32
 	storetest.Run(t, limits, func(t *testing.T) proxy.Store {
-		memory := NewMemory(64 << 20)
-		t.Cleanup(func() {
-			if memory.used != 0 || len(memory.filling) != 0 || len(memory.waiting) != 0 || len(memory.kept) != 0 {
-				t.Errorf("%d bytes still taken, by %d parts; %d kept; %d waiting", memory.used, len(memory.filling), len(memory.kept), len(memory.waiting))
-			}
-		})
-		return New(c, Options{Bucket: "contract", Prefix: fmt.Sprintf("tenant %d", n.Add(1)), PartSize: minPart, Memory: memory})
+		b := budget.New(64 << 20)
+		t.Cleanup(func() { allFree(t, b) })
+		return New(c, Options{Bucket: "contract", Prefix: fmt.Sprintf("tenant %d", n.Add(1)), PartSize: minPart, Budget: b})
 	})
 }
 
@@ -68,7 +110,7 @@ func TestOddKeysDoNotHideOthers(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				got = append(got, i.Name())
+				got = append(got, i.Name)
 			}
 			if fmt.Sprint(got) != "[<&> z]" {
 				t.Errorf("listed as %q", got)

@@ -3,6 +3,7 @@ package s3fs
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -12,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 )
 
 // How S3 is asked to copy what is too large for one request.
@@ -45,15 +48,28 @@ func like(is *s3.HeadObjectOutput) *s3.CreateMultipartUploadInput {
 	return in
 }
 
+// allMetadata returns an error for an object with metadata that S3 cannot tell in headers: a copy that says its metadata
+// again would lose them.
+func allMetadata(is *s3.HeadObjectOutput) error {
+	if n := aws.ToInt32(is.MissingMeta); n > 0 {
+		return fmt.Errorf("%d metadata entries that headers cannot hold would be lost: %w", n, errors.ErrUnsupported)
+	}
+	return nil
+}
+
 // tagging returns an object's tags as a request to write another takes them, nil if it has none. Only where HEAD has
 // said that there are tags does it ask for them.
 func (f *FS) tagging(ctx context.Context, key string, is *s3.HeadObjectOutput) (*string, error) {
 	if aws.ToInt32(is.TagCount) == 0 {
 		return nil, nil
 	}
-	out, err := f.api.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: &f.bucket, Key: &key, VersionId: is.VersionId})
+	// Not of the version: that takes another permission.
+	out, err := f.api.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: &f.bucket, Key: &key})
 	if err != nil {
 		return nil, fmt.Errorf("tags of %q: %w", key, err)
+	}
+	if len(out.TagSet) == 0 { // which a page of a proxy has as well, and the copy would have none
+		return nil, fmt.Errorf("%w: no tags of %q, which has %d", errUnconfirmed, key, *is.TagCount)
 	}
 	tags := make(url.Values)
 	for _, t := range out.TagSet {
@@ -65,22 +81,34 @@ func (f *FS) tagging(ctx context.Context, key string, is *s3.HeadObjectOutput) (
 // A multipart is a multipart upload that runs.
 type multipart struct{ key, id string }
 
+// wholeObject is the span of an object that is copied without a range: S3 takes ranges only of sources over 5 MiB.
+var wholeObject = span{0, -1}
+
 // copyPart makes a range of an object a part of a multipart upload, unless the object is no longer what its ETag says.
 // It returns the part's ETag, as S3 gave it.
-func (f *FS) copyPart(ctx context.Context, to multipart, source, etag string, number int32, s span) (*string, error) {
-	out, err := f.api.UploadPartCopy(patient(ctx), &s3.UploadPartCopyInput{
-		Bucket:            &f.bucket,
-		Key:               &to.key,
-		UploadId:          &to.id,
-		PartNumber:        &number,
-		CopySource:        aws.String(copySource(f.bucket, source)),
-		CopySourceIfMatch: aws.String(`"` + etag + `"`),
-		CopySourceRange:   aws.String(fmt.Sprintf("bytes=%d-%d", s.first, s.last)),
+func (f *FS) copyPart(ctx context.Context, to multipart, source, etag string, number int32, s span) (copied *string, err error) {
+	in := &s3.UploadPartCopyInput{
+		Bucket:     &f.bucket,
+		Key:        &to.key,
+		UploadId:   &to.id,
+		PartNumber: &number,
+		CopySource: aws.String(copySource(f.bucket, source)),
+	}
+	if s != wholeObject {
+		in.CopySourceRange = aws.String(fmt.Sprintf("bytes=%d-%d", s.first, s.last))
+	}
+	err = f.fromUnchanged(ctx, partCopySource, object{key: source, etag: etag}, "", func(match *string) error {
+		in.CopySourceIfMatch = match
+		out, err := f.api.UploadPartCopy(s3http.WithSlow(ctx), in)
+		if err == nil {
+			copied = out.CopyPartResult.ETag
+		}
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("copying bytes %d to %d of %q: %w", s.first, s.last, source, err)
 	}
-	return out.CopyPartResult.ETag, nil
+	return copied, nil
 }
 
 // A span is a range of bytes, of which the last belongs to it.

@@ -11,8 +11,11 @@
 // with a range where an answer broke off, is fetched in parallel ranges where one connection holds the reader up, and
 // ends in io.EOF only if all of it came, as the service's checksum has it, where it keeps one that can be compared.
 //
-// All transfers of a process share one [Memory]. Data is received straight into its slabs and sent from them; when
-// it is spent, uploads wait, and so do their clients, and nothing is read ahead. There are no temporary files.
+// All transfers of a process share one [budget.Budget]. Data is received straight into its buffers and sent from them.
+// While the budget is spent, uploads and their clients wait, and downloads do not prefetch. There are no temporary files.
+//
+// Operations of one process on one name have an order: each checks and changes it under a lock that the client holds. Between processes there are
+// S3's conditions alone.
 //
 // Errors are those of io/fs and syscall that fit, or any other error where the service failed. They carry S3's own
 // code and request id in their text, which is for logs.

@@ -2,12 +2,131 @@ package s3fs
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"math"
+	"path"
+	"syscall"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// A download is the content of a file from some offset on. It begins as the one stream that Open asked for, and goes
+// Open reads a range of a file. What it returns is also an io.WriterTo, which is the cheapest way to read it all.
+//
+// An offset equal to the file's size reads nothing; beyond it, the error is syscall.ESPIPE. All bytes are of one
+// version of the file: when another is put in its place, or it is deleted, before all of them have been asked for, the
+// error is proxy.ErrStale. A content that S3 does not deliver to the end, or not as its checksum has it, is another
+// error, never io.EOF.
+func (f *FS) Open(ctx context.Context, name string, at proxy.Range) (proxy.Reader, error) {
+	d, err := f.open(ctx, name, at)
+	if err != nil {
+		return nil, wrap("open", name, err)
+	}
+	return d, nil
+}
+
+func (f *FS) open(ctx context.Context, name string, at proxy.Range) (*download, error) {
+	key, err := f.file(name)
+	if err != nil {
+		return nil, err
+	}
+	if at.Offset < 0 {
+		return nil, syscall.ESPIPE
+	}
+	in := &s3.GetObjectInput{Bucket: &f.bucket, Key: &key}
+	if at.ETag != "" {
+		in.IfMatch = quoted(at.ETag)
+	}
+	switch {
+	case at.Length > 0 && at.Length <= math.MaxInt64-at.Offset:
+		in.Range = aws.String(fmt.Sprintf("bytes=%d-%d", at.Offset, at.Offset+at.Length-1))
+	case at.Offset > 0:
+		in.Range = aws.String(fmt.Sprintf("bytes=%d-", at.Offset))
+	}
+	d, err := f.first(ctx, in, at)
+	if at.ETag != "" && (precondition(err) || errors.Is(err, fs.ErrNotExist)) {
+		err = fmt.Errorf("%w: %v", proxy.ErrStale, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if at.ETag != "" && !sameETag(d.info.etag, at.ETag) { // the service ignores If-Match
+		d.Close()
+		return nil, fmt.Errorf("%w: the ETag is %s, not %s", proxy.ErrStale, d.info.etag, at.ETag)
+	}
+	d.name = name
+	return d, nil
+}
+
+// first sends the request that tells which version there is, and makes its answer the beginning of a download.
+func (f *FS) first(ctx context.Context, in *s3.GetObjectInput, at proxy.Range) (*download, error) {
+	out, options, err := f.getWithLength(ctx, in, at)
+	if errors.Is(err, syscall.ESPIPE) {
+		return f.atEnd(ctx, *in.Key, at.Offset)
+	}
+	if err != nil {
+		return nil, err
+	}
+	v := &version{fs: f, key: *in.Key, etag: aws.ToString(out.ETag), options: options}
+	var end int64
+	if v.size, end, err = spanOf(out, at); err != nil {
+		out.Body.Close()
+		return nil, err
+	}
+	d := newDownload(ctx, v, at.Offset, end, out.Body)
+	if in.Range == nil {
+		d.proof = newProof(out)
+	}
+	d.info = info{
+		name:  path.Base(v.key),
+		size:  v.size,
+		mtime: mtime(out.Metadata, out.LastModified),
+		etag:  unquote(out.ETag),
+	}
+	return d, nil
+}
+
+// spanOf returns the size of the object of which an answer has a range, and where that ends. All of the object will do for a
+// range from its first byte on: some services ignore Range.
+func spanOf(out *s3.GetObjectOutput, at proxy.Range) (size, end int64, err error) {
+	end = at.Offset + *out.ContentLength
+	r, ok := parseRange(out.ContentRange)
+	if !ok && at.Offset == 0 && out.ContentRange == nil {
+		r = byteRange{0, end - 1, end}
+	}
+	last := r.total
+	if 0 < at.Length && at.Length < last-at.Offset {
+		last = at.Offset + at.Length
+	}
+	whole := at.Offset == 0 && end == r.total
+	if r != (byteRange{at.Offset, end - 1, r.total}) || end != last && !whole {
+		return 0, 0, fmt.Errorf("asked for %d bytes (0 = all) from byte %d on, got %q with %d bytes",
+			at.Length, at.Offset, aws.ToString(out.ContentRange), *out.ContentLength)
+	}
+	return r.total, last, nil
+}
+
+// atEnd returns the nothing that follows a file's last byte, after S3 has said that there is no such range.
+func (f *FS) atEnd(ctx context.Context, key string, offset int64) (*download, error) {
+	i, err := f.head(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if offset != i.size {
+		return nil, fmt.Errorf("offset %d of %d bytes: %w", offset, i.size, syscall.ESPIPE)
+	}
+	d := newDownload(ctx, &version{fs: f, key: key, size: i.size}, offset, offset, nil)
+	d.info = *i
+	return d, nil
+}
+
+// A download is the content of a range of a file. It begins as the one stream that Open asked for, and goes
 // over to ranges that are fetched ahead, in parallel, while S3's single connection is what holds it up.
 //
 // What is delivered comes from front until that has ended, then from the ranges ahead, one after the other.
@@ -18,24 +137,26 @@ type download struct {
 	info   info
 	at     int64 // all before it has been delivered
 	direct int64 // where front began
+	end    int64 // of the range
 	front  *stream
 	ahead  []*stretch
 	spans  context.Context    // of those ahead
 	stop   context.CancelFunc // nil = there were none
 	pace   *readPace
 	proof  *proof // nil = the content cannot be verified
-	slab   []byte // memory of the last chunk, if it was fetched ahead
+	buffer []byte // memory of the last chunk, if it was fetched ahead
 	rest   []byte // of the last chunk, for the next Read
 	err    error  // the end, once it was reached
 }
 
-func newDownload(ctx context.Context, v *version, offset int64, body io.ReadCloser) *download {
+func newDownload(ctx context.Context, v *version, offset, end int64, body io.ReadCloser) *download {
 	return &download{
 		version: v,
 		ctx:     ctx,
 		at:      offset,
 		direct:  offset,
-		front:   &stream{version: v, ctx: ctx, at: offset, end: v.size, body: body},
+		end:     end,
+		front:   &stream{version: v, ctx: ctx, at: offset, end: end, body: body},
 		pace:    newReadPace(),
 	}
 }
@@ -50,7 +171,7 @@ func (d *download) Read(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if d.slab == nil {
+		if d.buffer == nil {
 			return len(chunk), nil // it is in p
 		}
 		d.rest = chunk
@@ -62,12 +183,11 @@ func (d *download) Read(p []byte) (int, error) {
 
 // WriteTo implements io.WriterTo, through memory from the budget.
 func (d *download) WriteTo(w io.Writer) (total int64, err error) {
-	m := d.fs.memory
-	buf, err := m.borrow(d.ctx, d.fs.stall)
+	buf, err := d.fs.budget.Borrow(d.ctx, d.fs.stall)
 	if err != nil {
 		return 0, wrap("read", d.name, err)
 	}
-	defer m.free(buf)
+	defer d.fs.budget.Return(buf)
 	for {
 		chunk := d.rest
 		if d.rest = nil; len(chunk) == 0 {
@@ -85,7 +205,7 @@ func (d *download) WriteTo(w io.Writer) (total int64, err error) {
 	}
 }
 
-// next returns the next chunk of the content, at least one byte: in buf, or in a slab that is the caller's until the
+// next returns the next chunk of the content, at least one byte: in buf, or in a buffer that is the caller's until the
 // next call. An error is the end of it all, and io.EOF means that everything was delivered as S3 keeps it.
 func (d *download) next(buf []byte) ([]byte, error) {
 	if d.err != nil {
@@ -107,13 +227,13 @@ func (d *download) next(buf []byte) ([]byte, error) {
 	}
 	d.at += int64(len(chunk))
 	d.proof.add(chunk)
-	d.pace.took(int64(len(chunk)), begin, d.fs.memory.roomy)
+	d.pace.took(int64(len(chunk)), begin, d.fs.budget.HalfFree)
 	return chunk, nil
 }
 
 // chunk waits for bytes from where they are due to come.
 func (d *download) chunk(buf []byte) ([]byte, error) {
-	for d.at < d.size {
+	for d.at < d.end {
 		if d.front.at < d.front.end {
 			n, err := d.front.Read(buf)
 			return buf[:n], err
@@ -121,13 +241,13 @@ func (d *download) chunk(buf []byte) ([]byte, error) {
 		d.front.close()
 		if len(d.ahead) == 0 {
 			d.direct = d.at
-			d.front = &stream{version: d.version, ctx: d.ctx, at: d.at, end: d.size}
+			d.front = &stream{version: d.version, ctx: d.ctx, at: d.at, end: d.end}
 			continue
 		}
-		slab, ok := <-d.ahead[0].slabs
+		buffer, ok := <-d.ahead[0].buffers
 		if ok {
-			d.slab = slab
-			return slab, nil
+			d.buffer = buffer
+			return buffer, nil
 		}
 		if err := d.ahead[0].err; err != nil {
 			return nil, err
@@ -137,11 +257,11 @@ func (d *download) chunk(buf []byte) ([]byte, error) {
 	return nil, io.EOF
 }
 
-// release gives back the slab of the last chunk.
+// release returns the buffer of the last chunk to the budget.
 func (d *download) release() {
-	if d.slab != nil {
-		d.fs.memory.freeSpare(d.slab)
-		d.slab, d.rest = nil, nil
+	if d.buffer != nil {
+		d.fs.budget.ReturnPrefetched(d.buffer)
+		d.buffer, d.rest = nil, nil
 	}
 }
 
@@ -156,13 +276,13 @@ func (d *download) Close() error {
 	d.release()
 	err := d.front.close()
 	for _, s := range d.ahead {
-		for slab := range s.slabs {
-			d.fs.memory.freeSpare(slab)
+		for buffer := range s.buffers {
+			d.fs.budget.ReturnPrefetched(buffer)
 		}
 	}
 	d.ahead = nil
 	return err
 }
 
-// Stat describes the version of the file that is being read.
-func (d *download) Stat() (fs.FileInfo, error) { return &d.info, nil }
+// Entry implements proxy.Reader.
+func (d *download) Entry() proxy.Entry { return d.info.entry() }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 // TestCloseInTheMiddle leaves nothing behind: no memory, and no goroutine, which the bubble would wait for.
@@ -16,14 +18,14 @@ func TestCloseInTheMiddle(t *testing.T) {
 			s := newObjectFake(t, 200*mib)
 			s.pause = slowS3
 			f := s.fs(Options{})
-			r, err := f.Open(t.Context(), "/f", 0)
+			r, err := f.Open(t.Context(), "/f", proxy.Range{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if _, err := io.CopyN(io.Discard, r, after); err != nil {
 				t.Error(err)
 			}
-			if busy := aheadNow(f.memory) > 0; busy != (after > firstSpan) {
+			if busy := f.budget.Stats().Prefetched > 0; busy != (after > firstSpan) {
 				t.Errorf("after %d bytes: something is ahead: %v", after, busy)
 			}
 			before := time.Now()
@@ -31,7 +33,7 @@ func TestCloseInTheMiddle(t *testing.T) {
 			if took := time.Since(before); took != 0 {
 				t.Errorf("after %d bytes: Close waited %v for what nobody wants", after, took)
 			}
-			allFree(t, f.memory)
+			allFree(t, f.budget)
 			if _, err := r.Read(make([]byte, 1)); !errors.Is(err, fs.ErrClosed) {
 				t.Errorf("read after Close: %v", err)
 			}

@@ -12,6 +12,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/budget"
 )
 
 // pattern is what the objects of these tests hold, over and over; its length fits no buffer.
@@ -118,7 +121,7 @@ func (g *getFake) Read(p []byte) (int, error) {
 	if g.at == end {
 		return 0, io.EOF
 	}
-	n := int(min(int64(len(p)), slabSize, end-g.at))
+	n := int(min(int64(len(p)), budget.BufferSize, end-g.at))
 	copyPattern(p[:n], g.at)
 	if i := g.damage - g.at; i >= 0 && i < int64(n) {
 		p[i] ^= 0x10
@@ -193,29 +196,22 @@ func (w *taker) Write(p []byte) (int, error) {
 // take reads a file to its end by WriteTo, closes it, and checks that nothing is left of the memory.
 func (w *taker) take(t *testing.T, f *FS) error {
 	t.Helper()
-	r, err := f.Open(t.Context(), "/f", w.at)
+	r, err := f.Open(t.Context(), "/f", proxy.Range{Offset: w.at})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = r.(io.WriterTo).WriteTo(w)
 	r.Close()
-	allFree(t, f.memory)
+	allFree(t, f.budget)
 	if errors.Is(err, errWrongByte) {
 		t.Error(err)
 	}
 	return err
 }
 
-func allFree(t *testing.T, m *Memory) {
+func allFree(t *testing.T, b *budget.Budget) {
 	t.Helper()
-	if m.used != 0 || m.ahead != 0 || len(m.waiting) != 0 {
-		t.Errorf("%d bytes are still out, %d of them ahead; %d waiting", m.used, m.ahead, len(m.waiting))
+	if now := b.Stats(); now != (budget.Stats{Size: now.Size}) {
+		t.Errorf("the budget is still in use: %+v", now)
 	}
-}
-
-// aheadNow returns how much memory downloads have for what they read ahead.
-func aheadNow(m *Memory) int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.ahead
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,23 +12,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
+	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
 // A breaker sends requests as they are, and breaks off the bodies of the answers to GET.
 type breaker struct {
-	*httpClient
+	*s3http.Client
 	after int64  // bytes of each body; 0 = it does not
 	then  func() // is called when a body has broken off, or is nil
 	gets  atomic.Int32
 }
 
 func newBreaker() *breaker {
-	return &breaker{httpClient: newHTTPClient(30*time.Second, new(net.Dialer).DialContext)}
+	return &breaker{Client: new(features).newHTTPClient(s3http.Config{})}
 }
 
 func (b *breaker) Do(r *http.Request) (*http.Response, error) {
-	resp, err := b.httpClient.Do(r)
+	resp, err := b.Client.Do(r)
 	if err == nil && r.Method == "GET" && r.URL.Query().Get("list-type") == "" {
 		b.gets.Add(1)
 		if b.after > 0 {
@@ -91,10 +93,10 @@ var sizesOfUploads = map[string]int64{"one piece": minPart - 1, "parts": 3*minPa
 func TestRealChecksumsAreVerified(t *testing.T) {
 	realServices(t, func(t *testing.T, _ *breaker, f *FS) {
 		for name, size := range sizesOfUploads {
-			if err := f.Put(t.Context(), "/f", letters("v", size), Write{}); err != nil {
+			if err := f.Put(t.Context(), "/f", storetest.Source(letters("v", size)), proxy.Write{}); err != nil {
 				t.Fatal(err)
 			}
-			d, err := f.open(t.Context(), "/f", 0)
+			d, err := f.open(t.Context(), "/f", proxy.Range{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,7 +107,7 @@ func TestRealChecksumsAreVerified(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 			d.Close()
-			d, err = f.open(t.Context(), "/f", 0)
+			d, err = f.open(t.Context(), "/f", proxy.Range{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -122,13 +124,13 @@ func TestRealChecksumsAreVerified(t *testing.T) {
 func TestRealDownloadGoesOn(t *testing.T) {
 	realServices(t, func(t *testing.T, b *breaker, f *FS) {
 		const size = 3*minPart + 1
-		if err := f.Put(t.Context(), "/f", letters("g", size), Write{}); err != nil {
+		if err := f.Put(t.Context(), "/f", storetest.Source(letters("g", size)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 		b.after = size/3 - 1
 		b.gets.Store(0)
 		for _, offset := range []int64{0, 12345} {
-			r, err := f.Open(t.Context(), "/f", offset)
+			r, err := f.Open(t.Context(), "/f", proxy.Range{Offset: offset})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,11 +151,13 @@ func TestRealDownloadGoesOn(t *testing.T) {
 // TestRealObjectIsReplaced, or deleted, while it is read, and what is missing is asked for after that.
 func TestRealObjectIsReplaced(t *testing.T) {
 	for name, change := range map[string]func(f *FS, t *testing.T) error{
-		"replaced": func(f *FS, t *testing.T) error { return f.Put(t.Context(), "/f", letters("n", 2*minPart), Write{}) },
-		"deleted":  func(f *FS, t *testing.T) error { return f.Remove(t.Context(), "/f") },
+		"replaced": func(f *FS, t *testing.T) error {
+			return f.Put(t.Context(), "/f", storetest.Source(letters("n", 2*minPart)), proxy.Write{})
+		},
+		"deleted": func(f *FS, t *testing.T) error { return f.Remove(t.Context(), "/f") },
 	} {
 		realServices(t, func(t *testing.T, b *breaker, f *FS) {
-			if err := f.Put(t.Context(), "/f", letters("o", 2*minPart), Write{}); err != nil {
+			if err := f.Put(t.Context(), "/f", storetest.Source(letters("o", 2*minPart)), proxy.Write{}); err != nil {
 				t.Fatal(err)
 			}
 			b.after = minPart
@@ -162,14 +166,14 @@ func TestRealObjectIsReplaced(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			r, err := f.Open(t.Context(), "/f", 0)
+			r, err := f.Open(t.Context(), "/f", proxy.Range{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer r.Close()
 			wantSum, _, _ := sumOfAll(t, letters("o", minPart))
-			if sum, n, err := sumOfAll(t, r); !errors.Is(err, syscall.ESTALE) || n != minPart || sum != wantSum {
-				t.Errorf("%s: %d bytes with SHA-256 %x, %v; want %d with %x, and ESTALE", name, n, sum, err, minPart, wantSum)
+			if sum, n, err := sumOfAll(t, r); !errors.Is(err, proxy.ErrStale) || n != minPart || sum != wantSum {
+				t.Errorf("%s: %d bytes with SHA-256 %x, %v; want %d with %x, and ErrStale", name, n, sum, err, minPart, wantSum)
 			}
 		})
 	}
@@ -182,7 +186,7 @@ func TestDownloadFromAfar(t *testing.T) {
 	service := Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)}
 	near := dial(t, service)
 	makeBucket(t, near, "real")
-	if err := New(near, Options{Bucket: "real"}).Put(t.Context(), "/f", letters("a", size), Write{}); err != nil {
+	if err := New(near, Options{Bucket: "real"}).Put(t.Context(), "/f", storetest.Source(letters("a", size)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
 	b := newBreaker()
@@ -193,7 +197,7 @@ func TestDownloadFromAfar(t *testing.T) {
 	for name, after := range map[string]int64{"whole": 0, "broken": 5 * mib} {
 		b.after = after
 		b.gets.Store(0)
-		r, err := f.Open(t.Context(), "/f", 0)
+		r, err := f.Open(t.Context(), "/f", proxy.Range{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -205,6 +209,6 @@ func TestDownloadFromAfar(t *testing.T) {
 		if b.gets.Load() < 2 {
 			t.Errorf("%s: nothing was fetched ahead", name)
 		}
-		allFree(t, f.memory)
+		allFree(t, f.budget)
 	}
 }

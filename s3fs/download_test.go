@@ -7,6 +7,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/budget"
 )
 
 const mib = 1 << 20
@@ -26,7 +29,7 @@ func TestDownloadInParallel(t *testing.T) {
 		if err := w.take(t, s.fs(Options{})); err != nil || w.at != size {
 			t.Errorf("%d bytes, %v", w.at, err)
 		}
-		one := slowS3 * size / slabSize
+		one := slowS3 * size / budget.BufferSize
 		if took := time.Since(begin); took > one/3 {
 			t.Errorf("it took %v; with one stream, %v", took, one)
 		}
@@ -48,7 +51,7 @@ func TestDownloadReadsTheSame(t *testing.T) {
 		s := newObjectFake(t, size)
 		s.pause = slowS3
 		f := s.fs(Options{})
-		r, err := f.Open(t.Context(), "/f", 12345)
+		r, err := f.Open(t.Context(), "/f", proxy.Range{Offset: 12345})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +86,7 @@ func TestDownloadStaysOneStream(t *testing.T) {
 		"the client is about as slow":          {64 * mib, 256 * mib, slowS3, slowS3 / 2, `"v1"`},
 		"S3 is fast":                           {64 * mib, 256 * mib, slowS3 / 8, 0, `"v1"`},
 		"the file is short":                    {firstSpan, 256 * mib, slowS3, 0, `"v1"`},
-		"there is no memory for it":            {64 * mib, minMemory, slowS3, 0, `"v1"`},
+		"there is no memory for it":            {64 * mib, 0, slowS3, 0, `"v1"`},
 		"nothing tells one version of another": {64 * mib, 256 * mib, slowS3, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,8 +94,9 @@ func TestDownloadStaysOneStream(t *testing.T) {
 				s := newObjectFake(t, test.size)
 				s.pause = test.pause
 				s.header.Set("ETag", test.etag)
+				s.header.Set("Last-Modified", "Sun, 13 Sep 2020 12:26:40 GMT")
 				w := &taker{pause: func(int64) time.Duration { return test.client }}
-				if err := w.take(t, s.fs(Options{Memory: NewMemory(test.memory)})); err != nil || w.at != test.size {
+				if err := w.take(t, s.fs(Options{Budget: budget.New(test.memory)})); err != nil || w.at != test.size {
 					t.Errorf("%d bytes, %v", w.at, err)
 				}
 				s.made("Get")
@@ -171,7 +175,7 @@ func TestDownloadOfAClientThatSlowsDown(t *testing.T) {
 				return 0
 			}
 			if at > 440*mib {
-				ahead = max(ahead, aheadNow(f.memory))
+				ahead = max(ahead, f.budget.Stats().Prefetched)
 			}
 			return 3 * slowS3
 		}}
@@ -190,14 +194,14 @@ func TestDownloadInLittleMemory(t *testing.T) {
 		const size = 200 * mib
 		s := newObjectFake(t, size)
 		s.pause = slowS3
-		m := NewMemory(34 * mib)
+		b := budget.New(34 * mib)
 		w := &taker{pause: func(int64) time.Duration {
-			if n := aheadNow(m); n > m.size/2 {
-				t.Errorf("%d bytes ahead", n)
+			if now := b.Stats(); now.Prefetched > now.Size/2 {
+				t.Errorf("%d bytes ahead", now.Prefetched)
 			}
 			return 0
 		}}
-		if err := w.take(t, s.fs(Options{Memory: m})); err != nil || w.at != size {
+		if err := w.take(t, s.fs(Options{Budget: b})); err != nil || w.at != size {
 			t.Errorf("%d bytes, %v", w.at, err)
 		}
 		if s.most != 3 {

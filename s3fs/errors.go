@@ -13,6 +13,8 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 )
 
 // ErrNoBucket says that the bucket does not exist.
@@ -20,30 +22,33 @@ var ErrNoBucket = errors.New("the bucket does not exist")
 
 // words translates S3's error codes. Any other code means that the service failed, or is not set up as it should be.
 var words = map[string]error{
-	"NoSuchKey":                 fs.ErrNotExist,
-	"NotFound":                  fs.ErrNotExist, // to HEAD, whose answer has no body to say more
-	"AccessDenied":              fs.ErrPermission,
-	"AllAccessDisabled":         fs.ErrPermission,
-	"AccountProblem":            fs.ErrPermission,
-	"Forbidden":                 fs.ErrPermission, // to HEAD
-	"InvalidObjectState":        fs.ErrPermission, // archived, and not restored
-	"MethodNotAllowed":          errors.ErrUnsupported,
-	"NotImplemented":            errors.ErrUnsupported,
-	"InvalidRange":              syscall.ESPIPE,
-	"EntityTooLarge":            syscall.EFBIG,
-	"QuotaExceeded":             syscall.ENOSPC,
-	"XMinioStorageFull":         syscall.ENOSPC,
-	"KeyTooLongError":           fs.ErrInvalid,
-	"InvalidURI":                fs.ErrInvalid,
-	"InvalidObjectName":         fs.ErrInvalid,
-	"XMinioInvalidObjectName":   fs.ErrInvalid,
-	"XMinioInvalidResourceName": fs.ErrInvalid,
-	"NoSuchBucket":              ErrNoBucket,
+	"NoSuchKey":                  fs.ErrNotExist,
+	"NotFound":                   fs.ErrNotExist, // to HEAD, whose answer has no body to say more
+	"AccessDenied":               fs.ErrPermission,
+	"AllAccessDisabled":          fs.ErrPermission,
+	"AccountProblem":             fs.ErrPermission,
+	"Forbidden":                  fs.ErrPermission, // to HEAD
+	"InvalidObjectState":         fs.ErrPermission, // archived, and not restored
+	"ObjectNotInActiveTierError": fs.ErrPermission, // the same, of a copy's source
+	"MethodNotAllowed":           errors.ErrUnsupported,
+	"NotImplemented":             errors.ErrUnsupported,
+	"InvalidRange":               syscall.ESPIPE,
+	"MetadataTooLarge":           syscall.E2BIG,
+	"EntityTooLarge":             syscall.EFBIG,
+	"QuotaExceeded":              syscall.ENOSPC,
+	"XMinioStorageFull":          syscall.ENOSPC,
+	"KeyTooLongError":            fs.ErrInvalid,
+	"InvalidURI":                 fs.ErrInvalid,
+	"InvalidObjectName":          fs.ErrInvalid,
+	"XMinioInvalidObjectName":    fs.ErrInvalid,
+	"XMinioInvalidResourceName":  fs.ErrInvalid,
+	"NoSuchBucket":               ErrNoBucket,
 
 	"KeyTooLong":                     fs.ErrInvalid,
 	"NoSuchVersion":                  fs.ErrNotExist,
 	"InsufficientStorage":            syscall.ENOSPC,
 	"XMinioAdminBucketQuotaExceeded": syscall.ENOSPC,
+	"MissingContentLength":           errors.ErrUnsupported, // a copy was taken for an upload: the service does not know it
 }
 
 // translate puts S3's errors into the words of io/fs and syscall, for all requests of a client.
@@ -53,6 +58,9 @@ func translate(stack *middleware.Stack) error {
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 	) (middleware.InitializeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleInitialize(ctx, in)
+		if region := regionOf(err); region != "" && status(err) == http.StatusMovedPermanently {
+			err = fmt.Errorf("the bucket is in the region %s: %w", region, err)
+		}
 		if word := wordFor(err); word != nil {
 			err = fmt.Errorf("%w: %w", word, err)
 		}
@@ -65,8 +73,11 @@ func wordFor(err error) error {
 	if word := words[errorCode(err)]; word != nil {
 		return word
 	}
-	if status(err) == http.StatusInsufficientStorage {
-		return syscall.ENOSPC // whatever this service calls it
+	switch status(err) { // whatever this service calls it
+	case http.StatusInsufficientStorage:
+		return syscall.ENOSPC
+	case http.StatusLengthRequired: // see MissingContentLength
+		return errors.ErrUnsupported
 	}
 	return nil
 }
@@ -79,36 +90,53 @@ func wrap(op, name string, err error) error {
 	return &fs.PathError{Op: op, Path: name, Err: err}
 }
 
-// precondition reports whether S3 refused because of what is there already.
+// precondition reports whether a condition of a request does not hold because of what is there already.
 func precondition(err error) bool {
-	return slices.Contains([]int{http.StatusPreconditionFailed, http.StatusConflict}, status(err))
-}
-
-// declined reports whether S3 understood a request, and did not obey it.
-func declined(err error) bool {
-	s := status(err)
-	return s >= http.StatusBadRequest && s < http.StatusInternalServerError
-}
-
-// unclear reports whether a request that was sent so many times may have been obeyed in spite of its error: there was no
-// answer, or S3 failed on the way, or what refuses the repetition is what the first one made.
-func unclear(err error, times int) bool {
-	switch {
-	case err == nil, wordFor(err) != nil:
-		return false
-	case precondition(err):
-		return times > 1
+	if errors.Is(err, errNotMet) {
+		return true
 	}
-	return !declined(err)
+	return slices.Contains([]int{http.StatusPreconditionFailed, http.StatusConflict}, status(err)) && !conflicts(err)
 }
+
+// changed reports whether a request about an object that was there failed because another session has replaced or deleted it since.
+func changed(err error) bool { return precondition(err) || errors.Is(err, fs.ErrNotExist) }
+
+// declined reports whether S3 understood a request, and did not obey it. A redirection is not obeyed either.
+func declined(err error) bool {
+	if errors.Is(err, errNotMet) {
+		return true
+	}
+	s := status(err)
+	return s >= http.StatusMultipleChoices && s < http.StatusInternalServerError
+}
+
+// unclear reports whether S3 may have obeyed a request in spite of its error: a try was not answered, or S3 failed on the way, or
+// the condition of a repetition does not hold because of what the first try made.
+func unclear(err error, t tried) bool {
+	switch {
+	case err == nil:
+		return false
+	case t.open > 0:
+		return true
+	case wordFor(err) == nil && (precondition(err) || conflicts(err)):
+		return t.times > 1
+	}
+	return maybeObeyed(err)
+}
+
+// maybeObeyed reports whether S3 may have obeyed one try of a request in spite of its error.
+func maybeObeyed(err error) bool { return err != nil && wordFor(err) == nil && !declined(err) }
 
 // unanswered reports whether S3 may answer otherwise when it is better.
 func unanswered(err error) bool { return !declined(err) || status(err) == http.StatusTooManyRequests }
 
 // unheard reports whether a request was repeated until it was given up, and S3 answered none.
 func unheard(err error) bool {
+	if silent, ok := errors.AsType[*s3http.SilentError](err); ok && silent.Last {
+		return true
+	}
 	_, exhausted := errors.AsType[*retry.MaxAttemptsError](err)
-	return exhausted && status(err) == 0
+	return exhausted && status(err) == 0 && !errors.Is(err, errUnconfirmed)
 }
 
 // gone reports whether S3 no longer knows the multipart upload.

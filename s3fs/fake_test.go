@@ -30,8 +30,9 @@ type fake struct {
 	mu      sync.Mutex
 	objects map[string]int64 // sizes
 	parts   map[int]int64
-	tags    map[int]string // ETags of the parts
-	open    bool           // the upload, of which there is one at a time
+	tags    map[int]string          // ETags of the parts
+	etag    func(md5 string) string // what the service makes of a part's MD5; nil = its ETag
+	open    bool                    // the upload, of which there is one at a time
 	begun   time.Time
 	calls   []string // in the order of their coming
 	hosts   []string
@@ -47,7 +48,7 @@ func newFake(t *testing.T) *fake {
 // fs returns an FS in a bucket of the fake's. Broken uploads are ended, unless it is said otherwise.
 func (s *fake) fs(o Options) *FS {
 	o.Bucket, o.Resume = "b", cmp.Or(o.Resume, -1)
-	return New(dial(s.t, Service{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: s}), o)
+	return New(dial(s.t, Service{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: s, MaxBackoff: time.Millisecond}), o)
 }
 
 func (s *fake) Do(r *http.Request) (*http.Response, error) {
@@ -74,7 +75,7 @@ func (s *fake) Do(r *http.Request) (*http.Response, error) {
 	s.mu.Unlock()
 	if s.fault != nil {
 		if resp, err := s.fault(r, call); resp != nil || err != nil {
-			return resp, err
+			return withLength(resp, call), err
 		}
 	}
 	if sum := r.Header.Get("x-amz-checksum-crc32c"); sum != "" && call != "Complete" && sum != crcText(body) {
@@ -108,9 +109,12 @@ func (s *fake) answer(r *http.Request, call string, body []byte) *http.Response 
 		}
 		return response(200, "<R><ETag>x</ETag></R>")
 	case "DeleteMany":
-		return response(200, "<R></R>")
+		return response(200, s.deletedXML())
+	case "Delete":
+		return response(204, "")
 	case "Abort":
 		s.open = false
+		return response(204, "")
 	case "List":
 		return response(200, "<ListBucketResult></ListBucketResult>")
 	case "ListUploads":
@@ -136,14 +140,23 @@ func (s *fake) answer(r *http.Request, call string, body []byte) *http.Response 
 		n, _ := strconv.Atoi(strings.TrimPrefix(call, "Part "))
 		s.parts[n] = size
 		s.tags[n] = fmt.Sprintf("%032x", md5.Sum(body))
+		if s.etag != nil {
+			s.tags[n] = s.etag(s.tags[n])
+		}
 		return tagged(s.tags[n])
 	}
-	return response(200, "")
+}
+
+// deletedXML is the answer to the last DeleteObjects, which has deleted all keys.
+func (s *fake) deletedXML() string {
+	keys := strings.ReplaceAll(s.bodies[len(s.bodies)-1], "<Object>", "<Deleted>")
+	_, keys, _ = strings.Cut(strings.ReplaceAll(keys, "</Object>", "</Deleted>"), ">")
+	return "<DeleteResult>" + strings.Replace(keys, "</Delete>", "</DeleteResult>", 1)
 }
 
 func (s *fake) uploadsXML() string {
 	if !s.open {
-		return "<R></R>"
+		return "<R><IsTruncated>false</IsTruncated></R>"
 	}
 	return fmt.Sprintf("<R><Upload><Key>f</Key><UploadId>id</UploadId><Initiated>%s</Initiated></Upload></R>", s.begun.UTC().Format(time.RFC3339))
 }
@@ -153,7 +166,7 @@ func (s *fake) partsXML() string {
 	for _, n := range slices.Sorted(maps.Keys(s.parts)) {
 		fmt.Fprintf(&b, "<Part><PartNumber>%d</PartNumber><Size>%d</Size><ETag>&quot;%s&quot;</ETag></Part>", n, s.parts[n], s.tags[n])
 	}
-	return "<R>" + b.String() + "</R>"
+	return "<R><UploadId>id</UploadId>" + b.String() + "</R>"
 }
 
 // shortNames are those of operations.
@@ -174,14 +187,36 @@ var shortNames = map[string]string{
 // name returns what a request asks for, in a word; a part has its number behind it.
 func name(r *http.Request) string {
 	op := real.Operation(r)
-	if strings.HasPrefix(op, "UploadPart") {
-		return "Part " + r.URL.Query().Get("partNumber")
+	switch number := r.URL.Query().Get("partNumber"); op {
+	case "UploadPart":
+		return "Part " + number
+	case "UploadPartCopy":
+		return "PartCopy " + number
 	}
 	return cmp.Or(shortNames[op], op)
 }
 
 func response(status int, body string) *http.Response {
 	return &http.Response{StatusCode: status, Header: http.Header{}, ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body))}
+}
+
+// dated is the answer of a service that gives no ETags to a request that reads.
+func dated(body string) *http.Response {
+	resp := response(200, body)
+	resp.Header.Set("Last-Modified", "Sun, 13 Sep 2020 12:26:40 GMT")
+	return resp
+}
+
+// withLength makes an answer to HEAD tell the object's length, as S3 always does. lengthless makes one that does not.
+func withLength(resp *http.Response, call string) *http.Response {
+	const header = "Content-Length"
+	if resp == nil || call != "Head" || resp.StatusCode != http.StatusOK || resp.ContentLength < 0 || resp.Header.Get(header) != "" {
+		return resp
+	}
+	full := *resp // a test may give one answer to several requests
+	full.Header = resp.Header.Clone()
+	full.Header.Set(header, strconv.FormatInt(resp.ContentLength, 10))
+	return &full
 }
 
 // tagged is an answer with an ETag, without which nothing is confirmed.
@@ -212,7 +247,7 @@ func (s *fake) silentFrom(first string) {
 	}
 }
 
-// made checks which calls were made, in any order; a call can be counted, as in "Part 101 x3".
+// made checks which calls were made, in any order; a call can be counted, as in "Part 1 x3".
 func (s *fake) made(want ...string) {
 	s.t.Helper()
 	s.mu.Lock()
@@ -237,8 +272,34 @@ func (s *fake) made(want ...string) {
 
 // header returns a header of the only call of that name.
 func (s *fake) header(call, header string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if i := slices.Index(s.calls, call); i >= 0 {
 		return s.headers[i].Get(header)
 	}
 	return "no such call"
+}
+
+// count returns how many requests of a name there were so far. A clean-up that goes on after a reply may send some meanwhile.
+func (s *fake) count(call string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.calls {
+		if c == call {
+			n++
+		}
+	}
+	return n
+}
+
+// sent returns the documents that requests had so far, "" for those without.
+func (s *fake) sent() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.bodies)
+}
+
+func (s *fake) lastSent() string {
+	sent := s.sent()
+	return sent[len(sent)-1]
 }

@@ -10,15 +10,17 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3ftpd/s3ftpd/proxy/budget"
 )
 
 // Options say where in a service an [FS] lies, and what it may take.
 type Options struct {
 	Bucket string
-	Prefix string  // what all keys begin with; a slash is put at its end
-	Memory *Memory // for the buffers of transfers; nil = 256 MiB for this FS alone
+	Prefix string         // what all keys begin with; a slash is put at its end
+	Budget *budget.Budget // of the buffers of transfers; nil = 256 MiB for this FS alone
 
-	PartSize     int64 // bytes of an upload's first part; 0 = 8 MiB, at least 5 MiB, at most a quarter of the memory
+	PartSize     int64 // bytes of an upload's first part; 0 = 8 MiB, at least 5 MiB, at most a quarter of the budget
 	MaxParts     int   // part numbers that the service takes; 0 = 10,000
 	UniformParts bool  // all parts but the last must be of one size
 
@@ -27,8 +29,9 @@ type Options struct {
 	// Resume is how long a broken upload can be continued; 0 = 24 h, below 0 = off.
 	Resume time.Duration
 
-	// MetadataTimes makes listings show the time in a file's metadata, as Stat does, at the cost of a request a file.
-	MetadataTimes bool
+	// ListMtime is the time of files in listings: s3, the default, is LastModified; metadata is that of Stat, which costs a
+	// request for each file whose time is not yet known; auto is that of Stat where listings tell it, as MinIO's do.
+	ListMtime string
 
 	RenameMax int           // objects in a directory that may be renamed; 0 = 10,000
 	Stall     time.Duration // for how long an upload waits for memory; 0 = 5 min
@@ -44,7 +47,7 @@ type FS struct {
 	api       *s3.Client
 	bucket    string
 	prefix    string // "" or ends in a slash
-	memory    *Memory
+	budget    *budget.Budget
 	partSize  int64
 	maxParts  int
 	uniform   bool
@@ -56,8 +59,8 @@ type FS struct {
 	copyMost int64 // the largest object that is copied in one request; 0 = maxCopy
 	copySpan int64 // of a part in which a larger one is copied, about; 0 = copyPartSize
 
-	attributes    Attributes
-	metadataTimes bool
+	attributes Attributes
+	listMtime  string
 }
 
 // New returns the place in a bucket that o describes. It sends nothing: what is wrong with it, the first use tells.
@@ -66,23 +69,23 @@ func New(c *Client, o Options) *FS {
 		client:    c,
 		api:       c.api,
 		bucket:    o.Bucket,
-		memory:    o.Memory,
+		budget:    o.Budget,
 		partSize:  cmp.Or(o.PartSize, 8<<20),
-		maxParts:  max(cmp.Or(o.MaxParts, 10_000), 2*firstPart),
+		maxParts:  max(cmp.Or(o.MaxParts, 10_000), 2*leaseReserve),
 		uniform:   o.UniformParts,
 		resume:    cmp.Or(o.Resume, 24*time.Hour),
 		renameMax: cmp.Or(o.RenameMax, 10_000),
 		stall:     cmp.Or(o.Stall, 5*time.Minute),
 		log:       o.Log,
 
-		attributes:    o.Attributes,
-		metadataTimes: o.MetadataTimes,
+		attributes: o.Attributes,
+		listMtime:  o.ListMtime,
 	}
 	if prefix := strings.Trim(o.Prefix, "/"); prefix != "" {
 		f.prefix = prefix + "/"
 	}
-	if f.memory == nil {
-		f.memory = NewMemory(256 << 20)
+	if f.budget == nil {
+		f.budget = budget.New(256 << 20)
 	}
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
@@ -101,6 +104,45 @@ func outlast(ctx context.Context, d time.Duration) (context.Context, context.Can
 		stop()
 		cancel()
 	}
+}
+
+// copying is how long S3 may go on with a copy that it has begun when the caller has gone: a copy of some GiB takes minutes. One that is
+// broken off may be made all the same, and then the file has both names.
+const copying = 15 * time.Minute
+
+// outlastCopy is outlast for copies, and for changes that have copies behind them. Once the process must end, see Stop, they have no more time
+// than other changes.
+func (c *Client) outlastCopy(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := outlast(ctx, copying)
+	if c.stopping == nil {
+		return longer, cancel
+	}
+	soon, done := outlast(c.stopping, cleanup)
+	context.AfterFunc(soon, cancel)
+	return longer, func() {
+		done()
+		cancel()
+	}
+}
+
+// completingCopy is completing for a copy.
+func (c *Client) completingCopy(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := c.outlastCopy(ctx)
+	return ctx, cancel, nil
+}
+
+// completing returns the context of a change that is about to begin: it is an error if ctx has ended, and otherwise ends
+// some time after ctx. Of a request that is broken off it is unknown what it did, and a rename that is half-done has left
+// the file under both names.
+func completing(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if err := context.Cause(ctx); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := outlast(ctx, cleanup)
+	return ctx, cancel, nil
 }
 
 // recovered makes a panic the error of a goroutine of ours, so that it ends one transfer and not the process.

@@ -5,8 +5,8 @@ import (
 	"path"
 	"strings"
 	"syscall"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 // maxKey is S3's limit for a key, in bytes.
@@ -31,18 +31,8 @@ func (f *FS) key(name, end string) (string, error) {
 	if rest == "" {
 		return f.prefix, nil
 	}
-	if !printable(rest) || len(f.prefix)+len(rest) > maxKey {
+	if !proxy.IsPrintable(rest) || len(f.prefix)+len(rest) > maxKey {
 		return "", fs.ErrInvalid
 	}
 	return f.prefix + rest + end, nil
-}
-
-// nameable reports whether an FTP client can be shown, and can ask for, an element of a key.
-func nameable(element string) bool {
-	return element != "" && element != "." && element != ".." && printable(element)
-}
-
-// printable reports whether s is UTF-8 without control characters, those from U+0080 on among them.
-func printable(s string) bool {
-	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }

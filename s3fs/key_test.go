@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 func TestKey(t *testing.T) {
@@ -65,7 +67,7 @@ func FuzzKey(f *testing.F) {
 			t.Fatalf("key %q", key)
 		}
 		for element := range strings.SplitSeq(rest, "/") {
-			if !nameable(element) {
+			if !proxy.IsElement(element) {
 				t.Errorf("key %q has %q", key, element)
 			}
 		}
@@ -73,4 +75,13 @@ func FuzzKey(f *testing.F) {
 			t.Errorf("%q becomes %q, %v", key, again, err)
 		}
 	})
+}
+
+// TestLongestDirectory: a name of 1,024 bytes can be a file's, and is no directory's.
+func TestLongestDirectory(t *testing.T) {
+	s := newFake(t)
+	if _, err := s.fs(Options{}).statDir(t.Context(), strings.Repeat("n", maxKey)+"/"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+	s.made()
 }

@@ -2,6 +2,7 @@ package s3fs
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"iter"
 	"strings"
@@ -9,43 +10,45 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 // List yields the entries of dir whose names begin with prefix, page by page as S3 delivers them, in the order of
 // their bytes, for which a directory's name counts with a slash at its end.
 //
-// Keys that FTP cannot name are left out. A file's time is LastModified, or that of Stat with Options.MetadataTimes; a
+// Keys that FTP cannot name are left out. A file's time is LastModified, or that of Stat as far as Options.ListMtime says; a
 // directory's is zero. With an empty prefix, a directory that does not exist yields fs.ErrNotExist.
-func (f *FS) List(ctx context.Context, dir, prefix string) iter.Seq2[fs.FileInfo, error] {
-	return func(yield func(fs.FileInfo, error) bool) {
-		if !printable(prefix) || strings.Contains(prefix, "/") {
+func (f *FS) List(ctx context.Context, dir, prefix string) iter.Seq2[proxy.Entry, error] {
+	return func(yield func(proxy.Entry, error) bool) {
+		if !proxy.IsPrintable(prefix) || strings.Contains(prefix, "/") {
 			return // no name begins so
 		}
 		root, err := f.dir(dir)
 		if err != nil {
-			yield(nil, wrap("list", dir, err))
+			yield(proxy.Entry{}, wrap("list", dir, err))
 			return
 		}
 		found := root == f.prefix || prefix != ""
 		last := "" // directory: some services begin a page with the one that ended the page before
-		for page, err := range f.pages(ctx, root+prefix, "/") {
+		for page, err := range f.pagesOf(ctx, root, prefix) {
 			if err != nil {
-				yield(nil, wrap("list", dir, err))
+				yield(proxy.Entry{}, wrap("list", dir, err))
 				return
 			}
 			found = found || len(page.objects)+len(page.dirs) > 0
 			for e, err := range f.described(ctx, root, page.entries(root, &last)) {
 				if err != nil {
-					yield(nil, wrap("list", dir, err))
+					yield(proxy.Entry{}, wrap("list", dir, err))
 					return
 				}
-				if !yield(e, nil) {
+				if !yield(e.entry(), nil) {
 					return
 				}
 			}
 		}
 		if !found {
-			yield(nil, wrap("list", dir, fs.ErrNotExist))
+			yield(proxy.Entry{}, wrap("list", dir, fs.ErrNotExist))
 		}
 	}
 }
@@ -72,21 +75,27 @@ func (p *page) entries(root string, last *string) iter.Seq[*info] {
 	return func(yield func(*info) bool) {
 		objects, dirs := p.objects, p.dirs
 		for len(objects)+len(dirs) > 0 {
-			var e *info
+			var dir string
+			var o object
 			if len(dirs) == 0 || len(objects) > 0 && objects[0].key < dirs[0] {
-				o := objects[0]
+				o = objects[0]
 				objects = objects[1:]
-				e = &info{name: strings.TrimPrefix(o.key, root), size: o.size, mtime: o.mtime, etag: o.etag}
+				if strings.HasSuffix(o.key, "/") && o.key != root { // a marker that some services list as an object
+					dir = o.key
+				}
 			} else {
-				dir := dirs[0]
+				dir = dirs[0]
 				dirs = dirs[1:]
+			}
+			e := &info{name: strings.TrimPrefix(o.key, root), size: o.size, mtime: o.mtime, etag: o.etag}
+			if dir != "" {
 				if dir == *last {
 					continue
 				}
 				*last = dir
 				e = &info{name: strings.TrimSuffix(strings.TrimPrefix(dir, root), "/"), dir: true}
 			}
-			if nameable(e.name) && !yield(e) {
+			if proxy.IsElement(e.name) && !yield(e) {
 				return
 			}
 		}
@@ -99,7 +108,12 @@ func (f *FS) pages(ctx context.Context, prefix, delimiter string) iter.Seq2[*pag
 	return func(yield func(*page, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		ask := func(after string) func() (*page, error) {
-			return later(func() (*page, error) { return f.page(ctx, prefix, delimiter, after, 0) })
+			return later(func() (*page, error) {
+				if delimiter != "" { // entries of a listing, not objects of a tree
+					return f.listPage(ctx, prefix, delimiter, after)
+				}
+				return f.page(ctx, prefix, delimiter, after, 0)
+			})
 		}
 		next := ask("")
 		defer func() {
@@ -118,13 +132,35 @@ func (f *FS) pages(ctx context.Context, prefix, delimiter string) iter.Seq2[*pag
 	}
 }
 
-// page asks for at most limit keys, 0 = as many as S3 gives, after those of an earlier page.
-func (f *FS) page(ctx context.Context, prefix, delimiter, after string, limit int32) (*page, error) {
-	in := &s3.ListObjectsV2Input{
-		Bucket:       &f.bucket,
-		Prefix:       &prefix,
-		EncodingType: types.EncodingTypeUrl, // else one odd key makes the XML of its page unreadable
+// firstKeys returns the first keys that begin with a prefix, at least limit if there are that many. A page of S3's may have fewer than it was
+// asked for, or none, and be followed by others all the same.
+func (f *FS) firstKeys(ctx context.Context, prefix string, limit int32) (objects []object, err error) {
+	for after := ""; ; {
+		p, err := f.page(ctx, prefix, "", after, limit)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range p.objects {
+			if len(objects) == 0 || objects[len(objects)-1].key != o.key { // some services begin a page with the end of the one before
+				objects = append(objects, o)
+			}
+		}
+		switch {
+		case p.next == "" || len(objects) >= int(limit):
+			return objects, nil
+		case p.next == after:
+			return nil, fmt.Errorf("%w: a listing of %q that does not go on", errUnconfirmed, prefix)
+		}
+		after = p.next
 	}
+}
+
+// page asks for at most limit keys, 0 = as many as S3 gives, after those of an earlier page.
+func (f *FS) page(ctx context.Context, prefix, delimiter, after string, limit int32, options ...func(*s3.Options)) (*page, error) {
+	if len(prefix) > maxKey {
+		return &page{}, nil // no key begins so, and S3 refuses the question
+	}
+	in := &s3.ListObjectsV2Input{Bucket: &f.bucket, Prefix: &prefix}
 	if delimiter != "" {
 		in.Delimiter = &delimiter
 	}
@@ -135,6 +171,14 @@ func (f *FS) page(ctx context.Context, prefix, delimiter, after string, limit in
 		in.MaxKeys = &limit
 	}
 	p := &page{}
-	_, err := f.api.ListObjectsV2(ctx, in, p.decode)
+	err := f.client.features.attempt(encodedKeys, "", unknown, func(with bool) error {
+		in.EncodingType = ""
+		if with { // else one odd key makes the XML of its page unreadable
+			in.EncodingType = types.EncodingTypeUrl
+		}
+		_, err := f.api.ListObjectsV2(ctx, in, append(options, p.decode)...)
+		return err
+	})
+	p.sort()
 	return p, err
 }

@@ -3,17 +3,21 @@ package s3fs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"net/http"
 	"strings"
 	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // Remove deletes a file. What is only a directory is syscall.EISDIR.
-// A directory without a marker is gone with its last file. Broken uploads to the file are ended: where there is one, those that
-// this process has left; where there is none, the newest.
+// A directory without a marker is gone with its last file. Our broken uploads to the file are aborted.
 func (f *FS) Remove(ctx context.Context, name string) error {
 	return wrap("remove", name, f.remove(ctx, name))
 }
@@ -23,18 +27,36 @@ func (f *FS) remove(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if _, err = f.head(ctx, key); err == nil {
-		if err = f.delete(ctx, key, nil); err == nil {
-			f.endLeft(ctx, key, "")
+	l := f.lock(key)
+	if err := l.take(ctx); err != nil {
+		return err
+	}
+	defer l.release()
+	is, err := f.head(ctx, key)
+	if err == nil {
+		ctx, cancel, err := completing(ctx)
+		if err != nil {
+			return err
 		}
+		defer cancel()
+		end := f.abortOpenAfter(ctx, key)
+		err = f.deleteSeen(ctx, key, is.etag, deleteTries, func() (string, error) {
+			now, err := f.head(ctx, key)
+			if err != nil {
+				return "", err
+			}
+			return now.etag, nil
+		})
+		end(err == nil)
 		return err
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if _, err = f.statDir(ctx, key+"/"); errors.Is(err, fs.ErrNotExist) {
-		if b, _ := f.broken(ctx, key); b != nil {
-			f.abandon(ctx, multipart{key, b.id})
+		f.client.uploads.cleanedUp(ctx, f.place(key))
+		open, listErr := f.openUploads(ctx, key)
+		if f.abortOpen(ctx, key, f.client.uploads.collect(f.place(key)), open, listErr) > 0 {
 			return nil
 		}
 	}
@@ -44,15 +66,39 @@ func (f *FS) remove(ctx context.Context, name string) error {
 	return syscall.EISDIR
 }
 
-// delete deletes an object; one whose ETag is match, if that is not nil.
-func (f *FS) delete(ctx context.Context, key string, match *string) error {
-	_, err := f.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &f.bucket, Key: &key, IfMatch: match})
-	if unclear(err, 1) {
-		if _, gone := f.head(ctx, key); errors.Is(gone, fs.ErrNotExist) {
-			return nil
+// delete deletes an object that has the ETag was, "" = unknown. With match, S3 compares that as it deletes.
+//
+// S3 answers 204. Some services answer 200, as a proxy does that S3 has not heard of: then HEAD tells whether the object is gone.
+func (f *FS) delete(ctx context.Context, key, was string, match *string) error {
+	var t tried
+	out, err := f.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &f.bucket, Key: &key, IfMatch: match}, counting(&t))
+	switch {
+	case err == nil && answeredWith(out.ResultMetadata, http.StatusNoContent):
+		return nil
+	case t.times > 1 && errors.Is(err, fs.ErrNotExist):
+		return nil // the first try has deleted it
+	case err == nil:
+		err = errUnconfirmed
+	case !unclear(err, t):
+		return err
+	}
+	now, gone := f.head(ctx, key)
+	switch {
+	case errors.Is(gone, fs.ErrNotExist):
+		if errors.Is(err, errUnconfirmed) {
+			f.client.features.refuse(emptyAnswers, "", err)
 		}
+		return nil
+	case gone == nil && (t.open > 0 || errors.Is(err, errUnconfirmed)) && was != "" && now.etag != was:
+		return nil // another one was stored after the deletion
 	}
 	return err
+}
+
+// answeredWith reports whether the answer to a request had this HTTP status.
+func answeredWith(metadata middleware.Metadata, status int) bool {
+	answer, ok := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response)
+	return ok && answer.StatusCode == status
 }
 
 // Mkdir makes a directory by putting its marker, an empty object. A file or directory of that name is fs.ErrExist.
@@ -65,32 +111,78 @@ func (f *FS) mkdir(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
+	l := f.lock(key)
+	if err := l.take(ctx); err != nil {
+		return err
+	}
+	defer l.release()
 	if _, err := f.stat(ctx, strings.TrimSuffix(dir, "/")); err == nil {
 		return fs.ErrExist
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	_, err = f.mark(ctx, key, nil)
-	return err
+	ctx, cancel, err := completing(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	return f.markNew(ctx, key)
 }
 
-// mark puts the marker of a directory, and returns its ETag. What noneMatch is, if not nil, must not be there.
-func (f *FS) mark(ctx context.Context, key string, noneMatch *string) (etag string, err error) {
+// markNew puts the marker of a directory that is not there. A rename of another process that reserves the name would otherwise take
+// this marker for its own, and delete it.
+func (f *FS) markNew(ctx context.Context, key string) error {
+	_, err := f.markFree(ctx, key, markerType)
+	if !precondition(err) {
+		return err
+	}
+	if _, missing := f.statDir(ctx, key); errors.Is(missing, fs.ErrNotExist) {
+		_, err = f.mark(ctx, key, condition{}) // SeaweedFS keeps an empty directory for a while, without listing it
+		return err
+	}
+	return fmt.Errorf("%w: %w", fs.ErrExist, err)
+}
+
+// markerType is the type of directory markers.
+const markerType = "application/x-directory"
+
+// mark puts the marker of a directory, on a condition if there is one, and returns its ETag.
+func (f *FS) mark(ctx context.Context, key string, only condition) (etag string, err error) {
+	return f.markAs(ctx, key, markerType, only)
+}
+
+// markFree puts a marker of some type where there is none, and looks for it if S3 did not confirm it. It returns its ETag.
+func (f *FS) markFree(ctx context.Context, key, contentType string) (etag string, err error) {
+	var t tried
+	etag, err = f.markAs(ctx, key, contentType, absent, counting(&t))
+	if unclear(err, t) {
+		if there, _ := f.head(ctx, key); there != nil && aws.ToString(there.head.ContentType) == contentType {
+			f.log.Warn("S3 did not confirm a directory's marker that it has stored", "key", key, "err", err)
+			return there.etag, nil
+		}
+	}
+	return etag, err
+}
+
+// markAs is mark for a marker with a type of its own.
+func (f *FS) markAs(ctx context.Context, key, contentType string, only condition, options ...func(*s3.Options)) (etag string, err error) {
 	err = f.client.checked(func(a algorithm) error {
 		in := &s3.PutObjectInput{
 			Bucket:        &f.bucket,
 			Key:           &key,
 			ContentLength: aws.Int64(0),
-			ContentType:   aws.String("application/x-directory"),
-			IfNoneMatch:   noneMatch,
+			ContentType:   &contentType,
 		}
 		f.attributes.onPut(in)
 		checksum{a, a.hash().Sum(nil)}.set(&in.ChecksumCRC32C, &in.ChecksumCRC32, &in.ChecksumSHA256, &in.ContentMD5)
-		out, err := f.api.PutObject(ctx, in)
-		if err == nil {
-			etag = unquote(out.ETag)
-		}
-		return err
+		return f.conditionally(ctx, putObject, key, only, func(only condition) error {
+			in.IfMatch, in.IfNoneMatch = only.match, only.noneMatch
+			out, err := f.api.PutObject(ctx, in, options...)
+			if err == nil {
+				etag = unquote(out.ETag)
+			}
+			return err
+		})
 	})
 	return etag, err
 }
@@ -109,17 +201,47 @@ func (f *FS) rmdir(ctx context.Context, dir string) error {
 	if key == f.prefix {
 		return fs.ErrPermission
 	}
-	p, err := f.page(ctx, key, "", "", 2)
+	l := f.lock(key)
+	if err := l.take(ctx); err != nil {
+		return err
+	}
+	defer l.release()
+	look := func() (string, error) { return f.emptyDir(ctx, key) }
+	etag, err := look()
+	if err != nil {
+		return err
+	}
+	ctx, cancel, err := completing(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	return f.deleteMarker(ctx, key, etag, deleteTries, look)
+}
+
+// emptyDir returns the ETag of the marker of a directory that has nothing else.
+func (f *FS) emptyDir(ctx context.Context, key string) (etag string, err error) {
+	objects, err := f.firstKeys(ctx, key, 2)
 	switch {
 	case err != nil:
-		return err
-	case len(p.objects) == 0:
+		return "", err
+	case len(objects) == 0:
 		if _, err := f.head(ctx, strings.TrimSuffix(key, "/")); err != nil {
-			return err
+			return "", err
 		}
-		return syscall.ENOTDIR
-	case len(p.objects) > 1 || p.objects[0].key != key:
-		return syscall.ENOTEMPTY
+		return "", syscall.ENOTDIR
+	case len(objects) > 1 || objects[0].key != key:
+		return "", syscall.ENOTEMPTY
 	}
-	return f.delete(ctx, key, nil)
+	return objects[0].etag, nil
+}
+
+// deleteMarker is deleteSeen for the marker of a directory, whose ETag a listing or its PutObject has told. AWS obeys If-Match only where
+// s3:GetObject is allowed, which these two do not need: without it, the marker is deleted as it is.
+func (f *FS) deleteMarker(ctx context.Context, key, etag string, tries int, look func() (string, error)) error {
+	err := f.deleteSeen(ctx, key, etag, tries, look)
+	if status(err) == http.StatusForbidden {
+		return f.delete(ctx, key, etag, nil)
+	}
+	return err
 }

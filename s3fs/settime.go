@@ -23,37 +23,108 @@ func (f *FS) SetTime(ctx context.Context, name string, mtime time.Time) error {
 	return wrap("set the time of", name, f.setTime(ctx, name, mtime))
 }
 
+// setTimeTries is how often a copy is tried that fails because another session changes the object. One in parts takes too long for that.
+const setTimeTries = 4
+
+// settlePause is half of how long to wait before the first repetition of an operation that met another session's.
+const settlePause = 50 * time.Millisecond
+
 func (f *FS) setTime(ctx context.Context, name string, mtime time.Time) error {
 	key, err := f.file(name)
 	if err != nil {
 		return err
 	}
+	l := f.lock(key)
+	defer l.release()
+	for i := 1; ; i++ {
+		if err := l.take(ctx); err != nil {
+			return err
+		}
+		is, err := f.datable(ctx, key)
+		if err != nil {
+			return err
+		}
+		err = f.copyWithTime(ctx, key, is, seconds(mtime), l)
+		if !changed(err) {
+			return err
+		}
+		// Another process may be at it: it copies the file onto itself too, or replaces it. If it has deleted it, HEAD says so.
+		if i == setTimeTries || f.inParts(aws.ToInt64(is.ContentLength)) {
+			return fmt.Errorf("%w: %v", errBusy, err)
+		}
+		if err := pause(ctx, settlePause<<i, err); err != nil {
+			return err
+		}
+	}
+}
+
+// datable describes the object whose time is to be set.
+func (f *FS) datable(ctx context.Context, key string) (*s3.HeadObjectOutput, error) {
 	is, err := f.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &f.bucket, Key: &key})
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := f.statDir(ctx, key+"/"); err != nil {
-			return err
+			return nil, err
 		}
-		return syscall.EISDIR
+		return nil, syscall.EISDIR
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
+	return is, allMetadata(is)
+}
+
+// copyWithTime copies an object onto itself, with a time in its metadata, unless it has changed since it was described. A large one is
+// copied without the lock.
+func (f *FS) copyWithTime(ctx context.Context, key string, is *s3.HeadObjectOutput, mtime string, l *nameLock) (err error) {
 	as := like(is)
 	f.attributes.onCreateCopy(as)
 	if as.Metadata == nil {
 		as.Metadata = make(map[string]string)
 	}
-	as.Metadata["mtime"] = seconds(mtime)
-	if size := aws.ToInt64(is.ContentLength); f.inParts(size) {
+	as.Metadata["mtime"] = mtime
+	o := object{key: key, size: aws.ToInt64(is.ContentLength), etag: unquote(is.ETag)}
+	if f.inParts(o.size) {
 		as.Key = &key
 		if as.Tagging, err = f.tagging(ctx, key, is); err != nil {
 			return err
 		}
-		_, err = f.copyInParts(ctx, object{key: key, size: size, etag: unquote(is.ETag)}, as, condition{match: is.ETag})
+		return f.copyPartsWithTime(ctx, o, as, l)
+	}
+	ctx, cancel, err := f.client.completingCopy(ctx)
+	if err != nil {
 		return err
 	}
-	_, err = f.api.CopyObject(patient(ctx), f.ontoItself(key, is, as))
+	defer cancel()
+	var t tried
+	_, err = f.sendCopy(ctx, f.ontoItself(key, is, as), o, condition{match: is.ETag}, counting(&t))
+	if unclear(err, t) && f.hasTime(ctx, key, mtime, o.size) {
+		f.log.Warn("S3 did not confirm a time that it has stored", "key", key, "err", err)
+		return nil
+	}
 	return err
+}
+
+// copyPartsWithTime copies a large object onto itself. Some services ignore the condition of CompleteMultipartUpload: so before the copy is
+// published, it makes sure that no other session of this process has replaced or deleted the object.
+func (f *FS) copyPartsWithTime(ctx context.Context, o object, as *s3.CreateMultipartUploadInput, l *nameLock) error {
+	ctx, watch := f.watch(ctx, o.key)
+	defer watch.end()
+	only := condition{match: quoted(o.etag)}
+	l.check = func(ctx context.Context) error {
+		if !watch.has(f.place(o.key)) {
+			return nil
+		}
+		return f.holds(ctx, o.key, only)
+	}
+	defer func() { l.check = nil }()
+	_, err := f.copyInParts(ctx, o, as, only, l)
+	return err
+}
+
+// hasTime reports whether an object of that size has the time in its metadata.
+func (f *FS) hasTime(ctx context.Context, key, mtime string, size int64) bool {
+	now, err := f.head(ctx, key)
+	return err == nil && now.size == size && now.head.Metadata["mtime"] == mtime
 }
 
 // ontoItself is the copy of an object with other metadata: what such a copy does not keep by itself is said again.
@@ -63,7 +134,6 @@ func (f *FS) ontoItself(key string, is *s3.HeadObjectOutput, as *s3.CreateMultip
 		Key:                     &key,
 		ACL:                     as.ACL,
 		CopySource:              aws.String(copySource(f.bucket, key)),
-		CopySourceIfMatch:       is.ETag,
 		StorageClass:            as.StorageClass,
 		WebsiteRedirectLocation: as.WebsiteRedirectLocation,
 		ServerSideEncryption:    as.ServerSideEncryption,

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"path"
 	"strconv"
 	"strings"
@@ -13,9 +12,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// info describes a file or a directory. It implements fs.FileInfo, and Unique.
+// info describes a file or a directory.
 type info struct {
 	name  string
 	size  int64
@@ -26,60 +27,51 @@ type info struct {
 	head  *s3.HeadObjectOutput
 }
 
-func (i *info) Name() string       { return i.name }
-func (i *info) Size() int64        { return i.size }
-func (i *info) ModTime() time.Time { return i.mtime }
-func (i *info) IsDir() bool        { return i.dir }
-func (i *info) Sys() any           { return nil }
-
-// Mode implements fs.FileInfo. S3 knows no permissions of a file's own: what may be done is decided elsewhere.
-func (i *info) Mode() fs.FileMode {
-	if i.dir {
-		return fs.ModeDir | 0o755
-	}
-	return 0o644
+func (i *info) entry() proxy.Entry {
+	return proxy.Entry{Name: i.name, Size: i.size, ModTime: i.mtime, Dir: i.dir, ETag: i.etag}
 }
-
-// Unique returns what changes whenever the content does, "" for a directory.
-func (i *info) Unique() string { return i.etag }
 
 // Stat describes the file of that name or, if there is none, the directory; a name that ends in a slash asks for the
 // directory alone, and the root is always there. A file's time is its metadata's mtime, in seconds since 1970, or
 // else LastModified; a directory's is that of its marker, if it has one.
 //
-// If there is neither, but a broken upload to the file can be resumed, the error, fs.ErrNotExist, has a method
-// Offset() int64 for where.
-func (f *FS) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
+// If there is neither, but a broken upload to the file that can be resumed, it describes that.
+func (f *FS) Stat(ctx context.Context, name string) (proxy.Entry, error) {
 	i, err := f.stat(ctx, name)
-	if errors.Is(err, fs.ErrNotExist) && !strings.HasSuffix(name, "/") {
-		i, err = f.pending(ctx, name, err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !strings.HasSuffix(name, "/"):
+		e, err := f.statResumable(ctx, name, err)
+		return e, wrap("stat", name, err)
+	case err != nil:
+		return proxy.Entry{}, wrap("stat", name, err)
 	}
-	if err != nil {
-		return nil, wrap("stat", name, err)
-	}
-	return i, nil
+	return i.entry(), nil
 }
 
-// pending makes of err, which says that there is no file, one that tells where a broken upload to it stands. An upload
-// that is just coming to its end is waited for; it may make the file after all.
-func (f *FS) pending(ctx context.Context, name string, err error) (*info, error) {
-	key, bad := f.file(name)
-	if bad != nil {
-		return nil, err
+// statResumable describes the broken upload to a file that is not there, which missing says. An upload that is just coming to
+// its end is waited for; it may make the file after all.
+func (f *FS) statResumable(ctx context.Context, name string, missing error) (proxy.Entry, error) {
+	key, err := f.file(name)
+	if err != nil {
+		return proxy.Entry{}, missing
 	}
 	if f.client.uploads.settle(ctx, f.bucket+"/"+key) {
-		if i, err := f.stat(ctx, name); !errors.Is(err, fs.ErrNotExist) {
-			return i, err
+		i, err := f.stat(ctx, name)
+		if err == nil {
+			return i.entry(), nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return proxy.Entry{}, err
 		}
 	}
-	b, failed := f.broken(ctx, key)
+	b, err := f.broken(ctx, key)
 	switch {
-	case failed != nil:
-		return nil, failed
-	case b != nil:
-		return nil, standsAt(b.size, err)
+	case err != nil:
+		return proxy.Entry{}, err
+	case b == nil:
+		return proxy.Entry{}, missing
 	}
-	return nil, err
+	return proxy.Entry{Name: path.Base(name), Size: b.size, Resumable: true, ETag: b.id}, nil
 }
 
 func (f *FS) stat(ctx context.Context, name string) (*info, error) {
@@ -143,28 +135,45 @@ func (f *FS) head(ctx context.Context, key string) (*info, error) {
 
 // statDir describes a directory, which is any key that begins with dir.
 func (f *FS) statDir(ctx context.Context, dir string) (*info, error) {
-	p, err := f.page(ctx, dir, "", "", 1)
+	objects, err := f.firstKeys(ctx, dir, 1)
 	if err != nil {
 		return nil, err
 	}
-	if len(p.objects) == 0 {
+	if len(objects) == 0 {
 		return nil, fs.ErrNotExist
 	}
 	d := &info{name: path.Base(dir), dir: true}
-	if p.objects[0].key == dir {
-		d.mtime = p.objects[0].mtime
+	if objects[0].key == dir {
+		d.mtime = objects[0].mtime
 	}
 	return d, nil
 }
 
 // mtime returns the time that the metadata tell, as rclone and others keep it, or else S3's own. Its year has four digits.
 func mtime(metadata map[string]string, modified *time.Time) time.Time {
-	seconds, err := strconv.ParseFloat(metadata["mtime"], 64)
-	if err != nil || math.IsNaN(seconds) || seconds < -6e10 || seconds > 1e11 {
-		return aws.ToTime(modified)
+	if t, ok := parseSeconds(metadata["mtime"]); ok && 0 < t.Year() && t.Year() <= 9999 {
+		return t
 	}
-	whole, fraction := math.Modf(seconds)
-	return time.Unix(int64(whole), int64(fraction*1e9)).UTC().Round(time.Microsecond)
+	return aws.ToTime(modified)
+}
+
+// parseSeconds reads the seconds since 1970, in decimals, of which nanoseconds are kept. No float is exact enough for all of
+// four-digit years: the last second of 9999 would become the first of 10000.
+func parseSeconds(text string) (time.Time, bool) {
+	digits, negative := strings.CutPrefix(text, "-")
+	whole, fraction, _ := strings.Cut(digits, ".")
+	s, err := strconv.ParseUint(whole, 10, 40)
+	ns, err2 := strconv.ParseUint((fraction + "000000000")[:9], 10, 32)
+	if err != nil || err2 != nil || strings.Trim(fraction, "0123456789") != "" {
+		return time.Time{}, false
+	}
+	if negative {
+		return time.Unix(-int64(s), -int64(ns)).UTC(), true
+	}
+	return time.Unix(int64(s), int64(ns)).UTC(), true
 }
 
 func unquote(etag *string) string { return strings.Trim(aws.ToString(etag), `"`) }
+
+// quoted returns an ETag as headers have it.
+func quoted(etag string) *string { return aws.String(`"` + etag + `"`) }

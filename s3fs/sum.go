@@ -2,36 +2,26 @@ package s3fs
 
 import (
 	"context"
-	"crypto/md5"
-	"crypto/sha1"
-	"crypto/sha256"
-	"crypto/sha512"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
-	"hash/crc32"
-	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"syscall"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
-
-// A digest is a checksum that Sum knows, and where S3 says it of a whole object, if it keeps it.
-type digest struct {
-	hash func() hash.Hash
-	kept func(*s3.HeadObjectOutput) *string
-}
-
-var digests = map[string]digest{
-	"CRC32":   {func() hash.Hash { return crc32.NewIEEE() }, func(o *s3.HeadObjectOutput) *string { return o.ChecksumCRC32 }},
-	"MD5":     {md5.New, func(o *s3.HeadObjectOutput) *string { return o.ChecksumMD5 }},
-	"SHA-1":   {sha1.New, func(o *s3.HeadObjectOutput) *string { return o.ChecksumSHA1 }},
-	"SHA-256": {sha256.New, func(o *s3.HeadObjectOutput) *string { return o.ChecksumSHA256 }},
-	"SHA-512": {sha512.New, func(o *s3.HeadObjectOutput) *string { return o.ChecksumSHA512 }},
-}
 
 // Sum returns a checksum of length bytes of a file from offset on, or of all from there when length is below 0. The
 // algorithm is CRC32, MD5, SHA-1, SHA-256 or SHA-512; any other is errors.ErrUnsupported.
@@ -47,8 +37,8 @@ func (f *FS) Sum(ctx context.Context, name, algorithm string, offset, length int
 }
 
 func (f *FS) sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error) {
-	d, ok := digests[algorithm]
-	if !ok {
+	h := proxy.NewHash(algorithm)
+	if h == nil {
 		return nil, fmt.Errorf("checksum %q: %w", algorithm, errors.ErrUnsupported)
 	}
 	key, err := f.file(name)
@@ -60,7 +50,7 @@ func (f *FS) sum(ctx context.Context, name, algorithm string, offset, length int
 		sum, err = f.keptSum(ctx, key, algorithm, length)
 	}
 	if sum == nil && err == nil {
-		sum, err = f.readSum(ctx, name, d.hash(), offset, length)
+		sum, err = f.readSum(ctx, name, h, offset, length)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := f.statDir(ctx, key+"/"); err != nil {
@@ -77,7 +67,7 @@ func (f *FS) keptSum(ctx context.Context, key, algorithm string, length int64) (
 	out, err := f.headSums(ctx, key)
 	if err != nil {
 		if slices.Contains([]int{http.StatusBadRequest, http.StatusNotImplemented}, status(err)) {
-			return nil, nil // it may not know what is asked for
+			return nil, nil // then it is read
 		}
 		return nil, err
 	}
@@ -87,45 +77,131 @@ func (f *FS) keptSum(ctx context.Context, key, algorithm string, length int64) (
 	return f.kept(out, algorithm), nil
 }
 
-// errEnough ends a read at the last byte that is wanted.
-var errEnough = errors.New("all that was asked for")
-
 // readSum reads what h is to be the checksum of.
 func (f *FS) readSum(ctx context.Context, name string, h hash.Hash, offset, length int64) ([]byte, error) {
-	b, err := f.open(ctx, name, offset)
+	at := proxy.Range{Offset: offset}
+	if length >= 0 {
+		at.Length = max(length, 1) // 0 = to the end
+	}
+	r, err := f.open(ctx, name, at)
 	if err != nil {
 		return nil, err
 	}
-	defer b.Close()
-	rest := b.info.size - offset
-	if length < 0 {
-		length = rest
+	defer r.Close()
+	r.proof = nil // the caller compares the checksum
+	switch rest := r.info.size - offset; {
+	case length > rest:
+		return nil, fmt.Errorf("%d bytes from %d on, of %d: %w", length, offset, r.info.size, syscall.ESPIPE)
+	case length == 0:
+		return h.Sum(nil), nil
 	}
-	if length > rest {
-		return nil, fmt.Errorf("%d bytes from %d on, of %d: %w", length, offset, b.info.size, syscall.ESPIPE)
-	}
-	if length > 0 {
-		_, err = b.WriteTo(&prefix{h, length})
-		if err == nil {
-			return nil, io.ErrUnexpectedEOF
-		} else if !errors.Is(err, errEnough) {
-			return nil, err
-		}
+	if _, err := r.WriteTo(h); err != nil {
+		return nil, err
 	}
 	return h.Sum(nil), nil
 }
 
-// A prefix passes its first bytes on to a hash, and then it is errEnough.
-type prefix struct {
-	hash.Hash
-	left int64
+// headSums describes an object, with the checksums that S3 keeps of it, if the service tells them.
+func (f *FS) headSums(ctx context.Context, key string) (is *s3.HeadObjectOutput, err error) {
+	refuses := func(err error) bool { // an answer to HEAD has no code
+		return slices.Contains([]int{http.StatusBadRequest, http.StatusNotImplemented}, status(err))
+	}
+	err = f.client.features.attempt(checksumMode, "", refuses, func(with bool) (err error) {
+		in := &s3.HeadObjectInput{Bucket: &f.bucket, Key: &key}
+		if with {
+			in.ChecksumMode = types.ChecksumModeEnabled
+		}
+		is, err = f.api.HeadObject(ctx, in)
+		return err
+	})
+	return is, err
 }
 
-func (p *prefix) Write(b []byte) (int, error) {
-	n := min(int64(len(b)), p.left)
-	p.Hash.Write(b[:n])
-	if p.left -= n; p.left == 0 {
-		return int(n), errEnough
+// storedSum returns the checksum of an algorithm in an answer to HEAD, nil where there is none.
+func storedSum(out *s3.HeadObjectOutput, algorithm string) *string {
+	switch algorithm {
+	case "CRC32":
+		return out.ChecksumCRC32
+	case "MD5":
+		return out.ChecksumMD5
+	case "SHA-1":
+		return out.ChecksumSHA1
+	case "SHA-256":
+		return out.ChecksumSHA256
+	case "SHA-512":
+		return out.ChecksumSHA512
 	}
-	return int(n), nil
+	return nil
+}
+
+// kept returns the checksum of an object's whole content, if S3 says it and there can be no doubt about what it is of.
+func (f *FS) kept(out *s3.HeadObjectOutput, algorithm string) []byte {
+	size := proxy.NewHash(algorithm).Size()
+	if sum := decodeSum(aws.ToString(storedSum(out, algorithm))); ofContent(out) && len(sum) == size {
+		return sum
+	}
+	if algorithm == "MD5" && f.client.putsMD5(out) && isPlain(out) {
+		if sum, err := hex.DecodeString(unquote(out.ETag)); err == nil && len(sum) == size {
+			return sum
+		}
+	}
+	return nil
+}
+
+// ofContent reports whether the checksums of an object are of its content, and not of those of its parts. A service
+// that does not tell has only objects in one part believed.
+func ofContent(out *s3.HeadObjectOutput) bool {
+	if out.ChecksumType == "" {
+		return !strings.Contains(aws.ToString(out.ETag), "-")
+	}
+	return out.ChecksumType == types.ChecksumTypeFullObject
+}
+
+// decodeSum returns nil for what is not the plain checksum of something, such as one of parts, "...-3".
+func decodeSum(text string) []byte {
+	sum, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil
+	}
+	return sum
+}
+
+// plainClasses are the storage classes in which an ETag is as AWS and MinIO document it. In others, such as that of
+// directory buckets, or MinIO's tiers, it is something else that may look the same.
+var plainClasses = []types.StorageClass{
+	"", types.StorageClassStandard, types.StorageClassReducedRedundancy, types.StorageClassStandardIa, types.StorageClassOnezoneIa,
+	types.StorageClassIntelligentTiering, types.StorageClassGlacierIr, types.StorageClassGlacier, types.StorageClassDeepArchive,
+}
+
+// isPlain reports whether an object was written by one PUT or copy, and is not encrypted in a way that makes its ETag a
+// number like any other. A replica may have the ETag of an object that is.
+func isPlain(out *s3.HeadObjectOutput) bool {
+	return slices.Contains([]types.ServerSideEncryption{"", types.ServerSideEncryptionAes256}, out.ServerSideEncryption) &&
+		out.SSECustomerAlgorithm == nil && out.SSEKMSKeyId == nil &&
+		out.ReplicationStatus != types.ReplicationStatusReplica &&
+		slices.Contains(plainClasses, out.StorageClass)
+}
+
+// putsMD5 reports whether the service is known to give plain objects their MD5 for an ETag: AWS and MinIO promise
+// that. Others have ETags that look like it and are not, for instance those of objects that can be appended to.
+func (c *Client) putsMD5(out *s3.HeadObjectOutput) bool {
+	if c.onAWS() {
+		return true
+	}
+	answer, ok := awsmiddleware.GetRawResponse(out.ResultMetadata).(*smithyhttp.Response)
+	return ok && strings.HasPrefix(answer.Header.Get("Server"), "MinIO")
+}
+
+// onAWS reports whether the service is Amazon's, by its endpoint.
+func (c *Client) onAWS() bool {
+	endpoint := c.api.Options().BaseEndpoint
+	return endpoint == nil || isAWS(*endpoint)
+}
+
+func isAWS(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return false
+	}
+	return strings.HasSuffix(u.Hostname(), ".amazonaws.com") || strings.HasSuffix(u.Hostname(), ".amazonaws.com.cn")
 }

@@ -12,6 +12,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/budget"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // What S3 keeps is of the whole object: it is no answer for a part, and one for the whole however that is said.
@@ -48,7 +52,7 @@ func TestSumOfServiceThatRefuses(t *testing.T) {
 		}
 		got, err := s.fs(Options{}).Sum(t.Context(), "/f", "SHA-256", 0, -1)
 		if word == nil && bytes.Equal(got, digestOf("SHA-256", hello)) && err == nil {
-			s.made("Head", "Get")
+			s.made("Head x2", "Get")
 		} else if word == nil || !errors.Is(err, word) {
 			t.Errorf("%d: %x, %v", code, got, err)
 		} else {
@@ -62,7 +66,7 @@ func TestSumOfBrokenBody(t *testing.T) {
 	for _, length := range []int64{-1, 4} {
 		s := answering(t)
 		s.fault = func(_ *http.Request, call string) (*http.Response, error) {
-			resp := response(200, "hel")
+			resp := dated("hel")
 			resp.Header.Set("Content-Length", "5")
 			if call == "Head" {
 				resp.Body = http.NoBody
@@ -73,8 +77,8 @@ func TestSumOfBrokenBody(t *testing.T) {
 		if got, err := f.Sum(t.Context(), "/f", "MD5", 0, length); !errors.Is(err, io.ErrUnexpectedEOF) || got != nil {
 			t.Errorf("%d bytes: %x, %v", length, got, err)
 		}
-		if f.memory.used != 0 {
-			t.Errorf("%d bytes are still out", f.memory.used)
+		if f.budget.Stats().Used != 0 {
+			t.Errorf("%d bytes are still out", f.budget.Stats().Used)
 		}
 	}
 }
@@ -112,11 +116,8 @@ func (c onClose) Close() error {
 func TestSumEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := answering(t)
-		f := s.fs(Options{Memory: NewMemory(minMemory), Stall: time.Minute})
-		all := &claim{m: f.memory}
-		f.memory.mu.Lock()
-		f.memory.grant(all, f.memory.size)
-		f.memory.mu.Unlock()
+		f := s.fs(Options{Budget: budget.New(0), Stall: time.Minute})
+		exhaust(t, f.budget)
 		if _, err := f.Sum(t.Context(), "/f", "MD5", 0, -1); !errors.Is(err, syscall.ENOBUFS) {
 			t.Errorf("without memory: %v", err)
 		}
@@ -138,7 +139,7 @@ func TestSumOnMinIO(t *testing.T) {
 		c := &Client{api: m.api, checksum: checksum, log: m.log}
 		f := New(c, Options{Bucket: "sums", Prefix: checksum, PartSize: minPart})
 		for size, want := range map[int]string{0: free.one, 1000: free.one, 2*minPart + 5: free.parts} {
-			if err := f.Put(t.Context(), "/f", zeros(size), Write{}); err != nil {
+			if err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), proxy.Write{}); err != nil {
 				t.Fatal(err)
 			}
 			var got []string
@@ -151,7 +152,7 @@ func TestSumOnMinIO(t *testing.T) {
 				if kept != nil {
 					got = append(got, algorithm)
 				}
-				h := digests[algorithm].hash()
+				h := proxy.NewHash(algorithm)
 				io.Copy(h, zeros(size))
 				sum, err := f.Sum(t.Context(), "/f", algorithm, 0, -1)
 				if err != nil || !bytes.Equal(sum, h.Sum(nil)) || kept != nil && !bytes.Equal(kept, sum) {

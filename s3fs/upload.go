@@ -6,9 +6,107 @@ import (
 	"io"
 	"sync"
 	"syscall"
+	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
+
+// publishing is the longest that S3 may take to make a content an object, with all repetitions of the request.
+const publishing = 15 * time.Minute
+
+// Put makes the runs of src the content of the file. When it returns nil, S3 has confirmed the whole.
+//
+// Errors of src are returned, and so are S3's; the file is then what it was before. An upload for which no
+// memory comes free within Options.Stall is syscall.ENOBUFS, one longer than S3 takes in the parts that memory
+// allows syscall.EFBIG.
+//
+// What S3 has received of a Put that fails is kept for Options.Resume, if that is at least 5 MiB: its multipart upload
+// stays open, and whoever has access to the bucket can go on, with a copy of what is there, whose length Stat and the
+// errors of Put tell. After an error of src that is syscall.EBADMSG nothing is kept, as nobody knows from where on it is
+// wrong. A shorter copy, or one to the end, keeps that much of the object that is there. A length that does not fit is
+// syscall.ESPIPE, and a proxy.OffsetError tells the one that does.
+//
+// One copy of the beginning can come before the new bytes; other copies are errors.ErrUnsupported.
+//
+// While another operation of this process changes the name, the upload waits to be published, and after Service.Timeout it is syscall.EBUSY. So is
+// an upload that another session has resumed, and one that keeps the beginning of an object which was changed meanwhile.
+//
+// When ctx ends before src does, nothing is published. When it ends afterwards, S3 has half a minute to confirm the object;
+// without that it is not known whether it was published.
+func (f *FS) Put(ctx context.Context, name string, src proxy.Source, w proxy.Write) error {
+	key, err := f.file(name)
+	if err != nil {
+		return wrap("put", name, err)
+	}
+	return wrap("put", name, f.put(ctx, key, src, w))
+}
+
+func (f *FS) put(ctx context.Context, key string, src proxy.Source, w proxy.Write) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	r := &newBytes{ctx: ctx, src: src}
+	kept, err := r.first()
+	if err != nil {
+		return err
+	}
+	u, err := f.prepare(ctx, key, w, kept)
+	if err != nil {
+		return err
+	}
+	defer u.close()
+	u.hold(src.Commit)
+	return u.run(r)
+}
+
+// prepare prepares an upload, according to what is there already if some of it is to be kept.
+func (f *FS) prepare(ctx context.Context, key string, w proxy.Write, kept prefix) (u *upload, err error) {
+	if !kept.any() && !w.New {
+		return f.upload(ctx, key, w, 0)
+	}
+	ctx, watch := f.watch(ctx, key)
+	if kept.any() {
+		u, err = f.resumeOrAppend(ctx, key, w, kept)
+	} else {
+		u, err = f.upload(ctx, key, w, 0)
+	}
+	if err != nil {
+		watch.end()
+		return nil, err
+	}
+	u.watch = watch
+	return u, nil
+}
+
+// run receives the content. Up to one part is sent as a whole; of a longer one each part is sent while the next is
+// received.
+func (u *upload) run(r io.Reader) error {
+	p := u.part()
+	err := u.peek(r) // before any memory: nobody has to wait for it to hear that an upload may begin
+	if err == io.EOF && u.base.unchanged() {
+		return u.order()
+	}
+	if err == nil || err == io.EOF {
+		if failed := u.base.begin(u, p); failed != nil {
+			err = failed
+		}
+	}
+	if err == nil {
+		err = u.next(p, r)
+	}
+	p.seal()
+	if err != nil {
+		u.ends()
+	}
+	switch {
+	case err == io.EOF && !u.inParts():
+		return u.whole(p)
+	case err == io.EOF, err == nil:
+		return u.multipart(p, r, err)
+	}
+	u.rest = p
+	return u.broke(err)
+}
 
 // An upload is one Put on its way. It belongs to the goroutine that reads the content; the senders of parts only
 // report to it.
@@ -18,11 +116,13 @@ type upload struct {
 	fail      context.CancelCauseFunc // ends ctx
 	key       string
 	mustBeNew bool
+	begins    bool // an append to an object that was not there
 	plan      parts
-	claim     *claim
 	hot       algorithm    // what is computed while the content arrives
 	fixed     algorithm    // of the multipart upload, where that is not the client's to choose
 	order     func() error // waits for the order to publish
+	lock      nameLock     // of the name, held while the upload is published
+	watch     *nameWatch   // of the key, where the upload is published on a condition; nil = on none
 	ahead     []byte       // read already, belongs into the next part
 
 	id       string          // of the multipart upload
@@ -35,18 +135,19 @@ type upload struct {
 	answers  chan answer
 	pace     *pace
 	owner    owner
-	first    int32 // number of the first part
+	first    int32 // number of the first part that is sent
+	begun    time.Time
 
-	base      *base                                   // what is kept of an object, nil = nothing
-	resumable bool                                    // if it breaks
-	resumed   bool                                    // one that broke before
-	mark      *string                                 // ETag, see claimParts
-	kept      []*part                                 // the last ones sent, until what follows is long enough to be a part
-	rest      *part                                   // what follows, if it broke off
-	void      bool                                    // S3 has refused the whole, and would again
-	all       bool                                    // the data has ended as it should
-	ended     func()                                  // says that it is at its end, if it has been said that it is coming to it
-	older     func() ([]types.MultipartUpload, error) // to the key, which this one replaces
+	base      *base                 // what is kept of an object, nil = nothing
+	resumable bool                  // if it breaks
+	resumed   bool                  // one that broke before
+	lease     lease                 // the last one that this upload has written
+	leasing   func() (lease, error) // waits for the open lease; nil = none is being written
+	retained  []*part               // the last ones sent, until the bytes that follow are enough for a part
+	rest      *part                 // what follows, if it broke off
+	void      bool                  // S3 has refused the whole, and would again
+	all       bool                  // the data has ended as it should
+	ended     func()                // says that it is at its end, if it has been said that it is coming to it
 }
 
 // sent is a part that S3 has, or will have.
@@ -65,7 +166,7 @@ type answer struct {
 }
 
 // upload prepares one that keeps so many bytes of what is there.
-func (f *FS) upload(ctx context.Context, key string, w Write, kept int64) (*upload, error) {
+func (f *FS) upload(ctx context.Context, key string, w proxy.Write, kept int64) (*upload, error) {
 	size := w.Size
 	if size > 0 {
 		size += kept
@@ -76,15 +177,18 @@ func (f *FS) upload(ctx context.Context, key string, w Write, kept int64) (*uplo
 	}
 	u := &upload{
 		FS: f, key: key, plan: plan, mustBeNew: w.New,
-		claim:   &claim{m: f.memory},
 		hot:     f.client.algorithm(),
 		answers: make(chan answer, mostInFlight),
 		order:   func() error { return nil },
 		pace:    newPace(),
-		first:   firstPart,
+		owner:   owner{place: f.place(key)},
+		first:   1,
+		lock:    nameLock{client: f.client},
 
-		resumable: f.resume > 0,
+		resumable: f.resume > 0 && f.client.features.supports(highPartNumbers, ""),
 	}
+	u.lock.add(f.bucket, key)
+	u.lock.check = u.conditionHolds
 	u.ctx, u.fail = context.WithCancelCause(ctx)
 	u.sending, u.drop = outlast(u.ctx, cleanup)
 	return u, nil
@@ -94,7 +198,9 @@ func (f *FS) upload(ctx context.Context, key string, w Write, kept int64) (*uplo
 func (u *upload) close() {
 	u.fail(nil)
 	u.drop()
+	u.awaitLease()
 	u.client.uploads.disown(u.id, &u.owner)
+	u.watch.end()
 	if u.ended != nil {
 		u.ended()
 	}
@@ -106,9 +212,9 @@ func (u *upload) hold(order func() error) { u.order = sync.OnceValue(order) }
 // part begins the next part.
 func (u *upload) part() *part {
 	i := len(u.sent)
-	p := &part{claim: u.claim, first: i == 0, target: u.plan.next(i, u.size), hot: u.hot, hash: u.hot.hash(), grown: u.forget}
-	u.claim.need = slabs(u.plan.least(p.target), p.first)
-	return p
+	target := u.plan.next(i, u.size)
+	claim := u.budget.Claim(u.plan.least(target), i == 0)
+	return &part{claim: claim, target: target, hot: u.hot, hash: u.hot.hash(), grown: u.releaseRetained}
 }
 
 // fill fills a part from what was read ahead and from r.
@@ -142,6 +248,9 @@ func (u *upload) peek(r io.Reader) error {
 
 // next fills the next part, and tells whether more follows it: nil, or io.EOF if not.
 func (u *upload) next(p *part, r io.Reader) error {
+	if p.size == p.target && len(u.ahead) > 0 {
+		return nil // the kept beginning has filled it
+	}
 	err := u.fill(p, r)
 	if err == errFull {
 		err = u.peek(r)
@@ -208,18 +317,25 @@ func (u *upload) send(p *part) error {
 	u.sent = append(u.sent, sent{size: p.size})
 	u.size += p.size
 	u.inFlight++
-	u.keep(p)
+	u.retain(p)
 	go func() {
 		defer u.owner.leave()
-		a := answer{i: i}
-		a.etag, a.sum, a.err = u.sendPart(i, p)
+		a := u.deliver(i, p)
 		if a.err != nil {
 			u.fail(fmt.Errorf("part %d: %w", u.number(i), a.err)) // ends the upload at its next read, the others soon
 		}
-		p.free()
 		u.answers <- a
 	}()
 	return nil
+}
+
+// deliver sends part i and frees it.
+func (u *upload) deliver(i int, p *part) (a answer) {
+	a.i = i
+	defer recovered(&a.err)
+	defer p.free()
+	a.etag, a.sum, a.err = u.sendPart(u.number(i), p)
+	return a
 }
 
 // mostInFlight returns how many parts may be in flight with p. Parts that have grown hide the time between two of them
@@ -243,6 +359,6 @@ func (u *upload) settle() error {
 		return context.Cause(u.ctx) // the first part to fail has made the others fail
 	}
 	u.sent[a.i].etag, u.sent[a.i].sum = a.etag, a.sum
-	u.pace.took(u.sent[a.i].size, starved, u.memory.roomy(), u.grown(u.sent[a.i].size))
+	u.pace.took(u.sent[a.i].size, starved, u.budget.HalfFree(), u.grown(u.sent[a.i].size))
 	return nil
 }

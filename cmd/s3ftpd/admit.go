@@ -6,66 +6,93 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/netip"
+	"strings"
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/proxy"
-	"github.com/s3ftpd/s3ftpd/proxy/login"
+	"github.com/s3ftpd/s3ftpd/proxy/auth"
 )
 
-// admit returns a Login that lets those whom the gate lets in into the store. An attempt with a certificate and no
+// A login is what ftp.Server asks about an attempt.
+type login func(context.Context, proxy.Attempt) (proxy.Account, error)
+
+// admit returns a login that yields the account of those whom the gate lets in. An attempt with a certificate and no
 // password is judged by the certificate alone.
-func admit(gate *login.Gate, store proxy.Store, log *slog.Logger) func(context.Context, proxy.Attempt) (proxy.Store, error) {
-	return func(ctx context.Context, a proxy.Attempt) (proxy.Store, error) {
+func admit(gate *auth.Gate, account func(user string, peer netip.Addr) proxy.Account) login {
+	return func(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
+		denied := error(fs.ErrPermission)
 		if a.Certificate != nil {
-			switch names := subjects(a.Certificate); {
-			case gate.Certified(a.User, names...):
-				return store, nil
-			case a.Password == "":
-				if gate.Subject != "" {
-					log.Warn("the client's certificate does not stand for the password", "user", a.User, "peer", a.Peer.String(),
-						"subject", names, "advice", "--user-certificate has to be one of these to let it in")
-				}
-				return nil, fs.ErrPermission
+			names := subjects(a.Certificate)
+			if gate.Certified(a.User, names...) {
+				return account(a.User, a.Peer.Addr()), nil
+			}
+			if gate.Subject != "" {
+				denied = wrongLogin("wrong user or password; for a login by certificate, --user-certificate must be " + strings.Join(names, " or "))
+			}
+			if a.Password == "" {
+				return proxy.Account{}, denied
 			}
 		}
 		err := gate.Check(ctx, a.User, a.Password)
 		switch {
-		case errors.Is(err, login.ErrDenied):
-			return nil, fs.ErrPermission
+		case errors.Is(err, auth.ErrDenied):
+			return proxy.Account{}, denied
 		case err != nil:
-			return nil, errors.New(err.Error()) // not wrapped: a file that may not be read is no wrong password
+			return proxy.Account{}, errors.New(err.Error()) // not wrapped: a file that may not be read is no wrong password
 		}
-		return store, nil
+		return account(a.User, a.Peer.Addr()), nil
 	}
 }
 
-// secret returns where the password is found; nil = there is none.
-func secret(c *config.Config) func() (string, error) {
+// A wrongLogin is the error of a wrong login, and says for the log what would be right.
+type wrongLogin string
+
+func (w wrongLogin) Error() string        { return string(w) }
+func (w wrongLogin) Is(target error) bool { return target == fs.ErrPermission }
+
+// secret returns where the password is found; nil = there is none. What may not be meant so in it goes to warn.
+func secret(c *config.Config, warn func(problem string)) func() (string, error) {
 	switch {
 	case c.PasswordFile != "":
-		return login.File(c.PasswordFile)
+		return auth.File(c.PasswordFile, warn)
 	case c.Password != "":
-		return login.Text(string(c.Password))
+		password, problems := auth.Tidy(string(c.Password))
+		for _, problem := range problems {
+			warn(problem)
+		}
+		return auth.Text(password)
 	}
 	return nil
 }
 
+// passwordSource names the option that the password comes from.
+func passwordSource(c *config.Config) string {
+	if c.PasswordFile != "" {
+		return fmt.Sprintf("--password-file %q", c.PasswordFile)
+	}
+	return "S3FTPD_PASSWORD"
+}
+
+// passwordWarning logs problems of the password.
+func passwordWarning(c *config.Config, log *slog.Logger) func(problem string) {
+	return func(problem string) {
+		log.Warn("the password may not be the one that is meant", "option", passwordSource(c), "problem", problem)
+	}
+}
+
 // usable refuses a password that could let nobody in.
 func usable(c *config.Config) error {
-	where := "S3FTPD_PASSWORD"
-	if c.PasswordFile != "" {
-		where = fmt.Sprintf("--password-file %q", c.PasswordFile)
-	}
-	password := secret(c)
+	password := secret(c, func(string) {})
 	if password == nil {
 		return nil // a certificate stands for it
 	}
 	text, err := password()
 	if err == nil {
-		err = login.Usable(text)
+		err = auth.Usable(text)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", where, err)
+		return fmt.Errorf("%s: %w", passwordSource(c), err)
 	}
 	return nil
 }

@@ -6,14 +6,16 @@ import (
 	"io/fs"
 	"iter"
 	"log/slog"
+	"strings"
 
 	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
 // A lister is what ask needs of a store.
 type lister interface {
-	List(ctx context.Context, dir, prefix string) iter.Seq2[fs.FileInfo, error]
+	List(ctx context.Context, dir, prefix string) iter.Seq2[proxy.Entry, error]
 }
 
 // ask looks into the bucket once, so that what is wrong shows at the start and not at the first transfer.
@@ -34,9 +36,12 @@ func ask(ctx context.Context, store lister, c *config.Config, log *slog.Logger) 
 
 // advice says what to do about a bucket that does not answer.
 func advice(err error) string {
+	special := s3fs.Advice(err)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return "check the keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) and what they may do: list, read, write and delete"
+		return strings.TrimSuffix("check the keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) and what they may do: list, read, write and delete; "+special, "; ")
+	case special != "":
+		return special
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, s3fs.ErrNoBucket):
 		return "make the bucket, or check --bucket"
 	}

@@ -35,7 +35,7 @@ func openCertificate(c *config.Config, log *slog.Logger) (*certificate, error) {
 	case !c.Certified():
 		return nil, nil
 	case c.TLSSelfSigned:
-		own, err := selfSigned()
+		own, err := selfSigned(c.TLSLegacy)
 		if err != nil {
 			return nil, fmt.Errorf("--tls-self-signed: %w", err)
 		}
@@ -74,10 +74,7 @@ func (f tlsFiles) digest() (d digest) {
 
 // use serves with what the files say or, if that is not sound, goes on as before.
 func (k *certificate) use(files tlsFiles) error {
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if k.c.TLSMin == "1.3" {
-		c.MinVersion = tls.VersionTLS13
-	}
+	c := spoken(k.c)
 	var errPair, errCA error
 	if k.own != nil {
 		c.Certificates = []tls.Certificate{*k.own}

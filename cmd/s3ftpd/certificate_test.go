@@ -64,7 +64,9 @@ func TestCertificateFromFiles(t *testing.T) {
 		change        func(*config.Config)
 		min           uint16
 	}{
-		"as it is":         {server.Cert, server.Key, nil, func(*config.Config) {}, tls.VersionTLS12},
+		"as it is": {server.Cert, server.Key, nil, func(*config.Config) {}, tls.VersionTLS12},
+		"from Windows": {slices.Concat([]byte("\uFEFF"), server.Cert), slices.Concat([]byte("\uFEFF"), server.Key), slices.Concat([]byte("\uFEFF"), ca.Cert),
+			func(c *config.Config) { c.TLSClientCA = filepath.Join(d.dir, "ca.crt") }, tls.VersionTLS12},
 		"with its chain":   {slices.Concat(server.Cert, ca.Cert), server.Key, nil, func(*config.Config) {}, tls.VersionTLS12},
 		"both in one file": {slices.Concat(server.Cert, server.Key), nil, nil, func(c *config.Config) { c.TLSKey = c.TLSCert }, tls.VersionTLS12},
 		"TLS 1.3 alone":    {server.Cert, server.Key, nil, func(c *config.Config) { c.TLSMin = "1.3" }, tls.VersionTLS13},
@@ -178,7 +180,7 @@ func TestSelfSigned(t *testing.T) {
 	if text := log.String(); !strings.Contains(text, fingerprint(k.leaf())) || len(fingerprint(k.leaf())) != 32*3-1 || strings.Contains(text, "WARN") {
 		t.Error(text)
 	}
-	if again, err := selfSigned(); err != nil || again.Leaf.Equal(k.leaf()) {
+	if again, err := selfSigned(false); err != nil || again.Leaf.Equal(k.leaf()) {
 		t.Errorf("the same certificate, or none: %v", err)
 	}
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -73,16 +75,23 @@ func age(c *x509.Certificate, now time.Time) string {
 	return ""
 }
 
-// selfSigned makes a certificate for this machine, by all its names and addresses, whose key is nowhere but in memory.
-func selfSigned() (*tls.Certificate, error) {
+// selfSigned makes a certificate for this machine, by all its names and addresses, whose key is nowhere but in memory. It is an
+// RSA key for old devices, whose cipher suites need one.
+func selfSigned(legacy bool) (*tls.Certificate, error) {
+	var key crypto.Signer
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	usage := x509.KeyUsageDigitalSignature
+	if legacy {
+		key, err = rsa.GenerateKey(rand.Reader, 2048)
+		usage |= x509.KeyUsageKeyEncipherment
+	}
 	if err != nil {
 		return nil, err
 	}
 	template := &x509.Certificate{
 		NotBefore:             time.Now().Add(-time.Hour), // clients' clocks may be slow
 		NotAfter:              time.Now().AddDate(10, 0, 0),
-		KeyUsage:              x509.KeyUsageDigitalSignature,
+		KeyUsage:              usage,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
 		DNSNames:              []string{"localhost"},
@@ -92,7 +101,7 @@ func selfSigned() (*tls.Certificate, error) {
 	}
 	template.Subject = pkix.Name{CommonName: template.DNSNames[0]}
 	template.IPAddresses = ownAddresses()
-	raw, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		return nil, err
 	}

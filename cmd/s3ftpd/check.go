@@ -27,6 +27,7 @@ func check(ctx context.Context, p *process) error {
 		return r.verdict()
 	}
 	r.ok("the configuration is complete, and without contradictions")
+	checkPassword(r, c)
 	checkPorts(ctx, r, c)
 	checkTLS(r, c)
 	checkProxies(r, c)
@@ -40,14 +41,26 @@ func check(ctx context.Context, p *process) error {
 	return r.verdict()
 }
 
+// checkPassword says what may not be meant so in the password.
+func checkPassword(r *report, c *config.Config) {
+	password := secret(c, func(problem string) { r.note("%s %s", passwordSource(c), problem) })
+	if password != nil {
+		password() // its errors are those of the configuration
+	}
+}
+
 // checkStorage tries out the bucket. Each question may take as long as S3 may be silent.
 func checkStorage(ctx context.Context, r *report, c *config.Config) error {
 	log := slog.New(slog.DiscardHandler) // the findings say it all
-	client, err := s3fs.Dial(ctx, service(c, log))
+	client, err := connect(ctx, c, service(c, log))
 	if err != nil {
 		return err
 	}
 	defer client.Close()
+	if url := pathURL(ctx, c, client); url != "" {
+		r.note("the endpoint has a path, which few services need: files are stored at %s", url)
+	}
+	checkKnown(r, client, c.Bucket)
 	first := true
 	for found := range s3fs.New(client, place(c, client, log)).Probe(ctx, c.S3Timeout) {
 		switch {
@@ -58,15 +71,28 @@ func checkStorage(ctx context.Context, r *report, c *config.Config) error {
 		case found.Err == nil:
 			r.ok("%s", found.Text)
 		case found.Lost != "":
-			r.note("%s: %s; %s%s", found.Text, reason(found.Err), found.Lost, allow(found))
+			r.note("%s: %s; %s%s", found.Text, reason(found.Err), found.Lost, remedy(found))
 		case first:
 			r.fail("%s: %s; %s", found.Text, reason(found.Err), advice(found.Err))
 		default:
-			r.fail("%s: %s%s", found.Text, reason(found.Err), allow(found))
+			r.fail("%s: %s%s", found.Text, reason(found.Err), remedy(found))
 		}
 		first = false
 	}
 	return nil
+}
+
+// checkKnown says what is known of the service, if it is recognized.
+func checkKnown(r *report, client *s3fs.Client, bucket string) {
+	known, ok := client.Known(bucket)
+	if !ok {
+		return
+	}
+	text := strings.ReplaceAll(known.Known, "`", "")
+	if options := known.Options(); len(options) > 0 {
+		text = "it takes " + strings.Join(options, ", ") + ", which is set by itself. " + text
+	}
+	r.ok("the service is known as %s: %s (%s, %s)", known.Name, text, known.Source, known.Date)
 }
 
 // A report prints the checks, and keeps the count.

@@ -16,13 +16,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
+	"github.com/s3ftpd/s3ftpd/s3fs"
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
 // checkArgs are options that have nothing wrong with them.
 func checkArgs(endpoint string, more ...string) []string {
-	return append([]string{"check", "--endpoint", endpoint, "--bucket=invoices", "--user=alice", "--ftp=127.0.0.1:0",
-		"--passive-ports=1024-65535", "--active=false"}, more...)
+	return real.Arguments(append([]string{"check", "--endpoint", endpoint, "--bucket=invoices", "--user=alice", "--ftp=127.0.0.1:0",
+		"--passive-ports=1024-65535", "--active=false"}, more...)...)
 }
 
 // checked runs the command, and returns the words that its lines begin with and what it prints.
@@ -63,7 +64,7 @@ func TestCheckOnMinIO(t *testing.T) {
 	}
 	for _, more := range [][]string{nil, {"--prefix=a b/c", "--tags=a=b", "--storage-class=REDUCED_REDUNDANCY", "--checksum=sha256"}, {"--checksum=md5"}} {
 		code, words, text := checked(t, checkArgs(server.Endpoint, more...))
-		if code != 0 || slices.Compact(slices.Sorted(slices.Values(words)))[0] != "note" || strings.Count(text, "note ") != 1 {
+		if code != 0 || slices.Compact(slices.Sorted(slices.Values(words)))[0] != "note" || strings.Count(text, "note ") != 3 {
 			t.Errorf("%v:\n%s", more, text)
 		}
 		out, err := server.Client().ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
@@ -112,10 +113,10 @@ func TestCheckFindsTheServiceWrong(t *testing.T) {
 		"wrong secret": {checkArgs(server.Endpoint), "canary", []string{"FAIL  the bucket does not answer: S3 says SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY"}},
 		"no bucket":    {checkArgs(server.Endpoint, "--bucket=nowhere"), "", []string{"FAIL  the bucket does not answer", "make the bucket, or check --bucket"}},
 		"read only": {checkArgs(refusing("PUT", "POST", "DELETE"), "--prefix=a"), "",
-			[]string{"ok    the bucket answers", "FAIL  an object cannot be put", "S3 says AccessDenied, Access Denied; allow s3:PutObject\n"}},
+			[]string{"ok    the bucket answers", "FAIL  an object cannot be put", "S3 says AccessDenied, Access Denied; allow s3:PutObject; "}},
 		"no deletion": {checkArgs(refusing("DELETE"), "--prefix=a"), "",
-			[]string{"ok    it can be copied", "FAIL  an upload in parts cannot be given up: S3 says AccessDenied, Access Denied; allow s3:AbortMultipartUpload\n",
-				"FAIL  an object cannot be deleted: S3 says AccessDenied, Access Denied; allow s3:DeleteObject\n", `FAIL  left behind, and to be removed by hand: the upload`}},
+			[]string{"ok    an object can be copied", "FAIL  a multipart upload cannot be aborted: S3 says AccessDenied, Access Denied; allow s3:AbortMultipartUpload; ",
+				"FAIL  an object cannot be deleted: S3 says AccessDenied, Access Denied; allow s3:DeleteObject; ", `FAIL  left behind, and to be removed by hand: the upload`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			keysOf(t, server)
@@ -142,7 +143,45 @@ func checkable(t *testing.T) string {
 
 func TestCheckOnTheEmbeddedStore(t *testing.T) {
 	code, _, text := checked(t, checkArgs(checkable(t), "--prefix=a"))
-	if code != 0 || strings.Count(text, "note ") != 1 || strings.Count(text, "\n") != 20 {
+	if code != 0 || strings.Count(text, "note ") != 1 || strings.Count(text, "\n") != 23 {
+		t.Errorf("%d\n%s", code, text)
+	}
+}
+
+// What is known of a service is said, without Markdown.
+func TestCheckKnown(t *testing.T) {
+	for endpoint, want := range map[string]string{
+		"http://127.0.0.1:9000":               "",
+		"https://s3.fr-par.scw.cloud":         "ok    the service is known as Scaleway: it takes --max-parts 1000, which is set by itself. An upload has 1,000 parts at most",
+		"https://cos.ap-beijing.myqcloud.com": "ok    the service is known as Tencent COS: it takes --path-style off, which is set by itself. ",
+		"https://s3.eu-west-1.amazonaws.com":  "ok    the service is known as AWS: Conditions hold",
+	} {
+		client, err := s3fs.Dial(t.Context(), s3fs.Service{Endpoint: endpoint})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := newConsole()
+		checkKnown(&report{w: out}, client, "b")
+		if got := out.String(); !strings.HasPrefix(got, want) || want == "" && got != "" || strings.Contains(got, "`") {
+			t.Errorf("%s: %q", endpoint, got)
+		}
+	}
+}
+
+// The region that the bucket is in is named, and what to do.
+func TestCheckNamesTheRegion(t *testing.T) {
+	for _, kv := range (&real.S3{AccessKey: "a", SecretKey: "s"}).Env() {
+		name, value, _ := strings.Cut(kv, "=")
+		t.Setenv(name, value)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("x-amz-bucket-region", "eu-west-1")
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, "<Error><Code>AuthorizationHeaderMalformed</Code></Error>")
+	}))
+	defer server.Close()
+	const says = "FAIL  the bucket does not answer: the bucket is in eu-west-1, --region says us-east-1; use --region eu-west-1\n"
+	if code, _, text := checked(t, checkArgs(server.URL, "--region=us-east-1")); code != exitFailure || !strings.Contains(text, says) {
 		t.Errorf("%d\n%s", code, text)
 	}
 }
@@ -161,8 +200,8 @@ func TestCheckFindsTheMachineWrong(t *testing.T) {
 	}{
 		"port taken":           {[]string{"--ftp=" + taken}, true, `FAIL  --ftp "` + taken + `"`},
 		"passive port taken":   {[]string{"--passive-ports=" + port}, true, fmt.Sprintf("FAIL  no port of --passive-ports %s-%[1]s", port)},
-		"active port taken":    {[]string{"--active", "--active-port=" + port}, false, "note  active data connections leave from any port, not from " + port},
-		"active port free":     {[]string{"--active", "--active-port=" + freePort}, false, "ok    active data connections leave from port " + freePort},
+		"active port taken":    {[]string{"--active=true", "--active-port=" + port}, false, "note  active data connections leave from any port, not from " + port},
+		"active port free":     {[]string{"--active=true", "--active-port=" + freePort}, false, "ok    active data connections leave from port " + freePort},
 		"address for all":      {[]string{"--passive-address=203.0.113.10"}, false, "ok    the reply to PASV names 203.0.113.10 to a public client"},
 		"address for some":     {[]string{"--passive-address=127.0.0.0/8=auto,203.0.113.10"}, false, "ok    the reply to PASV names 127.0.0.1 to a local client"},
 		"address nobody knows": {[]string{"--ftp=:0", "--passive-address=10.1.2.3"}, false, "note  the reply to PASV names 10.1.2.3 to a public client"},

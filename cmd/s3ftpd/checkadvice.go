@@ -13,6 +13,9 @@ import (
 
 // reason is why something failed, in S3's words where S3 has said something, else in the network's.
 func reason(err error) string {
+	if region, ok := errors.AsType[*s3fs.RegionError](err); ok {
+		return region.Error()
+	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return "S3 says " + strings.TrimRight(api.ErrorCode()+", "+api.ErrorMessage(), "., ")
 	}
@@ -22,10 +25,14 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// allow is the advice, to be appended, for what is not permitted.
-func allow(found s3fs.Finding) string {
-	if errors.Is(found.Err, fs.ErrPermission) && found.Action != "" {
-		return "; allow " + found.Action
+// remedy is what may help against a finding, to be appended.
+func remedy(found s3fs.Finding) string {
+	text := s3fs.Advice(found.Err)
+	if errors.Is(found.Err, fs.ErrPermission) && !strings.Contains(text, found.Action) {
+		text = strings.TrimSuffix("allow "+found.Action+"; "+text, "; ")
 	}
-	return ""
+	if text != "" {
+		text = "; " + text
+	}
+	return text
 }

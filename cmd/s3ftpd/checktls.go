@@ -24,6 +24,7 @@ func checkTLS(r *report, c *config.Config) {
 		return
 	}
 	checkCertificate(r, c, k)
+	checkVersions(r, c, k)
 	if c.TLSClientCA != "" {
 		checkClientCA(r, c)
 	}

@@ -20,32 +20,42 @@ const (
 )
 
 // arrows are all the imports there may be between the rooms of the house. They run down only: proxy knows no S3,
-// s3fs knows no FTP, and neither knows the configuration. Tests may import what they like.
+// s3fs knows no protocol, and neither knows the configuration. Tests may import what they like.
 var arrows = map[string][]string{
-	"cmd/s3ftpd":      {"config", "passive", "proxy", "proxy/login", "s3fs", "s3fs/s3demo"},
+	"cmd/s3ftpd":      {"config", "passive", "proxy", "proxy/auth", "proxy/budget", "proxy/ftp", "s3fs", "s3fs/s3demo"},
 	"config":          {},
 	"passive":         {},
-	"proxy":           {"passive"},
-	"proxy/login":     {},
+	"proxy":           {},
+	"proxy/auth":      {},
+	"proxy/budget":    {},
+	"proxy/ftp":       {"passive", "proxy", "proxy/ftp/modez", "proxy/ftp/names"},
+	"proxy/ftp/modez": {},
+	"proxy/ftp/names": {"proxy"},
 	"proxy/storetest": {"proxy"},
-	"s3fs":            {},
+	"s3fs":            {"proxy", "proxy/budget", "s3fs/s3http"},
 	"s3fs/s3demo":     {},
-	"test/e2e":        {"test/real"},
+	"s3fs/s3http":     {},
+	"test/ack":        {},
+	"test/e2e":        {"test/faults", "test/real"},
+	"test/faults":     {},
+	"test/quirks":     {"test/real"},
 	"test/rclone":     {},
 	"test/real":       {},
 }
 
+// standardOnly are the rooms that import the standard library alone.
+var standardOnly = []string{"proxy/budget", "s3fs/s3http"}
+
 // guests are the modules of others that only some rooms may import.
 var guests = map[string][]string{
-	"github.com/aws/":             {"cmd/s3ftpd", "s3fs", "s3fs/s3demo", "test/real"},
-	"github.com/rclone/gofakes3":  {"s3fs/s3demo"},
+	"github.com/aws/":             {"cmd/s3ftpd", "s3fs", "s3fs/s3demo", "test/quirks", "test/real"},
 	"github.com/spf13/pflag":      {"config"},
 	"github.com/goccy/go-yaml":    {"config"},
 	"github.com/lmittmann/tint":   {"cmd/s3ftpd"},
 	"github.com/pires/":           {"passive"},
-	"golang.org/x/crypto/argon2":  {"proxy/login"},
-	"golang.org/x/crypto/bcrypt":  {"proxy/login"},
-	"golang.org/x/text/":          {"proxy"},
+	"golang.org/x/crypto/argon2":  {"proxy/auth"},
+	"golang.org/x/crypto/bcrypt":  {"proxy/auth"},
+	"golang.org/x/text/":          {"proxy/ftp/names"},
 	"github.com/stretchr/testify": {},
 }
 
@@ -85,6 +95,10 @@ func TestArrows(t *testing.T) {
 				if strings.HasPrefix(target, guest) && !slices.Contains(hosts, room) && !strings.HasSuffix(name, "_test.go") {
 					t.Errorf("%s imports %s", name, target)
 				}
+			}
+			if host, _, _ := strings.Cut(target, "/"); strings.Contains(host, ".") && slices.Contains(standardOnly, room) &&
+				!strings.HasSuffix(name, "_test.go") {
+				t.Errorf("%s imports %s, and not the standard library alone", name, target)
 			}
 			to, ours := strings.CutPrefix(target, module)
 			if ours && !strings.HasSuffix(name, "_test.go") && !slices.Contains(arrows[room], to) {

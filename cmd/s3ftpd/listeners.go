@@ -11,7 +11,7 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/passive"
-	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/ftp"
 )
 
 // listeners are where the clients of one server come to; what is off is nil.
@@ -51,7 +51,7 @@ func (ls listeners) Close() {
 }
 
 // serve serves the clients of all listeners until ctx is done, or one of them fails, and the last session is over.
-func (ls listeners) serve(ctx context.Context, s *proxy.Server, log *slog.Logger) error {
+func (ls listeners) serve(ctx context.Context, s *ftp.Server, log *slog.Logger) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	var all sync.WaitGroup
@@ -68,6 +68,9 @@ func (ls listeners) serve(ctx context.Context, s *proxy.Server, log *slog.Logger
 	}
 	run(&errFTP, s.Serve, ls.ftp, false)
 	run(&errFTPS, s.ServeTLS, ls.ftps, true)
+	<-ctx.Done()
+	sessions, transfers := s.Running()
+	log.Info("stopping", "sessions", sessions, "transfers", transfers, "drain", s.DrainTimeout.String())
 	all.Wait()
 	return errors.Join(errFTP, errFTPS)
 }

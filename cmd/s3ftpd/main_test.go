@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
 // asProgram makes the test binary be the program itself.
@@ -108,7 +109,9 @@ func start(t *testing.T, environ []string, args ...string) *running {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	r := &running{newConsole(), newConsole(), stop, make(chan int, 1)}
-	go func() { r.code <- run(ctx, args, environ, strings.NewReader(""), r.stdout, r.stderr) }()
+	go func() {
+		r.code <- run(ctx, real.Arguments(args...), environ, strings.NewReader(""), r.stdout, r.stderr)
+	}()
 	t.Cleanup(func() { r.end(t) })
 	return r
 }

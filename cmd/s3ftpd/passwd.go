@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/s3ftpd/s3ftpd/proxy/login"
+	"github.com/s3ftpd/s3ftpd/proxy/auth"
 )
 
 // passwd prints the hash of the password that it is given.
@@ -27,7 +27,7 @@ func passwd(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	hash, err := login.Hash(password)
+	hash, err := auth.Hash(password)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func firstLine(r io.Reader) (string, error) {
 	if err != nil && err != io.EOF {
 		return "", fmt.Errorf("reading the password: %w", err)
 	}
-	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), nil
+	return strings.TrimPrefix(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), "\uFEFF"), nil
 }
 
 // askTwice asks at a terminal, without showing what is typed, and leaves the terminal as it was.

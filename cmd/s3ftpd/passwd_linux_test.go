@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/s3ftpd/s3ftpd/proxy/login"
+	"github.com/s3ftpd/s3ftpd/proxy/auth"
 )
 
 // terminal returns both ends of a pseudo-terminal: what a person types at, and what a program reads.
@@ -69,7 +69,7 @@ func TestPasswdAtTerminal(t *testing.T) {
 	if code != 0 || strings.Contains(seen, "wonder") || strings.Contains(seen, "argon") {
 		t.Errorf("%d, seen: %q", code, seen)
 	}
-	gate := &login.Gate{User: "alice", Secret: login.Text(strings.TrimSpace(out))}
+	gate := &auth.Gate{User: "alice", Secret: auth.Text(strings.TrimSpace(out))}
 	if err := gate.Check(t.Context(), "alice", "wonderland"); err != nil {
 		t.Errorf("%q: %v", out, err)
 	}

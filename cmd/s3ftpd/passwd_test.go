@@ -6,7 +6,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"github.com/s3ftpd/s3ftpd/proxy/login"
+	"github.com/s3ftpd/s3ftpd/proxy/auth"
 )
 
 // What passwd prints lets in who knows the password.
@@ -19,7 +19,7 @@ func TestPasswd(t *testing.T) {
 		if code != 0 || err != "" || strings.Contains(hash, "\n") || strings.Contains(out, "wonder") {
 			t.Errorf("%q: %d, %q, %q", stdin, code, out, err)
 		}
-		gate := &login.Gate{User: "alice", Secret: login.Text(hash)}
+		gate := &auth.Gate{User: "alice", Secret: auth.Text(hash)}
 		if err := gate.Check(t.Context(), "alice", password); err != nil {
 			t.Errorf("%q: %v", stdin, err)
 		}

@@ -24,6 +24,7 @@ func readPEM(option, name string) pemFile {
 	f := pemFile{option: option, name: name}
 	if name != "" {
 		f.text, f.err = os.ReadFile(name)
+		f.text = bytes.TrimPrefix(f.text, []byte("\uFEFF")) // else its first block is not found
 	}
 	return f
 }
@@ -61,6 +62,8 @@ func (f pemFile) blocks(kind string) (found []*pem.Block, err error) {
 		return found, nil
 	case len(others) > 0:
 		return nil, f.bad("there is no %s in it, only %s; have two files changed places?", noun, strings.Join(others, ", "))
+	case bytes.HasPrefix(f.text, []byte{0xFF, 0xFE}), bytes.HasPrefix(f.text, []byte{0xFE, 0xFF}):
+		return nil, f.bad("is UTF-16: save it as UTF-8")
 	case bytes.HasPrefix(f.text, []byte{0x30, 0x82}): // as ASN.1 begins
 		return nil, f.bad("is not PEM; openssl converts DER with -inform DER, and PKCS #12 with `openssl pkcs12 -nodes`")
 	}

@@ -4,15 +4,16 @@ import (
 	"log/slog"
 
 	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/proxy/budget"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
 // place says where in the service the files lie, and how they are written there.
 func place(c *config.Config, client *s3fs.Client, log *slog.Logger) s3fs.Options {
-	o := s3fs.Options{Bucket: c.Bucket, Prefix: c.Prefix, Memory: s3fs.NewMemory(c.Memory), PartSize: c.PartSize,
+	o := s3fs.Options{Bucket: c.Bucket, Prefix: c.Prefix, Budget: budget.New(c.Memory), PartSize: c.PartSize,
 		Attributes: s3fs.Attributes{StorageClass: c.StorageClass, SSE: c.SSE, KMSKey: c.SSEKMSKey, ACL: c.ACL, Tags: c.Tags},
 		Resume:     c.Resume, RenameMax: c.RenameMax, Stall: c.StallTimeout, Log: log,
-		MetadataTimes: c.ListMtime == "metadata"}
+		ListMtime: c.ListMtime}
 	if c.Resume == 0 {
 		o.Resume = -1 // off
 	}

@@ -14,13 +14,13 @@ import (
 func TestPlace(t *testing.T) {
 	awsEnvironment(t)
 	common := s3fs.Options{Bucket: "invoices", PartSize: 8 << 20, MaxParts: 10_000, Resume: 24 * time.Hour, RenameMax: 10_000,
-		Stall: 5 * time.Minute, Log: quiet}
+		Stall: 5 * time.Minute, Log: quiet, ListMtime: "auto"}
 	for args, want := range map[string]func(*s3fs.Options){
 		"": func(*s3fs.Options) {},
 		"--prefix=a --part-size=6MiB --stall-timeout=4s --max-parts=500 --uniform-parts=on --resume=1h --rename-max=7": func(o *s3fs.Options) {
 			o.Prefix, o.PartSize, o.Stall, o.MaxParts, o.UniformParts, o.Resume, o.RenameMax = "a/", 6<<20, 4*time.Second, 500, true, time.Hour, 7
 		},
-		"--list-mtime=metadata": func(o *s3fs.Options) { o.MetadataTimes = true },
+		"--list-mtime=metadata": func(o *s3fs.Options) { o.ListMtime = "metadata" },
 		"--resume=0":            func(o *s3fs.Options) { o.Resume = -1 },
 		"--storage-class=GLACIER_IR --sse=aws:kms --sse-kms-key=k --acl=private --tags=a=b": func(o *s3fs.Options) {
 			o.Attributes = s3fs.Attributes{StorageClass: "GLACIER_IR", SSE: "aws:kms", KMSKey: "k", ACL: "private", Tags: map[string]string{"a": "b"}}
@@ -43,10 +43,10 @@ func TestPlace(t *testing.T) {
 		wanted := common
 		want(&wanted)
 		got := place(c, client, quiet)
-		if got.Memory == nil {
-			t.Errorf("%s: no memory", args)
+		if got.Budget == nil {
+			t.Errorf("%s: no budget", args)
 		}
-		if got.Memory = nil; !reflect.DeepEqual(got, wanted) {
+		if got.Budget = nil; !reflect.DeepEqual(got, wanted) {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", args, got, wanted)
 		}
 	}

@@ -44,8 +44,8 @@ func (m *meter) take() map[string]int {
 	return counts
 }
 
-// await returns once an operation has been asked for.
-func (m *meter) await(t *testing.T, name string) {
+// await returns once an operation has been asked for so many times.
+func (m *meter) await(t *testing.T, name string, times int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -53,7 +53,7 @@ func (m *meter) await(t *testing.T, name string) {
 		m.mu.Lock()
 		n, more := m.counts[name], m.more
 		m.mu.Unlock()
-		if n > 0 {
+		if n >= times {
 			return
 		}
 		select {
@@ -106,7 +106,7 @@ func call(t *testing.T, store *s3fs.FS, m *meter, options ...string) *caller {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- server(c, store, nil, quiet).Serve(ctx, l) }()
+	go func() { done <- server(c, nil, store, nil, quiet).Serve(ctx, l) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-done; err != nil {

@@ -15,19 +15,24 @@ type rowCheck struct {
 	per       map[string]int // how many of a thing there are in what is done
 	first     []act          // done before, and not counted
 	each      []act          // each of which costs what the row says
-	times     bool           // listings show the time in the metadata
+	times     string         // listings show the time in the metadata
 	spent     bool           // broken uploads cannot be resumed
 	checksum  string         // sent with the files that are there; "" = the default
 	options   []string       // of the server
 	elsewhere string         // the test that shows it instead, because what the row is about is too large to be made here
 }
 
-const largeCopies = "s3fs/copyrequests_test.go"
+const largeCopies = "s3fs/copy_requests_test.go"
 
 const partSize = 5 << 20
 
-// longer is an upload whose first part is with S3 when a byte of the second has come.
-var longer = both(begin("STOR f", partSize+1, 150), func(t *testing.T, c *caller) { c.meter.await(t, "UploadPart") })
+// longer is an upload whose first part and lease are with S3 when a byte of the second has come.
+var longer = untilParts(2)
+
+// untilParts is an upload of more than a part, begun until S3 was asked for so many UploadParts.
+func untilParts(n int) act {
+	return both(begin("STOR f", partSize+1, 150), func(t *testing.T, c *caller) { c.meter.await(t, "UploadPart", n) })
+}
 
 // rowChecks are by the first column of the table.
 var rowChecks = map[string]rowCheck{
@@ -36,20 +41,20 @@ var rowChecks = map[string]rowCheck{
 	"`STOR`, longer":                                    {per: map[string]int{"part": 3}, each: []act{send("STOR f", 2*partSize+1), send("STOR f", 2*partSize+1000)}},
 	"`ABOR` of an upload before its first part is full": {each: []act{both(begin("STOR f", 1000, 150), say("ABOR", 426, 226))}},
 	"`ABOR` of a longer upload":                         {first: []act{longer}, each: []act{say("ABOR", 426, 226)}},
-	"`ABOR` of a longer upload, with `--resume 0`":      {spent: true, first: []act{longer}, each: []act{say("ABOR", 426, 226)}},
+	"`ABOR` of a longer upload, with `--resume 0`":      {spent: true, first: []act{untilParts(1)}, each: []act{say("ABOR", 426, 226)}},
 	"`STOR` after `REST`, of an upload that broke": {per: map[string]int{"part": 3}, first: []act{longer, say("ABOR", 426, 226)},
 		each: []act{both(say(fmt.Sprint("REST ", partSize+1), 350), send("STOR f", 2*partSize+1))}},
 	"`APPE`, of an upload that broke, after `SIZE`": {per: map[string]int{"part": 1},
 		first: []act{longer, say("ABOR", 426, 226), say("SIZE f", 213)}, each: []act{send("APPE f", 1)}},
 	"`APPE` of no bytes to a file":       {there: []string{"f"}, each: []act{send("APPE f", 0)}},
 	"`APPE` to a file that is not there": {each: []act{send("APPE f", 1)}},
-	"`APPE` to a file under 5 MiB":       {there: []string{"f"}, each: []act{send("APPE f", 1), send("APPE f", 1000)}},
-	"`APPE` to a longer file": {per: map[string]int{"512 MiB": 1, "part": 1}, first: []act{send("STOR f", partSize)},
+	"`APPE` to a file up to 5 MiB":       {there: []string{"f"}, each: []act{send("APPE f", 1), send("APPE f", 1000)}},
+	"`APPE` to a longer file": {per: map[string]int{"512 MiB": 1, "part": 1}, first: []act{send("STOR f", partSize+1)},
 		each: []act{send("APPE f", 1), send("APPE f", partSize)}},
 	"`STOR` after `REST`, within the first 5 MiB of a file": {there: []string{"f"},
 		each: []act{both(say("REST 1", 350), send("STOR f", 3)), both(say("REST 4", 350), send("STOR f", 3))}},
 	"`STOR` after `REST`, farther into a file": {per: map[string]int{"512 MiB": 1, "part": 1}, first: []act{send("STOR f", 2*partSize)},
-		each: []act{both(say(fmt.Sprint("REST ", partSize), 350), send("STOR f", 3))}},
+		each: []act{both(say(fmt.Sprint("REST ", partSize+1), 350), send("STOR f", 3))}},
 	"`STOR` after `REST`, with an offset that does not fit": {there: []string{"f"},
 		each: []act{both(say("REST 6", 350), refused("STOR f", 554)), both(say("REST 1", 350), refused("STOR g", 554))}},
 	"`RETR`, also after `REST`": {there: []string{"f"},
@@ -63,9 +68,10 @@ var rowChecks = map[string]rowCheck{
 		each: []act{say("SIZE f", 550), say("MDTM f", 550), say("MLST f", 550), say("RNFR f", 550)}},
 	"`SIZE`, `MLST` of an upload that broke": {first: []act{longer, say("ABOR", 426, 226)},
 		each: []act{say("SIZE f", 213), say("MLST f", 250)}},
-	"`MLST` of the root":                       {each: []act{say("MLST", 250), say("MLST /", 250)}},
-	"`MFMT`, `SITE UTIME`":                     {there: []string{"f"}, each: []act{say("MFMT 20260102030405 f", 213), say("SITE UTIME 20260102030405 f", 200)}},
-	"`HASH` of a file whose checksum S3 keeps": {checksum: "sha256", there: []string{"f"}, each: []act{say("HASH f", 213)}},
+	"`MLST` of the root":   {each: []act{say("MLST", 250), say("MLST /", 250)}},
+	"`MFMT`, `SITE UTIME`": {there: []string{"f"}, each: []act{say("MFMT 20260102030405 f", 213), say("SITE UTIME 20260102030405 f", 200)}},
+	"`MDTM` with a time in front of the name, which sets it": {there: []string{"f"}, each: []act{say("MDTM 20260102030405 f", 213)}},
+	"`HASH` of a file whose checksum S3 keeps":               {checksum: "sha256", there: []string{"f"}, each: []act{say("HASH f", 213)}},
 	"`HASH` of another file": {there: []string{"f"}, each: []act{say("HASH f", 213),
 		both(say("OPTS HASH MD5", 200), say("HASH f", 213)), both(say("TYPE A", 200), say("HASH f", 213))}},
 	"`HASH` after `RANG` from the first octet on":                    {there: []string{"f"}, each: []act{both(say("RANG 0 3", 350), say("HASH f", 213))}},
@@ -79,7 +85,7 @@ var rowChecks = map[string]rowCheck{
 	"`MFMT`, `SITE UTIME` of a file over 5 GiB":        {elsewhere: largeCopies},
 	"`LIST`, `NLST`, `MLSD`, `STAT` of a directory": {many: 1001, per: map[string]int{"1,000 entries": 2},
 		each: []act{fetch("LIST many", 1001), fetch("NLST many", 1001), fetch("MLSD many", 1001), say("STAT many", 213)}},
-	"`LIST`, `NLST`, `MLSD`, `STAT` of a directory, with `--list-mtime metadata`": {many: 1001, times: true,
+	"`LIST`, `NLST`, `MLSD`, `STAT` of a directory, with `--list-mtime metadata`": {many: 1001, times: "metadata",
 		per:  map[string]int{"1,000 entries": 2, "file": 1001},
 		each: []act{fetch("LIST many", 1001), fetch("NLST many", 1001), fetch("MLSD many", 1001), say("STAT many", 213)}},
 	"`LIST`, `NLST`, `STAT` of a pattern that begins with `*`": {there: []string{"many/g"}, many: 1001, per: map[string]int{"1,000 entries": 2},

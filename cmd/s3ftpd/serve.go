@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"sync"
@@ -13,7 +14,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/passive"
 	"github.com/s3ftpd/s3ftpd/proxy"
-	"github.com/s3ftpd/s3ftpd/proxy/login"
+	"github.com/s3ftpd/s3ftpd/proxy/auth"
+	"github.com/s3ftpd/s3ftpd/proxy/ftp"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
@@ -42,16 +44,20 @@ func serve(ctx context.Context, p *process) error {
 // service says which S3 service the configuration means.
 func service(c *config.Config, log *slog.Logger) s3fs.Service {
 	return s3fs.Service{Endpoint: c.Endpoint, Region: c.Region, PathStyle: c.PathStyle, Checksum: c.Checksum,
-		Timeout: c.S3Timeout, Log: log}
+		Payload: c.Payload, RequestPayer: c.RequestPayer, Timeout: c.S3Timeout, Log: log}
 }
 
 // bridge serves the clients of all listeners until ctx is cancelled and the last session is over.
 func bridge(ctx context.Context, c *config.Config, service s3fs.Service, cert *certificate, ls listeners, log *slog.Logger) error {
-	client, err := s3fs.Dial(ctx, service)
+	client, err := connect(ctx, c, service)
 	if err != nil {
 		return err
 	}
+	defer log.Info("stopped")
 	defer client.Close()
+	if url := pathURL(ctx, c, client); url != "" {
+		log.Warn("the endpoint has a path, which few services need", "url", url)
+	}
 	limitMemory(c.Memory)
 	store := s3fs.New(client, place(c, client, log))
 	log.Info("serving", "bucket", c.Bucket, "prefix", c.Prefix, "endpoint", c.Endpoint)
@@ -69,21 +75,28 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Service, cert *c
 	}
 	defer helpers.Wait()
 	defer stop()
-	return ls.serve(ctx, server(c, store, cert, log), log)
+	return ls.serve(ctx, server(c, client, store, cert, log), log)
 }
 
 // lookEvery is how soon a new certificate is seen.
 const lookEvery = 10 * time.Second
 
-// server is the FTP server of a configuration, with the store behind it, and with TLS where there is a certificate.
-func server(c *config.Config, store proxy.Store, cert *certificate, log *slog.Logger) *proxy.Server {
-	s := &proxy.Server{
-		Login:          admit(&login.Gate{User: c.User, Secret: secret(c), Subject: c.UserCertificate}, store, log),
-		Habits:         habits(c),
+// server is the FTP server of a configuration, with the store of a client behind it, and with TLS where there is a certificate.
+func server(c *config.Config, client *s3fs.Client, store proxy.Store, cert *certificate, log *slog.Logger) *ftp.Server {
+	password := secret(c, passwordWarning(c, log))
+	if password != nil {
+		password() // for its warnings; that it can be read is known
+	}
+	account := func(user string, peer netip.Addr) proxy.Account {
+		return proxy.Account{User: user, Store: store, Compat: compat(c, user, peer)}
+	}
+	s := &ftp.Server{
+		Login:          admit(&auth.Gate{User: c.User, Secret: password, Subject: c.UserCertificate}, account),
+		Compat:         func(peer netip.Addr) proxy.Compat { return compat(c, "", peer) },
 		Passive:        passive.Ports{First: c.PassivePorts.First, Last: c.PassivePorts.Last, ProxyFrom: c.ProxyProtocolFrom, Log: log},
 		PassiveAddress: passiveAddress(c.PassiveAddress, net.DefaultResolver.LookupNetIP, log),
 		IdleTimeout:    c.IdleTimeout, LoginTimeout: c.LoginTimeout, DataTimeout: c.DataTimeout,
-		StallTimeout: c.StallTimeout, DrainTimeout: c.DrainTimeout, CommitGrace: c.CommitGrace,
+		StallTimeout: c.StallTimeout, DrainTimeout: c.DrainTimeout, DrainEnd: client.Stop, CommitGrace: c.CommitGrace,
 		MaxSessions: c.MaxSessions, MaxPerIP: c.MaxSessionsPerIP, MaxPerUser: c.MaxSessionsPerUser,
 		Log: log,
 	}
@@ -92,13 +105,13 @@ func server(c *config.Config, store proxy.Store, cert *certificate, log *slog.Lo
 		s.ActiveTLS = &passive.Dialer{Port: c.ActivePortTLS, Log: log}
 	}
 	if cert != nil {
-		s.TLS = &proxy.TLS{Config: cert.config, Control: demands[c.TLS], DataSession: demands[c.TLSDataSession],
+		s.TLS = &ftp.TLS{Config: cert.config, Control: demands[c.TLS], DataSession: demands[c.TLSDataSession],
 			Share: c.PassiveShare == "ticket", LenientClose: c.TLSUploadClose == "lenient"}
 	}
 	return s
 }
 
 // demands are the words of the options for what is asked of clients.
-var demands = map[string]proxy.Demand{
-	"off": proxy.Never, "optional": proxy.Optional, "offer": proxy.Optional, "required": proxy.Required, "require": proxy.Required,
+var demands = map[string]ftp.Demand{
+	"off": ftp.Never, "optional": ftp.Optional, "offer": ftp.Optional, "required": ftp.Required, "require": ftp.Required,
 }

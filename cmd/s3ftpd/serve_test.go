@@ -19,6 +19,7 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/ftp"
 	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
@@ -134,7 +135,7 @@ func TestSecret(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, c := range []*config.Config{{Password: config.Secret(want)}, {PasswordFile: file}} {
-			if got, err := secret(c)(); err != nil || got != want {
+			if got, err := secret(c, nil)(); err != nil || got != want {
 				t.Errorf("got %q, %v, want %q", got, err, want)
 			}
 		}
@@ -147,10 +148,10 @@ type bucket struct {
 	asked int
 }
 
-func (b *bucket) List(context.Context, string, string) iter.Seq2[fs.FileInfo, error] {
-	return func(yield func(fs.FileInfo, error) bool) {
+func (b *bucket) List(context.Context, string, string) iter.Seq2[proxy.Entry, error] {
+	return func(yield func(proxy.Entry, error) bool) {
 		for range 2 {
-			if b.asked++; !yield(nil, b.err) {
+			if b.asked++; !yield(proxy.Entry{}, b.err) {
 				return
 			}
 		}
@@ -190,7 +191,7 @@ func TestServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := server(c, nil, nil, quiet)
+	s := server(c, nil, nil, nil, quiet)
 	got := []any{s.Passive.First, s.Passive.Last, s.Active.Port, s.IdleTimeout, s.LoginTimeout, s.DataTimeout, s.StallTimeout, s.DrainTimeout,
 		s.CommitGrace, s.MaxSessions, s.MaxPerIP, s.MaxPerUser}
 	want := []any{uint16(2000), uint16(2001), uint16(7), time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second, 5 * time.Second,
@@ -198,21 +199,24 @@ func TestServer(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
+	if s.DrainEnd == nil {
+		t.Error("nothing tells the store that the time to drain is over")
+	}
 	if s.TLS != nil || s.ActiveTLS.Port != 7 {
 		t.Errorf("TLS is %+v, and dials from %d", s.TLS, s.ActiveTLS.Port)
 	}
 	c.Active = false
-	if s := server(c, nil, nil, quiet); s.Active != nil || s.ActiveTLS != nil {
+	if s := server(c, nil, nil, nil, quiet); s.Active != nil || s.ActiveTLS != nil {
 		t.Error("PORT is allowed")
 	}
 }
 
 func TestServerOfTLS(t *testing.T) {
-	for args, want := range map[string]proxy.TLS{
-		"":                                 {Control: proxy.Required, DataSession: proxy.Optional},
-		"--tls=off --tls-data-session=off": {Control: proxy.Never, DataSession: proxy.Never},
-		"--tls=optional --tls-data-session=require --tls-upload-close=lenient": {Control: proxy.Optional, DataSession: proxy.Required, LenientClose: true},
-		"--tls=required --tls-data-session=offer --tls-upload-close=strict":    {Control: proxy.Required, DataSession: proxy.Optional},
+	for args, want := range map[string]ftp.TLS{
+		"":                                 {Control: ftp.Required, DataSession: ftp.Optional},
+		"--tls=off --tls-data-session=off": {Control: ftp.Never, DataSession: ftp.Never},
+		"--tls=optional --tls-data-session=require --tls-upload-close=lenient": {Control: ftp.Optional, DataSession: ftp.Required, LenientClose: true},
+		"--tls=required --tls-data-session=offer --tls-upload-close=strict":    {Control: ftp.Required, DataSession: ftp.Optional},
 	} {
 		c, err := config.Load(config.Serve, append(strings.Fields(args), "--bucket=invoices", "--user=alice", "--tls-self-signed"), []string{"S3FTPD_PASSWORD=x"})
 		if err != nil {
@@ -222,7 +226,7 @@ func TestServerOfTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := server(c, nil, cert, quiet)
+		s := server(c, nil, nil, cert, quiet)
 		got := *s.TLS
 		if got.Config() != cert.config() {
 			t.Errorf("%s: the certificate is another one", args)

@@ -10,12 +10,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
 // demoProcess runs a demo as a process of its own, and returns it with the address of its FTP listener.
 func demoProcess(t *testing.T, args ...string) (*exec.Cmd, string) {
 	t.Helper()
-	cmd := program(t, append([]string{"demo", "--dir", t.TempDir(), "--ftp", "127.0.0.1:0", "--ftps", "127.0.0.1:0", "--s3", "127.0.0.1:0"}, args...)...)
+	cmd := program(t, real.Arguments(append([]string{"demo", "--dir", t.TempDir(), "--ftp", "127.0.0.1:0", "--ftps", "127.0.0.1:0", "--s3", "127.0.0.1:0"}, args...)...)...)
 	cmd.Stderr = newConsole()
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -26,7 +26,7 @@ var lists = map[string]func(*store){
 		s.put("/d/f", 1234)
 		for i, err := range s.List(s.ctx, "/d", "") {
 			s.ok(err)
-			if i.Name() != "f" || i.Size() != 1234 || i.IsDir() || i.ModTime().IsZero() {
+			if i.Name != "f" || i.Size != 1234 || i.Dir || i.ModTime.IsZero() {
 				s.Errorf("got %v", describe(i))
 			}
 		}
@@ -54,7 +54,7 @@ var lists = map[string]func(*store){
 			for i, err := range s.List(s.ctx, dir, "") {
 				yields++
 				s.fails(err, fs.ErrNotExist)
-				if i != nil {
+				if i != (proxy.Entry{}) {
 					s.Errorf("%s: %v with an error", dir, i)
 				}
 			}
@@ -64,7 +64,7 @@ var lists = map[string]func(*store){
 		}
 	},
 	"more than a page": func(s *store) {
-		want := s.fill("/d", 1100)
+		want := s.fill("/d", few(s, 1100, 30)[0])
 		if got := s.list("/d", ""); !slices.Equal(got, want) {
 			s.Errorf("%d names, the first %q; want %d", len(got), got[:min(3, len(got))], len(want))
 		}
@@ -73,7 +73,7 @@ var lists = map[string]func(*store){
 		}
 	},
 	"broken off by the reader": func(s *store) {
-		s.fill("/d", 1100)
+		s.fill("/d", few(s, 1100, 30)[0])
 		seen := 0
 		for _, err := range s.List(s.ctx, "/d", "") {
 			s.ok(err)
@@ -117,7 +117,7 @@ func (s *store) fill(dir string, n int) []string {
 		want[i] = fmt.Sprintf("%04d", i)
 		room <- struct{}{}
 		wg.Go(func() {
-			errs[i] = s.Put(s.ctx, dir+"/"+want[i], strings.NewReader("x"), proxy.Write{})
+			errs[i] = s.Put(s.ctx, dir+"/"+want[i], Source(strings.NewReader("x")), proxy.Write{})
 			<-room
 		})
 	}

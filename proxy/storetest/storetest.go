@@ -7,10 +7,12 @@ package storetest
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,7 +21,18 @@ import (
 
 // Limits are what a store cannot do that the interface leaves to it. The zero value is a store that can do it all.
 type Limits struct {
-	NoTwins bool // a file and a directory cannot have one name
+	NoTwins       bool // a file and a directory cannot have one name
+	NoResume      bool // nothing is kept of an upload that breaks
+	NoLargeAppend bool // nothing longer than a part can be added to: that is errors.ErrUnsupported
+	Unsorted      bool // listings have no order
+	NoNewLarge    bool // a file of more than one part replaces what must be new
+	KeepsTime     bool // a time that was set stays with a new content
+	LingeringDirs bool // a directory without a marker stays for a while after its last file, and its name is taken
+	SlowResume    bool // an upload that broke twice within a second cannot be resumed
+
+	// These are not limits of the store's.
+	Brief  bool     // run all tests, each with few values
+	Groups []string // run these groups of tests alone; nil = all
 }
 
 // Run runs the contract on the stores that open returns, which have to be empty and the test's own.
@@ -39,12 +52,18 @@ func Run(t *testing.T, limits Limits, open func(t *testing.T) proxy.Store) {
 	}
 	for group, cases := range groups {
 		t.Run(group, func(t *testing.T) {
+			if limits.Groups != nil && !slices.Contains(limits.Groups, group) {
+				t.Skip("this group is not wanted")
+			}
+			if limits.NoResume && group == "resume" {
+				t.Skip("this store keeps nothing of an upload that breaks")
+			}
 			for name, test := range cases {
 				t.Run(name, func(t *testing.T) {
 					if limits.NoTwins && strings.Contains(name, "twin") {
 						t.Skip("this store cannot hold a file and a directory of one name")
 					}
-					test(&store{Store: open(t), T: t, ctx: t.Context()})
+					test(&store{open(t), t, t.Context(), limits})
 				})
 			}
 		})
@@ -55,7 +74,32 @@ func Run(t *testing.T, limits Limits, open func(t *testing.T) proxy.Store) {
 type store struct {
 	proxy.Store
 	*testing.T
-	ctx context.Context
+	ctx    context.Context
+	limits Limits
+}
+
+// run runs a part of a test.
+func (s *store) run(name string, test func(*store)) {
+	s.Run(name, func(t *testing.T) { test(&store{s.Store, t, t.Context(), s.limits}) })
+}
+
+// few returns the last of the values where the tests are to be brief, else all.
+func few[T any](s *store, values ...T) []T {
+	if s.limits.Brief {
+		return values[len(values)-1:]
+	}
+	return values
+}
+
+// append adds to a file of so many bytes, which may be more than the store can add to. It reports whether they are there.
+func (s *store) append(name string, size int, src proxy.Source) bool {
+	s.Helper()
+	err := s.Put(s.ctx, name, src, proxy.Write{})
+	if size >= part && s.limits.NoLargeAppend && errors.Is(err, errors.ErrUnsupported) {
+		return false
+	}
+	s.ok(err)
+	return true
 }
 
 // part is the size of the parts in which a store may send a long content.
@@ -63,19 +107,21 @@ const part = 5 << 20
 
 // content returns what the files of so many bytes hold in these tests.
 func content(size int) io.Reader {
-	return io.LimitReader(rand.NewChaCha8([32]byte{'s', byte(size), byte(size >> 8)}), int64(size))
+	seed := [32]byte{'s'}
+	binary.LittleEndian.PutUint64(seed[1:], uint64(size)) // all of it, so that no content is the beginning of another
+	return io.LimitReader(rand.NewChaCha8(seed), int64(size))
 }
 
 // put stores a file, which has to work.
 func (s *store) put(name string, size int) {
 	s.Helper()
-	s.ok(s.Put(s.ctx, name, content(size), proxy.Write{}))
+	s.ok(s.Put(s.ctx, name, Source(content(size)), proxy.Write{}))
 }
 
 // text stores a short file.
 func (s *store) text(name, content string) {
 	s.Helper()
-	s.ok(s.Put(s.ctx, name, strings.NewReader(content), proxy.Write{}))
+	s.ok(s.Put(s.ctx, name, Source(strings.NewReader(content)), proxy.Write{}))
 }
 
 // ok ends the test on an error.
@@ -97,7 +143,7 @@ func (s *store) fails(err, want error) {
 // holds checks a file's content, read from offset on, against what it should be from its beginning.
 func (s *store) holds(name string, want io.Reader, offset int64) {
 	s.Helper()
-	r, err := s.Open(s.ctx, name, offset)
+	r, err := s.Open(s.ctx, name, proxy.Range{Offset: offset})
 	s.ok(err)
 	defer r.Close()
 	if _, err := io.CopyN(io.Discard, want, offset); err != nil {
@@ -116,10 +162,10 @@ func (s *store) says(name, want string) {
 	s.holds(name, strings.NewReader(want), 0)
 }
 
-// gone checks that there is neither a file nor a directory.
+// gone checks that there is neither a file nor a directory; an upload that can be resumed there may be.
 func (s *store) gone(name string) {
 	s.Helper()
-	if i, err := s.Stat(s.ctx, name); !errors.Is(err, fs.ErrNotExist) {
+	if i, err := s.Stat(s.ctx, name); !errors.Is(err, fs.ErrNotExist) && !(err == nil && i.Resumable) {
 		s.Errorf("Stat of %s: %v, %v; want fs.ErrNotExist", name, i, err)
 	}
 }
@@ -129,11 +175,14 @@ func (s *store) list(dir, prefix string) (names []string) {
 	s.Helper()
 	for i, err := range s.List(s.ctx, dir, prefix) {
 		s.ok(err)
-		name := i.Name()
-		if i.IsDir() {
+		name := i.Name
+		if i.Dir {
 			name += "/"
 		}
 		names = append(names, name)
+	}
+	if s.limits.Unsorted {
+		slices.Sort(names)
 	}
 	return names
 }

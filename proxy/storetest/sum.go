@@ -3,28 +3,15 @@ package storetest
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
-	"crypto/sha1"
-	"crypto/sha256"
-	"crypto/sha512"
 	"errors"
 	"fmt"
-	"hash"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"math"
 	"syscall"
-)
 
-// algorithms are the checksums of Sum, by the standard library.
-var algorithms = map[string]func() hash.Hash{
-	"CRC32":   func() hash.Hash { return crc32.NewIEEE() },
-	"MD5":     md5.New,
-	"SHA-1":   sha1.New,
-	"SHA-256": sha256.New,
-	"SHA-512": sha512.New,
-}
+	"github.com/s3ftpd/s3ftpd/proxy"
+)
 
 // sums checks every checksum of length bytes of a file from offset on; below 0 means to the end.
 func (s *store) sums(name string, want io.Reader, offset, length int64) {
@@ -35,8 +22,8 @@ func (s *store) sums(name string, want io.Reader, offset, length int64) {
 	if length >= 0 {
 		all = all[:length]
 	}
-	for algorithm, hash := range algorithms {
-		h := hash()
+	for _, algorithm := range proxy.Algorithms() {
+		h := proxy.NewHash(algorithm)
 		h.Write(all)
 		got, err := s.Sum(s.ctx, name, algorithm, offset, length)
 		if err != nil || !bytes.Equal(got, h.Sum(nil)) {
@@ -47,7 +34,7 @@ func (s *store) sums(name string, want io.Reader, offset, length int64) {
 
 var checksums = map[string]func(*store){
 	"of a file of any size": func(s *store) {
-		for _, size := range []int{0, 1, 1000, part, part + 1, 2*part + 7} {
+		for _, size := range few(s, 0, 1, part, 2*part+7, 1000, part+1) {
 			name := fmt.Sprintf("/d/of %d", size)
 			s.put(name, size)
 			s.sums(name, content(size), 0, -1)
@@ -57,7 +44,7 @@ var checksums = map[string]func(*store){
 	"of a part of a file": func(s *store) {
 		for _, size := range []int64{100, part + 10} {
 			s.put("/f", int(size))
-			for _, r := range [][2]int64{{0, 0}, {0, 1}, {0, size - 1}, {1, -1}, {1, size - 1}, {7, 50}, {size - 1, 1}, {size - 1, -1}, {size, 0}, {size, -1}} {
+			for _, r := range few(s, [][2]int64{{0, 0}, {0, 1}, {0, size - 1}, {1, -1}, {1, size - 1}, {size - 1, 1}, {size - 1, -1}, {size, 0}, {size, -1}, {7, 50}}...) {
 				s.sums("/f", content(int(size)), r[0], r[1])
 			}
 		}
@@ -82,13 +69,13 @@ var checksums = map[string]func(*store){
 	},
 	"of a file that was renamed": func(s *store) {
 		s.put("/f", part+1)
-		s.ok(s.Rename(s.ctx, "/f", "/g"))
+		s.ok(s.Rename(s.ctx, "/f", "/g", true))
 		s.sums("/g", content(part+1), 0, -1)
 	},
 	"not of a directory, nor of nothing": func(s *store) {
 		s.text("/by/f", "x")
 		s.ok(s.Mkdir(s.ctx, "/made"))
-		for algorithm := range algorithms {
+		for _, algorithm := range proxy.Algorithms() {
 			for _, offset := range []int64{0, 1} {
 				for _, name := range []string{"/by", "/made", "/"} {
 					_, err := s.Sum(s.ctx, name, algorithm, offset, -1)

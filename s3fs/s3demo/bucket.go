@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/rclone/gofakes3"
 )
 
 // A bucket knows its keys in order and what a listing says of each. Store.mu guards it.
@@ -15,16 +13,29 @@ type bucket struct {
 	name    string
 	dir     string
 	created time.Time
-	keys    []string // sorted by bytes
-	entries map[string]entry
-	uploads map[string]*upload // by upload ID
+
+	settings   settings
+	current    index            // the keys of objects
+	versioned  index            // the keys that have a version or a delete marker
+	tombstones map[string]bool  // the keys that have a tombstone
+	entries    map[string]entry // of current
+	uploads    map[string]*upload
+	writing    map[string]int // conditional writes in progress, by key
+}
+
+// settings are kept in a file of the bucket.
+type settings struct {
+	Versioning string `json:"versioning,omitempty"` // "" = never enabled, or Enabled, or Suspended
 }
 
 // An entry is what a listing says of an object.
 type entry struct {
-	size     int64
-	etag     string
-	modified time.Time
+	size      int64
+	etag      string
+	modified  time.Time
+	class     string
+	algorithm string // of the checksum, in lower case
+	composite bool
 }
 
 // makeBucket makes the directories of a new bucket, or those that a killed process did not come to make.
@@ -38,86 +49,155 @@ func makeBucket(dir string) (*bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &bucket{
-		name:    filepath.Base(dir),
-		dir:     dir,
-		created: info.ModTime(),
-		entries: map[string]entry{},
-		uploads: map[string]*upload{},
-	}, nil
+	b := &bucket{
+		name:       filepath.Base(dir),
+		dir:        dir,
+		created:    info.ModTime(),
+		entries:    map[string]entry{},
+		tombstones: map[string]bool{},
+		uploads:    map[string]*upload{},
+		writing:    map[string]int{},
+	}
+	saved, err := load[settings](b.settingsFile())
+	if errors.Is(err, os.ErrNotExist) {
+		return b, nil
+	}
+	if err == nil {
+		b.settings = *saved
+	}
+	return b, err
 }
 
-// loadBucket reads the bucket in dir, and counts in used who holds which piece.
-func loadBucket(dir string, used map[string]int) (*bucket, error) {
-	b, err := makeBucket(dir)
-	if err != nil {
-		return nil, err
+// loadBucket reads the bucket in dir, and counts in used who holds which piece. It returns the last order in use.
+func loadBucket(dir string, used map[string]int) (b *bucket, last int64, err error) {
+	if b, err = makeBucket(dir); err != nil {
+		return nil, 0, err
 	}
 	completed := map[string]bool{}
 	err = loadAll(filepath.Join(dir, "objects"), func(rec *record) {
-		b.keys = append(b.keys, string(rec.Key))
-		b.entries[string(rec.Key)] = entry{rec.size(), rec.ETag, rec.Modified}
-		completed[rec.Upload] = true
-		for _, p := range rec.Pieces {
-			used[p.ID]++
+		for _, v := range rec.Versions {
+			last = max(last, v.Order)
+			completed[v.Upload] = true
+			for _, p := range v.Pieces {
+				used[p.ID]++
+			}
 		}
+		b.note(rec)
 	})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	slices.Sort(b.keys)
-	return b, b.loadUploads(completed, used)
+	if err := b.loadUploads(completed, used); err != nil {
+		return nil, 0, err
+	}
+	for _, u := range b.uploads {
+		last = max(last, u.Order)
+	}
+	return b, last, nil
 }
 
 func (b *bucket) recordFile(key string) string {
 	return filepath.Join(b.dir, "objects", recordName(key))
 }
 
-// find reads the record of an object.
-func (b *bucket) find(key string) (*record, error) {
-	if _, ok := b.entries[key]; !ok {
-		return nil, gofakes3.KeyNotFound(key)
+func (b *bucket) settingsFile() string { return filepath.Join(b.dir, "settings") }
+
+// record reads the record of a key, which has no version where there is none.
+func (b *bucket) record(key string) (*record, error) {
+	rec, err := load[record](b.recordFile(key))
+	if errors.Is(err, os.ErrNotExist) {
+		return &record{Key: escaped(key)}, nil
 	}
-	return load[record](b.recordFile(key))
+	return rec, err
 }
 
-// put makes rec the record of its key, and returns the pieces of the object that it replaces.
-func (b *bucket) put(tmp string, rec *record) ([]piece, error) {
+// store makes rec the record of its key. A tombstone stays only as long as a write in progress may need it.
+func (b *bucket) store(tmp string, rec *record) error {
 	key := string(rec.Key)
-	var old []piece
-	if _, exists := b.entries[key]; exists {
-		before, err := b.find(key)
-		if err != nil {
-			return nil, err
+	rec.remove(func(v *version) bool { return v.Kind == tombstone && !b.awaited(key, v.Order) })
+	if len(rec.Versions) == 0 {
+		if err := os.Remove(b.recordFile(key)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
 		}
-		old = before.Pieces
+	} else if err := save(tmp, b.recordFile(key), rec); err != nil {
+		return err
 	}
-	if err := save(tmp, b.recordFile(key), rec); err != nil {
-		return nil, err
-	}
-	if _, exists := b.entries[key]; !exists {
-		i, _ := slices.BinarySearch(b.keys, key)
-		b.keys = slices.Insert(b.keys, i, key)
-	}
-	b.entries[key] = entry{rec.size(), rec.ETag, rec.Modified}
-	return old, nil
+	b.note(rec)
+	return nil
 }
 
-// remove deletes an object, and returns its pieces. It is no error when there is none.
-func (b *bucket) remove(key string) ([]piece, error) {
-	if _, exists := b.entries[key]; !exists {
-		return nil, nil
-	}
-	rec, err := b.find(key)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(b.recordFile(key)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
-	}
-	if i, found := slices.BinarySearch(b.keys, key); found {
-		b.keys = slices.Delete(b.keys, i, i+1)
-	}
+// note brings the index of the bucket up to date with a record.
+func (b *bucket) note(rec *record) {
+	key := string(rec.Key)
 	delete(b.entries, key)
-	return rec.Pieces, nil
+	delete(b.tombstones, key)
+	listed := false
+	for _, v := range rec.Versions {
+		if v.Kind == tombstone {
+			b.tombstones[key] = true
+		} else {
+			listed = true
+		}
+	}
+	b.versioned.set(key, listed)
+	v := rec.current()
+	b.current.set(key, v != nil)
+	if v != nil {
+		b.entries[key] = entry{v.size(), v.ETag, v.Modified, v.Class, v.Checksum.Algorithm, v.Checksum.Composite}
+	}
+}
+
+// awaited reports whether a write of the key that began before a deletion is still in progress.
+func (b *bucket) awaited(key string, deleted int64) bool {
+	if b.writing[key] > 0 {
+		return true
+	}
+	for _, u := range b.uploads {
+		if string(u.Key) == key && u.Order < deleted {
+			return true
+		}
+	}
+	return false
+}
+
+// sweep removes the tombstone of a key if the last write that needed it has ended.
+func (b *bucket) sweep(tmp, key string) error {
+	if !b.tombstones[key] {
+		return nil
+	}
+	rec, err := b.record(key)
+	if err != nil {
+		return err
+	}
+	return b.store(tmp, rec)
+}
+
+// newVersionID returns the ID of a version that is written now.
+func (b *bucket) newVersionID() string {
+	if b.settings.Versioning == "Enabled" {
+		return randomID(24)
+	}
+	return nullID
+}
+
+// shownID returns the version ID that an answer has in x-amz-version-id, or "" for none.
+func (b *bucket) shownID(id string) string {
+	if b.settings.Versioning == "" {
+		return ""
+	}
+	return id
+}
+
+// An index is a set of keys, sorted by bytes.
+type index []string
+
+// set adds a key or removes it.
+func (x *index) set(key string, member bool) {
+	i, found := slices.BinarySearch(*x, key)
+	switch {
+	case member && !found:
+		*x = slices.Insert(*x, i, key)
+	case !member && found:
+		*x = slices.Delete(*x, i, i+1)
+	}
 }

@@ -1,73 +1,156 @@
 package s3demo
 
 import (
-	"context"
-	"os"
-	"path/filepath"
-
-	"github.com/rclone/gofakes3"
+	"cmp"
+	"encoding/xml"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
 )
 
-// ListBuckets implements gofakes3.Backend.
-func (b backend) ListBuckets(context.Context) ([]gofakes3.BucketInfo, error) {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	var all []gofakes3.BucketInfo
-	for _, bucket := range b.buckets {
-		all = append(all, gofakes3.BucketInfo{Name: bucket.name, CreationDate: gofakes3.NewContentTime(bucket.created)})
+type bucketsAnswer struct {
+	XMLName xml.Name `xml:"ListAllMyBucketsResult"`
+	Xmlns   string   `xml:"xmlns,attr"`
+	Owner   ownerAnswer
+	Buckets []bucketAnswer `xml:"Buckets>Bucket"`
+}
+
+type bucketAnswer struct {
+	Name         string
+	CreationDate string
+}
+
+// listBuckets answers ListBuckets, with all on one page.
+func (q *request) listBuckets() error {
+	out := bucketsAnswer{Xmlns: s3Namespace, Owner: owner}
+	q.store.mu.RLock()
+	all := slices.SortedFunc(maps.Values(q.store.buckets), func(a, b *bucket) int { return cmp.Compare(a.name, b.name) })
+	q.store.mu.RUnlock()
+	for _, b := range all {
+		if strings.HasPrefix(b.name, q.query.Get("prefix")) {
+			out.Buckets = append(out.Buckets, bucketAnswer{b.name, b.created.UTC().Format(s3Time)})
+		}
 	}
-	return all, nil
+	return q.answer(out)
 }
 
-// BucketExists implements gofakes3.Backend.
-func (b backend) BucketExists(_ context.Context, name string) (bool, error) {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.buckets[name] != nil, nil
-}
+// region returns that of the buckets.
+func (s *Store) region() string { return cmp.Or(s.options.Region, "us-east-1") }
 
-// CreateBucket implements gofakes3.Backend.
-func (b backend) CreateBucket(_ context.Context, name string) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.buckets[name] != nil {
-		return gofakes3.ResourceError(gofakes3.ErrBucketAlreadyExists, name)
-	}
-	return b.addBucket(name)
-}
-
-// DeleteBucket implements gofakes3.Backend. Uploads that run in the bucket end with it.
-func (b backend) DeleteBucket(_ context.Context, name string) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	bucket, err := b.bucket(name)
-	if err != nil {
+// headBucket answers HeadBucket.
+func (q *request) headBucket() error {
+	if err := q.needBucket(); err != nil {
 		return err
 	}
-	if len(bucket.keys) > 0 {
-		return gofakes3.ResourceError(gofakes3.ErrBucketNotEmpty, name)
-	}
-	if err := b.discard(bucket.dir); err != nil {
-		return err
-	}
-	delete(b.buckets, name)
-	for _, u := range bucket.uploads {
-		b.contents.drop(u.pieces())
-	}
+	q.w.Header().Set("X-Amz-Bucket-Region", q.store.region())
+	q.w.Header().Set("Content-Type", "application/xml")
 	return nil
 }
 
-// discard deletes a directory in one step, as far as a later run can see.
-func (s *Store) discard(dir string) error {
-	grave, err := os.MkdirTemp(s.path("tmp"), "discarded-*")
+// getLocation answers GetBucketLocation, where the first region of S3 has no name.
+func (q *request) getLocation() error {
+	if err := q.needBucket(); err != nil {
+		return err
+	}
+	name := q.store.region()
+	if name == "us-east-1" {
+		name = ""
+	}
+	return q.answer(struct {
+		XMLName xml.Name `xml:"LocationConstraint"`
+		Xmlns   string   `xml:"xmlns,attr"`
+		Name    string   `xml:",chardata"`
+	}{Xmlns: s3Namespace, Name: name})
+}
+
+var (
+	bucketNames = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	ipAddresses = regexp.MustCompile(`^\d+\.\d+\.\d+\.\d+$`)
+)
+
+// validBucketName reports whether S3 would take the name.
+func validBucketName(name string) bool {
+	return bucketNames.MatchString(name) && !ipAddresses.MatchString(name) && !strings.Contains(name, "..") &&
+		!strings.HasPrefix(name, "xn--") && !strings.HasSuffix(name, "-s3alias")
+}
+
+// createBucket answers CreateBucket.
+func (q *request) createBucket() error {
+	if !validBucketName(q.bucket) {
+		return refuse("InvalidBucketName", "BucketName", q.bucket)
+	}
+	q.store.mu.Lock()
+	defer q.store.mu.Unlock()
+	if q.store.buckets[q.bucket] != nil {
+		return refuse("BucketAlreadyOwnedByYou", "BucketName", q.bucket)
+	}
+	q.w.Header().Set("Location", "/"+q.bucket)
+	return q.store.addBucket(q.bucket)
+}
+
+// deleteBucket answers DeleteBucket. Uploads that are open in the bucket end with it.
+func (q *request) deleteBucket() error {
+	s := q.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.bucket(q.bucket)
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(dir, filepath.Join(grave, "dir")); err != nil {
+	if len(b.versioned) > 0 {
+		return refuse("BucketNotEmpty", "BucketName", q.bucket)
+	}
+	if err := s.discard(b.dir); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(grave); err != nil {
-		s.log.Warn("sweeping is left to the next start", "err", err)
+	delete(s.buckets, q.bucket)
+	for _, u := range b.uploads {
+		s.contents.drop(u.pieces())
 	}
+	q.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+type versioningDocument struct {
+	XMLName xml.Name `xml:"VersioningConfiguration"`
+	Xmlns   string   `xml:"xmlns,attr,omitempty"`
+	Status  string   `xml:",omitempty"`
+}
+
+// getVersioning answers GetBucketVersioning.
+func (q *request) getVersioning() error {
+	q.store.mu.RLock()
+	defer q.store.mu.RUnlock()
+	b, err := q.store.bucket(q.bucket)
+	if err != nil {
+		return err
+	}
+	return q.answer(versioningDocument{Xmlns: s3Namespace, Status: b.settings.Versioning})
+}
+
+// putVersioning answers PutBucketVersioning.
+func (q *request) putVersioning() error {
+	var in versioningDocument
+	if err := q.document(&in); err != nil {
+		return err
+	}
+	if in.Status == "" {
+		return refuse("IllegalVersioningConfigurationException")
+	}
+	if in.Status != "Enabled" && in.Status != "Suspended" {
+		return refuse("MalformedXML")
+	}
+	q.store.mu.Lock()
+	defer q.store.mu.Unlock()
+	b, err := q.store.bucket(q.bucket)
+	if err != nil {
+		return err
+	}
+	if err := save(q.store.path("tmp"), b.settingsFile(), settings{Versioning: in.Status}); err != nil {
+		return err
+	}
+	b.settings.Versioning = in.Status
 	return nil
 }

@@ -1,20 +1,18 @@
 package s3demo
 
 import (
-	"context"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/xml"
 	"fmt"
 	"hash"
 	"hash/crc32"
 	"hash/crc64"
-	"net/textproto"
+	"net/http"
 	"strconv"
 	"strings"
 	"sync"
-
-	"github.com/rclone/gofakes3"
 )
 
 // checksumPrefix begins the canonical names of headers with a checksum.
@@ -46,66 +44,123 @@ func newChecksum(algorithm string) hash.Hash {
 	return nil
 }
 
-func checksumHeader(algorithm string) string {
-	return textproto.CanonicalMIMEHeaderKey(checksumPrefix + algorithm)
+// A checksum is that of an object or of a part.
+type checksum struct {
+	Algorithm string `json:"algorithm,omitempty"` // in lower case; "" = none
+	Value     string `json:"value,omitempty"`     // in base64; that of a composite one ends in "-" and the number of parts
+	Composite bool   `json:"composite,omitempty"` // it is the checksum of the checksums of the parts
 }
 
-// checksumType tells by its form whether a checksum is one over those of the parts.
-func checksumType(value string) string {
-	if strings.Contains(value, "-") {
+func (c checksum) kind() string {
+	switch {
+	case c.Algorithm == "":
+		return ""
+	case c.Composite:
 		return "COMPOSITE"
 	}
 	return "FULL_OBJECT"
 }
 
-// chooseChecksum sets what the request that begins an upload says of its checksums.
-func (u *upload) chooseChecksum(ctx context.Context) error {
-	h := headerFrom(ctx)
-	u.Algorithm = strings.ToLower(h.Get("X-Amz-Checksum-Algorithm"))
-	if u.Algorithm == "" {
-		return nil
+// set writes the headers of an answer that tell the checksum.
+func (c checksum) set(h http.Header) {
+	if c.Algorithm != "" {
+		h.Set(checksumPrefix+c.Algorithm, c.Value)
+		h.Set("X-Amz-Checksum-Type", c.kind())
 	}
-	if newChecksum(u.Algorithm) == nil {
-		return gofakes3.ErrorMessagef(gofakes3.ErrInvalidRequest, "The checksum algorithm %s is not supported.", u.Algorithm)
-	}
-	switch kind := h.Get("X-Amz-Checksum-Type"); kind {
-	case "":
-		u.Composite = u.Algorithm != "crc64nvme"
-	case "COMPOSITE", "FULL_OBJECT":
-		u.Composite = kind == "COMPOSITE"
-	default:
-		return gofakes3.ErrorInvalidArgument("x-amz-checksum-type", kind, "Unknown checksum type.")
-	}
-	if u.Composite && u.Algorithm == "crc64nvme" || !u.Composite && strings.HasPrefix(u.Algorithm, "sha") {
-		return gofakes3.ErrorMessagef(gofakes3.ErrInvalidRequest, "The checksum type does not go with %s.", u.Algorithm)
-	}
-	return nil
 }
 
-// checksum returns that of the object which the parts make, without reading them.
-func (u *upload) checksum(parts []part) (string, error) {
-	all := newChecksum(u.Algorithm)
+// A checksumElement is an element of a document whose name depends on the algorithm.
+type checksumElement struct {
+	XMLName xml.Name
+	Value   string `xml:",chardata"`
+}
+
+// element returns the checksum as an element, or nil where there is none.
+func (c checksum) element() *checksumElement {
+	if c.Value == "" {
+		return nil
+	}
+	return &checksumElement{xml.Name{Local: "Checksum" + strings.ToUpper(c.Algorithm)}, c.Value}
+}
+
+// sentChecksum returns the checksum that the headers of a request have; there must be one at most.
+func sentChecksum(h http.Header) (sent checksum, err error) {
+	for name := range h {
+		algorithm, ok := strings.CutPrefix(name, checksumPrefix)
+		if !ok || algorithm == "Type" || algorithm == "Mode" || algorithm == "Algorithm" {
+			continue
+		}
+		if sent.Algorithm != "" {
+			return sent, invalidRequest("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+		}
+		sent = checksum{Algorithm: strings.ToLower(algorithm), Value: h.Get(name)}
+		bare, _, composite := strings.Cut(sent.Value, "-")
+		sent.Composite = composite
+		sum, err := base64.StdEncoding.DecodeString(bare)
+		if digest := newChecksum(sent.Algorithm); digest == nil || err != nil || len(sum) != digest.Size() {
+			return sent, invalidRequest("Value for %s header is invalid.", strings.ToLower(name))
+		}
+	}
+	return sent, nil
+}
+
+// wantedChecksum returns what the request that begins an upload says of its checksums.
+// Source: Amazon S3 User Guide, "Checking object integrity", "Full object and composite checksum types".
+func wantedChecksum(h http.Header) (want checksum, err error) {
+	name, kind := h.Get("X-Amz-Checksum-Algorithm"), h.Get("X-Amz-Checksum-Type")
+	want.Algorithm = strings.ToLower(name)
+	switch {
+	case name == "" && kind == "":
+		return want, nil
+	case name == "":
+		return want, invalidRequest("The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
+	case newChecksum(want.Algorithm) == nil:
+		return want, invalidRequest("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [%s]", algorithms)
+	}
+	switch kind {
+	case "":
+		want.Composite = want.Algorithm != "crc64nvme"
+	case "COMPOSITE", "FULL_OBJECT":
+		want.Composite = kind == "COMPOSITE"
+	default:
+		return want, invalidRequest("Value for x-amz-checksum-type header is invalid.")
+	}
+	if want.Composite && want.Algorithm == "crc64nvme" || !want.Composite && strings.HasPrefix(want.Algorithm, "sha") {
+		return want, invalidRequest("The %s checksum type cannot be used with the %s checksum algorithm.", want.kind(), want.Algorithm)
+	}
+	return want, nil
+}
+
+const algorithms = "CRC32, CRC32C, CRC64NVME, SHA1, SHA256"
+
+// sumParts returns the checksum of the object which the parts make, without reading them.
+func (c checksum) sumParts(parts []part) (checksum, error) {
+	all := newChecksum(c.Algorithm)
 	var whole uint64
 	for _, p := range parts {
 		sum, err := base64.StdEncoding.DecodeString(p.Checksum)
 		if err != nil || len(sum) != all.Size() {
-			return "", fmt.Errorf("part %d of upload %s has no %s", p.Number, u.ID, u.Algorithm)
+			return c, fmt.Errorf("part %d has no %s", p.Number, c.Algorithm)
 		}
-		if u.Composite {
+		if c.Composite {
 			all.Write(sum)
 			continue
 		}
-		whole = combine(u.Algorithm, whole, number(sum), p.Piece.Size)
+		whole = combine(c.Algorithm, whole, number(sum), p.Piece.Size)
 	}
-	if u.Composite {
-		return base64.StdEncoding.EncodeToString(all.Sum(nil)) + "-" + strconv.Itoa(len(parts)), nil
+	if c.Composite {
+		c.Value = encodeSum(all) + "-" + strconv.Itoa(len(parts))
+		return c, nil
 	}
 	sum := make([]byte, all.Size())
 	for i := range sum {
 		sum[i] = byte(whole >> (8 * (len(sum) - 1 - i)))
 	}
-	return base64.StdEncoding.EncodeToString(sum), nil
+	c.Value = base64.StdEncoding.EncodeToString(sum)
+	return c, nil
 }
+
+func encodeSum(h hash.Hash) string { return base64.StdEncoding.EncodeToString(h.Sum(nil)) }
 
 func number(sum []byte) (n uint64) {
 	for _, b := range sum {

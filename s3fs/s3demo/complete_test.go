@@ -34,13 +34,19 @@ func TestCompleteIsRefused(t *testing.T) {
 	}{
 		{"no part", func(string) []types.CompletedPart { return nil }, nil, "MalformedXML"},
 		{"a missing part", func(string) []types.CompletedPart {
-			return []types.CompletedPart{{PartNumber: aws.Int32(7), ETag: aws.String("x")}}
+			return []types.CompletedPart{{PartNumber: aws.Int32(1), ETag: aws.String("x")}}
 		}, nil, "InvalidPart"},
 		{"a part that was replaced", func(id string) []types.CompletedPart {
 			parts := good(id)
 			o.part("there", id, 2, []byte("y"))
 			return parts
 		}, nil, "InvalidPart"},
+		{"numbers that begin at 101", func(id string) []types.CompletedPart {
+			return []types.CompletedPart{o.part("there", id, 101, big), o.part("there", id, 102, []byte("x"))}
+		}, nil, "InvalidPartOrder"},
+		{"a gap in the numbers", func(id string) []types.CompletedPart {
+			return []types.CompletedPart{o.part("there", id, 1, big), o.part("there", id, 3, []byte("x"))}
+		}, nil, "InvalidPartOrder"},
 		{"wrong order", func(id string) []types.CompletedPart {
 			parts := good(id)
 			slices.Reverse(parts)
@@ -90,9 +96,12 @@ func TestCompleteTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if got := *o.head("k").ETag; got != first {
+		t.Errorf("ETag %s, want %s", got, first)
+	}
 	o.put("k", []byte("newer"))
-	if again, err := o.complete("k", id, parts); err != nil || again != first {
-		t.Errorf("the second time: %q, %v", again, err)
+	if _, err := o.complete("k", id, parts); code(t, err) != "NoSuchUpload" {
+		t.Errorf("the second time: %v", err)
 	}
 	if got := string(o.get("k")); got != "newer" {
 		t.Errorf("the second time has published %q again", got)
@@ -132,7 +141,9 @@ func TestChecksumOfTheWhole(t *testing.T) {
 			id := o.begin("k", func(in *s3.CreateMultipartUploadInput) { in.ChecksumAlgorithm, in.ChecksumType = c.algorithm, c.kind })
 			var parts []types.CompletedPart
 			for i, cut := range cuts {
-				parts = append(parts, o.part("k", id, int32(i+1), cut))
+				parts = append(parts, o.part("k", id, int32(i+1), cut, func(in *s3.UploadPartInput) {
+					in.ChecksumCRC32C, in.ChecksumAlgorithm = nil, c.algorithm
+				}))
 			}
 			if c.set != nil {
 				wrong := strings.Map(func(r rune) rune {

@@ -1,93 +1,146 @@
 package s3demo
 
 import (
-	"bytes"
-	"context"
-	"encoding/xml"
-	"io"
 	"net/http"
-	"strconv"
 	"strings"
-
-	"github.com/rclone/gofakes3"
+	"time"
 )
 
-// conditions are those of a request that the library does not check, or that could change between its check and the deed.
-type conditions struct{ header http.Header }
+// Sources: Amazon S3 User Guide, "Conditional requests": "How to prevent object overwrites with conditional writes",
+// "How to perform conditional deletes", "How to retrieve or copy objects based on metadata with conditional reads".
 
-func conditionsFrom(ctx context.Context) conditions { return conditions{headerFrom(ctx)} }
+func failedCondition(name string) error { return refuse("PreconditionFailed", "Condition", name) }
 
-// source returns an error unless the source of a copy is the one that the client means.
-func (c conditions) source(etag string) error {
-	if list := c.header.Get("X-Amz-Copy-Source-If-Match"); list != "" && !match(list, etag) {
-		return gofakes3.ErrPreconditionFailed
-	}
-	return nil
-}
-
-// copy returns an error unless a copy may replace what is there.
-func (c conditions) copy(source string, exists bool, etag string) error {
-	if list := c.header.Get("If-Match"); list != "" {
-		if !exists {
-			return gofakes3.ErrNoSuchKey
-		}
-		if !match(list, etag) {
-			return gofakes3.ErrPreconditionFailed
-		}
-	}
-	if list := c.header.Get("If-None-Match"); list != "" && exists && match(list, etag) {
-		return gofakes3.ErrPreconditionFailed
-	}
-	return c.source(source)
-}
-
-// delete returns an error unless an object that is there is the one to be deleted. What is not there is deleted already.
-func (c conditions) delete(etag string) error {
-	if list := c.header.Get("If-Match"); list != "" && !match(list, etag) {
-		return gofakes3.ErrPreconditionFailed
-	}
-	return nil
-}
-
-// versionsIn reads the ETags that the objects in a DeleteObjects must have, by key, and leaves the body to be read again.
-func versionsIn(r *http.Request) map[string]string {
-	var in gofakes3.DeleteRequest
-	body, _ := io.ReadAll(r.Body)
-	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), r.Body)) // which ends as it did
-	_ = xml.Unmarshal(body, &in)                                         // the library says what is wrong with it
-	versions := make(map[string]string)
-	for _, o := range in.Objects {
-		if o.ETag != "" {
-			versions[o.Key] = libraryETags(o.ETag)
-		}
-	}
-	return versions
-}
-
-// whole returns an error unless a completed upload makes the object that the client says it does.
-func (c conditions) whole(rec *record) error {
-	if size := c.header.Get("X-Amz-Mp-Object-Size"); size != "" && size != strconv.FormatInt(rec.size(), 10) {
-		return gofakes3.ErrorMessagef(gofakes3.ErrInvalidRequest, "The parts have %d bytes.", rec.size())
-	}
-	for name := range c.header {
-		algorithm, ok := strings.CutPrefix(name, checksumPrefix)
-		if !ok || algorithm == "Type" || algorithm == "Algorithm" {
-			continue
-		}
-		said, have := c.header.Get(name), string(rec.Meta[name])
-		if have != "" && said != have && checksumType(have) == "FULL_OBJECT" {
-			return refuse("BadDigest", "The object does not have the checksum that came with it.")
-		}
-	}
-	return nil
-}
-
-// match reports whether a list of ETags, in the form of the library, has this one.
+// match reports whether a list of ETags has this one.
 func match(list, etag string) bool {
 	for tag := range strings.SplitSeq(list, ",") {
-		if bare := strings.Trim(tag, ` "`); bare == "*" || bare == libraryETag(etag) {
+		if bare := strings.Trim(tag, ` "`); bare == "*" || bare == etag {
 			return true
 		}
 	}
 	return false
+}
+
+// readConditions are those of a request that reads an object, or copies it.
+type readConditions struct {
+	header http.Header
+	prefix string // of the names of the headers
+}
+
+func (c readConditions) get(name string) string { return c.header.Get(c.prefix + name) }
+
+func (c readConditions) since(name string) (time.Time, bool) {
+	t, err := http.ParseTime(c.get(name))
+	return t, err == nil
+}
+
+// check returns an error unless the conditions agree to what is there; unmodified is for what the client has already.
+func (c readConditions) check(v *version, unmodified func(name string) error) error {
+	modified := v.Modified.Truncate(time.Second)
+	if list := c.get("If-Match"); list != "" {
+		if !match(list, v.ETag) {
+			return failedCondition(c.prefix + "If-Match")
+		}
+	} else if t, ok := c.since("If-Unmodified-Since"); ok && modified.After(t) {
+		return failedCondition(c.prefix + "If-Unmodified-Since")
+	}
+	if list := c.get("If-None-Match"); list != "" {
+		if match(list, v.ETag) {
+			return unmodified(c.prefix + "If-None-Match")
+		}
+	} else if t, ok := c.since("If-Modified-Since"); ok && !modified.After(t) {
+		return unmodified(c.prefix + "If-Modified-Since")
+	}
+	return nil
+}
+
+// checkSource checks the conditions of a copy on its source.
+func (q *request) checkSource(v *version) error {
+	return readConditions{q.r.Header, "X-Amz-Copy-Source-"}.check(v, failedCondition)
+}
+
+// writeConditions are those of a request that writes a key.
+type writeConditions struct {
+	match string // an ETag
+	none  bool   // there must be no object
+	begun int64  // when the write began, for a multipart upload its initiation; see Store.tick
+}
+
+// writeConditions reads the conditions of a request that writes a key.
+func (q *request) writeConditions() (c writeConditions, err error) {
+	h := q.r.Header
+	c.match = strings.Trim(h.Get("If-Match"), `"`)
+	none := h.Get("If-None-Match")
+	switch {
+	case none != "" && none != "*":
+		return c, refuse("NotImplemented", "Header", "If-None-Match")
+	case none != "" && c.match != "", c.match == "*":
+		return c, refuse("NotImplemented", "Header", "If-Match")
+	}
+	c.none, c.begun = none != "", q.store.tick()
+	return c, nil
+}
+
+// check returns an error unless the conditions agree to what is there. A write or a deletion that came in since the
+// conditional write began takes precedence over it.
+func (c writeConditions) check(rec *record) error {
+	latest, current := rec.latest(), rec.current()
+	switch {
+	case c.none && current != nil:
+		return failedCondition("If-None-Match")
+	case c.none && latest != nil && latest.Order > c.begun:
+		return refuse("ConditionalRequestConflict", "Condition", "If-None-Match", "Key", string(rec.Key))
+	case c.match == "":
+		return nil
+	case current == nil:
+		return refuse("NoSuchKey", "Key", string(rec.Key))
+	case c.match != current.ETag || current.Order > c.begun:
+		return failedCondition("If-Match")
+	}
+	return nil
+}
+
+// await makes deletions of the key leave a tombstone until the conditional write has ended, which is when end is called.
+func (q *request) await(c writeConditions) (end func()) {
+	if !c.none && c.match == "" {
+		return func() {}
+	}
+	s := q.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.buckets[q.bucket]
+	if b == nil {
+		return func() {}
+	}
+	b.writing[q.key]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if b.writing[q.key]--; b.writing[q.key] == 0 {
+			delete(b.writing, q.key)
+		}
+		if s.buckets[q.bucket] != b {
+			return // the bucket has been deleted meanwhile
+		}
+		if err := b.sweep(s.path("tmp"), q.key); err != nil {
+			s.log.Warn("removing a tombstone is left to the next start", "key", q.key, "err", err)
+		}
+	}
+}
+
+// checkDeletion returns an error unless the current object is the one to be deleted.
+func checkDeletion(condition string, rec *record) error {
+	condition = strings.Trim(condition, `"`)
+	current := rec.current()
+	switch {
+	case condition == "":
+		return nil
+	case current == nil && condition == "*" && rec.latest() != nil && rec.latest().Kind == deleteMarker:
+		return failedCondition("If-Match")
+	case current == nil:
+		return refuse("NoSuchKey", "Key", string(rec.Key))
+	case condition != "*" && condition != current.ETag:
+		return failedCondition("If-Match")
+	}
+	return nil
 }

@@ -60,7 +60,7 @@ func (c *contents) write(r io.Reader, size int64, digests ...hash.Hash) (piece, 
 	}
 	p.Size, err = io.CopyBuffer(w, struct{ io.Reader }{r}, make([]byte, bufferSize(size)))
 	if err == nil && size >= 0 && p.Size != size {
-		err = incomplete()
+		err = refuse("IncompleteBody")
 	}
 	if closed := f.Close(); err == nil {
 		err = closed

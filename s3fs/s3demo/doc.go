@@ -15,19 +15,38 @@
 // Bodies are checked against every digest that came with them: Content-MD5, x-amz-checksum-* as a header or as a trailer,
 // and the SHA-256 of a signed payload. An object appears whole or not at all, also when the process is killed
 // in the middle; until then the object that it replaces stays. A download goes on with the object it began with, whatever
-// happens to the key meanwhile. Completing a multipart upload and copying an object move no data.
+// happens to the key meanwhile. Completing a multipart upload moves no data, and neither does copying an object, which
+// reads it only where a digest of the copy is not known yet.
 //
 // Nothing is forced to the disk with fsync: the death of the process loses nothing, a power failure may.
 //
+// # What it refuses
+//
+// The store refuses what Amazon S3 refuses by its documents, with the same status and code. Rules names each refusal and
+// its source. In doubt it is the stricter one, so that what works here works there:
+//
+//   - The parts in CompleteMultipartUpload must be numbered from 1 without a gap in every upload. S3 says so of uploads
+//     with checksums, and computes checksums itself where a client sends none.
+//   - CompleteMultipartUpload must list the checksum of each part if the upload was created with an algorithm, of either
+//     checksum type.
+//   - A completed upload cannot be completed again.
+//   - A write without a key's current object in If-Match or with If-None-Match fails if the key was written or deleted
+//     since the write began; a multipart upload begins with its initiation.
+//   - The versions of a key are ordered as in S3: an object of a multipart upload by its initiation, everything else by
+//     its end. CompleteMultipartUpload answers 200 even if its object is older than what stands, and is not seen.
+//     That goes for deletions too, also of keys that did not exist.
+//
 // # Where it differs from Amazon S3
 //
-//   - Buckets have no versions, policies, lifecycle rules, encryption or object lock; most of these answer 501, or as if not configured.
-//   - A copy keeps the ETag of its source, also of one made by a multipart upload.
-//   - A single PUT may exceed 5 GiB, and so may the source of a copy.
+//   - Buckets have no policies, lifecycle rules, replication, notifications, object lock or default encryption; most of
+//     these answer 501, or as if not configured. Objects cannot be restored from an archive. Ownership is that of the
+//     bucket's owner, and access control lists other than private are refused.
+//   - Server-side encryption is kept and shown, but nothing is encrypted. The ETags of what aws:kms encrypts are random.
+//     SSE-C is refused, as S3 does without TLS.
+//   - An object that came without a checksum has none. S3 computes CRC64NVME.
+//   - Of the algorithms for checksums, MD5, SHA512 and XXHASH are not known.
 //   - Signatures of the single chunks of a STREAMING-AWS4-HMAC-SHA256-PAYLOAD body are not checked, its length and trailers are.
-//   - UploadPart and CompleteMultipartUpload check checksums but do not repeat them in the answer; HEAD, GET and ListParts tell them.
-//   - DeleteObjects compares an ETag condition wrongly with objects made by a multipart upload, and refuses.
-//     GetObjectAttributes shows the ETag of such an object in another form and every checksum as FULL_OBJECT.
-//   - A key that is not UTF-8 is stored, but its signature cannot be checked and is refused when there are keys.
-//   - A method that S3 does not know for a resource is answered with 400 instead of 405.
+//   - User metadata that is not ASCII comes back as it was sent. S3 encodes it by RFC 2047.
+//   - GetObjectAttributes tells the number of parts, but does not list them. ListBuckets has one page.
+//   - CompleteMultipartUpload and CopyObject never fail after they have answered 200.
 package s3demo

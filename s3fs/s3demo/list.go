@@ -1,13 +1,34 @@
 package s3demo
 
 import (
-	"context"
 	"slices"
 	"sort"
 	"strings"
-
-	"github.com/rclone/gofakes3"
 )
+
+// A listing is what the three lists of a bucket have in common.
+type listing struct {
+	encoding
+	prefix, delimiter string
+	limit             int
+}
+
+// listing reads the parameters of a list. Those named keys must not be longer than one.
+func (q *request) listing(limit string, keys ...string) (l listing, err error) {
+	if l.encoding, err = parseEncoding(q.query); err != nil {
+		return l, err
+	}
+	if l.limit, err = pageSize(q.query, limit); err != nil {
+		return l, err
+	}
+	for _, name := range keys {
+		if err := checkKey(q.query.Get(name)); err != nil {
+			return l, err
+		}
+	}
+	l.prefix, l.delimiter = q.query.Get("prefix"), q.query.Get("delimiter")
+	return l, nil
+}
 
 // A page is a part of a listing: keys, and the prefixes that stand for all keys below them.
 type page struct {
@@ -20,7 +41,7 @@ type page struct {
 // list returns at most limit of the sorted keys after the marker, rolled up at the delimiter; a limit below 1 is none.
 //
 // A marker that is itself a rolled-up prefix stands for all keys below it, since it ends the page before.
-func list(keys []string, prefix, delimiter, marker string, limit int64) page {
+func list(keys []string, prefix, delimiter, marker string, limit int) page {
 	i, _ := slices.BinarySearch(keys, prefix)
 	if marker >= prefix {
 		var found bool
@@ -32,7 +53,7 @@ func list(keys []string, prefix, delimiter, marker string, limit int64) page {
 		}
 	}
 	var p page
-	for n := int64(0); i < len(keys) && strings.HasPrefix(keys[i], prefix); n++ {
+	for n := 0; i < len(keys) && strings.HasPrefix(keys[i], prefix); n++ {
 		if n == limit && limit > 0 {
 			p.more = true
 			break
@@ -64,35 +85,4 @@ func rollUp(key, prefix, delimiter string) (string, bool) {
 // endOf returns the index behind the keys that begin with prefix, the first of which is at i or before.
 func endOf(keys []string, i int, prefix string) int {
 	return i + sort.Search(len(keys)-i, func(j int) bool { return !strings.HasPrefix(keys[i+j], prefix) })
-}
-
-// ListBucket implements gofakes3.Backend.
-func (b backend) ListBucket(_ context.Context, name string, prefix *gofakes3.Prefix, at gofakes3.ListBucketPage) (*gofakes3.ObjectList, error) {
-	if prefix == nil {
-		prefix = &gofakes3.Prefix{}
-	}
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	bucket, err := b.bucket(name)
-	if err != nil {
-		return nil, err
-	}
-	p := list(bucket.keys, prefix.Prefix, prefix.Delimiter, at.Marker, at.MaxKeys)
-	out := &gofakes3.ObjectList{IsTruncated: p.more}
-	if p.more {
-		out.NextMarker = p.last
-	}
-	for _, group := range p.prefixes {
-		out.CommonPrefixes = append(out.CommonPrefixes, gofakes3.CommonPrefix{Prefix: group})
-	}
-	for _, key := range p.keys {
-		e := bucket.entries[key]
-		out.Add(&gofakes3.Content{
-			Key:          key,
-			LastModified: gofakes3.NewContentTime(e.modified),
-			ETag:         quoted(e.etag),
-			Size:         e.size,
-		})
-	}
-	return out, nil
 }

@@ -9,14 +9,14 @@ import (
 )
 
 // pages walks through a listing as a client does, page by page, and checks each of them.
-func pages(t testing.TB, keys []string, prefix, delimiter string, limit int64) (got []string) {
+func pages(t testing.TB, keys []string, prefix, delimiter string, limit int) (got []string) {
 	t.Helper()
 	marker := ""
 	for range len(keys) + 1 {
 		p := list(keys, prefix, delimiter, marker, limit)
 		entries := slices.Concat(p.keys, p.prefixes)
 		slices.Sort(entries)
-		if n := int64(len(entries)); n > limit && limit > 0 || p.more && n == 0 {
+		if n := len(entries); n > limit && limit > 0 || p.more && n == 0 {
 			t.Fatalf("a page of %d has %d entries, more: %t", limit, n, p.more)
 		}
 		if len(entries) > 0 && p.last != entries[len(entries)-1] {
@@ -49,7 +49,7 @@ func rolledUp(keys []string, prefix, delimiter string) (want []string) {
 	return want
 }
 
-func checkPages(t testing.TB, keys []string, prefix, delimiter string, limit int64) {
+func checkPages(t testing.TB, keys []string, prefix, delimiter string, limit int) {
 	t.Helper()
 	got, want := pages(t, keys, prefix, delimiter, limit), rolledUp(keys, prefix, delimiter)
 	if !slices.Equal(got, want) {
@@ -74,7 +74,7 @@ func TestPagesAgreeWithTheWhole(t *testing.T) {
 		slices.Sort(keys)
 		keys = slices.Compact(keys)
 		delimiter := []string{"", "/", "-", "a/", "ab"}[random.IntN(5)]
-		checkPages(t, keys, "k"[:random.IntN(2)]+word(3), delimiter, int64(random.IntN(7)))
+		checkPages(t, keys, "k"[:random.IntN(2)]+word(3), delimiter, random.IntN(7))
 	}
 }
 
@@ -85,7 +85,7 @@ func FuzzPages(f *testing.F) {
 		keys := strings.Split(words, " ")
 		slices.Sort(keys)
 		keys = slices.DeleteFunc(slices.Compact(keys), func(s string) bool { return s == "" })
-		checkPages(t, keys, prefix, delimiter, int64(limit))
+		checkPages(t, keys, prefix, delimiter, int(limit))
 	})
 }
 

@@ -2,24 +2,21 @@ package s3demo
 
 import (
 	"encoding/xml"
-	"fmt"
 	"maps"
-	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/rclone/gofakes3"
 )
 
 type partsAnswer struct {
 	XMLName              xml.Name `xml:"ListPartsResult"`
 	Xmlns                string   `xml:"xmlns,attr"`
 	Bucket               string
-	Key                  string
+	Key                  xmlText
 	UploadID             string `xml:"UploadId"`
-	StorageClass         gofakes3.StorageClass
+	Initiator            ownerAnswer
+	Owner                ownerAnswer
+	StorageClass         string
 	PartNumberMarker     int
 	NextPartNumberMarker int
 	MaxParts             int
@@ -34,69 +31,57 @@ type partAnswer struct {
 	LastModified string
 	ETag         string
 	Size         int64
-	Checksum     *checksumAnswer
-}
-
-// checksumAnswer is an element whose name depends on the algorithm.
-type checksumAnswer struct {
-	XMLName xml.Name
-	Value   string `xml:",chardata"`
+	Checksum     *checksumElement
 }
 
 // listParts answers ListParts: sorted by number, those after the marker.
-func (s *Store) listParts(w http.ResponseWriter, bucketName, key string, q url.Values) {
-	limit, err := pageSize(q.Get("max-parts"))
-	marker, markerErr := strconv.Atoi(q.Get("part-number-marker"))
-	if err == nil && markerErr != nil && q.Get("part-number-marker") != "" {
-		err = gofakes3.ErrorMessage(gofakes3.ErrInvalidArgument, "The marker is the number of a part.")
-	}
+func (q *request) listParts() error {
+	enc, err := parseEncoding(q.query)
 	if err != nil {
-		refuseWith(w, err)
-		return
+		return err
+	}
+	limit, err := pageSize(q.query, "max-parts")
+	if err != nil {
+		return err
+	}
+	const marker = "part-number-marker"
+	after, err := strconv.Atoi(q.query.Get(marker))
+	if q.query.Get(marker) != "" && (err != nil || after < 0) {
+		return invalidArgument(marker, q.query.Get(marker), "Provided part-number-marker not an integer or within integer range")
 	}
 	out := partsAnswer{
-		Xmlns: s3Namespace, Bucket: bucketName, Key: key, UploadID: q.Get("uploadId"),
-		StorageClass: gofakes3.StorageStandard, PartNumberMarker: marker, MaxParts: limit,
+		Xmlns: s3Namespace, Bucket: q.bucket, Key: enc.text(q.key), UploadID: q.query.Get("uploadId"),
+		Initiator: owner, Owner: owner, PartNumberMarker: after, MaxParts: limit,
 	}
-	s.mu.RLock()
-	_, u, err := s.upload(bucketName, key, out.UploadID)
+	q.store.mu.RLock()
+	_, u, err := q.findUpload()
 	if err == nil {
 		out.fill(u)
 	}
-	s.mu.RUnlock()
+	q.store.mu.RUnlock()
 	if err != nil {
-		refuseWith(w, err)
-		return
+		return err
 	}
-	answer(w, out)
+	return q.answer(out)
 }
 
 // fill takes the page that was asked for.
 func (a *partsAnswer) fill(u *upload) {
-	element := "Checksum" + strings.ToUpper(u.Algorithm)
-	if u.Algorithm != "" {
-		a.ChecksumAlgorithm, a.ChecksumType = strings.ToUpper(u.Algorithm), u.checksumType()
-	}
+	a.StorageClass = shownClass(u.Class)
+	a.ChecksumAlgorithm, a.ChecksumType = strings.ToUpper(u.Checksum.Algorithm), u.Checksum.kind()
 	for _, number := range slices.Sorted(maps.Keys(u.parts)) {
 		if number <= a.PartNumberMarker {
 			continue
 		}
 		if len(a.Part) == a.MaxParts {
-			a.IsTruncated = true
+			a.IsTruncated = a.MaxParts > 0
 			return
 		}
 		p := u.parts[number]
-		item := partAnswer{PartNumber: number, LastModified: p.Modified.Format(s3Time), ETag: quoted(p.ETag), Size: p.Piece.Size}
-		if p.Checksum != "" {
-			item.Checksum = &checksumAnswer{XMLName: xml.Name{Local: element}, Value: p.Checksum}
-		}
-		a.Part, a.NextPartNumberMarker = append(a.Part, item), number
+		a.Part = append(a.Part, partAnswer{
+			PartNumber: number, LastModified: shownTime(p.Modified), ETag: quoted(p.ETag), Size: p.Piece.Size,
+			Checksum: checksum{Algorithm: u.Checksum.Algorithm, Value: p.Checksum}.element(),
+		})
+		a.NextPartNumberMarker = number
 	}
-}
-
-// answer sends a document.
-func answer(w http.ResponseWriter, document any) {
-	w.Header().Set("Content-Type", "application/xml")
-	fmt.Fprint(w, xml.Header)
-	_ = xml.NewEncoder(w).Encode(document) // all that can fail is the connection
 }

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,8 +87,7 @@ func TestDigests(t *testing.T) {
 	if header.Get("Content-Type") != "application/xml" {
 		t.Errorf("Content-Type %q", header.Get("Content-Type"))
 	}
-	targets := map[string]string{"object": url + "/k", "part": url + "/k?partNumber=1&uploadId=" + uploadID(t, url+"/k")}
-	for name, target := range targets {
+	for _, name := range []string{"object", "part"} {
 		for _, c := range []struct{ header, value, want string }{
 			{"Content-MD5", encode(md[:]), "200"},
 			{"Content-MD5", encode(make([]byte, 16)), "400 BadDigest"},
@@ -105,12 +105,19 @@ func TestDigests(t *testing.T) {
 			{"X-Amz-Checksum-Sha1", encode(make([]byte, 20)), "400 BadDigest"},
 			{"X-Amz-Checksum-New", "AAAA", "400 InvalidRequest"},
 		} {
+			target := url + "/k"
+			if name == "part" {
+				algorithm, _ := strings.CutPrefix(c.header, "X-Amz-Checksum-")
+				target = partOf(t, target, algorithm)
+			}
 			if got, _ := send(t, "PUT", target, content, c.header, c.value); got != c.want {
 				t.Errorf("%s, %s: %s: %s, want %s", name, c.header, c.value, got, c.want)
 			}
 		}
+	}
+	for _, target := range []string{url + "/k", partOf(t, url+"/k", "Crc32c")} {
 		if got, _ := send(t, "PUT", target, "", "X-Amz-Checksum-Crc32c", crc32c("something")); got != "400 BadDigest" {
-			t.Errorf("%s, nothing instead of something: %s", name, got)
+			t.Errorf("%s, nothing instead of something: %s", target, got)
 		}
 	}
 	// A refused body leaves what was there.
@@ -121,9 +128,17 @@ func TestDigests(t *testing.T) {
 	}
 }
 
-func uploadID(t testing.TB, url string) string {
+// partOf begins an upload, and returns the URL of its first part. What is no algorithm of S3's is none.
+func partOf(t testing.TB, url, algorithm string) string {
 	t.Helper()
-	answer, err := http.DefaultClient.Post(url+"?uploads", "", nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"?uploads", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains([]string{"Crc32", "Crc32c", "Crc64nvme", "Sha1", "Sha256"}, algorithm) {
+		r.Header.Set("X-Amz-Checksum-Algorithm", algorithm)
+	}
+	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +149,7 @@ func uploadID(t testing.TB, url string) string {
 	}
 	_, rest, _ := strings.Cut(string(text), "<UploadId>")
 	id, _, _ := strings.Cut(rest, "</UploadId>")
-	return id
+	return url + "?partNumber=1&uploadId=" + id
 }
 
 func TestChunkedBodies(t *testing.T) {
@@ -144,7 +159,7 @@ func TestChunkedBodies(t *testing.T) {
 	plain := "b\r\nthe content\r\n0\r\n"
 	trailer := "x-amz-checksum-crc32c:" + crc32c("the content") + "\r\n"
 	wrong := "x-amz-checksum-crc32c:" + crc32c("another") + "\r\n"
-	for name, target := range map[string]string{"object": url + "/k", "part": url + "/k?partNumber=1&uploadId=" + uploadID(t, url+"/k")} {
+	for _, name := range []string{"object", "part"} {
 		for _, c := range []struct{ name, kind, body, length, trailer, want string }{
 			{"signed", "AWS4-HMAC-SHA256-PAYLOAD", body + "\r\n", "11", "", "200"},
 			{"signed with trailer", "AWS4-HMAC-SHA256-PAYLOAD-TRAILER", body + trailer + "x-amz-trailer-signature:00\r\n\r\n", "11", "x-amz-checksum-crc32c", "200"},
@@ -164,6 +179,10 @@ func TestChunkedBodies(t *testing.T) {
 				headers = append(headers, "X-Amz-Trailer", c.trailer)
 			}
 			send(t, "PUT", url+"/k", "old")
+			target := url + "/k"
+			if name == "part" {
+				target = partOf(t, target, map[bool]string{true: "Crc32c"}[c.trailer == "x-amz-checksum-crc32c"])
+			}
 			got, _ := send(t, "PUT", target, c.body, headers...)
 			if got != c.want {
 				t.Errorf("%s, %s: %s, want %s", name, c.name, got, c.want)

@@ -6,58 +6,109 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 )
 
-// A record is what the disk holds of an object beside its bytes.
+// A record is what the disk holds of a key beside the bytes: its versions, the newest first. In a bucket that never had
+// versions there is one at most.
 type record struct {
-	Key      escaped            `json:"key"`
-	ETag     string             `json:"etag"` // as S3 shows it, without the quotes
-	Modified time.Time          `json:"modified"`
-	Meta     map[string]escaped `json:"meta,omitempty"` // by header name in canonical form
-	Pieces   []piece            `json:"pieces"`
-	Upload   string             `json:"upload,omitempty"` // the multipart upload it was made by
+	Key      escaped    `json:"key"`
+	Versions []*version `json:"versions"`
 }
 
-// newRecord begins the record of an object that is written now; times in S3 are whole seconds.
-func newRecord(key string, meta map[string]escaped) *record {
-	return &record{Key: escaped(key), Modified: time.Now().UTC().Truncate(time.Second), Meta: meta}
+// nullID is the ID of a version that was written while the bucket's versioning was not enabled.
+const nullID = "null"
+
+// The kinds of a version beside that of an object, which is "".
+const (
+	deleteMarker = "marker"    // of S3
+	tombstone    = "tombstone" // remembers a deletion, for uploads that began before it
+)
+
+// A version is an object, or says that there is none.
+type version struct {
+	ID         string             `json:"id"`
+	Order      int64              `json:"order"` // its place among the versions of the key; see Store.tick
+	Kind       string             `json:"kind,omitempty"`
+	Modified   time.Time          `json:"modified"`
+	ETag       string             `json:"etag,omitempty"` // without the quotes
+	Meta       map[string]escaped `json:"meta,omitempty"` // headers that GET repeats, by canonical name
+	Tags       escaped            `json:"tags,omitempty"` // as in x-amz-tagging
+	Class      string             `json:"class,omitempty"`
+	Encryption encryption         `json:"encryption,omitzero"`
+	Checksum   checksum           `json:"checksum,omitzero"`
+	Pieces     []piece            `json:"pieces,omitempty"`
+	Upload     string             `json:"upload,omitempty"` // the ID of the multipart upload that made it
 }
 
-func (r *record) size() (n int64) {
-	for _, p := range r.Pieces {
+func (v *version) size() (n int64) {
+	for _, p := range v.Pieces {
 		n += p.Size
 	}
 	return n
 }
 
-// headers returns the metadata in the form that the library wants to see.
-func (r *record) headers() map[string]string {
-	h := map[string]string{"Last-Modified": r.Modified.Format(http.TimeFormat)}
-	for name, value := range r.Meta {
-		h[name] = string(value)
-		if strings.HasPrefix(name, checksumPrefix) {
-			// In lower case the library sends it, but does not take it for a checksum itself.
-			h["x-amz-checksum-type"] = checksumType(string(value))
-		}
+func (v *version) isObject() bool { return v != nil && v.Kind == "" }
+
+// latest returns the newest version, of any kind, or nil.
+func (r *record) latest() *version {
+	if len(r.Versions) == 0 {
+		return nil
 	}
-	return h
+	return r.Versions[0]
 }
 
-// storedMeta is the reverse of headers: what is kept of the metadata that the library read off a request.
-func storedMeta(h map[string]string) map[string]escaped {
-	meta := make(map[string]escaped, len(h))
-	for name, value := range h {
-		if name != "Last-Modified" {
-			meta[name] = escaped(value)
+// current returns the object that a request without a version ID means, or nil.
+func (r *record) current() *version {
+	if v := r.latest(); v.isObject() {
+		return v
+	}
+	return nil
+}
+
+// find returns the version with that ID, or nil. Tombstones have none.
+func (r *record) find(id string) *version {
+	for _, v := range r.Versions {
+		if v.ID == id && v.Kind != tombstone {
+			return v
 		}
 	}
-	return meta
+	return nil
+}
+
+// insert puts v in the place that its order gives it. It returns the versions that are replaced, which is v itself where
+// a null version follows a newer one.
+func (r *record) insert(v *version) (replaced []*version) {
+	if v.ID == nullID {
+		for _, old := range r.Versions {
+			if old.ID == nullID && old.Order > v.Order {
+				return []*version{v}
+			}
+		}
+		replaced = r.remove(func(old *version) bool { return old.ID == nullID })
+	}
+	at := slices.IndexFunc(r.Versions, func(old *version) bool { return old.Order < v.Order })
+	if at < 0 {
+		at = len(r.Versions)
+	}
+	r.Versions = slices.Insert(r.Versions, at, v)
+	return replaced
+}
+
+// remove takes versions out, and returns them.
+func (r *record) remove(out func(*version) bool) (removed []*version) {
+	r.Versions = slices.DeleteFunc(r.Versions, func(v *version) bool {
+		if !out(v) {
+			return false
+		}
+		removed = append(removed, v)
+		return true
+	})
+	return removed
 }
 
 // recordName is the file name of a key's record. A digest fits every file system, whatever the key is made of.

@@ -58,7 +58,13 @@ func start(t testing.TB) *open {
 
 func startIn(t testing.TB, dir string) *open {
 	t.Helper()
-	store, err := s3demo.Open(dir, s3demo.Options{Keys: map[string]string{accessKey: secretKey}})
+	return startWith(t, dir, s3demo.Options{})
+}
+
+func startWith(t testing.TB, dir string, options s3demo.Options) *open {
+	t.Helper()
+	options.Keys = map[string]string{accessKey: secretKey}
+	store, err := s3demo.Open(dir, options)
 	if err != nil {
 		t.Fatal(err)
 	}

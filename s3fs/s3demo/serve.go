@@ -1,93 +1,141 @@
 package s3demo
 
 import (
-	"context"
+	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
-
-	"github.com/rclone/gofakes3/signature"
+	"sync/atomic"
+	"unicode/utf8"
 )
 
-// serve answers a request: who it is from and its content are checked here, the library does the rest. The two lists
-// of uploads are the exception, as the library has none of what ran before the last start.
+// A request is one of the S3 API. Its methods are the operations, which answer or return an error.
+type request struct {
+	store  *Store
+	w      http.ResponseWriter
+	r      *http.Request
+	query  url.Values
+	id     string
+	bucket string
+	key    string
+}
+
+// hostID is the second ID of an answer.
+const hostID = "czNkZW1vIGlzIG5vdCBBbWF6b24gUzMsIGJ1dCBsaWtlIGl0IA=="
+
+var requests atomic.Uint64
+
+// serve answers a request.
 func (s *Store) serve(w http.ResponseWriter, r *http.Request) {
-	if len(s.keys) > 0 && r.Method != http.MethodOptions {
-		if code := signature.V4SignVerifyWithLookup(r, s.secret); code != signature.ErrNone {
-			refused := signature.GetAPIError(code)
-			fail(w, refused.HTTPStatusCode, refused.Code, refused.Description)
-			return
+	q := &request{store: s, w: w, r: r, query: r.URL.Query(), id: fmt.Sprintf("%016X", requests.Add(1))}
+	q.bucket, q.key, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	h := w.Header()
+	h.Set("X-Amz-Request-Id", q.id)
+	h.Set("X-Amz-Id-2", hostID)
+	h.Set("Server", "AmazonS3")
+	s.log.Debug("embedded S3 request", "method", r.Method, "path", r.URL.Path, "query", r.URL.RawQuery)
+	if err := q.serve(); err != nil {
+		q.fail(err)
+	}
+}
+
+func (q *request) serve() error {
+	if q.r.Method == http.MethodOptions {
+		return refuse("AccessForbidden", "Method", q.r.Header.Get("Access-Control-Request-Method"), "ResourceType", "BUCKET")
+	}
+	if len(q.store.options.Keys) > 0 {
+		if err := q.authenticate(); err != nil {
+			return err
 		}
 	}
-	bucketName, key, _ := strings.Cut(strings.TrimLeft(r.URL.Path, "/"), "/")
-	switch q := r.URL.Query(); {
-	case r.Method == http.MethodGet && key == "" && q.Has("uploads"):
-		s.listUploads(w, bucketName, q)
-	case r.Method == http.MethodGet && key != "" && q.Has("uploadId"):
-		s.listParts(w, bucketName, key, q)
-	default:
-		s.pass(w, r)
+	if err := checkKey(q.key); err != nil {
+		return err
 	}
+	return q.route()
 }
 
-func (s *Store) secret(accessKey string) (string, bool) {
-	secret, ok := s.keys[accessKey]
-	return secret, ok
-}
-
-// pass gives a request to the library, in the form in which it understands it.
-func (s *Store) pass(w http.ResponseWriter, r *http.Request) {
-	call := &call{}
-	r = r.Clone(context.WithValue(r.Context(), callKey{}, call))
-	call.header = r.Header
-	for _, name := range []string{"If-Match", "If-None-Match", "X-Amz-Copy-Source-If-Match", "X-Amz-Copy-Source-If-None-Match"} {
-		if list := r.Header.Get(name); list != "" {
-			r.Header.Set(name, libraryETags(list))
-		}
+// checkKey refuses keys, prefixes and markers that cannot be.
+func checkKey(key string) error {
+	if len(key) > maxKeyLength {
+		return refuse("KeyTooLongError", "Size", fmt.Sprint(len(key)), "MaxSizeAllowed", fmt.Sprint(maxKeyLength))
 	}
-	if r.Method == http.MethodPut && r.Header.Get("X-Amz-Copy-Source") == "" {
-		body, err := newPayload(r)
-		if err != nil {
-			refuseWith(w, err)
-			return
-		}
-		call.body = body
-	}
-	if r.Method == http.MethodPost && r.URL.Query().Has("delete") {
-		call.versions = versionsIn(r)
-	}
-	tw := &etagWriter{ResponseWriter: w}
-	s.library.ServeHTTP(tw, r)
-	tw.begin()
-}
-
-// A call is what the methods of the backend want to know of the request beyond their arguments.
-type call struct {
-	header   http.Header
-	body     *payload
-	versions map[string]string // ETags, by the keys that DeleteObjects is to delete; nil = another request
-}
-
-type callKey struct{}
-
-func headerFrom(ctx context.Context) http.Header {
-	if c, ok := ctx.Value(callKey{}).(*call); ok {
-		return c.header
+	if !utf8.ValidString(key) {
+		return refuse("InvalidURI", "URI", url.PathEscape(key))
 	}
 	return nil
 }
 
-// versionsFrom returns the ETags that objects must have to be deleted, nil where it is not DeleteObjects that is asked for.
-func versionsFrom(ctx context.Context) map[string]string {
-	if c, ok := ctx.Value(callKey{}).(*call); ok {
-		return c.versions
-	}
-	return nil
+const maxKeyLength = 1024
+
+// A route is an operation, by the method and the query parameter that select it; "" is for none.
+type route struct {
+	method, param string
+	do            func(*request) error
 }
 
-// trailersFrom returns the checksums that came behind the content, which has been read.
-func trailersFrom(ctx context.Context) map[string]escaped {
-	if c, ok := ctx.Value(callKey{}).(*call); ok && c.body != nil {
-		return c.body.trailed
+// The first route that fits is taken. Those without a parameter are the last of each method.
+var (
+	objectRoutes = []route{
+		{"GET", "attributes", (*request).getObjectAttributes},
+		{"GET", "tagging", (*request).getTagging},
+		{"GET", "acl", (*request).getACL},
+		{"GET", "retention", (*request).noObjectLock},
+		{"GET", "legal-hold", (*request).noObjectLock},
+		{"GET", "uploadId", (*request).listParts},
+		{"GET", "", (*request).getObject},
+		{"HEAD", "", (*request).getObject},
+		{"PUT", "tagging", (*request).putTagging},
+		{"PUT", "acl", (*request).putACL},
+		{"PUT", "retention", (*request).noObjectLock},
+		{"PUT", "legal-hold", (*request).noObjectLock},
+		{"PUT", "uploadId", (*request).uploadPart},
+		{"PUT", "", (*request).putObject},
+		{"POST", "uploads", (*request).createUpload},
+		{"POST", "uploadId", (*request).completeUpload},
+		{"DELETE", "tagging", (*request).deleteTagging},
+		{"DELETE", "uploadId", (*request).abortUpload},
+		{"DELETE", "", (*request).deleteObject},
 	}
-	return nil
+	bucketRoutes = []route{
+		{"GET", "location", (*request).getLocation},
+		{"GET", "versioning", (*request).getVersioning},
+		{"GET", "versions", (*request).listVersions},
+		{"GET", "uploads", (*request).listUploads},
+		{"GET", "acl", (*request).getACL},
+		{"GET", "", (*request).listObjects},
+		{"HEAD", "", (*request).headBucket},
+		{"PUT", "versioning", (*request).putVersioning},
+		{"PUT", "acl", (*request).putACL},
+		{"PUT", "", (*request).createBucket},
+		{"POST", "delete", (*request).deleteObjects},
+		{"DELETE", "", (*request).deleteBucket},
+	}
+)
+
+// route calls the operation that the request asks for.
+func (q *request) route() error {
+	routes, kind := objectRoutes, "OBJECT"
+	switch {
+	case q.bucket == "" && q.r.Method == http.MethodGet:
+		return q.listBuckets()
+	case q.bucket == "":
+		return refuse("MethodNotAllowed", "Method", q.r.Method, "ResourceType", "SERVICE")
+	case q.key == "":
+		routes, kind = bucketRoutes, "BUCKET"
+	}
+	for _, r := range routes {
+		if r.method != q.r.Method || r.param != "" && !q.query.Has(r.param) {
+			continue
+		}
+		if r.param == "" {
+			if param := q.otherResource(); param != "" {
+				return q.notConfigured(param)
+			}
+		}
+		return r.do(q)
+	}
+	if param := q.otherResource(); param != "" {
+		return q.notConfigured(param)
+	}
+	return refuse("MethodNotAllowed", "Method", q.r.Method, "ResourceType", kind)
 }

@@ -1,30 +1,23 @@
 package s3demo
 
 import (
-	"context"
 	"crypto/md5"
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/hex"
+	"encoding/xml"
 	"fmt"
-	"hash"
-	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
-
-	"github.com/rclone/gofakes3"
 )
 
-// An upload is a multipart upload that runs. Its record and those of its parts lie in a directory of its own.
+// An upload is a multipart upload that is open. Its record and those of its parts lie in a directory of its own.
 type upload struct {
-	ID        string             `json:"id"`
-	Key       escaped            `json:"key"`
-	Began     time.Time          `json:"began"`
-	Meta      map[string]escaped `json:"meta,omitempty"`
-	Algorithm string             `json:"algorithm,omitempty"` // of the checksums, in lower case
-	Composite bool               `json:"composite,omitempty"` // the object's checksum is one over those of its parts
+	ID      string          `json:"id"`
+	Key     escaped         `json:"key"`
+	version `json:"object"` // that it makes; its order and time are those of the initiation
 
 	parts map[int]part
 }
@@ -33,10 +26,16 @@ type upload struct {
 type part struct {
 	Number   int       `json:"number"`
 	ETag     string    `json:"etag"`
+	Digest   string    `json:"digest,omitempty"`   // MD5, in hexadecimal; "" = the ETag
 	Checksum string    `json:"checksum,omitempty"` // in base64, by the algorithm of the upload
 	Modified time.Time `json:"modified"`
 	Piece    piece     `json:"piece"`
 }
+
+const (
+	maxPartNumber = 10_000
+	minPartSize   = 5 << 20 // of all parts but the last
+)
 
 func (u *upload) pieces() (all []piece) {
 	for _, p := range u.parts {
@@ -49,7 +48,7 @@ func (b *bucket) uploadFile(id string, elem ...string) string {
 	return filepath.Join(append([]string{b.dir, "uploads", id}, elem...)...)
 }
 
-// loadUploads reads the uploads that run. One that became an object ended just before the process did.
+// loadUploads reads the open uploads. One that became an object ended just before the process did.
 func (b *bucket) loadUploads(completed map[string]bool, used map[string]int) error {
 	dirs, err := os.ReadDir(filepath.Join(b.dir, "uploads"))
 	if err != nil {
@@ -79,100 +78,146 @@ func (b *bucket) loadUploads(completed map[string]bool, used map[string]int) err
 	return nil
 }
 
-// upload finds an upload and its bucket; the caller holds s.mu.
-func (s *Store) upload(bucketName, key, id string) (*bucket, *upload, error) {
-	b, err := s.bucket(bucketName)
+// findUpload finds the upload of the request and its bucket; the caller holds s.mu.
+func (q *request) findUpload() (*bucket, *upload, error) {
+	b, err := q.store.bucket(q.bucket)
 	if err != nil {
 		return nil, nil, err
 	}
+	id := q.query.Get("uploadId")
 	u := b.uploads[id]
-	if u == nil || string(u.Key) != key {
-		return nil, nil, gofakes3.ErrNoSuchUpload
+	if u == nil || string(u.Key) != q.key {
+		return nil, nil, refuse("NoSuchUpload", "UploadId", id)
 	}
 	return b, u, nil
 }
 
-// CreateMultipartUpload implements gofakes3.MultipartBackend. IDs sort by the time when the uploads began.
-func (b backend) CreateMultipartUpload(ctx context.Context, bucketName, key string, meta map[string]string) (gofakes3.UploadID, error) {
-	if id, ok := restoredID(ctx); ok {
-		return gofakes3.UploadID(id), nil
-	}
-	if len(key) > gofakes3.KeySizeLimit {
-		return "", gofakes3.ResourceError(gofakes3.ErrKeyTooLong, key)
-	}
-	now := time.Now().UTC()
-	u := &upload{
-		ID:    fmt.Sprintf("%016x%s", now.UnixNano(), strings.ToLower(rand.Text())),
-		Key:   escaped(key),
-		Began: now,
-		Meta:  storedMeta(meta),
-		parts: map[int]part{},
-	}
-	if err := u.chooseChecksum(ctx); err != nil {
-		return "", err
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	bucket, err := b.bucket(bucketName)
-	if err != nil {
-		return "", err
-	}
-	if err := os.Mkdir(bucket.uploadFile(u.ID), 0o700); err != nil {
-		return "", err
-	}
-	if err := save(b.path("tmp"), bucket.uploadFile(u.ID, "upload"), u); err != nil {
-		return "", err
-	}
-	bucket.uploads[u.ID] = u
-	return gofakes3.UploadID(u.ID), nil
+// upload is findUpload for what never changes of an upload.
+func (q *request) upload() (*upload, error) {
+	q.store.mu.RLock()
+	defer q.store.mu.RUnlock()
+	_, u, err := q.findUpload()
+	return u, err
 }
 
-// UploadPart implements gofakes3.MultipartBackend.
-func (b backend) UploadPart(_ context.Context, bucketName, key string, id gofakes3.UploadID, number int, size int64, body io.Reader) (string, error) {
-	algorithm, err := b.algorithm(bucketName, key, string(id))
-	if err != nil {
-		return "", err
-	}
-	sums := []hash.Hash{md5.New()}
-	if h := newChecksum(algorithm); h != nil {
-		sums = append(sums, h)
-	}
-	p := part{Number: number}
-	if p.Piece, err = b.contents.write(body, size, sums...); err != nil {
-		return "", err
-	}
-	p.Modified = time.Now().UTC().Truncate(time.Second)
-	p.ETag = hex.EncodeToString(sums[0].Sum(nil))
-	if len(sums) > 1 {
-		p.Checksum = base64.StdEncoding.EncodeToString(sums[1].Sum(nil))
-	}
-	if err := b.addPart(bucketName, key, string(id), p); err != nil {
-		b.contents.drop([]piece{p.Piece})
-		return "", err
-	}
-	return quoted(p.ETag), nil
+type uploadCreated struct {
+	XMLName  xml.Name `xml:"InitiateMultipartUploadResult"`
+	Xmlns    string   `xml:"xmlns,attr"`
+	Bucket   string
+	Key      xmlText
+	UploadID string `xml:"UploadId"`
 }
 
-// algorithm returns that of an upload's checksums, or "".
-func (s *Store) algorithm(bucketName, key, id string) (string, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	_, u, err := s.upload(bucketName, key, id)
-	if err != nil {
-		return "", err
-	}
-	return u.Algorithm, nil
-}
-
-// addPart makes p a part of an upload, which may have ended since the part began to arrive.
-func (s *Store) addPart(bucketName, key, id string, p part) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	b, u, err := s.upload(bucketName, key, id)
+// createUpload answers CreateMultipartUpload. IDs sort by the order in which the uploads began.
+func (q *request) createUpload() error {
+	v, err := q.describe()
 	if err != nil {
 		return err
 	}
-	if err := save(s.path("tmp"), b.uploadFile(id, fmt.Sprintf("%05d.json", p.Number)), p); err != nil {
+	if v.Checksum, err = wantedChecksum(q.r.Header); err != nil {
+		return err
+	}
+	s := q.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.bucket(q.bucket)
+	if err != nil {
+		return err
+	}
+	v.Order = s.tick()
+	v.Modified = time.Unix(0, v.Order).UTC().Truncate(time.Second)
+	u := &upload{ID: fmt.Sprintf("%016x%s", v.Order, randomID(18)), Key: escaped(q.key), version: *v, parts: map[int]part{}}
+	u.Upload = u.ID
+	if err := os.Mkdir(b.uploadFile(u.ID), 0o700); err != nil {
+		return err
+	}
+	if err := save(s.path("tmp"), b.uploadFile(u.ID, "upload"), u); err != nil {
+		return err
+	}
+	b.uploads[u.ID] = u
+	u.Encryption.set(q.w.Header())
+	if u.Checksum.Algorithm != "" {
+		q.w.Header().Set("X-Amz-Checksum-Algorithm", strings.ToUpper(u.Checksum.Algorithm))
+		q.w.Header().Set("X-Amz-Checksum-Type", u.Checksum.kind())
+	}
+	return q.answer(uploadCreated{Xmlns: s3Namespace, Bucket: q.bucket, Key: encoding("").text(q.key), UploadID: u.ID})
+}
+
+// partNumber reads the number of a part.
+func partNumber(query url.Values) (int, error) {
+	text := query.Get("partNumber")
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > maxPartNumber {
+		return 0, invalidArgument("partNumber", text, fmt.Sprintf("Part number must be an integer between 1 and %d, inclusive", maxPartNumber))
+	}
+	return n, nil
+}
+
+// uploadPart answers UploadPart, and UploadPartCopy where there is a source.
+func (q *request) uploadPart() error {
+	number, err := partNumber(q.query)
+	if err != nil {
+		return err
+	}
+	if q.r.Header.Get("X-Amz-Copy-Source") != "" {
+		return q.uploadPartCopy(number)
+	}
+	u, err := q.upload()
+	if err != nil {
+		return err
+	}
+	body, err := q.content()
+	if err != nil {
+		return err
+	}
+	if err := u.checkAlgorithm(body.sent.Algorithm); err != nil {
+		return err
+	}
+	sum, check := md5.New(), newChecksum(u.Checksum.Algorithm)
+	p := part{Number: number}
+	if p.Piece, err = q.store.contents.write(body, body.size, digests(sum, check)...); err != nil {
+		return err
+	}
+	p.Modified = time.Now().UTC().Truncate(time.Second)
+	p.sum(u, sum, check)
+	if err := q.addPart(p); err != nil {
+		return err
+	}
+	q.w.Header().Set("ETag", quoted(p.ETag))
+	if u.Checksum.Algorithm != "" {
+		q.w.Header().Set(checksumPrefix+u.Checksum.Algorithm, p.Checksum)
+	}
+	u.Encryption.set(q.w.Header())
+	return nil
+}
+
+// checkAlgorithm refuses a part whose checksum is of another algorithm than that of the upload. A part without one is
+// refused where the checksum of the object is made of those that the client sends.
+func (u *upload) checkAlgorithm(sent string) error {
+	want := u.Checksum.Algorithm
+	if sent == want || sent == "" && !u.Checksum.Composite {
+		return nil
+	}
+	name := func(algorithm string) string {
+		if algorithm == "" {
+			return "null"
+		}
+		return algorithm
+	}
+	return invalidRequest("Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", name(want), name(sent))
+}
+
+// addPart makes p a part of the upload, which may have ended since the part began to arrive. If so, the part is dropped.
+func (q *request) addPart(p part) error {
+	s := q.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, u, err := q.findUpload()
+	if err == nil {
+		err = save(s.path("tmp"), b.uploadFile(u.ID, fmt.Sprintf("%05d.json", p.Number)), p)
+	}
+	if err != nil {
+		s.contents.drop([]piece{p.Piece})
 		return err
 	}
 	if old, ok := u.parts[p.Number]; ok {
@@ -182,18 +227,20 @@ func (s *Store) addPart(bucketName, key, id string, p part) error {
 	return nil
 }
 
-// AbortMultipartUpload implements gofakes3.MultipartBackend.
-func (b backend) AbortMultipartUpload(_ context.Context, bucketName, key string, id gofakes3.UploadID) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	bucket, u, err := b.upload(bucketName, key, string(id))
+// abortUpload answers AbortMultipartUpload.
+func (q *request) abortUpload() error {
+	s := q.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, u, err := q.findUpload()
 	if err != nil {
 		return err
 	}
-	if err := b.discard(bucket.uploadFile(u.ID)); err != nil {
+	if err := s.discard(b.uploadFile(u.ID)); err != nil {
 		return err
 	}
-	delete(bucket.uploads, u.ID)
-	b.contents.drop(u.pieces())
-	return nil
+	delete(b.uploads, u.ID)
+	s.contents.drop(u.pieces())
+	q.w.WriteHeader(http.StatusNoContent)
+	return b.sweep(s.path("tmp"), q.key)
 }

@@ -4,32 +4,21 @@ import (
 	"cmp"
 	"encoding/xml"
 	"maps"
-	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
-
-	"github.com/rclone/gofakes3"
-)
-
-const (
-	s3Namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
-	s3Time      = "2006-01-02T15:04:05.000Z"
-	largestPage = 1000
 )
 
 type uploadsAnswer struct {
 	XMLName            xml.Name `xml:"ListMultipartUploadsResult"`
 	Xmlns              string   `xml:"xmlns,attr"`
 	Bucket             string
-	KeyMarker          string
-	UploadIDMarker     string `xml:"UploadIdMarker"`
-	NextKeyMarker      string `xml:",omitempty"`
-	NextUploadIDMarker string `xml:"NextUploadIdMarker,omitempty"`
-	Prefix             string
-	Delimiter          string `xml:",omitempty"`
-	EncodingType       string `xml:",omitempty"`
+	KeyMarker          xmlText
+	UploadIDMarker     string   `xml:"UploadIdMarker"`
+	NextKeyMarker      *xmlText `xml:",omitempty"`
+	NextUploadIDMarker string   `xml:"NextUploadIdMarker,omitempty"`
+	Prefix             xmlText
+	Delimiter          *xmlText
+	EncodingType       encoding `xml:",omitempty"`
 	MaxUploads         int
 	IsTruncated        bool
 	Upload             []uploadAnswer
@@ -37,123 +26,90 @@ type uploadsAnswer struct {
 }
 
 type uploadAnswer struct {
-	Key          string
-	UploadID     string `xml:"UploadId"`
-	Initiated    string
-	StorageClass gofakes3.StorageClass
-	Algorithm    string `xml:"ChecksumAlgorithm,omitempty"`
-	Type         string `xml:"ChecksumType,omitempty"`
+	Key               xmlText
+	UploadID          string `xml:"UploadId"`
+	Initiator         ownerAnswer
+	Owner             ownerAnswer
+	StorageClass      string
+	Initiated         string
+	ChecksumAlgorithm string `xml:",omitempty"`
+	ChecksumType      string `xml:",omitempty"`
 }
 
-type prefixAnswer struct{ Prefix string }
+type prefixAnswer struct{ Prefix xmlText }
 
-// listUploads answers ListMultipartUploads: sorted by key, those of one key by the time when they began.
-func (s *Store) listUploads(w http.ResponseWriter, bucketName string, q url.Values) {
-	limit, err := pageSize(q.Get("max-uploads"))
+// listUploads answers ListMultipartUploads: sorted by key, those of one key by their initiation.
+func (q *request) listUploads() error {
+	p, err := q.listing("max-uploads", "prefix", "key-marker")
 	if err != nil {
-		refuseWith(w, err)
-		return
+		return err
 	}
-	s.mu.RLock()
-	b, err := s.bucket(bucketName)
+	q.store.mu.RLock()
+	b, err := q.store.bucket(q.bucket)
 	if err != nil {
-		s.mu.RUnlock()
-		refuseWith(w, err)
-		return
+		q.store.mu.RUnlock()
+		return err
 	}
 	all := slices.SortedFunc(maps.Values(b.uploads), func(a, b *upload) int {
-		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Order, b.Order))
 	})
-	s.mu.RUnlock()
+	q.store.mu.RUnlock()
 
+	page := uploadsPage{listing: p, after: q.query.Get("key-marker"), afterID: q.query.Get("upload-id-marker")}
+	page.fill(all)
 	out := uploadsAnswer{
-		Xmlns: s3Namespace, Bucket: bucketName, MaxUploads: limit,
-		KeyMarker: q.Get("key-marker"), UploadIDMarker: q.Get("upload-id-marker"),
-		Prefix: q.Get("prefix"), Delimiter: q.Get("delimiter"), EncodingType: q.Get("encoding-type"),
+		Xmlns: s3Namespace, Bucket: q.bucket, MaxUploads: p.limit, EncodingType: p.encoding,
+		KeyMarker: p.text(page.after), UploadIDMarker: page.afterID, Prefix: p.text(p.prefix), Delimiter: p.optional(p.delimiter),
+		IsTruncated: page.more, Upload: page.uploads, CommonPrefixes: page.prefixes,
 	}
-	out.fill(all)
-	out.encode()
-	answer(w, out)
+	if page.more {
+		out.NextKeyMarker, out.NextUploadIDMarker = p.optional(page.last), page.lastID
+	}
+	return q.answer(out)
+}
+
+// An uploadsPage is a page of the list of uploads.
+type uploadsPage struct {
+	listing
+	after, afterID string
+	uploads        []uploadAnswer
+	prefixes       []prefixAnswer
+	last, lastID   string
+	more           bool
 }
 
 // fill takes the page that was asked for from all uploads in their order.
-func (a *uploadsAnswer) fill(all []*upload) {
+func (p *uploadsPage) fill(all []*upload) {
 	group := ""
 	for _, u := range all {
 		key := string(u.Key)
-		if !strings.HasPrefix(key, a.Prefix) || a.before(u) || group != "" && strings.HasPrefix(key, group) {
+		if !strings.HasPrefix(key, p.prefix) || p.before(u) || group != "" && strings.HasPrefix(key, group) {
 			continue
 		}
-		if len(a.Upload)+len(a.CommonPrefixes) == a.MaxUploads {
-			a.IsTruncated = true
+		if len(p.uploads)+len(p.prefixes) == p.limit {
+			p.more = p.limit > 0
 			return
 		}
 		var rolled bool
-		if group, rolled = rollUp(key, a.Prefix, a.Delimiter); rolled {
-			a.CommonPrefixes = append(a.CommonPrefixes, prefixAnswer{group})
-			a.NextKeyMarker, a.NextUploadIDMarker = group, ""
+		if group, rolled = rollUp(key, p.prefix, p.delimiter); rolled {
+			p.prefixes = append(p.prefixes, prefixAnswer{p.text(group)})
+			p.last, p.lastID = group, ""
 			continue
 		}
-		a.Upload = append(a.Upload, u.answer())
-		a.NextKeyMarker, a.NextUploadIDMarker = key, u.ID
+		p.uploads = append(p.uploads, uploadAnswer{
+			Key: p.text(key), UploadID: u.ID, Initiator: owner, Owner: owner, StorageClass: shownClass(u.Class), Initiated: shownTime(u.Modified),
+			ChecksumAlgorithm: strings.ToUpper(u.Checksum.Algorithm), ChecksumType: u.Checksum.kind(),
+		})
+		p.last, p.lastID = key, u.ID
 	}
 }
 
-// before reports whether an upload belongs to an earlier page.
-func (a *uploadsAnswer) before(u *upload) bool {
+// before reports whether an upload belongs to an earlier page. Without a key-marker, the upload-id-marker is ignored.
+func (p *uploadsPage) before(u *upload) bool {
 	key := string(u.Key)
-	if key == a.KeyMarker && a.UploadIDMarker != "" {
-		return u.ID <= a.UploadIDMarker
+	if key == p.after && p.afterID != "" {
+		return u.ID <= p.afterID
 	}
-	group, rolled := rollUp(key, a.Prefix, a.Delimiter)
-	return a.KeyMarker != "" && (key <= a.KeyMarker || rolled && group == a.KeyMarker)
-}
-
-func (u *upload) answer() uploadAnswer {
-	a := uploadAnswer{
-		Key: string(u.Key), UploadID: u.ID, Initiated: u.Began.Format(s3Time),
-		StorageClass: gofakes3.StorageStandard, Algorithm: strings.ToUpper(u.Algorithm),
-	}
-	if u.Algorithm != "" {
-		a.Type = u.checksumType()
-	}
-	return a
-}
-
-func (u *upload) checksumType() string {
-	if u.Composite {
-		return "COMPOSITE"
-	}
-	return "FULL_OBJECT"
-}
-
-// encode makes keys fit for XML, if the client wants that, and leaves the markers out where no page follows.
-func (a *uploadsAnswer) encode() {
-	if !a.IsTruncated {
-		a.NextKeyMarker, a.NextUploadIDMarker = "", ""
-	}
-	if a.EncodingType != "url" {
-		return
-	}
-	for _, s := range []*string{&a.KeyMarker, &a.NextKeyMarker, &a.Prefix, &a.Delimiter} {
-		*s = gofakes3.URLEncode(*s)
-	}
-	for i := range a.Upload {
-		a.Upload[i].Key = gofakes3.URLEncode(a.Upload[i].Key)
-	}
-	for i := range a.CommonPrefixes {
-		a.CommonPrefixes[i].Prefix = gofakes3.URLEncode(a.CommonPrefixes[i].Prefix)
-	}
-}
-
-// pageSize reads max-uploads and max-parts.
-func pageSize(text string) (int, error) {
-	if text == "" {
-		return largestPage, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 {
-		return 0, gofakes3.ErrorMessage(gofakes3.ErrInvalidArgument, "The size of a page is a number from 0 to 1000.")
-	}
-	return min(n, largestPage), nil
+	group, rolled := rollUp(key, p.prefix, p.delimiter)
+	return p.after != "" && (key <= p.after || rolled && group == p.after)
 }

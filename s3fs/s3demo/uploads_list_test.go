@@ -91,7 +91,7 @@ func TestListMultipartUploads(t *testing.T) {
 			if !*page.IsTruncated {
 				return got
 			}
-			marker, err := url.PathUnescape(*page.NextKeyMarker)
+			marker, err := url.QueryUnescape(*page.NextKeyMarker)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,7 +100,7 @@ func TestListMultipartUploads(t *testing.T) {
 		t.Fatalf("prefix %q, delimiter %q, pages of %d: the listing does not end", prefix, delimiter, size)
 		return nil
 	}
-	item := func(i int) string { return strings.Replace(all[i], "é x", "%C3%A9%20x", 1) + " " + ids[i] }
+	item := func(i int) string { return strings.Replace(all[i], "é x", "%C3%A9+x", 1) + " " + ids[i] }
 	everything := []string{item(0), item(1), item(2), item(3), item(4), item(5), item(6), item(7)}
 	for _, c := range []struct {
 		prefix, delimiter string

@@ -68,6 +68,7 @@ func start(t testing.TB, addr string, env []string, args ...string) *bridge {
 func startCommand(t testing.TB, addr string, env []string, cmd *exec.Cmd) *bridge {
 	t.Helper()
 	b := &bridge{t: t, addr: addr, cmd: cmd, log: newLogbook()}
+	b.cmd.Args = real.Arguments(b.cmd.Args...)
 	b.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
 	b.cmd.Stderr = b.log
 	if err := b.cmd.Start(); err != nil {

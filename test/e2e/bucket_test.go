@@ -171,7 +171,7 @@ func (v bucketView) parts(key string) (bytes int64) {
 			continue // ended meanwhile
 		}
 		sum := int64(0)
-		next := int32(101) // below are marks
+		next := int32(1)
 		for _, p := range parts.Parts {
 			if aws.ToInt32(p.PartNumber) == next {
 				sum += aws.ToInt64(p.Size)

@@ -2,63 +2,39 @@ package e2e
 
 import (
 	"cmp"
-	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
+	"github.com/s3ftpd/s3ftpd/test/faults"
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
 // A faultProxy stands between the bridge and an S3 server, and does to some requests what the rules for their place say:
 // the first element of their key, so that many tests can go through one proxy at a time.
 type faultProxy struct {
-	t       testing.TB
-	forward *httputil.ReverseProxy
-	s3      real.S3       // as seen through the proxy
-	done    chan struct{} // closed at the end of the test
-	mu      sync.Mutex
-	rules   map[string][]*rule
-	seen    map[string][]string // operations, by place
+	*faults.Proxy
+	s3    real.S3 // as seen through the proxy
+	mu    sync.Mutex
+	rules map[string][]*rule
+	seen  map[string][]string // operations, by place
 }
 
 // A rule does something to the first requests for an operation, or to all of them.
 type rule struct {
 	op    string // as S3 calls it; a part has its number behind it, from 1
 	times int    // always = each time
-	do    fault
+	do    faults.Fault
 }
 
 const always = -1
 
-// A fault answers a request in its own way.
-type fault func(p *faultProxy, w http.ResponseWriter, r *http.Request)
-
 func newFaultProxy(t testing.TB, server *real.S3) *faultProxy {
-	target, err := url.Parse(server.Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &faultProxy{t: t, done: make(chan struct{}), rules: map[string][]*rule{}, seen: map[string][]string{}, s3: *server}
-	p.forward = &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host // the signature has it
-		},
-		Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64,
-			ExpectContinueTimeout: time.Hour}, // S3 itself says whether it takes a request
-		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-	}
-	between := httptest.NewServer(p)
-	t.Cleanup(between.Close)
-	t.Cleanup(func() { close(p.done) })
-	p.s3.Endpoint = between.URL
+	p := &faultProxy{rules: map[string][]*rule{}, seen: map[string][]string{}, s3: *server}
+	p.Proxy = faults.New(t, faults.To(t, server.Endpoint), p.match)
+	p.s3.Endpoint = p.URL
 	return p
 }
 
@@ -75,8 +51,8 @@ func (p *faultProxy) script(place string, rules ...rule) {
 // answered makes the rule that the first answer to an operation is told.
 func (p *faultProxy) answered(place, op string) <-chan struct{} {
 	there := make(chan struct{})
-	p.script(place, rule{op, 1, func(p *faultProxy, w http.ResponseWriter, r *http.Request) {
-		p.forward.ServeHTTP(w, r)
+	p.script(place, rule{op, 1, func(p *faults.Proxy, w http.ResponseWriter, r *http.Request) {
+		p.Forward.ServeHTTP(w, r)
 		close(there)
 	}})
 	return there
@@ -94,16 +70,7 @@ func (p *faultProxy) unused(place string) (ops []string) {
 	return ops
 }
 
-// ServeHTTP implements http.Handler.
-func (p *faultProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if do := p.match(r); do != nil {
-		do(p, w, r)
-		return
-	}
-	p.forward.ServeHTTP(w, r)
-}
-
-func (p *faultProxy) match(r *http.Request) fault {
+func (p *faultProxy) match(r *http.Request) faults.Fault {
 	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	place, _, _ := strings.Cut(cmp.Or(key, r.URL.Query().Get("prefix")), "/")
 	op := operation(r)
@@ -123,18 +90,7 @@ func (p *faultProxy) match(r *http.Request) fault {
 func operation(r *http.Request) string {
 	op := real.Operation(r)
 	if op == "UploadPart" {
-		n, _ := strconv.Atoi(r.URL.Query().Get("partNumber"))
-		op += " " + strconv.Itoa(n-100)
+		op += " " + r.URL.Query().Get("partNumber")
 	}
 	return op
-}
-
-// cut resets the connection that a request came over.
-func cut(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	conn.(*net.TCPConn).SetLinger(0)
-	conn.Close()
 }

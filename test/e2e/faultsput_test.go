@@ -48,7 +48,7 @@ var uploadFaults = map[string]uploadFault{
 	"appended, Error in 200":     {verb: "APPE", size: smallSize, base: 6 << 20, rules: rules(rule{"UploadPartCopy", 1, refuse(200, "InternalError")}), code: 226, holds: fresh},
 	"appended, copy refused":     {verb: "APPE", size: smallSize, base: 6 << 20, rules: rules(rule{"UploadPartCopy", 1, refuse(403, "AccessDenied")}), code: 550, holds: before},
 	"appended, Complete lost":    {verb: "APPE", size: smallSize, base: 6 << 20, rules: rules(rule{"CompleteMultipartUpload", 1, lost}), code: 226, holds: fresh},
-	"appended, Complete refused": {verb: "APPE", size: smallSize, base: 6 << 20, rules: rules(rule{"CompleteMultipartUpload", 1, refuse(412, "PreconditionFailed")}), code: 426, holds: before},
+	"appended, Complete refused": {verb: "APPE", size: smallSize, base: 6 << 20, rules: rules(rule{"CompleteMultipartUpload", 1, refuse(412, "PreconditionFailed")}), code: 450, holds: before},
 
 	"no beginning for a while":      {size: largeSize, rules: rules(rule{"CreateMultipartUpload", 2, refuse(503, "SlowDown")}), code: 226, holds: fresh},
 	"no beginning":                  {size: largeSize, rules: rules(rule{"CreateMultipartUpload", 1, refuse(403, "AccessDenied")}), code: 550, holds: before},

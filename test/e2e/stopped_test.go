@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/s3ftpd/s3ftpd/test/faults"
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
@@ -46,10 +47,10 @@ func TestS3Stopped(t *testing.T) {
 	t.Cleanup(func() { server.Process.Signal(syscall.SIGCONT) })
 	clients := map[string]stopClient{
 		"in Complete": func(t *testing.T, s *stoppage, place string, ready, replied func()) {
-			s.proxy.script(place, rule{"CompleteMultipartUpload", 1, func(p *faultProxy, w http.ResponseWriter, r *http.Request) {
+			s.proxy.script(place, rule{"CompleteMultipartUpload", 1, func(p *faults.Proxy, w http.ResponseWriter, r *http.Request) {
 				stopProcess(server.Process)
 				close(s.stopped)
-				p.forward.ServeHTTP(w, r)
+				p.Forward.ServeHTTP(w, r)
 			}})
 			s.inComplete(t, place, ready, replied)
 		},

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/test/faults"
 )
 
 // stoppedAllThere: S3 has said that it takes a Complete, has all of it, and stops. When it runs again it may obey, though
@@ -15,7 +17,7 @@ import (
 // the end of it.
 func stoppedAllThere(t *testing.T, s *stoppage, place string, ready, replied func()) {
 	u := s.upload(t, s.bridge, place)
-	s.proxy.script(place, rule{"CompleteMultipartUpload", 1, func(p *faultProxy, w http.ResponseWriter, r *http.Request) {
+	s.proxy.script(place, rule{"CompleteMultipartUpload", 1, func(p *faults.Proxy, w http.ResponseWriter, r *http.Request) {
 		content, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Error(err)
@@ -23,11 +25,11 @@ func stoppedAllThere(t *testing.T, s *stoppage, place string, ready, replied fun
 		ready()
 		select {
 		case <-s.stopped:
-		case <-p.done:
+		case <-p.Done:
 		}
 		r.Body = io.NopCloser(bytes.NewReader(content))
 		r.Header.Del("Expect")
-		p.forward.ServeHTTP(w, r)
+		p.Forward.ServeHTTP(w, r)
 	}})
 	if code, text := u.send("STOR", 0); code != 451 {
 		t.Errorf("%d %s", code, text)

@@ -88,7 +88,7 @@ func stoppedWithoutResume(t *testing.T, s *stoppage, place string, ready, replie
 	ready()
 	await(t, s.stopped)
 	s.aborts(u, replied)
-	s.resumeOff.log.await(t, "ending an incomplete multipart upload that was left behind", "key="+u.key)
+	s.resumeOff.log.await(t, "ended an incomplete multipart upload that was left behind", "key="+u.key)
 	u.check()
 }
 

@@ -76,7 +76,7 @@ func TestTemporaryCosts(t *testing.T) {
 	}
 }
 
-// TestRcloneTimes: with the listings' times as they are by default, rclone knows a file again if it asks for each time.
+// TestRcloneTimes: rclone knows a file again by the times in MinIO's listings, and if it asks for each time.
 func TestRcloneTimes(t *testing.T) {
 	server := real.MinIO(t)
 	newBucket(t, server)
@@ -94,7 +94,7 @@ func TestRcloneTimes(t *testing.T) {
 		t.Errorf("without a change, these were sent: %q", sent)
 	}
 	r.do("sync", "tree", "@tree")
-	if sent := b.log.stored(from); len(sent) != 1 {
-		t.Errorf("docs/temporary-names.md says that a file is sent again; these were: %q", sent)
+	if sent := b.log.stored(from); len(sent) > 0 {
+		t.Errorf("on MinIO, whose listings have the times, these were sent without a change: %q", sent)
 	}
 }

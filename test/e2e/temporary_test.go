@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/s3ftpd/s3ftpd/test/faults"
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
@@ -77,7 +78,7 @@ func TestTemporaryCrash(t *testing.T) {
 	view.put("crash/x", oldContent)
 	w.store("crash/x.tmp", strings.NewReader("new"))
 	w.say(350, "RNFR crash/x.tmp")
-	p.script("crash", rule{"DeleteObject", 1, func(_ *faultProxy, rw http.ResponseWriter, _ *http.Request) {
+	p.script("crash", rule{"DeleteObject", 1, func(_ *faults.Proxy, rw http.ResponseWriter, _ *http.Request) {
 		b.cmd.Process.Kill()
 		cut(rw)
 	}})
@@ -116,16 +117,16 @@ func TestTemporaryOverwritten(t *testing.T) {
 	}{
 		"before the copy": {func(rw http.ResponseWriter, r *http.Request) {
 			view.put("before the copy/x.tmp", "newer")
-			p.forward.ServeHTTP(rw, r)
+			p.Forward.ServeHTTP(rw, r)
 		}, newer, "absent"},
 		"after the copy": {func(rw http.ResponseWriter, r *http.Request) {
-			p.forward.ServeHTTP(rw, r)
+			p.Forward.ServeHTTP(rw, r)
 			view.put("after the copy/x.tmp", "newer")
 		}, first, newer},
 	} {
 		view.put(when+"/x", oldContent)
 		w.store(when+"/x.tmp", strings.NewReader("first"))
-		p.script(when, rule{"CopyObject", 1, func(_ *faultProxy, rw http.ResponseWriter, r *http.Request) { test.copies(rw, r) }})
+		p.script(when, rule{"CopyObject", 1, func(_ *faults.Proxy, rw http.ResponseWriter, r *http.Request) { test.copies(rw, r) }})
 		w.say(350, "RNFR %s/x.tmp", when)
 		w.say(250, "RNTO %s/x", when)
 		if x, tmp := view.sum(when+"/x"), view.sum(when+"/x.tmp"); x != test.want || tmp != test.left {

@@ -96,7 +96,14 @@ func TestTLSDoc(t *testing.T) {
 			t.Errorf("%s: S3 has %s, want %s; the list says\n%s", name, got, want, list)
 		}
 	}
-	if len(blocks) != 3 {
-		t.Errorf("%d blocks of commands, of which this runs 3", len(blocks))
+	explicit, implicit = real.FreeAddr(t), real.FreeAddr(t)
+	weak := strings.NewReplacer(" :2121", " "+explicit, "127.0.0.1:2121", explicit, " :2990", " "+implicit, "http://127.0.0.1:9000", server.Endpoint,
+		"--tls-cert cert.pem --tls-key key.pem", "--tls-self-signed --tls-legacy", "AWS_ACCESS_KEY_ID=minioadmin AWS_SECRET_ACCESS_KEY=minioadmin", "READ=ME")
+	daemon(t, weak.Replace(blocks["server"]), server.Env())
+	if list := run(t, "../..", "", "sh", "-ec", weak.Replace(blocks["legacy"])); !strings.Contains(list, "explicit.md") {
+		t.Errorf("with TLS 1.0 the list is %q", list)
+	}
+	if len(blocks) != 4 {
+		t.Errorf("%d blocks of commands, of which this runs 4", len(blocks))
 	}
 }

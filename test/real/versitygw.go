@@ -29,12 +29,12 @@ func VersityGW(t testing.TB) *S3 {
 	return s
 }
 
-// cached returns a program that test/all has built: outside the tree, and kept between runs.
+// cached returns the path of a program that test/all has built: outside the tree, and kept between runs.
 func cached(t testing.TB, name, version string) string {
 	t.Helper()
 	if cache, err := os.UserCacheDir(); err == nil {
-		program := filepath.Join(cache, "s3ftpd", name+"-"+version, name)
-		if exec.Command(program, "--version").Run() == nil {
+		program, err := exec.LookPath(filepath.Join(cache, "s3ftpd", name+"-"+version, name))
+		if err == nil {
 			return program
 		}
 	}

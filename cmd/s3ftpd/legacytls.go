@@ -1,0 +1,67 @@
+package main
+
+import (
+	"crypto/rsa"
+	"crypto/tls"
+	"slices"
+	"strings"
+
+	"github.com/s3ftpd/s3ftpd/config"
+)
+
+// spoken is which versions of TLS are spoken, and below TLS 1.3 with which cipher suites.
+func spoken(c *config.Config) *tls.Config {
+	switch {
+	case c.TLSLegacy:
+		return &tls.Config{MinVersion: tls.VersionTLS10, CipherSuites: append(soundSuites(), legacySuites()...)}
+	case c.TLSMin == "1.3":
+		return &tls.Config{MinVersion: tls.VersionTLS13}
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12} // with soundSuites, which are Go's default
+}
+
+// soundSuites are the cipher suites of TLS 1.2 without known weaknesses, or with such that can be worked round.
+func soundSuites() (ids []uint16) {
+	for _, suite := range tls.CipherSuites() {
+		if slices.Contains(suite.SupportedVersions, tls.VersionTLS12) {
+			ids = append(ids, suite.ID)
+		}
+	}
+	return ids
+}
+
+// legacySuites are those that old devices may have nothing better than, with 3DES among them. RC4 is not: no device needs it that
+// has none of these.
+func legacySuites() (ids []uint16) {
+	for _, suite := range tls.InsecureCipherSuites() {
+		if !strings.Contains(suite.Name, "_RC4_") {
+			ids = append(ids, suite.ID)
+		}
+	}
+	return ids
+}
+
+// suiteNames are the names of cipher suites, as RFCs have them.
+func suiteNames(ids []uint16) string {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = tls.CipherSuiteName(id)
+	}
+	return strings.Join(names, ", ")
+}
+
+// checkVersions says what clients can speak.
+func checkVersions(r *report, c *config.Config, k *certificate) {
+	switch {
+	case c.TLSLegacy:
+		r.note("TLS 1.0 to 1.3 are spoken, since --tls-legacy is on, which is for old devices alone; below TLS 1.3 with %s, and, which are weak, with %s",
+			suiteNames(soundSuites()), suiteNames(legacySuites()))
+		if _, ok := k.leaf().PublicKey.(*rsa.PublicKey); !ok {
+			r.note("--tls-cert %q has no RSA key: old devices that know only suites with RSA in their names cannot connect", c.TLSCert)
+		}
+	case c.TLSMin == "1.3":
+		r.ok("TLS 1.3 is spoken, and nothing older")
+	default:
+		r.ok("TLS 1.2 and 1.3 are spoken, TLS 1.2 with %s; --tls-legacy is for devices that need older ones", suiteNames(soundSuites()))
+	}
+}

@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/s3ftpd/s3ftpd/s3fs"
+)
+
+// data returns n bytes, which are other ones for each name.
+func data(name string, n int) string {
+	var seed [32]byte
+	copy(seed[:], name)
+	b := make([]byte, n)
+	rand.NewChaCha8(seed).Read(b)
+	return string(b)
+}
+
+// A behind is what the store has behind the quirks, by name.
+type behind struct {
+	http.Handler
+	prefix string
+}
+
+func (b behind) do(method, target, body string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	b.ServeHTTP(w, r)
+	return w
+}
+
+func (b behind) path(name string) string {
+	return (&url.URL{Path: "/files/" + b.prefix + "/" + name}).EscapedPath()
+}
+
+// put puts a file, or the marker of a directory, whose name ends in a slash.
+func (b behind) put(t *testing.T, name, content string) {
+	t.Helper()
+	if w := b.do("PUT", b.path(name), content); w.Code != http.StatusOK {
+		t.Fatalf("PUT %s: %d", name, w.Code)
+	}
+}
+
+// contents returns all that is there.
+func (b behind) contents(t *testing.T) map[string]string {
+	t.Helper()
+	var list struct {
+		Contents []struct{ Key string }
+	}
+	w := b.do("GET", "/files?list-type=2&prefix="+url.QueryEscape(b.prefix+"/"), "")
+	if err := xml.Unmarshal(w.Body.Bytes(), &list); err != nil || w.Code != http.StatusOK {
+		t.Fatalf("listing the bucket: %d, %v", w.Code, err)
+	}
+	all := make(map[string]string)
+	for _, o := range list.Contents {
+		name := strings.TrimPrefix(o.Key, b.prefix+"/")
+		all[name] = b.do("GET", b.path(name), "").Body.String()
+	}
+	return all
+}
+
+// differs says how two contents of a bucket differ, "" if they do not.
+func differs(got, want map[string]string) string {
+	var text strings.Builder
+	for name, content := range got {
+		if w, ok := want[name]; !ok {
+			fmt.Fprintf(&text, "%s (%d bytes) should not be there; ", name, len(content))
+		} else if w != content {
+			fmt.Fprintf(&text, "%s has %d bytes, want %d others; ", name, len(content), len(w))
+		}
+	}
+	for name, content := range want {
+		if _, ok := got[name]; !ok {
+			fmt.Fprintf(&text, "%s (%d bytes) is missing; ", name, len(content))
+		}
+	}
+	return text.String()
+}
+
+// A refusal is a reply other than the one that a command should have.
+type refusal struct {
+	command string
+	code    int
+	text    string
+}
+
+// An ftpClient is logged in. After the first refusal it does nothing more.
+type ftpClient struct {
+	*testing.T
+	*textproto.Conn
+	meter   *meter   // of the service
+	other   *s3fs.FS // the same files, as another program changes them
+	refused *refusal
+}
+
+func dialFTP(t *testing.T, address string, m *meter, other *s3fs.FS) *ftpClient {
+	t.Helper()
+	c := &ftpClient{T: t, Conn: dial(t, address), meter: m, other: other}
+	c.say("USER alice", 331)
+	c.say("PASS wonderland", 230)
+	c.say("TYPE I", 200)
+	if c.refused != nil {
+		t.Fatal(c.refused)
+	}
+	return c
+}
+
+// say sends a command, and returns the reply, if it is the one that should come.
+func (c *ftpClient) say(command string, code int) string {
+	if c.refused != nil {
+		return ""
+	}
+	if command != "" {
+		if err := c.PrintfLine("%s", command); err != nil {
+			c.Fatal(err)
+		}
+	}
+	got, text, err := c.ReadResponse(0)
+	if err != nil {
+		c.Fatalf("%s: %v", command, err)
+	}
+	if got != code {
+		c.refused = &refusal{command, got, text}
+		return ""
+	}
+	return text
+}
+
+// open begins a transfer. It returns nil where that is refused.
+func (c *ftpClient) open(command string) (conn net.Conn, reply string) {
+	text := c.say("EPSV", 229)
+	if c.refused != nil {
+		return nil, ""
+	}
+	data, err := net.Dial("tcp", "127.0.0.1:"+strings.Split(text, "|")[3])
+	if err != nil {
+		c.Fatal(err)
+	}
+	c.Cleanup(func() { data.Close() })
+	if reply = c.say(command, 150); c.refused != nil {
+		return nil, ""
+	}
+	return data, reply
+}
+
+// send is an upload; it returns the first reply.
+func (c *ftpClient) send(command, content string) string {
+	conn, reply := c.open(command)
+	if conn == nil {
+		return ""
+	}
+	io.WriteString(conn, content) // an error shows in the reply
+	conn.Close()
+	c.say("", 226)
+	return reply
+}
+
+// breakOff is an upload that is aborted when a part of it is with S3.
+func (c *ftpClient) breakOff(command, content string) {
+	c.midway(command, content, 426, func(net.Conn) {
+		if err := c.PrintfLine("ABOR"); err != nil {
+			c.Fatal(err)
+		}
+	})
+	c.say("", 226) // to ABOR
+}
+
+// overtaken is an upload that ends after something else was done, when a part of it is with S3.
+func (c *ftpClient) overtaken(command, content string, do func()) {
+	c.midway(command, content, 226, func(conn net.Conn) {
+		do()
+		conn.Close()
+	})
+}
+
+// midway sends a content, and then does something that ends the upload with a reply of that code.
+func (c *ftpClient) midway(command, content string, code int, do func(net.Conn)) {
+	c.meter.take()
+	conn, _ := c.open(command)
+	if conn == nil {
+		return
+	}
+	io.WriteString(conn, content)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.say("", code)
+	}()
+	if c.meter.sees("UploadPart", ended) {
+		do(conn)
+	}
+	<-ended
+	conn.Close()
+}
+
+// sees reports whether an operation was asked for before ended is closed.
+func (m *meter) sees(operation string, ended <-chan struct{}) bool {
+	for {
+		m.mu.Lock()
+		n, more := m.counts[operation], m.more
+		m.mu.Unlock()
+		if n > 0 {
+			return true
+		}
+		select {
+		case <-more:
+		case <-ended:
+			return false
+		}
+	}
+}
+
+// fetch is a download, or a list, of which nothing that is wrong may come, even if it breaks.
+func (c *ftpClient) fetch(command string) string {
+	conn, _ := c.open(command)
+	if conn == nil {
+		return ""
+	}
+	text, _ := io.ReadAll(conn)
+	conn.Close()
+	c.say("", 226)
+	return string(text)
+}
+
+// retrieve is a download of what has to be this content, or the beginning of it where the download fails.
+func (c *ftpClient) retrieve(command, want string) {
+	conn, _ := c.open(command)
+	if conn == nil {
+		return
+	}
+	got, _ := io.ReadAll(conn)
+	conn.Close()
+	c.say("", 226)
+	if !strings.HasPrefix(want, string(got)) || c.refused == nil && len(got) != len(want) {
+		c.Errorf("%s: %d bytes came that are not the %d that are there, refused: %v", command, len(got), len(want), c.refused)
+	}
+}
+
+// lists checks the names in what a command lists, sorted or not.
+func (c *ftpClient) lists(command string, name func(line string) string, want ...string) {
+	text := c.fetch(command)
+	if c.refused != nil {
+		return
+	}
+	var got []string
+	for line := range strings.Lines(text) {
+		got = append(got, name(strings.TrimRight(line, "\r\n")))
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		c.Errorf("%s: got %q, want %q", command, got, want)
+	}
+}
+
+// says checks that a reply has some text.
+func (c *ftpClient) says(command string, code int, want string) {
+	if text := c.say(command, code); c.refused == nil && !strings.Contains(text, want) {
+		c.Errorf("%s: got %q, want %q in it", command, text, want)
+	}
+}
+
+// A logbook is what a server logs.
+type logbook struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *logbook) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logbook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *logbook) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }

@@ -1,0 +1,301 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/s3fs"
+	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
+	"github.com/s3ftpd/s3ftpd/test/quirks"
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+// A quirkOutcome is what a command does that does not work on a service.
+type quirkOutcome struct {
+	codes []int  // of the reply to the first command that is refused
+	log   string // a regular expression for what is logged of the reason
+	why   string
+}
+
+// quirkExceptions are the commands that do not work, by the mode, and by the row; "*" stands for all rows that are not named.
+// After each of them the bucket is as it was before. A mode with an option is there without it; with it, all works unless
+// the mode's name with a plus says otherwise.
+var quirkExceptions = map[string]map[string]quirkOutcome{
+	"uploads-403":   of(lost, noResume("not be resumed")),
+	"uploads-400":   of(lost, noResume("not be resumed")),
+	"uploads-501":   of(lost, noResume("not be resumed")),
+	"service-storj": of(lost, noResume("not be resumed")),
+	"parts-403":     of(lost, noResume("s3:ListMultipartUploadParts")),
+	"parts-501":     of(lost, noResume("not be resumed")),
+
+	"list-parts-without-checksums": of(resumes, quirkOutcome{[]int{451}, "checksum for each part",
+		"it demands checksums at the end that it does not tell; the upload begins anew"}),
+
+	"no-part-copy-501": of(copies, cannotCopy),
+	"no-part-copy-411": of(copies, cannotCopy),
+	"no-part-copy-405": of(copies, cannotCopy),
+
+	// A refusal is what rows want that are about nothing.
+	"signed-payloads":    {"*": {[]int{works, 550}, "--payload signed", "the policy denies all of it"}},
+	"requester-pays":     {"*": {[]int{works, 550}, "--request-payer", "all is denied"}},
+	"virtual-hosts-only": {"*": {[]int{works, 451, 550}, "--path-style off", "all is refused"}},
+	"service-oss":        {"*": {[]int{works, 451, 550}, "--path-style off", "all is refused"}},
+	"redirect-301":       {"*": {[]int{works, 451, 550}, "--region eu-west-1", "all is refused"}},
+	"region-signed":      {"*": {[]int{works, 451, 550}, "--region eu-west-1", "all is refused"}},
+
+	"at-most-1000-parts":      of(lost, noResume("--max-parts 1000")),
+	"service-scaleway":        of(lost, noResume("--max-parts 1000")),
+	"equal-parts":             of(copies, quirkOutcome{[]int{works, 451, 504}, "--uniform-parts on", "parts that are copied are of another size"}),
+	"service-r2":              of(copies, quirkOutcome{[]int{works, 451, 504}, "--uniform-parts on", "parts that are copied are of another size"}),
+	"equal-parts+":            of(copies, uniform),
+	"service-r2+":             of(copies, uniform),
+	"unlisted-parts-refused":  of(larges, quirkOutcome{[]int{works, 451}, "--resume 0", "the part by which an upload is recognized cannot be listed"}),
+	"unlisted-parts-refused+": of(lost, noResume("")),
+
+	"archived":                   of(archives, quirkOutcome{[]int{550}, "InvalidObjectState", "it has to be restored first"}),
+	"archived-copies":            of(archives, quirkOutcome{[]int{550}, "InvalidObjectState|ObjectNotInActiveTierError", "it has to be restored first"}),
+	"wrong-full-object-checksum": {"RETR of a large upload": {[]int{451}, "--checksum md5", "what cannot be proven is not acknowledged"}},
+}
+
+// works stands for no refusal at all.
+const works = 0
+
+// The rows that stand or fall together.
+var (
+	resumes  = []string{"STOR that broke, resumed by REST", "STOR that broke, resumed by APPE"}
+	unseen   = slices.Concat(resumes, []string{"STOR that broke, resumed after a deletion"})
+	lost     = slices.Concat(unseen, []string{"DELE of an upload that broke"})
+	copies   = []string{"APPE to a long file", "APPE, large, to a long file", "STOR after REST, in a long file"}
+	hidden   = []string{"STOR that broke, resumed after a deletion", "STOR that another program overtakes"}
+	archives = []string{"RETR of an archived file", "RNTO of an archived file"}
+	larges   = slices.Concat(resumes, copies, hidden, []string{"STOR, large", "RETR of a large upload", "RNTO of a large upload",
+		"MFMT of a large upload", "HASH of a large upload"})
+	long = slices.Concat(larges, lost, []string{"STOR that breaks"}) // with more than a part
+
+	cannotCopy = quirkOutcome{[]int{504}, "UploadPartCopy", "what is there would have to go through the bridge"}
+	uniform    = quirkOutcome{[]int{504}, "another size", "parts that are copied are of another size than those that follow"}
+)
+
+// noResume is for services on which broken uploads cannot be found again.
+func noResume(log string) quirkOutcome {
+	return quirkOutcome{[]int{550}, log, "nothing shows that an upload broke, and clients begin again"}
+}
+
+// of gives all rows one outcome.
+func of(rows []string, o quirkOutcome) map[string]quirkOutcome {
+	all := make(map[string]quirkOutcome)
+	for _, name := range rows {
+		all[name] = o
+	}
+	return all
+}
+
+// A quirkService is a server with a mode, and s3ftpd's client of it.
+type quirkService struct {
+	store  http.Handler
+	config *config.Config
+	client *s3fs.Client
+	other  *s3fs.Client // of another program
+	log    *logbook
+	meter  *meter
+	rows   map[string]quirkOutcome
+}
+
+// newQuirkService starts one, with the options of s3ftpd.
+func newQuirkService(t *testing.T, mode quirks.Mode, options ...string) *quirkService {
+	t.Helper()
+	return newQuirkServiceOn(t, emptyStore(t), mode, options...)
+}
+
+// newQuirkServiceOn starts one in front of a store.
+func newQuirkServiceOn(t *testing.T, store http.Handler, mode quirks.Mode, options ...string) *quirkService {
+	t.Helper()
+	q := &quirkService{store: store, log: &logbook{}}
+	q.meter = &meter{Handler: quirks.Wrap(q.store, mode), counts: make(map[string]int), more: make(chan struct{})}
+	front := httptest.NewServer(q.meter)
+	t.Cleanup(front.Close)
+	endpoint := front.URL
+	if slices.Contains(options, "--path-style=off") {
+		endpoint = "http://" + quirks.Domain
+	}
+	var err error
+	options = append(options, "--bucket=files", "--user=alice", "--part-size=5MiB", "--memory=128MiB", "--s3-timeout=10s", "--endpoint="+endpoint)
+	if q.config, err = config.Load(config.Serve, real.Arguments(options...), []string{"S3FTPD_PASSWORD=wonderland"}); err != nil {
+		t.Fatal(err)
+	}
+	s := service(q.config, q.log.logger())
+	s.MaxBackoff = time.Millisecond
+	s.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		return aws.Credentials{AccessKeyID: quirks.AccessKey, SecretAccessKey: quirks.SecretKey}, nil
+	})
+	if endpoint != front.URL {
+		s.HTTPClient = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, front.Listener.Addr().String())
+		}}}
+	}
+	for _, c := range []**s3fs.Client{&q.client, &q.other} {
+		if *c, err = s3fs.Dial(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup((*c).Close)
+	}
+	return q
+}
+
+// emptyStore returns an embedded store with an empty bucket "files".
+func emptyStore(t *testing.T) http.Handler {
+	t.Helper()
+	store, err := s3demo.Open(t.TempDir(), s3demo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	if err := store.CreateBucket("files"); err != nil {
+		t.Fatal(err)
+	}
+	return store.Handler()
+}
+
+// check gives the commands of a row, in a place of its own, and looks at what became of them.
+func (q *quirkService) check(t *testing.T, i int, row quirkRow) {
+	b := behind{q.store, fmt.Sprint("row ", i)}
+	for name, content := range row.there {
+		b.put(t, name, content)
+	}
+	c := *q.config
+	c.Prefix = b.prefix
+	log, begun := q.log, len(q.log.String())
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	store := s3fs.New(q.client, place(&c, q.client, log.logger()))
+	go func() { done <- server(&c, q.client, store, nil, log.logger()).Serve(ctx, l) }()
+	other := s3fs.New(q.other, s3fs.Options{Bucket: c.Bucket, Prefix: c.Prefix, Resume: -1})
+	ftp := dialFTP(t, l.Addr().String(), q.meter, other)
+	row.do(ftp)
+	ftp.Conn.Close()
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	q.judge(t, row, ftp.refused, b.contents(t), begun)
+}
+
+// judge compares what became of a row, whose log began there, with what should have.
+func (q *quirkService) judge(t *testing.T, row quirkRow, refused *refusal, got map[string]string, begun int) {
+	outcome, ok := q.rows[row.name]
+	if !ok {
+		outcome, ok = q.rows["*"]
+	}
+	want := row.then
+	if want == nil || refused != nil {
+		want = row.there
+	}
+	for name := range got {
+		if _, there := want[name]; want["*"] != "" && !there && refused == nil { // a name of the server's choice
+			got["*"] = got[name]
+			delete(got, name)
+		}
+	}
+	also := row.or
+	if refused != nil {
+		also = row.until
+	}
+	if text := differs(got, want); text != "" && (also == nil || differs(got, also) != "") {
+		t.Errorf("WRONG: %s", text)
+	}
+	log := q.log.String()
+	switch {
+	case refused != nil && refused.code == row.may:
+	case !ok && refused != nil:
+		t.Errorf("%s: %d %s\n%s", refused.command, refused.code, refused.text, log[begun:])
+	case !ok:
+	case refused == nil && !slices.Contains(outcome.codes, works):
+		t.Errorf("worked, want %d because %s", outcome.codes, outcome.why)
+	case refused != nil && !slices.Contains(outcome.codes, refused.code):
+		t.Errorf("%s: %d %s, want %d because %s\n%s", refused.command, refused.code, refused.text, outcome.codes, outcome.why, log[begun:])
+	case refused != nil && !regexp.MustCompile(outcome.log).MatchString(log):
+		t.Errorf("nothing with %s in the log\n%s", outcome.log, log[begun:])
+	}
+}
+
+// TestCommandsWithQuirks gives every command to every kind of service. Long uploads go to quirks that a service has in combination
+// with that service alone.
+func TestCommandsWithQuirks(t *testing.T) {
+	awsEnvironment(t)
+	for _, mode := range quirks.Modes() {
+		if testing.Short() && mode.Kind != "service" {
+			continue
+		}
+		t.Run(mode.Name, func(t *testing.T) {
+			t.Parallel()
+			newQuirkService(t, mode).checkAll(t, mode, quirkExceptions[mode.Name])
+		})
+		if mode.Option == "" {
+			continue
+		}
+		t.Run(mode.Name+"+", func(t *testing.T) {
+			t.Parallel()
+			newQuirkService(t, mode, optionWords(mode.Option)...).checkAll(t, mode, quirkExceptions[mode.Name+"+"])
+		})
+	}
+}
+
+// checkAll checks the rows that have exceptions, and all others of the mode.
+func (q *quirkService) checkAll(t *testing.T, mode quirks.Mode, exceptions map[string]quirkOutcome) {
+	q.rows = exceptions
+	for i, row := range quirkRows {
+		_, exceptional := exceptions[row.name]
+		if !exceptional && slices.Contains(long, row.name) && (mode.Combined || testing.Short()) {
+			continue
+		}
+		t.Run(row.name, func(t *testing.T) { q.check(t, i, row) })
+	}
+}
+
+// TestStartNamesTheOption shows that the log of the start names the option with which the bucket would answer.
+func TestStartNamesTheOption(t *testing.T) {
+	awsEnvironment(t)
+	for _, name := range []string{"signed-payloads", "requester-pays", "virtual-hosts-only", "redirect-301", "region-signed"} {
+		mode := quirks.Named(name)
+		q := newQuirkService(t, mode)
+		ask(t.Context(), s3fs.New(q.client, place(q.config, q.client, q.log.logger())), q.config, q.log.logger())
+		if log := q.log.String(); !regexp.MustCompile(`advice="[^"]*` + mode.Option).MatchString(log) {
+			t.Errorf("%s: no advice with %s in %s", name, mode.Option, log)
+		}
+	}
+}
+
+func optionWords(option string) []string {
+	return []string{strings.Replace(option, " ", "=", 1)}
+}
+
+// TestQuirkExceptions shows that each exception is about a row that there is.
+func TestQuirkExceptions(t *testing.T) {
+	for mode, rows := range quirkExceptions {
+		m := quirks.Named(strings.TrimSuffix(mode, "+"))
+		if m.Option == "" && strings.HasSuffix(mode, "+") {
+			t.Errorf("%s has no option", m.Name)
+		}
+		for name, o := range rows {
+			known := name == "*" || slices.ContainsFunc(quirkRows, func(r quirkRow) bool { return r.name == name })
+			if !known || len(o.codes) == 0 || o.why == "" {
+				t.Errorf("%s: %s: %+v", mode, name, o)
+			}
+		}
+	}
+}

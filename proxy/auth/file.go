@@ -1,0 +1,88 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Text returns a Secret that never changes.
+func Text(secret string) func() (string, error) {
+	return func() (string, error) { return secret, nil }
+}
+
+// longest is more than any password or hash is long.
+const longest = 4096
+
+// File returns a Secret that is a file's content, as Tidy has it. The file is read each time: a changed password counts from
+// the next login on, and no stale one is ever good. Each content's problems go to warn once; nil = nowhere.
+func File(path string, warn func(problem string)) func() (string, error) {
+	var (
+		mu   sync.Mutex
+		last string
+	)
+	return func() (string, error) {
+		text, err := read(path)
+		if err != nil {
+			return "", err
+		}
+		password, problems := Tidy(text)
+		mu.Lock()
+		changed := text != last
+		last = text
+		mu.Unlock()
+		for _, problem := range problems {
+			if changed && warn != nil {
+				warn(problem)
+			}
+		}
+		return password, nil
+	}
+}
+
+func read(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, longest+1))
+	switch {
+	case err != nil:
+		return "", err
+	case len(text) > longest:
+		return "", errors.New(path + " is too long for a password")
+	case strings.HasPrefix(string(text), "\xFF\xFE"), strings.HasPrefix(string(text), "\xFE\xFF"):
+		return "", errors.New(path + " is UTF-16: save it as UTF-8")
+	}
+	return string(text), nil
+}
+
+// Tidy returns the password or hash that a text holds, without a byte order mark, line ends and, around a hash, blanks. The problems
+// say what may not be meant so, without showing any of the password.
+func Tidy(text string) (password string, problems []string) {
+	text = strings.TrimPrefix(text, "\uFEFF")
+	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+	if lines := strings.Count(text, "\n") + 1; lines > 1 {
+		problems = append(problems, fmt.Sprintf("has %d lines: only the first is the password", lines))
+		text, _, _ = strings.Cut(text, "\n")
+		text = strings.TrimSuffix(text, "\r")
+	}
+	if trimmed := strings.TrimFunc(text, isBlank); isHash.MatchString(trimmed) {
+		text = trimmed
+	} else if trimmed != text {
+		problems = append(problems, "begins or ends with a blank, which is part of the password")
+	}
+	if !utf8.ValidString(text) {
+		problems = append(problems, "is not UTF-8 (perhaps Latin-1): clients that send UTF-8 cannot log in")
+	}
+	return text, problems
+}
+
+// isBlank reports whether a character looks like nothing at the end of a line.
+func isBlank(r rune) bool { return unicode.IsSpace(r) || r == '\u200B' || r == '\uFEFF' }

@@ -1,0 +1,106 @@
+package budget
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// minSize is the least size of a budget in bytes.
+const minSize = 8 << 20
+
+// A Budget limits the memory of all buffers that are in use at a time. Its methods may be called from many goroutines
+// at once.
+type Budget struct {
+	size       int64
+	mu         sync.Mutex
+	used       int64           // bytes of all buffers in use
+	prefetched int64           // bytes of those that Prefetch returned
+	claims     map[*Claim]bool // that hold buffers, and may take more
+	waiters    []*waiter       // in the order of their arrival
+	retained   []*Retained     // the oldest first
+	unused     bufferLists
+}
+
+// New returns a budget of that many bytes, but at least 8 MiB.
+func New(bytes int64) *Budget {
+	return &Budget{size: max(bytes, minSize), claims: make(map[*Claim]bool)}
+}
+
+// Borrow returns one buffer, for a transfer that needs no other at the same time: [BufferSize] bytes, or
+// [SmallBufferSize] if more than half of the budget is in use. It waits as [Claim.Take] does. The caller must
+// Return it.
+func (b *Budget) Borrow(ctx context.Context, stall time.Duration) ([]byte, error) {
+	c := b.Claim(1, !b.HalfFree())
+	defer c.Seal()
+	return c.Take(ctx, stall)
+}
+
+// Return takes back buffers that Borrow returned.
+func (b *Budget) Return(buffers ...[]byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.put(buffers)
+	b.wake()
+}
+
+// Prefetch returns buffers for that many bytes of a download, which are read before the client asks for them. It
+// does not wait: it returns nil if afterwards more than half of the budget would be in use, or if a claim waits.
+//
+// No claim relies on these buffers: only the download's client decides when they come back. The caller must give
+// them to ReturnPrefetched.
+func (b *Budget) Prefetch(bytes int64) [][]byte {
+	n := roundUp(bytes, false)
+	if !b.grantPrefetch(n) {
+		return nil
+	}
+	buffers := make([][]byte, n/BufferSize)
+	for i := range buffers {
+		buffers[i] = b.buffer(BufferSize)
+	}
+	return buffers
+}
+
+func (b *Budget) grantPrefetch(n int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.waiters) > 0 || b.used+n > b.size/2 {
+		return false
+	}
+	b.used += n
+	b.prefetched += n
+	return true
+}
+
+// ReturnPrefetched takes back buffers that Prefetch returned.
+func (b *Budget) ReturnPrefetched(buffers ...[]byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.prefetched -= int64(len(buffers)) * BufferSize
+	b.put(buffers)
+	b.wake()
+}
+
+// HalfFree reports whether at least half of the budget is free.
+func (b *Budget) HalfFree() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used <= b.size/2
+}
+
+// Stats is what a budget is used for at one moment.
+type Stats struct {
+	Size       int64 // of the budget, in bytes
+	Used       int64 // bytes of all buffers in use
+	Prefetched int64 // bytes of those that Prefetch returned
+	Claims     int   // claims that hold buffers, and may take more
+	Waiting    int   // claims that wait for a buffer
+	Retained   int   // parts that can be evicted, or soon can be
+}
+
+// Stats returns the present use of the budget.
+func (b *Budget) Stats() Stats {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return Stats{b.size, b.used, b.prefetched, len(b.claims), len(b.waiters), len(b.retained)}
+}

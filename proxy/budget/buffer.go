@@ -1,0 +1,62 @@
+package budget
+
+// The sizes of a buffer in bytes. The first part of an upload begins with a small one, as most files are small.
+const (
+	BufferSize      = 256 << 10
+	SmallBufferSize = 32 << 10
+)
+
+// minUnused is how many bytes of returned buffers are kept for reuse even if no buffer is in use.
+const minUnused = 8 << 20
+
+// bufferLists are the returned buffers, small ones and others. They are limited, and a running upload still finds the
+// buffers that it has just returned. Left to the garbage collector, as much memory would pile up again as is in use.
+type bufferLists [2][][]byte
+
+// list returns the list of buffers of n bytes.
+func (l *bufferLists) list(n int) *[][]byte { return &l[n/BufferSize] }
+
+// buffer returns a buffer of n bytes that was granted: a returned one if there is one, or else a new one.
+func (b *Budget) buffer(n int64) []byte {
+	if buffer := b.reuse(int(n)); buffer != nil {
+		return buffer
+	}
+	return make([]byte, n)
+}
+
+func (b *Budget) reuse(n int) []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := b.unused.list(n)
+	last := len(*list) - 1
+	if last < 0 {
+		return nil
+	}
+	buffer := (*list)[last]
+	(*list)[last] = nil
+	*list = (*list)[:last]
+	return buffer
+}
+
+// put takes buffers back. It keeps a limited number of them for reuse.
+func (b *Budget) put(buffers [][]byte) {
+	for _, buffer := range buffers {
+		buffer = buffer[:cap(buffer)]
+		if len(buffer) != SmallBufferSize && len(buffer) != BufferSize {
+			continue // not from the budget
+		}
+		b.used -= int64(len(buffer))
+		list := b.unused.list(len(buffer))
+		if int64(len(*list)+1)*int64(len(buffer)) <= b.used/2+minUnused {
+			*list = append(*list, buffer)
+		}
+	}
+}
+
+// roundUp returns the size of the buffers that size bytes take, where the first buffer may be a small one.
+func roundUp(size int64, startSmall bool) int64 {
+	if startSmall {
+		return SmallBufferSize + roundUp(max(size-SmallBufferSize, 0), false)
+	}
+	return (size + BufferSize - 1) / BufferSize * BufferSize
+}

@@ -1,0 +1,157 @@
+package ftp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+)
+
+const (
+	wrongDelay = time.Second // before a wrong login is answered
+	mostWrong  = 3           // wrong logins in a session
+)
+
+// maxUser is how many bytes of a user name the log shows, which no name in a configuration exceeds.
+const maxUser = 128
+
+// clip shortens a user name for the log. Before the login it is the client's choice, and every line of the session has it.
+func clip(name string) string {
+	if len(name) <= maxUser {
+		return name
+	}
+	return strings.ToValidUTF8(name[:maxUser], "") + "..."
+}
+
+func (s *session) cmdUser(ctx context.Context, arg string) (reply, error) {
+	if s.tls == nil && s.insists() {
+		return needsTLS, nil
+	}
+	if s.store != nil {
+		s.reset() // a new USER begins a new login, RFC 959 section 4.1.1
+	}
+	s.name, s.user, s.asked = arg, clip(arg), true
+	if certificate := s.tls.certificate(); certificate != nil {
+		account, err := s.authenticate(ctx, proxy.Attempt{User: s.name, Peer: s.peer, Certificate: certificate})
+		var last reply
+		switch {
+		case err == nil:
+			s.asked = false
+			return s.admit(account, reply{232, "Logged in by certificate."}), nil
+		case errors.As(err, &last):
+			s.closed = true
+			return last, nil
+		}
+		s.log.Debug("certificate alone does not log in", "user", s.user, "err", err) // the password may
+	}
+	return reply{331, "Now the password."}, nil
+}
+
+func (s *session) cmdPass(ctx context.Context, arg string) (reply, error) {
+	asked := take(&s.asked)
+	switch {
+	case s.tls == nil && s.insists():
+		return needsTLS, nil
+	case !asked && s.store != nil && s.tls.certificate() != nil:
+		return reply{202, "Logged in already, by certificate."}, nil // some clients say PASS whatever USER is answered
+	case !asked:
+		return reply{503, "Say USER first."}, nil
+	}
+	account, err := s.authenticate(ctx, proxy.Attempt{User: s.name, Password: arg, Peer: s.peer, Certificate: s.tls.certificate()})
+	var last reply
+	switch {
+	case errors.As(err, &last):
+		s.closed = true
+		return last, nil
+	case errors.Is(err, fs.ErrPermission):
+		return s.refuse(ctx, err)
+	case err != nil:
+		s.log.Error("login undecided", "user", s.user, "code", 530, "err", err)
+		return reply{530, "The login cannot be checked now, try again later."}, nil
+	}
+	return s.admit(account, reply{230, "Logged in."}), nil
+}
+
+// admit lets a user in, unless there are too many sessions of the user's.
+func (s *session) admit(a proxy.Account, welcome reply) reply {
+	s.user = clip(cmp.Or(a.User, s.name))
+	if !s.srv.census.enter(s.user, cmp.Or(a.MaxSessions, s.srv.MaxPerUser, 50)) {
+		s.log.Warn("login refused", "user", s.user, "code", 530, "err", "too many sessions of the user")
+		return reply{530, "Too many sessions of this user, close one first."}
+	}
+	s.queue.setLoggedIn(true)
+	s.store, s.login, s.known, s.compat, s.dir = a.Store, nil, directories{}, a.Compat, cmp.Or(a.Home, "/")
+	s.log.Info("login", "user", s.user)
+	return welcome
+}
+
+// authenticate asks Login until the client leaves, the time to log in is over or the server goes down: then the
+// password need not be judged, and the error is the last reply of the session. A client that has sent other commands
+// behind its password has not left: one that pipelines may end its side of the connection at once.
+func (s *session) authenticate(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	queue, gone, late, drain := s.lines, s.gone, s.login, s.drain
+	go func() {
+		for {
+			select {
+			case <-gone:
+				if len(queue) == 0 {
+					cancel(errLeft)
+					return
+				}
+				gone = nil
+			case <-late:
+				cancel(errNoLogin)
+				return
+			case <-drain:
+				cancel(errGoesDown)
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	account, err := s.srv.Login(ctx, a)
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
+	return account, err
+}
+
+// refuse answers a wrong login: always in the same words, after the same time. The log says more, if Login does.
+func (s *session) refuse(ctx context.Context, err error) (reply, error) {
+	why := "wrong user or password"
+	if err != fs.ErrPermission {
+		why = err.Error()
+	}
+	s.log.Warn("login refused", "user", s.user, "code", 530, "err", why)
+	select {
+	case <-time.After(wrongDelay):
+	case <-ctx.Done():
+	case <-s.gone:
+	}
+	if s.wrong++; s.wrong == mostWrong {
+		s.closed = true
+		return reply{421, "Wrong user or password, and for the last time; closing the connection."}, nil
+	}
+	return reply{530, "Wrong user or password."}, nil
+}
+
+func (s *session) cmdAcct(context.Context, string) (reply, error) {
+	return reply{202, "No account is needed."}, nil
+}
+
+func (s *session) cmdRein(context.Context, string) (reply, error) {
+	s.reset()
+	return reply{220, "Ready for a new user."}, nil
+}
+
+func (s *session) cmdQuit(context.Context, string) (reply, error) {
+	s.closed = true
+	return reply{221, "Goodbye."}, nil
+}

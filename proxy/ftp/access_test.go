@@ -1,0 +1,163 @@
+package ftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+)
+
+// slowLogin has Login wait for its context or for a minute, and tell why it ended.
+func slowLogin(srv *Server) (ended <-chan error) {
+	told := make(chan error, 1)
+	srv.Login = func(ctx context.Context, _ proxy.Attempt) (proxy.Account, error) {
+		select {
+		case <-ctx.Done():
+			told <- context.Cause(ctx)
+			return proxy.Account{}, ctx.Err()
+		case <-time.After(time.Minute - time.Second):
+			told <- nil
+			return proxy.Account{Store: newMemStore()}, nil
+		}
+	}
+	return told
+}
+
+// A login that is waited for ends when the client leaves, when its time is over and when the server goes down.
+func TestLoginIsCancelled(t *testing.T) {
+	for name, c := range map[string]struct {
+		timeout time.Duration
+		end     func(*script)
+		want    error
+		took    time.Duration
+	}{
+		"the client leaves":    {0, func(s *script) { s.hangUp() }, errLeft, 0},
+		"the server goes down": {0, func(s *script) { s.play("! drain\nS> 421 The server is going down*\nS.") }, errGoesDown, 0},
+		"the time is over":     {10 * time.Second, func(s *script) { s.play("T> 10s\nS> 421 No login in time*\nS.") }, errNoLogin, 10 * time.Second},
+		"all is well":          {0, func(s *script) { s.play("T> 1m\nS> 230 *") }, nil, time.Minute - time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var ended <-chan error
+			logging(t, func(srv *Server) {
+				srv.LoginTimeout = c.timeout
+				ended = slowLogin(srv)
+			}, func(s *script, log *safeBuffer) {
+				s.play("! login no\nS> 220 *\nC> USER a\nS> 331 *\nC> PASS b\nS-")
+				begin := time.Now()
+				c.end(s)
+				if err := <-ended; err != c.want {
+					t.Errorf("Login ended with %v, want %v", err, c.want)
+				}
+				if took := time.Since(begin); took > c.took+time.Second {
+					t.Errorf("Login ended after %v, want %v", took, c.took)
+				}
+				synctest.Wait()
+				if level := levelOf(log.String(), "login undecided"); level != "" {
+					t.Errorf("logged as undecided at %s:\n%s", level, log.String())
+				}
+			})
+		})
+	}
+}
+
+// By certificate, Login is asked at USER, and ends as at PASS.
+func TestLoginByCertificateIsCancelled(t *testing.T) {
+	var ended <-chan error
+	logging(t, func(srv *Server) { ended = slowLogin(srv) }, func(s *script, _ *safeBuffer) {
+		s.play("! login no\n! tls optional\n! client-certificate\nS> 220 *\n! show scanner\nC> AUTH TLS\nS> 234 *\nH>\nC> USER scanner\nS-\n! drain\nS> 421 *\nS.")
+		if err := <-ended; err != errGoesDown {
+			t.Errorf("Login ended with %v, want %v", err, errGoesDown)
+		}
+	})
+}
+
+// A client that pipelines, and ends its side behind its commands, has not left.
+func TestPipelinedLoginIsNotCancelled(t *testing.T) {
+	var ended <-chan error
+	logging(t, func(srv *Server) { ended = slowLogin(srv) }, func(s *script, _ *safeBuffer) {
+		s.play("! login no\nS> 220 *\nC= \"USER a\\r\\nPASS b\\r\\nQUIT\\r\\n\"\nS> 331 *")
+		s.hangUp()
+		if err := <-ended; err != nil {
+			t.Errorf("Login ended with %v", err)
+		}
+	})
+}
+
+// A certificate alone that does not log in is no warning, as the password may; a refused password is one, and says what
+// Login says of it.
+func TestALoginThatSucceedsDoesNotWarn(t *testing.T) {
+	advice := fmt.Errorf("%w: --user-certificate must be CN=other", fs.ErrPermission)
+	for _, password := range []string{"secret", "wrong"} {
+		logging(t, func(srv *Server) {
+			login := srv.Login
+			srv.Login = func(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
+				account, err := login(ctx, a)
+				if errors.Is(err, fs.ErrPermission) {
+					err = advice
+				}
+				return account, err
+			}
+		}, func(s *script, log *safeBuffer) {
+			s.play("! login no\n! tls optional\n! client-certificate\nS> 220 *\n! show other\nC> AUTH TLS\nS> 234 *\nH>\nC> USER test\nS> 331 *\nC> PASS " + password)
+			want := "WARN"
+			if password == "secret" {
+				s.play("S> 230 *")
+				want = "DEBUG"
+			} else {
+				s.play("T> 1s\nS> 530 *")
+			}
+			if got := levelOf(log.String(), "--user-certificate"); got != want {
+				t.Errorf("PASS %s: the certificate is logged at %q, want %s:\n%s", password, got, want, log.String())
+			}
+		})
+	}
+}
+
+// TestAccount: the account decides where a session begins, as whom it counts, and how many of the user's there may be.
+func TestAccount(t *testing.T) {
+	logging(t, func(srv *Server) {
+		login := srv.Login
+		srv.Login = func(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
+			account, err := login(ctx, a)
+			account.User, account.Home, account.MaxSessions = "the-"+a.User, "/in", 1
+			return account, err
+		}
+	}, func(s *script, log *safeBuffer) {
+		s.play(`
+			<= /in/f "x"
+			C> PWD
+			S> 257 "/in" *
+			C> SIZE f
+			S> 213 1
+			C> CWD /
+			S> 250 *
+			C> REIN
+			S> 220 *
+			C> USER test
+			S> 331 *
+			C> PASS secret
+			S> 230 *
+			C> PWD
+			S> 257 "/in" *
+			! login no
+			2
+			S> 220 *
+			C> USER test
+			S> 331 *
+			C> PASS secret
+			S> 530 Too many *
+			C> USER other
+			S> 331 *
+			C> PASS secret
+			S> 230 *`)
+		if !strings.Contains(log.String(), "user=the-test") {
+			t.Errorf("the account's user is not logged:\n%s", log.String())
+		}
+	})
+}

@@ -1,0 +1,110 @@
+package ftp
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/passive"
+)
+
+// session serves one control connection. Nothing that goes wrong in it reaches another session.
+func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit bool) {
+	s := &session{srv: srv, raw: conn, conn: conn, log: srv.log(), drain: drain.Done(), discards: make(chan struct{}, mostDiscardings)}
+	s.tails = &tails{session: s}
+	defer s.recovered("session")
+	defer conn.Close()
+	s.own, s.local, s.peer = ownAddr(conn), passive.AddrPort(conn.LocalAddr()), passive.AddrPort(conn.RemoteAddr())
+	defer s.tails.Wait()
+	s.log = srv.log().With("session", newID(), "peer", s.peer.String())
+	if refusal := srv.census.arrive(s.peer.Addr(), cmp.Or(srv.MaxSessions, 1024), cmp.Or(srv.MaxPerIP, 50)); refusal != "" {
+		s.log.Warn("session refused", "code", 421, "err", refusal)
+		if !implicit { // to whom it would be noise
+			s.write(reply{421, refusal})
+		}
+		return
+	}
+	defer srv.census.leave(s.peer.Addr())
+	srv.begin.Do(func() {
+		if srv.TLS != nil && srv.TLS.Share {
+			srv.Passive.Identify = srv.identify
+		}
+	})
+	// The urgent byte of an ABOR that comes as Telnet Synch has to stay in its place in the line.
+	keepUrgentInline(conn)
+
+	ctx, cancel := context.WithCancel(hard)
+	defer cancel()
+	begin := time.Now()
+	s.log.Info("session begins")
+	err := s.open(ctx, implicit)
+	if err == nil {
+		queue, gone := newCommandQueue(), make(chan struct{})
+		s.queue, s.lines, s.gone = queue, queue.lines, gone
+		conn := s.conn // AUTH changes it
+		go func() {
+			defer s.recovered("reading commands")
+			readLines(conn, queue, gone, ctx.Done())
+		}()
+		err = s.serve(ctx)
+		s.hangUp(cancel)
+	}
+	s.log.Info("session ends", "user", s.user, "seconds", time.Since(begin).Seconds(), "err", err)
+}
+
+// hangUp ends the control connection, and returns when its reading goroutine has ended. To close it before the client has
+// done so, with something unread, would reset it, and the client might never see the last reply.
+func (s *session) hangUp(cancel func()) {
+	patience := time.Duration(0)
+	if s.tls != nil {
+		s.raw.SetWriteDeadline(time.Now().Add(lastWord)) // for the reading goroutine too, which TLS lets write
+		s.conn.(*tls.Conn).CloseWrite()
+	}
+	if tcp, ok := below[interface{ CloseWrite() error }](s.raw); ok && tcp.CloseWrite() == nil {
+		patience = lastWord
+	}
+	timer := time.AfterFunc(patience, func() {
+		defer s.recovered("hanging up")
+		cancel() // it may stand still after AUTH
+		s.raw.Close()
+	})
+	defer timer.Stop()
+	for range s.lines {
+		s.queue.taken()
+	}
+}
+
+// open shakes hands where a session begins with TLS.
+func (s *session) open(ctx context.Context, implicit bool) error {
+	s.dialer = s.srv.Active
+	if !implicit {
+		return nil
+	}
+	s.dialer = cmp.Or(s.srv.ActiveTLS, s.srv.Active)
+	conn, secured, err := s.srv.shakeHands(ctx, s.raw)
+	if err == nil {
+		s.begun(conn, secured)
+		s.sized, s.private = true, true
+	}
+	return err
+}
+
+// newID names a session in the log; no two replicas give the same one but by a rare chance.
+func newID() string {
+	var b [6]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// ownAddr returns the address of this host that a connection leads to, even where what the client came to is another's.
+func ownAddr(conn net.Conn) netip.Addr {
+	if c, ok := conn.(interface{ RawLocalAddr() net.Addr }); ok {
+		return passive.AddrPort(c.RawLocalAddr()).Addr()
+	}
+	return passive.AddrPort(conn.LocalAddr()).Addr()
+}

@@ -1,0 +1,95 @@
+package ftp
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+)
+
+// fromNet turns the ends of line of TYPE A, CR LF, into LF (RFC 959, section 3.1.1.1). A CR that stands
+// alone is kept. Its errors are those of r, at the same place in the stream.
+type fromNet struct {
+	r   io.Reader
+	in  []byte // read and not yet given out; its last byte may be a CR whose next byte is awaited
+	buf []byte
+	err error
+}
+
+func (a *fromNet) Read(p []byte) (n int, err error) {
+	for n == 0 && len(p) > 0 {
+		if len(a.in) == 0 || len(a.in) == 1 && a.in[0] == '\r' && a.err == nil {
+			if a.err != nil {
+				return 0, a.err
+			}
+			a.fill()
+			continue
+		}
+		n = a.convert(p)
+	}
+	return n, nil
+}
+
+// fill reads more behind what is left: nothing, or one CR.
+func (a *fromNet) fill() {
+	if a.buf == nil {
+		a.buf = make([]byte, 32<<10)
+	}
+	kept := copy(a.buf, a.in)
+	n, err := a.r.Read(a.buf[kept:])
+	a.in, a.err = a.buf[:kept+n], err
+}
+
+// convert moves bytes from a.in to p, and leaves a last CR unless nothing can follow.
+func (a *fromNet) convert(p []byte) (n int) {
+	for n < len(p) && len(a.in) > 0 {
+		run := bytes.IndexByte(a.in, '\r')
+		switch {
+		case run < 0:
+			run = len(a.in)
+		case run > 0:
+		case len(a.in) > 1 && a.in[1] == '\n':
+			a.in = a.in[1:]
+			run = 1
+		case len(a.in) > 1 || a.err != nil:
+			run = 1
+		default:
+			return n
+		}
+		m := copy(p[n:], a.in[:run])
+		n, a.in = n+m, a.in[m:]
+	}
+	return n
+}
+
+// toNet turns LF into CR LF; one that has its CR already stays as it is.
+type toNet struct {
+	w    io.Writer
+	out  *bufio.Writer
+	last byte
+}
+
+func (a *toNet) Write(p []byte) (n int, err error) {
+	if a.out == nil {
+		a.out = bufio.NewWriterSize(a.w, 32<<10)
+	}
+	for len(p) > 0 {
+		run := bytes.IndexByte(p, '\n')
+		if run < 0 {
+			run = len(p)
+		}
+		if run > 0 {
+			a.out.Write(p[:run])
+			a.last = p[run-1]
+		}
+		if run < len(p) {
+			if a.last != '\r' {
+				a.out.WriteByte('\r')
+			}
+			a.out.WriteByte('\n')
+			a.last = '\n'
+			run++
+		}
+		n, p = n+run, p[run:]
+	}
+	return n, a.out.Flush()
+}

@@ -1,0 +1,214 @@
+package ftp
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// A command is all that there is to know about one: FEAT and HELP are read off the table.
+type command struct {
+	run  func(s *session, ctx context.Context, arg string) (reply, error)
+	need need
+	arg  argKind
+	help string // its argument, as HELP shows it
+	feat string // its line in FEAT, if it has one
+}
+
+// need is what must be there before a command runs, and while it runs.
+type need int
+
+const (
+	login    need = 1 << iota // a login
+	argument                  // an argument
+	waits                     // time, as it may wait for the storage and moves no data
+)
+
+// argKind says what the argument of a command is, and so what a blank in it means.
+type argKind int
+
+const (
+	wordsArg  argKind = iota // words, which blanks separate, or nothing
+	nameArg                  // a name, perhaps with a time or options in front of it: every blank may belong to it
+	secretArg                // the name of a user or a password: the bytes as they are
+)
+
+// commands is filled in init because FEAT and HELP read it.
+var commands map[string]command
+
+func init() {
+	commands = map[string]command{
+		// Access control, RFC 959 section 4.1.1.
+		"USER": {run: (*session).cmdUser, need: argument, arg: secretArg, help: "name"},
+		"PASS": {run: (*session).cmdPass, arg: secretArg, help: "password"},
+		"ACCT": {run: (*session).cmdAcct, need: login, arg: secretArg, help: "account"},
+		"REIN": {run: (*session).cmdRein},
+		"QUIT": {run: (*session).cmdQuit},
+		"CWD":  {run: (*session).cmdCwd, need: login | argument | waits, arg: nameArg, help: "directory"},
+		"CDUP": {run: (*session).cmdCdup, need: login},
+		"SMNT": {run: (*session).cmdSmnt, need: login, arg: nameArg, help: "directory"},
+
+		// Security, RFC 2228 and 4217.
+		"AUTH": {run: (*session).cmdAuth, need: argument, help: "TLS"},
+		"PBSZ": {run: (*session).cmdPbsz, need: argument, help: "0"},
+		"PROT": {run: (*session).cmdProt, need: argument, help: "P | C"},
+		"CCC":  {run: (*session).cmdCcc},
+
+		// Transfer parameters, section 4.1.2.
+		"TYPE": {run: (*session).cmdType, need: login | argument, help: "A | I | L 8"},
+		"STRU": {run: (*session).cmdStru, need: login | argument, help: "F"},
+		"MODE": {run: (*session).cmdMode, need: login | argument, help: "S | Z", feat: "MODE Z"},
+		"PASV": {run: (*session).cmdPasv, need: login},
+		"PORT": {run: (*session).cmdPort, need: login | argument, help: "h1,h2,h3,h4,p1,p2"},
+		"EPSV": {run: (*session).cmdEpsv, need: login, help: "[1 | 2 | ALL]", feat: "EPSV"},
+		"EPRT": {run: (*session).cmdEprt, need: login | argument, help: "|family|address|port|", feat: "EPRT"},
+
+		// Service, section 4.1.3, and RFC 3659.
+		"RETR": {run: (*session).cmdRetr, need: login | argument, arg: nameArg, help: "file"},
+		"STOR": {run: (*session).cmdStor, need: login | argument, arg: nameArg, help: "file"},
+		"STOU": {run: (*session).cmdStou, need: login, arg: nameArg, help: "[name]"},
+		"APPE": {run: (*session).cmdAppe, need: login | argument, arg: nameArg, help: "file"},
+		"ALLO": {run: (*session).cmdAllo, need: login | argument, help: "bytes"},
+		"REST": {run: (*session).cmdRest, need: login | argument, help: "offset", feat: "REST STREAM"},
+		"ABOR": {run: (*session).cmdAbor, need: login},
+		"DELE": {run: (*session).cmdDele, need: login | argument | waits, arg: nameArg, help: "file"},
+		"RNFR": {run: (*session).cmdRnfr, need: login | argument | waits, arg: nameArg, help: "name"},
+		"RNTO": {run: (*session).cmdRnto, need: login | argument | waits, arg: nameArg, help: "name"},
+		"MKD":  {run: (*session).cmdMkd, need: login | argument | waits, arg: nameArg, help: "directory"},
+		"RMD":  {run: (*session).cmdRmd, need: login | argument | waits, arg: nameArg, help: "directory"},
+		"PWD":  {run: (*session).cmdPwd, need: login},
+		"LIST": {run: (*session).cmdList, need: login, arg: nameArg, help: "[path]"},
+		"NLST": {run: (*session).cmdNlst, need: login, arg: nameArg, help: "[path]"},
+		"MLSD": {run: (*session).cmdMlsd, need: login, arg: nameArg, help: "[directory]"},
+		"MLST": {run: (*session).cmdMlst, need: login | waits, arg: nameArg, help: "[path]"},
+		"SIZE": {run: (*session).cmdSize, need: login | argument | waits, arg: nameArg, help: "file", feat: "SIZE"},
+		"MDTM": {run: (*session).cmdMdtm, need: login | argument | waits, arg: nameArg, help: "[YYYYMMDDHHMMSS] file", feat: "MDTM"},
+
+		"MFMT": {run: (*session).cmdMfmt, need: login | argument | waits, arg: nameArg, help: "YYYYMMDDHHMMSS file", feat: "MFMT"},
+
+		// Checksums.
+		"HASH":    {run: (*session).cmdHash, need: login | argument | waits, arg: nameArg, help: "file"},
+		"RANG":    {run: (*session).cmdRang, need: login | argument, help: "first last"},
+		"XCRC":    {run: cmdSum("CRC32"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XCRC"},
+		"XMD5":    {run: cmdSum("MD5"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XMD5"},
+		"XSHA1":   {run: cmdSum("SHA-1"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XSHA1"},
+		"XSHA256": {run: cmdSum("SHA-256"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XSHA256"},
+		"XSHA512": {run: cmdSum("SHA-512"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XSHA512"},
+
+		// Information.
+		"HOST": {run: (*session).cmdHost, need: argument, help: "name", feat: "HOST"},
+		"CLNT": {run: (*session).cmdClnt, need: argument, help: "program", feat: "CLNT"},
+		"AVBL": {run: (*session).cmdAvbl, need: login, arg: nameArg, help: "[directory]", feat: "AVBL"},
+		"SYST": {run: (*session).cmdSyst},
+		"STAT": {run: (*session).cmdStat, need: login | waits, arg: nameArg, help: "[path]"},
+		"HELP": {run: (*session).cmdHelp, help: "[command]"},
+		"NOOP": {run: (*session).cmdNoop},
+		"FEAT": {run: (*session).cmdFeat},
+		"OPTS": {run: (*session).cmdOpts, need: argument, help: "command [options]"},
+		"SITE": {run: (*session).cmdSite, need: login | argument | waits, arg: nameArg, help: "command"},
+	}
+	for x, verb := range map[string]string{"XCUP": "CDUP", "XCWD": "CWD", "XMKD": "MKD", "XPWD": "PWD", "XRMD": "RMD"} {
+		commands[x] = commands[verb]
+	}
+}
+
+// split cuts a command line into its verb, in capitals, and its argument, in which every byte counts.
+func split(text string) (verb, arg string) {
+	verb, arg, _ = strings.Cut(text, " ")
+	return strings.ToUpper(verb), arg
+}
+
+// obey runs one command line and returns its one final reply.
+func (s *session) obey(ctx context.Context, l line) reply {
+	s.dropRefused()
+	verb, arg := split(l.text)
+	arg = s.decodeArg(verb, arg)
+	if verb != "RNTO" { // RFC 959, section 4.1.3: RNTO has to follow RNFR at once
+		s.from = ""
+	}
+	arg = commands[verb].trim(arg)
+	c, r := s.find(l, verb, arg)
+	if c.run == nil { // and not logged: what is no command may be a password with a slip in front of it
+		return r
+	}
+	s.log.Debug("command", "user", s.user, "command", verb, "name", redact(verb, arg))
+	r, err := s.run(ctx, c, arg)
+	if err == nil {
+		return r
+	}
+	r = replyTo(err)
+	s.logError(ctx, verb, arg, r, err)
+	return r
+}
+
+// run runs a command; one that waits for the storage is attended.
+func (s *session) run(ctx context.Context, c command, arg string) (r reply, err error) {
+	if c.need&waits == 0 {
+		return c.run(s, ctx, arg)
+	}
+	err = s.attended(ctx, func(ctx context.Context) (err error) {
+		r, err = c.run(s, ctx, arg)
+		return err
+	})
+	return r, err
+}
+
+// find returns the command of that verb if it may run, or the reply that refuses it.
+func (s *session) find(l line, verb, arg string) (command, reply) {
+	c, known := commands[verb]
+	switch {
+	case l.tooLong:
+		return command{}, reply{500, fmt.Sprintf("The line is too long, %d bytes is the most.", s.queue.maxLine())}
+	case !known && !isWord(verb):
+		return command{}, reply{500, "That is not a command."}
+	case !known:
+		return command{}, reply{502, "That command is not implemented."}
+	case c.need&login != 0 && s.store == nil:
+		return command{}, reply{530, "Log in with USER and PASS first."}
+	case c.need&argument != 0 && arg == "":
+		return command{}, reply{501, verb + " needs an argument: " + c.help + "."}
+	case s.ranged(verb):
+		return command{}, reply{504, "RANG is for HASH alone, use REST."}
+	}
+	return c, reply{}
+}
+
+// trim takes out of an argument the blanks that mean nothing: all but one between words, and the whole argument where
+// a name may be left out and there are only blanks.
+func (c command) trim(arg string) string {
+	switch {
+	case c.arg == wordsArg:
+		return strings.Join(strings.FieldsFunc(arg, isBlank), " ")
+	case c.arg == nameArg && c.need&argument == 0 && trimBlanks(arg) == "":
+		return ""
+	}
+	return arg
+}
+
+func isBlank(r rune) bool { return r == ' ' || r == '\t' }
+
+// trimBlanks takes the blanks off both ends.
+func trimBlanks(text string) string { return strings.TrimFunc(text, isBlank) }
+
+// trimLeftBlanks takes the blanks off the beginning.
+func trimLeftBlanks(text string) string { return strings.TrimLeftFunc(text, isBlank) }
+
+func isWord(verb string) bool {
+	return verb != "" && strings.Trim(verb, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+}
+
+// redact keeps passwords out of the log, and clips user names.
+func redact(verb, arg string) string {
+	switch verb {
+	case "PASS", "ACCT", "SITE":
+		return ""
+	case "USER":
+		return clip(arg)
+	}
+	return arg
+}
+
+// logError logs why a command failed.
+func (s *session) logError(ctx context.Context, verb, arg string, r reply, err error) {
+	s.log.Log(ctx, logLevel(err), "command failed", "user", s.user, "command", verb, "name", redact(verb, arg), "code", r.code, "err", err)
+}

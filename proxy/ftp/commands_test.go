@@ -1,0 +1,193 @@
+package ftp
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// open are the commands that a client may give before it has logged in.
+var open = []string{"AUTH", "CCC", "CLNT", "FEAT", "HELP", "HOST", "NOOP", "OPTS", "PASS", "PBSZ", "PROT", "QUIT", "REIN", "SYST", "USER"}
+
+// TestNeedsLogin: every other command is 530, with an argument and without, in whatever case.
+func TestNeedsLogin(t *testing.T) {
+	inBubble(t, func(s *script) {
+		s.play("! login no\n<= /x \"x\"\nS> 220 *\nC> USER test\nS> 331 *")
+		for _, verb := range slices.Sorted(maps.Keys(commands)) {
+			if slices.Contains(open, verb) {
+				continue
+			}
+			for _, text := range []string{verb, verb + " x", strings.ToLower(verb) + " 1"} {
+				s.play(fmt.Sprintf("C> %s\nS> 530 Log in with USER and PASS first.", text))
+			}
+		}
+		s.play("=> /x \"x\"")
+	})
+	for _, verb := range open {
+		if commands[verb].need&login != 0 {
+			t.Errorf("%s needs a login", verb)
+		}
+	}
+}
+
+// TestNeedsArgument: a command that needs an argument says so, and which; none is run without.
+func TestNeedsArgument(t *testing.T) {
+	inBubble(t, func(s *script) {
+		for _, verb := range slices.Sorted(maps.Keys(commands)) {
+			c := commands[verb]
+			if c.need&argument == 0 {
+				continue
+			}
+			if c.help == "" {
+				t.Errorf("%s needs an argument that HELP does not name", verb)
+			}
+			s.play(fmt.Sprintf("C> %s\nS> 501 %s needs an argument: *", verb, verb))
+			s.play(fmt.Sprintf("C= %q\nS> 501 *", verb+" \r\n"))
+		}
+	})
+}
+
+// wordArgs are an argument for each command whose argument is no name, and what it is answered.
+var wordArgs = map[string]string{
+	"AUTH TLS": "502", "AUTH x y": "502", "PBSZ 0": "503", "PROT P": "503", "HOST x": "503", "CLNT x y": "200",
+	"TYPE A": "200", "TYPE A N": "200", "TYPE I": "200", "TYPE L 8": "200", "TYPE L 16": "504", "TYPE X": "501",
+	"STRU F": "200", "STRU R": "504", "MODE S": "200", "MODE Z": "200",
+	"PORT 192,0,2,7,200,1": "200", "EPRT |1|192.0.2.7|51201|": "200", "EPSV 1": "229", "EPSV 2": "522", "EPSV ALL": "200",
+	"ALLO 5": "200", "ALLO 5 R 8": "200", "REST 0": "350", "REST 7": "350", "RANG 0 3": "350", "RANG 1 0": "350",
+	"OPTS UTF8 ON": "200", "OPTS MLST size;type;": "200", "OPTS HASH MD5": "200", "OPTS MODE Z LEVEL 3": "200", "OPTS x": "501",
+	"HELP STOR": "214", "HELP none": "502", "SITE HELP ": "214", "SITE IDLE 60": "200", "SITE UMASK 022": "200", "SITE NAMEFMT 1": "250",
+	"SITE LISTFMT 1": "250", "SITE none": "504",
+}
+
+// TestBlanks: blanks in front of, between and behind the arguments of a command mean nothing where they are no names. Several
+// devices send some.
+func TestBlanks(t *testing.T) {
+	tried := make(map[string]bool)
+	for text, want := range wordArgs {
+		verb, arg := split(text)
+		tried[verb] = true
+		spaced := strings.ReplaceAll(arg, " ", "  ")
+		for _, arg := range []string{arg, arg + " ", arg + "   ", " " + arg, spaced, "  " + spaced + " \t"} {
+			inBubble(t, func(s *script) {
+				s.play("! deaf\nC> NOOP\nS> 200 *")
+				if got := s.ask(verb + " " + arg); got != want {
+					t.Errorf("%s %q is answered %s, want %s", verb, arg, got, want)
+				}
+			})
+		}
+	}
+	for verb, c := range commands {
+		if c.arg == wordsArg && c.help != "" && !tried[verb] {
+			t.Errorf("%s has an argument that wordArgs lacks", verb)
+		}
+	}
+}
+
+// TestBlanksAlone: a command that needs no argument takes blanks for none.
+func TestBlanksAlone(t *testing.T) {
+	for verb, c := range commands {
+		if c.need&argument != 0 || c.arg == secretArg || verb == "QUIT" || verb == "REIN" || verb == "STOU" {
+			continue
+		}
+		var replies [2]string
+		for i, blanks := range []string{"", "  "} {
+			inBubble(t, func(s *script) {
+				s.play("C> NOOP\nS> 200 *")
+				replies[i] = s.ask(verb + blanks)
+			})
+		}
+		if replies[0] != replies[1] || replies[0] == "" {
+			t.Errorf("%s is answered %s, and %s with blanks behind it", verb, replies[0], replies[1])
+		}
+	}
+}
+
+// TestNamesKeepBlanks: a command whose argument is a name is asked for it with every blank.
+func TestNamesKeepBlanks(t *testing.T) {
+	named := []string{"file", "path", "directory"}
+	for verb, c := range commands {
+		isNamed := slices.ContainsFunc(named, func(word string) bool { return strings.Contains(c.help, word) })
+		if isNamed && c.arg != nameArg {
+			t.Errorf("%s takes a %s, and would lose its blanks", verb, c.help)
+		}
+		if c.arg == nameArg && c.need&argument != 0 && c.trim(" a  b ") != " a  b " {
+			t.Errorf("%s loses blanks", verb)
+		}
+	}
+}
+
+// TestRNFRIsCleared: whatever stands between RNFR and RNTO, obeyed or refused, makes the RNFR void.
+func TestRNFRIsCleared(t *testing.T) {
+	inBubble(t, func(s *script) {
+		s.play("<= /a \"x\"\nC> NOOP\nS> 200 *")
+		for _, verb := range slices.Sorted(maps.Keys(commands)) {
+			if slices.Contains([]string{"QUIT", "REIN", "USER", "RNFR", "RNTO"}, verb) {
+				continue
+			}
+			for _, text := range []string{verb, verb + " x", "X" + verb} {
+				for _, c := range []struct{ text, code string }{{"RNFR a", "350"}, {text, ""}, {"RNTO b", "503"}} {
+					if got := s.ask(c.text); c.code != "" && got != c.code {
+						t.Errorf("RNFR, %s, RNTO: %s is answered %s, want %s", text, c.text, got, c.code)
+					}
+				}
+			}
+		}
+		s.play("=> /a \"x\"")
+	})
+}
+
+// ask says a line and returns the code of its final reply.
+func (s *script) ask(text string) string {
+	s.say("C>", text)
+	for got := range s.replies {
+		if len(got) > 3 && got[3] == ' ' && '2' <= got[0] && got[0] <= '5' { // not 1xx, nor a line inside
+			return got[:3]
+		}
+	}
+	return ""
+}
+
+func TestSplit(t *testing.T) {
+	for text, want := range map[string][2]string{
+		"NOOP":       {"NOOP", ""},
+		"noop":       {"NOOP", ""},
+		"STOR a b":   {"STOR", "a b"},
+		"STOR  a ":   {"STOR", " a "},
+		"":           {"", ""},
+		" NOOP":      {"", "NOOP"},
+		"stor A\tb ": {"STOR", "A\tb "},
+	} {
+		if verb, arg := split(text); [2]string{verb, arg} != want {
+			t.Errorf("%q: %q %q, want %q", text, verb, arg, want)
+		}
+	}
+}
+
+// TestRedact: what may be a password stays out of the log.
+func TestRedact(t *testing.T) {
+	for verb := range commands {
+		want := "x"
+		if verb == "PASS" || verb == "ACCT" || verb == "SITE" {
+			want = ""
+		}
+		if got := redact(verb, "x"); got != want {
+			t.Errorf("%s x is logged with %q, want %q", verb, got, want)
+		}
+	}
+}
+
+// TestSlipsAreNotLogged: a password with a slip in front of it is no command, and does not reach the log.
+func TestSlipsAreNotLogged(t *testing.T) {
+	var log strings.Builder
+	s := &session{srv: &Server{}, log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	for _, text := range []string{" PASS hunter2", "PASS\thunter2", "PAS hunter2", "hunter2", "SITE PSWD hunter2 hunter2"} {
+		s.obey(t.Context(), line{text: text})
+	}
+	s.obey(t.Context(), line{text: "NOOP"})
+	if got := strings.ToLower(log.String()); strings.Contains(got, "hunter2") || !strings.Contains(got, "noop") {
+		t.Error(got)
+	}
+}

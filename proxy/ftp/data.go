@@ -1,0 +1,176 @@
+package ftp
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/passive"
+)
+
+// A dataPort is where the data connection of the next transfer comes from. Conn is called once at most.
+type dataPort interface {
+	Conn(ctx context.Context) (net.Conn, error)
+	Close() error
+}
+
+// An activePort is the client's: Conn dials it.
+type activePort struct {
+	dial    func(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error)
+	local   netip.Addr
+	remote  netip.AddrPort
+	timeout time.Duration
+}
+
+func (a activePort) Conn(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.timeout)
+	defer cancel()
+	return a.dial(ctx, a.local, a.remote)
+}
+
+func (a activePort) Close() error { return nil }
+
+// onlyEPSV: after EPSV ALL the client has promised to use nothing else (RFC 2428, section 4).
+var onlyEPSV = reply{503, "Only EPSV after EPSV ALL."}
+
+// listen makes a passive port; the one before, if no transfer took it, is closed.
+func (s *session) listen(ctx context.Context) (port uint16, err error) {
+	s.drop()
+	claim := passive.Claim{Local: s.own, Peer: s.peer.Addr(), Timeout: cmp.Or(s.srv.DataTimeout, 20*time.Second)}
+	if s.private && s.tls.Share && s.tls.sure {
+		claim.ID = s.tls.id
+	}
+	l, err := s.srv.Passive.Listen(ctx, claim)
+	if err != nil {
+		s.log.Warn("no passive port", "user", s.user, "code", 425, "err", err)
+		return 0, reply{425, "No port is free for a data connection, try again."}
+	}
+	s.port = l
+	return l.Port(), nil
+}
+
+func (s *session) cmdPasv(ctx context.Context, _ string) (reply, error) {
+	if s.extend {
+		return onlyEPSV, nil
+	}
+	if !s.local.Addr().Is4() {
+		return reply{425, "PASV is for IPv4 only, use EPSV."}, nil
+	}
+	address := s.local.Addr()
+	if s.srv.PassiveAddress != nil {
+		a, err := s.srv.PassiveAddress(ctx, address, s.peer.Addr())
+		if err == nil && !a.Unmap().Is4() {
+			err = fmt.Errorf("%s is not an IPv4 address", a)
+		}
+		if err != nil {
+			s.log.Error("no passive address", "user", s.user, "code", 425, "err", err)
+			return reply{425, "The passive address is not known now, use EPSV."}, nil
+		}
+		address = a.Unmap()
+	}
+	port, err := s.listen(ctx)
+	if err != nil {
+		return reply{}, err
+	}
+	a := address.As4()
+	return reply{227, fmt.Sprintf("Entering Passive Mode (%d,%d,%d,%d,%d,%d).", a[0], a[1], a[2], a[3], port>>8, port&255)}, nil
+}
+
+// cmdEpsv opens a passive port for whatever family the control connection has (RFC 2428, section 3).
+func (s *session) cmdEpsv(ctx context.Context, arg string) (reply, error) {
+	family := "2"
+	if s.local.Addr().Is4() {
+		family = "1"
+	}
+	switch arg = strings.ToUpper(arg); {
+	case arg == "ALL":
+		s.extend = true
+		return reply{200, "Only EPSV from now on."}, nil
+	case arg != "" && !isNumber(arg):
+		return reply{501, "EPSV takes 1, 2, ALL or nothing."}, nil
+	case arg != "" && arg != family:
+		return reply{522, "Network protocol not supported, use (" + family + ")"}, nil
+	}
+	port, err := s.listen(ctx)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{229, fmt.Sprintf("Entering Extended Passive Mode (|||%d|)", port)}, nil
+}
+
+func (s *session) cmdPort(_ context.Context, arg string) (reply, error) {
+	return s.active("PORT", arg, parsePort)
+}
+
+func (s *session) cmdEprt(_ context.Context, arg string) (reply, error) {
+	return s.active("EPRT", arg, parseEprt)
+}
+
+// active notes the port that the next transfer dials: one of the control connection's peer, and of no one
+// else, since a server that dials at will attacks others in its client's name (RFC 2577, section 3).
+func (s *session) active(verb, arg string, parse func(string) (netip.AddrPort, error)) (reply, error) {
+	s.drop()
+	switch {
+	case s.extend:
+		return onlyEPSV, nil
+	case s.dialer == nil:
+		return reply{502, "No active data connections here, use PASV or EPSV."}, nil
+	}
+	remote, err := parse(arg)
+	if err != nil {
+		return reply{}, err
+	}
+	if remote.Addr() != s.peer.Addr().WithZone("") || remote.Port() < 1024 {
+		return reply{500, "Only your own address, and a port from 1024 on."}, nil
+	}
+	remote = netip.AddrPortFrom(s.peer.Addr(), remote.Port()) // in the zone that the client has come from
+	s.port = activePort{s.dialer.Dial, s.own, remote, cmp.Or(s.srv.DataTimeout, 20*time.Second)}
+	return reply{200, verb + " noted."}, nil
+}
+
+// parsePort reads h1,h2,h3,h4,p1,p2 (RFC 959, section 4.1.2).
+func parsePort(arg string) (netip.AddrPort, error) {
+	f := strings.Split(arg, ",")
+	var b [6]byte
+	if len(f) != len(b) {
+		return netip.AddrPort{}, reply{501, "PORT takes six numbers: h1,h2,h3,h4,p1,p2."}
+	}
+	for i, number := range f {
+		number = trimBlanks(number)
+		n, err := strconv.ParseUint(number, 10, 8)
+		if err != nil || !isNumber(number) {
+			return netip.AddrPort{}, reply{501, "PORT takes numbers from 0 to 255."}
+		}
+		b[i] = byte(n)
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[:4])), uint16(b[4])<<8|uint16(b[5])), nil
+}
+
+// parseEprt reads |family|address|port|, where any printable character may stand for | (RFC 2428, section 2).
+func parseEprt(arg string) (netip.AddrPort, error) {
+	bad := reply{501, "EPRT takes |family|address|port|."}
+	if arg == "" || arg[0] < 33 || arg[0] > 126 {
+		return netip.AddrPort{}, bad
+	}
+	f := strings.Split(arg, arg[:1])
+	for i := range f {
+		f[i] = trimBlanks(f[i])
+	}
+	if len(f) != 5 || f[4] != "" || !isNumber(f[1]) || !isNumber(f[3]) {
+		return netip.AddrPort{}, bad
+	}
+	if f[1] != "1" && f[1] != "2" {
+		return netip.AddrPort{}, reply{522, "Network protocol not supported, use (1,2)"}
+	}
+	addr, err := netip.ParseAddr(f[2])
+	port, err2 := strconv.ParseUint(f[3], 10, 16)
+	if err != nil || err2 != nil || addr.Is4() != (f[1] == "1") || addr.Zone() != "" {
+		return netip.AddrPort{}, bad
+	}
+	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), nil
+}

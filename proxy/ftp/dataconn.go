@@ -1,0 +1,160 @@
+package ftp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+)
+
+// A dataConn is a data connection, which counts what it moves and marks its errors as its own.
+type dataConn struct {
+	net.Conn // what files go over: the steady one, or TLS on it
+	steady   *steady
+	records  *gathered   // under TLS that the client only receives on; nil else
+	hold     func() bool // keeps the end of its context from it
+	bytes    *int64
+	since    time.Time // it was made
+	last     time.Time // the last bytes from the client were read
+	ended    time.Time // the client ended it
+}
+
+// lastByte returns when the last byte from the client arrived, which may be long before it was read. It is never later than that, and at most
+// as much earlier as the kernel's clock is coarse.
+func (d *dataConn) lastByte() time.Time {
+	if age, known := sinceData(d.steady.Conn); known {
+		if at := time.Now().Add(-age); at.Before(d.last) {
+			return at
+		}
+	}
+	return d.last
+}
+
+func newDataConn(ctx context.Context, conn net.Conn, stall time.Duration, bytes *int64) *dataConn {
+	s := &steady{Conn: conn, ctx: ctx, stall: stall}
+	hold := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	return &dataConn{Conn: s, steady: s, hold: hold, bytes: bytes, since: time.Now()}
+}
+
+// protect makes a TLS connection of it.
+func (d *dataConn) protect(ctx context.Context, c *secured, upload bool, log *slog.Logger) error {
+	var under net.Conn = d.steady
+	switch {
+	case !upload:
+		d.records = &gathered{Conn: under}
+		under = d.records
+	case !c.LenientClose:
+		under = guarded{under}
+	}
+	_, told := below[*retold](d.steady.Conn) // apart from others by its ticket, which anybody on the way could repeat
+	secure, err := c.protect(ctx, under, upload, told)
+	if err != nil {
+		return err
+	}
+	state := secure.ConnectionState()
+	c.noteWeak(log, state)
+	log.Debug("TLS on the data connection", "version", tls.VersionName(state.Version), "resumed", state.DidResume)
+	d.Conn, d.since = secure, time.Now()
+	return nil
+}
+
+func (d *dataConn) Read(p []byte) (int, error) {
+	n, err := d.Conn.Read(p)
+	*d.bytes += int64(n)
+	if n > 0 {
+		d.last = time.Now()
+	}
+	switch {
+	case err == io.EOF:
+		d.ended = time.Now()
+		d.sayEnd() // some clients wait for it before they look for the reply
+	case err != nil:
+		err = dataError{err}
+	}
+	return n, err
+}
+
+func (d *dataConn) Write(p []byte) (int, error) {
+	n, err := d.records.gather(d.Conn.Write, p)
+	*d.bytes += int64(n)
+	if err != nil {
+		err = dataError{err}
+	}
+	return n, err
+}
+
+// sayEnd tells the client that no more comes: by close_notify under TLS, and by TCP's own end.
+func (d *dataConn) sayEnd() error {
+	if secure, ok := d.Conn.(*tls.Conn); ok {
+		if err := secure.CloseWrite(); err != nil {
+			return dataError{err}
+		}
+	}
+	if tcp, ok := below[interface{ CloseWrite() error }](d.steady.Conn); ok {
+		if err := tcp.CloseWrite(); err != nil {
+			return dataError{err}
+		}
+	}
+	return nil
+}
+
+// lastWord is how long a client has to end its side of a connection that we have ended.
+const lastWord = 2 * time.Second
+
+// finish closes a data connection that was ended in good order. To close it before the client has done so could reset it, and
+// destroy what the client has not read yet; so that is waited for, but not by the reply.
+func (d *dataConn) finish(tails *tails) {
+	_, halves := below[interface{ CloseWrite() error }](d.steady.Conn)
+	if !halves || !d.ended.IsZero() || !d.hold() {
+		d.steady.Conn.Close()
+		return
+	}
+	tails.Go(func() {
+		defer d.steady.Conn.Close()
+		d.steady.Conn.SetReadDeadline(time.Now().Add(lastWord))
+		io.CopyN(io.Discard, d.steady.Conn, 64<<10)
+	})
+}
+
+// reset ends the data connection so that the client can tell it from a good end.
+func (d *dataConn) reset() {
+	if c, ok := below[interface{ SetLinger(int) error }](d.steady.Conn); ok {
+		c.SetLinger(0)
+	}
+	d.steady.Conn.Close()
+}
+
+// A steady connection fails when it makes no progress, or its context ends.
+type steady struct {
+	net.Conn
+	ctx   context.Context
+	stall time.Duration
+}
+
+func (s *steady) Read(p []byte) (int, error) {
+	s.SetReadDeadline(time.Now().Add(s.stall))
+	if s.ctx.Err() != nil { // asked after the deadline was set, which may have been over the one that ends all
+		return 0, context.Cause(s.ctx)
+	}
+	return s.Conn.Read(p)
+}
+
+// Write goes on as long as any byte is accepted within the stall time-out.
+func (s *steady) Write(p []byte) (n int, err error) {
+	for n < len(p) {
+		s.SetWriteDeadline(time.Now().Add(s.stall))
+		if s.ctx.Err() != nil {
+			return n, context.Cause(s.ctx)
+		}
+		m, err := s.Conn.Write(p[n:])
+		n += m
+		if err != nil && !(m > 0 && errors.Is(err, os.ErrDeadlineExceeded)) {
+			return n, err
+		}
+	}
+	return n, nil
+}

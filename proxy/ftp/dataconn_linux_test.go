@@ -1,0 +1,51 @@
+package ftp
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+)
+
+// TestDownloadBesideJunk: what the client has sent on the data connection of a download, and nobody reads, does not make
+// the end of it a reset, which would destroy what is on its way.
+func TestDownloadBesideJunk(t *testing.T) {
+	store := newMemStore()
+	store.files["/a"] = memFile{"/a", bytes.Repeat([]byte("x"), 100<<10), time.Now()}
+	srv := &Server{Log: slog.New(slog.DiscardHandler)}
+	srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) { return proxy.Account{Store: store}, nil }
+	control, replies, data := dialTCP(t, srv)
+	io.WriteString(data, "junk")
+	io.WriteString(control, "RETR a\r\n")
+	for _, want := range []string{"150 ", "226 "} {
+		if text, err := replies.ReadString('\n'); !strings.HasPrefix(text, want) {
+			t.Fatalf("%q, %v", text, err)
+		}
+	}
+	io.WriteString(data, "more")
+	if got, err := io.ReadAll(data); len(got) != 100<<10 || err != nil {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+// TestLastByteIsNotLate: a busy server reads a byte late, but knows that it was there by then.
+func TestLastByteIsNotLate(t *testing.T) {
+	for range 50 {
+		client, server := tcpPair(t)
+		conn := newDataConn(t.Context(), server, time.Minute, new(int64))
+		io.WriteString(client, "x")
+		sent := time.Now()
+		<-time.After(time.Millisecond) // the server's delay
+		if _, err := conn.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if late := conn.lastByte().Sub(sent); late > 0 {
+			t.Fatalf("the byte counts as one that came %v after it was sent", late)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package ftp
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+)
+
+// digest returns the algorithm that HASH uses now.
+func (s *session) digest() string { return cmp.Or(s.hash, "SHA-256") }
+
+// digestsOffered is the argument of HASH in FEAT: all algorithms, with a mark at the one in use.
+func (s *session) digestsOffered() string {
+	names := proxy.Algorithms()
+	names[slices.Index(names, s.digest())] += "*"
+	return strings.Join(names, ";")
+}
+
+// optsHash tells the algorithm that HASH uses, or changes it (draft-bryan-ftpext-hash-02, section 3.2).
+func (s *session) optsHash(options string) (reply, error) {
+	if name := strings.ToUpper(options); slices.Contains(proxy.Algorithms(), name) {
+		s.hash = name
+	} else if name != "" {
+		return reply{501, "There is no such algorithm, it stays " + s.digest() + "."}, nil
+	}
+	return reply{200, s.digest()}, nil
+}
+
+// cmdHash tells the checksum of a file, or of the octets of it that RANG has chosen (draft-bryan-ftpext-hash-02,
+// section 3): of the bytes that TYPE I transfers, whatever the type is now.
+func (s *session) cmdHash(ctx context.Context, arg string) (reply, error) {
+	chosen, algorithm, store := take(&s.octets), s.digest(), s.store
+	var text string
+	err := s.compute(ctx, readings(arg, false), func(ctx context.Context, path, name string, o octets) error {
+		if chosen != nil {
+			o = *chosen
+		} else {
+			e, err := s.file(ctx, path)
+			if err != nil {
+				return err
+			}
+			o.end = e.Size
+		}
+		sum, err := store.Sum(ctx, name, algorithm, o.start, o.end-o.start)
+		if errors.Is(err, syscall.ESPIPE) && chosen == nil {
+			return fmt.Errorf("%w: %w", reply{450, "The file is changing, try again."}, err)
+		}
+		// The draft's end is the last octet. An empty file has none, but has to begin and end somewhere.
+		text = fmt.Sprintf("%s %d-%d %s %s", algorithm, o.start, max(o.end-1, o.start), hex.EncodeToString(sum), path)
+		return err
+	})
+	return reply{213, text}, err
+}
+
+// cmdSum returns the command that tells the checksum of a file, or of a range of it, by that algorithm: XCRC and those
+// like it, as many servers have them. It, too, is of the bytes that TYPE I transfers.
+func cmdSum(algorithm string) func(*session, context.Context, string) (reply, error) {
+	return func(s *session, ctx context.Context, arg string) (reply, error) {
+		var sum []byte
+		store := s.store
+		err := s.compute(ctx, readings(arg, true), func(ctx context.Context, _, name string, o octets) (err error) {
+			length := int64(-1)
+			if o.end >= 0 {
+				length = o.end - o.start
+			}
+			sum, err = store.Sum(ctx, name, algorithm, o.start, length)
+			return err
+		})
+		return reply{250, strings.ToUpper(hex.EncodeToString(sum))}, err
+	}
+}
+
+// compute runs work with the first reading whose file is there.
+func (s *session) compute(
+	ctx context.Context, tries []reading, work func(_ context.Context, path, name string, o octets) error,
+) (err error) {
+	for _, try := range tries {
+		var name string
+		if name, err = names.Resolve(s.dir, try.path); err == nil {
+			err = try.err
+		}
+		if err == nil {
+			err = work(ctx, try.path, name, try.octets)
+		}
+		// A store that may not be listed denies access where there is nothing.
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+			break
+		}
+	}
+	return err
+}

@@ -1,0 +1,132 @@
+package ftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+)
+
+// listLine returns the format of LIST: the long one of ls, in UTC, which every client can read. A time
+// of the last six months has hour and minute, any other one its year.
+func listLine(now time.Time) func(proxy.Entry) string {
+	now = now.UTC()
+	old := now.AddDate(0, -6, 0)
+	return func(e proxy.Entry) string {
+		mode, t := "-rw-r--r--", e.ModTime.UTC()
+		if e.Dir {
+			mode = "drwxr-xr-x"
+		}
+		if e.ModTime.IsZero() {
+			t = now
+		}
+		layout := "Jan _2 15:04"
+		if t.Before(old) || t.After(now.Add(24*time.Hour)) {
+			layout = "Jan _2  2006"
+		}
+		return fmt.Sprintf("%s 1 ftp ftp %10d %s %s", mode, e.Size, t.Format(layout), e.Name)
+	}
+}
+
+// factTime is the time of RFC 3659, section 2.3.
+const factTime = "20060102150405"
+
+// allFacts are what MLST and MLSD can tell, in the order in which they tell it (RFC 3659, section 7.5).
+var allFacts = []string{"type", "size", "modify", "perm", "unique"}
+
+// factLine returns the chosen facts of what has that name, those that are known of it.
+func factLine(name string, e proxy.Entry, facts []string) string {
+	var b strings.Builder
+	for _, f := range facts {
+		if v := fact(name, e, f); v != "" {
+			b.WriteString(f + "=" + v + ";")
+		}
+	}
+	return b.String()
+}
+
+// fact returns one fact of an entry, "" when it is not known.
+func fact(name string, e proxy.Entry, fact string) string {
+	switch fact {
+	case "type":
+		if e.Dir {
+			return "dir"
+		}
+		return "file"
+	case "size":
+		if !e.Dir {
+			return fmt.Sprint(e.Size)
+		}
+	case "modify":
+		if t := e.ModTime; !t.IsZero() {
+			return t.UTC().Format(factTime)
+		}
+	case "perm":
+		if e.Dir {
+			return "cdeflmp"
+		}
+		if e.Resumable {
+			return "adw"
+		}
+		return "adfrw"
+	case "unique":
+		// Files with the same content are still two: clients take one unique fact for one file.
+		if !e.Resumable && e.ETag != "" {
+			return fmt.Sprintf("%s-%x", e.ETag, crc32.ChecksumIEEE([]byte(name)))
+		}
+	}
+	return ""
+}
+
+// factsOffered lists all facts as FEAT does, with a star behind those that are chosen.
+func (s *session) factsOffered() string {
+	var b strings.Builder
+	for _, f := range allFacts {
+		b.WriteString(f)
+		if slices.Contains(s.facts, f) {
+			b.WriteByte('*')
+		}
+		b.WriteByte(';')
+	}
+	return b.String()
+}
+
+// optsMlst chooses facts; those nobody knows are left out without an error (RFC 3659, section 7.9).
+func (s *session) optsMlst(options string) (reply, error) {
+	wanted := strings.Split(strings.ToLower(strings.ReplaceAll(options, " ", "")), ";")
+	s.facts = nil
+	for _, f := range allFacts {
+		if slices.Contains(wanted, f) {
+			s.facts = append(s.facts, f)
+		}
+	}
+	text := "MLST OPTS"
+	if len(s.facts) > 0 {
+		text += " " + strings.Join(s.facts, ";") + ";"
+	}
+	return reply{200, text}, nil
+}
+
+// cmdMlst tells the facts of one name over the control connection (RFC 3659, section 7).
+func (s *session) cmdMlst(ctx context.Context, arg string) (reply, error) {
+	name, err := names.Resolve(s.dir, arg)
+	if err != nil {
+		return reply{}, err
+	}
+	e, err := s.look(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) && s.standsIn(name) {
+		e, err = proxy.Entry{Name: path.Base(name), Dir: true}, nil
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{250, "Facts:\n " + factLine(name, e, s.facts) + " " + name + "\nEnd"}, nil
+}

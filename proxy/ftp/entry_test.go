@@ -1,0 +1,59 @@
+package ftp
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+)
+
+func TestListLine(t *testing.T) {
+	now := time.Date(2024, 7, 15, 12, 0, 0, 0, time.FixedZone("", 7200))
+	format := listLine(now)
+	utc := now.UTC()
+	for _, c := range []struct {
+		file memFile
+		want string
+	}{
+		{memFile{"/d/a", []byte("12345"), utc.Add(-time.Hour)}, "-rw-r--r-- 1 ftp ftp          5 Jul 15 09:00 a"},
+		{memFile{"/d/a b", nil, now.Add(-time.Hour)}, "-rw-r--r-- 1 ftp ftp          0 Jul 15 09:00 a b"},
+		{memFile{"/d/sub/", nil, utc}, "drwxr-xr-x 1 ftp ftp          0 Jul 15 10:00 sub"},
+		{memFile{"/d/sub/", nil, time.Time{}}, "drwxr-xr-x 1 ftp ftp          0 Jul 15 10:00 sub"},
+		{memFile{"/a", nil, utc.AddDate(0, -6, 0)}, "-rw-r--r-- 1 ftp ftp          0 Jan 15 10:00 a"},
+		{memFile{"/a", nil, utc.AddDate(0, -6, 0).Add(-time.Second)}, "-rw-r--r-- 1 ftp ftp          0 Jan 15  2024 a"},
+		{memFile{"/a", nil, time.Date(2009, 3, 4, 5, 6, 7, 0, time.UTC)}, "-rw-r--r-- 1 ftp ftp          0 Mar  4  2009 a"},
+		{memFile{"/a", nil, utc.Add(time.Hour)}, "-rw-r--r-- 1 ftp ftp          0 Jul 15 11:00 a"},
+		{memFile{"/a", nil, utc.Add(48 * time.Hour)}, "-rw-r--r-- 1 ftp ftp          0 Jul 17  2024 a"},
+	} {
+		if got := format(c.file.Entry()); got != c.want {
+			t.Errorf("%q\nwant\n%q", got, c.want)
+		}
+	}
+}
+
+func TestFactLine(t *testing.T) {
+	file := memFile{"/d/a", []byte("12345"), time.Date(2024, 7, 15, 12, 0, 0, 999, time.FixedZone("", 7200))}
+	dir := memFile{name: "/d/"}
+	for _, c := range []struct {
+		file  memFile
+		facts string
+		want  string
+	}{
+		{file, "type size modify perm unique", "type=file;size=5;modify=20240715100000;perm=adfrw;unique=5-be626a2b;"},
+		{file, "size", "size=5;"},
+		{file, "", ""},
+		{file, "size colour", "size=5;"},
+		{dir, "type size modify perm", "type=dir;perm=cdeflmp;"},
+	} {
+		if got := factLine(c.file.name, c.file.Entry(), strings.Fields(c.facts)); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+	if a, b := fact("/a", file.Entry(), "unique"), fact("/b", file.Entry(), "unique"); a == b {
+		t.Errorf("two files with one content have the same unique fact, %q", a)
+	}
+	if got := factLine("/d", proxy.Entry{Name: "d", Dir: true}, allFacts); got != "type=dir;perm=cdeflmp;" {
+		t.Errorf("a directory that vanished: %q", got)
+	}
+}

@@ -1,0 +1,116 @@
+package ftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"syscall"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+)
+
+func (s *session) cmdDele(ctx context.Context, arg string) (reply, error) {
+	s.stored = ""
+	name, err := names.Resolve(s.dir, arg)
+	if err == nil {
+		err = s.store.Remove(ctx, name)
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	s.known.add(path.Dir(name)) // it may vanish now
+	s.log.Info("delete", "user", s.user, "name", name)
+	return reply{250, "Deleted."}, nil
+}
+
+func (s *session) cmdRnfr(ctx context.Context, arg string) (reply, error) {
+	name, err := names.Resolve(s.dir, arg)
+	if err == nil && take(&s.stored) != name { // should that have gone since, RNTO will say so
+		_, err = stat(ctx, s.store, name)
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	s.from = name
+	return reply{350, "Now the new name."}, nil
+}
+
+func (s *session) cmdRnto(ctx context.Context, arg string) (reply, error) {
+	from := take(&s.from)
+	if from == "" {
+		return reply{503, "Say RNFR first."}, nil
+	}
+	to, err := names.Resolve(s.dir, arg)
+	if from == "/" || to == "/" {
+		return reply{550, "The root cannot be renamed."}, nil
+	}
+	if err == nil {
+		err = s.store.Rename(ctx, from, to, true)
+	}
+	if errors.Is(err, syscall.EFBIG) { // 552 is no reply to RNTO (RFC 959, section 5.4)
+		err = fmt.Errorf("%w: %w", reply{553, "That is more than can be renamed in one step."}, err)
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	s.known.move(from, to)
+	s.log.Info("rename", "user", s.user, "name", from, "to", to)
+	return reply{250, "Renamed."}, nil
+}
+
+// file describes the file that a path means; a directory is syscall.EISDIR.
+func (s *session) file(ctx context.Context, arg string) (proxy.Entry, error) {
+	name, err := names.Resolve(s.dir, arg)
+	if err != nil {
+		return proxy.Entry{}, err
+	}
+	e, err := stat(ctx, s.store, name)
+	if err == nil && e.Dir {
+		err = syscall.EISDIR
+	}
+	return e, err
+}
+
+// cmdSize tells the bytes that a transfer in TYPE I would move (RFC 3659, section 4), or those that are safe of an
+// upload that broke. Clients look for the word ASCII in a refusal, to tell it from a file that is not there.
+func (s *session) cmdSize(ctx context.Context, arg string) (reply, error) {
+	if s.ascii {
+		return reply{550, "SIZE not allowed in ASCII mode."}, nil
+	}
+	name, err := names.Resolve(s.dir, arg)
+	if err != nil {
+		return reply{}, err
+	}
+	e, err := s.look(ctx, name)
+	switch {
+	case err != nil:
+		return reply{}, err
+	case e.Dir:
+		return reply{}, syscall.EISDIR
+	}
+	return reply{213, fmt.Sprint(e.Size)}, nil
+}
+
+// cmdMdtm tells the modification time in UTC (RFC 3659, section 3). Old clients set it with a time in front of the name; that
+// is what it means where no file has the whole as its name.
+func (s *session) cmdMdtm(ctx context.Context, arg string) (reply, error) {
+	e, err := s.file(ctx, arg)
+	if mtime, path, ok := cutTime(arg); ok && isNoFile(err) {
+		if _, err := s.setTime(ctx, path, mtime); err != nil {
+			return reply{}, err
+		}
+		return reply{213, "File modification time set."}, nil
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{213, e.ModTime.UTC().Format(factTime)}, nil
+}
+
+// isNoFile says whether an error tells that no file has a name. A store that may not be listed denies access where there is nothing.
+func isNoFile(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EISDIR)
+}

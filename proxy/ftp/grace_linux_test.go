@@ -1,0 +1,99 @@
+package ftp
+
+import (
+	"runtime"
+	"testing"
+	"time"
+)
+
+// TestCrowdedGrace: only a host with more tasks than processors makes the grace longer, within bounds.
+func TestCrowdedGrace(t *testing.T) {
+	for _, c := range []struct {
+		load       float64
+		took, want time.Duration
+	}{
+		{0, time.Hour, 0},
+		{1, time.Hour, 0},
+		{2, time.Hour, 20 * time.Millisecond},
+		{2, time.Millisecond, 16 * time.Millisecond},
+		{4, time.Hour, 80 * time.Millisecond},
+		{10, time.Hour, 500 * time.Millisecond},
+		{1000, time.Hour, 500 * time.Millisecond},
+	} {
+		if got := crowdedGrace(c.load, c.took); got != c.want {
+			t.Errorf("%v tasks a processor, upload %v: %v, want %v", c.load, c.took, got, c.want)
+		}
+	}
+}
+
+func TestCountList(t *testing.T) {
+	for list, want := range map[string]int{"0": 1, "0-3": 4, "0-3,8,10-11": 7, "": 0, "x": 0, "3-0": 0, "0-": 0} {
+		if got := countList(list); got != want {
+			t.Errorf("%q: %d, want %d", list, got, want)
+		}
+	}
+	if n := processors(); n < 1 {
+		t.Errorf("%d processors", n)
+	}
+	if load := processorLoad(); load < 0 {
+		t.Errorf("%v tasks a processor", load)
+	}
+}
+
+// TestHasUnread: what a client has sent ahead is seen before it is read.
+func TestHasUnread(t *testing.T) {
+	client, server := tcpPair(t)
+	if hasUnread(server) {
+		t.Error("bytes are unread that were not sent")
+	}
+	client.Write([]byte("QUIT\r\n"))
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for range 5000 {
+		if hasUnread(server) {
+			return
+		}
+		<-tick.C
+	}
+	t.Error("the bytes are not seen")
+}
+
+// BenchmarkNap tells how long a short wait takes, by nap and by a Timer.
+func BenchmarkNap(b *testing.B) {
+	for b.Loop() {
+		if !nap(leastGrace) {
+			b.Fatal("there is no timer")
+		}
+	}
+}
+
+func BenchmarkTimer(b *testing.B) {
+	for b.Loop() {
+		<-time.After(leastGrace)
+	}
+}
+
+// TestQuitSentAhead: a QUIT that has arrived before the 150 is sent, and is read later, says nothing about the data.
+func TestQuitSentAhead(t *testing.T) {
+	for _, ahead := range []string{"", "QUIT\r\n"} {
+		client, server := tcpPair(t)
+		client.Write([]byte(ahead))
+		for deadline := time.Now().Add(time.Minute); ahead != "" && !hasUnread(server) && time.Now().Before(deadline); {
+			runtime.Gosched()
+		}
+		s := &session{srv: &Server{}, raw: server, conn: server, quit: newQuitNotice()}
+		marks, done := make(chan reply), make(chan error)
+		go func() {
+			marks <- reply{150, "Opening."}
+			done <- nil
+		}()
+		a := attendance{session: s}
+		if err := a.attend(marks, done); err != nil {
+			t.Fatal(err)
+		}
+		s.quit.quit(time.Now())
+		if counts := closed(s.quit.read); counts != (ahead == "") {
+			t.Errorf("%q was sent ahead: a QUIT counts: %v", ahead, counts)
+		}
+	}
+}

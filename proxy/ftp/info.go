@@ -1,0 +1,135 @@
+package ftp
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+)
+
+func (s *session) cmdSyst(context.Context, string) (reply, error) {
+	return reply{215, "UNIX Type: L8"}, nil
+}
+
+func (s *session) cmdNoop(context.Context, string) (reply, error) { return reply{200, "OK."}, nil }
+
+// cmdHost takes any name, as all that is served here is one host (RFC 7151, section 3).
+func (s *session) cmdHost(_ context.Context, arg string) (reply, error) {
+	switch {
+	case s.store != nil || s.asked:
+		return reply{503, "HOST goes before USER."}, nil
+	case !isHost(arg):
+		return reply{501, "HOST takes a host name, or an address in brackets."}, nil
+	}
+	return reply{220, "s3ftpd ready."}, nil
+}
+
+// isHost tells a host name, or an IP address as it stands in URLs.
+func isHost(name string) bool {
+	if inner, ok := strings.CutPrefix(name, "["); ok {
+		inner, ok = strings.CutSuffix(inner, "]")
+		_, err := netip.ParseAddr(strings.TrimPrefix(strings.ToLower(inner), "ipv6:"))
+		return ok && err == nil
+	}
+	return strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-._") == "" && strings.Trim(name, ".") != ""
+}
+
+// cmdClnt notes which program the client is.
+func (s *session) cmdClnt(_ context.Context, arg string) (reply, error) {
+	s.log.Debug("client", "user", s.user, "name", arg)
+	return reply{200, "Noted."}, nil
+}
+
+// cmdAvbl tells how many bytes there is room for: S3 has no end that we could know.
+func (s *session) cmdAvbl(context.Context, string) (reply, error) {
+	return reply{213, strconv.FormatInt(math.MaxInt64, 10)}, nil
+}
+
+func (s *session) cmdSmnt(context.Context, string) (reply, error) {
+	return reply{502, "There is nothing to mount."}, nil
+}
+
+// cmdFeat lists what goes beyond RFC 959 (RFC 2389, section 3).
+func (s *session) cmdFeat(context.Context, string) (reply, error) {
+	lines := []string{"Features:"}
+	if s.tls != nil || s.srv.TLS != nil && s.srv.TLS.Control != Never {
+		lines = append(lines, " AUTH TLS", " PBSZ", " PROT")
+	}
+	for _, verb := range slices.Sorted(maps.Keys(commands)) {
+		if f := commands[verb].feat; f != "" {
+			lines = append(lines, " "+f)
+		}
+	}
+	lines = append(lines, " HASH "+s.digestsOffered(), " MLST "+s.factsOffered(), " TVFS")
+	if s.codec().Charset == proxy.UTF8 { // whoever sees it may say UTF-8 at once (RFC 2640, section 3.1)
+		lines = append(lines, " UTF8")
+	}
+	return reply{211, strings.Join(append(lines, "End"), "\n")}, nil
+}
+
+func (s *session) cmdOpts(_ context.Context, arg string) (reply, error) {
+	verb, options := split(arg)
+	switch verb {
+	case "UTF8", "UTF-8":
+		return s.optsUTF8(options)
+	case "MLST":
+		return s.optsMlst(options)
+	case "HASH":
+		return s.optsHash(options)
+	case "MODE":
+		return s.optsMode(options)
+	}
+	return reply{501, "There are options for HASH, MLST, MODE and UTF8 only."}, nil
+}
+
+// cmdHelp shows the commands, or what one takes.
+func (s *session) cmdHelp(_ context.Context, arg string) (reply, error) {
+	if arg != "" {
+		verb, _ := split(arg)
+		c, ok := commands[verb]
+		if !ok {
+			return reply{502, "There is no such command."}, nil
+		}
+		if verb == "SITE" { // ncftp looks here for what there is
+			return siteHelp(), nil
+		}
+		return reply{214, strings.TrimSpace(verb + " " + c.help)}, nil
+	}
+	return reply{214, "Commands:\n" + columns(slices.Sorted(maps.Keys(commands))) + "HELP command tells more."}, nil
+}
+
+// columns sets words in lines of eight.
+func columns(words []string) string {
+	var b strings.Builder
+	for row := range slices.Chunk(words, 8) {
+		for _, word := range row {
+			fmt.Fprintf(&b, " %-8s", word)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// cmdStat tells how the session stands, or lists a path over the control connection.
+func (s *session) cmdStat(ctx context.Context, arg string) (reply, error) {
+	if arg != "" {
+		return s.statPath(ctx, arg)
+	}
+	return reply{211, s.status("No transfer is in progress.")}, nil
+}
+
+// status is the text of a 211 reply.
+func (s *session) status(transfer string) string {
+	kind := "I"
+	if s.ascii {
+		kind = "A"
+	}
+	return fmt.Sprintf("Status:\n Connected from %s\n Logged in as %s\n Type %s, structure F, mode %s\n %s\nEnd",
+		s.peer.Addr(), s.user, kind, s.packing, transfer)
+}

@@ -1,0 +1,207 @@
+package ftp
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+)
+
+// tcpPair returns both ends of a real connection.
+func tcpPair(t *testing.T) (client, server net.Conn) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err = net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err = l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close(); server.Close() })
+	return client, server
+}
+
+// awaitEnd asks the kernel until it says so; loopback needs a moment.
+func awaitEnd(t *testing.T, conn net.Conn) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for range 5000 {
+		if _, ended := kernelView(conn); ended {
+			return
+		}
+		<-tick.C
+	}
+	t.Error("the kernel does not see the end")
+}
+
+func TestKernelViewAlive(t *testing.T) {
+	client, server := tcpPair(t)
+	if _, err := io.WriteString(client, "NOOP\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if rtt, ended := kernelView(server); rtt <= 0 || rtt > 10*time.Second || ended {
+		t.Errorf("round trip %v, ended %v", rtt, ended)
+	}
+	// Our own half may be closed: the client is still there.
+	if err := server.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if _, ended := kernelView(server); ended {
+		t.Error("ended though the peer has not closed")
+	}
+}
+
+func TestKernelViewClosed(t *testing.T) {
+	client, server := tcpPair(t)
+	client.Close()
+	awaitEnd(t, server)
+}
+
+// TestKernelViewBehindUnread: bytes that nobody reads do not hide the end.
+func TestKernelViewBehindUnread(t *testing.T) {
+	client, server := tcpPair(t)
+	if _, err := io.WriteString(client, "NOOP\r\nNOOP\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	client.Close()
+	awaitEnd(t, server)
+	got, err := io.ReadAll(server)
+	if string(got) != "NOOP\r\nNOOP\r\n" || err != nil {
+		t.Errorf("%q, %v are left to read", got, err)
+	}
+}
+
+func TestKernelViewReset(t *testing.T) {
+	client, server := tcpPair(t)
+	client.(*net.TCPConn).SetLinger(0)
+	client.Close()
+	awaitEnd(t, server)
+}
+
+func TestKernelViewOfNoSocket(t *testing.T) {
+	a, b := net.Pipe()
+	defer a.Close()
+	b.Close()
+	if rtt, ended := kernelView(a); rtt != 0 || ended {
+		t.Errorf("%v, %v of a connection that the kernel does not know", rtt, ended)
+	}
+}
+
+// TestControlLostBehindQueue: a client that is killed with more commands in flight than the server reads ahead
+// has its upload refused all the same, over real connections.
+func TestControlLostBehindQueue(t *testing.T) {
+	end := make(chan error, 1)
+	put := func(_ context.Context, _ string, r io.Reader, _ proxy.Write) error {
+		_, err := io.Copy(io.Discard, r)
+		end <- err
+		return err
+	}
+	srv := &Server{Log: slog.New(slog.DiscardHandler), CommitGrace: 50 * time.Millisecond}
+	srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) {
+		return proxy.Account{Store: putStore{newMemStore(), put}}, nil
+	}
+	control, replies, data := dialTCP(t, srv)
+	io.WriteString(control, "STOR a\r\n"+strings.Repeat("PWD\r\n", 2000))
+	io.WriteString(data, "hello")
+	if text, err := replies.ReadString('\n'); !strings.HasPrefix(text, "150 ") {
+		t.Errorf("%q, %v", text, err)
+	}
+	control.Close()
+	data.Close()
+	if err := <-end; err != errControlLost {
+		t.Errorf("the upload ends with %v, want %v", err, errControlLost)
+	}
+}
+
+// dialTCP serves a client over real connections: one that has logged in, and has a data connection.
+func dialTCP(t *testing.T, srv *Server) (control net.Conn, replies *bufio.Reader, data net.Conn) {
+	t.Helper()
+	control, err := net.Dial("tcp", serveTCP(t, srv))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { control.Close() })
+	replies = bufio.NewReader(control)
+	io.WriteString(control, "USER test\r\nPASS secret\r\nEPSV\r\n")
+	data, err = net.Dial("tcp", passivePort(t, replies))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { data.Close() })
+	return control, replies, data
+}
+
+// serveTCP runs a server until the test is over, and returns its address.
+func serveTCP(t *testing.T, srv *Server) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	served := make(chan error)
+	go func() { served <- srv.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return l.Addr().String()
+}
+
+// passivePort reads on to the reply to EPSV and returns the address in it.
+func passivePort(t *testing.T, replies *bufio.Reader) string {
+	t.Helper()
+	for {
+		text, err := replies.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		var port int
+		if n, _ := fmt.Sscanf(text, "229 Entering Extended Passive Mode (|||%d|)", &port); n == 1 {
+			return fmt.Sprintf("127.0.0.1:%d", port)
+		}
+	}
+}
+
+// TestAbortBeforeCommit: an abort in the very moment between the grace and the commit voids the upload.
+func TestAbortBeforeCommit(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	client, server := net.Pipe()
+	go client.Close()
+	s := &session{srv: &Server{CommitGrace: time.Nanosecond}}
+	s.raw = asked{server, func() { cancel(errAborted) }} // the kernel is asked when the grace is over
+	tr := &transfer{marks: make(chan reply, 1), session: t.Context()}
+	tr.conn = newDataConn(ctx, server, time.Minute, &tr.bytes)
+	store := newMemStore()
+	if err := s.put(ctx, tr, store, "/a", "", destination{}, false); err != errAborted || len(store.files) > 0 {
+		t.Errorf("%v, and the store holds %v", err, store.files)
+	}
+}
+
+// An asked calls f when somebody asks for its socket.
+type asked struct {
+	net.Conn
+	f func()
+}
+
+func (a asked) SyscallConn() (syscall.RawConn, error) {
+	a.f()
+	return nil, errors.ErrUnsupported
+}

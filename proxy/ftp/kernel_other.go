@@ -1,0 +1,17 @@
+//go:build !linux
+
+package ftp
+
+import (
+	"net"
+	"time"
+)
+
+// kernelView knows nothing of a connection on this system: the least grace applies.
+func kernelView(net.Conn) (rtt time.Duration, ended bool) { return 0, false }
+
+func sinceData(net.Conn) (age time.Duration, known bool) { return 0, false }
+
+func hasUnread(net.Conn) bool { return false }
+
+func keepUrgentInline(net.Conn) {}

@@ -1,0 +1,269 @@
+package ftp
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"path"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+)
+
+func (s *session) cmdList(ctx context.Context, arg string) (reply, error) {
+	_, arg = cutFlags(arg)
+	return s.list(ctx, "LIST", arg, s.entries, longLine(time.Now()))
+}
+
+func (s *session) cmdNlst(ctx context.Context, arg string) (reply, error) {
+	flags, arg := cutFlags(arg)
+	if strings.Contains(flags, "l") { // what a user gets who types "ls -l", with vsftpd as well
+		return s.list(ctx, "NLST", arg, s.entries, longLine(time.Now()))
+	}
+	// Each name can be used in RETR as it is (RFC 1123, section 4.1.2.7): the directory stands in front as it was given.
+	given := strings.TrimRight(arg, "/")
+	above, _ := path.Split(given)
+	inside := given + "/"
+	if arg == "" || arg == "." {
+		inside = ""
+	}
+	return s.list(ctx, "NLST", arg, s.entries, func(e listed) string {
+		switch e.by {
+		case foundByName:
+			return given
+		case foundByPattern:
+			return above + e.Name
+		}
+		return inside + e.Name
+	})
+}
+
+func (s *session) cmdMlsd(ctx context.Context, arg string) (reply, error) {
+	dir, err := names.Resolve(s.dir, arg)
+	if err != nil {
+		return reply{}, err
+	}
+	facts := s.facts
+	directory := func(dir, _ string) source { return s.inDirectory(dir, false) } // and no pattern (RFC 3659, section 7.1)
+	return s.list(ctx, "MLSD", arg, directory, func(e listed) string {
+		return factLine(path.Join(dir, e.Name), e.Entry, facts) + " " + e.Name
+	})
+}
+
+// cutFlags parts the options of ls that clients send from the path. They are not names: "-" and letters or digits, each with
+// a blank behind it or at the end; "--" ends them. Blanks alone are no name either.
+func cutFlags(arg string) (flags, path string) {
+	rest := strings.TrimLeft(arg, " ")
+	for isFlags(rest) {
+		word, after, _ := strings.Cut(rest, " ")
+		rest = strings.TrimLeft(after, " ")
+		arg, flags = rest, flags+word
+		if word == "--" {
+			break
+		}
+	}
+	if rest == "" {
+		return flags, ""
+	}
+	return flags, arg
+}
+
+// isFlags says whether a text begins with options.
+func isFlags(text string) bool {
+	word, _, _ := strings.Cut(text, " ")
+	letters, dashed := strings.CutPrefix(word, "-")
+	return dashed && letters != "" && (letters == "-" || strings.Trim(strings.ToLower(letters), "abcdefghijklmnopqrstuvwxyz0123456789") == "")
+}
+
+// list sends one line for each entry that arg means, as the entries come. The preliminary reply waits for the first answer of
+// the store: it may be an error, of which the client would see no more than a reset data connection.
+func (s *session) list(ctx context.Context, verb, arg string, entries func(name, arg string) source, format func(listed) string) (reply, error) {
+	s.offset, s.size = 0, 0
+	name, err := names.Resolve(s.dir, arg)
+	if err != nil {
+		return reply{}, err
+	}
+	codec, list := s.codec(), entries(name, arg)
+	return s.transfer(ctx, verb, name, func(ctx context.Context, t *transfer) error {
+		next, stop := iter.Pull2(list(ctx))
+		defer stop()
+		e, err, more := next()
+		if err != nil {
+			return err
+		}
+		if err := t.connect(ctx, "Here comes the list."); err != nil {
+			return err
+		}
+		return t.send(func(w io.Writer) error {
+			lines := bufio.NewWriterSize(w, 32<<10)
+			for ; more; e, err, more = next() {
+				if err != nil {
+					return err
+				}
+				if e.hidden {
+					continue
+				}
+				lines.WriteString(codec.EncodeText(format(e)))
+				if _, err := lines.WriteString("\r\n"); err != nil {
+					return err
+				}
+			}
+			return lines.Flush()
+		})
+	})
+}
+
+// A listed entry is one of a listing. A hidden one is left out of it; it tells that the store has answered.
+type listed struct {
+	proxy.Entry
+	by     found
+	hidden bool
+}
+
+// found is how an entry has come into a listing.
+type found int
+
+const (
+	foundInside found = iota // the directory that was asked for
+	foundByName              // it is the file that was asked for
+	foundByPattern
+)
+
+// longLine returns the format of LIST at a time.
+func longLine(now time.Time) func(listed) string {
+	line := listLine(now)
+	return func(e listed) string { return line(e.Entry) }
+}
+
+// A source yields the entries that a path means, in order, with at most one error at the end.
+type source func(ctx context.Context) iter.Seq2[listed, error]
+
+// entries are those of the directory of that name, or those that its last element matches as a pattern, or the file itself.
+// A pattern with a slash behind it, in arg, matches directories alone. What is a directory's name to the letter is no pattern,
+// unless it begins with a star, as most patterns do. It reads the session now, and the store when it is called.
+func (s *session) entries(name, arg string) source {
+	dir, last := path.Dir(name), path.Base(name)
+	plain := s.fileOrDirectory(name)
+	if s.isKnown(name) || s.standsIn(name) || !names.IsPattern(last) {
+		return plain
+	}
+	matching := s.matching(dir, names.NewPattern(last), strings.HasSuffix(arg, "/"))
+	if last[0] == '*' {
+		return matching
+	}
+	store := s.store
+	return func(ctx context.Context) iter.Seq2[listed, error] {
+		if statDir(ctx, store, name) == nil {
+			return plain(ctx)
+		}
+		return matching(ctx)
+	}
+}
+
+// fileOrDirectory yields what is in the directory of that name, or the file.
+func (s *session) fileOrDirectory(name string) source {
+	directory := s.inDirectory(name, s.isKnown(name))
+	return func(ctx context.Context) iter.Seq2[listed, error] {
+		return func(yield func(listed, error) bool) {
+			for e, err := range directory(ctx) {
+				if file := (aFile{}); errors.As(err, &file) {
+					e, err = listed{Entry: file.entry, by: foundByName}, nil
+				}
+				if !yield(e, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// aFile is syscall.ENOTDIR, and says what it is instead.
+type aFile struct{ entry proxy.Entry }
+
+func (aFile) Error() string { return "that is a file" }
+func (aFile) Unwrap() error { return syscall.ENOTDIR }
+
+func (s *session) matching(dir string, p names.Pattern, directories bool) source {
+	store, codec := s.store, s.codec()
+	return func(ctx context.Context) iter.Seq2[listed, error] {
+		return func(yield func(listed, error) bool) {
+			for e, err := range listEncodable(ctx, codec, store, dir, p.Prefix()) {
+				e.by = foundByPattern
+				e.hidden = e.hidden || !p.Match(e.Name) || directories && !e.Dir
+				if directories {
+					e.Name += "/"
+				}
+				if !yield(e, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// inDirectory yields what is in a directory; a file is syscall.ENOTDIR. One that is not there, but in which this session stands,
+// is empty. So is one that may have vanished with its last file, for the old clients that have emptied it and look again.
+func (s *session) inDirectory(dir string, mayVanish bool) source {
+	store, codec, standsIn := s.store, s.codec(), s.standsIn(dir)
+	return func(ctx context.Context) iter.Seq2[listed, error] {
+		return func(yield func(listed, error) bool) {
+			for e, err := range listEncodable(ctx, codec, store, dir, "") {
+				if errors.Is(err, fs.ErrNotExist) {
+					if standsIn {
+						return
+					}
+					if file, missing := stat(ctx, store, dir); missing == nil && !file.Dir {
+						err = aFile{file}
+					} else if mayVanish {
+						return
+					}
+				}
+				if !yield(e, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// statPath lists over the control connection (RFC 959, section 4.1.3).
+func (s *session) statPath(ctx context.Context, arg string) (reply, error) {
+	_, arg = cutFlags(arg)
+	name, err := names.Resolve(s.dir, arg)
+	if err != nil {
+		return reply{}, err
+	}
+	format, begun := longLine(time.Now()), false
+	begin := func() {
+		if !begun {
+			s.writeText(reply{213, "Status of " + name + ":\nEnd"}.first())
+		}
+		begun = true
+	}
+	for e, err := range s.entries(name, arg)(ctx) {
+		if err != nil && !begun {
+			return reply{}, err
+		}
+		begin()
+		if err != nil {
+			s.logError(ctx, "STAT", arg, reply{code: 213}, cmp.Or(context.Cause(ctx), err))
+			return reply{213, "Incomplete, the storage does not answer as it should."}, nil
+		}
+		if e.hidden {
+			continue
+		}
+		if err := s.writeText(inner(format(e))); err != nil {
+			return reply{}, fmt.Errorf("%w: %w", errControlLost, err)
+		}
+	}
+	begin()
+	return reply{213, "End"}, nil
+}

@@ -1,0 +1,175 @@
+package ftp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
+)
+
+// A safeBuffer is a log that sessions write.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// logging is inBubble with a log, from debug on; set sets the server up before it serves.
+func logging(t *testing.T, set func(*Server), f func(*script, *safeBuffer)) {
+	synctest.Test(t, func(t *testing.T) {
+		s, log := newScript(t), new(safeBuffer)
+		s.srv.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		if set != nil {
+			set(s.srv)
+		}
+		stop := s.serve()
+		defer stop()
+		f(s, log)
+	})
+}
+
+// levelOf returns the level of the last line of a log that has a text, "" if none has.
+func levelOf(log, text string) (level string) {
+	for l := range strings.Lines(log) {
+		if _, after, ok := strings.Cut(l, "level="); ok && strings.Contains(l, text) {
+			level, _, _ = strings.Cut(after, " ")
+		}
+	}
+	return level
+}
+
+func TestLogLevel(t *testing.T) {
+	denied := fmt.Errorf("put /f: %w", fmt.Errorf("%w: AccessDenied", fs.ErrPermission))
+	for _, c := range []struct {
+		err  error
+		want slog.Level
+	}{
+		{nil, slog.LevelInfo},
+		{denied, slog.LevelWarn},
+		{errors.New("the bucket does not exist"), slog.LevelWarn},
+		{os.ErrDeadlineExceeded, slog.LevelWarn},
+		{syscall.ENOSPC, slog.LevelWarn},
+		{syscall.ENOBUFS, slog.LevelWarn},
+		{errors.ErrUnsupported, slog.LevelWarn},
+		{connectError{syscall.ECONNREFUSED}, slog.LevelWarn},
+		{connectError{fs.ErrPermission}, slog.LevelWarn},
+		{dataError{syscall.ECONNRESET}, slog.LevelInfo},
+		{dataError{syscall.EPERM}, slog.LevelInfo},
+		{tlsError{errNotResumed}, slog.LevelInfo},
+		{errAborted, slog.LevelInfo},
+		{errTooShort, slog.LevelInfo},
+		{modez.ErrTruncated, slog.LevelInfo},
+		{modez.ErrCorrupt, slog.LevelInfo},
+		{modez.ErrNotZlib, slog.LevelInfo},
+		{modez.ErrExpands, slog.LevelInfo},
+		{errControlLost, slog.LevelInfo},
+		{errTooManyAhead, slog.LevelInfo},
+		{errGoingDown, slog.LevelInfo},
+		{fs.ErrExist, slog.LevelInfo},
+		{fs.ErrInvalid, slog.LevelInfo},
+		{syscall.EISDIR, slog.LevelInfo},
+		{syscall.ENOTEMPTY, slog.LevelInfo},
+		{syscall.EFBIG, slog.LevelInfo},
+		{syscall.ESPIPE, slog.LevelInfo},
+		{fs.ErrNotExist, slog.LevelDebug},
+		{fmt.Errorf("%w, nor a file that may be seen: %w", fs.ErrNotExist, fs.ErrPermission), slog.LevelDebug},
+		{reply{501, "a slip"}, slog.LevelDebug},
+		{fmt.Errorf("%w: %w", reply{553, "too much"}, syscall.EFBIG), slog.LevelDebug},
+	} {
+		if got := logLevel(c.err); got != c.want {
+			t.Errorf("%v is logged at %v, want %v", c.err, got, c.want)
+		}
+	}
+}
+
+// S3's refusal by permission is a warning, whatever the command; a client's own mistake is not.
+func TestAccessDeniedIsAWarning(t *testing.T) {
+	denied := fmt.Errorf("%w: AccessDenied", fs.ErrPermission)
+	for _, c := range []struct{ command, reply string }{
+		{"EPSV\nSTOR f", "550"}, {"EPSV\nAPPE f", "550"}, {"EPSV\nRETR f", "550"}, {"EPSV\nLIST f", "550"},
+		{"EPSV\nNLST f", "550"}, {"EPSV\nMLSD f", "550"},
+		{"SIZE f", "550"}, {"MDTM f", "550"}, {"MLST f", "550"}, {"STAT f", "550"}, {"CWD f", "550"},
+		{"HASH f", "550"}, {"XMD5 f", "550"}, {"DELE f", "550"}, {"RNFR f", "550"}, {"RNFR g\nRNTO f", "550"},
+		{"MKD f", "550"}, {"RMD f", "550"}, {"MFMT 20260102030405 f", "550"}, {"SITE UTIME 20260102030405 f", "550"},
+	} {
+		for _, cause := range []error{denied, syscall.EISDIR, fs.ErrExist} {
+			logging(t, nil, func(s *script, log *safeBuffer) {
+				s.play("<= /g \"x\"")
+				s.store.fail["/f"], s.store.fail["/f/"] = cause, cause
+				commands := strings.Split(c.command, "\n")
+				for i, command := range commands {
+					s.play("C> " + command)
+					if i < len(commands)-1 {
+						s.play(map[bool]string{true: "S> 229 *", false: "S> 350 *"}[command == "EPSV"])
+					}
+				}
+				if strings.HasSuffix(c.command, "STOR f") {
+					s.play("S> 150 *\nD= \"x\"\nD.")
+				}
+				s.play("S> " + c.reply + " *")
+				got, want := levelOf(log.String(), "code="+c.reply), "WARN"
+				if cause != denied {
+					want = "INFO"
+				}
+				if got != want {
+					t.Errorf("%q: %v is logged at %q, want %s:\n%s", c.command, cause, got, want, log.String())
+				}
+			})
+		}
+	}
+}
+
+// A brokenList is a store whose listings break after the first entry.
+type brokenList struct{ proxy.Store }
+
+func (b brokenList) List(ctx context.Context, dir, prefix string) iter.Seq2[proxy.Entry, error] {
+	return func(yield func(proxy.Entry, error) bool) {
+		for e := range b.Store.List(ctx, dir, prefix) {
+			if yield(e, nil) {
+				yield(proxy.Entry{}, errDown)
+			}
+			return
+		}
+	}
+}
+
+// A listing over the control connection that breaks is logged, though its reply is 213.
+func TestABrokenStatusIsLogged(t *testing.T) {
+	breaks := func(srv *Server) {
+		login := srv.Login
+		srv.Login = func(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
+			account, err := login(ctx, a)
+			account.Store = brokenList{account.Store}
+			return account, err
+		}
+	}
+	logging(t, breaks, func(s *script, log *safeBuffer) {
+		s.play("<= /d/a \"\"\nC> STAT d\nS> 213-*\nS> -rw*\nS> 213 Incomplete*")
+		if got := levelOf(log.String(), "secret internals"); got != "WARN" {
+			t.Errorf("logged at %q, want WARN:\n%s", got, log.String())
+		}
+	})
+}

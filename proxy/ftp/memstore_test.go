@@ -1,0 +1,264 @@
+package ftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+)
+
+// A memStore is a Store in memory, which like a bucket has directories only where there is something in them,
+// or a marker. What is wrong with a name is said in fail, breaks and slow.
+type memStore struct {
+	mu     sync.Mutex
+	files  map[string]memFile       // by name; a marker's ends in a slash
+	broken map[string][]byte        // what came of uploads that broke
+	fail   map[string]error         // answers all methods; errPanic makes them panic
+	breaks map[string]int           // bytes that a body gives, or entries of a listing, before the store is down
+	slow   map[string]time.Duration // what a Put needs to publish what it has read, and a Sum or a listing at all
+}
+
+var errPanic = errors.New("a mistake in the store")
+
+type memFile struct {
+	name string
+	data []byte
+	time time.Time
+}
+
+func (f memFile) Size() int64 { return int64(len(f.data)) }
+func (f memFile) IsDir() bool { return strings.HasSuffix(f.name, "/") }
+func (f memFile) Entry() proxy.Entry {
+	return proxy.Entry{Name: path.Base(f.name), Size: f.Size(), ModTime: f.time, Dir: f.IsDir(), ETag: fmt.Sprintf("%x", len(f.data))}
+}
+
+func newMemStore() *memStore {
+	return &memStore{
+		files: make(map[string]memFile), broken: make(map[string][]byte), fail: make(map[string]error),
+		breaks: make(map[string]int), slow: make(map[string]time.Duration),
+	}
+}
+
+// begin locks the store, and says what is wrong with the names.
+func (m *memStore) begin(ctx context.Context, files ...string) error {
+	m.mu.Lock()
+	for _, name := range files {
+		if err := m.fail[name]; err == errPanic {
+			panic(err)
+		} else if err != nil {
+			return err
+		}
+		if clean, err := names.Resolve("/", name); err != nil || len(clean) > 1+1024 { // a key has no slash in front
+			return fs.ErrInvalid
+		}
+	}
+	return ctx.Err()
+}
+
+// below returns the names under dir, markers too, sorted.
+func (m *memStore) below(dir string) []string {
+	prefix := strings.TrimSuffix(dir, "/") + "/"
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(m.files)) {
+		if strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (m *memStore) isDir(name string) bool { return name == "/" || len(m.below(name)) > 0 }
+
+func (m *memStore) Stat(ctx context.Context, name string) (proxy.Entry, error) {
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, name); err != nil {
+		return proxy.Entry{}, err
+	}
+	if f, ok := m.files[name]; ok && !f.IsDir() {
+		return f.Entry(), nil
+	}
+	if dir := strings.TrimSuffix(name, "/"); m.isDir(dir) || dir == "" {
+		return memFile{name: dir + "/"}.Entry(), nil
+	}
+	if half, ok := m.broken[name]; ok {
+		return proxy.Entry{Name: path.Base(name), Size: int64(len(half)), Resumable: true, ETag: "upload"}, nil
+	}
+	return proxy.Entry{}, fs.ErrNotExist
+}
+
+func (m *memStore) List(ctx context.Context, dir, prefix string) iter.Seq2[proxy.Entry, error] {
+	return func(yield func(proxy.Entry, error) bool) {
+		if err := m.wait(ctx, dir); err != nil {
+			yield(proxy.Entry{}, err)
+			return
+		}
+		entries, err := m.list(ctx, dir, prefix)
+		for i, e := range entries {
+			if n, ok := m.breaks[dir]; ok && i == n {
+				err = errDown
+				break
+			}
+			if !yield(e, nil) {
+				return
+			}
+			if i == 0 && dir != "/" {
+				err = m.wait(ctx, dir+"/")
+			}
+			if err != nil {
+				break
+			}
+		}
+		if err != nil {
+			yield(proxy.Entry{}, err)
+		}
+	}
+}
+
+// wait takes the time that a listing of a directory needs: to begin, or with a slash behind the name after its first entry.
+func (m *memStore) wait(ctx context.Context, name string) error {
+	select {
+	case <-time.After(m.slow[name]):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (m *memStore) list(ctx context.Context, dir, prefix string) ([]proxy.Entry, error) {
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, dir); err != nil {
+		return nil, err
+	}
+	if dir != "/" && prefix == "" && !m.isDir(dir) {
+		return nil, fs.ErrNotExist
+	}
+	var entries []proxy.Entry
+	top := strings.TrimSuffix(dir, "/") + "/"
+	for _, name := range m.below(dir) {
+		rest := strings.TrimPrefix(name, top)
+		entry, _, inside := strings.Cut(rest, "/")
+		if rest == "" || !strings.HasPrefix(entry, prefix) {
+			continue
+		}
+		e := m.files[name].Entry()
+		if inside {
+			e = memFile{name: top + entry + "/"}.Entry()
+		}
+		entries = append(entries, e)
+	}
+	slices.SortStableFunc(entries, func(a, b proxy.Entry) int { return strings.Compare(a.Name, b.Name) })
+	return slices.CompactFunc(entries, func(a, b proxy.Entry) bool { return a.Name == b.Name && a.Dir == b.Dir }), nil
+}
+
+func (m *memStore) Rename(ctx context.Context, from, to string, replace bool) error {
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, from, to); err != nil {
+		return err
+	}
+	f, isFile := m.files[from]
+	switch {
+	case !isFile && !m.isDir(from):
+		return fs.ErrNotExist
+	case from == to:
+		return nil
+	case from == "/" || strings.HasPrefix(to, from+"/") && !isFile:
+		return fs.ErrInvalid
+	case m.isDir(to):
+		return fs.ErrExist
+	case isFile && !replace && m.files[to].name != "":
+		return fs.ErrExist
+	case isFile:
+		delete(m.files, from)
+		m.files[to] = memFile{to, f.data, f.time}
+		return nil
+	}
+	if _, ok := m.files[to]; ok {
+		return fs.ErrExist
+	}
+	for _, name := range m.below(from) {
+		f := m.files[name]
+		delete(m.files, name)
+		f.name = to + strings.TrimPrefix(name, from)
+		m.files[f.name] = f
+	}
+	return nil
+}
+
+func (m *memStore) Remove(ctx context.Context, name string) error {
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, name); err != nil {
+		return err
+	}
+	if _, ok := m.files[name]; ok {
+		delete(m.files, name)
+		return nil
+	}
+	if m.isDir(name) {
+		return syscall.EISDIR
+	}
+	if _, ok := m.broken[name]; ok {
+		delete(m.broken, name)
+		return nil
+	}
+	return fs.ErrNotExist
+}
+
+func (m *memStore) Mkdir(ctx context.Context, dir string) error {
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, dir); err != nil {
+		return err
+	}
+	if _, ok := m.files[dir]; ok || m.isDir(dir) {
+		return fs.ErrExist
+	}
+	m.files[dir+"/"] = memFile{name: dir + "/", time: time.Now()}
+	return nil
+}
+
+func (m *memStore) Rmdir(ctx context.Context, dir string) error {
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, dir); err != nil {
+		return err
+	}
+	_, isFile := m.files[dir]
+	switch below := m.below(dir); {
+	case len(below) == 0 && isFile:
+		return syscall.ENOTDIR
+	case len(below) == 0:
+		return fs.ErrNotExist
+	case len(below) > 1 || below[0] != dir+"/":
+		return syscall.ENOTEMPTY
+	}
+	delete(m.files, dir+"/")
+	return nil
+}
+
+func (m *memStore) SetTime(ctx context.Context, name string, mtime time.Time) error {
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, name); err != nil {
+		return err
+	}
+	f, ok := m.files[name]
+	switch {
+	case !ok && m.isDir(name):
+		return syscall.EISDIR
+	case !ok:
+		return fs.ErrNotExist
+	}
+	f.time = mtime
+	m.files[name] = f
+	return nil
+}
+
+var _ proxy.Store = (*memStore)(nil)

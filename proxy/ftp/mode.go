@@ -1,0 +1,106 @@
+package ftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
+)
+
+// packing is how the data connection is used in MODE Z; its zero value is MODE S.
+type packing struct {
+	on    bool
+	level int // of what is sent
+}
+
+func (p packing) String() string {
+	if p.on {
+		return "Z"
+	}
+	return "S"
+}
+
+// cmdMode chooses between bytes as they are and a zlib stream on the data connection (draft-preston-ftpext-deflate-04).
+func (s *session) cmdMode(_ context.Context, arg string) (reply, error) {
+	switch mode := strings.ToUpper(arg); mode {
+	case "S", "Z":
+		s.packing.on = mode == "Z"
+		return reply{200, "Mode is " + s.packing.String() + "."}, nil
+	case "B", "C":
+		return reply{504, "That mode is not implemented, use MODE S or MODE Z."}, nil
+	}
+	return reply{501, "There is no such mode, use MODE S or MODE Z."}, nil
+}
+
+// optsMode sets how MODE Z compresses. It takes any number of options with their values; without options it restores the
+// defaults. An invalid option changes nothing.
+func (s *session) optsMode(options string) (reply, error) {
+	words := strings.Fields(strings.ToUpper(options))
+	if len(words)%2 == 0 || words[0] != "Z" {
+		return reply{501, "Say OPTS MODE Z, and options with their values."}, nil
+	}
+	level := modez.DefaultLevel
+	if len(words) > 1 {
+		level = s.packing.level
+	}
+	for i := 1; i < len(words); i += 2 {
+		switch option, value := words[i], words[i+1]; {
+		case option == "LEVEL" && len(value) == 1 && isNumber(value):
+			level, _ = strconv.Atoi(value)
+		case option == "ENGINE" && value == "ZLIB", option == "METHOD" && value == "8":
+		default:
+			return reply{501, "Options are LEVEL, from 0 to 9, ENGINE ZLIB and METHOD 8."}, nil
+		}
+	}
+	s.packing.level = level
+	return reply{200, fmt.Sprintf("MODE Z ENGINE ZLIB METHOD 8 LEVEL %d", level)}, nil
+}
+
+// send has write fill the data connection in the transfer's mode. In MODE Z a download that breaks has no proper end.
+func (t *transfer) send(write func(io.Writer) error) error {
+	if !t.packing.on {
+		return write(t.conn)
+	}
+	return t.compressor.Compress(t.conn, t.packing.level, func(w io.Writer) error {
+		return write(countingWriter{w, &t.bytes})
+	})
+}
+
+// A countingWriter counts the bytes that are written to it.
+type countingWriter struct {
+	io.Writer
+	bytes *int64
+}
+
+func (w countingWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	*w.bytes += int64(n)
+	return n, err
+}
+
+// received is what the client sends, in the transfer's mode.
+func (t *transfer) received() io.Reader {
+	if !t.packing.on {
+		return t.conn
+	}
+	return decompressed{modez.NewReader(t.conn, t.stall), &t.bytes}
+}
+
+// decompressed reads an upload in MODE Z and counts its bytes. A stream that stalls is an error of the data connection.
+type decompressed struct {
+	*modez.Reader
+	bytes *int64
+}
+
+func (d decompressed) Read(p []byte) (int, error) {
+	n, err := d.Reader.Read(p)
+	*d.bytes += int64(n)
+	if errors.Is(err, modez.ErrStalled) {
+		err = dataError{err}
+	}
+	return n, err
+}

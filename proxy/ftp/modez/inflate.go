@@ -1,0 +1,150 @@
+package modez
+
+import (
+	"bufio"
+	"compress/flate"
+	"compress/zlib"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+)
+
+var (
+	// ErrTruncated means that the zlib stream ended early. The bytes read so far are right, and an upload of them can be resumed.
+	ErrTruncated = errors.New("zlib stream is truncated")
+
+	// ErrCorrupt means that the zlib stream is invalid. It wraps syscall.EBADMSG: the bytes read so far may be wrong, so
+	// none may be kept for resuming.
+	ErrCorrupt = fmt.Errorf("zlib stream is corrupt: %w", syscall.EBADMSG)
+
+	// ErrNotZlib means that the first bytes are not the header of a zlib stream. No byte was read of it, so an upload that
+	// it was to resume stays resumable.
+	ErrNotZlib = errors.New("not a zlib stream")
+
+	// ErrExpands means that the zlib stream expands more than files do, as a decompression bomb does.
+	ErrExpands = errors.New("zlib stream expands too much")
+
+	// ErrStalled means that bytes of the zlib stream keep arriving without any data in them. It wraps os.ErrDeadlineExceeded.
+	ErrStalled = fmt.Errorf("zlib stream contains no data: %w", os.ErrDeadlineExceeded)
+)
+
+// One byte of a stream may expand to 1,032 (RFC 1951), and those of empty disk images do. So the first 4 GiB of a file may
+// expand by any factor. Beyond them the limit is 200: enough for logs and sparse images, but 1 GiB cannot become 1 TiB.
+const (
+	freeExpansion = 4 << 30
+	maxExpansion  = 200
+)
+
+// A Reader decompresses a zlib stream. It returns io.EOF only if the stream is complete, its checksum is right, and its source
+// ended there with io.EOF; else the error of the source, or one of this package.
+//
+// It holds back the last byte until the end is known, so that a broken upload never has the size of the complete file.
+// A Reader is not reused, so that no upload can contain bytes of another.
+type Reader struct {
+	wire  wire
+	in    *bufio.Reader
+	z     io.Reader // nil before the first Read
+	buf   []byte
+	out   []byte // the part of buf that is decompressed and not yet returned
+	err   error  // what follows out; nil = not known
+	total int64  // decompressed
+	free  int64  // freeExpansion
+}
+
+// NewReader returns a Reader of the stream that r brings. It fails with [ErrStalled] when bytes have arrived for longer than
+// stall without any data in them; a source that brings no bytes must fail by itself.
+func NewReader(r io.Reader, stall time.Duration) *Reader {
+	return &Reader{wire: wire{r: r, stall: stall}, buf: make([]byte, 32<<10), free: freeExpansion}
+}
+
+func (r *Reader) Read(p []byte) (int, error) {
+	for len(r.out) <= 1 && r.err == nil {
+		r.fill()
+	}
+	ready := len(r.out)
+	if r.err != io.EOF {
+		ready = max(ready-1, 0)
+	}
+	if ready == 0 {
+		return 0, r.err
+	}
+	n := copy(p, r.out[:ready])
+	r.out = r.out[n:]
+	return n, nil
+}
+
+// fill decompresses more, behind the rest of out.
+func (r *Reader) fill() {
+	r.wire.since, r.wire.idle = time.Now(), 0
+	rest := copy(r.buf, r.out)
+	n, err := r.inflate(r.buf[rest:])
+	r.out, r.err = r.buf[:rest+n], err
+}
+
+func (r *Reader) inflate(p []byte) (n int, err error) {
+	if r.z == nil {
+		r.in = bufio.NewReaderSize(&r.wire, 32<<10)
+		if r.z, err = zlib.NewReader(r.in); err != nil {
+			if err = streamError(err); errors.Is(err, ErrCorrupt) {
+				err = ErrNotZlib
+			}
+			return 0, err
+		}
+	}
+	n, err = r.z.Read(p)
+	r.total += int64(n)
+	switch {
+	case err == io.EOF:
+		return n, r.end()
+	case err != nil:
+		return n, streamError(err)
+	case r.total > r.free && r.total/maxExpansion > r.wire.bytes:
+		return n, ErrExpands
+	}
+	return n, nil
+}
+
+// end returns how the source ends after the end of the stream.
+func (r *Reader) end() error {
+	_, err := r.in.ReadByte()
+	if err == nil {
+		return fmt.Errorf("%w: bytes follow its end", ErrCorrupt)
+	}
+	return err
+}
+
+// streamError translates an error of zlib; one of the source stays as it is.
+func streamError(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return ErrTruncated
+	}
+	_, corrupt := errors.AsType[flate.CorruptInputError](err)
+	if corrupt || errors.Is(err, zlib.ErrHeader) || errors.Is(err, zlib.ErrDictionary) || errors.Is(err, zlib.ErrChecksum) {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
+}
+
+// wire is the source of a Reader. It fails when it has brought bytes for longer than stall without any data in them: empty
+// blocks are no progress. But compress/flate returns no data before it has 32 KiB, so bytes that arrive slowly get more time:
+// stall once more for each 512 of them.
+type wire struct {
+	r     io.Reader
+	bytes int64     // read
+	since time.Time // of the last data
+	idle  int64     // bytes since then
+	stall time.Duration
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	w.bytes += int64(n)
+	w.idle += int64(n)
+	if err == nil && time.Since(w.since)/time.Duration(1+w.idle/512) > w.stall {
+		err = ErrStalled
+	}
+	return n, err
+}

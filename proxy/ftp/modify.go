@@ -1,0 +1,83 @@
+package ftp
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+)
+
+// cmdMfmt sets the modification time of a file (draft-somers-ftp-mfxx, section 3).
+func (s *session) cmdMfmt(ctx context.Context, arg string) (reply, error) {
+	mtime, path, ok := cutTime(arg)
+	if !ok {
+		return reply{501, "MFMT takes YYYYMMDDHHMMSS and a file."}, nil
+	}
+	name, err := s.setTime(ctx, path, mtime)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{213, "Modify=" + mtime.Format(factTime) + "; " + name}, nil
+}
+
+// siteUtime sets the modification time of a file. Clients say it in two ways: "UTIME YYYYMMDDHHMM[SS] file", and
+// "UTIME file YYYYMMDDHHMMSS YYYYMMDDHHMMSS YYYYMMDDHHMMSS UTC", with the times of access, modification and creation.
+func (s *session) siteUtime(ctx context.Context, arg string) (reply, error) {
+	path, mtime, ok := parseUtime(arg)
+	if !ok {
+		return reply{501, "SITE UTIME takes YYYYMMDDHHMMSS and a file."}, nil
+	}
+	if _, err := s.setTime(ctx, path, mtime); err != nil {
+		return reply{}, err
+	}
+	return reply{200, "The time is set."}, nil
+}
+
+// timesAfter splits a name from the three times that follow it.
+var timesAfter = regexp.MustCompile(`^(.+) [0-9.]+ +([0-9.]+) +[0-9.]+ +(?i:UTC) *$`)
+
+func parseUtime(arg string) (path string, mtime time.Time, ok bool) {
+	stamp, path, _ := strings.Cut(trimLeftBlanks(arg), " ")
+	if len(stamp) == len("200601021504") && isNumber(stamp) {
+		stamp += "00"
+	}
+	if mtime, ok = parseTime(stamp); ok {
+		return path, mtime, path != ""
+	}
+	m := timesAfter.FindStringSubmatch(arg)
+	if m == nil {
+		return "", time.Time{}, false
+	}
+	mtime, ok = parseTime(m[2])
+	return m[1], mtime, ok
+}
+
+// cutTime splits a time from the name that follows it: blanks in front of the time mean nothing, and one stands between both.
+func cutTime(arg string) (mtime time.Time, path string, ok bool) {
+	stamp, path, _ := strings.Cut(trimLeftBlanks(arg), " ")
+	mtime, ok = parseTime(stamp)
+	return mtime, path, ok && path != ""
+}
+
+func (s *session) setTime(ctx context.Context, path string, mtime time.Time) (name string, err error) {
+	if name, err = names.Resolve(s.dir, path); err != nil {
+		return "", err
+	}
+	if err = s.store.SetTime(ctx, name, mtime); err == nil {
+		s.log.Info("set time", "user", s.user, "name", name)
+	}
+	return name, err
+}
+
+// parseTime reads a time of RFC 3659, section 2.3: YYYYMMDDHHMMSS, which a fraction may follow. Times before the year 2
+// are refused, because the zero time of Go, which means no time, is one of them.
+func parseTime(stamp string) (time.Time, bool) {
+	whole, fraction, dotted := strings.Cut(stamp, ".")
+	if len(whole) != len(factTime) || !isNumber(whole) || dotted && !isNumber(fraction) {
+		return time.Time{}, false
+	}
+	t, err := time.Parse(factTime, stamp)
+	return t, err == nil && t.Year() >= 2
+}

@@ -1,0 +1,83 @@
+package ftp
+
+import (
+	"context"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+)
+
+// octets are a part of a file: from start on, up to end but without it. An end below 0 is that of the file.
+type octets struct{ start, end int64 }
+
+// whole is all of a file.
+var whole = octets{0, -1}
+
+// parseOctets reads two numbers.
+func parseOctets(text string) (o octets, ok bool) {
+	start, end, ok := strings.Cut(text, " ")
+	if !ok || !isNumber(start) || !isNumber(end) {
+		return octets{}, false
+	}
+	var startErr, endErr error
+	o.start, startErr = strconv.ParseInt(start, 10, 64)
+	o.end, endErr = strconv.ParseInt(end, 10, 64)
+	return o, startErr == nil && endErr == nil
+}
+
+// cmdRang chooses the octets for the next HASH, the last of them included; RANG 1 0 chooses the whole file again
+// (draft-bryan-ftp-range-08, section 3). For transfers it is not implemented.
+func (s *session) cmdRang(_ context.Context, arg string) (reply, error) {
+	s.octets = nil
+	o, ok := parseOctets(arg)
+	switch {
+	case ok && o == octets{1, 0}:
+		return reply{350, "The next HASH is of the whole file."}, nil
+	case !ok || o.start > o.end || o.end == math.MaxInt64:
+		return reply{501, "RANG takes the first and the last octet; RANG 1 0 means all."}, nil
+	}
+	s.octets = &octets{o.start, o.end + 1}
+	return reply{350, "The next HASH is of these octets."}, nil
+}
+
+// ranged says whether a command is a transfer of what RANG has chosen, which would be of the whole file: an upload that
+// was meant for a part must not replace the rest. The choice is then spent.
+func (s *session) ranged(verb string) bool {
+	return slices.Contains([]string{"RETR", "STOR", "STOU", "APPE"}, verb) && take(&s.octets) != nil
+}
+
+// A reading is what the argument of a checksum command may mean.
+type reading struct {
+	path string
+	octets
+	err error // what is wrong with it
+}
+
+// rangeAfter splits a name from the two numbers that follow it. A second blank in front of the numbers is the name's.
+var rangeAfter = regexp.MustCompile(`^(.+)( [0-9]+ +[0-9]+ *)$`)
+
+// readings returns what an argument may mean, beginning with the name as it stands, as in all other commands. Else a name
+// may be in quotes, those inside doubled, and in some commands two numbers may follow it: where to begin, and the end.
+func readings(arg string, ranges bool) []reading {
+	all := []reading{{path: arg, octets: whole}}
+	path, numbers, quoted := names.Unquote(arg)
+	switch m := rangeAfter.FindStringSubmatch(arg); {
+	case quoted && trimBlanks(numbers) == "":
+		return append(all, reading{path: path, octets: whole})
+	case !ranges || !quoted && m == nil:
+		return all
+	case !quoted:
+		path, numbers = m[1], m[2]
+	}
+	r := reading{path: path}
+	numbers, spaced := strings.CutPrefix(numbers, " ")
+	o, ok := parseOctets(command{}.trim(numbers))
+	if r.octets = o; !ok || !spaced || o.start >= o.end {
+		r.err = reply{501, "After a name may come the octet to begin with, and a greater one to end before."}
+	}
+	return append(all, r)
+}

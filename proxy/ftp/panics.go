@@ -1,0 +1,43 @@
+package ftp
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync"
+)
+
+// recovered keeps a panic in a goroutine of the session from ending the process: it ends the session, and no other.
+// It must be deferred itself.
+func (s *session) recovered(where string) {
+	if v := recover(); v != nil {
+		s.reportPanic(where, v)
+		defer func() { recover() }() // should it come from here
+		s.raw.Close()
+	}
+}
+
+// reportPanic counts and logs a panic.
+func (s *session) reportPanic(where string, v any) error {
+	s.srv.panics.Add(1)
+	err := fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+	s.log.Error("session panics", "user", s.user, "where", where, "err", err)
+	return err
+}
+
+// tails are the goroutines of a session that finish its data connections in the background.
+type tails struct {
+	session *session // nil in tests of a data connection alone
+	running sync.WaitGroup
+}
+
+// Go runs f, whose panic ends the session.
+func (t *tails) Go(f func()) {
+	t.running.Go(func() {
+		if t.session != nil {
+			defer t.session.recovered("data connection")
+		}
+		f()
+	})
+}
+
+func (t *tails) Wait() { t.running.Wait() }

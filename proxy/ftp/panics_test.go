@@ -1,0 +1,154 @@
+package ftp
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A faultyConn is a control connection one of whose methods panics.
+type faultyConn struct {
+	net.Conn
+	method string
+	armed  *atomic.Bool
+}
+
+func (c faultyConn) panics(method string) {
+	if c.method == method && c.armed.Load() {
+		panic("a mistake in " + method)
+	}
+}
+
+func (c faultyConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.panics("Read")
+	return n, err
+}
+
+func (c faultyConn) Close() error {
+	defer c.panics("Close")
+	return c.Conn.Close()
+}
+
+func (c faultyConn) CloseWrite() error {
+	c.panics("CloseWrite")
+	return nil
+}
+
+func (c faultyConn) LocalAddr() net.Addr { return net.TCPAddrFromAddrPort(serverAddr) }
+
+func (c faultyConn) RemoteAddr() net.Addr {
+	c.panics("RemoteAddr")
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(clientAddr, 2000))
+}
+
+// A panic in any goroutine of a session ends that session alone, is counted and logged, and what the session held is free.
+func TestAPanicEndsItsSession(t *testing.T) {
+	for _, c := range []struct {
+		method   string // of the connection, or what else is wrong
+		implicit bool
+		say      string
+	}{
+		{"RemoteAddr", false, ""}, // as one that reads a PROXY header
+		{"Read", false, "NOOP\r\n"},
+		{"CloseWrite", false, "QUIT\r\n"},
+		{"Close", false, "QUIT\r\n"},
+		{"TLS", true, ""},
+	} {
+		t.Run(c.method, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log := new(safeBuffer)
+				srv := &Server{Log: slog.New(slog.NewTextHandler(log, nil))}
+				srv.TLS = &TLS{Config: func() *tls.Config { panic("a mistake in TLS") }}
+				client, server := net.Pipe()
+				conn := faultyConn{server, c.method, new(atomic.Bool)}
+				conn.armed.Store(c.method == "RemoteAddr")
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				over := make(chan struct{})
+				go func() {
+					defer close(over)
+					srv.session(ctx, ctx, conn, c.implicit)
+				}()
+				synctest.Wait()
+				if c.say != "" {
+					io.ReadFull(client, make([]byte, len("220 s3ftpd ready.\r\n")))
+					conn.armed.Store(true)
+					go io.Copy(io.Discard, client)
+					io.WriteString(client, c.say)
+				}
+				select {
+				case <-over:
+				case <-time.After(10 * time.Second):
+					t.Error("the session goes on")
+				}
+				client.Close()
+				synctest.Wait() // for the goroutine that logs its panic
+				if n := srv.Panics(); n < 1 || !strings.Contains(log.String(), "a mistake in "+c.method) {
+					t.Errorf("%d panics, log:\n%s", n, log.String())
+				}
+				if srv.census.total != 0 || len(srv.census.byIP) != 0 {
+					t.Errorf("%d sessions are counted", srv.census.total)
+				}
+			})
+		})
+	}
+}
+
+// A panic while commands are read ends an upload that runs, and publishes nothing.
+func TestAPanicOfTheReaderVoidsTheUpload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, gone := newCommandQueue(), make(chan struct{})
+		client, server := net.Pipe()
+		s := &session{srv: &Server{}, raw: server, log: slog.New(slog.DiscardHandler)}
+		armed := new(atomic.Bool)
+		armed.Store(true)
+		go func() {
+			defer s.recovered("reading commands")
+			readLines(faultyConn{server, "Read", armed}, q, gone, nil)
+		}()
+		io.WriteString(client, "NOOP\r\n")
+		<-gone
+		if _, open := <-q.lines; open || s.srv.Panics() != 1 {
+			t.Errorf("lines are open: %v, %d panics", open, s.srv.Panics())
+		}
+		if _, err := client.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("the control connection: %v", err)
+		}
+	})
+}
+
+// A faultyPort panics when it is closed.
+type faultyPort struct{ dataPort }
+
+func (faultyPort) Close() error { panic("a mistake in Close") }
+
+// Goroutines that finish data connections end their session with a panic, and not the process.
+func TestAPanicInTheBackground(t *testing.T) {
+	for name, begin := range map[string]func(*session){
+		"a tail":         func(s *session) { s.tails.Go(func() { panic("a mistake") }) },
+		"a refused port": func(s *session) { s.holdRefused(faultyPort{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, server := net.Pipe()
+				s := &session{srv: &Server{}, raw: server, log: slog.New(slog.DiscardHandler)}
+				s.tails = &tails{session: s}
+				begin(s)
+				s.tails.Wait()
+				<-time.After(time.Minute)
+				if _, err := client.Read(make([]byte, 1)); err != io.EOF || s.srv.Panics() != 1 {
+					t.Errorf("the control connection: %v; %d panics", err, s.srv.Panics())
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,59 @@
+package ftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+)
+
+// A toldEntry is what a client has heard of a file, or of a resumable upload: it may go on from there with APPE.
+type toldEntry struct {
+	proxy.Entry
+	name string
+}
+
+// stat describes what has a name. An upload that can be resumed is no file yet.
+func stat(ctx context.Context, store proxy.Store, name string) (proxy.Entry, error) {
+	e, err := store.Stat(ctx, name)
+	if err == nil && e.Resumable {
+		return proxy.Entry{}, fmt.Errorf("%q: %w, but an upload that can be resumed", name, fs.ErrNotExist)
+	}
+	return e, err
+}
+
+// look describes what has a name, and if there is nothing, the upload to it that can be resumed. Which size a client
+// has heard, its APPE begins with.
+func (s *session) look(ctx context.Context, name string) (proxy.Entry, error) {
+	e, err := s.store.Stat(ctx, name)
+	if err == nil && !e.Dir {
+		s.told = toldEntry{e, name}
+	}
+	return e, err
+}
+
+// toldOf takes what the client has heard of a file, the zero value if that was of another one.
+func (s *session) toldOf(arg string) proxy.Entry {
+	told := take(&s.told)
+	if name, err := names.Resolve(s.dir, arg); err != nil || name != told.name {
+		return proxy.Entry{}
+	}
+	return told.Entry
+}
+
+// atWrongOffset refuses an upload to an offset that does not fit, and says which one does.
+func atWrongOffset(err error) (reply, bool) {
+	n, ok := proxy.FittingOffset(err)
+	if !ok || !errors.Is(err, syscall.ESPIPE) {
+		return reply{}, false
+	}
+	if n == 0 {
+		return reply{554, "That offset does not fit, there is nothing to go on with: begin at 0."}, true
+	}
+	return reply{554, fmt.Sprintf("That offset does not fit, %d bytes are here: say REST %d.", n, n)}, true
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package ftp
+
+// processorLoad is not known on this system.
+func processorLoad() float64 { return 0 }

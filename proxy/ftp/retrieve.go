@@ -1,0 +1,49 @@
+package ftp
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+)
+
+// kind names the representation type in the preliminary reply.
+func kind(text bool) string {
+	if text {
+		return "ASCII"
+	}
+	return "BINARY"
+}
+
+func (s *session) cmdRetr(ctx context.Context, arg string) (reply, error) {
+	offset, text, store := take(&s.offset), s.ascii, s.store
+	s.size = 0
+	name, err := names.Resolve(s.dir, arg)
+	switch {
+	case err != nil:
+		return reply{}, err
+	case offset > 0 && text:
+		return noOffsetInText, nil
+	}
+	return s.transfer(ctx, "RETR", name, func(ctx context.Context, t *transfer) error {
+		body, err := store.Open(ctx, name, proxy.Range{Offset: offset})
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		err = t.connect(ctx, fmt.Sprintf("Opening %s mode data connection for %s (%d bytes).", kind(text), path.Base(name), body.Entry().Size))
+		if err != nil {
+			return err
+		}
+		return t.send(func(w io.Writer) error {
+			if text {
+				w = &toNet{w: w}
+			}
+			_, err := io.Copy(w, body)
+			return err
+		})
+	})
+}

@@ -1,0 +1,179 @@
+package ftp
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strings"
+	"time"
+)
+
+// TLS is how a Server secures its connections (RFC 2228 and 4217).
+type TLS struct {
+	// Config returns what the next session is served with: its certificates, the least version, the cipher suites, and whose
+	// certificates clients have to show. All else in it is set by the server.
+	Config func() *tls.Config
+
+	Control     Demand // for TLS on sessions that begin in clear; Never = AUTH is refused
+	DataSession Demand // for data connections to resume the TLS session of their own control connection; Never = they cannot
+
+	// Share lets sessions of one address await their data connections on one port at the same time, where all ports are in
+	// use: the ticket that a data connection shows says whose it is. That is true of clients that keep the tickets of each
+	// control connection apart, as most do. One that does not, such as curl --parallel, would mix its files up.
+	Share bool
+
+	// LenientClose publishes uploads whose data connection ends without close_notify, as some old clients end theirs.
+	// A cut connection then looks like a whole file, if the control connection stays.
+	LenientClose bool
+}
+
+// A Demand says what is asked of a client.
+type Demand int
+
+const (
+	Optional Demand = iota
+	Required
+	Never
+)
+
+// handshakeTimeout is how long a client may take for a TLS handshake.
+const handshakeTimeout = 10 * time.Second
+
+// A secured is the TLS of one session: that of its control connection, and what its data connections are held against.
+type secured struct {
+	*TLS
+	config *tls.Config // of the control connection; those of data connections are made from it
+	id     string      // sealed in every ticket that is issued here
+	state  tls.ConnectionState
+	sure   bool // the last data connection has resumed
+	weak   bool // a connection of the session was weak, and the log has it
+}
+
+// shakeHands makes TLS of a control connection.
+func (srv *Server) shakeHands(ctx context.Context, conn net.Conn) (*tls.Conn, *secured, error) {
+	c := &secured{TLS: srv.TLS, id: newTicketID()}
+	c.config = srv.TLS.Config().Clone()
+	c.config.NextProtos = []string{"ftp"} // a browser that is led here by another's certificate asks for another protocol
+	c.config.SetSessionTicketKeys(srv.tickets.keys())
+	c.config.WrapSession = c.seal
+	c.config.SessionTicketsDisabled = srv.TLS.DataSession == Never
+	secure := tls.Server(conn, c.config) // may resume an earlier session: cameras come for every file
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, nil, fmt.Errorf("TLS handshake: %w", cmp.Or(context.Cause(ctx), err))
+	}
+	c.state = secure.ConnectionState()
+	return secure, c, nil
+}
+
+// secure makes the control connection a TLS one, once the reply to AUTH is out, and lets the commands come from it.
+func (s *session) secure(ctx context.Context, p *pause) error {
+	conn, secured, err := s.srv.shakeHands(ctx, s.raw)
+	if err != nil {
+		p.readOn <- nil
+		return err
+	}
+	s.begun(conn, secured)
+	p.readOn <- conn
+	return nil
+}
+
+// begun notes that the session is a TLS one from now on.
+func (s *session) begun(conn *tls.Conn, secured *secured) {
+	s.conn, s.tls = conn, secured
+	if !secured.noteWeak(s.log, secured.state) {
+		s.log.Info("TLS", "version", tls.VersionName(secured.state.Version), "cipher", tls.CipherSuiteName(secured.state.CipherSuite))
+	}
+}
+
+// noteWeak logs the first connection of a session whose TLS is too weak for anything but an old device, and says whether it did.
+func (c *secured) noteWeak(log *slog.Logger, state tls.ConnectionState) bool {
+	if c.weak || !isWeak(state) {
+		return false
+	}
+	c.weak = true
+	log.Warn("legacy TLS", "version", tls.VersionName(state.Version), "cipher", tls.CipherSuiteName(state.CipherSuite))
+	return true
+}
+
+// isWeak says whether a connection has a version of TLS, or a cipher suite, that crypto/tls speaks only when it is told to.
+func isWeak(state tls.ConnectionState) bool {
+	return state.Version < tls.VersionTLS12 ||
+		slices.ContainsFunc(tls.InsecureCipherSuites(), func(suite *tls.CipherSuite) bool { return suite.ID == state.CipherSuite })
+}
+
+// insists says whether nothing may go in clear.
+func (s *session) insists() bool { return s.srv.TLS != nil && s.srv.TLS.Control == Required }
+
+// needsTLS refuses a login in clear where that is not allowed, before there is a password on the wire if possible.
+var needsTLS = reply{530, "TLS is needed to log in: say AUTH TLS first."}
+
+func (s *session) cmdAuth(_ context.Context, arg string) (reply, error) {
+	switch {
+	case s.srv.TLS == nil || s.srv.TLS.Control == Never && s.tls == nil:
+		return reply{502, "There is no TLS here."}, nil
+	case s.tls != nil:
+		return reply{503, "The connection is secure already."}, nil
+	}
+	arg = strings.ToUpper(arg)
+	switch arg {
+	case "TLS", "TLS-C", "SSL", "TLS-P":
+	default:
+		return reply{504, "That mechanism is not known, use AUTH TLS."}, nil
+	}
+	s.reset() // what was said in clear may be another's word
+	// SSL and TLS-P mean protected data connections as well (RFC 4217, section 17).
+	s.sized, s.private = arg == "SSL" || arg == "TLS-P", arg == "SSL" || arg == "TLS-P"
+	return reply{234, "Begin the TLS handshake."}, nil
+}
+
+// notSecure answers what has a meaning under TLS only.
+var notSecure = reply{503, "Say AUTH TLS first."}
+
+func (s *session) cmdPbsz(_ context.Context, arg string) (reply, error) {
+	switch {
+	case s.tls == nil:
+		return notSecure, nil
+	case !isNumber(arg):
+		return reply{501, "PBSZ needs a number, 0 for TLS."}, nil
+	}
+	s.sized = true
+	return reply{200, "PBSZ=0"}, nil
+}
+
+// cmdProt says whether data connections are protected (RFC 4217, section 9).
+func (s *session) cmdProt(_ context.Context, arg string) (reply, error) {
+	switch {
+	case s.tls == nil:
+		return notSecure, nil
+	case !s.sized:
+		return reply{503, "Say PBSZ 0 first."}, nil
+	}
+	switch strings.ToUpper(arg) {
+	case "P":
+		s.private = true
+		return reply{200, "Data connections are protected."}, nil
+	case "C":
+		if s.insists() {
+			return reply{534, "Data connections have to be protected here: PROT P."}, nil
+		}
+		s.private = false
+		return reply{200, "Data connections are in clear."}, nil
+	case "S", "E":
+		return reply{536, "TLS does not have that level, use PROT P."}, nil
+	}
+	return reply{504, "There is no such level, use PROT P."}, nil
+}
+
+// cmdCcc refuses to go on in clear: whoever is in between could then say what he likes.
+func (s *session) cmdCcc(context.Context, string) (reply, error) {
+	if s.tls == nil {
+		return reply{533, "The connection is in clear."}, nil
+	}
+	return reply{534, "The connection stays secure."}, nil
+}

@@ -1,0 +1,208 @@
+package ftp
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A counted cache counts the tickets that a client gets.
+type counted struct {
+	tls.ClientSessionCache
+	got int
+}
+
+func (c *counted) Put(key string, cs *tls.ClientSessionState) {
+	if cs != nil {
+		c.got++
+	}
+	c.ClientSessionCache.Put(key, cs)
+}
+
+// TestNoTicketWhereTheClientOnlySends: in TLS 1.3 a ticket comes after the handshake. A client that sends a file and never reads it would reset its
+// own connection when it closes it; where files are read, clients get new tickets.
+func TestNoTicketWhereTheClientOnlySends(t *testing.T) {
+	for _, resumes := range []bool{true, false} {
+		t.Run(fmt.Sprint("resumes ", resumes), func(t *testing.T) {
+			inBubble(t, func(s *script) {
+				s.play("! tls implicit\n! tls-version 1.3\n<= /a \"x\"\nC> NOOP\nS> 200 *")
+				cache := &counted{ClientSessionCache: s.tls.config.ClientSessionCache}
+				if s.tls.config.ClientSessionCache = cache; !resumes {
+					s.show("no tickets")
+					cache.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+					s.tls.config.ClientSessionCache = forgetful{cache}
+				}
+				for _, verb := range []string{"STOR", "APPE"} {
+					s.play("C> EPSV\nS> 229 *\nC> " + verb + " b\nS> 150 *\nD> y")
+					s.data.(*tls.Conn).CloseWrite()
+					rest, err := io.ReadAll(s.data) // and the ticket, if there is one
+					s.data.Close()
+					s.play("S> 226 *")
+					if cache.got != 0 || len(rest) > 0 || err != nil {
+						t.Errorf("%s: %d tickets came, %q, %v", verb, cache.got, rest, err)
+					}
+				}
+				s.play("C> EPSV\nS> 229 *\nC> RETR a\nS> 150 *\nD= \"x\"\nD.\nS> 226 *")
+				if cache.got != 1 {
+					t.Errorf("with a download, %d tickets came", cache.got)
+				}
+			})
+		})
+	}
+}
+
+// A forgetful cache takes tickets and shows none.
+type forgetful struct{ *counted }
+
+func (forgetful) Get(string) (*tls.ClientSessionState, bool) { return nil, false }
+
+// TestOtherProtocols: a certificate serves many protocols, and who is led from another one to this (ALPACA) says so in ALPN.
+func TestOtherProtocols(t *testing.T) {
+	for offered, good := range map[string]bool{"": true, "ftp": true, "x-filezilla-ftp,ftp": true, "h2": false, "http/1.1": false,
+		"h2,http/1.1": false, "imap": false, "ftp-data": false} {
+		inBubble(t, func(s *script) {
+			s.play("! tls optional\n! login no\nS> 220 *\nC> AUTH TLS\nS> 234 *")
+			if offered != "" {
+				s.tls.config.NextProtos = strings.Split(offered, ",")
+			}
+			secure := tls.Client(s.conn, s.tls.config)
+			err := secure.HandshakeContext(s.t.Context())
+			if (err == nil) != good {
+				t.Errorf("%q: %v", offered, err)
+			}
+			if got := secure.ConnectionState().NegotiatedProtocol; good && offered != "" && got != "ftp" {
+				t.Errorf("%q: %q was agreed upon", offered, got)
+			}
+		})
+	}
+}
+
+// TestTicketsOfTheSharedPort: which session a connection belongs to is told by what it shows first, and it is as if nobody had read that.
+func TestTicketsOfTheSharedPort(t *testing.T) {
+	for _, version := range []string{"1.2", "1.3"} {
+		inBubble(t, func(s *script) {
+			s.play("! tls implicit\n! tls-version " + version + "\n<= /a \"x\"\nC> NOOP\nS> 200 *\n2\nC> NOOP\nS> 200 *")
+			var ids []string
+			for n := 1; n <= 2; n++ {
+				s.turn(n)
+				for _, config := range []*tls.Config{s.tls.config, {InsecureSkipVerify: true, MaxVersion: s.tls.config.MaxVersion}} {
+					near, far := s.pair()
+					done := make(chan error, 1)
+					go func() { done <- tls.Client(near, config).HandshakeContext(s.t.Context()) }()
+					conn, id := s.srv.identify(s.t.Context(), far)
+					ids = append(ids, id)
+					if err := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{serverCertificate()}}).HandshakeContext(s.t.Context()); err != nil {
+						t.Errorf("TLS %s: the handshake after it: %v", version, err)
+					}
+					if err := <-done; err != nil {
+						t.Errorf("TLS %s: the client: %v", version, err)
+					}
+				}
+			}
+			if ids[0] == "" || ids[2] == "" || ids[0] == ids[2] || ids[1]+ids[3] != "" {
+				t.Errorf("TLS %s: %q", version, ids)
+			}
+			near, far := s.pair() // no TLS at all
+			go near.Write([]byte("not TLS, but long enough for a record"))
+			if conn, id := s.srv.identify(s.t.Context(), far); id != "" || conn == nil {
+				t.Errorf("%q", id)
+			}
+		})
+	}
+}
+
+// TestRepeatedTicket: tickets go over the wire in clear. Who repeats another's, without the key to it, comes to a full
+// handshake, which is nobody's where connections are told by their tickets.
+func TestRepeatedTicket(t *testing.T) {
+	inBubble(t, func(s *script) {
+		s.play("! tls optional\n! share")
+		// begin makes a session of a client that knows one cipher, and returns it with what its tickets say.
+		begin := func(cipher uint16) (*secured, *tls.Config, []byte, *tls.SessionState) {
+			config := newTLSClient(tls.VersionTLS12).config
+			config.CipherSuites = []uint16{cipher}
+			near, far := s.pair()
+			go tls.Client(near, config).HandshakeContext(s.t.Context())
+			_, session, err := s.srv.shakeHands(s.t.Context(), far)
+			synctest.Wait()
+			cs, ok := config.ClientSessionCache.Get(config.ServerName)
+			if err != nil || !ok {
+				t.Fatalf("%v, a ticket: %v", err, ok)
+			}
+			ticket, state, err := cs.ResumptionState()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return session, config, ticket, state
+		}
+		alice, _, seen, _ := begin(tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256)
+		_, config, _, own := begin(tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384)
+		forged, err := tls.NewResumptionState(seen, own)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config.ClientSessionCache.Put(config.ServerName, forged)
+		near, far := s.pair()
+		go tls.Client(near, config).HandshakeContext(s.t.Context())
+		conn, id := s.srv.identify(s.t.Context(), far)
+		if id != alice.id {
+			t.Errorf("it shows a ticket of %q, want %q", id, alice.id)
+		}
+		err = newDataConn(s.t.Context(), conn, time.Minute, new(int64)).protect(s.t.Context(), alice, true, s.srv.Log)
+		if !errors.Is(err, errNotResumed) {
+			t.Errorf("the data connection: %v, want %v", err, errNotResumed)
+		}
+	})
+}
+
+// pair returns both ends of a connection.
+func (s *script) pair() (near, far net.Conn) {
+	l, err := s.net.listen("192.0.2.1:0")
+	if err != nil {
+		s.fatalf("%v", err)
+	}
+	defer l.Close()
+	if near, err = s.net.dial(s.t.Context(), "tcp", netip.AddrPortFrom(clientAddr, 5000), netip.MustParseAddrPort(l.Addr().String())); err != nil {
+		s.fatalf("%v", err)
+	}
+	far, _ = l.Accept()
+	return near, far
+}
+
+// TestKeysOfTickets: a key seals for some hours, and opens for a week.
+func TestKeysOfTickets(t *testing.T) {
+	inBubble(t, func(s *script) {
+		var k tickets
+		first := k.keys()
+		if again := k.keys(); len(again) != 1 || again[0] != first[0] {
+			t.Error("a new key at once")
+		}
+		for n := 1; n <= 14; n++ {
+			s.play("T> 12h")
+			if keys := k.keys(); len(keys) != n+1 || keys[0] == first[0] || keys[n] != first[0] {
+				t.Fatalf("after %d x 12 h there are %d keys", n, len(keys))
+			}
+		}
+		s.play("T> 12h")
+		if keys := k.keys(); len(keys) != 15 || slices.Contains(keys, first[0]) {
+			t.Errorf("after a week there are %d keys", len(keys))
+		}
+	})
+}
+
+// TestPanicsAreCounted: one session ends, and it can be seen.
+func TestPanicsAreCounted(t *testing.T) {
+	inBubble(t, func(s *script) {
+		s.play("! fail /a panic\nC> SIZE a\nS> 421 *\nS.\n2\nC> NOOP\nS> 200 *")
+		if n := s.srv.Panics(); n != 1 {
+			t.Errorf("%d panics", n)
+		}
+	})
+}

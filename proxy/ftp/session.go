@@ -1,0 +1,213 @@
+package ftp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/passive"
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
+)
+
+// A session is one control connection and what has been said on it. It is one goroutine's.
+type session struct {
+	srv      *Server
+	raw      net.Conn       // the TCP connection
+	conn     net.Conn       // what commands and replies go over: raw, or TLS on it
+	own      netip.Addr     // of this host, to which raw leads
+	local    netip.AddrPort // to which the client came, which may be a balancer's
+	peer     netip.AddrPort
+	log      *slog.Logger
+	dialer   *passive.Dialer // nil = no active data connections
+	queue    *commandQueue
+	lines    <-chan *line    // of queue
+	gone     <-chan struct{} // closed when the client has ended the control connection
+	drain    <-chan struct{} // closed when the server is going down
+	tails    *tails          // of data connections that wait for the client's end
+	discards chan struct{}   // has a place for each data connection that is read on, see discard
+	closed   bool            // after this reply, no more
+	deaf     error           // why a reply did not get through: after a part of one, no other may follow
+	wrong    int             // logins refused so far
+	odd      int             // commands so far that are none, before a login
+	tls      *secured        // nil = in clear
+	sized    bool            // PBSZ
+	private  bool            // PROT P
+	pending  []*line         // came while a command was obeyed, and wait for its end; maxQueued at most
+	quit     *quitNotice     // of the command that runs, if it is an upload
+	more     bool            // another line came along with the last one, and is about to be in lines
+
+	dialogue
+}
+
+// A dialogue is what REIN, AUTH and a new login end.
+type dialogue struct {
+	login   <-chan time.Time // until when
+	name    string           // as given by USER
+	user    string           // the same for logs, clipped
+	store   proxy.Store      // nil = not logged in
+	dir     string
+	known   directories
+	ascii   bool    // TYPE A
+	packing packing // MODE Z
+	facts   []string
+	extend  bool          // EPSV ALL
+	hash    string        // OPTS HASH; "" = the default
+	idle    time.Duration // SITE IDLE; 0 = the server's
+	compat  proxy.Compat  // of the network, and from the login on of the user
+	utf8    bool          // OPTS UTF8 ON
+
+	// Said and not yet spent: the next command that needs it takes it.
+	asked   bool         // USER, for PASS
+	port    dataPort     // PASV, EPSV, PORT or EPRT, for a transfer
+	refused *refusedPort // of the transfer that the last command was
+	offset  int64        // REST, for a transfer
+	size    int64        // ALLO, for an upload
+	octets  *octets      // RANG, for HASH
+	from    string       // RNFR, for RNTO
+	stored  string       // the file that the last upload made, for RNFR
+	told    toldEntry    // by SIZE or MLST, for APPE
+}
+
+// serve obeys command after command. Its error says why the session ended, nil after QUIT.
+func (s *session) serve(ctx context.Context) (err error) {
+	defer s.logout()
+	defer func() {
+		if v := recover(); v != nil {
+			err = s.reportPanic("command", v)
+			s.write(reply{421, "Internal error, closing the connection."})
+		}
+	}()
+	s.reset()
+	if err := s.write(reply{220, "s3ftpd ready."}); err != nil {
+		return err
+	}
+	for !s.closed {
+		l, err := s.next()
+		if err == nil {
+			err = s.answer(ctx, l)
+		}
+		if err != nil {
+			var last reply
+			if errors.As(err, &last) {
+				s.write(last)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// answer obeys a command line and sends its reply.
+func (s *session) answer(ctx context.Context, l line) error {
+	s.quit = l.quit
+	r := s.obey(ctx, l)
+	if r.code == 234 && l.pause.stand(s.raw) {
+		// Sent in clear, to be obeyed as if it had come over TLS.
+		r, s.closed = reply{503, "Nothing may follow AUTH before its reply, closing the connection."}, true
+	}
+	if s.oddOnes(r) {
+		r, s.closed = reply{421, "Those are no commands, closing the connection."}, true
+	}
+	err := s.write(r)
+	if l.pause == nil {
+		return err
+	}
+	if err == nil && r.code == 234 {
+		return s.secure(ctx, l.pause)
+	}
+	l.pause.readOn <- nil
+	return err
+}
+
+// mostOdd is how many commands that are none a client may send before it has logged in: others know what they want.
+const mostOdd = 10
+
+func (s *session) oddOnes(r reply) bool {
+	if s.store != nil || r.code != 500 && r.code != 502 {
+		return false
+	}
+	s.odd++
+	return s.odd >= mostOdd
+}
+
+// errHungUp is why a session ends without QUIT.
+var errHungUp = errors.New("the client closed the control connection")
+
+// Last replies of sessions that the server ends.
+var (
+	errNoLogin  = reply{421, "No login in time, closing the connection."}
+	errGoesDown = reply{421, "The server is going down, closing the connection."}
+	errLeft     = reply{421, "You have closed the connection."}
+)
+
+// next waits for the next command line. A reply for error is the last that the client gets.
+func (s *session) next() (line, error) {
+	if len(s.pending) > 0 {
+		l := s.pending[0]
+		s.pending = s.pending[1:]
+		return *l, l.err
+	}
+	idle := time.NewTimer(cmp.Or(s.idle, s.srv.IdleTimeout, 5*time.Minute))
+	defer idle.Stop()
+	select {
+	case l, ok := <-s.lines:
+		if !ok {
+			return line{}, errHungUp
+		}
+		s.queue.taken()
+		s.more = l.more
+		return *l, l.err
+	case <-idle.C:
+		return line{}, reply{421, "Idle for too long, closing the connection."}
+	case <-s.login:
+		return line{}, errNoLogin
+	case <-s.drain:
+		return line{}, errGoesDown
+	}
+}
+
+// reset brings the session to where it begins, and where REIN brings it back. Only the time to log in goes on where it runs.
+func (s *session) reset() {
+	s.logout()
+	login := cmp.Or(s.login, time.After(cmp.Or(s.srv.LoginTimeout, time.Minute)))
+	s.dialogue = dialogue{login: login, dir: "/", facts: allFacts, compat: s.srv.compat(s.peer.Addr()),
+		packing: packing{level: modez.DefaultLevel}}
+}
+
+// logout gives up what a login gave.
+func (s *session) logout() {
+	s.drop()
+	if take(&s.store) != nil {
+		s.queue.setLoggedIn(false)
+		s.srv.census.exit(s.user)
+	}
+}
+
+// drop closes a data port that no transfer took, or that it was refused.
+func (s *session) drop() {
+	s.dropRefused()
+	if p := take(&s.port); p != nil {
+		p.Close()
+	}
+}
+
+// controlWrite is how long a client may take to accept a reply.
+const controlWrite = 30 * time.Second
+
+func (s *session) write(r reply) error {
+	return s.writeText(r.String())
+}
+
+func (s *session) writeText(text string) error {
+	if s.deaf == nil {
+		s.conn.SetWriteDeadline(time.Now().Add(controlWrite))
+		_, s.deaf = s.conn.Write([]byte(encodeReply(s.codec(), text)))
+		s.conn.SetWriteDeadline(time.Time{}) // TLS has to answer a client's new keys whenever they come
+	}
+	return s.deaf
+}

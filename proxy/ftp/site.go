@@ -1,0 +1,67 @@
+package ftp
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// siteCommands are the commands of SITE, which clients send mostly as a habit.
+var siteCommands map[string]command
+
+func init() {
+	siteCommands = map[string]command{
+		"UTIME":   {run: (*session).siteUtime, arg: nameArg},
+		"HELP":    {run: func(*session, context.Context, string) (reply, error) { return siteHelp(), nil }},
+		"IDLE":    {run: (*session).siteIdle},
+		"NAMEFMT": {run: siteFormat("NAMEFMT")},
+		"LISTFMT": {run: siteFormat("LISTFMT")},
+		"CHMOD":   {run: siteMode, arg: nameArg},
+		"UMASK":   {run: siteMode},
+	}
+}
+
+func (s *session) cmdSite(ctx context.Context, arg string) (reply, error) {
+	verb, arg := split(trimLeftBlanks(arg))
+	c, ok := siteCommands[verb]
+	if !ok {
+		return reply{504, "There is no such SITE command."}, nil
+	}
+	return c.run(s, ctx, c.trim(arg))
+}
+
+func siteHelp() reply {
+	return reply{214, "SITE commands:\n" + columns(slices.Sorted(maps.Keys(siteCommands))) + "CHMOD and UMASK are accepted and without effect."}
+}
+
+// siteMode accepts what has no meaning here.
+func siteMode(*session, context.Context, string) (reply, error) {
+	return reply{200, "Accepted, without effect: access is the storage's to grant."}, nil
+}
+
+// siteFormat tells clients of IBM i, which ask for names and lists as Unix has them, or which there are.
+func siteFormat(verb string) func(*session, context.Context, string) (reply, error) {
+	return func(_ *session, _ context.Context, arg string) (reply, error) {
+		if arg != "1" && arg != "" {
+			return reply{504, "Names and lists are like Unix's here: " + verb + " 1."}, nil
+		}
+		return reply{250, verb + " is 1."}, nil
+	}
+}
+
+// siteIdle tells or sets how long the session may go without a command: not longer than the server has it.
+func (s *session) siteIdle(_ context.Context, arg string) (reply, error) {
+	most := cmp.Or(s.srv.IdleTimeout, 5*time.Minute)
+	if arg != "" {
+		n, err := strconv.ParseInt(arg, 10, 32)
+		if err != nil || n < 1 || !isNumber(arg) {
+			return reply{501, "SITE IDLE takes a number of seconds."}, nil
+		}
+		s.idle = min(time.Duration(n)*time.Second, most)
+	}
+	return reply{200, fmt.Sprintf("Idle time-out is %d seconds, %d at most.", int(cmp.Or(s.idle, most).Seconds()), int(most.Seconds()))}, nil
+}

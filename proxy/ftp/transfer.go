@@ -1,0 +1,253 @@
+package ftp
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
+)
+
+// A transfer is what moves over one data connection. It runs in a goroutine of its own, while the session does nothing but
+// listen to the client.
+type transfer struct {
+	port       dataPort
+	stall      time.Duration
+	marks      chan<- reply // what to say before the data connection
+	secure     *secured     // TLS for the data connection; nil = in clear
+	upload     bool         // the client sends
+	packing    packing      // MODE Z
+	compressor *modez.Compressor
+	tails      *tails
+	discards   chan struct{} // see discard
+	log        *slog.Logger
+	quit       *quitNotice // behind the command of an upload
+	conn       *dataConn   // nil before connect
+
+	session   context.Context // the session's, which outlives the transfer's own
+	committed bool            // an upload that cannot be aborted any more: its error is the store's
+
+	bytes int64 // moved, on the side of the data connection; in MODE Z, as they are when they are not compressed
+}
+
+// transfer runs work, which moves data, and listens to the client meanwhile. What it returns is the final
+// reply; the preliminary one is sent when work connects.
+func (s *session) transfer(ctx context.Context, verb, name string, work func(context.Context, *transfer) error) (reply, error) {
+	port := take(&s.port)
+	switch {
+	case port == nil:
+		return reply{425, "Say PASV, EPSV, PORT or EPRT first."}, nil
+	case s.insists() && !s.private:
+		s.holdRefused(port)
+		return reply{521, "Data connections have to be protected here, say PBSZ 0 and PROT P first."}, nil
+	}
+	outer := ctx
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	marks := make(chan reply)
+	t := &transfer{port: port, stall: cmp.Or(s.srv.StallTimeout, 5*time.Minute), marks: marks, tails: s.tails, discards: s.discards, log: s.log,
+		upload: isUpload(verb), packing: s.packing, compressor: &s.srv.compressor, quit: s.quit, session: outer}
+	if s.private {
+		t.secure = s.tls
+	}
+	begin := time.Now()
+	s.srv.census.transfers(1)
+	defer s.srv.census.transfers(-1)
+	defer func() { // after a panic as well
+		if t.conn == nil {
+			s.holdRefused(port)
+		}
+	}()
+	a := attendance{session: s, lines: s.lines, cancel: cancel, upload: t.upload}
+	err := a.during(marks, func() error { return t.run(ctx, work) })
+	r := reply{226, "Transfer complete."}
+	if err != nil {
+		r = replyTo(err)
+	}
+	s.log.Log(ctx, max(logLevel(err), slog.LevelInfo), "transfer", "user", s.user, "command", verb, "name", name, "bytes", t.bytes,
+		"seconds", time.Since(begin).Seconds(), "code", r.code, "err", err)
+	return r, nil
+}
+
+// holdRefused keeps the data port of a transfer that has no data connection, until the client has seen the reply that refuses it:
+// that is when the next command comes, or some time later. A reset data connection would be seen before the reply, and reported in
+// its stead; curl does so under TLS.
+func (s *session) holdRefused(port dataPort) {
+	s.refused = &refusedPort{port, time.AfterFunc(lastWord, func() {
+		defer s.recovered("refused data connection")
+		port.Close()
+	})}
+}
+
+// A refusedPort is closed by its timer, or by drop.
+type refusedPort struct {
+	port  dataPort
+	timer *time.Timer
+}
+
+func (s *session) dropRefused() {
+	if r := take(&s.refused); r != nil {
+		r.timer.Stop()
+		r.port.Close()
+	}
+}
+
+// attend sends the preliminary reply and obeys what may be said during a transfer, until that is over.
+func (a *attendance) attend(marks <-chan reply, done <-chan error) error {
+	if slices.ContainsFunc(a.pending, (*line).isAbort) {
+		a.cancel(errAborted)
+	}
+	for {
+		select {
+		case mark := <-marks:
+			for a.more && a.lines != nil || len(a.lines) > 0 {
+				a.listen(<-a.lines)
+			}
+			a.begun = true
+			if !hasUnread(a.raw) { // what was sent ahead of the 150 does not count, even if it is read later
+				a.quit.mark()
+			}
+			a.say(mark)
+		case err := <-done:
+			return err
+		case <-a.gone:
+			a.lose()
+		case l := <-a.lines:
+			a.listen(l)
+		}
+	}
+}
+
+// An attendance is a session while a transfer is in progress.
+type attendance struct {
+	*session
+	lines  <-chan *line    // nil when no more commands can wait
+	gone   <-chan struct{} // the session's, where the loss of the client matters; nil = it does not
+	cancel context.CancelCauseFunc
+	upload bool
+	begun  bool // the preliminary reply was sent
+}
+
+// lose cancels the work of a client that is gone and has sent nothing behind its command.
+func (a *attendance) lose() {
+	a.gone = nil
+	for len(a.lines) > 0 { // all that has come is there by now
+		a.listen(<-a.lines)
+	}
+	if len(a.pending) == 0 {
+		a.cancel(errControlLost)
+	}
+}
+
+// listen takes the next line, nil if there is none any more.
+func (a *attendance) listen(l *line) {
+	if l == nil {
+		a.lines = nil
+		return
+	}
+	a.queue.taken()
+	a.more = l.more
+	a.hear(l)
+}
+
+// hear obeys a command or makes it wait. What came before the preliminary reply waits too: it was sent along
+// with the transfer's command, to be answered in its turn. What follows a command that waits, waits as well. ABOR has its
+// effect at once, and its own reply in its turn.
+func (a *attendance) hear(l *line) {
+	verb, arg := split(l.text)
+	inTurn := a.begun && len(a.pending) == 0 && !l.tooLong
+	switch {
+	case inTurn && verb == "NOOP":
+		a.say(reply{200, "OK."})
+	case inTurn && verb == "STAT" && trimBlanks(arg) == "":
+		a.say(reply{211, a.status("A transfer is in progress.")})
+	default:
+		if a.pending = append(a.pending, l); len(a.pending) == maxQueued {
+			a.lines = nil
+		}
+		if l.isAbort() {
+			a.cancel(errAborted)
+		}
+	}
+}
+
+func (l *line) isAbort() bool {
+	verb, _ := split(l.text)
+	return verb == "ABOR" && !l.tooLong
+}
+
+// say ends the transfer of a client that takes no replies. An upload outlasts a control connection that was reset: QUIT may be
+// the last that the client has sent. See outlive.
+func (a *attendance) say(r reply) {
+	if err := a.write(r); err != nil && (!a.upload || errors.Is(err, os.ErrDeadlineExceeded)) {
+		a.lines = nil
+		a.cancel(errControlLost)
+	}
+}
+
+// cmdAbor comes here when no transfer is in progress, or after the one that it ended.
+func (s *session) cmdAbor(context.Context, string) (reply, error) {
+	s.drop()
+	return reply{226, "No transfer is in progress any more."}, nil
+}
+
+// run is work, with the data connection ended as befits its outcome.
+func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer) error) error {
+	whole := false
+	defer func() { // after a panic as well
+		if t.conn != nil {
+			t.port.Close()
+		}
+		if t.conn != nil && !whole {
+			t.conn.reset()
+		}
+	}()
+	err := work(ctx, t)
+	if t.canDiscard(ctx, err) && t.conn.discard(t.tails, t.discards) {
+		whole = true // or it will be
+	}
+	if cause := context.Cause(ctx); err != nil && !t.committed && cause != nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	if t.conn == nil || err != nil {
+		return err
+	}
+	if !t.upload { // whose end the client has said
+		// One that knows the size, and has it all, may have gone by now, as curl does after an empty file.
+		if err := t.conn.sayEnd(); err != nil && (ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)) {
+			return cmp.Or(context.Cause(ctx), err)
+		}
+	}
+	whole = true
+	t.conn.finish(t.tails)
+	return nil
+}
+
+// connect sends the preliminary reply and makes the data connection, which ends with ctx.
+func (t *transfer) connect(ctx context.Context, mark string) error {
+	select {
+	case t.marks <- reply{150, mark}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	conn, err := t.port.Conn(ctx)
+	if err != nil {
+		if t.secure != nil { // it may have come without its ticket
+			t.secure.sure = false
+		}
+		return connectError{err}
+	}
+	moved := &t.bytes
+	if t.packing.on {
+		moved = new(int64)
+	}
+	t.conn = newDataConn(ctx, conn, t.stall, moved)
+	if t.secure == nil {
+		return nil
+	}
+	return t.conn.protect(ctx, t.secure, t.upload, t.log)
+}

@@ -1,0 +1,81 @@
+package ftp
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+)
+
+// TestUrgentInline: the urgent byte of a Telnet Synch stays in its place, so that ABOR behind it is whole.
+func TestUrgentInline(t *testing.T) {
+	client, server := tcpPair(t)
+	keepUrgentInline(server)
+	io.WriteString(client, "\xff\xf4\xff")
+	sendUrgent(t, client, "\xf2")
+	io.WriteString(client, "ABOR\r\n")
+	server.SetReadDeadline(time.Now().Add(10 * time.Second)) // when it does not
+	got := make([]byte, 10)
+	if _, err := io.ReadFull(server, got); err != nil || string(got) != "\xff\xf4\xff\xf2ABOR\r\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestUrgentAbort: ABOR is heard over real connections, whichever of its bytes are urgent,
+// with the others: BSD's ftp marks an IAC, others Telnet's data mark, Python all of the line, Ruby its end of line.
+func TestUrgentAbort(t *testing.T) {
+	for name, send := range map[string]func(net.Conn){
+		"in band": func(c net.Conn) { io.WriteString(c, "ABOR\r\n") },
+		"the IAC": func(c net.Conn) { sendUrgent(t, c, "\xff\xf4\xff"); io.WriteString(c, "\xf2ABOR\r\n") },
+		"the data mark": func(c net.Conn) {
+			io.WriteString(c, "\xff\xf4\xff")
+			sendUrgent(t, c, "\xf2")
+			io.WriteString(c, "ABOR\r\n")
+		},
+		"all":         func(c net.Conn) { sendUrgent(t, c, "ABOR\r\n") },
+		"all, IP too": func(c net.Conn) { sendUrgent(t, c, "\xff\xf4\xff\xf2ABOR\r\n") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := newMemStore()
+			srv := &Server{Log: slog.New(slog.DiscardHandler)}
+			srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) { return proxy.Account{Store: store}, nil }
+			control, replies, data := dialTCP(t, srv)
+			control.SetDeadline(time.Now().Add(20 * time.Second)) // when it is not heard
+			expect := func(code string) {
+				t.Helper()
+				if text, err := replies.ReadString('\n'); !strings.HasPrefix(text, code) {
+					t.Fatalf("%q, %v; want %s", text, err, code)
+				}
+			}
+			io.WriteString(control, "STOR a\r\n")
+			expect("150 ")
+			io.WriteString(data, "half")
+			send(control)
+			expect("426 ")
+			expect("226 ")
+			sendUrgent(t, control, "NOOP\r\n")
+			expect("200 ")
+			if len(store.files) > 0 {
+				t.Errorf("the store holds %v", store.files)
+			}
+		})
+	}
+}
+
+func sendUrgent(t *testing.T, conn net.Conn, b string) {
+	t.Helper()
+	raw, err := conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := raw.Control(func(fd uintptr) { err = unix.Send(int(fd), []byte(b), unix.MSG_OOB) }); e != nil || err != nil {
+		t.Fatal(e, err)
+	}
+}

@@ -1,0 +1,48 @@
+package proxy
+
+import (
+	"context"
+	"io"
+)
+
+// A Source is an upload as a [Store] sees it: runs of new bytes, and of bytes that are there already. A store that
+// refuses an upload does so before it reads the first new byte, for which a client may be waiting.
+type Source interface {
+	// Next returns the next run of the content, and io.EOF after the last one. The store must have read the New of
+	// the run before to its io.EOF.
+	Next(ctx context.Context) (Run, error)
+
+	// Commit blocks until the upload is known to be whole, or returns why it is not; it returns the same when it is
+	// called again. A store may prepare everything meanwhile, but nothing may be visible before Commit returns nil.
+	// It must be called after Next has returned io.EOF.
+	Commit() error
+}
+
+// A Run is a stretch of the content: either of the two.
+type Run struct {
+	Copy *Copy     // bytes that are there already
+	New  io.Reader // new ones, to the reader's io.EOF; any other error breaks the upload
+}
+
+// A Copy is a range of a file, or of an upload that can be resumed, which the store copies by itself.
+type Copy struct {
+	From   string // the name; "" = that of the upload itself
+	ETag   string // of the version of From; see [Write] for that of the upload itself
+	Offset int64  // of the first byte
+	Length int64  // in bytes; below 0 = to the end
+}
+
+// Write says on what conditions a Put stores a file, and how much comes.
+type Write struct {
+	New bool // the name must be free, else fs.ErrExist
+
+	// Base is the ETag, as an [Entry] had it, of the file or of the resumable upload whose bytes are copied from the
+	// upload's own name. If another one is there, the Put fails with an [OffsetError]. "" = the store decides: a
+	// resumable upload that is newer than the file comes first, and must be resumed where it stands.
+	//
+	// A copy to the end is of the file that is there, of any version, or of none. With a Base, a resumable upload that
+	// is newer than the file is an [OffsetError]: the caller may mean to go on with that one.
+	Base string
+
+	Size int64 // of the new bytes, as announced; 0 = unknown
+}

@@ -1,0 +1,26 @@
+package storetest
+
+import (
+	"bytes"
+	"io"
+	"testing"
+)
+
+// TestContents: no content is the beginning of a longer one, else a mixture of two could pass for one of them.
+func TestContents(t *testing.T) {
+	read := func(size int) []byte {
+		text, err := io.ReadAll(content(size))
+		if err != nil || len(text) != size {
+			t.Fatalf("%d bytes, %v, want %d", len(text), err, size)
+		}
+		return text
+	}
+	sizes := []int{100, 100 + 1<<16, 100 + 1<<20, part, part + 1, 2 * part, 3 * part}
+	for i, shorter := range sizes {
+		for _, longer := range sizes[i+1:] {
+			if bytes.HasPrefix(read(longer), read(shorter)) {
+				t.Errorf("the content of %d bytes is the beginning of that of %d", shorter, longer)
+			}
+		}
+	}
+}

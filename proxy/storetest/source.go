@@ -1,0 +1,50 @@
+package storetest
+
+import (
+	"context"
+	"io"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+)
+
+// A source is a [proxy.Source] for tests.
+type source struct {
+	runs   []proxy.Run
+	commit func() error
+}
+
+// Source returns a source with what r reads as its new bytes, to r's io.EOF, and with copies before them. Its Commit
+// returns nil.
+func Source(r io.Reader, before ...proxy.Copy) proxy.Source { return Uncommitted(r, nil, before...) }
+
+// Uncommitted is Source with an error of Commit; nil = none.
+func Uncommitted(r io.Reader, err error, before ...proxy.Copy) proxy.Source {
+	return CommittedBy(r, func() error { return err }, before...)
+}
+
+// CommittedBy is Source with a Commit.
+func CommittedBy(r io.Reader, commit func() error, before ...proxy.Copy) proxy.Source {
+	s := &source{commit: commit}
+	for _, c := range before {
+		s.runs = append(s.runs, proxy.Run{Copy: &c})
+	}
+	s.runs = append(s.runs, proxy.Run{New: r})
+	return s
+}
+
+// First returns the copy of the first n bytes of what is there, to go on behind them.
+func First(n int64) proxy.Copy { return proxy.Copy{Length: n} }
+
+// All returns the copy of all that is there, to append to it.
+func All() proxy.Copy { return proxy.Copy{Length: -1} }
+
+func (s *source) Next(context.Context) (proxy.Run, error) {
+	if len(s.runs) == 0 {
+		return proxy.Run{}, io.EOF
+	}
+	next := s.runs[0]
+	s.runs = s.runs[1:]
+	return next, nil
+}
+
+func (s *source) Commit() error { return s.commit() }

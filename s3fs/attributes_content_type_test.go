@@ -1,0 +1,84 @@
+package s3fs
+
+import (
+	"bytes"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
+)
+
+// TestRenameRetypes: a file has the type that its last name stands for, as if it had been stored under it.
+func TestRenameRetypes(t *testing.T) {
+	bothStores(t, func(t *testing.T, c *Client) {
+		f := New(c, Options{Bucket: "files"})
+		for _, test := range []struct{ from, to, want string }{
+			{"/photo.jpg.filepart", "/photo.jpg", "image/jpeg"},
+			{"/.in.table.csv.", "/table.csv", "text/csv"},
+			{"/page.html.2f3a51bc.partial", "/page.html", "text/html"},
+			{"/notes.txt", "/notes.csv", "text/csv"},
+			{"/notes.md", "/notes.unknown", "text/markdown; charset=utf-8"}, // nothing better is known
+			{"/d.tmp", "/d.bin", ""},
+		} {
+			for _, size := range []int{5, large} {
+				if err := f.Put(t.Context(), test.from, storetest.Source(bytes.NewReader(noise(size))), proxy.Write{}); err != nil {
+					t.Fatal(err)
+				}
+				want := test.want
+				if want == "" {
+					want = aws.ToString(headOf(t, f, test.from[1:]).ContentType)
+				}
+				g := *f
+				if err := inSmallParts(&g).Rename(t.Context(), test.from, test.to, true); err != nil {
+					t.Fatal(err)
+				}
+				if got := aws.ToString(headOf(t, f, test.to[1:]).ContentType); got != want {
+					t.Errorf("%s, renamed to %s, with %d bytes: %q, want %q", test.from, test.to, size, got, want)
+				}
+				reads(t, f, test.to[1:], noise(size))
+			}
+		}
+	})
+}
+
+// TestRenameKeepsGivenType: a type that somebody chose stays, and so does everything else where the type changes.
+func TestRenameKeepsGivenType(t *testing.T) {
+	bothStores(t, func(t *testing.T, c *Client) {
+		f := New(c, Options{Bucket: "files"})
+		dressed(t, f, "a.part", 10)
+		want := kept(t, f, "a.part")
+		if err := f.Rename(t.Context(), "/a.part", "/a.jpg", true); err != nil {
+			t.Fatal(err)
+		}
+		got := kept(t, f, "a.jpg")
+		if got["Expires"] == "" {
+			delete(want, "Expires") // which MinIO loses in any copy
+			delete(got, "Expires")
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("after the rename %v\nwant %v", got, want)
+		}
+		_, err := f.api.PutObject(t.Context(), &s3.PutObjectInput{
+			Bucket: &f.bucket, Key: aws.String("b.part"), Body: strings.NewReader("x"), CacheControl: aws.String("no-store"),
+			ContentLanguage: aws.String("de"), Metadata: map[string]string{"mtime": "981173106"},
+			StorageClass: types.StorageClassReducedRedundancy, Tagging: aws.String("team=a"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = kept(t, f, "b.part")
+		want["Content-Type"] = "image/jpeg"
+		if err := f.Rename(t.Context(), "/b.part", "/b.jpg", true); err != nil {
+			t.Fatal(err)
+		}
+		if got := kept(t, f, "b.jpg"); !maps.Equal(got, want) {
+			t.Errorf("after the rename %v\nwant %v", got, want)
+		}
+	})
+}

@@ -1,0 +1,107 @@
+package s3fs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+
+	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
+)
+
+// How often a request is tried. Parts are tried longer, because more is lost with them.
+const (
+	attempts     = 4
+	partAttempts = 8
+	maxBackoff   = 20 * time.Second
+)
+
+// newRetryer returns the SDK's standard one, without its allowance of retries for the client as a whole: with that,
+// the trouble of one transfer would leave none for the others.
+func newRetryer(credentials aws.CredentialsProvider, backoff time.Duration) aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = attempts
+		o.Backoff = silenceBackoff{retry.NewExponentialJitterBackoff(backoff)}
+		o.RateLimiter = ratelimit.None
+		damaged := make(map[string]struct{})
+		for _, code := range badSum {
+			damaged[code] = struct{}{}
+		}
+		o.Retryables = append([]retry.IsErrorRetryable{lastSilence}, o.Retryables...)
+		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: damaged}, tooMany, brokenOff, notOfS3, expired{credentials})
+	})
+}
+
+// persistent makes a request be tried longer than others.
+func persistent(o *s3.Options) { o.RetryMaxAttempts = partAttempts }
+
+// tooMany makes requests be repeated that a service throttles with 429, where AWS has 503.
+var tooMany = retry.RetryableHTTPStatusCode{Codes: map[int]struct{}{http.StatusTooManyRequests: {}}}
+
+// brokenOff makes requests be repeated whose answer ended in the middle.
+var brokenOff = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return aws.TrueTernary
+	}
+	return aws.UnknownTernary
+})
+
+// notOfS3 makes requests be repeated whose answer is not S3's, such as a page of some proxy's.
+var notOfS3 = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+	if _, unreadable := errors.AsType[*smithy.DeserializationError](err); unreadable || errors.Is(err, errUnconfirmed) {
+		return aws.TrueTernary
+	}
+	return aws.UnknownTernary
+})
+
+// expired makes a request be repeated with fresh credentials where S3 takes those it had for expired, which they can be
+// before their time.
+type expired struct{ credentials aws.CredentialsProvider }
+
+// IsErrorRetryable implements retry.IsErrorRetryable.
+func (e expired) IsErrorRetryable(err error) aws.Ternary {
+	cache, ok := e.credentials.(*aws.CredentialsCache)
+	if !ok || !slices.Contains([]string{"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"}, errorCode(err)) {
+		return aws.UnknownTernary
+	}
+	cache.Invalidate()
+	return aws.TrueTernary
+}
+
+// shareAttempts lets the attempts of one operation share what s3http learns from them.
+func shareAttempts(stack *middleware.Stack) error {
+	const id = "s3fs: share attempts"
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc(id, func(
+		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
+	) (middleware.InitializeOutput, middleware.Metadata, error) {
+		return next.HandleInitialize(s3http.WithAttempts(ctx), in)
+	}), middleware.Before)
+}
+
+// lastSilence stops the retries of a request where S3 is silent and another attempt makes no sense.
+var lastSilence = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+	if silent, ok := errors.AsType[*s3http.SilentError](err); ok && silent.Last {
+		return aws.FalseTernary
+	}
+	return aws.UnknownTernary
+})
+
+// silenceBackoff retries without a delay after a silence, which was delay enough.
+type silenceBackoff struct{ retry.BackoffDelayer }
+
+// BackoffDelay implements retry.BackoffDelayer.
+func (b silenceBackoff) BackoffDelay(attempt int, err error) (time.Duration, error) {
+	if _, silent := errors.AsType[*s3http.SilentError](err); silent {
+		return 0, nil
+	}
+	return b.BackoffDelayer.BackoffDelay(attempt, err)
+}

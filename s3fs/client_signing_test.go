@@ -1,0 +1,182 @@
+package s3fs
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
+)
+
+// signedHeaders returns the names of the headers that the signature of a request covers.
+func signedHeaders(h http.Header) string {
+	_, rest, _ := strings.Cut(h.Get("Authorization"), "SignedHeaders=")
+	names, _, _ := strings.Cut(rest, ",")
+	return names
+}
+
+// requestsOfAllKinds makes the fake see one request of each kind.
+func requestsOfAllKinds(t *testing.T, f *FS) {
+	t.Helper()
+	for _, err := range []error{
+		f.Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{}),
+		f.Put(t.Context(), "/g", storetest.Source(zeros(twoParts)), proxy.Write{}),
+		f.delete(t.Context(), "f", "", nil),
+		f.deleteAll(t.Context(), []string{"a"}, nil),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.Stat(t.Context(), "/f")
+	f.Open(t.Context(), "/f", proxy.Range{})
+}
+
+// deletes answers a deletion.
+func deletes(_ *http.Request, call string) (*http.Response, error) {
+	if call == "Delete" {
+		return response(204, ""), nil
+	}
+	return nil, nil
+}
+
+// TestAcceptEncodingIsNotSigned: Google's front end rewrites that header.
+func TestAcceptEncodingIsNotSigned(t *testing.T) {
+	s := newFake(t)
+	s.fault = deletes
+	requestsOfAllKinds(t, s.fs(Options{PartSize: minPart}))
+	for i, h := range s.headers {
+		if names := signedHeaders(h); names == "" || strings.Contains(names, "accept-encoding") || h.Get("Accept-Encoding") != "" {
+			t.Errorf("%s: signed %q, Accept-Encoding %q", s.calls[i], names, h.Get("Accept-Encoding"))
+		}
+	}
+}
+
+// TestRequestPayer: with the option, each request says who pays for it, and without it none does.
+func TestRequestPayer(t *testing.T) {
+	for _, pays := range []bool{true, false} {
+		s := newFake(t)
+		s.fault = deletes
+		f := New(dial(t, Service{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: s, RequestPayer: pays}), Options{Bucket: "b", PartSize: minPart})
+		requestsOfAllKinds(t, f)
+		for i, h := range s.headers {
+			if got := h.Get("X-Amz-Request-Payer"); (got == "requester") != pays {
+				t.Errorf("%s: %q", s.calls[i], got)
+			}
+			if strings.Contains(signedHeaders(h), "x-amz-request-payer") != pays {
+				t.Errorf("%s: signed are %s", s.calls[i], signedHeaders(h))
+			}
+		}
+	}
+}
+
+// A doer is a client of a service.
+type doer func(*http.Request) (*http.Response, error)
+
+// Do implements s3.HTTPClient.
+func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
+
+// TestPayloadSigned: the signature covers the SHA-256 of what is sent. A small file is hashed before its sender may have
+// said that it is whole, and is published only then.
+func TestPayloadSigned(t *testing.T) {
+	if _, err := Dial(t.Context(), Service{Payload: "sha256"}); err == nil {
+		t.Error("any payload will do")
+	}
+	for payload, sum := range map[string]func([]byte) string{
+		"":       func([]byte) string { return "UNSIGNED-PAYLOAD" },
+		"signed": func(b []byte) string { h := sha256.Sum256(b); return hex.EncodeToString(h[:]) },
+	} {
+		s := newFake(t)
+		var begun atomic.Bool
+		ordered := 0
+		client := doer(func(r *http.Request) (*http.Response, error) {
+			begun.Store(true)
+			return s.Do(r)
+		})
+		f := New(dial(t, Service{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: client, Payload: payload}),
+			Options{Bucket: "b", PartSize: minPart, Resume: -1})
+		src := storetest.CommittedBy(zeros(10), func() error {
+			if ordered++; !begun.Load() || len(s.calls) != 0 {
+				t.Errorf("%q: ordered while a request was begun: %v, and sent: %q", payload, begun.Load(), s.calls)
+			}
+			return nil
+		})
+		if err := f.Put(t.Context(), "/f", src, proxy.Write{}); err != nil || ordered != 1 {
+			t.Errorf("%s: %v, %d orders", payload, err, ordered)
+		}
+		if got := s.header("Put", "X-Amz-Content-Sha256"); got != sum(make([]byte, 10)) {
+			t.Errorf("%s: a file has %s", payload, got)
+		}
+		if err := f.Put(t.Context(), "/g", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.header("Part 1", "X-Amz-Content-Sha256"); got != sum(make([]byte, minPart)) {
+			t.Errorf("%s: a part has %s", payload, got)
+		}
+	}
+}
+
+// TestRedirection: a request is sent once more, with its content, to where S3 says, signed for that host.
+func TestRedirection(t *testing.T) {
+	for _, status := range []int{307, 308} {
+		s := newFake(t)
+		s.fault = func(r *http.Request, call string) (*http.Response, error) {
+			if r.URL.Host != "fake" {
+				return nil, nil
+			}
+			resp := refusal(status, "TemporaryRedirect", "")
+			resp.Header.Set("Location", "http://b.elsewhere"+r.URL.Path+"?rk=1")
+			return resp, nil
+		}
+		f := s.fs(Options{PartSize: minPart})
+		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
+			t.Fatal(err)
+		}
+		for i, call := range s.calls {
+			if want := []string{"fake", "b.elsewhere"}[i%2]; s.hosts[i] != want && !strings.HasPrefix(call, "Part") {
+				t.Errorf("request %d, %s, went to %s", i, call, s.hosts[i])
+			}
+		}
+		if s.objects["/b/f"] != twoParts {
+			t.Errorf("%d: %d bytes are there", status, s.objects["/b/f"])
+		}
+		if a, b := s.headers[0].Get("Authorization"), s.headers[1].Get("Authorization"); a == b || b == "" {
+			t.Errorf("%d: signed %q for both hosts", status, a)
+		}
+	}
+}
+
+// TestRedirectionsEnd: S3 may not send requests on for ever, nor from TLS to plain text.
+func TestRedirectionsEnd(t *testing.T) {
+	for location, requests := range map[string]int{"/b/d/?again": mostRedirects, "http://fake/b/d/": 1, "": 1} {
+		s := newFake(t)
+		s.fault = func(*http.Request, string) (*http.Response, error) {
+			resp := refusal(307, "TemporaryRedirect", "")
+			resp.Header.Set("Location", location)
+			return resp, nil
+		}
+		c := dial(t, Service{Endpoint: "https://fake", Credentials: keys("a", "s"), HTTPClient: s})
+		_, err := New(c, Options{Bucket: "b"}).mark(t.Context(), "d/", condition{})
+		if err == nil || !declined(err) || len(s.calls) != requests {
+			t.Errorf("%q: %d requests, %v", location, len(s.calls), err)
+		}
+	}
+}
+
+// TestWrongRegion: the error of a bucket in another region names that region.
+func TestWrongRegion(t *testing.T) {
+	s := newFake(t)
+	s.fault = func(*http.Request, string) (*http.Response, error) {
+		resp := refusal(301, "PermanentRedirect", "")
+		resp.Header.Set("X-Amz-Bucket-Region", "eu-north-1")
+		return resp, nil
+	}
+	if _, err := s.fs(Options{}).head(t.Context(), "f"); err == nil || !strings.Contains(err.Error(), "the region eu-north-1") || errors.Is(err, errNotMet) {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,0 +1,78 @@
+package s3fs
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
+	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+// A listener sends requests as they are, and hears when a body fails.
+type listener struct {
+	*s3http.Client
+	failed func(error)
+}
+
+func (l *listener) Do(r *http.Request) (*http.Response, error) {
+	resp, err := l.Client.Do(r)
+	if err == nil {
+		resp.Body = heardBody{resp.Body, l.failed}
+	}
+	return resp, err
+}
+
+type heardBody struct {
+	io.ReadCloser
+	failed func(error)
+}
+
+func (b heardBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		b.failed(err)
+	}
+	return n, err
+}
+
+// TestRealSilence stops a real service in the middle of a download, and lets it go on when that was found out.
+func TestRealSilence(t *testing.T) {
+	const size = 64*mib + 1 // far more than the kernel keeps for a connection
+	server := real.MinIO(t)
+	near := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
+	makeBucket(t, near, "real")
+	if err := New(near, Options{Bucket: "real"}).Put(t.Context(), "/f", storetest.Source(letters("s", size)), proxy.Write{}); err != nil {
+		t.Fatal(err)
+	}
+	var silences atomic.Int32
+	l := &listener{new(features).newHTTPClient(s3http.Config{Timeout: time.Second}), func(err error) {
+		if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+			silences.Add(1)
+		}
+		server.Process.Signal(syscall.SIGCONT)
+	}}
+	c := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey), HTTPClient: l})
+	r, err := New(c, Options{Bucket: "real"}).Open(t.Context(), "/f", proxy.Range{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := server.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer server.Process.Signal(syscall.SIGCONT)
+	want, _, _ := sumOfAll(t, letters("s", size))
+	if sum, n, err := sumOfAll(t, r); err != nil || n != size || sum != want {
+		t.Errorf("%d bytes with SHA-256 %x, %v; want %d with %x", n, sum, err, size, want)
+	}
+	if silences.Load() == 0 {
+		t.Error("nobody has noticed the silence")
+	}
+}

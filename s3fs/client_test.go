@@ -1,0 +1,69 @@
+package s3fs
+
+import (
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
+)
+
+func TestDialRefusesWhatMakesNoSense(t *testing.T) {
+	if _, err := Dial(t.Context(), Service{Checksum: "crc16"}); err == nil || !strings.Contains(err.Error(), "crc32c, crc32, sha256, md5, none, auto") {
+		t.Errorf("error %v, want one that says what is possible", err)
+	}
+}
+
+func TestBucketIsInThePathWhereThereIsAnEndpoint(t *testing.T) {
+	yes, no := true, false
+	for _, test := range []struct {
+		endpoint string
+		style    *bool
+		want     string
+	}{
+		{"http://s3.test", nil, "s3.test"},
+		{"http://s3.test", &no, "bucket.s3.test"},
+		{"https://cos.ap-beijing.myqcloud.com", nil, "bucket.cos.ap-beijing.myqcloud.com"},
+		{"https://oss-cn-hangzhou.aliyuncs.com", nil, "bucket.oss-cn-hangzhou.aliyuncs.com"},
+		{"https://oss-cn-hangzhou.aliyuncs.com", &yes, "oss-cn-hangzhou.aliyuncs.com"},
+		{"https://s3.fr-par.scw.cloud", nil, "s3.fr-par.scw.cloud"},
+		{"", nil, "bucket.s3.us-east-1.amazonaws.com"},
+		{"", &yes, "s3.us-east-1.amazonaws.com"},
+	} {
+		s := newFake(t)
+		s.fault = func(*http.Request, string) (*http.Response, error) { return tagged("x"), nil } // whatever the path
+		f := New(dial(t, Service{Endpoint: test.endpoint, PathStyle: test.style, Region: "us-east-1", Credentials: keys("a", "s"), HTTPClient: s}), Options{Bucket: "bucket"})
+		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(1)), proxy.Write{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.hosts[0]; got != test.want {
+			t.Errorf("%+v: sent to %q", test, got)
+		}
+	}
+}
+
+// TestOverTLS uses a service whose certificate only the bundle knows that the SDK's own variable names.
+func TestOverTLS(t *testing.T) {
+	server := httptest.NewTLSServer(embeddedStore(t, signed, "tls"))
+	t.Cleanup(server.Close)
+	bundle := filepath.Join(t.TempDir(), "ca.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(bundle, block, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_CA_BUNDLE", bundle)
+	c := dial(t, Service{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})
+	f := New(c, Options{Bucket: "tls", PartSize: minPart})
+	if err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
+		t.Fatal(err)
+	}
+	i, err := f.Stat(t.Context(), "/f")
+	if err != nil || i.Size != twoParts {
+		t.Errorf("%v, %v", i, err)
+	}
+}

@@ -1,0 +1,162 @@
+package s3fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
+)
+
+const large = 3*minPart + 1234 // bytes, three parts of a copy in parts
+
+// TestCopiesKeep compares what a copy has with what its source had, for a copy in one request and in parts.
+func TestCopiesKeep(t *testing.T) {
+	changes := map[string]func(f *FS) (string, error){
+		"a file's rename":      func(f *FS) (string, error) { return "to", f.Rename(t.Context(), "/from/f", "/to", true) },
+		"a directory's rename": func(f *FS) (string, error) { return "to/f", f.Rename(t.Context(), "/from", "/to", true) },
+		"a new time": func(f *FS) (string, error) {
+			return "from/f", f.SetTime(t.Context(), "/from/f", time.Unix(981173106, 0))
+		},
+	}
+	bothStores(t, func(t *testing.T, c *Client) {
+		for name, change := range changes {
+			for _, parts := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, in parts: %v", name, parts), func(t *testing.T) {
+					f := New(c, Options{Bucket: "files", Prefix: strings.ReplaceAll(t.Name(), "/", "_")})
+					if parts {
+						inSmallParts(f)
+					}
+					dressed(t, f, f.prefix+"from/f", large)
+					before := kept(t, f, f.prefix+"from/f")
+					key, err := change(f)
+					if err != nil {
+						t.Fatal(err)
+					}
+					after := kept(t, f, f.prefix+key)
+					if name != "a new time" && !parts {
+						delete(before, "Expires") // which MinIO's CopyObject forgets
+						delete(after, "Expires")
+					}
+					if !maps.Equal(before, after) {
+						t.Errorf("before %v\nafter  %v", before, after)
+					}
+					if etag := unquote(headOf(t, f, f.prefix+key).ETag); strings.HasSuffix(etag, "-3") != parts {
+						t.Errorf("ETag %s", etag)
+					}
+					reads(t, f, key, noise(large))
+					noUploads(t, f, f.prefix+key)
+					if key != "from/f" {
+						missing(t, f, "/from")
+					}
+				})
+			}
+		}
+	})
+}
+
+// TestLargeCopyIsNew: of a directory, a copy in parts replaces nothing that somebody puts at its name meanwhile; and
+// the file that gets a new time is not replaced by its old content.
+func TestLargeCopyIsNew(t *testing.T) {
+	bothStores(t, func(t *testing.T, c *Client) {
+		f := New(c, Options{Bucket: "files"})
+		meanwhile := func(key string) *FS {
+			return spied(t, f, func(call string, _ *http.Request) (*http.Response, error) {
+				if call == "Complete" {
+					dressed(t, f, key, 7)
+				}
+				return nil, nil
+			})
+		}
+		for _, key := range []string{"d/large", "d/small", "file"} {
+			dressed(t, f, key, map[bool]int{true: 7, false: large}[key == "d/small"])
+		}
+		if err := meanwhile("e/large").Rename(t.Context(), "/d", "/e", true); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("Rename: %v", err)
+		}
+		reads(t, f, "d/large", noise(large))
+		reads(t, f, "d/small", noise(7))
+		reads(t, f, "e/large", noise(7))
+		missing(t, f, "/e/small")
+		if err := meanwhile("file").SetTime(t.Context(), "/file", time.Unix(0, 0)); err == nil {
+			t.Error("SetTime: no error")
+		}
+		reads(t, f, "file", noise(7))
+		noUploads(t, f, "e/large", "file")
+	})
+}
+
+// TestReservedName: of two directories that are renamed to one name at the same time, one is.
+func TestReservedName(t *testing.T) {
+	bothStores(t, func(t *testing.T, c *Client) {
+		f := New(c, Options{Bucket: "files"})
+		dressed(t, f, "first/f", 3)
+		dressed(t, f, "second/f", 7)
+		late := spied(t, f, func(call string, _ *http.Request) (*http.Response, error) {
+			if call != "Put" {
+				return nil, nil
+			}
+			return nil, f.Rename(t.Context(), "/first", "/to", true)
+		})
+		if err := late.Rename(t.Context(), "/second", "/to", true); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("Rename: %v", err)
+		}
+		reads(t, f, "to/f", noise(3))
+		reads(t, f, "second/f", noise(7))
+		missing(t, f, "/first")
+		if p, err := f.page(t.Context(), "to/", "", "", 0); err != nil || len(p.objects) != 1 {
+			t.Errorf("%v, %v: a marker was left", p.objects, err)
+		}
+	})
+}
+
+// TestCopyCancelled ends renames in the middle: the source stays whole, and nothing is left at the new name.
+func TestCopyCancelled(t *testing.T) {
+	sizes := map[string]int{"d/": 0, "d/1": 1, "d/2": 2, "d/3": 3, "d/large": large, "file": large}
+	bothStores(t, func(t *testing.T, c *Client) {
+		f := New(c, Options{Bucket: "files"})
+		for key, size := range sizes {
+			dressed(t, f, key, size)
+		}
+		for _, test := range []struct{ from, to, at string }{
+			{"/file", "/new", "PartCopy 2"}, {"/d", "/new", "PartCopy 2"}, {"/d", "/new", "Copy"}, {"/d", "/new", "Create"}, {"/d", "/new", "Put"},
+		} {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			ending := spied(t, f, func(call string, _ *http.Request) (*http.Response, error) {
+				if call == test.at {
+					cancel(errCut)
+				}
+				return nil, nil
+			})
+			if err := ending.Rename(ctx, test.from, test.to, true); !errors.Is(err, errCut) {
+				t.Errorf("%s, cut at %s: %v", test.from, test.at, err)
+			}
+			missing(t, f, "/new")
+			noUploads(t, f, "new", "new/large")
+		}
+		for key, size := range sizes {
+			if key != "d/" {
+				reads(t, f, key, noise(size))
+			}
+		}
+	})
+}
+
+// TestContractWithCopiesInParts runs the store's contract where whatever has two bytes is copied in parts.
+func TestContractWithCopiesInParts(t *testing.T) {
+	c := embedded(t, "files")
+	n := 0
+	storetest.Run(t, storetest.Limits{}, func(t *testing.T) proxy.Store {
+		n++
+		f := inSmallParts(New(c, Options{Bucket: "files", Prefix: fmt.Sprint(n), PartSize: minPart}))
+		f.copyMost = 1
+		return f
+	})
+}

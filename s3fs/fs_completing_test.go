@@ -1,0 +1,149 @@
+package s3fs
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
+	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
+)
+
+// A nearStore is an HTTP client of the embedded store, without a network, which tells of each request before it is sent.
+type nearStore struct {
+	http.Handler
+	before atomic.Value // a func(call string)
+}
+
+func (n *nearStore) Do(r *http.Request) (*http.Response, error) {
+	call := name(r)
+	if before, ok := n.before.Load().(func(string)); ok {
+		before(call)
+	}
+	in := r.Clone(r.Context())
+	in.RequestURI, in.Host = r.URL.RequestURI(), r.URL.Host
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	answer := httptest.NewRecorder()
+	if r.Context().Err() == nil {
+		n.ServeHTTP(answer, in)
+	}
+	if err := r.Context().Err(); err != nil {
+		return nil, err // the answer is lost
+	}
+	resp := answer.Result()
+	resp.Request = r
+	return resp, nil
+}
+
+// near returns an FS in the embedded store, in which there are some files.
+func near(t *testing.T) (*FS, *nearStore) {
+	n := &nearStore{Handler: embeddedStore(t, s3demo.Options{}, "changes")}
+	f := New(dial(t, Service{Endpoint: "http://near", Credentials: keys("a", "s"), HTTPClient: n}), Options{Bucket: "changes"})
+	for _, name := range []string{"/f", "/d/1", "/d/2", "/d/3"} {
+		if err := f.Put(t.Context(), name, storetest.Source(strings.NewReader("content")), proxy.Write{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Mkdir(t.Context(), "/empty"); err != nil {
+		t.Fatal(err)
+	}
+	return f, n
+}
+
+// A change whose caller goes while S3 makes it is completed, and its result is what S3 did; one whose caller goes before
+// is not begun.
+func TestAChangeIsNotHalfDone(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(context.Context, *FS) error
+		begins string // with this request
+		gone   string // what must not be there at the end, "" = nothing
+		there  string
+	}{
+		"Remove":          {func(ctx context.Context, f *FS) error { return f.Remove(ctx, "/f") }, "Delete", "/f", "/d/1"},
+		"Mkdir":           {func(ctx context.Context, f *FS) error { return f.Mkdir(ctx, "/new") }, "Put", "", "/new/"},
+		"Rmdir":           {func(ctx context.Context, f *FS) error { return f.Rmdir(ctx, "/empty") }, "Delete", "/empty/", "/f"},
+		"SetTime":         {func(ctx context.Context, f *FS) error { return f.SetTime(ctx, "/f", time.Unix(1, 0)) }, "Copy", "", "/f"},
+		"Rename, copied":  {func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/f", "/g", true) }, "Copy", "/f", "/g"},
+		"Rename, deleted": {func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/f", "/g", true) }, "Delete", "/f", "/g"},
+		"Rename of a directory": {func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/d", "/e", true) },
+			"Delete", "/d/", "/e/3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, n := near(t)
+			ctx, leave := context.WithCancelCause(t.Context())
+			n.before.Store(func(call string) {
+				if call == c.begins || call == "DeleteMany" && c.begins == "Delete" {
+					leave(errCut)
+				}
+			})
+			if err := c.change(ctx, f); err != nil || ctx.Err() == nil {
+				t.Errorf("a caller that went during %s: %v", c.begins, err)
+			}
+			n.before.Store(func(string) {})
+			if _, err := f.Stat(t.Context(), c.there); err != nil {
+				t.Errorf("%s: %v", c.there, err)
+			}
+			if c.gone != "" {
+				if _, err := f.Stat(t.Context(), c.gone); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("%s is there: %v", c.gone, err)
+				}
+			}
+			if name == "Rename, copied" || name == "Rename, deleted" {
+				return // the same change as below
+			}
+
+			f, n = near(t)
+			ctx, leave = context.WithCancelCause(t.Context())
+			var mu sync.Mutex
+			var calls []string
+			n.before.Store(func(call string) {
+				mu.Lock()
+				defer mu.Unlock()
+				calls = append(calls, call)
+				leave(errCut) // with the first request, which only looks
+			})
+			if err := c.change(ctx, f); err == nil {
+				t.Errorf("a caller that went before: done")
+			}
+			for _, change := range []string{"Delete", "DeleteMany", "Put", "Copy", "Create"} {
+				if slices.Contains(calls, change) {
+					t.Errorf("begun for a caller that had gone: %v", calls)
+				}
+			}
+		})
+	}
+}
+
+// A rename of a directory whose caller goes while it is copied removes its copies, and leaves the sources as they were.
+func TestARenameThatIsCancelledLeavesNoCopies(t *testing.T) {
+	f, n := near(t)
+	ctx, leave := context.WithCancelCause(t.Context())
+	n.before.Store(func(call string) {
+		if call == "Copy" {
+			leave(errCut)
+		}
+	})
+	if err := f.Rename(ctx, "/d", "/e", true); !errors.Is(err, errCut) {
+		t.Errorf("got %v, want %v", err, errCut)
+	}
+	n.before.Store(func(string) {})
+	if _, err := f.Stat(t.Context(), "/e/"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("copies are left: %v", err)
+	}
+	for _, name := range []string{"/d/1", "/d/2", "/d/3"} {
+		if _, err := f.Stat(t.Context(), name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

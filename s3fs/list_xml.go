@@ -1,0 +1,182 @@
+package s3fs
+
+import (
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// decode makes ListObjectsV2 put its answer into p. The SDK's own decoder takes several times as long for a page,
+// most of it to allocate a dozen values for every key.
+func (p *page) decode(o *s3.Options) {
+	const id = "OperationDeserializer"
+	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+		sdk, ok := stack.Deserialize.Get(id)
+		if !ok {
+			return fmt.Errorf("the SDK has no %s to take the place of", id)
+		}
+		_, err := stack.Deserialize.Swap(id, middleware.DeserializeMiddlewareFunc(id, func(
+			ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+		) (middleware.DeserializeOutput, middleware.Metadata, error) {
+			out, metadata, err := next.HandleDeserialize(ctx, in)
+			answer, ok := out.RawResponse.(*smithyhttp.Response)
+			if err == nil && ok && answer.StatusCode/100 == 2 && answer.StatusCode != http.StatusOK {
+				return out, metadata, fmt.Errorf("%w: a listing with the status %d", errUnconfirmed, answer.StatusCode)
+			}
+			if err != nil || !ok || answer.StatusCode != http.StatusOK {
+				return sdk.HandleDeserialize(ctx, in, answered{out, metadata, err})
+			}
+			defer answer.Body.Close() // as the SDK's own does; until then the request keeps its page
+			out.Result = &s3.ListObjectsV2Output{}
+			text, err := io.ReadAll(io.LimitReader(answer.Body, maxPage))
+			if err != nil {
+				return out, metadata, &smithyhttp.RequestSendError{Err: err} // which is tried again
+			}
+			if len(text) == maxPage {
+				return out, metadata, fmt.Errorf("a page of a listing has %d bytes or more", maxPage)
+			}
+			return out, metadata, p.parse(string(text))
+		}))
+		return err
+	})
+}
+
+// maxPage is more than a page of 1,000 keys has, each with its metadata.
+const maxPage = 32 << 20
+
+// answered hands on an answer that is there already.
+type answered struct {
+	out      middleware.DeserializeOutput
+	metadata middleware.Metadata
+	err      error
+}
+
+// HandleDeserialize implements middleware.DeserializeHandler.
+func (a answered) HandleDeserialize(context.Context, middleware.DeserializeInput) (middleware.DeserializeOutput, middleware.Metadata, error) {
+	return a.out, a.metadata, a.err
+}
+
+// parse reads S3's XML. All that matters in it are texts without a tag inside, each of which ends with a tag that
+// says what it is: there is no need for a tree.
+func (p *page) parse(text string) error {
+	const root = "ListBucketResult"
+	*p = page{}
+	var (
+		o    object
+		kept metadata // of o
+		last string
+		top  = make(map[string]string) // what matters besides the entries
+	)
+	for value, tag := range tags(text) {
+		last = tag
+		var err error
+		if kept.takes(tag, value) {
+			continue
+		}
+		switch tag {
+		case "Contents", "CommonPrefixes":
+			o, kept = object{}, metadata{}
+		case "/Contents":
+			err = o.keep(kept)
+			p.objects = append(p.objects, o)
+		case "/CommonPrefixes":
+			p.dirs = append(p.dirs, o.key)
+		case "/EncodingType", "/IsTruncated", "/NextContinuationToken":
+			top[tag], err = unescape(value)
+		default:
+			err = o.set(tag, value)
+		}
+		if err != nil {
+			return fmt.Errorf("%s %q in the listing: %w", tag[1:], value, err)
+		}
+	}
+	if last != "/"+root && last != root+"/" {
+		return fmt.Errorf("%w: a listing that ends with %q instead of %q", errUnconfirmed, last, "/"+root)
+	}
+	if top["/IsTruncated"] == "true" {
+		if p.next = top["/NextContinuationToken"]; p.next == "" {
+			return errors.New("a listing that goes on without saying how")
+		}
+	}
+	if top["/EncodingType"] == "url" {
+		return p.unquote()
+	}
+	return nil
+}
+
+// set takes over what a closing tag says of an entry.
+func (o *object) set(tag, value string) (err error) {
+	switch tag {
+	case "/Key", "/Prefix":
+		o.key, err = unescape(value)
+	case "/Size":
+		o.size, err = strconv.ParseInt(value, 10, 64)
+	case "/LastModified":
+		o.mtime, err = time.Parse(time.RFC3339, value)
+	case "/ETag":
+		value, err = unescape(value)
+		o.etag = strings.Trim(value, `"`)
+	case "/StorageClass":
+		o.class = value
+	}
+	return err
+}
+
+// unquote undoes the encoding that was asked for, for the sake of keys that XML cannot hold.
+func (p *page) unquote() (err error) {
+	for i := range p.objects {
+		if p.objects[i].key, err = url.QueryUnescape(p.objects[i].key); err != nil {
+			return fmt.Errorf("a key in the listing: %w", err)
+		}
+	}
+	for i := range p.dirs {
+		if p.dirs[i], err = url.QueryUnescape(p.dirs[i]); err != nil {
+			return fmt.Errorf("a prefix in the listing: %w", err)
+		}
+	}
+	return nil
+}
+
+// tags yields each tag's name, a closing one's with its slash, and the text before it.
+func tags(text string) iter.Seq2[string, string] {
+	return func(yield func(value, tag string) bool) {
+		for {
+			value, rest, _ := strings.Cut(text, "<")
+			tag, rest, found := strings.Cut(rest, ">")
+			text = rest
+			if i := strings.IndexByte(tag, ' '); i > 0 {
+				tag = tag[:i] // attributes
+			}
+			if !found || tag == "" || !yield(value, tag) {
+				return
+			}
+		}
+	}
+}
+
+var quotes = strings.NewReplacer("&quot;", `"`, "&#34;", `"`)
+
+// unescape undoes XML's escaping, of which only that of ETags is frequent.
+func unescape(s string) (string, error) {
+	if !strings.Contains(s, "&") {
+		return s, nil
+	}
+	if s = quotes.Replace(s); !strings.Contains(s, "&") {
+		return s, nil
+	}
+	var text string
+	err := xml.Unmarshal([]byte("<t>"+s+"</t>"), &text)
+	return text, err
+}

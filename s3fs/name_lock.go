@@ -1,0 +1,185 @@
+package s3fs
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// errBusy says that another session changes the same name: the operation was refused, and can be tried again.
+var errBusy = fmt.Errorf("another session changes the name: %w", syscall.EBUSY)
+
+// nameLocks give the changes of one process to one name an order. S3 has conditions for that, but some services ignore them, as MinIO
+// does on copies and deletions: an operation that checks an object and then deletes it would delete one stored in between.
+//
+// The zero value has no locks. A name that nobody waits for costs one map entry.
+type nameLocks struct {
+	mu      sync.Mutex
+	waiting map[lockedName][]chan struct{} // for each locked name, first come, first served
+}
+
+// A lockedName is a key without a slash at its end: a file and the marker of a directory of that name share a lock.
+type lockedName struct{ bucket, name string }
+
+// take locks a name if it is free. Else it returns a channel that is closed once the lock has been handed over.
+func (l *nameLocks) take(n lockedName) (handed chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lockFree(n) {
+		return nil
+	}
+	handed = make(chan struct{})
+	l.waiting[n] = append(l.waiting[n], handed)
+	return handed
+}
+
+// try locks a name if it is free, and reports whether it was.
+func (l *nameLocks) try(n lockedName) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lockFree(n)
+}
+
+// lockFree is try for a caller that holds mu.
+func (l *nameLocks) lockFree(n lockedName) bool {
+	if _, locked := l.waiting[n]; locked {
+		return false
+	}
+	if l.waiting == nil {
+		l.waiting = make(map[lockedName][]chan struct{})
+	}
+	l.waiting[n] = nil
+	return true
+}
+
+// release unlocks names, each of which it hands to the operation that has waited for it longest.
+func (l *nameLocks) release(names ...lockedName) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range names {
+		queue := l.waiting[n]
+		if len(queue) == 0 {
+			delete(l.waiting, n)
+			continue
+		}
+		l.waiting[n] = queue[1:]
+		close(queue[0])
+	}
+}
+
+// cancel ends the waiting for a name, and reports whether the lock has been handed over already.
+func (l *nameLocks) cancel(n lockedName, handed chan struct{}) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	queue := l.waiting[n]
+	i := slices.Index(queue, handed)
+	if i < 0 {
+		return true
+	}
+	l.waiting[n] = slices.Delete(queue, i, i+1)
+	return false
+}
+
+// wait locks a name, for which it waits until the deadline. It returns errBusy after that, and the cause when ctx ends.
+func (l *nameLocks) wait(ctx context.Context, n lockedName, deadline time.Time) error {
+	handed := l.take(n)
+	if handed == nil {
+		return nil
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	var err error
+	select {
+	case <-handed:
+		return nil
+	case <-timer.C:
+		err = errBusy
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if l.cancel(n, handed) {
+		l.release(n)
+	}
+	return err
+}
+
+// A nameLock is the lock of one operation on the one or two names that it checks and then changes. It is held neither while a client is
+// waited for, nor while S3 receives a content, nor while S3 copies a large object in parts.
+type nameLock struct {
+	client *Client
+	names  [2]lockedName // sorted, so that no two operations wait for each other
+	count  int           // of names
+	mu     sync.Mutex
+	held   bool
+	check  func(context.Context) error // whether the operation may still go on, once the names are locked; nil = it may
+}
+
+// lock prepares to lock the names of one or two keys.
+func (f *FS) lock(keys ...string) *nameLock {
+	l := &nameLock{client: f.client}
+	for _, key := range keys {
+		l.add(f.bucket, key)
+	}
+	return l
+}
+
+// add adds the name of a key.
+func (l *nameLock) add(bucket, key string) {
+	n := lockedName{bucket, strings.TrimSuffix(key, "/")}
+	switch {
+	case l.count == 1 && n == l.names[0]:
+		return
+	case l.count == 1 && n.name < l.names[0].name:
+		l.names[0], n = n, l.names[0]
+	}
+	l.names[l.count] = n
+	l.count++
+}
+
+// take locks the names, for which it waits for as long as S3 may be silent, and then runs check. It does nothing while they are locked.
+func (l *nameLock) take(ctx context.Context) error { return l.takeWithin(ctx, l.client.timeout) }
+
+func (l *nameLock) takeWithin(ctx context.Context, wait time.Duration) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := context.Cause(ctx); err != nil || l.held {
+		return err
+	}
+	deadline := time.Now().Add(wait)
+	for i, n := range l.names[:l.count] {
+		if err := l.client.names.wait(ctx, n, deadline); err != nil {
+			l.client.names.release(l.names[:i]...)
+			return err
+		}
+	}
+	if l.check != nil {
+		if err := l.check(ctx); err != nil {
+			l.client.names.release(l.names[:l.count]...)
+			return err
+		}
+	}
+	l.held = true
+	return nil
+}
+
+// try locks the name if it is free, and reports whether it was.
+func (l *nameLock) try() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = l.client.names.try(l.names[0])
+	return l.held
+}
+
+// release unlocks the names, if they are locked.
+func (l *nameLock) release() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held {
+		l.held = false
+		l.client.names.release(l.names[:l.count]...)
+	}
+}

@@ -1,0 +1,250 @@
+package s3fs
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
+)
+
+// locked checks how many names are locked.
+func locked(t *testing.T, f *FS, want int) {
+	t.Helper()
+	f.client.names.mu.Lock()
+	defer f.client.names.mu.Unlock()
+	if got := len(f.client.names.waiting); got != want {
+		t.Errorf("%d names are locked, want %d", got, want)
+	}
+}
+
+// TestLocksAreHandedOn in the order of asking; who waits for too long, or no longer, is left out.
+func TestLocksAreHandedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t).fs(Options{})
+		first := f.lock("a", "b")
+		if err := first.take(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, leave := context.WithCancel(t.Context())
+		order := make(chan string, 9)
+		wait := func(ctx context.Context, who string, keys ...string) {
+			go func() {
+				l := f.lock(keys...)
+				begun := time.Now()
+				err := l.take(ctx)
+				switch {
+				case errors.Is(err, syscall.EBUSY) && time.Since(begun) == 30*time.Second:
+					who += " too long"
+				case errors.Is(err, context.Canceled):
+					who += " left"
+				case err != nil:
+					t.Errorf("%s: %v", who, err)
+				}
+				order <- who
+				l.release()
+			}()
+			synctest.Wait()
+		}
+		wait(t.Context(), "one", "b", "c")
+		<-time.After(20 * time.Second)
+		wait(ctx, "two", "a")
+		wait(t.Context(), "three", "a/")
+		wait(t.Context(), "four", "c")
+		leave()
+		<-time.After(15 * time.Second)
+		first.release()
+		for _, want := range []string{"four", "two left", "one too long", "three"} {
+			if got := <-order; got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		}
+		locked(t, f, 0)
+	})
+}
+
+// TestLockCostsNothing where nobody else wants it: it is on the way of each small file.
+func TestLockCostsNothing(t *testing.T) {
+	f := newFake(t).fs(Options{})
+	l := f.lock("a")
+	if n := testing.AllocsPerRun(100, func() {
+		if err := l.takeWithin(t.Context(), time.Second); err != nil {
+			t.Fatal(err)
+		}
+		l.release()
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestUploadOfALockedName: an upload whose name another operation of this process is changing for too long is refused for the moment, and can be
+// resumed. The order to publish has come by then, so nothing is held while a client is waited for.
+func TestUploadOfALockedName(t *testing.T) {
+	for name, size := range map[string]int{"one part": minPart + 10, "parts": 2*minPart + 10} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFake(t)
+				f := s.fs(Options{Resume: time.Hour, PartSize: 2 * minPart})
+				other := f.lock("f")
+				if err := other.take(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				begun := time.Now()
+				err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), proxy.Write{})
+				if took := time.Since(begun); !errors.Is(err, syscall.EBUSY) || took > 30*time.Second {
+					t.Errorf("error %v after %v", err, took)
+				}
+				other.release()
+				locked(t, f, 0)
+				at := stands(t, f, "/f")
+				if at < minPart || len(s.objects) > 0 {
+					t.Errorf("it stands at %d; published: %v", at, s.objects)
+				}
+				if err := f.Put(t.Context(), "/f", storetest.Source(zeros(size-int(at)), storetest.First(at)), proxy.Write{}); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// TestOperationsOnALockedName are refused for the moment, without a request.
+func TestOperationsOnALockedName(t *testing.T) {
+	for _, op := range []change{dele("/f"), mfmt("/f"), rnto("/f", "/g"), rnto("/g", "/f"), mkd("/f"), rmd("/f")} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newFake(t)
+			f := s.fs(Options{})
+			other := f.lock("f")
+			if err := other.take(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := op.do(t.Context(), f); !errors.Is(err, syscall.EBUSY) || len(s.calls) > 0 {
+				t.Errorf("%s: error %v; requests %q", op.name, err, s.calls)
+			}
+			other.release()
+			locked(t, f, 0)
+		})
+	}
+}
+
+// TestConditionalPutWaitsForTheLock before it is sent: MinIO locks the object from the condition to the last byte, so what holds the lock could wait
+// for MinIO, and MinIO for the last byte.
+func TestConditionalPutWaitsForTheLock(t *testing.T) {
+	for name, put := range map[string]func(context.Context, *FS) error{
+		"STOU": func(ctx context.Context, f *FS) error {
+			return f.Put(ctx, "/f", storetest.Source(strings.NewReader("more")), proxy.Write{New: true})
+		},
+		"APPE": func(ctx context.Context, f *FS) error {
+			return f.Put(ctx, "/f", storetest.Source(strings.NewReader("more"), storetest.All()), proxy.Write{})
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newFake(t)
+			s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+				switch call {
+				case "Head":
+					return described(4, `"e"`), nil
+				case "Get":
+					resp := typed("", "kept")
+					resp.Header.Set("ETag", `"e"`)
+					return resp, nil
+				}
+				return nil, nil
+			}
+			sent := false
+			c := dial(t, Service{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: arriving{s, func(call string) { sent = sent || call == "Put" }}})
+			f := New(c, Options{Bucket: "b", Resume: -1})
+			other := f.lock("f")
+			if err := other.take(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			over := make(chan error)
+			go func() { over <- put(t.Context(), f) }()
+			if synctest.Wait(); sent {
+				t.Errorf("%s: sent while the name is locked", name)
+			}
+			other.release()
+			if err := <-over; err != nil || !sent {
+				t.Errorf("%s: error %v; sent: %v", name, err, sent)
+			}
+		})
+	}
+}
+
+// arriving tells of requests before their content is read.
+type arriving struct {
+	*fake
+	tell func(call string)
+}
+
+func (a arriving) Do(r *http.Request) (*http.Response, error) {
+	a.tell(name(r))
+	return a.fake.Do(r)
+}
+
+// TestTimeOfAFileThatIsReplaced: a copy onto itself that finds no object, or another one, is tried again. A file that is there is never said
+// not to be, and one that changes all the time is one that another session changes.
+func TestTimeOfAFileThatIsReplaced(t *testing.T) {
+	for name, test := range map[string]struct {
+		refusals int
+		status   int
+		code     string
+		want     error
+	}{
+		"gone for a moment":  {1, 404, "NoSuchKey", nil},
+		"replaced":           {2, 412, "PreconditionFailed", nil},
+		"gone each time":     {99, 404, "NoSuchKey", syscall.EBUSY},
+		"replaced each time": {99, 412, "PreconditionFailed", syscall.EBUSY},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFake(t)
+				s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+					switch {
+					case call == "Head":
+						return described(1, `"e"`), nil
+					case call == "Copy" && s.count(call) <= test.refusals:
+						return refusal(test.status, test.code, ""), nil
+					case call == "Copy":
+						return response(200, `<R><ETag>"e"</ETag></R>`), nil
+					}
+					return nil, nil
+				}
+				err := s.fs(Options{}).SetTime(t.Context(), "/f", time.Unix(1, 0))
+				if !errors.Is(err, test.want) || errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("error %v, want %v", err, test.want)
+				}
+			})
+		})
+	}
+}
+
+// TestRenameOfAFileThatIsReplaced is the same of a rename.
+func TestRenameOfAFileThatIsReplaced(t *testing.T) {
+	for refusals, want := range map[int]error{1: nil, 99: syscall.EBUSY} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newFake(t)
+			s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+				switch {
+				case call == "Head":
+					return described(1, `"e"`), nil
+				case call == "Copy" && s.count(call) <= refusals:
+					return refusal(404, "NoSuchKey", ""), nil
+				case call == "Copy":
+					return response(200, `<R><ETag>"e"</ETag></R>`), nil
+				}
+				return nil, nil
+			}
+			if err := s.fs(Options{}).Rename(t.Context(), "/f", "/g", true); !errors.Is(err, want) || errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%d refusals: error %v, want %v", refusals, err, want)
+			}
+		})
+	}
+}

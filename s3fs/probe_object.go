@@ -1,0 +1,292 @@
+package s3fs
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// once makes a request be tried no more than once: by one that is to fail, or where the sender decides what follows.
+func once(o *s3.Options) { o.RetryMaxAttempts = 1 }
+
+func (p *prober) answers(ctx context.Context) (string, error) {
+	_, err := p.page(ctx, p.prefix, "", "", 1)
+	return "", p.inRegion(err)
+}
+
+// A RegionError says that the bucket is in another region than the one that requests are signed for.
+type RegionError struct {
+	Bucket, Configured string // regions
+	err                error
+}
+
+func (e *RegionError) Error() string {
+	return fmt.Sprintf("the bucket is in %s, --region says %s", e.Bucket, e.Configured)
+}
+
+func (e *RegionError) Unwrap() error { return e.err }
+
+// inRegion makes a RegionError of an error whose answer names another region.
+func (p *prober) inRegion(err error) error {
+	answer, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	if !ok || answer.Response == nil {
+		return err
+	}
+	if is, want := answer.Response.Header.Get("x-amz-bucket-region"), p.api.Options().Region; is != "" && is != want {
+		return &RegionError{is, want, err}
+	}
+	return err
+}
+
+// hasAttributes reports whether HEAD can tell some of the attributes that are configured. It does not tell ACLs.
+func (p *prober) hasAttributes() bool {
+	a := p.attributes
+	return a.StorageClass != "" || a.SSE != "" || len(a.Tags) > 0
+}
+
+// attributesKept compares the attributes of the first object with those that are configured.
+func (p *prober) attributesKept(ctx context.Context) (string, error) {
+	out, err := p.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &p.bucket, Key: &p.key})
+	if err != nil {
+		return "", err
+	}
+	var kept, lacks []string
+	compare := func(option, want, is string) {
+		switch {
+		case want == "":
+		case want == is:
+			kept = append(kept, option+" "+want)
+		default:
+			lacks = append(lacks, fmt.Sprintf("%s is %q, not %q", option, is, want))
+		}
+	}
+	a := p.attributes
+	compare("--storage-class", a.StorageClass, cmp.Or(string(out.StorageClass), "STANDARD")) // which S3 does not tell
+	compare("--sse", a.SSE, string(out.ServerSideEncryption))
+	if n := len(a.Tags); n > 0 && out.TagCount != nil { // which some do not tell
+		compare("--tags", strconv.Itoa(n), strconv.Itoa(int(*out.TagCount)))
+	}
+	if len(lacks) > 0 {
+		return "", errors.New(strings.Join(lacks, ", "))
+	}
+	return strings.Join(kept, ", "), nil
+}
+
+func (p *prober) putFirst(ctx context.Context) (string, error) {
+	etag, err := p.put(ctx, p.key, p.content, asItIs)
+	if err == nil {
+		p.etag = etag
+	}
+	return "with " + p.checksumName(), err
+}
+
+func (p *prober) checksumName() string {
+	return map[algorithm]string{crc32C: "a CRC32C checksum", crc32IEEE: "a CRC32 checksum", sha2: "a SHA-256 checksum",
+		md5Sum: "an MD5 checksum", none: "no checksum"}[p.client.algorithm()]
+}
+
+// put puts an object, with the checksum of what is claimed to be its content.
+func (p *prober) put(
+	ctx context.Context, key string, claimed []byte, change func(*s3.PutObjectInput), options ...func(*s3.Options),
+) (etag string, err error) {
+	before := p.made[key]
+	p.made[key] = true
+	err = p.client.checked(func(a algorithm) error {
+		in := &s3.PutObjectInput{Bucket: &p.bucket, Key: &key, Body: bytes.NewReader(p.content), ContentLength: aws.Int64(int64(len(p.content)))}
+		p.attributes.onPut(in)
+		sumOf(a, claimed).set(&in.ChecksumCRC32C, &in.ChecksumCRC32, &in.ChecksumSHA256, &in.ContentMD5)
+		change(in)
+		out, err := p.api.PutObject(ctx, in, options...)
+		if err == nil {
+			etag = unquote(out.ETag)
+		}
+		return err
+	})
+	if errors.Is(err, fs.ErrPermission) && !before {
+		delete(p.made, key)
+	}
+	return etag, err
+}
+
+// asItIs changes nothing.
+func asItIs(*s3.PutObjectInput) {}
+
+func sumOf(a algorithm, content []byte) checksum {
+	h := a.hash()
+	h.Write(content)
+	return checksum{a, h.Sum(nil)}
+}
+
+func (p *prober) readBack(ctx context.Context) (string, error) {
+	out, err := p.api.GetObject(ctx, &s3.GetObjectInput{Bucket: &p.bucket, Key: &p.key})
+	if err != nil {
+		return "", err
+	}
+	defer out.Body.Close()
+	got, err := io.ReadAll(io.LimitReader(out.Body, int64(len(p.content))+1))
+	if err == nil && !bytes.Equal(got, p.content) {
+		err = errors.New("it is not what was put")
+	}
+	return "", err
+}
+
+func (p *prober) listed(ctx context.Context) (string, error) {
+	page, err := p.page(ctx, p.key, "/", "", 0)
+	if err != nil {
+		return "", err
+	}
+	if !slices.ContainsFunc(page.objects, func(o object) bool { return o.key == p.key && o.size == int64(len(p.content)) }) {
+		return "", errors.New("it is missing in the listing")
+	}
+	return "", nil
+}
+
+// damaged sends what does not fit its checksum.
+func (p *prober) damaged(ctx context.Context) (string, error) {
+	if p.client.algorithm() == none {
+		return "", errors.New("no checksums are sent, as is configured")
+	}
+	_, err := p.put(ctx, p.key+"-damaged", []byte("another content"), asItIs, once)
+	if err == nil {
+		return "", errors.New("the service takes no notice of checksums")
+	}
+	if api, ok := errors.AsType[smithy.APIError](err); ok && slices.Contains(badSum, api.ErrorCode()) {
+		return "", nil
+	}
+	return "", err
+}
+
+// putNew puts an object as STOU does, under a name that is free and under one that is taken.
+func (p *prober) putNew(ctx context.Context) (string, error) {
+	isNew := func(in *s3.PutObjectInput) { in.IfNoneMatch = aws.String("*") }
+	if _, err := p.put(ctx, p.key+"-stou", p.content, isNew); err != nil {
+		return "", err
+	}
+	_, err := p.put(ctx, p.key+"-stou", p.content, isNew)
+	return "", held("If-None-Match", err)
+}
+
+// putUnchanged puts an object as APPE does, where it was not changed meanwhile and where it was.
+func (p *prober) putUnchanged(ctx context.Context) (string, error) {
+	etag, err := p.put(ctx, p.key+"-appe", p.content, asItIs)
+	if err != nil {
+		return "", err
+	}
+	_, err = p.put(ctx, p.key+"-appe", p.content, func(in *s3.PutObjectInput) { in.IfMatch = aws.String(`"` + etag + `"`) })
+	if precondition(err) {
+		return "", fmt.Errorf("the service refuses it where the ETag is right, so APPE to small files fails: %w", err)
+	}
+	if err != nil {
+		return "", err
+	}
+	_, err = p.put(ctx, p.key+"-appe", p.content, func(in *s3.PutObjectInput) { in.IfMatch = aws.String(noETag) })
+	return "", held("If-Match", err)
+}
+
+// noETag is no object's.
+const noETag = `"00000000000000000000000000000000"`
+
+// held says what is wrong with the answer to a request whose condition does not hold.
+func held(header string, err error) error {
+	switch {
+	case err == nil:
+		return fmt.Errorf("the service ignores %s", header)
+	case precondition(err):
+		return nil
+	}
+	return err
+}
+
+func (p *prober) copied(ctx context.Context) (string, error) {
+	target := p.key + "-copied"
+	p.made[target] = true
+	_, err := p.copy(ctx, object{key: p.key, size: int64(len(p.content)), etag: p.etag}, target, condition{}, p.lock(target))
+	_, err = p.arrived(ctx, target, err)
+	return "", err
+}
+
+// copiedNew copies to a name that is taken, as RNTO of a directory does where a file appeared.
+func (p *prober) copiedNew(ctx context.Context) (string, error) {
+	target := p.key + "-copied"
+	if !p.made[target] {
+		return "", errors.New("no object can be copied")
+	}
+	_, err := p.api.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &p.bucket, Key: &target, IfNoneMatch: aws.String("*"),
+		CopySource: aws.String(copySource(p.bucket, p.key))})
+	return "", held("If-None-Match", err)
+}
+
+// conditionalDelete deletes an object that is not the one that it should be.
+func (p *prober) conditionalDelete(ctx context.Context) (string, error) {
+	key := p.key + "-appe"
+	_, err := p.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &p.bucket, Key: &key, IfMatch: aws.String(noETag)})
+	return "", held("If-Match", err)
+}
+
+// arrived checks that an object has the content's size, unless there was an error before, and returns its ETag.
+func (p *prober) arrived(ctx context.Context, key string, err error) (etag string, _ error) {
+	if errors.Is(err, fs.ErrPermission) {
+		delete(p.made, key)
+	}
+	if err != nil {
+		return "", err
+	}
+	is, err := p.head(ctx, key)
+	switch {
+	case err != nil:
+		return "", err
+	case is.size != int64(len(p.content)):
+		return "", fmt.Errorf("%d bytes have become %d", len(p.content), is.size)
+	}
+	return is.etag, nil
+}
+
+// deletedTogether deletes all objects but the first.
+func (p *prober) deletedTogether(ctx context.Context) (string, error) {
+	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(p.made)), func(key string) bool { return key == p.key })
+	if err := p.deleteAll(ctx, keys, nil); err != nil {
+		return "", err
+	}
+	if err := p.isGone(ctx, p.key+"-stou"); err != nil {
+		return "", err
+	}
+	clear(p.made)
+	p.made[p.key] = true
+	return "", nil
+}
+
+func (p *prober) deleted(ctx context.Context) (string, error) {
+	if err := p.delete(ctx, p.key, p.etag, nil); err != nil {
+		return "", err
+	}
+	if err := p.isGone(ctx, p.key); err != nil {
+		return "", err
+	}
+	delete(p.made, p.key)
+	return "", nil
+}
+
+// isGone checks that there is no such object any more. Without permission to list, S3 does not say so.
+func (p *prober) isGone(ctx context.Context, key string) error {
+	_, err := p.head(ctx, key)
+	switch {
+	case err == nil:
+		return fmt.Errorf("%q is still there", key)
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
+		return nil
+	}
+	return err
+}

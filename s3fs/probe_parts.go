@@ -1,0 +1,236 @@
+package s3fs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+)
+
+// inParts uploads an object of one part, whose number is 1, and compares what HEAD tells of it with what Complete told.
+func (p *prober) inParts(ctx context.Context) (detail string, err error) {
+	key := p.key + "-parts"
+	var told string
+	err = p.client.checked(func(a algorithm) error {
+		id, part, err := p.onePart(ctx, key, a)
+		if err == nil {
+			told, err = p.complete(ctx, key, id, part, func(*s3.CompleteMultipartUploadInput) {})
+		}
+		return err
+	})
+	is, err := p.arrived(ctx, key, err)
+	if err == nil && !sameETag(is, told) {
+		detail = "though with another ETag than CompleteMultipartUpload told"
+	}
+	return detail, err
+}
+
+// conditionalComplete completes an upload with conditions that do not hold, and then with one that does.
+func (p *prober) conditionalComplete(ctx context.Context) (string, error) {
+	key := p.key + "-conditions"
+	etag, err := p.put(ctx, key, p.content, asItIs)
+	if err != nil {
+		return "", err
+	}
+	return "", p.client.checked(func(a algorithm) error {
+		id, part, err := p.onePart(ctx, key, a)
+		if err != nil {
+			return err
+		}
+		for _, c := range []struct {
+			header string
+			set    func(*s3.CompleteMultipartUploadInput)
+		}{
+			{"If-None-Match", func(in *s3.CompleteMultipartUploadInput) { in.IfNoneMatch = aws.String("*") }},
+			{"If-Match", func(in *s3.CompleteMultipartUploadInput) { in.IfMatch = aws.String(noETag) }},
+		} {
+			_, err := p.complete(ctx, key, id, part, c.set)
+			if gone(err) {
+				return nil // the service ends an upload whose condition did not hold
+			}
+			if err := held(c.header, err); err != nil {
+				return err
+			}
+		}
+		_, err = p.complete(ctx, key, id, part, func(in *s3.CompleteMultipartUploadInput) { in.IfMatch = aws.String(`"` + etag + `"`) })
+		if precondition(err) {
+			return fmt.Errorf("the service refuses it where the ETag is right, so APPE to longer files fails: %w", err)
+		}
+		return err
+	})
+}
+
+// onePart begins an upload, and sends the content as its only part.
+func (p *prober) onePart(ctx context.Context, key string, a algorithm) (id string, part types.CompletedPart, err error) {
+	create := &s3.CreateMultipartUploadInput{}
+	p.attributes.onCreate(create)
+	create.ChecksumAlgorithm, create.ChecksumType = a.multipart()
+	if id, err = p.begin(ctx, key, create); err != nil {
+		return "", part, err
+	}
+	part, err = p.part(ctx, key, id, 1, a, p.content)
+	return id, part, err
+}
+
+// part sends a part.
+func (p *prober) part(ctx context.Context, key, id string, number int, a algorithm, content []byte) (part types.CompletedPart, err error) {
+	sum := sumOf(a, content)
+	in := &s3.UploadPartInput{Bucket: &p.bucket, Key: &key, UploadId: &id, PartNumber: aws.Int32(int32(number)),
+		Body: bytes.NewReader(content), ContentLength: aws.Int64(int64(len(content)))}
+	sum.set(&in.ChecksumCRC32C, &in.ChecksumCRC32, &in.ChecksumSHA256, &in.ContentMD5)
+	out, err := p.api.UploadPart(ctx, in)
+	if err != nil {
+		return part, err
+	}
+	part = types.CompletedPart{PartNumber: in.PartNumber, ETag: out.ETag}
+	sum.set(&part.ChecksumCRC32C, &part.ChecksumCRC32, &part.ChecksumSHA256, new(*string))
+	return part, nil
+}
+
+// partCopied makes an object of a part that is copied from another.
+func (p *prober) partCopied(ctx context.Context) (string, error) {
+	key := p.key + "-part-copied"
+	create := &s3.CreateMultipartUploadInput{}
+	p.attributes.onCreateCopy(create)
+	id, err := p.begin(ctx, key, create)
+	if err != nil {
+		return "", err
+	}
+	out, err := p.api.UploadPartCopy(ctx, &s3.UploadPartCopyInput{Bucket: &p.bucket, Key: &key, UploadId: &id, PartNumber: aws.Int32(1),
+		CopySource: aws.String(copySource(p.bucket, p.key)), CopySourceIfMatch: aws.String(`"` + p.etag + `"`)})
+	if err != nil {
+		return "", err
+	}
+	if out.CopyPartResult == nil {
+		return "", errors.New("the service does not say what it has copied")
+	}
+	part := types.CompletedPart{PartNumber: aws.Int32(1), ETag: out.CopyPartResult.ETag}
+	_, err = p.complete(ctx, key, id, part, func(*s3.CompleteMultipartUploadInput) {})
+	_, err = p.arrived(ctx, key, err)
+	return "", err
+}
+
+// begin begins an upload, and remembers to give it up.
+func (p *prober) begin(ctx context.Context, key string, in *s3.CreateMultipartUploadInput) (id string, err error) {
+	in.Bucket, in.Key = &p.bucket, &key
+	out, err := p.api.CreateMultipartUpload(ctx, in)
+	if err != nil {
+		return "", err
+	}
+	id = aws.ToString(out.UploadId)
+	p.open[id] = key
+	return id, nil
+}
+
+// complete completes an upload of one part.
+func (p *prober) complete(
+	ctx context.Context, key, id string, part types.CompletedPart, change func(*s3.CompleteMultipartUploadInput),
+) (etag string, err error) {
+	in := &s3.CompleteMultipartUploadInput{Bucket: &p.bucket, Key: &key, UploadId: &id}
+	in.MultipartUpload = &types.CompletedMultipartUpload{Parts: []types.CompletedPart{part}}
+	change(in)
+	p.made[key] = true
+	out, err := p.api.CompleteMultipartUpload(ctx, in)
+	if err != nil {
+		return "", err
+	}
+	delete(p.open, id)
+	return unquote(out.ETag), nil
+}
+
+// resumed does what resuming an upload takes: it finds the upload and its parts, of which the one with the highest number marks it as ours,
+// and completes it without that part.
+func (p *prober) resumed(ctx context.Context) (string, error) {
+	key := p.key + "-resumed"
+	err := p.client.checked(func(a algorithm) error {
+		id, part, err := p.onePart(ctx, key, a)
+		if err != nil {
+			return err
+		}
+		if _, err := p.part(ctx, key, id, p.maxParts, a, p.content); err != nil {
+			return fmt.Errorf("part number %d, try a smaller --max-parts: %w", p.maxParts, err)
+		}
+		if err := p.findOpen(ctx, key, id); err != nil {
+			return err
+		}
+		if _, err = p.complete(ctx, key, id, part, func(*s3.CompleteMultipartUploadInput) {}); err != nil {
+			return fmt.Errorf("completing it without its last part: %w", err)
+		}
+		return nil
+	})
+	_, err = p.arrived(ctx, key, err)
+	return "", err
+}
+
+// findOpen looks for an upload among those that are open, and for its two parts.
+func (p *prober) findOpen(ctx context.Context, key, id string) error {
+	uploads, err := p.api.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &p.bucket, Prefix: &key})
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(uploads.Uploads, func(u types.MultipartUpload) bool {
+		return aws.ToString(u.Key) == key && aws.ToString(u.UploadId) == id
+	}) {
+		return errors.New("an upload that was begun is not listed")
+	}
+	parts, err := p.listParts(ctx, key, id)
+	if err != nil {
+		return err
+	}
+	var numbers []int32
+	for _, part := range parts {
+		numbers = append(numbers, aws.ToInt32(part.PartNumber))
+	}
+	if want := []int32{1, int32(p.maxParts)}; !slices.Equal(numbers, want) {
+		return fmt.Errorf("its parts are listed as %d, not %d", numbers, want)
+	}
+	return nil
+}
+
+func (p *prober) aborted(ctx context.Context) (string, error) {
+	key := p.key + "-aborted"
+	create := &s3.CreateMultipartUploadInput{}
+	p.attributes.onCreate(create)
+	id, err := p.begin(ctx, key, create)
+	if err != nil {
+		return "", err
+	}
+	return "", p.giveUp(ctx, id)
+}
+
+// lifecycle looks for a rule of the bucket that ends incomplete uploads below the prefix.
+func (p *prober) lifecycle(ctx context.Context) (string, error) {
+	out, err := p.api.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &p.bucket})
+	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "NoSuchLifecycleConfiguration" {
+		return "", errors.New("it has no lifecycle rules")
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, rule := range out.Rules {
+		if ends := rule.AbortIncompleteMultipartUpload; ends != nil && rule.Status == types.ExpirationStatusEnabled && covers(rule, p.prefix) {
+			return fmt.Sprintf("%d days after they were begun", aws.ToInt32(ends.DaysAfterInitiation)), nil
+		}
+	}
+	return "", errors.New("none of its lifecycle rules does")
+}
+
+// covers reports whether a rule is for all keys that begin with prefix.
+func covers(rule types.LifecycleRule, prefix string) bool {
+	//lint:ignore SA1019 rules of old have it
+	of := aws.ToString(rule.Prefix)
+	if filter := rule.Filter; filter != nil {
+		if filter.And != nil || filter.Tag != nil || filter.ObjectSizeGreaterThan != nil || filter.ObjectSizeLessThan != nil {
+			return false
+		}
+		of = aws.ToString(filter.Prefix)
+	}
+	return strings.HasPrefix(prefix, of)
+}

@@ -1,0 +1,264 @@
+package s3fs
+
+import (
+	"errors"
+	"io/fs"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestRenameKeepsWhatIsStoredLast: what is stored under an old name just before that is deleted stays there.
+func TestRenameKeepsWhatIsStoredLast(t *testing.T) {
+	f := New(embedded(t, "files"), Options{Bucket: "files"})
+	for name, test := range map[string]struct{ from, to, call string }{
+		"a file":             {"/file", "/to", "Delete"},
+		"a file in parts":    {"/large", "/to", "Delete"},
+		"of a directory":     {"/d", "/to", "DeleteMany"},
+		"of a failed rename": {"/d", "/to", "DeleteMany"},
+	} {
+		for key, size := range map[string]int{"file": 3, "large": large, "d/small": 5, "d/large": large} {
+			dressed(t, f, key, size)
+		}
+		failed := name == "of a failed rename"
+		key := strings.TrimPrefix(test.from, "/")
+		switch {
+		case failed:
+			key = "to/small"
+		case key == "d":
+			key = "d/small"
+		}
+		g := spied(t, f, func(call string, r *http.Request) (*http.Response, error) {
+			switch {
+			case call == "PartCopy 2" && failed:
+				return refusal(403, "AccessDenied", ""), nil
+			case call == test.call:
+				dressed(t, f, key, 7)
+			}
+			return nil, nil
+		})
+		if err := g.Rename(t.Context(), test.from, test.to, true); (err != nil) != failed {
+			t.Errorf("%s: %v", name, err)
+		}
+		reads(t, f, key, noise(7))
+		if key == "d/small" {
+			missing(t, f, "/d/large")
+			reads(t, f, "to/small", noise(5))
+		}
+		for _, key := range []string{"to", "to/small", "to/large"} {
+			if err := f.delete(t.Context(), key, "", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestRenameOfWhatIsReplaced: what takes the place of a file before it is copied is renamed.
+func TestRenameOfWhatIsReplaced(t *testing.T) {
+	bothStores(t, func(t *testing.T, c *Client) {
+		f := New(c, Options{Bucket: "files"})
+		for call, size := range map[string]int{"Copy": 3, "PartCopy 1": large} {
+			dressed(t, f, "a", size)
+			replaced := false
+			g := spied(t, f, func(now string, _ *http.Request) (*http.Response, error) {
+				if now == call && !replaced {
+					replaced = true
+					dressed(t, f, "a", 7)
+				}
+				return nil, nil
+			})
+			if err := g.Rename(t.Context(), "/a", "/b", true); err != nil || !replaced {
+				t.Errorf("%s: %v, replaced: %v", call, err, replaced)
+			}
+			reads(t, f, "b", noise(7))
+			missing(t, f, "/a")
+			noUploads(t, f, "b")
+		}
+	})
+}
+
+// TestDeletionsWithoutConditions is for services that know no conditions on deletions, or not in the way in which S3 does: what is
+// unchanged is deleted all the same.
+func TestDeletionsWithoutConditions(t *testing.T) {
+	unmet := func(code string) *http.Response {
+		return response(200, "<DeleteResult><Error><Key>a</Key><Code>"+code+"</Code></Error><Deleted><Key>b</Key></Deleted></DeleteResult>")
+	}
+	for name, test := range map[string]struct {
+		call string // that is answered so, the first time
+		resp *http.Response
+		made []string
+	}{
+		"it implements none":               {"Delete", refusal(501, "NotImplemented", ""), []string{"Head", "Delete x2"}},
+		"it says nothing but so":           {"Delete", response(501, ""), []string{"Head", "Delete x2"}},
+		"it does not want the header":      {"Delete", refusal(400, "InvalidArgument", ""), []string{"Head", "Delete x2"}},
+		"it is not met":                    {"Delete", refusal(412, "PreconditionFailed", ""), []string{"Head x2", "Delete"}},
+		"it judges the ETag wrongly":       {"Delete", refusal(412, "PreconditionFailed", ""), []string{"Head x2", "Delete x2"}},
+		"it implements none for several":   {"DeleteMany", refusal(501, "NotImplemented", ""), []string{"DeleteMany x2"}},
+		"it does not want the element":     {"DeleteMany", refusal(400, "MalformedXML", ""), []string{"DeleteMany x2"}},
+		"it does not want it for one":      {"DeleteMany", unmet("NotImplemented"), []string{"DeleteMany", "Head", "Delete"}},
+		"it takes an ETag for another one": {"DeleteMany", unmet("PreconditionFailed"), []string{"DeleteMany", "Head", "Delete"}},
+	} {
+		s := newFake(t)
+		answered := false
+		s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+			switch {
+			case call == test.call && !answered:
+				answered = true
+				return test.resp, nil
+			case call == "Head" && answered && name == "it is not met":
+				return described(1, `"new"`), nil
+			case call == "Head":
+				return described(1, `"e"`), nil
+			case call == "Delete":
+				return response(204, ""), nil
+			}
+			return nil, nil
+		}
+		f := s.fs(Options{})
+		var err error
+		if test.call == "Delete" {
+			err = f.deleteUnchanged(t.Context(), "a", "e", nil)
+		} else {
+			err = f.deleteAll(t.Context(), []string{"a", "b"}, versions{"a": "e", "b": "e"})
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		s.made(test.made...)
+		if got := s.header("Delete", "If-Match"); got != `"e"` && got != "no such call" {
+			t.Errorf("%s: If-Match %q", name, got)
+		}
+		if n := strings.Count(s.bodies[0], "e&#34;</ETag>"); test.call == "DeleteMany" && n != 2 {
+			t.Errorf("%s: asked to delete %s", name, s.bodies[0])
+		}
+	}
+}
+
+// TestDeletionsRepeated: keys that S3 could not delete for the moment are deleted one by one, a key that is gone is no
+// fault, and one that may not be deleted is.
+func TestDeletionsRepeated(t *testing.T) {
+	for code, test := range map[string]struct {
+		made []string
+		want error
+	}{
+		"InternalError":      {[]string{"DeleteMany", "Head", "Delete"}, nil},
+		"SlowDown":           {[]string{"DeleteMany", "Head", "Delete"}, nil},
+		"ServiceUnavailable": {[]string{"DeleteMany", "Head", "Delete"}, nil},
+		"NoSuchKey":          {[]string{"DeleteMany"}, nil},
+		"AccessDenied":       {[]string{"DeleteMany"}, fs.ErrPermission},
+	} {
+		s := newFake(t)
+		s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+			switch call {
+			case "DeleteMany":
+				return response(200, "<DeleteResult><Error><Key>a</Key><Code>"+code+"</Code></Error><Deleted><Key>b</Key></Deleted></DeleteResult>"), nil
+			case "Head":
+				return described(1, `"e"`), nil
+			case "Delete":
+				return response(204, ""), nil
+			}
+			return nil, nil
+		}
+		err := s.fs(Options{}).deleteAll(t.Context(), []string{"a", "b"}, versions{"a": "e", "b": "e"})
+		if !errors.Is(err, test.want) || test.want == nil && err != nil {
+			t.Errorf("%s: %v", code, err)
+		}
+		s.made(test.made...)
+	}
+}
+
+// TestDeletionsWhoseAnswerIsLost: where S3 may have obeyed DeleteObjects, and refuses the repetition, HEAD tells what is left to delete.
+func TestDeletionsWhoseAnswerIsLost(t *testing.T) {
+	for name, refused := range map[string]*http.Response{
+		"throttled":     refusal(429, "TooManyRequests", ""),
+		"skewed clock":  refusal(403, "RequestTimeTooSkewed", ""),
+		"full":          refusal(507, "InsufficientStorage", ""),
+		"denied":        refusal(403, "AccessDenied", ""),
+		"not any more":  nil,
+		"at first, too": refusal(429, "TooManyRequests", ""),
+	} {
+		for state, deletions := range map[string]int{"deleted": 0, "e": 2, "new": 0} { // "e" = as it was
+			s := newFake(t)
+			answer := answersInTurn(nil, refused, refused, refused)
+			if name == "at first, too" {
+				answer = answersInTurn(refused)
+			}
+			s.fault = func(r *http.Request, call string) (*http.Response, error) {
+				switch {
+				case call == "DeleteMany":
+					return answer()
+				case call == "Head" && state == "deleted":
+					return response(404, ""), nil
+				case call == "Head":
+					return described(1, `"`+state+`"`), nil
+				}
+				return nil, nil
+			}
+			want := name == "at first, too" // S3 has not obeyed
+			if want {
+				deletions = 0
+			}
+			err := s.fs(Options{}).deleteAll(t.Context(), []string{"a", "b"}, versions{"a": "e", "b": "e"})
+			if (err != nil) != want || s.count("Delete") != deletions || s.count("Head") == 0 != want {
+				t.Errorf("%s, %s: error %v, requests %q", name, state, err, s.calls)
+			}
+		}
+	}
+}
+
+// TestDeletionOfOddKeys: a key that XML cannot hold would be another one in a list of keys to delete.
+func TestDeletionOfOddKeys(t *testing.T) {
+	s := newFake(t)
+	var deleted []string
+	s.fault = func(r *http.Request, call string) (*http.Response, error) {
+		if call != "Delete" {
+			return nil, nil
+		}
+		deleted = append(deleted, r.URL.Path)
+		return response(204, ""), nil
+	}
+	odd := []string{"a\x01b", "a\uFFFEb"}
+	for _, key := range odd {
+		if err := s.fs(Options{}).deleteAll(t.Context(), []string{"plain\t\r\n<é", key}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"/b/" + odd[0], "/b/" + odd[1]}; !slices.Equal(deleted, want) {
+		t.Errorf("deleted singly: %q, want %q", deleted, want)
+	}
+	for _, body := range s.bodies {
+		if strings.Contains(body, "b</Key>") || strings.Contains(body, "\uFFFD") {
+			t.Errorf("asked to delete %s", body)
+		}
+	}
+}
+
+// TestDeleteObjectsRefused: where a service does not know DeleteObjects, the objects of a directory are deleted one by one. What it
+// says of deletions singly is an error.
+func TestDeleteObjectsRefused(t *testing.T) {
+	for status, code := range map[int]string{501: "NotImplemented", 405: "MethodNotAllowed", 400: "InvalidRequest"} {
+		for _, denied := range []bool{false, true} {
+			s := newFake(t)
+			s.tree(2, 1, func(r *http.Request, call string) (*http.Response, error) {
+				switch {
+				case call == "DeleteMany":
+					return refusal(status, code, ""), nil
+				case call == "Head" && strings.HasPrefix(r.URL.Path, "/b/d/"):
+					return tagged("e" + strings.TrimPrefix(r.URL.Path, "/b/d/")), nil
+				case call == "Delete" && denied && strings.HasPrefix(r.URL.Path, "/b/d/"):
+					return refusal(403, "AccessDenied", ""), nil
+				}
+				return nil, nil
+			})
+			f := s.fs(Options{})
+			if err := f.Rename(t.Context(), "/d", "/e", true); errors.Is(err, fs.ErrPermission) != denied || err != nil != denied {
+				t.Errorf("%d, denied: %v: %v", status, denied, err)
+			}
+			got := f.client.Refusals()
+			if refused := slices.ContainsFunc(got, func(r Refusal) bool { return r.Feature == manyDeletions }); refused == denied {
+				t.Errorf("%d, denied: %v: refusals %v", status, denied, got)
+			}
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package s3fs
+
+import (
+	"errors"
+	"io/fs"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+)
+
+// TestRenameKeepsWhatItDidNotCopy: where a copy was refused, the same content at the new name is somebody else's.
+func TestRenameKeepsWhatItDidNotCopy(t *testing.T) {
+	s := newFake(t)
+	s.tree(1, 1, func(r *http.Request, call string) (*http.Response, error) {
+		switch q := r.URL.Query(); {
+		case call == "Copy":
+			return refusal(403, "AccessDenied", ""), nil
+		case call == "List" && q.Get("prefix") == "e/" && q.Get("max-keys") == "":
+			return response(200, `<ListBucketResult><Contents><Key>e/0</Key><ETag>"e0"</ETag></Contents></ListBucketResult>`), nil
+		}
+		return nil, nil
+	})
+	if err := s.fs(Options{}).Rename(t.Context(), "/d", "/e", true); !errors.Is(err, fs.ErrPermission) {
+		t.Error(err)
+	}
+	if removed := strings.Join(s.sent(), ""); strings.Contains(removed, "e/0") {
+		t.Errorf("removed: %s", removed)
+	}
+}
+
+// TestRenameWithoutConditions is for services that put nothing on conditions: no name can be reserved there.
+func TestRenameWithoutConditions(t *testing.T) {
+	s := newFake(t)
+	s.tree(1, 1, func(r *http.Request, call string) (*http.Response, error) {
+		if call == "Put" && r.Header.Get("If-None-Match") != "" {
+			return refusal(501, "NotImplemented", "A header you provided implies functionality that is not implemented"), nil
+		}
+		return nil, nil
+	})
+	f := s.fs(Options{})
+	f.client.checksum = string(none) // else the service is asked again without CRC32C
+	if err := f.Rename(t.Context(), "/d", "/e", true); err != nil {
+		t.Fatal(err)
+	}
+	s.made("Head x3", "List x5", "Put x2", "Copy", "Delete", "DeleteMany")
+}
+
+// TestRenameKeepsWhatIsWritten: an upload that S3 has confirmed while its directory was being renamed is not deleted
+// with the rest, neither at the old name nor, when the rename fails, at the new one.
+func TestRenameKeepsWhatIsWritten(t *testing.T) {
+	for name, fails := range map[string]bool{"d/1": false, "e/1": true} {
+		s := newFake(t)
+		lists := 0
+		s.tree(3, 1, func(r *http.Request, call string) (*http.Response, error) {
+			switch prefix := r.URL.Query().Get("prefix"); {
+			case call == "Copy" && fails && r.URL.Path == "/b/e/2":
+				return refusal(412, "PreconditionFailed", ""), nil
+			case call == "List" && prefix == name[:2] && r.URL.Query().Get("max-keys") == "":
+				if lists++; lists == 1 && !fails {
+					return nil, nil // before the copies
+				}
+				return response(200, `<ListBucketResult><Contents><Key>`+name[:2]+`0</Key><ETag>"`+map[bool]string{false: "e0", true: "x"}[fails]+
+					`"</ETag></Contents><Contents><Key>`+name+`</Key><ETag>"written"</ETag></Contents></ListBucketResult>`), nil
+			}
+			return nil, nil
+		})
+		if err := s.fs(Options{}).Rename(t.Context(), "/d", "/e", true); (err != nil) != fails {
+			t.Errorf("%s: %v", name, err)
+		}
+		removed := strings.Join(s.sent(), "")
+		if !strings.Contains(removed, "<Key>"+name[:2]+"0</Key>") || strings.Contains(removed, "<Key>"+name+"</Key>") {
+			t.Errorf("%s is written meanwhile; removed: %s", name, removed)
+		}
+	}
+}
+
+func TestRenameDirectory(t *testing.T) {
+	s := newFake(t)
+	s.tree(3, 1, nil)
+	if err := s.fs(Options{}).Rename(t.Context(), "/d", "/e", true); err != nil {
+		t.Fatal(err)
+	}
+	s.made("Head x2", "List x5", "Put", "Copy x3", "Delete", "DeleteMany")
+	if _, left := s.copies.Load("e/"); left {
+		t.Error("the marker that reserved the name is left")
+	}
+	if got := s.header("Put", "If-None-Match"); got != "*" {
+		t.Errorf("the name is reserved with If-None-Match: %q", got)
+	}
+	if got := s.header("Copy", "X-Amz-Storage-Class"); got != "GLACIER_IR" {
+		t.Errorf("storage class %q", got)
+	}
+	if got := s.header("Copy", "X-Amz-Copy-Source-If-Match"); !strings.HasPrefix(got, `"e`) {
+		t.Errorf("source's ETag %q", got)
+	}
+	if last := s.lastSent(); strings.Count(last, "<Key>d/") != 3 {
+		t.Errorf("the last request is %q, want the deletion of the sources", last)
+	}
+}
+
+// TestRenameDirectoryFaults says what is deleted of the directory d, or of its copy e, when something goes wrong.
+func TestRenameDirectoryFaults(t *testing.T) {
+	for name, test := range map[string]struct {
+		n     int
+		size  int64
+		fault func(*http.Request, string) (*http.Response, error)
+		want  error
+		copy  bool // was begun, and all of it removed
+	}{
+		"a copy fails": {n: 40, copy: true, want: errAny, fault: func(r *http.Request, call string) (*http.Response, error) {
+			if call == "Copy" && r.URL.Path == "/b/e/30" {
+				return refusal(412, "PreconditionFailed", "the source has changed"), nil
+			}
+			return nil, nil
+		}},
+		"a copy answers 200 with an error": {n: 3, copy: true, want: errAny, fault: func(r *http.Request, call string) (*http.Response, error) {
+			if call == "Copy" && r.URL.Path == "/b/e/1" {
+				return refusal(200, "InternalError", ""), nil
+			}
+			return nil, nil
+		}},
+		"too many objects": {n: 51, want: syscall.EFBIG},
+		"a file has the new name": {n: 2, want: fs.ErrExist, fault: func(r *http.Request, call string) (*http.Response, error) {
+			if call == "Head" && r.URL.Path == "/b/e" {
+				return tagged("e"), nil
+			}
+			return nil, nil
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFake(t)
+				s.tree(test.n, test.size, test.fault)
+				err := s.fs(Options{RenameMax: 50}).Rename(t.Context(), "/d", "/e", true)
+				if err == nil || test.want != errAny && !errors.Is(err, test.want) {
+					t.Errorf("error %v, want %v", err, test.want)
+				}
+				removed := strings.Join(s.sent(), "")
+				copied := strings.Count(listed(&s.copies), "<Key>")
+				if strings.Contains(removed, "<Key>d/") {
+					t.Errorf("a source was deleted: %s", removed)
+				}
+				if (copied > 0) != test.copy || strings.Count(removed, "<Key>e/") != copied {
+					t.Errorf("%d copies made, removed: %s", copied, removed)
+				}
+			})
+		})
+	}
+}
+
+func TestRenameSaysWhatWasNotDeleted(t *testing.T) {
+	s := newFake(t)
+	s.tree(3, 1, func(_ *http.Request, call string) (*http.Response, error) {
+		if call == "DeleteMany" {
+			return response(200, "<DeleteResult><Error><Key>d/1</Key><Code>AccessDenied</Code></Error></DeleteResult>"), nil
+		}
+		return nil, nil
+	})
+	err := s.fs(Options{}).Rename(t.Context(), "/d", "/e", true)
+	if err == nil || !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), `deleting "d/1"`) {
+		t.Errorf("error %v", err)
+	}
+	if removed := s.lastSent(); strings.Contains(removed, "<Key>e/") {
+		t.Errorf("the copies were removed after sources had been: %s", removed)
+	}
+}

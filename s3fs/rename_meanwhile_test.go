@@ -1,0 +1,72 @@
+package s3fs
+
+import (
+	"errors"
+	"io/fs"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// TestListingAllowedForAPrefix: where listing is allowed for some prefixes only, S3 says of a missing object that
+// access is denied.
+func TestListingAllowedForAPrefix(t *testing.T) {
+	s := newFake(t)
+	s.tree(3, 1, func(_ *http.Request, call string) (*http.Response, error) {
+		if call == "Head" {
+			return response(403, ""), nil
+		}
+		return nil, nil
+	})
+	f := s.fs(Options{})
+	if err := f.Mkdir(t.Context(), "/new"); err != nil {
+		t.Errorf("Mkdir: %v", err)
+	}
+	if err := f.Rename(t.Context(), "/d", "/e", true); err != nil {
+		t.Errorf("Rename: %v", err)
+	}
+	if _, err := f.Stat(t.Context(), "/none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Stat: %v", err)
+	}
+}
+
+func TestMkdirIsChecked(t *testing.T) {
+	s := newFake(t)
+	s.tree(0, 0, nil)
+	if err := s.fs(Options{}).Mkdir(t.Context(), "/e"); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.header("Put", "X-Amz-Checksum-Crc32c"); got != crcText(nil) {
+		t.Errorf("checksum %q", got)
+	}
+}
+
+// TestDeletionChecksum: a list of keys to delete has an MD5, whatever else is verified by; several services take no other
+// checksum there. Directory buckets take no MD5.
+func TestDeletionChecksum(t *testing.T) {
+	for _, mode := range algorithms {
+		for bucket, want := range map[string]string{"b": "Content-Md5", "b--use1-az4--x-s3": "X-Amz-Checksum-Crc32"} {
+			s := newFake(t)
+			f := s.fs(Options{})
+			f.client.checksum, f.bucket = mode, bucket
+			s.fault = sessions
+			if err := f.deleteAll(t.Context(), []string{"a", "b"}, nil); err != nil {
+				t.Fatal(err)
+			}
+			for _, header := range []string{"Content-Md5", "X-Amz-Checksum-Crc32"} {
+				if got := s.header("DeleteMany", header); (got != "") != (header == want) {
+					t.Errorf("%s, %s: %s is %q", mode, bucket, header, got)
+				}
+			}
+		}
+	}
+}
+
+// sessions answers the request that begins a session with a directory bucket.
+func sessions(r *http.Request, _ string) (*http.Response, error) {
+	if !r.URL.Query().Has("session") {
+		return nil, nil
+	}
+	return response(200, "<R><Credentials><AccessKeyId>a</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"+
+		"<Expiration>"+time.Now().Add(time.Hour).UTC().Format(time.RFC3339)+"</Expiration></Credentials></R>"), nil
+}

@@ -1,0 +1,335 @@
+package s3fs
+
+import (
+	"errors"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
+)
+
+// An interloper does something once, after S3 has obeyed a request and before the client learns of it.
+type interloper struct {
+	s3.HTTPClient
+	after func(call, key string) bool // reports whether this is the request
+	do    func()
+	once  sync.Once
+}
+
+func (i *interloper) Do(r *http.Request) (*http.Response, error) {
+	resp, err := i.HTTPClient.Do(r)
+	if _, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); i.after(name(r), key) {
+		i.once.Do(i.do)
+	}
+	return resp, err
+}
+
+// twoProcesses returns an FS whose requests meet an interloper, and that of another process.
+func twoProcesses(t *testing.T, c *Client, i *interloper) (a, b *FS) {
+	t.Helper()
+	o := c.api.Options()
+	dialed := func(h s3.HTTPClient) *FS {
+		return New(dial(t, Service{
+			Endpoint: *o.BaseEndpoint, Region: o.Region, Credentials: o.Credentials, HTTPClient: h, MaxBackoff: time.Millisecond,
+		}), Options{Bucket: "files"})
+	}
+	i.HTTPClient = c.http
+	return dialed(i), dialed(c.http)
+}
+
+// copied is the moment after a copy to a key.
+func copied(key string) func(string, string) bool {
+	return func(call, to string) bool { return call == "Copy" && to == key }
+}
+
+// stored stores files whose content is their name's last letter.
+func stored(t *testing.T, f *FS, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if err := f.Put(t.Context(), name, storetest.Source(strings.NewReader(name[len(name)-1:])), proxy.Write{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestRenameDirectoryWhoseFilesAnotherProcessMoves: a copy stays if another process has removed its source, because that process may have
+// renamed the source to the copy's name, or stored the same content there.
+func TestRenameDirectoryWhoseFilesAnotherProcessMoves(t *testing.T) {
+	bothStores(t, func(t *testing.T, c *Client) {
+		for name, change := range map[string]func(b *FS) error{
+			"renamed": func(b *FS) error { return b.Rename(t.Context(), "/d/x", "/e/x", true) },
+			"stored again": func(b *FS) error {
+				return errors.Join(b.Put(t.Context(), "/e/x", storetest.Source(strings.NewReader("x")), proxy.Write{}), b.Remove(t.Context(), "/d/x"))
+			},
+		} {
+			i := &interloper{after: copied("e/x")}
+			a, b := twoProcesses(t, c, i)
+			stored(t, b, "/d/x", "/d/y")
+			i.do = func() {
+				if err := change(b); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if err := a.Rename(t.Context(), "/d", "/e", true); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			reads(t, b, "e/x", []byte("x"))
+			reads(t, b, "e/y", []byte("y"))
+			missing(t, b, "/d")
+			for _, file := range []string{"/e/x", "/e/y"} {
+				if err := b.Remove(t.Context(), file); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	})
+}
+
+// TestRenameDirectoryOntoOneMadeMeanwhile: a marker of the new name that another session of the process has made stays.
+func TestRenameDirectoryOntoOneMadeMeanwhile(t *testing.T) {
+	i := &interloper{after: func(string, string) bool { return false }}
+	a, _ := twoProcesses(t, embedded(t, "files"), i)
+	inSmallParts(a)
+	if err := a.Put(t.Context(), "/d/x", storetest.Source(letters("x", 2*minPart)), proxy.Write{}); err != nil {
+		t.Fatal(err)
+	}
+	i.after = func(call, _ string) bool { return call == "Create" }
+	i.do = func() {
+		if err := errors.Join(a.Rmdir(t.Context(), "/e"), a.Mkdir(t.Context(), "/e")); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := a.Rename(t.Context(), "/d", "/e", true); err != nil {
+		t.Error(err)
+	}
+	if _, err := a.head(t.Context(), "e/"); err != nil {
+		t.Errorf("the marker of MKD: %v", err)
+	}
+}
+
+// TestTimeSetWhileALargeFileIsRenamed: a time that another session of the process sets while S3 copies a file in parts stays with the file.
+func TestTimeSetWhileALargeFileIsRenamed(t *testing.T) {
+	bothStores(t, func(t *testing.T, c *Client) {
+		for _, from := range []string{"/d", "/d/x"} {
+			i := &interloper{after: func(string, string) bool { return false }}
+			a, _ := twoProcesses(t, c, i)
+			inSmallParts(a)
+			if err := a.Put(t.Context(), "/d/x", storetest.Source(letters("x", 2*minPart)), proxy.Write{}); err != nil {
+				t.Fatal(err)
+			}
+			if err := a.SetTime(t.Context(), "/d/x", time.Unix(1000, 0)); err != nil { // whose ETag is that of a copy in parts
+				t.Fatal(err)
+			}
+			i.after = func(call, key string) bool { return call == "Create" && strings.HasPrefix(key, "e") }
+			i.do = func() {
+				if err := a.SetTime(t.Context(), "/d/x", time.Unix(2000, 0)); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := a.Rename(t.Context(), from, "/e", true); err != nil {
+				t.Error(err)
+			}
+			kept := false
+			for _, key := range []string{"d/x", "e", "e/x"} {
+				is, err := a.head(t.Context(), key)
+				kept = kept || err == nil && is.head.Metadata["mtime"] == "2000"
+			}
+			if !kept {
+				t.Errorf("RNTO %s: the time is lost", from)
+			}
+			for _, name := range []string{"/d/x", "/e/x", "/e"} {
+				a.Remove(t.Context(), name)
+			}
+		}
+	})
+}
+
+// TestMkdirOfAReservedName: a rename in another process reserves the name between MKD's look and its marker. Then MKD fails, and the rename
+// does not delete a marker that was acknowledged.
+func TestMkdirOfAReservedName(t *testing.T) {
+	bothStores(t, func(t *testing.T, c *Client) {
+		var made error
+		var b *FS
+		mkdir, looked := &interloper{}, make(chan struct{})
+		reserved, over := make(chan struct{}), make(chan struct{})
+		mkdir.after = func(call, _ string) bool { return call == "List" }
+		mkdir.do = func() { close(looked); <-reserved }
+		i := &interloper{after: func(call, key string) bool { return call == "Put" && key == "e/" }}
+		b, _ = twoProcesses(t, c, mkdir)
+		a, _ := twoProcesses(t, c, i)
+		stored(t, a, "/d/x")
+		i.do = func() { close(reserved); <-over }
+		go func() { made = b.Mkdir(t.Context(), "/e"); close(over) }()
+		<-looked
+		if err := a.Rename(t.Context(), "/d", "/e", true); err != nil || !errors.Is(made, fs.ErrExist) {
+			t.Errorf("RNTO: %v, MKD: %v", err, made)
+		}
+	})
+}
+
+// TestMkdirAnswerLost: when the answer to the marker's PutObject is lost, HEAD tells whether MKD has succeeded.
+func TestMkdirAnswerLost(t *testing.T) {
+	for contentType, want := range map[string]error{markerType: nil, markerType + "; reserved=x": fs.ErrExist} {
+		s := newFake(t)
+		s.tree(0, 0, func(r *http.Request, call string) (*http.Response, error) {
+			put := s.count("Put")
+			switch {
+			case call == "Put" && put == 1:
+				return nil, errors.New("connection reset by peer")
+			case call == "Put":
+				return refusal(412, "PreconditionFailed", ""), nil
+			case call == "Head" && put > 0:
+				resp := tagged("x")
+				resp.Header.Set("Content-Type", contentType)
+				return resp, nil
+			case call == "List" && put > 0:
+				return response(200, "<ListBucketResult><Contents><Key>e/</Key></Contents></ListBucketResult>"), nil
+			}
+			return nil, nil
+		})
+		if err := s.fs(Options{}).Mkdir(t.Context(), "/e"); !errors.Is(err, want) || want == nil && err != nil {
+			t.Errorf("%s: %v, want %v", contentType, err, want)
+		}
+	}
+}
+
+// TestTimeSetWhileAFileIsRenamed: a time that another process sets with MFMT is renamed too, whether the copy keeps the metadata or says
+// them again.
+func TestTimeSetWhileAFileIsRenamed(t *testing.T) {
+	bothStores(t, func(t *testing.T, c *Client) {
+		for moment, after := range map[string]func(call, key string) bool{
+			"/b.txt": copied("b.txt"),
+			"/b.jpg": func(call, _ string) bool { return call == "List" }, // before the copy
+		} {
+			i := &interloper{after: after}
+			a, b := twoProcesses(t, c, i)
+			stored(t, b, "/a.txt")
+			i.do = func() {
+				if err := b.SetTime(t.Context(), "/a.txt", time.Unix(1000, 0)); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := a.Rename(t.Context(), "/a.txt", moment, true); err != nil {
+				t.Errorf("%s: %v", moment, err)
+			}
+			if is, err := b.Stat(t.Context(), moment); err != nil || is.ModTime.Unix() != 1000 {
+				t.Errorf("%s: %v, %v", moment, is, err)
+			}
+			missing(t, b, "/a.txt")
+		}
+	})
+}
+
+// TestTimeSetAgainAndAgain: a file whose metadata change at each try is busy, and is not deleted.
+func TestTimeSetAgainAndAgain(t *testing.T) {
+	s := newFake(t)
+	s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+		switch call {
+		case "Head":
+			resp := tagged("x")
+			resp.Header.Set("X-Amz-Meta-Mtime", strconv.Itoa(len(s.calls)))
+			return resp, nil
+		case "Copy":
+			return response(200, `<R><ETag>"x"</ETag></R>`), nil
+		}
+		return nil, nil
+	}
+	if err := s.fs(Options{}).Rename(t.Context(), "/a", "/b", true); !errors.Is(err, syscall.EBUSY) {
+		t.Error(err)
+	}
+	if n, deleted := s.count("Copy"), s.count("Delete"); n != renameTries || deleted > 0 {
+		t.Errorf("%d copies, %d deletions", n, deleted)
+	}
+}
+
+// TestRenameOfAFileRemovedAfterItsCopy: where the service refuses x-amz-copy-source-if-match, a source that is removed after the copy was
+// renamed.
+func TestRenameOfAFileRemovedAfterItsCopy(t *testing.T) {
+	s := newFake(t)
+	s.fault = func(r *http.Request, call string) (*http.Response, error) {
+		switch {
+		case call == "Copy" && r.Header.Get("X-Amz-Copy-Source-If-Match") != "":
+			return refusal(501, "NotImplemented", ""), nil
+		case call == "Copy":
+			return response(200, `<R><ETag>"x"</ETag></R>`), nil
+		case call == "Head" && s.count("Copy") < 2:
+			return tagged("x"), nil
+		}
+		return nil, nil
+	}
+	if err := s.fs(Options{}).Rename(t.Context(), "/a", "/b", true); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRenameRefusedKeepsTheSameContent: a rename of a directory that fails removes its copies, and not the same content that another process
+// has stored in place of one.
+func TestRenameRefusedKeepsTheSameContent(t *testing.T) {
+	s := newFake(t)
+	s.tree(2, 1, func(r *http.Request, call string) (*http.Response, error) {
+		q := r.URL.Query()
+		switch {
+		case call == "Copy" && r.URL.Path == "/b/e/0":
+			return response(200, `<R><ETag>"x"</ETag><LastModified>2026-01-02T03:04:05.000Z</LastModified></R>`), nil
+		case call == "Copy":
+			return refusal(403, "AccessDenied", ""), nil
+		case call == "List" && q.Get("prefix") == "e/" && q.Get("max-keys") == "":
+			return response(200, `<ListBucketResult><Contents><Key>e/</Key><ETag>"x"</ETag></Contents>`+
+				`<Contents><Key>e/0</Key><ETag>"x"</ETag><LastModified>2026-01-02T03:04:06.000Z</LastModified></Contents></ListBucketResult>`), nil
+		}
+		return nil, nil
+	})
+	if err := s.fs(Options{}).Rename(t.Context(), "/d", "/e", true); !errors.Is(err, fs.ErrPermission) {
+		t.Error(err)
+	}
+	if removed := strings.Join(s.sent(), ""); strings.Contains(removed, "e/0") || !strings.Contains(removed, "<Key>e/</Key>") {
+		t.Errorf("removed: %s", removed)
+	}
+}
+
+// TestTimesThatCanBeOne: LastModified is told in seconds or in milliseconds.
+func TestTimesThatCanBeOne(t *testing.T) {
+	at := time.Unix(1000, 0)
+	for later, want := range map[time.Duration]bool{0: true, time.Microsecond: true, time.Millisecond: true, time.Second: false} {
+		if got := sameTime(at, at.Add(later)); got != want {
+			t.Errorf("a second and %v later: %v", later, got)
+		}
+	}
+	at = at.Add(5 * time.Millisecond)
+	if sameTime(at, at.Add(time.Millisecond)) || !sameTime(at, at.Add(time.Microsecond)) || !sameTime(at, time.Time{}) {
+		t.Error("milliseconds are not compared")
+	}
+}
+
+// TestRenameThereAndBack: of a rename and the reverse one in another process, both may copy before either deletes. One name keeps the file.
+func TestRenameThereAndBack(t *testing.T) {
+	bothStores(t, func(t *testing.T, c *Client) {
+		first, second := &interloper{after: copied("b")}, &interloper{after: copied("a")}
+		a, _ := twoProcesses(t, c, first)
+		b, _ := twoProcesses(t, c, second)
+		stored(t, a, "/a")
+		bothCopied, moved, over := make(chan struct{}), make(chan struct{}), make(chan error)
+		first.do = func() {
+			go func() { over <- b.Rename(t.Context(), "/b", "/a", true) }()
+			<-bothCopied
+		}
+		second.do = func() { close(bothCopied); <-moved }
+		err := a.Rename(t.Context(), "/a", "/b", true)
+		close(moved)
+		back := <-over
+		_, errA := a.Stat(t.Context(), "/a")
+		_, errB := a.Stat(t.Context(), "/b")
+		if errA != nil && errB != nil {
+			t.Errorf("the file is lost; RNTO a b: %v, RNTO b a: %v", err, back)
+		}
+	})
+}

@@ -1,0 +1,107 @@
+package s3fs
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
+	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
+)
+
+// appendedFile has a file, some of whose HEAD requests are answered by something between here and S3.
+func appendedFile(t *testing.T, between func(http.Handler) http.Handler) (f *FS, content func() string) {
+	t.Helper()
+	store := embeddedStore(t, s3demo.Options{}, "files")
+	open := func(h http.Handler) *FS {
+		server := httptest.NewServer(h)
+		t.Cleanup(server.Close)
+		return New(dial(t, Service{Endpoint: server.URL, Credentials: keys("a", "s"), MaxBackoff: time.Millisecond}), Options{Bucket: "files"})
+	}
+	plain := open(store)
+	if err := plain.Put(t.Context(), "/log", storetest.Source(strings.NewReader("first line\n")), proxy.Write{}); err != nil {
+		t.Fatal(err)
+	}
+	return open(between(store)), func() string {
+		r, err := plain.Open(t.Context(), "/log", proxy.Range{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		text, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+}
+
+// TestHeadWithoutLength: a proxy removes Content-Length from the answers to HEAD. The object is not taken for an empty one,
+// unless its ETag shows that it is.
+func TestHeadWithoutLength(t *testing.T) {
+	f, content := appendedFile(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodHead {
+				h.ServeHTTP(w, r)
+				return
+			}
+			answer := httptest.NewRecorder()
+			h.ServeHTTP(answer, r)
+			for name, values := range answer.Header() {
+				if name != "Content-Length" {
+					w.Header()[name] = values
+				}
+			}
+			w.WriteHeader(answer.Code)
+		})
+	})
+	if err := f.Put(t.Context(), "/empty", storetest.Source(strings.NewReader("")), proxy.Write{}); err != nil {
+		t.Error(err)
+	}
+	if is, err := f.Stat(t.Context(), "/empty"); err != nil || is.Size != 0 {
+		t.Errorf("SIZE of an empty file: %v, %v", is, err)
+	}
+	if is, err := f.Stat(t.Context(), "/log"); !errors.Is(err, errUnconfirmed) {
+		t.Errorf("SIZE: %v, %v", is, err)
+	}
+	if err := f.Put(t.Context(), "/log", storetest.Source(strings.NewReader("second line\n"), storetest.All()), proxy.Write{}); !errors.Is(err, errUnconfirmed) {
+		t.Errorf("APPE: %v", err)
+	}
+	if err := f.SetTime(t.Context(), "/log", time.Unix(1000, 0)); !errors.Is(err, errUnconfirmed) {
+		t.Errorf("MFMT: %v", err)
+	}
+	if err := f.Rename(t.Context(), "/log", "/renamed", true); !errors.Is(err, errUnconfirmed) {
+		t.Errorf("RNTO: %v", err)
+	}
+	if got := content(); got != "first line\n" {
+		t.Errorf("the file is %q", got)
+	}
+}
+
+// TestAppendAfterWrongNotFound: something else than S3 answers the HEAD of APPE with 404. The file is not replaced.
+func TestAppendAfterWrongNotFound(t *testing.T) {
+	f, content := appendedFile(t, func(h http.Handler) http.Handler {
+		var once sync.Once
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			answered := false
+			if r.Method == http.MethodHead {
+				once.Do(func() { answered = true; w.WriteHeader(http.StatusNotFound) })
+			}
+			if !answered {
+				h.ServeHTTP(w, r)
+			}
+		})
+	})
+	if err := f.Put(t.Context(), "/log", storetest.Source(strings.NewReader("second line\n"), storetest.All()), proxy.Write{}); !errors.Is(err, errBusy) {
+		t.Errorf("APPE: %v", err)
+	}
+	if got := content(); got != "first line\n" {
+		t.Errorf("the file is %q", got)
+	}
+}

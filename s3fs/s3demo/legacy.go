@@ -1,0 +1,68 @@
+package s3demo
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+)
+
+// Stores of before buckets had versions are read too: a record was the one object of its key, and all that it had
+// beside its content lay among the headers.
+
+// UnmarshalJSON reads a record in either form.
+func (r *record) UnmarshalJSON(text []byte) error {
+	type plain record
+	if err := json.Unmarshal(text, (*plain)(r)); err != nil || r.Versions != nil {
+		return err
+	}
+	v := &version{}
+	if err := json.Unmarshal(text, v); err != nil || v.ETag == "" {
+		return err
+	}
+	v.ID, v.Order = nullID, v.Modified.UnixNano()
+	v.splitMeta()
+	r.Versions = []*version{v}
+	return nil
+}
+
+// splitMeta moves what is no header of GET out of the metadata.
+func (v *version) splitMeta() {
+	for name, value := range v.Meta {
+		algorithm, isChecksum := strings.CutPrefix(name, checksumPrefix)
+		switch {
+		case isChecksum:
+			v.Checksum = checksum{strings.ToLower(algorithm), string(value), strings.Contains(string(value), "-")}
+		case name == "X-Amz-Tagging":
+			v.Tags = value
+		case name == "X-Amz-Storage-Class":
+			v.Class = string(value)
+		case !isKeptHeader(name):
+		default:
+			continue
+		}
+		delete(v.Meta, name)
+	}
+}
+
+// UnmarshalJSON reads an upload in either form.
+func (u *upload) UnmarshalJSON(text []byte) error {
+	type plain upload
+	if err := json.Unmarshal(text, (*plain)(u)); err != nil || u.Order != 0 {
+		return err
+	}
+	var old struct {
+		Began     time.Time
+		Meta      map[string]escaped
+		Algorithm string
+		Composite bool
+	}
+	if err := json.Unmarshal(text, &old); err != nil {
+		return err
+	}
+	u.version = version{
+		Order: old.Began.UnixNano(), Modified: old.Began.Truncate(time.Second), Meta: old.Meta,
+		Checksum: checksum{Algorithm: old.Algorithm, Composite: old.Composite}, Upload: u.ID,
+	}
+	u.splitMeta()
+	return nil
+}

@@ -1,0 +1,157 @@
+package s3demo
+
+import (
+	"encoding/xml"
+	"net/http"
+)
+
+// unconfigured are the resources of S3 that this store has not, with the code that says so where S3 has one.
+var unconfigured = map[string]string{
+	"accelerate":          "",
+	"analytics":           "",
+	"cors":                "NoSuchCORSConfiguration",
+	"encryption":          "ServerSideEncryptionConfigurationNotFoundError",
+	"intelligent-tiering": "",
+	"inventory":           "",
+	"lifecycle":           "NoSuchLifecycleConfiguration",
+	"logging":             "",
+	"metrics":             "",
+	"notification":        "",
+	"object-lock":         "ObjectLockConfigurationNotFoundError",
+	"ownershipControls":   "OwnershipControlsNotFoundError",
+	"policy":              "NoSuchBucketPolicy",
+	"policyStatus":        "NoSuchBucketPolicy",
+	"publicAccessBlock":   "NoSuchPublicAccessBlockConfiguration",
+	"replication":         "ReplicationConfigurationNotFoundError",
+	"requestPayment":      "",
+	"restore":             "",
+	"select":              "",
+	"tagging":             "NoSuchTagSet",
+	"torrent":             "",
+	"website":             "NoSuchWebsiteConfiguration",
+}
+
+// otherResources are those that some methods know. Any other method must not be taken for one of the object or bucket.
+var otherResources = []string{"acl", "attributes", "delete", "legal-hold", "location", "retention", "uploadId", "uploads", "versioning", "versions"}
+
+// otherResource returns the query parameter that makes the request one for something else than the object or bucket.
+func (q *request) otherResource() string {
+	for param := range unconfigured {
+		if q.query.Has(param) {
+			return param
+		}
+	}
+	for _, param := range otherResources {
+		if q.query.Has(param) && q.r.Method != http.MethodHead {
+			return param
+		}
+	}
+	return ""
+}
+
+// notConfigured answers for a resource that the store has not.
+func (q *request) notConfigured(param string) error {
+	code, known := unconfigured[param]
+	switch {
+	case !known:
+		return refuse("MethodNotAllowed", "Method", q.r.Method, "ResourceType", param)
+	case code == "" || q.key != "":
+		return refuse("NotImplemented").saying("This store has no %s.", param)
+	}
+	if err := q.needBucket(); err != nil {
+		return err
+	}
+	switch q.r.Method {
+	case http.MethodGet:
+		return refuse(code, "BucketName", q.bucket)
+	case http.MethodDelete:
+		q.w.WriteHeader(http.StatusNoContent) // there is nothing to delete
+		return nil
+	}
+	return refuse("NotImplemented").saying("This store has no %s.", param)
+}
+
+// needBucket returns an error unless the bucket exists.
+func (q *request) needBucket() error {
+	q.store.mu.RLock()
+	defer q.store.mu.RUnlock()
+	_, err := q.store.bucket(q.bucket)
+	return err
+}
+
+func (q *request) noObjectLock() error {
+	if err := q.needBucket(); err != nil {
+		return err
+	}
+	return invalidRequest("Bucket is missing Object Lock Configuration")
+}
+
+// owner owns all buckets and objects.
+var owner = ownerAnswer{ID: "fe7272ea58be830e56fe1663b10fafef", DisplayName: "s3demo"}
+
+type ownerAnswer struct {
+	ID          string
+	DisplayName string
+}
+
+type aclAnswer struct {
+	XMLName xml.Name `xml:"AccessControlPolicy"`
+	Xmlns   string   `xml:"xmlns,attr"`
+	Owner   ownerAnswer
+	Grants  []grantAnswer `xml:"AccessControlList>Grant"`
+}
+
+type grantAnswer struct {
+	Grantee    granteeAnswer
+	Permission string
+}
+
+type granteeAnswer struct {
+	Xsi  string `xml:"xmlns:xsi,attr"`
+	Type string `xml:"xsi:type,attr"`
+	ownerAnswer
+}
+
+// getACL answers GetObjectAcl and GetBucketAcl: the owner may do everything.
+func (q *request) getACL() error {
+	if err := q.needResource(); err != nil {
+		return err
+	}
+	return q.answer(aclAnswer{Xmlns: s3Namespace, Owner: owner, Grants: []grantAnswer{{
+		granteeAnswer{"http://www.w3.org/2001/XMLSchema-instance", "CanonicalUser", owner}, "FULL_CONTROL",
+	}}})
+}
+
+// putACL answers PutObjectAcl and PutBucketAcl, as a bucket does whose owner is that of all objects, the default of S3.
+func (q *request) putACL() error {
+	if err := q.needResource(); err != nil {
+		return err
+	}
+	if q.r.Header.Get("X-Amz-Acl") == "" {
+		return refuse("AccessControlListNotSupported")
+	}
+	return checkACL(q.r.Header)
+}
+
+func checkACL(h http.Header) error {
+	switch h.Get("X-Amz-Acl") {
+	case "", "private", "bucket-owner-full-control":
+	default:
+		return refuse("AccessControlListNotSupported")
+	}
+	for _, name := range []string{"Read", "Write", "Read-Acp", "Write-Acp", "Full-Control"} {
+		if h.Get("X-Amz-Grant-"+name) != "" {
+			return refuse("AccessControlListNotSupported")
+		}
+	}
+	return nil
+}
+
+// needResource returns an error unless the bucket exists, and the object if the request names one.
+func (q *request) needResource() error {
+	if q.key == "" {
+		return q.needBucket()
+	}
+	_, _, err := q.lookUp()
+	return err
+}

@@ -1,0 +1,104 @@
+package s3http
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A conn is a connection to S3 that fails when no byte has moved for its limit. A Write renews the deadline of a Read,
+// because S3 answers only after it has received the whole request.
+type conn struct {
+	net.Conn
+	mu      sync.Mutex
+	writing bool                                    // a Write is under way, and Read has no deadline
+	limit   atomic.Int64                            // nanoseconds
+	cancel  atomic.Pointer[context.CancelCauseFunc] // of the request that uses the connection, or used it last
+}
+
+// setLimit sets how long the next request may make no progress.
+func (c *conn) setLimit(limit time.Duration) {
+	c.limit.Store(int64(limit))
+	c.Conn.SetDeadline(c.deadline())
+}
+
+func (c *conn) deadline() time.Time { return time.Now().Add(time.Duration(c.limit.Load())) }
+
+// beginWrite removes the deadline of a Read that is under way.
+func (c *conn) beginWrite() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = true
+	c.Conn.SetReadDeadline(time.Time{})
+}
+
+// endWrite starts the wait for the answer.
+func (c *conn) endWrite() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writing = false
+	c.Conn.SetReadDeadline(c.deadline())
+}
+
+// beginRead renews the deadline of a Read, unless a Write is under way: endWrite does so then.
+func (c *conn) beginRead() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.writing {
+		c.Conn.SetReadDeadline(c.deadline())
+	}
+}
+
+// Read implements io.Reader.
+func (c *conn) Read(b []byte) (int, error) {
+	c.beginRead()
+	n, err := c.Conn.Read(b)
+	c.cancelIfSilent(err)
+	return n, err
+}
+
+// cancelIfSilent cancels the request if err is a missed deadline.
+func (c *conn) cancelIfSilent(err error) {
+	if cancel := c.cancel.Load(); cancel != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		(*cancel)(err)
+	}
+}
+
+// Write implements io.Writer. It continues as long as S3 takes any bytes. It fails after a whole limit without a byte,
+// so at most twice the limit after the last one.
+func (c *conn) Write(b []byte) (n int, err error) {
+	c.beginWrite()
+	defer c.endWrite()
+	for n < len(b) {
+		c.Conn.SetWriteDeadline(c.deadline())
+		m, err := c.Conn.Write(b[n:])
+		n += m
+		if err != nil && !(m > 0 && errors.Is(err, os.ErrDeadlineExceeded)) {
+			c.cancelIfSilent(err)
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// ReadFrom implements io.ReaderFrom. It finds the io.WriterTo of a request body below the io.LimitedReader of
+// net/http, so that such a body is sent from its own memory, without a copy.
+func (c *conn) ReadFrom(r io.Reader) (int64, error) {
+	type writer struct{ io.Writer } // without ReadFrom
+	limited, ok := r.(*io.LimitedReader)
+	if !ok {
+		return io.Copy(writer{c}, r)
+	}
+	body, ok := limited.R.(io.WriterTo)
+	if !ok {
+		return io.Copy(writer{c}, r)
+	}
+	n, err := body.WriteTo(writer{c})
+	limited.N -= n
+	return n, err
+}

@@ -1,0 +1,114 @@
+package s3http
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A silence is how a request fails.
+type silence struct {
+	limit time.Duration // after which it fails
+	last  bool
+}
+
+// check sends a request that must fail as want has it. It is a GET, which net/http would retry by itself.
+func (want silence) check(t *testing.T, ctx context.Context, c *Client) {
+	t.Helper()
+	begin := time.Now()
+	err := get(ctx, c)
+	silent, ok := errors.AsType[*SilentError](err)
+	if took := time.Since(begin); !ok || silent.Last != want.last || took != want.limit {
+		t.Errorf("%v after %v, last: %v; want %+v", err, took, ok && silent.Last, want)
+	}
+}
+
+// While S3 answers nothing, the second attempt of an operation has half the timeout and is the last one. Once S3 is
+// known to be silent, the first attempt is the last one. The log has one line for each change.
+func TestSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := newService(t, nil)
+		c := s.dial(t, Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		s.stop()
+		ctx := WithAttempts(t.Context())
+		silence{testTimeout, false}.check(t, ctx, c)
+		silence{testTimeout / 2, true}.check(t, ctx, c)
+		silence{testTimeout, true}.check(t, WithAttempts(t.Context()), c)
+		silence{testTimeout, true}.check(t, t.Context(), c)
+		silence{testTimeout / 2, true}.check(t, WithBrief(t.Context()), c)
+		s.start()
+		if _, err := put(t.Context(), c); err != nil {
+			t.Error(err)
+		}
+		s.stop()
+		silence{testTimeout, false}.check(t, WithBrief(t.Context()), c)
+		if got := log.String(); strings.Count(got, "S3 is silent") != 2 || strings.Count(got, "S3 answers again") != 1 {
+			t.Error(got)
+		}
+	})
+}
+
+// A slow request fails as soon as others do if S3 answers no probe.
+func TestSilenceOfASlowRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t, nil)
+		c := s.dial(t, Config{})
+		s.stop()
+		ctx := WithAttempts(WithSlow(t.Context()))
+		silence{testTimeout, false}.check(t, ctx, c)
+		silence{testTimeout / 2, true}.check(t, ctx, c)
+	})
+}
+
+// A request that is not answered while others are says nothing about S3: it may be tried as often as others.
+func TestSilenceOfOneRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := newService(t, func(c net.Conn, r *http.Request) {
+			if r.Method == http.MethodGet {
+				io.Copy(io.Discard, c)
+			}
+			respond(c, r)
+		})
+		c := s.dial(t, Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
+		ctx := WithAttempts(t.Context())
+		for range 3 {
+			time.AfterFunc(testTimeout/2, func() {
+				if _, err := put(t.Context(), c); err != nil {
+					t.Error(err)
+				}
+			})
+			silence{testTimeout, false}.check(t, ctx, c)
+		}
+		if log.Len() > 0 {
+			t.Error(log.String())
+		}
+	})
+}
+
+// The end of the caller's context is no silence of S3.
+func TestCanceledRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t, nil)
+		c := s.dial(t, Config{})
+		s.stop()
+		for name, mark := range map[string]func(context.Context) context.Context{"slow": WithSlow, "expecting": WithExpect, "brief": WithBrief} {
+			ctx, cancel := context.WithTimeout(mark(t.Context()), time.Second)
+			_, err := put(ctx, c)
+			if _, silent := errors.AsType[*SilentError](err); silent || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: %v", name, err)
+			}
+			cancel()
+		}
+		synctest.Wait()
+	})
+}

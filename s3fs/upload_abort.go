@@ -1,0 +1,224 @@
+package s3fs
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// place names a key among all that a client knows.
+func (f *FS) place(key string) string { return f.bucket + "/" + key }
+
+// abortLeft aborts the broken uploads to a key that this process has left open, except one, after something else was
+// stored under the key. They would be back once that is gone: SIZE would tell where they stand, and a client would
+// resume another content. An upload that another process has resumed since goes on.
+//
+// The reply does not wait for it, see cleanUp.
+func (f *FS) abortLeft(ctx context.Context, key, except string) {
+	left := f.client.uploads.collect(f.place(key))
+	delete(left, except)
+	if len(left) > 0 {
+		f.cleanUp(ctx, key, func(ctx context.Context) {
+			for id, last := range left {
+				if f.client.uploads.owner(id) == nil {
+					f.abandonLeft(ctx, multipart{key, id}, last)
+				}
+			}
+		})
+	}
+}
+
+// abortOpen aborts our uploads to a key after its object was deleted, from whichever process they are, and returns how many there were. On
+// AWS, an upload that began before a deletion completes without anybody ever seeing the object.
+//
+// An upload that this process is running goes on, and is verified when it is complete. left are the uploads that this process has left open
+// before, open all that S3 lists, or the error of listing them.
+func (f *FS) abortOpen(ctx context.Context, key string, left leftOpen, open []types.MultipartUpload, err error) int {
+	var aborted []string
+	for id := range left {
+		if f.client.uploads.owner(id) == nil {
+			f.abandonWhile(ctx, multipart{key, id})
+			aborted = append(aborted, id)
+		}
+	}
+	open = slices.DeleteFunc(open, func(o types.MultipartUpload) bool { return slices.Contains(aborted, aws.ToString(o.UploadId)) })
+	return len(aborted) + f.abortOurs(ctx, open, err)
+}
+
+// An openLister lists multipart uploads that are open.
+type openLister func(context.Context) ([]types.MultipartUpload, error)
+
+// abortOpenAfter begins to list the uploads to a key whose object is being deleted. The caller calls the function that it returns with whether
+// the object was deleted. Then the uploads are aborted; the reply does not wait for it. An upload that begins after the reply is kept.
+func (f *FS) abortOpenAfter(ctx context.Context, key string) (end func(deleted bool)) {
+	left := f.client.uploads.collect(f.place(key))
+	list := func(ctx context.Context) ([]types.MultipartUpload, error) { return f.openUploads(ctx, key) }
+	after := f.abortAfter(ctx, key, list, func(ctx context.Context, open []types.MultipartUpload, err error) {
+		f.abortOpen(ctx, key, left, open, err)
+	})
+	return func(deleted bool) {
+		if !deleted {
+			f.client.uploads.leaveAgain(f.place(key), left)
+		}
+		after(deleted)
+	}
+}
+
+// abortOpenBelow is abortOpenAfter for the keys below a directory whose objects are being deleted.
+func (f *FS) abortOpenBelow(ctx context.Context, dir string) (end func(deleted bool)) {
+	list := func(ctx context.Context) ([]types.MultipartUpload, error) { return f.listUploads(ctx, dir) }
+	return f.abortAfter(ctx, dir, list, func(ctx context.Context, open []types.MultipartUpload, err error) { f.abortOurs(ctx, open, err) })
+}
+
+// abortAfter lists uploads while objects are deleted, and calls abort after the deletion. Usually S3 has listed them before the deletion is
+// over. If not, some may have begun after the reply: then only those are aborted that began before the deletion by S3's own clock.
+func (f *FS) abortAfter(
+	ctx context.Context, key string, list openLister, abort func(context.Context, []types.MultipartUpload, error),
+) (end func(deleted bool)) {
+	before := f.client.clock.time()
+	deleted := make(chan bool, 1)
+	begun := f.tryCleanUp(ctx, key, func(ctx context.Context) {
+		open, err := list(ctx)
+		if len(deleted) > 0 { // the reply may have been sent already
+			open = begunBefore(open, before)
+		}
+		yes := false
+		select {
+		case yes = <-deleted:
+		case <-ctx.Done():
+		}
+		if yes {
+			abort(ctx, open, err)
+		}
+	})
+	return func(yes bool) {
+		deleted <- yes
+		if yes && !begun {
+			open, err := list(ctx)
+			abort(ctx, open, err)
+		}
+	}
+}
+
+// begunBefore returns the uploads that began before a time. S3 tells both in seconds: of two times in one second, neither is earlier.
+func begunBefore(open []types.MultipartUpload, t time.Time) []types.MultipartUpload {
+	return slices.DeleteFunc(open, func(o types.MultipartUpload) bool {
+		return o.Initiated == nil || !o.Initiated.Truncate(time.Second).Before(t)
+	})
+}
+
+func (f *FS) abortOurs(ctx context.Context, open []types.MultipartUpload, err error) (aborted int) {
+	for _, o := range open {
+		m := multipart{aws.ToString(o.Key), aws.ToString(o.UploadId)}
+		if f.client.uploads.owner(m.id) != nil {
+			continue
+		}
+		var parts []types.Part
+		if parts, err = f.listParts(ctx, m.key, m.id); err == nil && f.ours(parts) {
+			f.abandonWhile(ctx, m)
+			aborted++
+		}
+	}
+	if err != nil && !gone(err) {
+		f.log.Warn("broken uploads of deleted files may be left", "bucket", f.bucket, "err", err)
+	}
+	return aborted
+}
+
+// mostCleanUps bounds the clean-ups that go on after replies. Beyond that, an operation waits for its own.
+const mostCleanUps = 64
+
+// closeWait is how long Close waits for the clean-ups that go on, before it breaks them off.
+const closeWait = 5 * time.Second
+
+// A cleanUp is work that a reply does not wait for, as the operation is complete without it.
+type cleanUp struct{ stop context.CancelFunc }
+
+// cleanUp aborts uploads to a key, or to the keys below a directory, after the operation that was asked for has been done. Questions about broken
+// uploads to the key wait for it, and so does Client.Close.
+func (f *FS) cleanUp(ctx context.Context, key string, abort func(context.Context)) {
+	if !f.tryCleanUp(ctx, key, abort) {
+		abort(ctx)
+	}
+}
+
+// tryCleanUp is cleanUp unless too many clean-ups go on already, which it reports.
+func (f *FS) tryCleanUp(ctx context.Context, key string, abort func(context.Context)) (begun bool) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), longestCleanUp)
+	c := &cleanUp{stop}
+	if !f.client.leftovers.begin(c) {
+		stop()
+		return false
+	}
+	end := f.client.uploads.cleansUp(f.place(key))
+	go func() {
+		defer f.client.leftovers.end(c)
+		defer end()
+		var err error
+		defer func() {
+			if err != nil {
+				f.log.Error("cannot clean up", "key", key, "err", err)
+			}
+		}()
+		defer recovered(&err)
+		abort(ctx)
+	}()
+	return true
+}
+
+// longestCleanUp is how long a clean-up may take.
+const longestCleanUp = 10 * time.Minute
+
+// begin notes a clean-up, and reports whether it may go on by itself.
+func (e *leftovers) begin(c *cleanUp) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed || len(e.running) >= mostCleanUps {
+		return false
+	}
+	if e.running == nil {
+		e.running = make(map[*cleanUp]bool)
+	}
+	e.running[c] = true
+	e.done.Add(1)
+	return true
+}
+
+// end notes that a clean-up is done.
+func (e *leftovers) end(c *cleanUp) {
+	c.stop()
+	e.mu.Lock()
+	delete(e.running, c)
+	e.mu.Unlock()
+	e.done.Done()
+}
+
+// breakOff ends the clean-ups that go on.
+func (e *leftovers) breakOff() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for c := range e.running {
+		c.stop()
+	}
+}
+
+// cleansUp notes that uploads to a place are being aborted, and returns what notes that they are.
+func (l *uploads) cleansUp(place string) (end func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.begin(&l.cleaning, place)
+}
+
+// cleanedUp waits for the clean-ups of this process that are about a place, or about a directory above it.
+func (l *uploads) cleanedUp(ctx context.Context, place string) {
+	for i := range place {
+		if place[i] == '/' {
+			l.await(ctx, &l.cleaning, place[:i+1])
+		}
+	}
+	l.await(ctx, &l.cleaning, strings.TrimSuffix(place, "/"))
+}

@@ -1,0 +1,155 @@
+package s3fs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
+)
+
+// TestRepliesDoNotWaitForCleanUps: an operation is over with the request that does it, however slow S3 is to list and abort the uploads that
+// broke before. What asks where an upload stands waits for the clean-up, and the end of the program does, but not for long.
+func TestRepliesDoNotWaitForCleanUps(t *testing.T) {
+	for name, do := range map[string]func(ctx context.Context, f *FS) error{
+		"STOR of one part": func(ctx context.Context, f *FS) error {
+			return f.Put(ctx, "/f", storetest.Source(zeros(10)), proxy.Write{})
+		},
+		"STOR of parts": func(ctx context.Context, f *FS) error {
+			return f.Put(ctx, "/f", storetest.Source(zeros(twoParts)), proxy.Write{})
+		},
+		"DELE":              func(ctx context.Context, f *FS) error { return f.Remove(ctx, "/there") },
+		"RNTO of a file":    func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/there", "/f", true) },
+		"RNTO of a file, 2": func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/there", "/other", true) },
+	} {
+		for _, slow := range []string{"Abort", "ListUploads"} {
+			t.Run(name+", slow "+slow, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newFake(t)
+					f := s.fs(Options{PartSize: minPart, Resume: 24 * time.Hour})
+					err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{})
+					if !errors.Is(err, errCut) {
+						t.Fatal(err)
+					}
+					s.objects["/b/there"], s.open = 10, false
+					s.fault = func(r *http.Request, call string) (*http.Response, error) {
+						if call == slow {
+							<-r.Context().Done()
+							return nil, r.Context().Err()
+						}
+						if call == "Copy" {
+							return response(200, "<R><ETag>x</ETag></R>"), nil
+						}
+						return nil, nil
+					}
+					begun := time.Now()
+					if err := do(t.Context(), f); err != nil {
+						t.Error(err)
+					}
+					if took := time.Since(begun); took > 0 {
+						t.Errorf("the reply comes %v after the last request that it is about", took)
+					}
+					begun = time.Now()
+					if f.client.Close(); time.Since(begun) > closeWait {
+						t.Errorf("Close takes %v, want %v at most", time.Since(begun), closeWait)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestQuestionsWaitForCleanUps: what was deleted is not said to be an upload that can be resumed, only because S3 has not ended it yet.
+func TestQuestionsWaitForCleanUps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake(t)
+		f := s.fs(Options{PartSize: minPart, Resume: 24 * time.Hour})
+		if err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
+			t.Fatal(err)
+		}
+		s.objects["/b/f"] = 10
+		s.fault = func(r *http.Request, call string) (*http.Response, error) {
+			if call == "Abort" {
+				<-time.After(5 * time.Second)
+			}
+			return nil, nil
+		}
+		if err := f.Remove(t.Context(), "/f"); err != nil {
+			t.Fatal(err)
+		}
+		delete(s.objects, "/b/f")
+		if at := stands(t, f, "/f"); at != 0 {
+			t.Errorf("what was deleted stands at %d", at)
+		}
+	})
+}
+
+// TestCleanUpsAreBounded: where many go on already, an operation waits for its own.
+func TestCleanUpsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t).fs(Options{})
+		done := make(chan struct{})
+		for range mostCleanUps {
+			f.cleanUp(t.Context(), "f", func(context.Context) { <-done })
+		}
+		at := 0
+		f.cleanUp(t.Context(), "f", func(context.Context) { at = 1 })
+		if at != 1 {
+			t.Error("one too many goes on by itself")
+		}
+		close(done)
+		cleaned(t, f)
+	})
+}
+
+// TestCleanUpPanics: a panic in a clean-up is logged, and ends nothing else.
+func TestCleanUpPanics(t *testing.T) {
+	var log bytes.Buffer
+	f := newFake(t).fs(Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	f.cleanUp(t.Context(), "f", func(context.Context) { panic("oops") })
+	f.client.Close()
+	if !strings.Contains(log.String(), "cannot clean up") || !strings.Contains(log.String(), "oops") {
+		t.Errorf("log %q", log.String())
+	}
+}
+
+// TestGivenUpEndings: what S3 has not ended within a day is logged as left, at a level that is seen; what it has ended is not.
+func TestGivenUpEndings(t *testing.T) {
+	for name, test := range map[string]struct {
+		lasts time.Duration
+		want  string
+	}{
+		"ended later": {time.Hour, "level=INFO msg=\"ended an incomplete multipart upload"},
+		"given up":    {48 * time.Hour, "level=WARN msg=\"giving up an incomplete multipart upload"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log bytes.Buffer
+				s := newFake(t)
+				f := s.fs(Options{PartSize: minPart, Log: slog.New(slog.NewTextHandler(&log, nil))})
+				begun := time.Now()
+				s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+					if call == "Abort" && time.Since(begun) < test.lasts {
+						return nil, errors.New("connection reset by peer")
+					}
+					return nil, nil
+				}
+				f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{})
+				<-time.After(30 * time.Hour)
+				f.client.Close()
+				if !strings.Contains(log.String(), test.want) {
+					t.Errorf("log %s\nwant %s", log.String(), test.want)
+				}
+			})
+		})
+	}
+}

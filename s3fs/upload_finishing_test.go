@@ -1,0 +1,87 @@
+package s3fs
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
+)
+
+var errLost = errors.New("the client is gone")
+
+type lost struct{}
+
+func (lost) Read([]byte) (int, error) { return 0, errLost }
+
+// TestStatWaitsForTheEndOfAnUpload: a client that comes back at once hears of all that S3 will have, not of what it has
+// by then.
+func TestStatWaitsForTheEndOfAnUpload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake(t)
+		slow := make(chan struct{})
+		s.fault = func(r *http.Request, call string) (*http.Response, error) {
+			switch call {
+			case "List":
+				return response(200, "<ListBucketResult></ListBucketResult>"), nil
+			case "Part 1":
+				<-slow
+			}
+			return nil, nil
+		}
+		f := s.fs(Options{Resume: time.Hour})
+		put := later(func() (any, error) {
+			return nil, f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(minPart+7), lost{})), proxy.Write{})
+		})
+		synctest.Wait()
+		var told proxy.Entry
+		answered := false
+		go func() {
+			told, _ = f.Stat(t.Context(), "/f")
+			answered = true
+		}()
+		synctest.Wait()
+		if answered {
+			t.Errorf("while the tail is being saved, Stat says %+v", told)
+		}
+		close(slow)
+		synctest.Wait()
+		if !told.Resumable || told.Size != minPart+7 {
+			t.Errorf("Stat says %+v", told)
+		}
+		if _, err := put(); !errors.Is(err, errLost) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestStatWaitsNoLongerThanItsClient: neither for an upload whose end does not come, nor beyond its own context.
+func TestStatWaitsNoLongerThanItsClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l uploads
+		if l.settle(t.Context(), "b/f") {
+			t.Error("waited for nothing")
+		}
+		first, second := l.ending("b/f"), l.ending("b/f")
+		begin := time.Now()
+		if !l.settle(t.Context(), "b/f") || time.Since(begin) != longestEnd {
+			t.Errorf("waited %v", time.Since(begin))
+		}
+		first()
+		begin = time.Now()
+		go func() {
+			<-time.After(time.Second)
+			second()
+		}()
+		if !l.settle(t.Context(), "b/f") || time.Since(begin) != time.Second {
+			t.Errorf("waited %v", time.Since(begin))
+		}
+		if l.settle(t.Context(), "b/f") || len(l.endings) > 0 {
+			t.Error("the end is not forgotten")
+		}
+	})
+}

@@ -1,0 +1,44 @@
+package s3fs
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
+)
+
+// TestPartsThatS3Loses: an S3 that breaks off a Complete may lose the parts of the upload, as MinIO does when nobody waits for
+// its answer any more. Then no byte of it is promised, and the next upload to the name ends it.
+func TestPartsThatS3Loses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake(t)
+		s.silentFrom("Complete")
+		f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
+		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(3*minPart-1)), proxy.Write{}); !unheard(err) {
+			t.Fatalf("error %v, want that S3 is silent", err)
+		}
+		s.fault = nil
+		if at := stands(t, f, "/f"); at != 2*minPart {
+			t.Errorf("it stands at %d, want %d", at, 2*minPart)
+		}
+		clear(s.parts)
+		if at := stands(t, f, "/f"); at != 0 {
+			t.Errorf("without its parts it stands at %d", at)
+		}
+		err := f.Put(t.Context(), "/f", storetest.Source(zeros(1), storetest.First(2*minPart)), proxy.Write{})
+		if at, ok := proxy.FittingOffset(err); !errors.Is(err, syscall.ESPIPE) || !ok || at != 0 {
+			t.Errorf("resumed without its parts: error %v, want one that says 0", err)
+		}
+		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(1)), proxy.Write{}); err != nil {
+			t.Error(err)
+		}
+		cleaned(t, f)
+		if s.open {
+			t.Error("the multipart upload is still open")
+		}
+	})
+}

@@ -1,0 +1,217 @@
+package s3fs
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
+)
+
+// cleanup is how long it may take to clean up after a failure, when the caller may have gone already.
+const cleanup = 30 * time.Second
+
+// inParts reports whether the content goes into a multipart upload even if all of it is here.
+func (u *upload) inParts() bool { return u.id != "" || u.base.size() > 0 }
+
+// multipart sends the first part, whose filling ended with filled, and what follows in r, each part while the next is
+// received, and publishes the whole. When anything fails, nothing is published.
+func (u *upload) multipart(first *part, r io.Reader, filled error) error {
+	if u.id == "" {
+		if err := u.create(); err != nil {
+			first.free()
+			return err
+		}
+		u.base.copy(u)
+	}
+	err := u.stream(first, r, filled)
+	u.ends()
+	for u.inFlight > 0 && err == nil {
+		err = u.settle()
+	}
+	u.awaitLease() // a part that comes after Complete may stay for good
+	if err == nil {
+		err = u.order()
+	}
+	if err == nil {
+		err = u.complete()
+	}
+	if err != nil {
+		return u.broke(err)
+	}
+	u.releaseRetained()
+	u.abortLeft(u.ctx, u.key, u.id)
+	return nil
+}
+
+// checked runs f with the checksum to send.
+func (u *upload) checked(f func(algorithm) error) error {
+	switch {
+	case u.fixed == md5Sum && u.client.checksum != string(md5Sum):
+		return u.client.features.attempt(partMD5, u.bucket, refusesChecksum, func(with bool) error {
+			if with {
+				return f(md5Sum)
+			}
+			return f(none)
+		})
+	case u.fixed != "":
+		return f(u.fixed)
+	}
+	return u.client.checked(f)
+}
+
+// create begins the multipart upload. It goes on when the caller has given up, but not for long: an upload that S3
+// has begun and nobody knows of could not be ended any more.
+func (u *upload) create() error {
+	u.begun = time.Now()
+	creating := fmt.Sprintf("creating %p", u) // S3 may order the upload before a change that is sent before its ID is known
+	u.client.uploads.own(creating, &u.owner)
+	defer u.client.uploads.disown(creating, &u.owner)
+	err := u.checked(func(a algorithm) error {
+		in := &s3.CreateMultipartUploadInput{ContentType: contentType(u.key)}
+		u.attributes.onCreate(in)
+		if u.base != nil {
+			as, err := u.base.create(u)
+			if err != nil {
+				return err
+			}
+			in = as
+		}
+		in.Bucket, in.Key = &u.bucket, &u.key
+		in.ChecksumAlgorithm, in.ChecksumType = a.multipart()
+		return u.withBaseClass(in.StorageClass, func(class types.StorageClass) error {
+			in.StorageClass = class
+			out, err := u.api.CreateMultipartUpload(u.sending, in)
+			if err == nil {
+				u.id = aws.ToString(out.UploadId)
+			}
+			return err
+		})
+	})
+	if err == nil {
+		u.client.uploads.own(u.id, &u.owner)
+		if u.resumable {
+			u.writeOpenLease()
+		}
+	}
+	return err
+}
+
+// number returns that of part i.
+func (u *upload) number(i int) int32 { return u.first + int32(i) }
+
+func (u *upload) sendPart(number int32, p *part) (etag *string, sum checksum, err error) {
+	defer recovered(&err)
+	err = u.checked(func(a algorithm) error {
+		sum = p.sum(a)
+		in := &s3.UploadPartInput{
+			Bucket:        &u.bucket,
+			Key:           &u.key,
+			UploadId:      &u.id,
+			PartNumber:    &number,
+			Body:          p.content(),
+			ContentLength: &p.size,
+		}
+		sum.set(&in.ChecksumCRC32C, &in.ChecksumCRC32, &in.ChecksumSHA256, &in.ContentMD5)
+		out, err := u.api.UploadPart(u.sending, in, persistent)
+		if err == nil {
+			etag = out.ETag
+		}
+		return err
+	})
+	return etag, sum, err
+}
+
+// complete publishes the parts as the object. S3 checks each part's checksum again and, where it can, that of the
+// whole.
+func (u *upload) complete() error {
+	copied, err := u.base.copies()
+	if err != nil {
+		return err
+	}
+	ctx, cancel, err := u.publish()
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	if err := u.lock.take(ctx); err != nil {
+		return u.judge(err)
+	}
+	defer u.lock.release()
+	if !u.owner.enter() {
+		return errTaken
+	}
+	defer u.owner.leave()
+	whole, _ := u.wholeSum()
+	want := product{u.size + u.base.size(), whole, wholeETag(u.completed(copied, false))}
+	var out *s3.CompleteMultipartUploadOutput
+	err = u.client.completing(func(checksums bool) error {
+		in := u.completeInput(copied, checksums)
+		return u.conditionally(ctx, completeUpload, u.key, u.only(), func(only condition) (err error) {
+			in.IfMatch, in.IfNoneMatch = only.match, only.noneMatch
+			out, err = u.api.CompleteMultipartUpload(s3http.WithExpect(s3http.WithSlow(ctx)), in)
+			return err
+		})
+	})
+	if err == nil {
+		return u.verifyCompleted(ctx, want, out)
+	}
+	if u.made(ctx, want) {
+		u.log.Warn("S3 did not confirm an upload that it has completed", "key", u.key, "err", err)
+		m := multipart{u.key, u.id} // which is gone, unless the same content was there before
+		u.cleanUp(ctx, u.key, func(ctx context.Context) { u.abandonWhile(ctx, m) })
+		return nil
+	}
+	u.void = slices.Contains(badSum, errorCode(err)) || u.sumsUntold() && errorCode(err) == "InvalidRequest"
+	return u.judge(err)
+}
+
+// sumsUntold reports whether S3 does not tell the checksums of the parts that the upload resumed from. A service that demands them at the
+// end would refuse every resumption.
+func (u *upload) sumsUntold() bool {
+	return u.resumed && slices.ContainsFunc(u.sent, func(s sent) bool { return s.sum.value == nil })
+}
+
+// completeInput is the request that makes the parts the object, with their checksums and that of the whole, or without.
+func (u *upload) completeInput(copied []types.CompletedPart, checksums bool) *s3.CompleteMultipartUploadInput {
+	in := &s3.CompleteMultipartUploadInput{Bucket: &u.bucket, Key: &u.key, UploadId: &u.id}
+	in.MultipartUpload = &types.CompletedMultipartUpload{Parts: u.completed(copied, checksums)}
+	if whole, ok := u.wholeSum(); ok && checksums {
+		_, in.ChecksumType = whole.algorithm.multipart()
+		whole.set(&in.ChecksumCRC32C, &in.ChecksumCRC32, new(*string), new(*string))
+	}
+	return in
+}
+
+// completed lists the parts, those copied first; with checksums, the parts sent have theirs, if all are of the same kind.
+func (u *upload) completed(copied []types.CompletedPart, checksums bool) []types.CompletedPart {
+	mixed := !checksums || slices.ContainsFunc(u.sent, func(s sent) bool { return s.sum.algorithm != u.sent[0].sum.algorithm })
+	list := slices.Clip(copied)
+	for i, s := range u.sent {
+		p := types.CompletedPart{PartNumber: aws.Int32(u.number(i)), ETag: s.etag}
+		if !mixed {
+			s.sum.set(&p.ChecksumCRC32C, &p.ChecksumCRC32, &p.ChecksumSHA256, new(*string))
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// abort gives up the multipart upload and what S3 holds of it, once no part is on its way any more.
+func (u *upload) abort() {
+	for u.inFlight > 0 { // those that are broken off S3 may still be storing, after it has ended the upload
+		u.settle()
+	}
+	u.awaitLease()
+	u.base.copies()
+	u.drop()
+	if u.id != "" {
+		u.abandon(u.ctx, multipart{u.key, u.id})
+	}
+}

@@ -1,0 +1,154 @@
+package s3fs
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"syscall"
+)
+
+// errTaken ends an upload whose multipart upload another session has resumed.
+var errTaken = fmt.Errorf("another session has resumed this upload: %w", syscall.EBUSY)
+
+// An owner is the right of one session of this process to change a multipart upload. Where another process takes over,
+// nobody loses that right; then the ETags decide, by which Complete names the parts.
+type owner struct {
+	place   string      // bucket and key
+	touched atomic.Bool // a session of this process has sent another write of the key
+	mu      sync.Mutex
+	taken   bool
+	senders sync.WaitGroup
+}
+
+// enter begins a change, and reports whether it may be made; leave ends it.
+func (o *owner) enter() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.taken {
+		o.senders.Add(1)
+	}
+	return !o.taken
+}
+
+func (o *owner) leave() { o.senders.Done() }
+
+// lost reports whether the upload has been taken over.
+func (o *owner) lost() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.taken
+}
+
+// take takes the upload over, once all changes under way are made.
+func (o *owner) take(ctx context.Context) error {
+	o.mu.Lock()
+	o.taken = true
+	o.mu.Unlock()
+	made := make(chan struct{})
+	go func() {
+		defer close(made)
+		o.senders.Wait()
+	}()
+	select {
+	case <-made:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// uploads are the multipart uploads that this process knows of: those that its sessions own, and for some keys those
+// that have been left open.
+type uploads struct {
+	mu     sync.Mutex
+	owners map[string]*owner   // by id
+	left   map[string]leftOpen // by bucket and key
+
+	endings  map[string]*ending // by bucket and key
+	cleaning map[string]*ending // clean-ups that go on after a reply, by bucket and key
+	watches  map[*nameWatch]bool
+	recent   recentWrites
+}
+
+// mostLeft bounds what is remembered; what is forgotten is found again when somebody asks for it.
+const mostLeft = 10_000
+
+func (l *uploads) own(id string, o *owner) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.owners == nil {
+		l.owners = make(map[string]*owner)
+	}
+	l.owners[id] = o
+}
+
+func (l *uploads) disown(id string, o *owner) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.owners[id] == o {
+		delete(l.owners, id)
+	}
+}
+
+// owner returns the owner of a multipart upload, nil if it has none here.
+func (l *uploads) owner(id string) *owner {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.owners[id]
+}
+
+// touch notes that a write or deletion of a place is being sent, other than by the upload itself: uploads to it that run must be
+// verified once they are complete.
+func (l *uploads) touch(place, uploadID string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, o := range l.owners {
+		if o.place == place && id != uploadID {
+			o.touched.Store(true)
+		}
+	}
+}
+
+// leftOpen are the multipart uploads to one key that this process has left open: by ID, the last lease that this process
+// has written for it.
+type leftOpen map[string]lease
+
+// leave remembers a multipart upload that was left open.
+func (l *uploads) leave(place, id string, last lease) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leftAt(place)[id] = last
+}
+
+// leaveAgain remembers again what collect has returned. If a session has resumed an upload since and left it once more,
+// its newer lease stays.
+func (l *uploads) leaveAgain(place string, left leftOpen) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, last := range left {
+		if _, since := l.leftAt(place)[id]; !since {
+			l.leftAt(place)[id] = last
+		}
+	}
+}
+
+// leftAt returns what is remembered of a place, to be added to.
+func (l *uploads) leftAt(place string) leftOpen {
+	if l.left == nil || len(l.left) >= mostLeft {
+		l.left = make(map[string]leftOpen)
+	}
+	if l.left[place] == nil {
+		l.left[place] = make(leftOpen)
+	}
+	return l.left[place]
+}
+
+// collect returns what was left open, and forgets it.
+func (l *uploads) collect(place string) leftOpen {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	left := l.left[place]
+	delete(l.left, place)
+	return left
+}

@@ -1,0 +1,201 @@
+package s3fs
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
+)
+
+// TestReplicasStoreOneName: of two processes that store one name at the same time, both succeed, and the last complete upload wins. The one that
+// ends first does not abort the other, whose parts may come slowly.
+func TestReplicasStoreOneName(t *testing.T) {
+	c := minio(t, "two") // AWS orders them by their beginning, see verifyCompleted
+	for name, process := range map[string]func() *FS{
+		"two processes": func() *FS { return replica(t, c, "two") },
+		"one process":   func() *FS { return New(c, Options{Bucket: "two", PartSize: minPart}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, second := process(), process()
+			slow := newGate(letters("a", 3*minPart+100))
+			over := make(chan error, 1)
+			go func() {
+				over <- first.Put(context.WithoutCancel(t.Context()), "/f", storetest.Source(slow), proxy.Write{})
+			}()
+			<-slow.there
+			if err := second.Put(t.Context(), "/f", storetest.Source(letters("b", 2*minPart+7)), proxy.Write{}); err != nil {
+				t.Errorf("the second: %v", err)
+			}
+			cleaned(t, second)
+			slow.end <- io.EOF
+			if err := <-over; err != nil {
+				t.Errorf("the first, which was running all the time: %v", err)
+			}
+			has(t, second, "/f", letters("a", 3*minPart+100))
+			if err := second.Remove(t.Context(), "/f"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestOneRefusedListingIsForgotten: a list of uploads that was refused once, as when credentials change, turns resuming off for a
+// while and not for good.
+func TestOneRefusedListingIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake(t)
+		refuse := true
+		s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+			if call == "ListUploads" && refuse {
+				refuse = false
+				return refusal(403, "AccessDenied", "token just rotated"), nil
+			}
+			return nil, nil
+		}
+		f := s.fs(Options{PartSize: minPart, Resume: 24 * time.Hour})
+		f.Stat(t.Context(), "/other")
+		<-time.After(refusalLasts + time.Second)
+		err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{})
+		if !errors.Is(err, errCut) || !s.open || stands(t, f, "/f") != twoParts {
+			t.Errorf("%v, still open: %v", err, s.open)
+		}
+	})
+}
+
+// TestResumeOfAnUploadThatIsGone: some services list an upload for a while after its end. It is not tried for ever to resume it.
+func TestResumeOfAnUploadThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake(t)
+		f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
+		if err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
+			t.Fatal(err)
+		}
+		leases := 0
+		s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+			if call == "Part 10000" {
+				leases++
+				return refusal(404, "NoSuchUpload", ""), nil
+			}
+			return nil, nil
+		}
+		begun := time.Now()
+		err := f.Put(t.Context(), "/f", storetest.Source(zeros(1), storetest.First(twoParts)), proxy.Write{})
+		if !errors.Is(err, syscall.EBUSY) || leases != resumeTries {
+			t.Errorf("%v after %d tries, want %v after %d", err, leases, syscall.EBUSY, resumeTries)
+		}
+		if took := time.Since(begun); took < settlePause || took > 2*time.Second {
+			t.Errorf("that took %v", took)
+		}
+	})
+}
+
+// TestDirectoryOverStoredFile: a file that another process has stored under the new name of a directory, while that is being renamed, is not
+// replaced by the copy.
+func TestDirectoryOverStoredFile(t *testing.T) {
+	c := embedded(t, "files")
+	f := New(c, Options{Bucket: "files"})
+	if err := f.Put(t.Context(), "/d/x", storetest.Source(strings.NewReader("old")), proxy.Write{}); err != nil {
+		t.Fatal(err)
+	}
+	once := true
+	late := spied(t, f, func(call string, _ *http.Request) (*http.Response, error) {
+		if call == "Copy" && once {
+			once = false
+			return nil, f.Put(t.Context(), "/e/x", storetest.Source(strings.NewReader("confirmed")), proxy.Write{})
+		}
+		return nil, nil
+	})
+	if err := late.Rename(t.Context(), "/d", "/e", true); err == nil || once {
+		t.Errorf("error %v; stored meanwhile: %v", err, !once)
+	}
+	has(t, f, "/e/x", strings.NewReader("confirmed"))
+	has(t, f, "/d/x", strings.NewReader("old"))
+}
+
+// TestStoredOverAResumedUpload: something else is stored under the name of an upload that this process has left open. The
+// upload goes on if another process has resumed it, and else is aborted, also if S3 does not answer the first time.
+func TestStoredOverAResumedUpload(t *testing.T) {
+	for name, store := range map[string]func(ctx context.Context, f *FS) error{
+		"STOR": func(ctx context.Context, f *FS) error {
+			return f.Put(ctx, "/f", storetest.Source(zeros(10)), proxy.Write{})
+		},
+		"RNTO": func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/there", "/f", true) },
+	} {
+		for _, left := range []string{"resumed elsewhere", "resumed elsewhere before Abort is repeated", "resumed here", "not resumed"} {
+			t.Run(name+" over one "+left, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := newFake(t)
+					process := func() *FS { return s.fs(Options{PartSize: minPart, Resume: time.Hour}) }
+					f, other := process(), process()
+					lost := left == "resumed elsewhere before Abort is repeated"
+					s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+						switch {
+						case call == "Abort" && lost:
+							return nil, errors.New("connection reset by peer")
+						case call == "Copy":
+							return response(200, "<R><ETag>x</ETag></R>"), nil
+						}
+						return nil, nil
+					}
+					s.objects["/b/there"] = 10
+					breaks := func(at int64) {
+						content := io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))
+						if err := f.Put(t.Context(), "/f", storetest.Source(content, storetest.First(at)), proxy.Write{}); !errors.Is(err, errCut) {
+							t.Fatal(err)
+						}
+					}
+					breaks(0)
+					rest, over := newGate(zeros(twoParts)), make(chan error, 1)
+					resumes := func() {
+						go func() {
+							over <- other.Put(context.WithoutCancel(t.Context()), "/f", storetest.Source(rest, storetest.First(twoParts)), proxy.Write{})
+						}()
+						<-rest.there
+						synctest.Wait()
+					}
+					switch left {
+					case "resumed elsewhere":
+						resumes()
+					case "resumed here":
+						breaks(twoParts)
+					}
+					if err := store(t.Context(), f); err != nil {
+						t.Fatal(err)
+					}
+					cleaned(t, f)
+					if lost {
+						delete(s.objects, "/b/f")
+						resumes()
+						lost = false
+						<-time.After(time.Hour)
+						asked := s.count("ListParts")
+						<-time.After(time.Hour)
+						if s.count("ListParts") > asked {
+							t.Error("S3 is asked for its lease without end")
+						}
+					}
+					resumed := strings.HasPrefix(left, "resumed elsewhere")
+					if s.open != resumed {
+						t.Errorf("the upload is open: %v, want %v", s.open, resumed)
+					}
+					if resumed {
+						rest.end <- io.EOF
+						if err := <-over; err != nil || s.objects["/b/f"] != 2*twoParts {
+							t.Errorf("the session that has resumed it: %v, and %d bytes of %d", err, s.objects["/b/f"], 2*twoParts)
+						}
+					}
+					f.client.Close()
+				})
+			})
+		}
+	}
+}

@@ -1,0 +1,294 @@
+package s3fs
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+)
+
+// resumeTries is how often an upload is tried to be resumed that has ended since it was listed.
+const resumeTries = 3
+
+// resumeOrAppend prepares an upload that keeps some of what is there: of a broken upload, or of the object. A broken upload that
+// ends meanwhile may have become the object; but some services list an upload for a while after its end.
+func (f *FS) resumeOrAppend(ctx context.Context, key string, w proxy.Write, kept prefix) (*upload, error) {
+	for i := 1; ; i++ {
+		u, err := f.resumeOrAppendOnce(ctx, key, w, kept)
+		if !gone(err) {
+			return u, err
+		}
+		if i == resumeTries {
+			return nil, fmt.Errorf("%w: %w", errBusy, err)
+		}
+		if err := pause(ctx, settlePause<<i, err); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// resumeOrAppendOnce is resumeOrAppend for what is there now.
+//
+// A broken upload that is newer than the object comes first, and has to be resumed where it stands: the bytes before an
+// offset within the older object need not be those that the client means. Nor does a client want to append to the older
+// object that has asked for its size: so clients do that resume.
+func (f *FS) resumeOrAppendOnce(ctx context.Context, key string, w proxy.Write, kept prefix) (*upload, error) {
+	find := later(func() (*broken, error) {
+		if kept.isAll() && w.Base == "" {
+			return nil, nil
+		}
+		return f.broken(ctx, key)
+	})
+	there, err := f.head(ctx, key)
+	b, brokenErr := find()
+	newer := b != nil && (err != nil || !b.begun.Before(aws.ToTime(there.head.LastModified)))
+	missing := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case brokenErr != nil:
+		return nil, brokenErr
+	case missing && kept.isAll():
+		return f.appendToNothing(ctx, key, w)
+	case missing && b == nil:
+		return nil, standsAt(0)
+	case err != nil && !missing:
+		return nil, err
+	case newer && (kept.isAll() || w.Base != "" && w.Base != b.id):
+		return nil, standsAt(b.size)
+	case newer:
+		return f.resumeAt(ctx, key, w, int64(kept), b)
+	case w.Base != "" && !kept.isAll() && !sameETag(w.Base, there.etag): // that was replaced, or what broke has become an object
+		return nil, standsAt(there.size)
+	}
+	return f.appendTo(ctx, key, w, kept, there)
+}
+
+// resumeAt prepares an upload that resumes a broken one at an offset, the end of any of its parts. A session that still holds it
+// loses it: one of this process at once, one of another when it looks, which it does before it changes what is there.
+func (f *FS) resumeAt(ctx context.Context, key string, w proxy.Write, offset int64, b *broken) (*upload, error) {
+	if b.upTo(offset) < 0 {
+		return nil, standsAt(b.size)
+	}
+	o := f.client.uploads.owner(b.id)
+	if o != nil {
+		if err := o.take(ctx); err != nil {
+			return nil, err
+		}
+	}
+	u, err := f.upload(ctx, key, w, offset)
+	if err != nil {
+		return nil, err
+	}
+	u.id, u.resumed = b.id, true
+	if u.hot = b.parts[0].sum.algorithm; u.hot == md5Sum {
+		u.hot = f.plainSum()
+	}
+	u.fixed = u.hot
+	if o != nil { // who may have changed it
+		_, err = u.relist(b)
+	}
+	n := 0
+	if err == nil {
+		n, err = u.claimParts(b, offset)
+	}
+	if err != nil {
+		u.close()
+		return nil, err
+	}
+	u.sent, u.size = b.parts[:n], offset
+	if u.plan.uniform {
+		u.plan.base = u.sent[0].size
+	}
+	u.client.uploads.own(u.id, &u.owner)
+	f.log.Info("resuming an upload", "key", key, "upload", b.id, "bytes", offset)
+	return u, nil
+}
+
+// claimParts overwrites the lease of the multipart upload, so that other processes know that it is no longer theirs. It
+// returns how many of the parts make offset bytes.
+func (u *upload) claimParts(b *broken, offset int64) (n int, err error) {
+	if n = b.upTo(offset); n < 0 {
+		return 0, standsAt(b.size)
+	}
+	if err := u.renewLease(b.parts[:n]); err != nil {
+		return 0, err
+	}
+	l, err := u.relist(b)
+	if err != nil {
+		return 0, err
+	}
+	if !u.lease.is(l) {
+		return 0, errTaken
+	}
+	if n = b.upTo(offset); n < 0 {
+		return 0, standsAt(b.size)
+	}
+	return n, nil
+}
+
+// relist updates b with the parts that S3 has now, and returns the lease part.
+func (u *upload) relist(b *broken) (*types.Part, error) {
+	parts, err := u.listParts(u.ctx, u.key, u.id)
+	if err != nil {
+		return nil, err
+	}
+	u.take(b, parts)
+	l, _ := u.splitLease(parts)
+	return l, nil
+}
+
+// upTo returns how many of the parts make so many bytes, -1 if none end there.
+func (b *broken) upTo(offset int64) int {
+	for i, p := range b.parts {
+		if offset -= p.size; offset <= 0 {
+			if offset == 0 {
+				return i + 1
+			}
+			return -1
+		}
+	}
+	return -1
+}
+
+// A broken upload is a multipart upload of ours that nobody has completed: it can be resumed, from any process that
+// has access to the bucket. S3 has all there is to know of it.
+type broken struct {
+	id    string
+	begun time.Time
+	parts []sent // from the first on, without a gap, each long enough to be followed by another
+	size  int64  // of these
+}
+
+// broken finds the newest broken upload to a key, nil if there is none, and ends those that are too old to be resumed.
+func (f *FS) broken(ctx context.Context, key string) (*broken, error) {
+	f.client.uploads.cleanedUp(ctx, f.place(key))
+	open, err := f.openUploads(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range open {
+		b, err := f.inspect(ctx, key, o)
+		if b != nil || err != nil {
+			return b, err
+		}
+	}
+	return nil, nil
+}
+
+// openUploads lists the multipart uploads to a key, the newest first.
+func (f *FS) openUploads(ctx context.Context, key string) ([]types.MultipartUpload, error) {
+	open, err := f.listUploads(ctx, key)
+	open = slices.DeleteFunc(open, func(u types.MultipartUpload) bool { return aws.ToString(u.Key) != key })
+	slices.SortFunc(open, func(a, b types.MultipartUpload) int {
+		return cmp.Or(aws.ToTime(b.Initiated).Compare(aws.ToTime(a.Initiated)), cmp.Compare(aws.ToString(a.UploadId), aws.ToString(b.UploadId)))
+	})
+	return open, err
+}
+
+// inspect returns the multipart upload if it is ours and can be resumed, and ends it if it is ours but too old.
+func (f *FS) inspect(ctx context.Context, key string, o types.MultipartUpload) (*broken, error) {
+	parts, err := f.listParts(ctx, key, aws.ToString(o.UploadId))
+	if err != nil || !f.ours(parts) && !isLegacy(parts) {
+		if gone(err) || !f.listsUploads() {
+			err = nil
+		}
+		return nil, err
+	}
+	b := &broken{id: aws.ToString(o.UploadId), begun: aws.ToTime(o.Initiated)}
+	last := b.begun
+	for _, p := range parts {
+		if t := aws.ToTime(p.LastModified); t.After(last) {
+			last = t
+		}
+	}
+	if !last.IsZero() && time.Since(last) > f.resume && f.client.uploads.owner(b.id) == nil {
+		f.log.Info("ending a broken upload that nobody has resumed", "key", key, "upload", b.id, "begun", b.begun)
+		f.cleanUp(ctx, key, func(ctx context.Context) { f.abandonWhile(ctx, multipart{key, b.id}) })
+		return nil, nil
+	}
+	f.take(b, parts)
+	if b.size == 0 {
+		return nil, nil
+	}
+	return b, nil
+}
+
+// ours reports whether a multipart upload has the lease part by which s3fs recognizes its own.
+func (f *FS) ours(parts []types.Part) bool {
+	l, _ := f.splitLease(parts)
+	return l != nil
+}
+
+// isLegacy reports whether the parts are numbered as s3fs did before it wrote lease parts: data from 101 on, and a claim part 100 once
+// resumed. AWS completes no such upload.
+func isLegacy(parts []types.Part) bool {
+	const claim, first = 100, 101
+	if len(parts) > 1 && aws.ToInt32(parts[0].PartNumber) == claim {
+		parts = parts[1:]
+	}
+	return len(parts) > 0 && aws.ToInt32(parts[0].PartNumber) == first
+}
+
+// take takes the parts that a resumed upload can begin with. The last one, if it is shorter than the first and cannot do
+// without a byte, may be that of a content which is whole: then it has to be sent again, see upload.last.
+func (f *FS) take(b *broken, parts []types.Part) {
+	b.parts, b.size = nil, 0
+	l, parts := f.splitLease(parts)
+	if l == nil {
+		return
+	}
+	parts = covered(l, b.id, parts)
+	for i, p := range parts {
+		size := aws.ToInt64(p.Size)
+		if int(aws.ToInt32(p.PartNumber)) != i+1 || size < minPart || f.uniform && size != aws.ToInt64(parts[0].Size) {
+			return
+		}
+		if i > 0 && i == len(parts)-1 && size == minPart && size < aws.ToInt64(parts[0].Size) {
+			return
+		}
+		b.parts = append(b.parts, sent{size: size, etag: p.ETag, sum: partSum(p)})
+		b.size += size
+	}
+}
+
+// partSum returns the checksum that S3 keeps of a part.
+func partSum(p types.Part) checksum {
+	for a, text := range map[algorithm]*string{crc32C: p.ChecksumCRC32C, crc32IEEE: p.ChecksumCRC32, sha2: p.ChecksumSHA256} {
+		if value, err := base64.StdEncoding.DecodeString(aws.ToString(text)); err == nil && len(value) > 0 {
+			return checksum{a, value}
+		}
+	}
+	return checksum{algorithm: md5Sum} // which is sent for what follows, and which every service takes
+}
+
+// listParts lists the parts of a multipart upload, in the order of their numbers.
+func (f *FS) listParts(ctx context.Context, key, id string) ([]types.Part, error) {
+	var parts []types.Part
+	pages := s3.NewListPartsPaginator(f.api, &s3.ListPartsInput{Bucket: &f.bucket, Key: &key, UploadId: &id})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			if !gone(err) && refusesList(err) {
+				f.client.features.refuse(uploadList, f.bucket, err)
+			}
+			return nil, err
+		}
+		parts = append(parts, page.Parts...)
+	}
+	return latestParts(parts), nil
+}
+
+// standsAt says that what is there to go on with, a broken upload or the object, has so many bytes.
+func standsAt(offset int64) error {
+	return &proxy.OffsetError{Offset: offset, Err: fmt.Errorf("%d bytes are there to go on with: %w", offset, syscall.ESPIPE)}
+}

@@ -1,0 +1,229 @@
+package ack
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// An edit replaces a piece of the program's text, which must stand there once.
+type edit struct{ file, old, new string }
+
+// A brokenBuild is the program with a fault put in, and what finds it.
+type brokenBuild struct {
+	name     string
+	edits    []edit
+	store    string // the profile it is of
+	patterns []string
+	seed     uint64
+}
+
+// brokenBuilds are the faults that the checker must find. Nothing of them is in the program: each is an overlay of its source. Where an edit no
+// longer fits because the program has changed, put the same fault into the new text.
+var brokenBuilds = []brokenBuild{
+	{
+		name:  "the control connection's end is not looked for",
+		edits: []edit{{"proxy/ftp/grace.go", `return errControlLost`, `return nil`}},
+		store: "embedded", patterns: []string{"kill"},
+	},
+	{
+		name:  "close_notify is not asked for",
+		edits: []edit{{"proxy/ftp/datatls.go", `err = errNoCloseNotify`, `err = io.EOF`}},
+		store: "embedded", patterns: []string{"notify"},
+	},
+	{
+		name:  "ABOR does not stop the commit",
+		edits: []edit{{"proxy/ftp/transfer.go", "if l.isAbort() {\n\t\t\ta.cancel(errAborted)", "if l.isAbort() {\n\t\t\t_ = errAborted"}},
+		store: "embedded", patterns: []string{"abort"},
+	},
+	{
+		name: "ranged reads are not pinned to an ETag",
+		edits: []edit{
+			{"s3fs/download_stream.go", `IfMatch: &s.etag,`, ``},
+			{"s3fs/download_stream.go", `if etag != s.etag || size != s.size {`, `if _ = etag; size != s.size {`},
+		},
+		store: "embedded", patterns: []string{"pin"},
+	},
+	{
+		name: "an upload that was taken over is completed with the parts that are there",
+		edits: []edit{{"s3fs/upload_multipart.go", `	copied, err := u.base.copies()`, `	if parts, err := u.listParts(u.ctx, u.key, u.id); err == nil {
+		_, parts = u.splitLease(parts)
+		u.size = 0
+		for i := range min(len(parts), len(u.sent)) {
+			u.sent[i] = sent{size: aws.ToInt64(parts[i].Size), etag: parts[i].ETag, sum: partSum(parts[i])}
+			u.size += u.sent[i].size
+		}
+	}
+	copied, err := u.base.copies()`}},
+		store: "embedded-2", patterns: []string{"fence"},
+	},
+	{
+		name: "files are deleted before all of the directory is copied",
+		edits: []edit{{"s3fs/rename_dir.go", `	made, err := d.copy(ctx, o, to, only, l)`, `	made, err := d.copy(ctx, o, to, only, l)
+	if err == nil {
+		d.delete(ctx, o.key, o.etag, nil)
+	}`}},
+		store: "embedded", patterns: []string{"copies"},
+	},
+	{
+		name: "226 is sent before S3 has the file",
+		edits: []edit{
+			{"s3fs/upload_single.go", `if !first || order() == nil {`, `if _ = first; order() == nil {`},
+			{"s3fs/upload_single.go", `err = u.object(ctx, p, order, counting(&t))`, `go u.object(ctx, p, func() error { return nil }, counting(new(tried)))`},
+			{"s3fs/upload_single.go", "\tdefer cancel()\n\tvar refused", "\t_ = cancel\n\tvar refused"},
+			{"s3fs/upload_single.go", "\tdefer p.free()\n", ""},
+		},
+		store: "embedded", patterns: []string{"early"},
+	},
+	{
+		name: "parts are put together in another order",
+		edits: []edit{
+			{"s3fs/upload_multipart.go", `func (u *upload) number(i int) int32 { return u.first + int32(i) }`, `func (u *upload) number(i int) int32 {
+	if i < 2 {
+		i ^= 1
+	}
+	return u.first + int32(i)
+}`},
+			{"s3fs/upload_multipart.go", "\t\tlist = append(list, p)\n\t}\n", `		list = append(list, p)
+	}
+	slices.SortFunc(list, func(a, b types.CompletedPart) int { return int(*a.PartNumber - *b.PartNumber) })
+`},
+			{"s3fs/upload_multipart.go", `ok && checksums {`, `ok && checksums && false {`},
+		},
+		store: "embedded", patterns: []string{"order"},
+	},
+	{
+		name:  "a directory's copies replace what is there",
+		edits: []edit{{"s3fs/rename_dir.go", `only := absent`, `only := condition{}`}},
+		store: "embedded-2", patterns: []string{"directory"},
+	},
+	{
+		name: "a rename deletes its source whatever it is by now",
+		edits: []edit{
+			{"s3fs/remove_unchanged.go", `if err == nil && now != etag {`, `if err == nil && now == "" {`},
+			{"s3fs/remove_unchanged.go", `case now.etag == etag && rewritten(was, now.head):`, `case now.etag == etag && now.head == nil:`},
+			{"s3fs/remove_unchanged.go", `return unlessBusy(ctx, func() error { return f.delete(ctx, key, etag, only.match) })`, `return f.delete(ctx, key, etag, nil)`},
+		},
+		store: "embedded-2", patterns: []string{"source"},
+	},
+	{
+		name:  "MFMT has no If-Match",
+		edits: []edit{{"s3fs/settime.go", `ontoItself(key, is, as), o, condition{match: is.ETag}`, `ontoItself(key, is, as), o, condition{}`}},
+		store: "embedded-2", patterns: []string{"mfmt"},
+	},
+	{
+		name: "200 with an error is taken for a success",
+		edits: []edit{
+			{"s3fs/response.go", `			answer.Response.StatusCode = documented`, `			return middleware.DeserializeOutput{Result: &s3.CompleteMultipartUploadOutput{ETag: aws.String("taken")}}, metadata, nil`},
+			{"s3fs/response.go", `documented != 0 {`, `documented != 0 && answer.Response.Request.Method == "POST" {`},
+			{"s3fs/response.go", `	"github.com/aws/smithy-go/middleware"`, `	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go/middleware"`},
+		},
+		store: "embedded", patterns: []string{"refused late"},
+	},
+	{
+		name:  "a deletion aborts an upload that runs",
+		edits: []edit{{"s3fs/upload_abort.go", "if f.client.uploads.owner(m.id) != nil {\n\t\t\tcontinue", "if f == nil {\n\t\t\tcontinue"}},
+		store: "minio", patterns: []string{"deleted"},
+	},
+	{
+		name:  "an append to a free name replaces what has come there",
+		edits: []edit{{"s3fs/upload_append.go", `u.begins = true`, `u.begins = false`}},
+		store: "embedded-2", patterns: []string{"appends"},
+	},
+	{
+		name:  "changes of one process to a name have no order",
+		edits: []edit{{"s3fs/name_lock.go", `if _, locked := l.waiting[n]; locked {`, `if l == nil {`}},
+		store: "minio", patterns: []string{"swap", "source"},
+	},
+}
+
+// mostOps is how many operations may be needed to find a fault: two rounds.
+const mostOps = 80
+
+// TestBrokenBuilds builds the program with each fault, and looks for it with the recorded seed. The program itself must pass with the same seed.
+func TestBrokenBuilds(t *testing.T) {
+	slots := make(chan struct{}, 4) // they wait more than they work
+	var all sync.WaitGroup
+	for _, b := range brokenBuilds {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			t.Run(b.name, b.find)
+		})
+	}
+	all.Wait()
+}
+
+func (b brokenBuild) find(t *testing.T) {
+	seed := max(b.seed, 1)
+	if *seedFlag != 0 {
+		seed = *seedFlag
+	}
+	p := only(b.store, b.patterns...)
+	w := newWorld(quietly{t}, b.build(t), seed, p)
+	n := w.check(mostOps)
+	found := w.violations()
+	if len(found) == 0 {
+		t.Errorf("seed %d finds nothing in %d operations", seed, n)
+		return
+	}
+	first, _, _ := strings.Cut(found[0], "\n")
+	t.Logf("found within %d operations: %s", n, first)
+	w = newWorld(t, program, seed, p)
+	w.check(n)
+	w.report(t, n)
+}
+
+// quietly is a test whose failures are meant.
+type quietly struct{ testing.TB }
+
+func (quietly) Failed() bool { return false }
+
+// build builds the program with the fault.
+func (b brokenBuild) build(t *testing.T) string {
+	texts := map[string]string{}
+	for _, e := range b.edits {
+		path, err := filepath.Abs(filepath.Join("../..", e.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := texts[path]; !ok {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts[path] = string(text)
+		}
+		if n := strings.Count(texts[path], e.old); n != 1 {
+			t.Fatalf("%s has this %d times, not once; adapt the edit in broken_test.go:\n%s", e.file, n, e.old)
+		}
+		texts[path] = strings.Replace(texts[path], e.old, e.new, 1)
+	}
+	dir := t.TempDir()
+	replace := map[string]string{}
+	for path, text := range texts {
+		replaced := filepath.Join(dir, fmt.Sprintf("%d.go", len(replace)))
+		if err := os.WriteFile(replaced, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		replace[path] = replaced
+	}
+	overlay := filepath.Join(dir, "overlay.json")
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(overlay, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	broken, err := build(dir, "s3ftpd", overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return broken
+}

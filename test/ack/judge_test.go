@@ -1,0 +1,265 @@
+package ack
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// A judge holds what was seen of some names that belong together against their model.
+type judge struct {
+	w       *world
+	ops     []*op
+	names   []string       // then come the slots of renames
+	index   map[string]int // of names
+	slots   int
+	steps   []step
+	seen    []content // by downloads, and in the end
+	byID    map[int]*op
+	relaxed relaxation // MinIO ignores conditions on copies and deletions
+	pending []int      // slots that must not be "written" in the end
+}
+
+// judge compares what the bucket holds with what may be there.
+func (w *world) judge(held map[string]value) {
+	for _, g := range w.groups(held) {
+		j := w.newJudge(g, held, relaxation{})
+		if len(g.names) > 0 {
+			w.decide(j, g, held)
+		}
+	}
+	w.strays(held)
+}
+
+// A relaxation is what MinIO allows between two processes, because it ignores conditions on copies and deletions.
+type relaxation struct {
+	deletion bool // a rename may delete what another process has stored under its source since
+	copy     bool // a copy of a directory's file may replace what another process has stored there since
+}
+
+// relaxations are all that may explain what else nothing does, with their names.
+var relaxations = []struct {
+	relaxation
+	name string
+}{
+	{relaxation{deletion: true}, "MinIO: a rename deleted what another process had stored under its source"},
+	{relaxation{copy: true}, "MinIO: the rename of a directory replaced what another process had stored"},
+	{relaxation{deletion: true, copy: true}, "MinIO: a rename deleted and another one replaced what another process had stored"},
+}
+
+// decide looks for an explanation of what was seen.
+func (w *world) decide(j *judge, g *group, held map[string]value) {
+	x, result := j.explain(held)
+	if result == unexplained && w.profile.minio && len(w.procs) > 1 {
+		for _, r := range relaxations {
+			if _, again := w.newJudge(g, held, r.relaxation).explain(held); again == explained {
+				w.counts[r.name]++
+				return
+			}
+		}
+	}
+	switch result {
+	case undecided:
+		w.counts["too much happened at once to be decided"]++
+	case unexplained:
+		names := map[string]bool{}
+		for _, name := range j.names {
+			names[name] = true
+		}
+		w.violation("no order of the operations explains what was seen of %s\n%s%s", strings.Join(j.names, " "), w.narrate(names), j.describe(x, held))
+	}
+}
+
+// meets reports whether an operation of another process may have changed a name at the same time.
+func (j *judge) meets(o *op, name string) bool {
+	return slices.ContainsFunc(j.ops, func(p *op) bool {
+		return p.proc != o.proc && p.touches(name) && (o.ret == 0 || p.call < o.ret) && (p.ret == 0 || p.ret > o.call)
+	})
+}
+
+// describe tells what was there before and after, and which steps did not fit.
+func (j *judge) describe(x *search, held map[string]value) string {
+	var b strings.Builder
+	for _, name := range j.names {
+		fmt.Fprintf(&b, "  %s was %v, is %v\n", name, j.w.state[name], held[name])
+	}
+	for i, t := range x.steps {
+		if t.must && !x.best.has(i) {
+			fmt.Fprintf(&b, "  does not fit: %s of op %d\n", t.what, t.op.id)
+		}
+	}
+	return b.String()
+}
+
+// A group is names that renames tie together, and the operations on them.
+type group struct {
+	names []string
+	ops   []*op
+}
+
+// atom is the unit that renames move: a directory with all in it, or a file.
+func atom(name string) string {
+	dir, _, _ := strings.Cut(name, "/")
+	return dir
+}
+
+// groups divides the operations of the round.
+func (w *world) groups(held map[string]value) (all []*group) {
+	parent := map[string]string{}
+	var find func(string) string
+	find = func(a string) string {
+		if p, ok := parent[a]; ok && p != a {
+			return find(p)
+		}
+		parent[a] = a
+		return a
+	}
+	known := map[string]bool{}
+	note := func(name string) {
+		if name != "" {
+			known[name] = true
+			find(atom(name))
+		}
+	}
+	for _, o := range w.history {
+		if strings.HasPrefix(o.verb, "KILL") {
+			continue
+		}
+		note(o.name)
+		note(o.to)
+		if o.to != "" && o.name != "" {
+			parent[find(atom(o.name))] = find(atom(o.to))
+		}
+	}
+	for _, m := range []map[string]value{w.state, held} {
+		for name := range m {
+			note(name)
+		}
+	}
+	groups := map[string]*group{}
+	for _, root := range slices.Sorted(maps.Keys(parent)) {
+		if find(root) == root {
+			groups[root] = &group{}
+		}
+	}
+	for _, o := range w.history {
+		if o.name != "" && !strings.HasPrefix(o.verb, "KILL") {
+			g := groups[find(atom(o.name))]
+			g.ops = append(g.ops, o)
+		}
+	}
+	for root, g := range groups {
+		g.names = namesOf(root, known, find)
+		if len(g.ops) > 0 {
+			all = append(all, g)
+		}
+	}
+	return all
+}
+
+// namesOf returns the files of a group: each known one, in each directory of the group.
+func namesOf(root string, known map[string]bool, find func(string) string) []string {
+	dirs, below, names := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for name := range known {
+		if find(atom(name)) != root {
+			continue
+		}
+		dir, rest, in := strings.Cut(name, "/")
+		switch {
+		case in && rest != "":
+			dirs[dir], below[rest] = true, true
+		case in || directory(name):
+			dirs[dir] = true
+		default:
+			names[name] = true
+		}
+	}
+	for dir := range dirs {
+		for rest := range below {
+			names[dir+"/"+rest] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func (w *world) newJudge(g *group, held map[string]value, relaxed relaxation) *judge {
+	j := &judge{w: w, ops: g.ops, names: g.names, index: map[string]int{}, byID: map[int]*op{}, relaxed: relaxed}
+	for i, name := range g.names {
+		j.index[name] = i
+	}
+	for _, o := range w.history {
+		j.byID[o.id] = o
+	}
+	for _, name := range g.names {
+		j.seen = append(j.seen, contentOf(held[name].content))
+	}
+	for _, o := range g.ops {
+		if o.content != nil {
+			j.seen = append(j.seen, o.content)
+		}
+	}
+	for _, o := range g.ops {
+		j.add(o)
+	}
+	return j
+}
+
+func (j *judge) explain(held map[string]value) (*search, verdict) {
+	begin := make(state, len(j.names)+j.slots)
+	for i, name := range j.names {
+		begin[i] = j.w.state[name]
+	}
+	x := &search{steps: j.steps, final: func(s state) bool {
+		for i, name := range j.names {
+			if s[i] != held[name] {
+				return false
+			}
+		}
+		return !slices.ContainsFunc(j.pending, func(i int) bool { return s[i].content == written })
+	}}
+	return x, x.run(begin)
+}
+
+// slot reserves a place in the state for what a rename remembers.
+func (j *judge) slot() int {
+	j.slots++
+	return len(j.names) + j.slots - 1
+}
+
+// step adds a step of an operation, and returns its number.
+func (j *judge) step(o *op, what string, must bool, do func(state) []state, after ...int) int {
+	t := step{op: o, what: what, call: o.call, ret: o.ret, must: must, do: do, after: after}
+	if o.ret == 0 {
+		t.ret = forever
+	}
+	j.steps = append(j.steps, t)
+	return len(j.steps) - 1
+}
+
+// strays reports what the bucket holds under names that nobody chose.
+func (w *world) strays(held map[string]value) {
+	known := map[string]bool{}
+	for _, o := range w.history {
+		known[o.name], known[atom(o.name)], known[atom(o.to)], known[o.to] = true, true, true, true
+	}
+	for name, v := range held {
+		_, before := w.state[name]
+		if before || known[name] || known[atom(name)] {
+			continue
+		}
+		stou := slices.ContainsFunc(w.history, func(o *op) bool {
+			return o.verb == "STOU" && o.lost() && v.content == content{{o.id, o.size}}.String()
+		})
+		if !stou {
+			w.violation("the bucket holds %s as %s, which nobody has stored", v, name)
+		}
+	}
+}
+
+// count counts what is tolerated.
+func (j *judge) count(what string) {
+	if j.relaxed == (relaxation{}) { // the others look at the same once more
+		j.w.counts[what]++
+	}
+}

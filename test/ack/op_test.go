@@ -1,0 +1,149 @@
+package ack
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// An op is one operation of a client: what it is to do, and what came of it.
+type op struct {
+	id     int
+	round  int
+	client int
+	verb   string // an FTP command, or what kills a process: KILL, KILLS3
+	name   string // of the file or directory; RNTO's source
+	to     string // RNTO's target
+	size   int64  // of what an upload sends
+	rest   int64  // STOR and RETR: where to begin, in thousandths of what SIZE tells; none = no REST
+	active bool
+	cut    cut
+	cutAt  int64 // thousandths of the size that are sent before the cut
+	faults []*arm
+	before gate // which it waits for
+	pause  gate // which it waits for in the middle of its data
+	at     int64
+	quiet  bool // asserts nothing about refusals, as the pattern it is of makes some likely
+
+	held, mid, done *event
+
+	call, ret int64 // when it began and ended, in steps of the world's clock; ret = 0 for one that lost its connection
+	code      int   // of the final reply, 0 = none came
+	text      string
+	offset    int64 // that REST told
+	sent      int64
+	whole     bool  // an upload that was sent to its end and ended as it should
+	late      bool  // a killed client closed its connections too slowly to be told from one that is done
+	ended     int64 // when the last byte of an upload had been sent
+	got       digest
+	content   content // what a download from 0 has read
+	garbled   error   // why it is no content
+	proc      int
+	took      time.Duration
+}
+
+const none = -1
+
+// The ways in which a client's side of an upload ends.
+type cut string
+
+const (
+	noCut        cut = ""
+	killData     cut = "killed, data first"    // both connections end by FIN, the data connection first
+	killControl  cut = "killed, control first" // the other way round
+	resetData    cut = "data reset"
+	noNotify     cut = "no close_notify"
+	resetControl cut = "control reset" // and the data connection goes on to its good end
+	abort        cut = "ABOR"
+	leave        cut = "left before the reply"
+	quit         cut = "QUIT without waiting"
+)
+
+// An event happens once.
+type event struct {
+	once sync.Once
+	ch   chan struct{}
+}
+
+func newEvent() *event   { return &event{ch: make(chan struct{})} }
+func (e *event) happen() { e.once.Do(func() { close(e.ch) }) }
+
+// A gate waits for the first of some events.
+type gate []*event
+
+// wait waits for the gate, but not for long: what should open it may have been refused.
+func (g gate) wait(limit time.Duration) {
+	if len(g) == 0 {
+		return
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	other := g[0]
+	if len(g) > 1 {
+		other = g[1]
+	}
+	select {
+	case <-g[0].ch:
+	case <-other.ch:
+	case <-timer.C:
+	}
+}
+
+// isUpload reports whether the operation sends a file.
+func (o *op) isUpload() bool {
+	return o.verb == "STOR" || o.verb == "APPE" || o.verb == "STOU"
+}
+
+// acknowledged reports whether the server has said that the operation is done.
+func (o *op) acknowledged() bool { return 200 <= o.code && o.code < 300 }
+
+// lost reports whether the client never learned what became of the operation.
+func (o *op) lost() bool { return o.code == 0 }
+
+// touches reports whether the operation is about a key.
+func (o *op) touches(key string) bool {
+	for _, name := range []string{o.name, o.to} {
+		if name != "" && (name == key || strings.HasPrefix(key, name+"/")) {
+			return true
+		}
+	}
+	return false
+}
+
+// directory reports whether a name is that of a directory.
+func directory(name string) bool { return strings.HasPrefix(name, "d") && !strings.Contains(name, "/") }
+
+func (o *op) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%6d..%-6d client %d op %d: %s %s", o.call, o.ret, o.client, o.id, o.verb, o.name)
+	if o.to != "" {
+		fmt.Fprintf(&b, " -> %s", o.to)
+	}
+	if o.isUpload() {
+		fmt.Fprintf(&b, " (%d bytes", o.size)
+		if o.offset > 0 {
+			fmt.Fprintf(&b, " from %d on", o.offset)
+		}
+		if o.sent < o.size {
+			fmt.Fprintf(&b, ", %d sent", o.sent)
+		}
+		b.WriteString(")")
+	} else if o.offset > 0 {
+		fmt.Fprintf(&b, " from %d on", o.offset)
+	}
+	if o.cut != noCut {
+		fmt.Fprintf(&b, " [%s]", o.cut)
+	}
+	for _, f := range o.faults {
+		fmt.Fprintf(&b, " [%s of %s: %s, %d times]", f.op, f.key, f.kind, f.hits)
+	}
+	fmt.Fprintf(&b, " = %d %s", o.code, strings.TrimSpace(o.text))
+	if o.verb == "RETR" && o.acknowledged() {
+		fmt.Fprintf(&b, " %q", o.content)
+		if o.garbled != nil {
+			fmt.Fprintf(&b, " GARBLED: %v", o.garbled)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,77 @@
+package ack
+
+import (
+	"math/rand/v2"
+	"slices"
+)
+
+// atOnce judges what an operation alone can be judged by.
+func (w *world) atOnce(o *op) {
+	if o.isUpload() && o.acknowledged() && !o.whole {
+		w.violation("an upload was acknowledged that was not sent to its good end: %v", o)
+	}
+}
+
+// resume resumes the uploads that have broken in the round, where no object has the name: what SIZE tells must be the beginning of one
+// of them, and REST and STOR complete it.
+func (w *world) resume() {
+	seen := map[string]bool{}
+	for _, o := range w.history {
+		if !o.isUpload() || o.sent+o.offset < leastPart || o.name == "" || seen[o.name] || w.state[o.name].there {
+			continue
+		}
+		seen[o.name] = true
+		w.resumeOne(o.name)
+	}
+}
+
+func (w *world) resumeOne(name string) {
+	rng := rand.New(rand.NewPCG(w.seed, uint64(w.nextOp)))
+	c := &client{w: w, number: rng.IntN(clients)}
+	c.proc = c.number % len(w.procs)
+	w.nextOp++
+	o := &op{id: w.nextOp, verb: "STOR", name: name, size: 2 * block, rest: 1000, held: newEvent(), mid: newEvent(), done: newEvent()}
+	c.run(o)
+	if c.s != nil {
+		c.s.say("QUIT")
+		c.drop()
+	}
+	w.history = append(w.history, o)
+	w.procs[c.proc].settle()
+	<-w.maker.quiet()
+	names := map[string]bool{name: true}
+	if !o.acknowledged() {
+		w.violation("a broken upload cannot be resumed where SIZE says that it stands: %v\n%s", o, w.narrate(names))
+		return
+	}
+	held := w.readOne(name)
+	w.state[name] = held
+	got := contentOf(held.content)
+	j := w.newJudge(&group{names: []string{name}}, map[string]value{}, relaxation{})
+	last := piece{o.id, o.size}
+	switch {
+	case len(got) == 0 || got[len(got)-1] != last || got.size() != o.offset+o.size:
+		w.violation("the bucket holds %v after %v\n%s", held, o, w.narrate(names))
+	case o.offset > 0 && !j.isBroken(got[:len(got)-1], name):
+		w.violation("%v was resumed from what no broken upload had: %v\n%s", o, held, w.narrate(names))
+	case o.offset == 0:
+		w.missing(o)
+	default:
+		w.counts["broken uploads resumed"]++
+	}
+}
+
+// missing reports a broken upload that should have been kept for resuming: the last one of its name, with nothing wrong but its client's end.
+func (w *world) missing(resumed *op) {
+	var last *op
+	for _, o := range w.history {
+		if o != resumed && o.touches(resumed.name) && (last == nil || o.call > last.call) {
+			last = o
+		}
+	}
+	j := w.newJudge(&group{}, map[string]value{}, relaxation{})
+	keeps := slices.Contains([]cut{killControl, killData}, last.cut) && last.verb == "STOR" && last.offset == 0 && last.sent >= leastPart+block
+	if keeps && !j.troubles(last).any && !j.disturbed(last, last.call) {
+		w.violation("nothing was kept of a broken upload: %v", last)
+	}
+}

@@ -1,0 +1,187 @@
+package ack
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+)
+
+// The judge looks for an order of the operations that explains what was seen: all that was acknowledged took effect between its
+// beginning and its end, and each read saw what then was there. Operations are divided into steps where the contract says so, as a rename
+// is a copy and then a deletion.
+
+// A value is what a name stands for. What is not there has none.
+type value struct {
+	content string
+	mtime   int // of the MFMT that set it, 0 = none
+	there   bool
+}
+
+func (v value) String() string {
+	if !v.there {
+		return "absent"
+	}
+	if v.mtime == 0 {
+		return fmt.Sprintf("%q", v.content)
+	}
+	return fmt.Sprintf("%q (time of op %d)", v.content, v.mtime)
+}
+
+// A state is the value of each name, by its number, and what renames under way remember.
+type state []value
+
+// A step happens at one moment between call and ret.
+type step struct {
+	op        *op
+	what      string
+	call, ret int64
+	must      bool // it has happened in the end
+	after     []int
+	// do returns the states that the step can lead to, none if it cannot happen.
+	do func(s state) []state
+}
+
+const forever = math.MaxInt64
+
+const mostSteps = 256
+
+// A bitset holds the steps that have happened.
+type bitset [mostSteps / 64]uint64
+
+func (b bitset) has(i int) bool    { return b[i/64]>>(i%64)&1 != 0 }
+func (b bitset) with(i int) bitset { b[i/64] |= 1 << (i % 64); return b }
+func (b bitset) hasAll(i []int) bool {
+	return !slices.ContainsFunc(i, func(i int) bool { return !b.has(i) })
+}
+
+// A search looks for an order of steps.
+type search struct {
+	steps  []step
+	final  func(s state) bool
+	intern map[value]uint32
+	seen   map[string]bool
+	best   bitset // the most steps that fitted together
+	most   int
+}
+
+// Verdicts of a search.
+type verdict string
+
+const (
+	explained   verdict = "explained"
+	unexplained verdict = "unexplained"
+	undecided   verdict = "undecided"
+)
+
+// mostStates is how many states a search may visit.
+const mostStates = 3_000_000
+
+func (x *search) run(begin state) verdict {
+	x.intern, x.seen = map[value]uint32{}, map[string]bool{}
+	switch {
+	case len(x.steps) > mostSteps:
+		return undecided
+	case x.visit(bitset{}, begin, 0, 0):
+		return explained
+	case len(x.seen) >= mostStates:
+		return undecided
+	}
+	return unexplained
+}
+
+// visit looks for an order of what has not happened yet. latest is the latest beginning of what has.
+func (x *search) visit(done bitset, s state, latest int64, count int) bool {
+	if count >= x.most {
+		x.most, x.best = count, done
+	}
+	if len(x.seen) >= mostStates {
+		return false
+	}
+	key := x.key(done, s)
+	if x.seen[key] {
+		return false
+	}
+	x.seen[key] = true
+	deadline, left := int64(forever), false // before which the next step has to begin
+	for i := range x.steps {
+		if x.steps[i].must && !done.has(i) {
+			left = true
+			deadline = min(deadline, x.steps[i].ret)
+		}
+	}
+	if !left && x.final(s) {
+		return true
+	}
+	for i := range x.steps {
+		t := &x.steps[i]
+		if done.has(i) || t.call > deadline || t.ret < latest || !done.hasAll(t.after) {
+			continue
+		}
+		for _, next := range t.do(s) {
+			if x.visit(done.with(i), next, max(latest, t.call), count+1) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (x *search) key(done bitset, s state) string {
+	b := make([]byte, 0, 8*len(done)+4*len(s))
+	for _, word := range done {
+		b = binary.LittleEndian.AppendUint64(b, word)
+	}
+	for _, v := range s {
+		n, ok := x.intern[v]
+		if !ok {
+			n = uint32(len(x.intern))
+			x.intern[v] = n
+		}
+		b = binary.LittleEndian.AppendUint32(b, n)
+	}
+	return string(b)
+}
+
+// set returns the state with another value of one name.
+func (s state) set(i int, v value) []state {
+	next := slices.Clone(s)
+	next[i] = v
+	return []state{next}
+}
+
+func TestSearch(t *testing.T) {
+	write := func(call, ret int64, must bool, content string) step {
+		return step{call: call, ret: ret, must: must, do: func(s state) []state { return s.set(0, value{content: content, there: true}) }}
+	}
+	read := func(call, ret int64, content string) step {
+		return step{call: call, ret: ret, must: true, do: func(s state) []state {
+			if s[0].content != content {
+				return nil
+			}
+			return []state{s}
+		}}
+	}
+	for name, c := range map[string]struct {
+		steps []step
+		final string
+		want  verdict
+	}{
+		"the last write wins":              {[]step{write(1, 2, true, "a"), write(3, 4, true, "b")}, "b", explained},
+		"an acknowledged write is lost":    {[]step{write(1, 2, true, "a"), write(3, 4, true, "b")}, "a", unexplained},
+		"writes overlap":                   {[]step{write(1, 4, true, "a"), write(2, 3, true, "b")}, "a", explained},
+		"a stale read":                     {[]step{write(1, 2, true, "a"), read(3, 4, "")}, "a", unexplained},
+		"a read of a write under way":      {[]step{write(1, 6, true, "a"), read(2, 3, ""), read(4, 5, "a")}, "a", explained},
+		"a read back in time":              {[]step{write(1, 6, true, "a"), read(2, 3, "a"), read(4, 5, "")}, "a", unexplained},
+		"what may have happened has":       {[]step{write(1, forever, false, "a"), write(2, 3, true, "b")}, "a", explained},
+		"what may have happened has not":   {[]step{write(1, forever, false, "a"), write(2, 3, true, "b")}, "b", explained},
+		"what may have happened, too late": {[]step{write(1, 2, false, "a"), write(3, 4, true, "b")}, "a", unexplained},
+		"a refused write":                  {[]step{write(3, 4, true, "b")}, "a", unexplained},
+	} {
+		x := &search{steps: c.steps, final: func(s state) bool { return s[0].content == c.final }}
+		if got := x.run(make(state, 1)); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
