@@ -169,10 +169,10 @@ func TestNoAttributes(t *testing.T) {
 	if err := f.Put(t.Context(), "/f", storetest.Source(zeros(1)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
-	for i, headers := range s.headers {
+	for i, headers := range s.sentHeaders() {
 		for _, a := range attributeHeaders {
 			if _, said := headers[a.header]; said {
-				t.Errorf("%s has %s", s.calls[i], a.header)
+				t.Errorf("%s has %s", s.requests()[i], a.header)
 			}
 		}
 	}

@@ -159,10 +159,10 @@ func TestRefusedChecksumIsReplaced(t *testing.T) {
 			}
 		}
 		s.made("Put x3")
-		if got := s.headers[2].Get("Content-Md5"); got != "pj+cXcmbrQ4Se8pbzSMNWQ==" && len(got) != 24 {
+		if got := s.sentHeaders()[2].Get("Content-Md5"); got != "pj+cXcmbrQ4Se8pbzSMNWQ==" && len(got) != 24 {
 			t.Errorf("Content-MD5 %q", got)
 		}
-		s.calls = nil
+		s.forget()
 		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}

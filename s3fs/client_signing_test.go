@@ -50,9 +50,9 @@ func TestAcceptEncodingIsNotSigned(t *testing.T) {
 	s := newFake(t)
 	s.fault = deletes
 	requestsOfAllKinds(t, s.fs(Options{PartSize: minPart}))
-	for i, h := range s.headers {
+	for i, h := range s.sentHeaders() {
 		if names := signedHeaders(h); names == "" || strings.Contains(names, "accept-encoding") || h.Get("Accept-Encoding") != "" {
-			t.Errorf("%s: signed %q, Accept-Encoding %q", s.calls[i], names, h.Get("Accept-Encoding"))
+			t.Errorf("%s: signed %q, Accept-Encoding %q", s.requests()[i], names, h.Get("Accept-Encoding"))
 		}
 	}
 }
@@ -64,12 +64,12 @@ func TestRequestPayer(t *testing.T) {
 		s.fault = deletes
 		f := New(dial(t, Service{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: s, RequestPayer: pays}), Options{Bucket: "b", PartSize: minPart})
 		requestsOfAllKinds(t, f)
-		for i, h := range s.headers {
+		for i, h := range s.sentHeaders() {
 			if got := h.Get("X-Amz-Request-Payer"); (got == "requester") != pays {
-				t.Errorf("%s: %q", s.calls[i], got)
+				t.Errorf("%s: %q", s.requests()[i], got)
 			}
 			if strings.Contains(signedHeaders(h), "x-amz-request-payer") != pays {
-				t.Errorf("%s: signed are %s", s.calls[i], signedHeaders(h))
+				t.Errorf("%s: signed are %s", s.requests()[i], signedHeaders(h))
 			}
 		}
 	}
@@ -101,8 +101,8 @@ func TestPayloadSigned(t *testing.T) {
 		f := New(dial(t, Service{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: client, Payload: payload}),
 			Options{Bucket: "b", PartSize: minPart, Resume: -1})
 		src := storetest.CommittedBy(zeros(10), func() error {
-			if ordered++; !begun.Load() || len(s.calls) != 0 {
-				t.Errorf("%q: ordered while a request was begun: %v, and sent: %q", payload, begun.Load(), s.calls)
+			if ordered++; !begun.Load() || len(s.requests()) != 0 {
+				t.Errorf("%q: ordered while a request was begun: %v, and sent: %q", payload, begun.Load(), s.requests())
 			}
 			return nil
 		})
@@ -137,15 +137,15 @@ func TestRedirection(t *testing.T) {
 		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
-		for i, call := range s.calls {
-			if want := []string{"fake", "b.elsewhere"}[i%2]; s.hosts[i] != want && !strings.HasPrefix(call, "Part") {
-				t.Errorf("request %d, %s, went to %s", i, call, s.hosts[i])
+		for i, call := range s.requests() {
+			if want := []string{"fake", "b.elsewhere"}[i%2]; s.askedHosts()[i] != want && !strings.HasPrefix(call, "Part") {
+				t.Errorf("request %d, %s, went to %s", i, call, s.askedHosts()[i])
 			}
 		}
 		if s.objects["/b/f"] != twoParts {
 			t.Errorf("%d: %d bytes are there", status, s.objects["/b/f"])
 		}
-		if a, b := s.headers[0].Get("Authorization"), s.headers[1].Get("Authorization"); a == b || b == "" {
+		if a, b := s.sentHeaders()[0].Get("Authorization"), s.sentHeaders()[1].Get("Authorization"); a == b || b == "" {
 			t.Errorf("%d: signed %q for both hosts", status, a)
 		}
 	}
@@ -162,8 +162,8 @@ func TestRedirectionsEnd(t *testing.T) {
 		}
 		c := dial(t, Service{Endpoint: "https://fake", Credentials: keys("a", "s"), HTTPClient: s})
 		_, err := New(c, Options{Bucket: "b"}).mark(t.Context(), "d/", condition{})
-		if err == nil || !declined(err) || len(s.calls) != requests {
-			t.Errorf("%q: %d requests, %v", location, len(s.calls), err)
+		if err == nil || !declined(err) || len(s.requests()) != requests {
+			t.Errorf("%q: %d requests, %v", location, len(s.requests()), err)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func TestBucketIsInThePathWhereThereIsAnEndpoint(t *testing.T) {
 		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(1)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.hosts[0]; got != test.want {
+		if got := s.askedHosts()[0]; got != test.want {
 			t.Errorf("%+v: sent to %q", test, got)
 		}
 	}

@@ -68,8 +68,8 @@ func TestNoUploadsAreNone(t *testing.T) {
 			t.Errorf("error %v, want that there is no such file", err)
 		}
 	}
-	if !slices.Contains(s.calls, "ListUploads") {
-		t.Errorf("asked for %q", s.calls)
+	if !slices.Contains(s.requests(), "ListUploads") {
+		t.Errorf("asked for %q", s.requests())
 	}
 }
 

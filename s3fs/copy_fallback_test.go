@@ -58,7 +58,7 @@ func TestSourceConditionRefused(t *testing.T) {
 		heads = 2
 		_, err := f.copyPart(t.Context(), multipart{"copy", "id"}, o.key, o.etag, 1, span{0, minPart - 1})
 		if (err != nil) != (changed > 0) || err != nil && !precondition(err) {
-			t.Errorf("%s: %v, requests %q", name, err, s.calls)
+			t.Errorf("%s: %v, requests %q", name, err, s.requests())
 		}
 	}
 }
@@ -104,7 +104,7 @@ func TestCopyReplacesNothing(t *testing.T) {
 			s := newFake(t)
 			s.fault = func(r *http.Request, call string) (*http.Response, error) {
 				switch {
-				case call == "Copy" && test.lost && len(s.calls) == 1:
+				case call == "Copy" && test.lost && len(s.requests()) == 1:
 					return nil, errors.New("connection reset by peer")
 				case call == "Copy":
 					return refusal(412, "PreconditionFailed", ""), nil

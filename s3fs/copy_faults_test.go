@@ -114,7 +114,7 @@ func TestLargeCopyFaults(t *testing.T) {
 					t.Errorf("error %v, want %v", err, test.want)
 				}
 				for call := range strings.SplitSeq(all, ", ") {
-					if got := slices.Contains(s.calls, call); got != strings.Contains(test.made, call) {
+					if got := slices.Contains(s.requests(), call); got != strings.Contains(test.made, call) {
 						t.Errorf("%s was called: %v", call, got)
 					}
 				}
@@ -170,7 +170,7 @@ func TestPartsAtOnce(t *testing.T) {
 		}()
 		for _, gate := range []chan struct{}{third, others} {
 			synctest.Wait()
-			if n := len(s.calls) - 1; n != copiesAtOnce {
+			if n := len(s.requests()) - 1; n != copiesAtOnce {
 				t.Errorf("%d parts were begun, want %d", n, copiesAtOnce)
 			}
 			close(gate)
@@ -178,8 +178,8 @@ func TestPartsAtOnce(t *testing.T) {
 		if err := <-ended; err == nil || !strings.Contains(err.Error(), "AccessDenied") {
 			t.Errorf("error %v", err)
 		}
-		if n := len(s.calls) - 2; n != copiesAtOnce || s.calls[n+1] != "Abort" {
-			t.Errorf("%d parts were begun, the last request was %s", n, s.calls[n+1])
+		if n := len(s.requests()) - 2; n != copiesAtOnce || s.requests()[n+1] != "Abort" {
+			t.Errorf("%d parts were begun, the last request was %s", n, s.requests()[n+1])
 		}
 	})
 }

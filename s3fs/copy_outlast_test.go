@@ -79,7 +79,7 @@ func TestCopiesOutlastTheirCallers(t *testing.T) {
 					t.Errorf("%s: %v", name, err)
 				}
 				if !stopped && test.ends != "" && s.count(test.ends) != 1 {
-					t.Errorf("%s: requests %q, want %s", name, s.calls, test.ends)
+					t.Errorf("%s: requests %q, want %s", name, s.requests(), test.ends)
 				}
 				cleaned(t, f)
 			})

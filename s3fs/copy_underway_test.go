@@ -62,15 +62,15 @@ func TestCopyUnderWay(t *testing.T) {
 				if bodies := strings.Join(s.sent(), ""); strings.Count(bodies, "<Key>e/") != removed {
 					t.Errorf("removed: %s, want %d keys", bodies, removed)
 				}
-				if ended := slices.Contains(s.calls, "Abort"); ended != (call == "Create" || call == "PartCopy 1") {
+				if ended := slices.Contains(s.requests(), "Abort"); ended != (call == "Create" || call == "PartCopy 1") {
 					t.Errorf("multipart upload ended: %v", ended)
 				}
-				begun := len(s.calls)
+				begun := len(s.requests())
 				f.copy(ctx, object{key: "k"}, "to", condition{}, f.lock("to"))
 				f.copyInParts(ctx, object{key: "k", size: 9}, &s3.CreateMultipartUploadInput{Key: aws.String("to")}, condition{}, f.lock("to"))
 				f.reserve(ctx, "to/")
-				if len(s.calls) > begun {
-					t.Errorf("begun too late: %v", s.calls[begun:])
+				if len(s.requests()) > begun {
+					t.Errorf("begun too late: %v", s.requests()[begun:])
 				}
 			})
 		})

@@ -209,8 +209,8 @@ func TestListFetchesThePageAhead(t *testing.T) {
 			}
 			seen++
 			synctest.Wait()
-			if want := min(seen+1, 4); len(s.calls) != want {
-				t.Errorf("%d requests at entry %d, want %d", len(s.calls), seen, want)
+			if want := min(seen+1, 4); len(s.requests()) != want {
+				t.Errorf("%d requests at entry %d, want %d", len(s.requests()), seen, want)
 			}
 		}
 		if seen != 4 {

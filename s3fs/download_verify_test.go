@@ -83,7 +83,7 @@ func TestChecksumIsAskedFor(t *testing.T) {
 				t.Error(err)
 			}
 			for i, want := range []string{want, ""} {
-				if got := s.headers[i].Get("X-Amz-Checksum-Mode"); got != want {
+				if got := s.sentHeaders()[i].Get("X-Amz-Checksum-Mode"); got != want {
 					t.Errorf("checksum %q, request %d: mode %q, want %q", checksum, i+1, got, want)
 				}
 			}

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -238,9 +239,12 @@ func crcText(b []byte) string {
 
 // silentFrom makes the service answer nothing any more, from the first call of that name on.
 func (s *fake) silentFrom(first string) {
-	silent := false
+	var silent atomic.Bool
 	s.fault = func(_ *http.Request, call string) (*http.Response, error) {
-		if silent = silent || call == first; silent {
+		if call == first {
+			silent.Store(true)
+		}
+		if silent.Load() {
 			return nil, errors.New("connection reset by peer")
 		}
 		return nil, nil
@@ -290,6 +294,34 @@ func (s *fake) count(call string) (n int) {
 		}
 	}
 	return n
+}
+
+// requests returns the names of the requests so far, in the order of their coming. A clean-up may send some meanwhile.
+func (s *fake) requests() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls)
+}
+
+// forget makes requests and count begin anew.
+func (s *fake) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = nil
+}
+
+// sentHeaders returns the headers of the requests so far.
+func (s *fake) sentHeaders() []http.Header {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.headers)
+}
+
+// askedHosts returns the hosts that the requests so far went to.
+func (s *fake) askedHosts() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.hosts)
 }
 
 // sent returns the documents that requests had so far, "" for those without.

@@ -54,12 +54,12 @@ func TestRefusalLasts(t *testing.T) {
 		} {
 			<-time.After(want.after)
 			clear(s.objects)
-			s.calls = nil
+			s.forget()
 			if _, err := f.mark(t.Context(), "d/", absent); err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Equal(s.calls, want.calls) {
-				t.Errorf("time %d: requests %q, want %q", i+1, s.calls, want.calls)
+			if !slices.Equal(s.requests(), want.calls) {
+				t.Errorf("time %d: requests %q, want %q", i+1, s.requests(), want.calls)
 			}
 		}
 		if n := strings.Count(log.String(), "refuses a feature"); n != 1 || !strings.Contains(log.String(), "If-None-Match on PutObject") {

@@ -101,9 +101,9 @@ func TestListedTimesOfTheFirst(t *testing.T) {
 		if n := running.Load(); n != 0 {
 			t.Errorf("%d requests go on after the listing is over", n)
 		}
-		heads := slices.DeleteFunc(slices.Clone(s.calls), func(c string) bool { return c != "Head" })
-		if len(heads) > headsAtOnce || len(s.calls)-len(heads) > 2 {
-			t.Errorf("%d pages and %d files were asked about", len(s.calls)-len(heads), len(heads))
+		heads := slices.DeleteFunc(slices.Clone(s.requests()), func(c string) bool { return c != "Head" })
+		if len(heads) > headsAtOnce || len(s.requests())-len(heads) > 2 {
+			t.Errorf("%d pages and %d files were asked about", len(s.requests())-len(heads), len(heads))
 		}
 	})
 }

@@ -125,8 +125,8 @@ func TestOperationsOnALockedName(t *testing.T) {
 			if err := other.take(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if err := op.do(t.Context(), f); !errors.Is(err, syscall.EBUSY) || len(s.calls) > 0 {
-				t.Errorf("%s: error %v; requests %q", op.name, err, s.calls)
+			if err := op.do(t.Context(), f); !errors.Is(err, syscall.EBUSY) || len(s.requests()) > 0 {
+				t.Errorf("%s: error %v; requests %q", op.name, err, s.requests())
 			}
 			other.release()
 			locked(t, f, 0)

@@ -129,8 +129,8 @@ func TestDeletionsWithoutConditions(t *testing.T) {
 		if got := s.header("Delete", "If-Match"); got != `"e"` && got != "no such call" {
 			t.Errorf("%s: If-Match %q", name, got)
 		}
-		if n := strings.Count(s.bodies[0], "e&#34;</ETag>"); test.call == "DeleteMany" && n != 2 {
-			t.Errorf("%s: asked to delete %s", name, s.bodies[0])
+		if n := strings.Count(s.sent()[0], "e&#34;</ETag>"); test.call == "DeleteMany" && n != 2 {
+			t.Errorf("%s: asked to delete %s", name, s.sent()[0])
 		}
 	}
 }
@@ -201,7 +201,7 @@ func TestDeletionsWhoseAnswerIsLost(t *testing.T) {
 			}
 			err := s.fs(Options{}).deleteAll(t.Context(), []string{"a", "b"}, versions{"a": "e", "b": "e"})
 			if (err != nil) != want || s.count("Delete") != deletions || s.count("Head") == 0 != want {
-				t.Errorf("%s, %s: error %v, requests %q", name, state, err, s.calls)
+				t.Errorf("%s, %s: error %v, requests %q", name, state, err, s.requests())
 			}
 		}
 	}
@@ -227,7 +227,7 @@ func TestDeletionOfOddKeys(t *testing.T) {
 	if want := []string{"/b/" + odd[0], "/b/" + odd[1]}; !slices.Equal(deleted, want) {
 		t.Errorf("deleted singly: %q, want %q", deleted, want)
 	}
-	for _, body := range s.bodies {
+	for _, body := range s.sent() {
 		if strings.Contains(body, "b</Key>") || strings.Contains(body, "\uFFFD") {
 			t.Errorf("asked to delete %s", body)
 		}

@@ -236,7 +236,7 @@ func TestTimeSetAgainAndAgain(t *testing.T) {
 		switch call {
 		case "Head":
 			resp := tagged("x")
-			resp.Header.Set("X-Amz-Meta-Mtime", strconv.Itoa(len(s.calls)))
+			resp.Header.Set("X-Amz-Meta-Mtime", strconv.Itoa(len(s.requests())))
 			return resp, nil
 		case "Copy":
 			return response(200, `<R><ETag>"x"</ETag></R>`), nil

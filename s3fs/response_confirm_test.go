@@ -66,7 +66,7 @@ func TestUnconfirmed(t *testing.T) {
 				if err := test.do(t.Context(), f); err == nil {
 					t.Errorf("%s, answered %q: no error", name, body)
 				}
-				if slices.Contains(s.calls, "Delete") {
+				if slices.Contains(s.requests(), "Delete") {
 					t.Errorf("%s, answered %q: the source was deleted", name, body)
 				}
 			})
@@ -220,8 +220,8 @@ func TestUnconfirmedRead(t *testing.T) {
 			if err := test.do(t.Context(), s.fs(Options{})); !errors.Is(err, errUnconfirmed) {
 				t.Errorf("%s: error %v, want %v", name, err, errUnconfirmed)
 			}
-			if slices.Contains(s.calls, "Put") {
-				t.Errorf("%s: requests %q", name, s.calls)
+			if slices.Contains(s.requests(), "Put") {
+				t.Errorf("%s: requests %q", name, s.requests())
 			}
 		})
 	}
@@ -304,7 +304,7 @@ func TestUnconfirmedDeletion(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		s.made(test.calls...)
-		s.calls = nil
+		s.forget()
 		if f.delete(t.Context(), "f", "e", nil); name == "it always says so" {
 			s.made("Delete", "Head")
 		}

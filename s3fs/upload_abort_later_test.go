@@ -58,7 +58,7 @@ func TestEndingIsRepeated(t *testing.T) {
 				if s.open == test.ended {
 					t.Errorf("open: %v", s.open)
 				}
-				if n := len(slices.DeleteFunc(slices.Clone(s.calls), func(c string) bool { return c != "Abort" })); test.atOnce != (n == 1) || n > 4*80 {
+				if n := len(slices.DeleteFunc(slices.Clone(s.requests()), func(c string) bool { return c != "Abort" })); test.atOnce != (n == 1) || n > 4*80 {
 					t.Errorf("asked %d times", n)
 				}
 				if queue := f.client.leftovers.queue; (len(queue) > 0) != (!test.ended && !test.atOnce) {

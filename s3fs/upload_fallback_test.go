@@ -79,7 +79,7 @@ func TestCompleteWithoutChecksums(t *testing.T) {
 			s := newFake(t)
 			s.fault = func(_ *http.Request, call string) (*http.Response, error) {
 				switch {
-				case call != "Complete" || !strings.Contains(s.bodies[len(s.bodies)-1], "Checksum"):
+				case call != "Complete" || !strings.Contains(s.sent()[len(s.sent())-1], "Checksum"):
 					return nil, nil
 				case status == 500:
 					return response(500, "<html>Unrecognized field</html>"), nil

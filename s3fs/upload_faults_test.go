@@ -112,7 +112,7 @@ func TestPutFaults(t *testing.T) {
 				if test.want == errAny && err == nil || test.want != errAny && !errors.Is(err, test.want) {
 					t.Errorf("error %v, want %v", err, test.want)
 				}
-				s.calls = slices.DeleteFunc(s.calls, func(call string) bool { return call == "Head" && test.published }) // it may have taken over a second
+				s.calls = slices.DeleteFunc(s.requests(), func(call string) bool { return call == "Head" && test.published }) // it may have taken over a second
 				s.made(test.calls...)
 				if _, ok := s.objects["/b/f"]; ok != test.published {
 					t.Errorf("published: %v, want %v", ok, test.published)
@@ -180,8 +180,8 @@ func TestCreatedUploadIsEnded(t *testing.T) {
 	if err := s.fs(Options{PartSize: minPart}).Put(ctx, "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); !errors.Is(err, errCut) {
 		t.Errorf("error %v, want %v", err, errCut)
 	}
-	if s.calls[0] != "Create" || s.calls[len(s.calls)-1] != "Abort" || s.open {
-		t.Errorf("requests %q", s.calls)
+	if s.requests()[0] != "Create" || s.requests()[len(s.requests())-1] != "Abort" || s.open {
+		t.Errorf("requests %q", s.requests())
 	}
 }
 

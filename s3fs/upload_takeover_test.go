@@ -108,12 +108,12 @@ func TestTakenOverInOneProcess(t *testing.T) {
 		if err := f.Put(t.Context(), "/f", storetest.Source(letters("b", 10), storetest.First(2*minPart)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
-		before := len(s.calls)
+		before := len(s.requests())
 		old.end <- errCut
 		if err := <-over; err == nil {
 			t.Error("the one that was taken over ends well")
 		}
-		if later := s.calls[before:]; len(later) > 0 {
+		if later := s.requests()[before:]; len(later) > 0 {
 			t.Errorf("it asked for %q afterwards", later)
 		}
 		if s.objects["/b/f"] != 2*minPart+10 || f.budget.Stats().Used != 0 {

@@ -78,7 +78,7 @@ func TestLongUploadIsVerified(t *testing.T) {
 					if (err == nil) != test.stands || errors.Is(err, fs.ErrNotExist) {
 						t.Errorf("resumed: %v, error %v; want success: %v", resumed, err, test.stands)
 					}
-					if slices.Contains(s.calls, "Abort") {
+					if slices.Contains(s.requests(), "Abort") {
 						t.Error("an upload that was complete is aborted")
 					}
 					allFree(t, f.budget)
@@ -143,12 +143,12 @@ func TestShortUploadIsNotVerified(t *testing.T) {
 					t.Fatal(err)
 				}
 				synctest.Wait() // for the lease
-				before := len(s.calls)
+				before := len(s.requests())
 				g.end <- io.EOF
 				if err := <-over; err != nil {
 					t.Error(err)
 				}
-				if got := slices.Contains(s.calls[before:], "Head"); got != test.verified {
+				if got := slices.Contains(s.requests()[before:], "Head"); got != test.verified {
 					t.Errorf("verified: %v, want %v", got, test.verified)
 				}
 			})
@@ -170,8 +170,8 @@ func TestUploadIsVerifiedAfterAChangeWhileItBegins(t *testing.T) {
 	if err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Contains(s.calls, "Head") {
-		t.Errorf("the upload was not verified: %v", s.calls)
+	if !slices.Contains(s.requests(), "Head") {
+		t.Errorf("the upload was not verified: %v", s.requests())
 	}
 }
 
