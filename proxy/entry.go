@@ -15,7 +15,23 @@ type Entry struct {
 	Resumable bool // there is no file of this name, but an upload to it that can be resumed
 	// ETag changes whenever the content does; "" = unknown, as that of a directory. Of a resumable upload it is the upload ID.
 	ETag string
+	// Denied is what the account may not do with it. 0 = nothing is denied.
+	Denied Permissions
 }
+
+// Permissions is a set of what an account may do.
+type Permissions uint8
+
+// The permissions of an account.
+const (
+	PermList      Permissions = 1 << iota // list a directory
+	PermRead                              // read a file, or copy from it
+	PermWrite                             // store files under new names, and resume uploads to them
+	PermOverwrite                         // replace, append to or change files
+	PermDelete                            // remove files and directories
+	PermRename
+	PermMkdir
+)
 
 // A Range is a part of one version of a file. The zero value is all of the present one.
 type Range struct {

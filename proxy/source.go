@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"io"
+	"time"
 )
 
 // A Source is an upload as a [Store] sees it: runs of new bytes, and of bytes that are there already. A store that
@@ -12,10 +13,20 @@ type Source interface {
 	// the run before to its io.EOF.
 	Next(ctx context.Context) (Run, error)
 
+	// Attributes returns what the file is to have besides its content. They are complete once Next has returned io.EOF.
+	Attributes() Attributes
+
 	// Commit blocks until the upload is known to be whole, or returns why it is not; it returns the same when it is
 	// called again. A store may prepare everything meanwhile, but nothing may be visible before Commit returns nil.
 	// It must be called after Next has returned io.EOF.
 	Commit() error
+}
+
+// Attributes are set with the content of a file. The zero value sets none.
+type Attributes struct {
+	// ModTime is the modification time, see [Store.SetTime]; zero = that of the upload. A store that cannot set it
+	// together with the content sets it after the commit, and logs a warning if that fails: the upload has succeeded.
+	ModTime time.Time
 }
 
 // A Run is a stretch of the content: either of the two.

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A Store is all that proxy asks of a storage.
+// A Store is all that a front-end asks of a storage.
 //
 // Names are absolute, slash-separated and clean: "/", "/a", "/a/b". A store has files and directories, and,
 // unlike a disk, may hold a file and a directory of one name; the method called says which is meant.
@@ -50,8 +50,7 @@ type Store interface {
 
 	// Put makes the runs of src the content of name, and returns nil when that is complete and durable. It publishes
 	// when src has ended with io.EOF and its Commit has returned nil, and in no other case: any other error leaves name as
-	// it was and is returned, wrapped or not. After one that is syscall.EBADMSG, what was read is wrong, and nothing of
-	// it may be resumed.
+	// it was and is returned, wrapped or not. After one that is ErrDiscard, nothing of the upload is kept for resuming.
 	//
 	// After Commit ctx ends only when the server must: then Put returns within a minute, and its error wraps
 	// context.Canceled if it is not known whether the content was published.
@@ -59,29 +58,50 @@ type Store interface {
 	// A copy from the name itself resumes an upload that broke, at the offset that Stat told, or keeps so much of the
 	// file that is there, see [Write]. What does not fit is syscall.ESPIPE, and an [OffsetError] tells what does. A copy
 	// to the end where nothing is there is empty. Other copies may be errors.ErrUnsupported.
-	Put(ctx context.Context, name string, src Source, w Write) error
+	Put(ctx context.Context, name string, src Source, w Write) (Stored, error)
 
 	// Rename moves a file, or a directory with all below it. A file at the new name is replaced by a file if replace is
 	// true, and is fs.ErrExist if not; a directory there is fs.ErrExist.
-	Rename(ctx context.Context, from, to string, replace bool) error
+	Rename(ctx context.Context, from, to string, replace bool) (Stored, error)
 
 	// Remove deletes a file. A directory is syscall.EISDIR.
-	Remove(ctx context.Context, name string) error
+	Remove(ctx context.Context, name string) (Stored, error)
 
 	// Mkdir makes an empty directory; those above it need not exist.
 	// A directory or file of that name is fs.ErrExist.
-	Mkdir(ctx context.Context, dir string) error
+	Mkdir(ctx context.Context, dir string) (Stored, error)
 
 	// Rmdir deletes an empty directory. A file is syscall.ENOTDIR, a full one syscall.ENOTEMPTY.
-	Rmdir(ctx context.Context, dir string) error
+	Rmdir(ctx context.Context, dir string) (Stored, error)
 
 	// SetTime changes the modification time that Stat reports.
-	SetTime(ctx context.Context, name string, mtime time.Time) error
+	SetTime(ctx context.Context, name string, mtime time.Time) (Stored, error)
 
 	// Sum returns a checksum of length bytes from offset on. The algorithm is one of CRC32, MD5, SHA-1,
 	// SHA-256 and SHA-512; a length below 0 means to the end.
 	Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error)
+
+	// Usage returns the total size of the files in dir and in all directories below it, in bytes, and their number.
+	// Uploads that can be resumed do not count. An empty or missing directory has none.
+	Usage(ctx context.Context, dir string) (bytes, files int64, err error)
 }
 
 // ErrStale says that a version of a file is no longer there: another has taken its place, or it was deleted.
 var ErrStale = errors.New("the file has changed, or was removed")
+
+// ErrDiscard is the error of an upload of which nothing may be resumed: its data is corrupt, or it exceeds a limit.
+// Errors of a [Source] wrap it.
+var ErrDiscard = errors.New("nothing of the upload is kept")
+
+// Stored describes a change that a [Store] has made, for logs, audits and events. A field that the change has not told
+// the store is empty: no request is made for it.
+type Stored struct {
+	Bucket   string // "" = the store has none
+	Key      string // of the file or directory that was written or removed, as the storage names it
+	From     string // the key that a rename removed
+	Size     int64  // bytes of a written file
+	ETag     string // of a written file
+	OldETag  string // of the file that was replaced or removed
+	Version  string // the version ID of a written file
+	Checksum string // of a written file, as S3 keeps it: the algorithm, a colon and the value, e.g. "CRC32C:yZRlqg=="
+}

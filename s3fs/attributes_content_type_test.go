@@ -27,7 +27,7 @@ func TestRenameRetypes(t *testing.T) {
 			{"/d.tmp", "/d.bin", ""},
 		} {
 			for _, size := range []int{5, large} {
-				if err := f.Put(t.Context(), test.from, storetest.Source(bytes.NewReader(noise(size))), proxy.Write{}); err != nil {
+				if _, err := f.Put(t.Context(), test.from, storetest.Source(bytes.NewReader(noise(size))), proxy.Write{}); err != nil {
 					t.Fatal(err)
 				}
 				want := test.want
@@ -35,7 +35,7 @@ func TestRenameRetypes(t *testing.T) {
 					want = aws.ToString(headOf(t, f, test.from[1:]).ContentType)
 				}
 				g := *f
-				if err := inSmallParts(&g).Rename(t.Context(), test.from, test.to, true); err != nil {
+				if _, err := inSmallParts(&g).Rename(t.Context(), test.from, test.to, true); err != nil {
 					t.Fatal(err)
 				}
 				if got := aws.ToString(headOf(t, f, test.to[1:]).ContentType); got != want {
@@ -53,7 +53,7 @@ func TestRenameKeepsGivenType(t *testing.T) {
 		f := New(c, Options{Bucket: "files"})
 		dressed(t, f, "a.part", 10)
 		want := kept(t, f, "a.part")
-		if err := f.Rename(t.Context(), "/a.part", "/a.jpg", true); err != nil {
+		if _, err := f.Rename(t.Context(), "/a.part", "/a.jpg", true); err != nil {
 			t.Fatal(err)
 		}
 		got := kept(t, f, "a.jpg")
@@ -74,7 +74,7 @@ func TestRenameKeepsGivenType(t *testing.T) {
 		}
 		want = kept(t, f, "b.part")
 		want["Content-Type"] = "image/jpeg"
-		if err := f.Rename(t.Context(), "/b.part", "/b.jpg", true); err != nil {
+		if _, err := f.Rename(t.Context(), "/b.part", "/b.jpg", true); err != nil {
 			t.Fatal(err)
 		}
 		if got := kept(t, f, "b.jpg"); !maps.Equal(got, want) {

@@ -64,21 +64,21 @@ func TestAttributesOnEveryWayOfWriting(t *testing.T) {
 		copy  bool
 	}{
 		"small": {call: "Put", do: func(ctx context.Context, f *FS) error {
-			return f.Put(ctx, "/f", storetest.Source(zeros(1)), proxy.Write{})
+			return errOf(f.Put(ctx, "/f", storetest.Source(zeros(1)), proxy.Write{}))
 		}},
 		"empty": {call: "Put", do: func(ctx context.Context, f *FS) error {
-			return f.Put(ctx, "/f", storetest.Source(zeros(0)), proxy.Write{})
+			return errOf(f.Put(ctx, "/f", storetest.Source(zeros(0)), proxy.Write{}))
 		}},
 		"parts": {call: "Create", fault: func(*http.Request, string) (*http.Response, error) { return nil, nil },
 			do: func(ctx context.Context, f *FS) error {
-				return f.Put(ctx, "/f", storetest.Source(zeros(minPart+1)), proxy.Write{})
+				return errOf(f.Put(ctx, "/f", storetest.Source(zeros(minPart+1)), proxy.Write{}))
 			}},
-		"directory": {call: "Put", do: func(ctx context.Context, f *FS) error { return f.Mkdir(ctx, "/e") }},
+		"directory": {call: "Put", do: func(ctx context.Context, f *FS) error { return errOf(f.Mkdir(ctx, "/e")) }},
 		"rename of a file": {call: "Copy", copy: true, fault: file,
-			do: func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/a", "/b", true) }},
-		"rename of a directory": {call: "Copy", copy: true, do: func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/d", "/e", true) }},
+			do: func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/a", "/b", true)) }},
+		"rename of a directory": {call: "Copy", copy: true, do: func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/d", "/e", true)) }},
 		"time": {call: "Copy", copy: true, fault: head,
-			do: func(ctx context.Context, f *FS) error { return f.SetTime(ctx, "/f", time.Unix(1, 0)) }},
+			do: func(ctx context.Context, f *FS) error { return errOf(f.SetTime(ctx, "/f", time.Unix(1, 0))) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newFake(t)
@@ -146,7 +146,7 @@ func TestRenameKeepsTheKey(t *testing.T) {
 				}
 				return nil, nil
 			})
-			if err := inSmallParts(s.fs(Options{Attributes: own})).Rename(t.Context(), "/large", "/copy", true); err != nil {
+			if _, err := inSmallParts(s.fs(Options{Attributes: own})).Rename(t.Context(), "/large", "/copy", true); err != nil {
 				t.Error(err)
 			}
 			if got := s.header(call, keyID); got != want {
@@ -163,10 +163,10 @@ func TestRenameKeepsTheKey(t *testing.T) {
 func TestNoAttributes(t *testing.T) {
 	s := newFake(t)
 	f := s.fs(Options{PartSize: minPart})
-	if err := f.Put(t.Context(), "/f", storetest.Source(zeros(minPart+1)), proxy.Write{}); err != nil {
+	if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(minPart+1)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Put(t.Context(), "/f", storetest.Source(zeros(1)), proxy.Write{}); err != nil {
+	if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
 	for i, headers := range s.sentHeaders() {
@@ -184,12 +184,12 @@ func TestAttributesOnMinIO(t *testing.T) {
 	f := New(c, Options{Bucket: "attributes", PartSize: minPart,
 		Attributes: Attributes{StorageClass: "REDUCED_REDUNDANCY", ACL: "private", Tags: tags}})
 	for _, err := range []error{
-		f.Put(t.Context(), "/small", storetest.Source(strings.NewReader("x")), proxy.Write{}),
-		f.Put(t.Context(), "/parts", storetest.Source(zeros(minPart+1)), proxy.Write{}),
-		f.Mkdir(t.Context(), "/dir"),
-		f.Put(t.Context(), "/old", storetest.Source(strings.NewReader("x")), proxy.Write{}),
-		f.Rename(t.Context(), "/old", "/renamed", true),
-		f.SetTime(t.Context(), "/renamed", time.Unix(1, 0)),
+		errOf(f.Put(t.Context(), "/small", storetest.Source(strings.NewReader("x")), proxy.Write{})),
+		errOf(f.Put(t.Context(), "/parts", storetest.Source(zeros(minPart+1)), proxy.Write{})),
+		errOf(f.Mkdir(t.Context(), "/dir")),
+		errOf(f.Put(t.Context(), "/old", storetest.Source(strings.NewReader("x")), proxy.Write{})),
+		errOf(f.Rename(t.Context(), "/old", "/renamed", true)),
+		errOf(f.SetTime(t.Context(), "/renamed", time.Unix(1, 0))),
 	} {
 		if err != nil {
 			t.Fatal(err)

@@ -25,14 +25,14 @@ func BenchmarkPut(b *testing.B) {
 	const size = 1 << 30
 	f := New(minio(b, "bench"), Options{Bucket: "bench"})
 	perGiB(b, size, func() error {
-		return f.Put(b.Context(), "/f", storetest.Source(io.LimitReader(endless{}, size)), proxy.Write{})
+		return errOf(f.Put(b.Context(), "/f", storetest.Source(io.LimitReader(endless{}, size)), proxy.Write{}))
 	})
 }
 
 func BenchmarkOpen(b *testing.B) {
 	const size = 1 << 30
 	f := New(minio(b, "bench"), Options{Bucket: "bench"})
-	if err := f.Put(b.Context(), "/f", storetest.Source(io.LimitReader(endless{}, size)), proxy.Write{}); err != nil {
+	if _, err := f.Put(b.Context(), "/f", storetest.Source(io.LimitReader(endless{}, size)), proxy.Write{}); err != nil {
 		b.Fatal(err)
 	}
 	perGiB(b, size, func() error { return readAll(b, f, size) })
@@ -42,7 +42,7 @@ func BenchmarkOpen(b *testing.B) {
 func BenchmarkSmall(b *testing.B) {
 	f := New(minio(b, "bench"), Options{Bucket: "bench"})
 	perGiB(b, 4<<10, func() error {
-		return f.Put(b.Context(), "/f", storetest.Source(io.LimitReader(endless{}, 4<<10)), proxy.Write{})
+		return errOf(f.Put(b.Context(), "/f", storetest.Source(io.LimitReader(endless{}, 4<<10)), proxy.Write{}))
 	})
 }
 

@@ -37,7 +37,7 @@ func TestManySlowUploadsInLittleMemory(t *testing.T) {
 			all.Go(func() {
 				size := int64(11<<20 + i)
 				content := slow{io.LimitReader(endless{}, size), time.Duration(i) * 10 * time.Millisecond}
-				if err := f.Put(t.Context(), "/f", storetest.Source(content), proxy.Write{}); err != nil {
+				if _, err := f.Put(t.Context(), "/f", storetest.Source(content), proxy.Write{}); err != nil {
 					t.Error(err)
 				}
 				if s.objects["/b/f"] != size {
@@ -59,13 +59,13 @@ func TestMemoryThatDoesNotComeFree(t *testing.T) {
 		f := s.fs(Options{Budget: budget.New(0), Stall: time.Minute})
 		exhaust(t, f.budget)
 		before := time.Now()
-		err := f.Put(t.Context(), "/f", storetest.Source(zeros(1<<20)), proxy.Write{})
+		_, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1<<20)), proxy.Write{})
 		if !errors.Is(err, syscall.ENOBUFS) || time.Since(before) != time.Minute {
 			t.Errorf("after %v: %v, want ENOBUFS after a minute", time.Since(before), err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := f.Put(ctx, "/f", storetest.Source(zeros(1<<20)), proxy.Write{}); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := f.Put(ctx, "/f", storetest.Source(zeros(1<<20)), proxy.Write{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("cancelled while it waits: %v", err)
 		}
 		s.made()
@@ -123,7 +123,7 @@ func TestDownloadsBesideUploadsInLittleMemory(t *testing.T) {
 			all.Go(func() {
 				size := int64(25*mib + i)
 				content := slow{io.LimitReader(endless{}, size), time.Duration(i) * time.Millisecond}
-				if err := f.Put(t.Context(), "/f", storetest.Source(content), proxy.Write{}); err != nil || s.objects["/b/f"] != size {
+				if _, err := f.Put(t.Context(), "/f", storetest.Source(content), proxy.Write{}); err != nil || s.objects["/b/f"] != size {
 					t.Errorf("upload: %d bytes, %v", s.objects["/b/f"], err)
 				}
 			})

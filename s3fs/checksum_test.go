@@ -46,7 +46,7 @@ func TestChecksumModes(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			base.checksum = mode
 			for _, size := range []int{10, twoParts} {
-				if err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), proxy.Write{}); err != nil {
+				if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), proxy.Write{}); err != nil {
 					t.Fatal(err)
 				}
 				out, err := base.api.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &f.bucket, Key: new("f"), ChecksumMode: types.ChecksumModeEnabled})
@@ -154,7 +154,7 @@ func TestRefusedChecksumIsReplaced(t *testing.T) {
 		}
 		f := s.fs(Options{PartSize: minPart})
 		for range 2 {
-			if err := f.Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{}); err != nil {
+			if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -163,7 +163,7 @@ func TestRefusedChecksumIsReplaced(t *testing.T) {
 			t.Errorf("Content-MD5 %q", got)
 		}
 		s.forget()
-		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 		s.made("Create", "Part 1", "Part 2", "Complete")
@@ -176,7 +176,7 @@ func TestWrongChecksumIsNotReplaced(t *testing.T) {
 		s.fault = func(*http.Request, string) (*http.Response, error) {
 			return refusal(400, "BadDigest", "the checksum did not match"), nil
 		}
-		if err := s.fs(Options{}).Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{}); err == nil {
+		if _, err := s.fs(Options{}).Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{}); err == nil {
 			t.Error("no error")
 		}
 		s.made("Put x4")

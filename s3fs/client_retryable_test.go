@@ -74,7 +74,7 @@ func TestExpiredCredentialsAreFetchedAgain(t *testing.T) {
 			return nil, nil
 		}
 		f := New(dial(t, Service{Endpoint: "http://fake", Credentials: provider, HTTPClient: s}), Options{Bucket: "b"})
-		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{}); err != nil {
 			t.Error(err)
 		}
 		s.made("Put x2")
@@ -88,7 +88,7 @@ func TestSilentS3IsNotAskedAgain(t *testing.T) {
 		s := newFake(t)
 		s.silentFrom("Complete")
 		f := s.fs(Options{PartSize: minPart, Resume: 1 << 40})
-		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err == nil {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err == nil {
 			t.Error("no error")
 		}
 		sent := s.requests()

@@ -24,8 +24,8 @@ func signedHeaders(h http.Header) string {
 func requestsOfAllKinds(t *testing.T, f *FS) {
 	t.Helper()
 	for _, err := range []error{
-		f.Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{}),
-		f.Put(t.Context(), "/g", storetest.Source(zeros(twoParts)), proxy.Write{}),
+		errOf(f.Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{})),
+		errOf(f.Put(t.Context(), "/g", storetest.Source(zeros(twoParts)), proxy.Write{})),
 		f.delete(t.Context(), "f", "", nil),
 		f.deleteAll(t.Context(), []string{"a"}, nil),
 	} {
@@ -106,13 +106,13 @@ func TestPayloadSigned(t *testing.T) {
 			}
 			return nil
 		})
-		if err := f.Put(t.Context(), "/f", src, proxy.Write{}); err != nil || ordered != 1 {
+		if _, err := f.Put(t.Context(), "/f", src, proxy.Write{}); err != nil || ordered != 1 {
 			t.Errorf("%s: %v, %d orders", payload, err, ordered)
 		}
 		if got := s.header("Put", "X-Amz-Content-Sha256"); got != sum(make([]byte, 10)) {
 			t.Errorf("%s: a file has %s", payload, got)
 		}
-		if err := f.Put(t.Context(), "/g", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), "/g", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := s.header("Part 1", "X-Amz-Content-Sha256"); got != sum(make([]byte, minPart)) {
@@ -134,7 +134,7 @@ func TestRedirection(t *testing.T) {
 			return resp, nil
 		}
 		f := s.fs(Options{PartSize: minPart})
-		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 		for i, call := range s.requests() {

@@ -48,7 +48,7 @@ func TestRealSilence(t *testing.T) {
 	server := real.MinIO(t)
 	near := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
 	makeBucket(t, near, "real")
-	if err := New(near, Options{Bucket: "real"}).Put(t.Context(), "/f", storetest.Source(letters("s", size)), proxy.Write{}); err != nil {
+	if _, err := New(near, Options{Bucket: "real"}).Put(t.Context(), "/f", storetest.Source(letters("s", size)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
 	var silences atomic.Int32

@@ -38,7 +38,7 @@ func TestBucketIsInThePathWhereThereIsAnEndpoint(t *testing.T) {
 		s := newFake(t)
 		s.fault = func(*http.Request, string) (*http.Response, error) { return tagged("x"), nil } // whatever the path
 		f := New(dial(t, Service{Endpoint: test.endpoint, PathStyle: test.style, Region: "us-east-1", Credentials: keys("a", "s"), HTTPClient: s}), Options{Bucket: "bucket"})
-		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(1)), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := s.askedHosts()[0]; got != test.want {
@@ -59,7 +59,7 @@ func TestOverTLS(t *testing.T) {
 	t.Setenv("AWS_CA_BUNDLE", bundle)
 	c := dial(t, Service{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})
 	f := New(c, Options{Bucket: "tls", PartSize: minPart})
-	if err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
+	if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
 	i, err := f.Stat(t.Context(), "/f")

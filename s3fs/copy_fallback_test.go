@@ -26,7 +26,7 @@ func TestStorageClassRefused(t *testing.T) {
 	}, 400, "InvalidStorageClass", ""))
 	f := s.fs(Options{})
 	for range 2 {
-		if err := f.Rename(t.Context(), "/d", "/e", true); err != nil {
+		if _, err := f.Rename(t.Context(), "/d", "/e", true); err != nil {
 			t.Fatal(err)
 		}
 		s.copies.Clear()
@@ -67,7 +67,7 @@ func TestSourceConditionRefused(t *testing.T) {
 func TestCopyConditions(t *testing.T) {
 	s := newFake(t)
 	s.tree(2, 1, nil)
-	if err := s.fs(Options{}).Rename(t.Context(), "/d", "/e", true); err != nil {
+	if _, err := s.fs(Options{}).Rename(t.Context(), "/d", "/e", true); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.header("Copy", "If-None-Match"); got != "*" {
@@ -80,7 +80,7 @@ func TestCopyConditions(t *testing.T) {
 		}
 		return nil, nil
 	})
-	if err := s.fs(Options{}).SetTime(t.Context(), "/large", time.Unix(2, 0)); err != nil {
+	if _, err := s.fs(Options{}).SetTime(t.Context(), "/large", time.Unix(2, 0)); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.header("Copy", "If-Match"); got != `"e"` {
@@ -170,7 +170,7 @@ func TestMissingMetadata(t *testing.T) {
 		resp.Header.Set("X-Amz-Missing-Meta", "2")
 		return resp, nil
 	}
-	if err := s.fs(Options{}).SetTime(t.Context(), "/f", time.Unix(1, 0)); !errors.Is(err, errors.ErrUnsupported) {
+	if _, err := s.fs(Options{}).SetTime(t.Context(), "/f", time.Unix(1, 0)); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("error %v", err)
 	}
 	s.made("Head")
@@ -268,7 +268,7 @@ func TestAppendStorageClassRefused(t *testing.T) {
 		}
 		f := s.fs(Options{PartSize: minPart})
 		for range 2 {
-			if err := f.Put(t.Context(), "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{}); err != nil {
+			if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{}); err != nil {
 				t.Errorf("%s: %v", call, err)
 			}
 		}
@@ -279,7 +279,7 @@ func TestAppendStorageClassRefused(t *testing.T) {
 			t.Errorf("%s: refusals %v", call, got)
 		}
 		f.attributes.StorageClass = "WARM-TIER"
-		if err := f.Put(t.Context(), "/new", storetest.Source(zeros(map[string]int{"Put": 4, "Create": twoParts}[call])), proxy.Write{}); err == nil {
+		if _, err := f.Put(t.Context(), "/new", storetest.Source(zeros(map[string]int{"Put": 4, "Create": twoParts}[call])), proxy.Write{}); err == nil {
 			t.Errorf("%s: a configured class was left to the bucket", call)
 		}
 	}
@@ -311,7 +311,7 @@ func TestTimeOfPartsWithoutSourceCondition(t *testing.T) {
 			}
 			return nil, nil
 		}
-		err := s.fs(Options{}).SetTime(t.Context(), "/f", time.Unix(2, 0))
+		_, err := s.fs(Options{}).SetTime(t.Context(), "/f", time.Unix(2, 0))
 		if (err == nil) != test.want || copied != test.want || err != nil && !errors.Is(err, errBusy) {
 			t.Errorf("%s: copied: %v, error %v", name, copied, err)
 		}
@@ -334,7 +334,7 @@ func TestPartCopyWithoutLength(t *testing.T) {
 			}
 			return nil, nil
 		}
-		if err := s.fs(Options{}).Put(t.Context(), "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{}); !errors.Is(err, errors.ErrUnsupported) {
+		if _, err := s.fs(Options{}).Put(t.Context(), "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{}); !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("%q: error %v, want %v", code, err, errors.ErrUnsupported)
 		}
 	}

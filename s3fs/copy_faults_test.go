@@ -109,7 +109,7 @@ func TestLargeCopyFaults(t *testing.T) {
 					}
 					return nil, nil
 				})
-				err := inSmallParts(s.fs(Options{})).Rename(t.Context(), "/large", "/copy", true)
+				_, err := inSmallParts(s.fs(Options{})).Rename(t.Context(), "/large", "/copy", true)
 				if (err != nil) != (test.want != nil) || test.want != errAny && !errors.Is(err, test.want) {
 					t.Errorf("error %v, want %v", err, test.want)
 				}
@@ -136,7 +136,7 @@ func TestTimeNotSet(t *testing.T) {
 			}
 			return nil, nil
 		})
-		if err := inSmallParts(s.fs(Options{})).SetTime(t.Context(), "/large", time.Unix(2, 0)); err == nil {
+		if _, err := inSmallParts(s.fs(Options{})).SetTime(t.Context(), "/large", time.Unix(2, 0)); err == nil {
 			t.Error("no error")
 		}
 		if got := s.header("Complete", "If-Match"); got != twoZeros {

@@ -12,7 +12,7 @@ import (
 // TestCopiesOutlastTheirCallers: S3 may work for minutes at a copy that has begun when the caller goes. It is waited for, so that a rename is
 // complete, or nothing is left of it. Once the process must end, it is waited for no longer than other changes.
 func TestCopiesOutlastTheirCallers(t *testing.T) {
-	rename := func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/large", "/copy", true) }
+	rename := func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/large", "/copy", true)) }
 	for name, test := range map[string]struct {
 		slow  string // the request at which S3 works
 		do    func(context.Context, *FS) error
@@ -22,10 +22,10 @@ func TestCopiesOutlastTheirCallers(t *testing.T) {
 		"a rename":                 {"Copy", rename, false, "Delete"},
 		"a part of a rename":       {"PartCopy 1", rename, true, "Abort"},
 		"the completion of parts":  {"Complete", rename, true, "Delete"},
-		"a time":                   {"Copy", func(ctx context.Context, f *FS) error { return f.SetTime(ctx, "/large", time.Unix(1, 0)) }, false, ""},
+		"a time":                   {"Copy", func(ctx context.Context, f *FS) error { return errOf(f.SetTime(ctx, "/large", time.Unix(1, 0))) }, false, ""},
 		"the end of a rename":      {"Delete", rename, false, ""},
-		"an object in a directory": {"Copy", func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/d", "/e", true) }, false, "DeleteMany"},
-		"the end of a directory's": {"DeleteMany", func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/d", "/e", true) }, false, ""},
+		"an object in a directory": {"Copy", func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/d", "/e", true)) }, false, "DeleteMany"},
+		"the end of a directory's": {"DeleteMany", func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/d", "/e", true)) }, false, ""},
 	} {
 		for _, stopped := range []bool{false, true} {
 			synctest.Test(t, func(t *testing.T) {

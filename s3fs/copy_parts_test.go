@@ -20,10 +20,10 @@ const large = 3*minPart + 1234 // bytes, three parts of a copy in parts
 // TestCopiesKeep compares what a copy has with what its source had, for a copy in one request and in parts.
 func TestCopiesKeep(t *testing.T) {
 	changes := map[string]func(f *FS) (string, error){
-		"a file's rename":      func(f *FS) (string, error) { return "to", f.Rename(t.Context(), "/from/f", "/to", true) },
-		"a directory's rename": func(f *FS) (string, error) { return "to/f", f.Rename(t.Context(), "/from", "/to", true) },
+		"a file's rename":      func(f *FS) (string, error) { return "to", errOf(f.Rename(t.Context(), "/from/f", "/to", true)) },
+		"a directory's rename": func(f *FS) (string, error) { return "to/f", errOf(f.Rename(t.Context(), "/from", "/to", true)) },
 		"a new time": func(f *FS) (string, error) {
-			return "from/f", f.SetTime(t.Context(), "/from/f", time.Unix(981173106, 0))
+			return "from/f", errOf(f.SetTime(t.Context(), "/from/f", time.Unix(981173106, 0)))
 		},
 	}
 	bothStores(t, func(t *testing.T, c *Client) {
@@ -78,14 +78,14 @@ func TestLargeCopyIsNew(t *testing.T) {
 		for _, key := range []string{"d/large", "d/small", "file"} {
 			dressed(t, f, key, map[bool]int{true: 7, false: large}[key == "d/small"])
 		}
-		if err := meanwhile("e/large").Rename(t.Context(), "/d", "/e", true); !errors.Is(err, fs.ErrExist) {
+		if _, err := meanwhile("e/large").Rename(t.Context(), "/d", "/e", true); !errors.Is(err, fs.ErrExist) {
 			t.Errorf("Rename: %v", err)
 		}
 		reads(t, f, "d/large", noise(large))
 		reads(t, f, "d/small", noise(7))
 		reads(t, f, "e/large", noise(7))
 		missing(t, f, "/e/small")
-		if err := meanwhile("file").SetTime(t.Context(), "/file", time.Unix(0, 0)); err == nil {
+		if _, err := meanwhile("file").SetTime(t.Context(), "/file", time.Unix(0, 0)); err == nil {
 			t.Error("SetTime: no error")
 		}
 		reads(t, f, "file", noise(7))
@@ -103,9 +103,9 @@ func TestReservedName(t *testing.T) {
 			if call != "Put" {
 				return nil, nil
 			}
-			return nil, f.Rename(t.Context(), "/first", "/to", true)
+			return nil, errOf(f.Rename(t.Context(), "/first", "/to", true))
 		})
-		if err := late.Rename(t.Context(), "/second", "/to", true); !errors.Is(err, fs.ErrExist) {
+		if _, err := late.Rename(t.Context(), "/second", "/to", true); !errors.Is(err, fs.ErrExist) {
 			t.Errorf("Rename: %v", err)
 		}
 		reads(t, f, "to/f", noise(3))
@@ -135,7 +135,7 @@ func TestCopyCancelled(t *testing.T) {
 				}
 				return nil, nil
 			})
-			if err := ending.Rename(ctx, test.from, test.to, true); !errors.Is(err, errCut) {
+			if _, err := ending.Rename(ctx, test.from, test.to, true); !errors.Is(err, errCut) {
 				t.Errorf("%s, cut at %s: %v", test.from, test.at, err)
 			}
 			missing(t, f, "/new")

@@ -56,7 +56,7 @@ func TestCopyUnderWay(t *testing.T) {
 				if call != "Copy" {
 					inSmallParts(f)
 				}
-				if err := f.Rename(ctx, "/d", "/e", true); !errors.Is(err, errCut) || !*over {
+				if _, err := f.Rename(ctx, "/d", "/e", true); !errors.Is(err, errCut) || !*over {
 					t.Errorf("%v, over: %v", err, *over)
 				}
 				if bodies := strings.Join(s.sent(), ""); strings.Count(bodies, "<Key>e/") != removed {

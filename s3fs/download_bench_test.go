@@ -20,7 +20,7 @@ func BenchmarkFar(b *testing.B) {
 	service := Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)}
 	near := dial(b, service)
 	makeBucket(b, near, "bench")
-	if err := New(near, Options{Bucket: "bench"}).Put(b.Context(), "/f", storetest.Source(io.LimitReader(endless{}, size)), proxy.Write{}); err != nil {
+	if _, err := New(near, Options{Bucket: "bench"}).Put(b.Context(), "/f", storetest.Source(io.LimitReader(endless{}, size)), proxy.Write{}); err != nil {
 		b.Fatal(err)
 	}
 	service.Endpoint = "http://" + real.Slow(b, strings.TrimPrefix(server.Endpoint, "http://"), 20*time.Millisecond, 60e6)

@@ -93,7 +93,7 @@ var sizesOfUploads = map[string]int64{"one piece": minPart - 1, "parts": 3*minPa
 func TestRealChecksumsAreVerified(t *testing.T) {
 	realServices(t, func(t *testing.T, _ *breaker, f *FS) {
 		for name, size := range sizesOfUploads {
-			if err := f.Put(t.Context(), "/f", storetest.Source(letters("v", size)), proxy.Write{}); err != nil {
+			if _, err := f.Put(t.Context(), "/f", storetest.Source(letters("v", size)), proxy.Write{}); err != nil {
 				t.Fatal(err)
 			}
 			d, err := f.open(t.Context(), "/f", proxy.Range{})
@@ -124,7 +124,7 @@ func TestRealChecksumsAreVerified(t *testing.T) {
 func TestRealDownloadGoesOn(t *testing.T) {
 	realServices(t, func(t *testing.T, b *breaker, f *FS) {
 		const size = 3*minPart + 1
-		if err := f.Put(t.Context(), "/f", storetest.Source(letters("g", size)), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(letters("g", size)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 		b.after = size/3 - 1
@@ -152,12 +152,12 @@ func TestRealDownloadGoesOn(t *testing.T) {
 func TestRealObjectIsReplaced(t *testing.T) {
 	for name, change := range map[string]func(f *FS, t *testing.T) error{
 		"replaced": func(f *FS, t *testing.T) error {
-			return f.Put(t.Context(), "/f", storetest.Source(letters("n", 2*minPart)), proxy.Write{})
+			return errOf(f.Put(t.Context(), "/f", storetest.Source(letters("n", 2*minPart)), proxy.Write{}))
 		},
-		"deleted": func(f *FS, t *testing.T) error { return f.Remove(t.Context(), "/f") },
+		"deleted": func(f *FS, t *testing.T) error { return errOf(f.Remove(t.Context(), "/f")) },
 	} {
 		realServices(t, func(t *testing.T, b *breaker, f *FS) {
-			if err := f.Put(t.Context(), "/f", storetest.Source(letters("o", 2*minPart)), proxy.Write{}); err != nil {
+			if _, err := f.Put(t.Context(), "/f", storetest.Source(letters("o", 2*minPart)), proxy.Write{}); err != nil {
 				t.Fatal(err)
 			}
 			b.after = minPart
@@ -186,7 +186,7 @@ func TestDownloadFromAfar(t *testing.T) {
 	service := Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)}
 	near := dial(t, service)
 	makeBucket(t, near, "real")
-	if err := New(near, Options{Bucket: "real"}).Put(t.Context(), "/f", storetest.Source(letters("a", size)), proxy.Write{}); err != nil {
+	if _, err := New(near, Options{Bucket: "real"}).Put(t.Context(), "/f", storetest.Source(letters("a", size)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
 	b := newBreaker()

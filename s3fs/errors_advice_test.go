@@ -68,7 +68,7 @@ func TestAdvice(t *testing.T) {
 // Every request's error has the advice, once, and can be recognized as before.
 func TestErrorsHaveAdvice(t *testing.T) {
 	f := quirkFS(t, "signed-payloads")
-	err := f.Put(t.Context(), "/f", storetest.Source(strings.NewReader("x")), proxy.Write{})
+	_, err := f.Put(t.Context(), "/f", storetest.Source(strings.NewReader("x")), proxy.Write{})
 	if advice := Advice(err); !strings.HasPrefix(advice, "allow s3:PutObject; ") || strings.Count(err.Error(), "--payload signed") != 1 {
 		t.Errorf("%v: advice %q", err, advice)
 	}
@@ -87,7 +87,7 @@ func TestErrorsHaveAdvice(t *testing.T) {
 func TestLeaseNumberRefused(t *testing.T) {
 	f := quirkFS(t, "at-most-1000-parts")
 	for range 2 {
-		if err := f.Put(t.Context(), "/f", storetest.Source(strings.NewReader(strings.Repeat("x", minPart+1))), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(strings.NewReader(strings.Repeat("x", minPart+1))), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -163,7 +163,7 @@ func TestChecksumRefused(t *testing.T) {
 		s.fault = refusing(func(r *http.Request, _ string) bool { return r.Header.Get("X-Amz-Checksum-Crc32c") != "" }, refuse.status, refuse.code, refuse.message)
 		f := s.fs(Options{})
 		for range 2 {
-			if err := f.Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{}); err != nil {
+			if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{}); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -365,7 +365,7 @@ func TestPartMD5Refused(t *testing.T) {
 		f := s.fs(Options{PartSize: minPart})
 		f.bucket = bucket
 		for range 2 {
-			if err := f.Put(t.Context(), "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{}); err != nil {
+			if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{}); err != nil {
 				t.Errorf("%s: %v", bucket, err)
 			}
 		}
@@ -376,7 +376,7 @@ func TestPartMD5Refused(t *testing.T) {
 			t.Errorf("%s: refusals %v", bucket, got)
 		}
 		f.client.checksum = string(md5Sum)
-		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{}); err == nil {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{}); err == nil {
 			t.Errorf("%s: a configured checksum was left out", bucket)
 		}
 	}

@@ -51,11 +51,11 @@ func near(t *testing.T) (*FS, *nearStore) {
 	n := &nearStore{Handler: embeddedStore(t, s3demo.Options{}, "changes")}
 	f := New(dial(t, Service{Endpoint: "http://near", Credentials: keys("a", "s"), HTTPClient: n}), Options{Bucket: "changes"})
 	for _, name := range []string{"/f", "/d/1", "/d/2", "/d/3"} {
-		if err := f.Put(t.Context(), name, storetest.Source(strings.NewReader("content")), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), name, storetest.Source(strings.NewReader("content")), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := f.Mkdir(t.Context(), "/empty"); err != nil {
+	if _, err := f.Mkdir(t.Context(), "/empty"); err != nil {
 		t.Fatal(err)
 	}
 	return f, n
@@ -70,13 +70,13 @@ func TestAChangeIsNotHalfDone(t *testing.T) {
 		gone   string // what must not be there at the end, "" = nothing
 		there  string
 	}{
-		"Remove":          {func(ctx context.Context, f *FS) error { return f.Remove(ctx, "/f") }, "Delete", "/f", "/d/1"},
-		"Mkdir":           {func(ctx context.Context, f *FS) error { return f.Mkdir(ctx, "/new") }, "Put", "", "/new/"},
-		"Rmdir":           {func(ctx context.Context, f *FS) error { return f.Rmdir(ctx, "/empty") }, "Delete", "/empty/", "/f"},
-		"SetTime":         {func(ctx context.Context, f *FS) error { return f.SetTime(ctx, "/f", time.Unix(1, 0)) }, "Copy", "", "/f"},
-		"Rename, copied":  {func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/f", "/g", true) }, "Copy", "/f", "/g"},
-		"Rename, deleted": {func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/f", "/g", true) }, "Delete", "/f", "/g"},
-		"Rename of a directory": {func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/d", "/e", true) },
+		"Remove":          {func(ctx context.Context, f *FS) error { return errOf(f.Remove(ctx, "/f")) }, "Delete", "/f", "/d/1"},
+		"Mkdir":           {func(ctx context.Context, f *FS) error { return errOf(f.Mkdir(ctx, "/new")) }, "Put", "", "/new/"},
+		"Rmdir":           {func(ctx context.Context, f *FS) error { return errOf(f.Rmdir(ctx, "/empty")) }, "Delete", "/empty/", "/f"},
+		"SetTime":         {func(ctx context.Context, f *FS) error { return errOf(f.SetTime(ctx, "/f", time.Unix(1, 0))) }, "Copy", "", "/f"},
+		"Rename, copied":  {func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/f", "/g", true)) }, "Copy", "/f", "/g"},
+		"Rename, deleted": {func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/f", "/g", true)) }, "Delete", "/f", "/g"},
+		"Rename of a directory": {func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/d", "/e", true)) },
 			"Delete", "/d/", "/e/3"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -134,7 +134,7 @@ func TestARenameThatIsCancelledLeavesNoCopies(t *testing.T) {
 			leave(errCut)
 		}
 	})
-	if err := f.Rename(ctx, "/d", "/e", true); !errors.Is(err, errCut) {
+	if _, err := f.Rename(ctx, "/d", "/e", true); !errors.Is(err, errCut) {
 		t.Errorf("got %v, want %v", err, errCut)
 	}
 	n.before.Store(func(string) {})

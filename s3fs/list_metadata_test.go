@@ -218,12 +218,12 @@ func TestListMetadataOnMinIO(t *testing.T) {
 	c := minio(t, "listmetadata")
 	f := New(c, Options{Bucket: "listmetadata", ListMtime: auto})
 	for i := range 1100 { // more than a page
-		if err := f.Put(t.Context(), fmt.Sprintf("/d/%04d", i), storetest.Source(zeros(1)), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), fmt.Sprintf("/d/%04d", i), storetest.Source(zeros(1)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i := 0; i < 1100; i += 50 {
-		if err := f.SetTime(t.Context(), fmt.Sprintf("/d/%04d", i), time.Unix(int64(i), 0)); err != nil {
+		if _, err := f.SetTime(t.Context(), fmt.Sprintf("/d/%04d", i), time.Unix(int64(i), 0)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -35,7 +35,7 @@ func TestShortPages(t *testing.T) {
 			if end != "ends" {
 				want = errUnconfirmed
 			}
-			if err := f.Rmdir(t.Context(), "/d"); !errors.Is(err, want) {
+			if _, err := f.Rmdir(t.Context(), "/d"); !errors.Is(err, want) {
 				t.Errorf("RMD, first page with %s, listing %s: %v, want %v", name, end, err, want)
 			}
 			if is, err := f.Stat(t.Context(), "/d"); err != nil || !is.Dir {

@@ -170,11 +170,11 @@ func TestListedTimesOnMinIO(t *testing.T) {
 	f := New(c, Options{Bucket: "times", ListMtime: fromMetadata})
 	for i := range 40 {
 		name := fmt.Sprintf("/d/%02d", i)
-		if err := f.Put(t.Context(), name, storetest.Source(zeros(1)), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), name, storetest.Source(zeros(1)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 		if i%2 == 0 {
-			if err := f.SetTime(t.Context(), name, time.Unix(int64(i), 0)); err != nil {
+			if _, err := f.SetTime(t.Context(), name, time.Unix(int64(i), 0)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -70,3 +70,6 @@ func makeBucket(t testing.TB, c *Client, name string) {
 		t.Fatal(err)
 	}
 }
+
+// errOf returns the error of an operation of FS alone.
+func errOf(_ proxy.Stored, err error) error { return err }

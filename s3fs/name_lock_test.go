@@ -97,7 +97,7 @@ func TestUploadOfALockedName(t *testing.T) {
 					t.Fatal(err)
 				}
 				begun := time.Now()
-				err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), proxy.Write{})
+				_, err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), proxy.Write{})
 				if took := time.Since(begun); !errors.Is(err, syscall.EBUSY) || took > 30*time.Second {
 					t.Errorf("error %v after %v", err, took)
 				}
@@ -107,7 +107,7 @@ func TestUploadOfALockedName(t *testing.T) {
 				if at < minPart || len(s.objects) > 0 {
 					t.Errorf("it stands at %d; published: %v", at, s.objects)
 				}
-				if err := f.Put(t.Context(), "/f", storetest.Source(zeros(size-int(at)), storetest.First(at)), proxy.Write{}); err != nil {
+				if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(size-int(at)), storetest.First(at)), proxy.Write{}); err != nil {
 					t.Error(err)
 				}
 			})
@@ -139,10 +139,10 @@ func TestOperationsOnALockedName(t *testing.T) {
 func TestConditionalPutWaitsForTheLock(t *testing.T) {
 	for name, put := range map[string]func(context.Context, *FS) error{
 		"STOU": func(ctx context.Context, f *FS) error {
-			return f.Put(ctx, "/f", storetest.Source(strings.NewReader("more")), proxy.Write{New: true})
+			return errOf(f.Put(ctx, "/f", storetest.Source(strings.NewReader("more")), proxy.Write{New: true}))
 		},
 		"APPE": func(ctx context.Context, f *FS) error {
-			return f.Put(ctx, "/f", storetest.Source(strings.NewReader("more"), storetest.All()), proxy.Write{})
+			return errOf(f.Put(ctx, "/f", storetest.Source(strings.NewReader("more"), storetest.All()), proxy.Write{}))
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -217,7 +217,7 @@ func TestTimeOfAFileThatIsReplaced(t *testing.T) {
 					}
 					return nil, nil
 				}
-				err := s.fs(Options{}).SetTime(t.Context(), "/f", time.Unix(1, 0))
+				_, err := s.fs(Options{}).SetTime(t.Context(), "/f", time.Unix(1, 0))
 				if !errors.Is(err, test.want) || errors.Is(err, fs.ErrNotExist) {
 					t.Errorf("error %v, want %v", err, test.want)
 				}
@@ -242,7 +242,7 @@ func TestRenameOfAFileThatIsReplaced(t *testing.T) {
 				}
 				return nil, nil
 			}
-			if err := s.fs(Options{}).Rename(t.Context(), "/f", "/g", true); !errors.Is(err, want) || errors.Is(err, fs.ErrNotExist) {
+			if _, err := s.fs(Options{}).Rename(t.Context(), "/f", "/g", true); !errors.Is(err, want) || errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("%d refusals: error %v, want %v", refusals, err, want)
 			}
 		})

@@ -35,40 +35,40 @@ type change struct {
 
 func stor(name, content string) change {
 	return change{"STOR " + name, func(ctx context.Context, f *FS) error {
-		return f.Put(ctx, name, storetest.Source(strings.NewReader(content)), proxy.Write{})
+		return errOf(f.Put(ctx, name, storetest.Source(strings.NewReader(content)), proxy.Write{}))
 	}}
 }
 
 func stou(name string) change {
 	return change{"STOU " + name, func(ctx context.Context, f *FS) error {
-		return f.Put(ctx, name, storetest.Source(strings.NewReader("new")), proxy.Write{New: true})
+		return errOf(f.Put(ctx, name, storetest.Source(strings.NewReader("new")), proxy.Write{New: true}))
 	}}
 }
 
 func appe(name string) change {
 	return change{"APPE " + name, func(ctx context.Context, f *FS) error {
-		return f.Put(ctx, name, storetest.Source(strings.NewReader("+"), storetest.All()), proxy.Write{})
+		return errOf(f.Put(ctx, name, storetest.Source(strings.NewReader("+"), storetest.All()), proxy.Write{}))
 	}}
 }
 
 func dele(name string) change {
-	return change{"DELE " + name, func(ctx context.Context, f *FS) error { return f.Remove(ctx, name) }}
+	return change{"DELE " + name, func(ctx context.Context, f *FS) error { return errOf(f.Remove(ctx, name)) }}
 }
 
 func mfmt(name string) change {
-	return change{"MFMT " + name, func(ctx context.Context, f *FS) error { return f.SetTime(ctx, name, time.Unix(1000, 0)) }}
+	return change{"MFMT " + name, func(ctx context.Context, f *FS) error { return errOf(f.SetTime(ctx, name, time.Unix(1000, 0))) }}
 }
 
 func rnto(from, to string) change {
-	return change{"RNTO " + from + " " + to, func(ctx context.Context, f *FS) error { return f.Rename(ctx, from, to, true) }}
+	return change{"RNTO " + from + " " + to, func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, from, to, true)) }}
 }
 
 func mkd(name string) change {
-	return change{"MKD " + name, func(ctx context.Context, f *FS) error { return f.Mkdir(ctx, name) }}
+	return change{"MKD " + name, func(ctx context.Context, f *FS) error { return errOf(f.Mkdir(ctx, name)) }}
 }
 
 func rmd(name string) change {
-	return change{"RMD " + name, func(ctx context.Context, f *FS) error { return f.Rmdir(ctx, name) }}
+	return change{"RMD " + name, func(ctx context.Context, f *FS) error { return errOf(f.Rmdir(ctx, name)) }}
 }
 
 // TestPairsOfChanges: of two operations of one process on names that meet, the outcome is that of one after the other, in whatever order their

@@ -59,7 +59,7 @@ func TestAPanicOfARequestIsAnError(t *testing.T) {
 				return nil, nil
 			}
 			f := s.fs(Options{PartSize: minPart})
-			err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{})
+			_, err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{})
 			if call == "Part 1" && !strings.Contains(fmt.Sprint(err), "a mistake in") || call == "Abort" && err == nil {
 				t.Errorf("%s: got %v", call, err)
 			}

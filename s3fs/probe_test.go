@@ -79,7 +79,7 @@ func TestProbe(t *testing.T) {
 				o.Bucket = "probe"
 				f := New(c, o)
 				for _, name := range []string{"/s3ftpd-check-", "/z"} {
-					if err := f.Put(t.Context(), name, storetest.Source(strings.NewReader("theirs")), proxy.Write{}); err != nil {
+					if _, err := f.Put(t.Context(), name, storetest.Source(strings.NewReader("theirs")), proxy.Write{}); err != nil {
 						t.Fatal(err)
 					}
 				}

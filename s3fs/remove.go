@@ -14,31 +14,36 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 // Remove deletes a file. What is only a directory is syscall.EISDIR.
 // A directory without a marker is gone with its last file. Our broken uploads to the file are aborted.
-func (f *FS) Remove(ctx context.Context, name string) error {
-	return wrap("remove", name, f.remove(ctx, name))
+func (f *FS) Remove(ctx context.Context, name string) (proxy.Stored, error) {
+	done, err := f.remove(ctx, name)
+	return done, wrap("remove", name, err)
 }
 
-func (f *FS) remove(ctx context.Context, name string) error {
+func (f *FS) remove(ctx context.Context, name string) (done proxy.Stored, err error) {
 	key, err := f.file(name)
 	if err != nil {
-		return err
+		return done, err
 	}
 	l := f.lock(key)
 	if err := l.take(ctx); err != nil {
-		return err
+		return done, err
 	}
 	defer l.release()
+	done = f.storedAt(key)
 	is, err := f.head(ctx, key)
 	if err == nil {
 		ctx, cancel, err := completing(ctx)
 		if err != nil {
-			return err
+			return done, err
 		}
 		defer cancel()
+		done.OldETag = is.etag
 		end := f.abortOpenAfter(ctx, key)
 		err = f.deleteSeen(ctx, key, is.etag, deleteTries, func() (string, error) {
 			now, err := f.head(ctx, key)
@@ -48,22 +53,22 @@ func (f *FS) remove(ctx context.Context, name string) error {
 			return now.etag, nil
 		})
 		end(err == nil)
-		return err
+		return done, err
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return done, err
 	}
 	if _, err = f.statDir(ctx, key+"/"); errors.Is(err, fs.ErrNotExist) {
 		f.client.uploads.cleanedUp(ctx, f.place(key))
 		open, listErr := f.openUploads(ctx, key)
 		if f.abortOpen(ctx, key, f.client.uploads.collect(f.place(key)), open, listErr) > 0 {
-			return nil
+			return done, nil
 		}
 	}
 	if err != nil {
-		return err
+		return done, err
 	}
-	return syscall.EISDIR
+	return done, syscall.EISDIR
 }
 
 // delete deletes an object that has the ETag was, "" = unknown. With match, S3 compares that as it deletes.
@@ -102,45 +107,47 @@ func answeredWith(metadata middleware.Metadata, status int) bool {
 }
 
 // Mkdir makes a directory by putting its marker, an empty object. A file or directory of that name is fs.ErrExist.
-func (f *FS) Mkdir(ctx context.Context, dir string) error {
-	return wrap("mkdir", dir, f.mkdir(ctx, dir))
+func (f *FS) Mkdir(ctx context.Context, dir string) (proxy.Stored, error) {
+	made, err := f.mkdir(ctx, dir)
+	return made, wrap("mkdir", dir, err)
 }
 
-func (f *FS) mkdir(ctx context.Context, dir string) error {
+func (f *FS) mkdir(ctx context.Context, dir string) (made proxy.Stored, err error) {
 	key, err := f.dir(dir)
 	if err != nil {
-		return err
+		return made, err
 	}
 	l := f.lock(key)
 	if err := l.take(ctx); err != nil {
-		return err
+		return made, err
 	}
 	defer l.release()
 	if _, err := f.stat(ctx, strings.TrimSuffix(dir, "/")); err == nil {
-		return fs.ErrExist
+		return made, fs.ErrExist
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return made, err
 	}
 	ctx, cancel, err := completing(ctx)
 	if err != nil {
-		return err
+		return made, err
 	}
 	defer cancel()
-	return f.markNew(ctx, key)
+	made = f.storedAt(key)
+	made.ETag, err = f.markNew(ctx, key)
+	return made, err
 }
 
 // markNew puts the marker of a directory that is not there. A rename of another process that reserves the name would otherwise take
 // this marker for its own, and delete it.
-func (f *FS) markNew(ctx context.Context, key string) error {
-	_, err := f.markFree(ctx, key, markerType)
+func (f *FS) markNew(ctx context.Context, key string) (etag string, err error) {
+	etag, err = f.markFree(ctx, key, markerType)
 	if !precondition(err) {
-		return err
+		return etag, err
 	}
 	if _, missing := f.statDir(ctx, key); errors.Is(missing, fs.ErrNotExist) {
-		_, err = f.mark(ctx, key, condition{}) // SeaweedFS keeps an empty directory for a while, without listing it
-		return err
+		return f.mark(ctx, key, condition{}) // SeaweedFS keeps an empty directory for a while, without listing it
 	}
-	return fmt.Errorf("%w: %w", fs.ErrExist, err)
+	return "", fmt.Errorf("%w: %w", fs.ErrExist, err)
 }
 
 // markerType is the type of directory markers.
@@ -189,34 +196,35 @@ func (f *FS) markAs(ctx context.Context, key, contentType string, only condition
 
 // Rmdir deletes an empty directory, which is one that has nothing but its marker. One that has more is
 // syscall.ENOTEMPTY, a file syscall.ENOTDIR, and the root fs.ErrPermission.
-func (f *FS) Rmdir(ctx context.Context, dir string) error {
-	return wrap("rmdir", dir, f.rmdir(ctx, dir))
+func (f *FS) Rmdir(ctx context.Context, dir string) (proxy.Stored, error) {
+	done, err := f.rmdir(ctx, dir)
+	return done, wrap("rmdir", dir, err)
 }
 
-func (f *FS) rmdir(ctx context.Context, dir string) error {
+func (f *FS) rmdir(ctx context.Context, dir string) (done proxy.Stored, err error) {
 	key, err := f.dir(dir)
 	if err != nil {
-		return err
+		return done, err
 	}
 	if key == f.prefix {
-		return fs.ErrPermission
+		return done, fs.ErrPermission
 	}
 	l := f.lock(key)
 	if err := l.take(ctx); err != nil {
-		return err
+		return done, err
 	}
 	defer l.release()
+	done = f.storedAt(key)
 	look := func() (string, error) { return f.emptyDir(ctx, key) }
-	etag, err := look()
-	if err != nil {
-		return err
+	if done.OldETag, err = look(); err != nil {
+		return done, err
 	}
 	ctx, cancel, err := completing(ctx)
 	if err != nil {
-		return err
+		return done, err
 	}
 	defer cancel()
-	return f.deleteMarker(ctx, key, etag, deleteTries, look)
+	return done, f.deleteMarker(ctx, key, done.OldETag, deleteTries, look)
 }
 
 // emptyDir returns the ETag of the marker of a directory that has nothing else.

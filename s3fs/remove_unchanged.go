@@ -32,6 +32,7 @@ type versions map[string]string
 type copyMade struct {
 	etag     string
 	modified time.Time // zero = unknown
+	version  string    // ID, "" = unknown
 }
 
 // sameTime reports whether two values of LastModified can be one time: headers tell seconds, most bodies milliseconds.

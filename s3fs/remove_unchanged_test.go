@@ -38,7 +38,7 @@ func TestRenameKeepsWhatIsStoredLast(t *testing.T) {
 			}
 			return nil, nil
 		})
-		if err := g.Rename(t.Context(), test.from, test.to, true); (err != nil) != failed {
+		if _, err := g.Rename(t.Context(), test.from, test.to, true); (err != nil) != failed {
 			t.Errorf("%s: %v", name, err)
 		}
 		reads(t, f, key, noise(7))
@@ -68,7 +68,7 @@ func TestRenameOfWhatIsReplaced(t *testing.T) {
 				}
 				return nil, nil
 			})
-			if err := g.Rename(t.Context(), "/a", "/b", true); err != nil || !replaced {
+			if _, err := g.Rename(t.Context(), "/a", "/b", true); err != nil || !replaced {
 				t.Errorf("%s: %v, replaced: %v", call, err, replaced)
 			}
 			reads(t, f, "b", noise(7))
@@ -252,7 +252,7 @@ func TestDeleteObjectsRefused(t *testing.T) {
 				return nil, nil
 			})
 			f := s.fs(Options{})
-			if err := f.Rename(t.Context(), "/d", "/e", true); errors.Is(err, fs.ErrPermission) != denied || err != nil != denied {
+			if _, err := f.Rename(t.Context(), "/d", "/e", true); errors.Is(err, fs.ErrPermission) != denied || err != nil != denied {
 				t.Errorf("%d, denied: %v: %v", status, denied, err)
 			}
 			got := f.client.Refusals()

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 )
 
@@ -25,55 +26,58 @@ import (
 //
 // A directory with more keys than Options.RenameMax is syscall.EFBIG, before anything is copied. Nothing is deleted
 // unless everything was copied; if that fails, the copies are removed.
-func (f *FS) Rename(ctx context.Context, from, to string, replace bool) error {
-	return wrap("rename", from, f.rename(ctx, from, to, replace))
+func (f *FS) Rename(ctx context.Context, from, to string, replace bool) (proxy.Stored, error) {
+	made, err := f.rename(ctx, from, to, replace)
+	return made, wrap("rename", from, err)
 }
 
-func (f *FS) rename(ctx context.Context, from, to string, replace bool) error {
+func (f *FS) rename(ctx context.Context, from, to string, replace bool) (made proxy.Stored, err error) {
 	source, err := f.dir(from)
 	if err != nil {
-		return err
+		return made, err
 	}
 	target, err := f.dir(to)
 	if err != nil {
-		return err
+		return made, err
 	}
 	if source == f.prefix || target == f.prefix {
-		return fs.ErrPermission // the root stays where it is
+		return made, fs.ErrPermission // the root stays where it is
 	}
 	l := f.lock(source, target)
 	if err := l.take(ctx); err != nil {
-		return err
+		return made, err
 	}
 	defer l.release()
 	return f.move(ctx, source, target, replace, l)
 }
 
 // move renames what has the key source, without the slash or with it, under the lock of both names.
-func (f *FS) move(ctx context.Context, source, target string, replace bool, l *nameLock) error {
+func (f *FS) move(ctx context.Context, source, target string, replace bool, l *nameLock) (made proxy.Stored, err error) {
 	asDir := later(func() (*info, error) { return f.statDir(ctx, target) })
 	what, err := f.statInTurn(ctx, source)
 	_, dirErr := asDir()
 	switch {
 	case err != nil || source == target:
-		return err
+		return made, err
 	case what.dir && strings.HasPrefix(target, source):
-		return fs.ErrInvalid
+		return made, fs.ErrInvalid
 	case dirErr == nil:
-		return fs.ErrExist
+		return made, fs.ErrExist
 	case !errors.Is(dirErr, fs.ErrNotExist):
-		return dirErr
+		return made, dirErr
 	case what.dir:
-		return f.renameDirInTurn(ctx, source, target, l)
+		made = f.storedAt(target)
+		made.From = source
+		return made, f.renameDirInTurn(ctx, source, target, l)
 	}
 	source, target = strings.TrimSuffix(source, "/"), strings.TrimSuffix(target, "/")
 	only := condition{}
 	if !replace {
 		only = absent
 		if err := f.holds(ctx, target, only); precondition(err) { // as some services ignore the condition
-			return fmt.Errorf("%w: %w", fs.ErrExist, err)
+			return made, fmt.Errorf("%w: %w", fs.ErrExist, err)
 		} else if err != nil {
-			return err
+			return made, err
 		}
 	}
 	return f.renameFile(ctx, what, source, target, only, l)
@@ -83,10 +87,13 @@ func (f *FS) move(ctx context.Context, source, target string, replace bool, l *n
 const renameTries = 2
 
 // renameFile copies a file, and deletes the source if it still is what was copied. If it was written since, the copy is made again.
-func (f *FS) renameFile(ctx context.Context, what *info, source, target string, only condition, l *nameLock) error {
+func (f *FS) renameFile(ctx context.Context, what *info, source, target string, only condition, l *nameLock) (proxy.Stored, error) {
+	done := f.storedAt(target)
+	done.From = source
 	made := false
 	for try := 1; ; try++ {
 		copied, err := f.copyFile(ctx, what, source, target, only, l)
+		done.Size, done.ETag, done.Version = what.size, copied.etag, copied.version
 		if !made && (err == nil || errors.Is(err, errCopied)) {
 			made = true
 			var cancel context.CancelFunc
@@ -104,20 +111,20 @@ func (f *FS) renameFile(ctx context.Context, what *info, source, target string, 
 			err = f.deleteSource(ctx, source, what)
 		}
 		if !changed(err) || errors.Is(err, fs.ErrExist) {
-			return err
+			return done, err
 		}
 		if try == renameTries {
-			return fmt.Errorf("%w: %v", errBusy, err)
+			return done, fmt.Errorf("%w: %v", errBusy, err)
 		}
 		if err = l.take(ctx); err != nil {
-			return err
+			return done, err
 		}
 		what, err = f.head(ctx, source)
 		if made && errors.Is(err, fs.ErrNotExist) {
-			return nil // another session has removed the source of the copy
+			return done, nil // another session has removed the source of the copy
 		}
 		if err != nil {
-			return err
+			return done, err
 		}
 	}
 }
@@ -239,7 +246,7 @@ func (f *FS) sendCopy(
 				in.StorageClass = class
 				out, err := f.api.CopyObject(s3http.WithSlow(ctx), in, options...)
 				if err == nil {
-					made = copyMade{unquote(out.CopyObjectResult.ETag), aws.ToTime(out.CopyObjectResult.LastModified)}
+					made = copyMade{unquote(out.CopyObjectResult.ETag), aws.ToTime(out.CopyObjectResult.LastModified), aws.ToString(out.VersionId)}
 				}
 				return err
 			})

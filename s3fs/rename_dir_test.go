@@ -22,7 +22,7 @@ func TestRenameKeepsWhatItDidNotCopy(t *testing.T) {
 		}
 		return nil, nil
 	})
-	if err := s.fs(Options{}).Rename(t.Context(), "/d", "/e", true); !errors.Is(err, fs.ErrPermission) {
+	if _, err := s.fs(Options{}).Rename(t.Context(), "/d", "/e", true); !errors.Is(err, fs.ErrPermission) {
 		t.Error(err)
 	}
 	if removed := strings.Join(s.sent(), ""); strings.Contains(removed, "e/0") {
@@ -41,7 +41,7 @@ func TestRenameWithoutConditions(t *testing.T) {
 	})
 	f := s.fs(Options{})
 	f.client.checksum = string(none) // else the service is asked again without CRC32C
-	if err := f.Rename(t.Context(), "/d", "/e", true); err != nil {
+	if _, err := f.Rename(t.Context(), "/d", "/e", true); err != nil {
 		t.Fatal(err)
 	}
 	s.made("Head x3", "List x5", "Put x2", "Copy", "Delete", "DeleteMany")
@@ -66,7 +66,7 @@ func TestRenameKeepsWhatIsWritten(t *testing.T) {
 			}
 			return nil, nil
 		})
-		if err := s.fs(Options{}).Rename(t.Context(), "/d", "/e", true); (err != nil) != fails {
+		if _, err := s.fs(Options{}).Rename(t.Context(), "/d", "/e", true); (err != nil) != fails {
 			t.Errorf("%s: %v", name, err)
 		}
 		removed := strings.Join(s.sent(), "")
@@ -79,7 +79,7 @@ func TestRenameKeepsWhatIsWritten(t *testing.T) {
 func TestRenameDirectory(t *testing.T) {
 	s := newFake(t)
 	s.tree(3, 1, nil)
-	if err := s.fs(Options{}).Rename(t.Context(), "/d", "/e", true); err != nil {
+	if _, err := s.fs(Options{}).Rename(t.Context(), "/d", "/e", true); err != nil {
 		t.Fatal(err)
 	}
 	s.made("Head x2", "List x5", "Put", "Copy x3", "Delete", "DeleteMany")
@@ -133,7 +133,7 @@ func TestRenameDirectoryFaults(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newFake(t)
 				s.tree(test.n, test.size, test.fault)
-				err := s.fs(Options{RenameMax: 50}).Rename(t.Context(), "/d", "/e", true)
+				_, err := s.fs(Options{RenameMax: 50}).Rename(t.Context(), "/d", "/e", true)
 				if err == nil || test.want != errAny && !errors.Is(err, test.want) {
 					t.Errorf("error %v, want %v", err, test.want)
 				}
@@ -158,7 +158,7 @@ func TestRenameSaysWhatWasNotDeleted(t *testing.T) {
 		}
 		return nil, nil
 	})
-	err := s.fs(Options{}).Rename(t.Context(), "/d", "/e", true)
+	_, err := s.fs(Options{}).Rename(t.Context(), "/d", "/e", true)
 	if err == nil || !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), `deleting "d/1"`) {
 		t.Errorf("error %v", err)
 	}

@@ -36,12 +36,12 @@ func TestRenameManyKeys(t *testing.T) {
 		want[name] = fmt.Sprintf("%x", md5.Sum([]byte(name)))
 	}
 	if err := each(t.Context(), names, func(ctx context.Context, name string) error {
-		return f.Put(ctx, "/old/"+name, storetest.Source(strings.NewReader(name)), proxy.Write{})
+		return errOf(f.Put(ctx, "/old/"+name, storetest.Source(strings.NewReader(name)), proxy.Write{}))
 	}); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	if err := f.Rename(t.Context(), "/old", "/new/name", true); err != nil {
+	if _, err := f.Rename(t.Context(), "/old", "/new/name", true); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("renamed in %v", time.Since(began))
@@ -82,7 +82,7 @@ func (n *numbered) Read(p []byte) (int, error) {
 // sixGiB makes an object of 6 GiB and some more of one block that is sent once: S3 copies the rest itself.
 func sixGiB(t *testing.T, f *FS, key string) (size int64) {
 	t.Helper()
-	if err := f.Put(t.Context(), "/block", storetest.Source(io.LimitReader(bufio.NewReaderSize(&numbered{}, chunk), block)), proxy.Write{}); err != nil {
+	if _, err := f.Put(t.Context(), "/block", storetest.Source(io.LimitReader(bufio.NewReaderSize(&numbered{}, chunk), block)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
 	etag := unquote(headOf(t, f, "block").ETag)
@@ -121,7 +121,7 @@ func TestRenameSixGiB(t *testing.T) {
 	size := sixGiB(t, f, "d/large")
 	dressed(t, f, "d/small", 7)
 	began := time.Now()
-	if err := f.Rename(t.Context(), "/d", "/e", true); err != nil {
+	if _, err := f.Rename(t.Context(), "/d", "/e", true); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("%d bytes renamed in %v", size, time.Since(began))

@@ -19,10 +19,10 @@ func TestListingAllowedForAPrefix(t *testing.T) {
 		return nil, nil
 	})
 	f := s.fs(Options{})
-	if err := f.Mkdir(t.Context(), "/new"); err != nil {
+	if _, err := f.Mkdir(t.Context(), "/new"); err != nil {
 		t.Errorf("Mkdir: %v", err)
 	}
-	if err := f.Rename(t.Context(), "/d", "/e", true); err != nil {
+	if _, err := f.Rename(t.Context(), "/d", "/e", true); err != nil {
 		t.Errorf("Rename: %v", err)
 	}
 	if _, err := f.Stat(t.Context(), "/none"); !errors.Is(err, fs.ErrNotExist) {
@@ -33,7 +33,7 @@ func TestListingAllowedForAPrefix(t *testing.T) {
 func TestMkdirIsChecked(t *testing.T) {
 	s := newFake(t)
 	s.tree(0, 0, nil)
-	if err := s.fs(Options{}).Mkdir(t.Context(), "/e"); err != nil {
+	if _, err := s.fs(Options{}).Mkdir(t.Context(), "/e"); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.header("Put", "X-Amz-Checksum-Crc32c"); got != crcText(nil) {

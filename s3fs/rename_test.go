@@ -24,7 +24,7 @@ func TestRenameKeepsAFileWrittenMeanwhile(t *testing.T) {
 		}
 		return nil, nil
 	}
-	if err := s.fs(Options{}).Rename(t.Context(), "/a", "/b", true); err != nil {
+	if _, err := s.fs(Options{}).Rename(t.Context(), "/a", "/b", true); err != nil {
 		t.Error(err)
 	}
 	s.made("Head x2", "List", "Copy")
@@ -46,7 +46,7 @@ func TestRenameLeavesAFileThatChanges(t *testing.T) {
 		}
 		return nil, nil
 	}
-	if err := s.fs(Options{}).Rename(t.Context(), "/a b+c", "/e", true); err == nil {
+	if _, err := s.fs(Options{}).Rename(t.Context(), "/a b+c", "/e", true); err == nil {
 		t.Error("no error")
 	}
 	s.made("Head x2", "List", "Copy x2")

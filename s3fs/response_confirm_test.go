@@ -23,10 +23,10 @@ import (
 // TestUnconfirmed: an answer that does not tell of what was to be written is no success, whatever its status. Nothing is
 // deleted then, and nothing is said to be there.
 func TestUnconfirmed(t *testing.T) {
-	rename := func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/large", "/copy", true) }
-	setTime := func(ctx context.Context, f *FS) error { return f.SetTime(ctx, "/large", time.Unix(2, 0)) }
+	rename := func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/large", "/copy", true)) }
+	setTime := func(ctx context.Context, f *FS) error { return errOf(f.SetTime(ctx, "/large", time.Unix(2, 0))) }
 	put := func(ctx context.Context, f *FS) error {
-		return f.Put(ctx, "/f", storetest.Source(zeros(minPart+1)), proxy.Write{})
+		return errOf(f.Put(ctx, "/f", storetest.Source(zeros(minPart+1)), proxy.Write{}))
 	}
 	for name, test := range map[string]struct {
 		call  string // whose answer tells nothing
@@ -40,12 +40,12 @@ func TestUnconfirmed(t *testing.T) {
 		"a time":                    {"Copy", false, setTime},
 		"a time of a file in parts": {"Complete", true, setTime},
 		"an upload": {"Put", false, func(ctx context.Context, f *FS) error {
-			return f.Put(ctx, "/f", storetest.Source(zeros(1)), proxy.Write{})
+			return errOf(f.Put(ctx, "/f", storetest.Source(zeros(1)), proxy.Write{}))
 		}},
 		"the beginning of an upload": {"Create", false, put},
 		"an upload's part":           {"Part 1", false, put},
 		"an upload's completion":     {"Complete", false, put},
-		"a directory":                {"Put", false, func(ctx context.Context, f *FS) error { return f.Mkdir(ctx, "/e") }},
+		"a directory":                {"Put", false, func(ctx context.Context, f *FS) error { return errOf(f.Mkdir(ctx, "/e")) }},
 	} {
 		for _, body := range []string{"", "<?xml version=\"1.0\"?>\n   ", "<html>Please log in.</html>", "<R></R>"} {
 			synctest.Test(t, func(t *testing.T) {
@@ -90,7 +90,7 @@ func TestUnconfirmedButMade(t *testing.T) {
 		}
 		return nil, nil
 	})
-	if err := s.fs(Options{}).Rename(t.Context(), "/large", "/copy", true); err != nil {
+	if _, err := s.fs(Options{}).Rename(t.Context(), "/large", "/copy", true); err != nil {
 		t.Error(err)
 	}
 	s.made("Head x4", "List", "Copy x4", "Delete")
@@ -122,9 +122,9 @@ func TestUnconfirmedIsRetried(t *testing.T) {
 			if call == "Put" {
 				size = 1
 			}
-			err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), proxy.Write{})
+			_, err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), proxy.Write{})
 			if call == "Copy" {
-				err = f.SetTime(t.Context(), "/large", time.Unix(2, 0))
+				_, err = f.SetTime(t.Context(), "/large", time.Unix(2, 0))
 			}
 			if err != nil || first {
 				t.Errorf("%s, answered %q: %v; answered so: %v", call, body, err, !first)
@@ -178,7 +178,7 @@ func TestUnconfirmedTime(t *testing.T) {
 			}
 			return nil, nil
 		}
-		if err := s.fs(Options{}).SetTime(t.Context(), "/f", time.Unix(1000, 0)); (err == nil) != made {
+		if _, err := s.fs(Options{}).SetTime(t.Context(), "/f", time.Unix(1000, 0)); (err == nil) != made {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -194,10 +194,10 @@ func TestUnconfirmedRead(t *testing.T) {
 		"SIZE": {"Head", func(ctx context.Context, f *FS) error { _, err := f.Stat(ctx, "/f"); return err }},
 		"RETR": {"Get", func(ctx context.Context, f *FS) error { _, err := f.Open(ctx, "/f", proxy.Range{}); return err }},
 		"APPE": {"Get", func(ctx context.Context, f *FS) error {
-			return f.Put(ctx, "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{})
+			return errOf(f.Put(ctx, "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{}))
 		}},
 		"APPE to what HEAD does not tell": {"Head", func(ctx context.Context, f *FS) error {
-			return f.Put(ctx, "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{})
+			return errOf(f.Put(ctx, "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{}))
 		}},
 		"LIST": {"List", func(ctx context.Context, f *FS) error {
 			for _, err := range f.List(ctx, "/d", "") {
@@ -267,7 +267,7 @@ func TestAppendToAnotherVersion(t *testing.T) {
 		}
 		return nil, nil
 	}
-	if err := s.fs(Options{}).Put(t.Context(), "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{}); !errors.Is(err, syscall.EBUSY) {
+	if _, err := s.fs(Options{}).Put(t.Context(), "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{}); !errors.Is(err, syscall.EBUSY) {
 		t.Errorf("error %v, want %v", err, syscall.EBUSY)
 	}
 	s.made("Head", "Get")

@@ -25,7 +25,7 @@ func appendedFile(t *testing.T, between func(http.Handler) http.Handler) (f *FS,
 		return New(dial(t, Service{Endpoint: server.URL, Credentials: keys("a", "s"), MaxBackoff: time.Millisecond}), Options{Bucket: "files"})
 	}
 	plain := open(store)
-	if err := plain.Put(t.Context(), "/log", storetest.Source(strings.NewReader("first line\n")), proxy.Write{}); err != nil {
+	if _, err := plain.Put(t.Context(), "/log", storetest.Source(strings.NewReader("first line\n")), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
 	return open(between(store)), func() string {
@@ -61,7 +61,7 @@ func TestHeadWithoutLength(t *testing.T) {
 			w.WriteHeader(answer.Code)
 		})
 	})
-	if err := f.Put(t.Context(), "/empty", storetest.Source(strings.NewReader("")), proxy.Write{}); err != nil {
+	if _, err := f.Put(t.Context(), "/empty", storetest.Source(strings.NewReader("")), proxy.Write{}); err != nil {
 		t.Error(err)
 	}
 	if is, err := f.Stat(t.Context(), "/empty"); err != nil || is.Size != 0 {
@@ -70,13 +70,13 @@ func TestHeadWithoutLength(t *testing.T) {
 	if is, err := f.Stat(t.Context(), "/log"); !errors.Is(err, errUnconfirmed) {
 		t.Errorf("SIZE: %v, %v", is, err)
 	}
-	if err := f.Put(t.Context(), "/log", storetest.Source(strings.NewReader("second line\n"), storetest.All()), proxy.Write{}); !errors.Is(err, errUnconfirmed) {
+	if _, err := f.Put(t.Context(), "/log", storetest.Source(strings.NewReader("second line\n"), storetest.All()), proxy.Write{}); !errors.Is(err, errUnconfirmed) {
 		t.Errorf("APPE: %v", err)
 	}
-	if err := f.SetTime(t.Context(), "/log", time.Unix(1000, 0)); !errors.Is(err, errUnconfirmed) {
+	if _, err := f.SetTime(t.Context(), "/log", time.Unix(1000, 0)); !errors.Is(err, errUnconfirmed) {
 		t.Errorf("MFMT: %v", err)
 	}
-	if err := f.Rename(t.Context(), "/log", "/renamed", true); !errors.Is(err, errUnconfirmed) {
+	if _, err := f.Rename(t.Context(), "/log", "/renamed", true); !errors.Is(err, errUnconfirmed) {
 		t.Errorf("RNTO: %v", err)
 	}
 	if got := content(); got != "first line\n" {
@@ -98,7 +98,7 @@ func TestAppendAfterWrongNotFound(t *testing.T) {
 			}
 		})
 	})
-	if err := f.Put(t.Context(), "/log", storetest.Source(strings.NewReader("second line\n"), storetest.All()), proxy.Write{}); !errors.Is(err, errBusy) {
+	if _, err := f.Put(t.Context(), "/log", storetest.Source(strings.NewReader("second line\n"), storetest.All()), proxy.Write{}); !errors.Is(err, errBusy) {
 		t.Errorf("APPE: %v", err)
 	}
 	if got := content(); got != "first line\n" {

@@ -45,18 +45,18 @@ func TestRefusedRepetition(t *testing.T) {
 		do   func(context.Context, *FS) error
 	}{
 		"STOR": {"Put", func(ctx context.Context, f *FS) error {
-			return f.Put(ctx, "/f", storetest.Source(strings.NewReader("new")), proxy.Write{})
+			return errOf(f.Put(ctx, "/f", storetest.Source(strings.NewReader("new")), proxy.Write{}))
 		}},
-		"DELE": {"Delete", func(ctx context.Context, f *FS) error { return f.Remove(ctx, "/f") }},
-		"RNTO": {"Copy", func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/f", "/to", true) }},
-		"MFMT": {"Copy", func(ctx context.Context, f *FS) error { return f.SetTime(ctx, "/f", time.Unix(1000, 0)) }},
+		"DELE": {"Delete", func(ctx context.Context, f *FS) error { return errOf(f.Remove(ctx, "/f")) }},
+		"RNTO": {"Copy", func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/f", "/to", true)) }},
+		"MFMT": {"Copy", func(ctx context.Context, f *FS) error { return errOf(f.SetTime(ctx, "/f", time.Unix(1000, 0))) }},
 	} {
 		for code, status := range map[string]int{
 			"TooManyRequests": 429, "XMinioStorageFull": 507, "QuotaExceeded": 403, "RequestTimeTooSkewed": 403, "SlowDown": 503,
 		} {
 			c := embedded(t, "files")
 			f := New(c, Options{Bucket: "files"})
-			if err := f.Put(t.Context(), "/f", storetest.Source(strings.NewReader("old")), proxy.Write{}); err != nil {
+			if _, err := f.Put(t.Context(), "/f", storetest.Source(strings.NewReader("old")), proxy.Write{}); err != nil {
 				t.Fatal(err)
 			}
 			o := c.api.Options()

@@ -43,16 +43,16 @@ func typed(contentType, body string) *http.Response {
 // answeredStrangely are the operations whose requests are answered so.
 func answeredStrangely() []change {
 	large := func(ctx context.Context, f *FS) error {
-		return f.Put(ctx, "/l", storetest.Source(zeros(twoParts)), proxy.Write{})
+		return errOf(f.Put(ctx, "/l", storetest.Source(zeros(twoParts)), proxy.Write{}))
 	}
 	return []change{
 		stor("/a", "a2"), stou("/n"), appe("/a"), dele("/a"), mfmt("/a"), rnto("/a", "/n"), rnto("/d", "/n"), mkd("/n"), rmd("/m"),
 		{"STOR of parts", large},
 		{"APPE to parts", func(ctx context.Context, f *FS) error {
-			return f.Put(ctx, "/large", storetest.Source(strings.NewReader("+"), storetest.All()), proxy.Write{})
+			return errOf(f.Put(ctx, "/large", storetest.Source(strings.NewReader("+"), storetest.All()), proxy.Write{}))
 		}},
-		{"RNTO of parts", func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/large", "/n", true) }},
-		{"MFMT of parts", func(ctx context.Context, f *FS) error { return f.SetTime(ctx, "/large", time.Unix(1000, 0)) }},
+		{"RNTO of parts", func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/large", "/n", true)) }},
+		{"MFMT of parts", func(ctx context.Context, f *FS) error { return errOf(f.SetTime(ctx, "/large", time.Unix(1000, 0))) }},
 		{"SIZE", func(ctx context.Context, f *FS) error { _, err := f.Stat(ctx, "/a"); return err }},
 		{"LIST", func(ctx context.Context, f *FS) error {
 			n := 0

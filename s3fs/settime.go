@@ -13,14 +13,21 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 // SetTime keeps a time with a file, where Stat finds it and rclone does too: as the metadata's mtime, in seconds since
 // 1970. S3 has no way to change metadata but to copy the object onto itself, which leaves all else as it is.
 //
 // A directory is syscall.EISDIR.
-func (f *FS) SetTime(ctx context.Context, name string, mtime time.Time) error {
-	return wrap("set the time of", name, f.setTime(ctx, name, mtime))
+func (f *FS) SetTime(ctx context.Context, name string, mtime time.Time) (proxy.Stored, error) {
+	key, err := f.file(name)
+	if err != nil {
+		return proxy.Stored{}, wrap("set the time of", name, err)
+	}
+	made, err := f.setTime(ctx, key, mtime, "")
+	return made, wrap("set the time of", name, err)
 }
 
 // setTimeTries is how often a copy is tried that fails because another session changes the object. One in parts takes too long for that.
@@ -29,31 +36,33 @@ const setTimeTries = 4
 // settlePause is half of how long to wait before the first repetition of an operation that met another session's.
 const settlePause = 50 * time.Millisecond
 
-func (f *FS) setTime(ctx context.Context, name string, mtime time.Time) error {
-	key, err := f.file(name)
-	if err != nil {
-		return err
-	}
+// setTime sets the time of the object with this ETag alone; "" = of any.
+func (f *FS) setTime(ctx context.Context, key string, mtime time.Time, etag string) (proxy.Stored, error) {
+	done := f.storedAt(key)
 	l := f.lock(key)
 	defer l.release()
 	for i := 1; ; i++ {
 		if err := l.take(ctx); err != nil {
-			return err
+			return done, err
 		}
 		is, err := f.datable(ctx, key)
 		if err != nil {
-			return err
+			return done, err
 		}
-		err = f.copyWithTime(ctx, key, is, seconds(mtime), l)
+		if etag != "" && unquote(is.ETag) != etag {
+			return done, fmt.Errorf("%w: %q has the ETag %s, want %s", errBusy, key, unquote(is.ETag), etag)
+		}
+		made, err := f.copyWithTime(ctx, key, is, seconds(mtime), l)
 		if !changed(err) {
-			return err
+			done.Size, done.ETag, done.OldETag, done.Version = aws.ToInt64(is.ContentLength), made.etag, unquote(is.ETag), made.version
+			return done, err
 		}
 		// Another process may be at it: it copies the file onto itself too, or replaces it. If it has deleted it, HEAD says so.
 		if i == setTimeTries || f.inParts(aws.ToInt64(is.ContentLength)) {
-			return fmt.Errorf("%w: %v", errBusy, err)
+			return done, fmt.Errorf("%w: %v", errBusy, err)
 		}
 		if err := pause(ctx, settlePause<<i, err); err != nil {
-			return err
+			return done, err
 		}
 	}
 }
@@ -75,7 +84,7 @@ func (f *FS) datable(ctx context.Context, key string) (*s3.HeadObjectOutput, err
 
 // copyWithTime copies an object onto itself, with a time in its metadata, unless it has changed since it was described. A large one is
 // copied without the lock.
-func (f *FS) copyWithTime(ctx context.Context, key string, is *s3.HeadObjectOutput, mtime string, l *nameLock) (err error) {
+func (f *FS) copyWithTime(ctx context.Context, key string, is *s3.HeadObjectOutput, mtime string, l *nameLock) (made copyMade, err error) {
 	as := like(is)
 	f.attributes.onCreateCopy(as)
 	if as.Metadata == nil {
@@ -86,27 +95,28 @@ func (f *FS) copyWithTime(ctx context.Context, key string, is *s3.HeadObjectOutp
 	if f.inParts(o.size) {
 		as.Key = &key
 		if as.Tagging, err = f.tagging(ctx, key, is); err != nil {
-			return err
+			return made, err
 		}
-		return f.copyPartsWithTime(ctx, o, as, l)
+		made.etag, err = f.copyPartsWithTime(ctx, o, as, l)
+		return made, err
 	}
 	ctx, cancel, err := f.client.completingCopy(ctx)
 	if err != nil {
-		return err
+		return made, err
 	}
 	defer cancel()
 	var t tried
-	_, err = f.sendCopy(ctx, f.ontoItself(key, is, as), o, condition{match: is.ETag}, counting(&t))
+	made, err = f.sendCopy(ctx, f.ontoItself(key, is, as), o, condition{match: is.ETag}, counting(&t))
 	if unclear(err, t) && f.hasTime(ctx, key, mtime, o.size) {
 		f.log.Warn("S3 did not confirm a time that it has stored", "key", key, "err", err)
-		return nil
+		return copyMade{}, nil
 	}
-	return err
+	return made, err
 }
 
 // copyPartsWithTime copies a large object onto itself. Some services ignore the condition of CompleteMultipartUpload: so before the copy is
 // published, it makes sure that no other session of this process has replaced or deleted the object.
-func (f *FS) copyPartsWithTime(ctx context.Context, o object, as *s3.CreateMultipartUploadInput, l *nameLock) error {
+func (f *FS) copyPartsWithTime(ctx context.Context, o object, as *s3.CreateMultipartUploadInput, l *nameLock) (etag string, err error) {
 	ctx, watch := f.watch(ctx, o.key)
 	defer watch.end()
 	only := condition{match: quoted(o.etag)}
@@ -117,8 +127,7 @@ func (f *FS) copyPartsWithTime(ctx context.Context, o object, as *s3.CreateMulti
 		return f.holds(ctx, o.key, only)
 	}
 	defer func() { l.check = nil }()
-	_, err := f.copyInParts(ctx, o, as, only, l)
-	return err
+	return f.copyInParts(ctx, o, as, only, l)
 }
 
 // hasTime reports whether an object of that size has the time in its metadata.

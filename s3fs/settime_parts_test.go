@@ -21,9 +21,9 @@ import (
 func TestSetTimeOfPartsUndoesNothing(t *testing.T) {
 	for what, meanwhile := range map[string]func(context.Context, *FS) error{
 		"STOR": func(ctx context.Context, f *FS) error {
-			return f.Put(ctx, "/l", storetest.Source(strings.NewReader("new")), proxy.Write{})
+			return errOf(f.Put(ctx, "/l", storetest.Source(strings.NewReader("new")), proxy.Write{}))
 		},
-		"DELE": func(ctx context.Context, f *FS) error { return f.Remove(ctx, "/l") },
+		"DELE": func(ctx context.Context, f *FS) error { return errOf(f.Remove(ctx, "/l")) },
 	} {
 		store := embeddedStore(t, s3demo.Options{}, "files")
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -44,10 +44,10 @@ func TestSetTimeOfPartsUndoesNothing(t *testing.T) {
 				})
 			}
 		}))
-		if err := f.Put(t.Context(), "/l", storetest.Source(zeros(2*minPart)), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), "/l", storetest.Source(zeros(2*minPart)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
-		if err := f.SetTime(t.Context(), "/l", time.Unix(1000, 0)); !errors.Is(err, syscall.EBUSY) {
+		if _, err := f.SetTime(t.Context(), "/l", time.Unix(1000, 0)); !errors.Is(err, syscall.EBUSY) {
 			t.Errorf("MFMT beside %s: %v", what, err)
 		}
 		switch is, err := f.Stat(t.Context(), "/l"); {

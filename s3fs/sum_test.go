@@ -139,7 +139,7 @@ func TestSumOnMinIO(t *testing.T) {
 		c := &Client{api: m.api, checksum: checksum, log: m.log}
 		f := New(c, Options{Bucket: "sums", Prefix: checksum, PartSize: minPart})
 		for size, want := range map[int]string{0: free.one, 1000: free.one, 2*minPart + 5: free.parts} {
-			if err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), proxy.Write{}); err != nil {
+			if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), proxy.Write{}); err != nil {
 				t.Fatal(err)
 			}
 			var got []string

@@ -22,8 +22,7 @@ const publishing = 15 * time.Minute
 //
 // What S3 has received of a Put that fails is kept for Options.Resume, if that is at least 5 MiB: its multipart upload
 // stays open, and whoever has access to the bucket can go on, with a copy of what is there, whose length Stat and the
-// errors of Put tell. After an error of src that is syscall.EBADMSG nothing is kept, as nobody knows from where on it is
-// wrong. A shorter copy, or one to the end, keeps that much of the object that is there. A length that does not fit is
+// errors of Put tell. After an error of src that is proxy.ErrDiscard nothing is kept. A shorter copy, or one to the end, keeps that much of the object that is there. A length that does not fit is
 // syscall.ESPIPE, and a proxy.OffsetError tells the one that does.
 //
 // One copy of the beginning can come before the new bytes; other copies are errors.ErrUnsupported.
@@ -33,30 +32,36 @@ const publishing = 15 * time.Minute
 //
 // When ctx ends before src does, nothing is published. When it ends afterwards, S3 has half a minute to confirm the object;
 // without that it is not known whether it was published.
-func (f *FS) Put(ctx context.Context, name string, src proxy.Source, w proxy.Write) error {
+func (f *FS) Put(ctx context.Context, name string, src proxy.Source, w proxy.Write) (proxy.Stored, error) {
 	key, err := f.file(name)
 	if err != nil {
-		return wrap("put", name, err)
+		return proxy.Stored{}, wrap("put", name, err)
 	}
-	return wrap("put", name, f.put(ctx, key, src, w))
+	made, err := f.put(ctx, key, src, w)
+	if err == nil && made.timeUnset {
+		made.Stored = f.setTimeOfUpload(ctx, made.Stored, src.Attributes().ModTime)
+	}
+	return made.Stored, wrap("put", name, err)
 }
 
-func (f *FS) put(ctx context.Context, key string, src proxy.Source, w proxy.Write) error {
+func (f *FS) put(ctx context.Context, key string, src proxy.Source, w proxy.Write) (published, error) {
 	if err := context.Cause(ctx); err != nil {
-		return err
+		return published{}, err
 	}
 	r := &newBytes{ctx: ctx, src: src}
 	kept, err := r.first()
 	if err != nil {
-		return err
+		return published{}, err
 	}
 	u, err := f.prepare(ctx, key, w, kept)
 	if err != nil {
-		return err
+		return published{}, err
 	}
 	defer u.close()
 	u.hold(src.Commit)
-	return u.run(r)
+	u.attrs = src.Attributes
+	err = u.run(r)
+	return u.published, err
 }
 
 // prepare prepares an upload, according to what is there already if some of it is to be kept.
@@ -84,6 +89,8 @@ func (u *upload) run(r io.Reader) error {
 	p := u.part()
 	err := u.peek(r) // before any memory: nobody has to wait for it to hear that an upload may begin
 	if err == io.EOF && u.base.unchanged() {
+		u.published.keeps(u.base.is)
+		u.published.timeUnset = !u.attrs().ModTime.IsZero()
 		return u.order()
 	}
 	if err == nil || err == io.EOF {
@@ -148,6 +155,8 @@ type upload struct {
 	void      bool                  // S3 has refused the whole, and would again
 	all       bool                  // the data has ended as it should
 	ended     func()                // says that it is at its end, if it has been said that it is coming to it
+	attrs     func() proxy.Attributes
+	published published
 }
 
 // sent is a part that S3 has, or will have.
@@ -176,7 +185,7 @@ func (f *FS) upload(ctx context.Context, key string, w proxy.Write, kept int64) 
 		return nil, fmt.Errorf("%d bytes announced, %d possible: %w", size, plan.capacity(), syscall.EFBIG)
 	}
 	u := &upload{
-		FS: f, key: key, plan: plan, mustBeNew: w.New,
+		FS: f, key: key, published: published{Stored: f.storedAt(key)}, plan: plan, mustBeNew: w.New,
 		hot:     f.client.algorithm(),
 		answers: make(chan answer, mostInFlight),
 		order:   func() error { return nil },

@@ -44,7 +44,7 @@ func TestEndingIsRepeated(t *testing.T) {
 				}
 				f := s.fs(Options{PartSize: minPart})
 				cut := func() {
-					err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{})
+					_, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{})
 					if !errors.Is(err, errCut) {
 						t.Errorf("error %v", err)
 					}

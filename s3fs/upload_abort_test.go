@@ -31,13 +31,13 @@ func TestDeletionAbortsUploads(t *testing.T) {
 		return otherProcess(t, c, func(string) {}, func(string) {})
 	}
 	for name, remove := range map[string]func(ctx context.Context, f *FS) error{
-		"deleted":            func(ctx context.Context, f *FS) error { return f.Remove(ctx, "/d/x") },
-		"renamed":            func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/d/x", "/elsewhere", true) },
-		"with its directory": func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/d", "/renamed", true) },
+		"deleted":            func(ctx context.Context, f *FS) error { return errOf(f.Remove(ctx, "/d/x")) },
+		"renamed":            func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/d/x", "/elsewhere", true)) },
+		"with its directory": func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/d", "/renamed", true)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			old, f := process(), process()
-			if err := old.Put(t.Context(), "/d/x", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
+			if _, err := old.Put(t.Context(), "/d/x", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
 				t.Fatal(err)
 			}
 			theirs, err := f.api.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &f.bucket, Key: aws.String("d/x")})
@@ -47,10 +47,10 @@ func TestDeletionAbortsUploads(t *testing.T) {
 			running := newGate(zeros(2 * minPart))
 			over := make(chan error, 1)
 			go func() {
-				over <- f.Put(context.WithoutCancel(t.Context()), "/d/x", storetest.Source(running), proxy.Write{})
+				over <- errOf(f.Put(context.WithoutCancel(t.Context()), "/d/x", storetest.Source(running), proxy.Write{}))
 			}()
 			<-running.there
-			if err := f.Put(t.Context(), "/d/x", storetest.Source(strings.NewReader("whole")), proxy.Write{}); err != nil {
+			if _, err := f.Put(t.Context(), "/d/x", storetest.Source(strings.NewReader("whole")), proxy.Write{}); err != nil {
 				t.Fatal(err)
 			}
 			nextSecond(t, f, "d/x") // a listing that is late takes an upload of the same second for a later one
@@ -64,7 +64,7 @@ func TestDeletionAbortsUploads(t *testing.T) {
 			}
 			running.end <- errCut
 			<-over
-			if err := f.Remove(t.Context(), "/d/x"); err != nil {
+			if _, err := f.Remove(t.Context(), "/d/x"); err != nil {
 				t.Errorf("removing the one that broke: %v", err)
 			}
 			if err := f.end(t.Context(), multipart{"d/x", *theirs.UploadId}); err != nil {
@@ -134,14 +134,14 @@ func TestDeletionKeepsLaterUploads(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		f, asked, list := lateListing(t, c)
 		defer list()
-		if err := f.Put(t.Context(), "/f", storetest.Source(strings.NewReader("old")), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(strings.NewReader("old")), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
-		if err := f.Remove(t.Context(), "/f"); err != nil {
+		if _, err := f.Remove(t.Context(), "/f"); err != nil {
 			t.Fatal(err)
 		}
 		<-asked
-		if err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
 			t.Fatal(err)
 		}
 		list()
@@ -166,7 +166,7 @@ func TestFailedDeletionRemembersUploads(t *testing.T) {
 		}
 		return nil, nil
 	}
-	if err := f.Remove(t.Context(), "/f"); !errors.Is(err, fs.ErrPermission) {
+	if _, err := f.Remove(t.Context(), "/f"); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("%v", err)
 	}
 	cleaned(t, f)
@@ -182,15 +182,15 @@ func TestRenamedDirectoryKeepsLaterUploads(t *testing.T) {
 	c := embedded(t, "files") // MinIO lists the uploads to one key only
 	f, asked, list := lateListing(t, c)
 	defer list()
-	if err := f.Put(t.Context(), "/d/x", storetest.Source(strings.NewReader("old")), proxy.Write{}); err != nil {
+	if _, err := f.Put(t.Context(), "/d/x", storetest.Source(strings.NewReader("old")), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Rename(t.Context(), "/d", "/e", true); err != nil {
+	if _, err := f.Rename(t.Context(), "/d", "/e", true); err != nil {
 		t.Fatal(err)
 	}
 	<-asked
 	other := New(c, Options{Bucket: "files", PartSize: minPart})
-	if err := other.Put(t.Context(), "/d/x", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
+	if _, err := other.Put(t.Context(), "/d/x", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
 		t.Fatal(err)
 	}
 	list()

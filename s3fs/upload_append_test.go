@@ -24,16 +24,16 @@ func TestAppendToWhatChanges(t *testing.T) {
 		for _, size := range []int64{10, 2 * minPart} {
 			t.Run(fmt.Sprint(name, " ", size), func(t *testing.T) {
 				f := New(c, Options{Bucket: "changes", PartSize: minPart})
-				if err := f.Put(t.Context(), "/f", storetest.Source(letters("old", size)), proxy.Write{}); err != nil {
+				if _, err := f.Put(t.Context(), "/f", storetest.Source(letters("old", size)), proxy.Write{}); err != nil {
 					t.Fatal(err)
 				}
 				g := newGate(letters("more", 1000))
 				result := make(chan error, 1)
 				go func() {
-					result <- f.Put(context.WithoutCancel(t.Context()), "/f", storetest.Source(g, storetest.All()), proxy.Write{})
+					result <- errOf(f.Put(context.WithoutCancel(t.Context()), "/f", storetest.Source(g, storetest.All()), proxy.Write{}))
 				}()
 				<-g.there
-				if err := f.Put(t.Context(), "/f", storetest.Source(letters("new", size)), proxy.Write{}); err != nil {
+				if _, err := f.Put(t.Context(), "/f", storetest.Source(letters("new", size)), proxy.Write{}); err != nil {
 					t.Fatal(err)
 				}
 				g.end <- io.EOF
@@ -56,10 +56,10 @@ func TestAppendToNothing(t *testing.T) {
 				g := newGate(letters("first", size))
 				result := make(chan error, 1)
 				go func() {
-					result <- f.Put(context.WithoutCancel(t.Context()), file, storetest.Source(g, storetest.All()), proxy.Write{})
+					result <- errOf(f.Put(context.WithoutCancel(t.Context()), file, storetest.Source(g, storetest.All()), proxy.Write{}))
 				}()
 				<-g.there
-				if err := f.Put(t.Context(), file, storetest.Source(letters("second", 10), storetest.All()), proxy.Write{}); err != nil {
+				if _, err := f.Put(t.Context(), file, storetest.Source(letters("second", 10), storetest.All()), proxy.Write{}); err != nil {
 					t.Fatal(err)
 				}
 				g.end <- io.EOF
@@ -80,10 +80,10 @@ func TestAppendMovesOnlyWhatIsNew(t *testing.T) {
 		size = 64 << 20
 	}
 	f := New(c, Options{Bucket: "moves"})
-	if err := f.Put(t.Context(), "/f", storetest.Source(io.LimitReader(endless{}, size)), proxy.Write{}); err != nil {
+	if _, err := f.Put(t.Context(), "/f", storetest.Source(io.LimitReader(endless{}, size)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Put(t.Context(), "/small", storetest.Source(letters("small", minPart-1)), proxy.Write{}); err != nil {
+	if _, err := f.Put(t.Context(), "/small", storetest.Source(letters("small", minPart-1)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
 	m := &moved{HTTPClient: c.http}
@@ -101,7 +101,7 @@ func TestAppendMovesOnlyWhatIsNew(t *testing.T) {
 		{"/small", storetest.All(), minPart - 1, more + 2*(minPart-1)},
 	} {
 		m.bytes.Store(0)
-		if err := f.Put(t.Context(), test.name, storetest.Source(letters("more", more), test.before), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), test.name, storetest.Source(letters("more", more), test.before), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := m.bytes.Load(); got < more || got > test.most+64<<10 {
@@ -147,7 +147,7 @@ func TestAppendKeepsWhatTheObjectIs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(5), storetest.All()), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(5), storetest.All()), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 		is, err := f.head(t.Context(), "f")
@@ -171,16 +171,16 @@ func TestBrokenAppendIsNoBrokenUpload(t *testing.T) {
 	c := minio(t, "killed")
 	for _, size := range []int64{10, 2 * minPart} {
 		f := replica(t, c, "killed")
-		if err := f.Put(t.Context(), "/f", storetest.Source(letters("old", size)), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(letters("old", size)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 		g := newGate(letters("lost", 2*minPart+7))
 		result := make(chan error, 1)
 		go func() {
-			result <- f.Put(context.WithoutCancel(t.Context()), "/f", storetest.Source(g, storetest.All()), proxy.Write{})
+			result <- errOf(f.Put(context.WithoutCancel(t.Context()), "/f", storetest.Source(g, storetest.All()), proxy.Write{}))
 		}()
 		<-g.there // the process may be killed here
-		if err := replica(t, c, "killed").Put(t.Context(), "/f", storetest.Source(letters("more", 7), storetest.First(size)), proxy.Write{}); err != nil {
+		if _, err := replica(t, c, "killed").Put(t.Context(), "/f", storetest.Source(letters("more", 7), storetest.First(size)), proxy.Write{}); err != nil {
 			t.Errorf("%d bytes: %v", size, err)
 		}
 		g.end <- errCut

@@ -22,21 +22,21 @@ import (
 func TestRepliesDoNotWaitForCleanUps(t *testing.T) {
 	for name, do := range map[string]func(ctx context.Context, f *FS) error{
 		"STOR of one part": func(ctx context.Context, f *FS) error {
-			return f.Put(ctx, "/f", storetest.Source(zeros(10)), proxy.Write{})
+			return errOf(f.Put(ctx, "/f", storetest.Source(zeros(10)), proxy.Write{}))
 		},
 		"STOR of parts": func(ctx context.Context, f *FS) error {
-			return f.Put(ctx, "/f", storetest.Source(zeros(twoParts)), proxy.Write{})
+			return errOf(f.Put(ctx, "/f", storetest.Source(zeros(twoParts)), proxy.Write{}))
 		},
-		"DELE":              func(ctx context.Context, f *FS) error { return f.Remove(ctx, "/there") },
-		"RNTO of a file":    func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/there", "/f", true) },
-		"RNTO of a file, 2": func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/there", "/other", true) },
+		"DELE":              func(ctx context.Context, f *FS) error { return errOf(f.Remove(ctx, "/there")) },
+		"RNTO of a file":    func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/there", "/f", true)) },
+		"RNTO of a file, 2": func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/there", "/other", true)) },
 	} {
 		for _, slow := range []string{"Abort", "ListUploads"} {
 			t.Run(name+", slow "+slow, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := newFake(t)
 					f := s.fs(Options{PartSize: minPart, Resume: 24 * time.Hour})
-					err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{})
+					_, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{})
 					if !errors.Is(err, errCut) {
 						t.Fatal(err)
 					}
@@ -73,7 +73,7 @@ func TestQuestionsWaitForCleanUps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		f := s.fs(Options{PartSize: minPart, Resume: 24 * time.Hour})
-		if err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
 			t.Fatal(err)
 		}
 		s.objects["/b/f"] = 10
@@ -83,7 +83,7 @@ func TestQuestionsWaitForCleanUps(t *testing.T) {
 			}
 			return nil, nil
 		}
-		if err := f.Remove(t.Context(), "/f"); err != nil {
+		if _, err := f.Remove(t.Context(), "/f"); err != nil {
 			t.Fatal(err)
 		}
 		delete(s.objects, "/b/f")

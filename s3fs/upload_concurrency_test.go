@@ -42,7 +42,7 @@ func TestPaceFindsWhatServesBest(t *testing.T) {
 					return nil, nil
 				}
 				content := slow{io.LimitReader(endless{}, 250<<20), test.client}
-				if err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", storetest.Source(content), proxy.Write{}); err != nil {
+				if _, err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", storetest.Source(content), proxy.Write{}); err != nil {
 					t.Fatal(err)
 				}
 				if most < test.least || most > test.mostWant {

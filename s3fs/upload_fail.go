@@ -5,10 +5,11 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
-	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 // broke ends an upload that is not published, because of err, which it returns. What S3 holds of it is left for being
@@ -23,7 +24,7 @@ func (u *upload) broke(err error) error {
 		}
 	case errorCode(err) == "InvalidPart" && u.useless():
 		u.abort()
-	case u.resumable && !u.void && !errors.Is(err, fs.ErrExist) && !errors.Is(err, syscall.EBADMSG):
+	case u.resumable && !u.void && !errors.Is(err, fs.ErrExist) && !errors.Is(err, proxy.ErrDiscard):
 		u.leave(err)
 	default:
 		u.abort()

@@ -24,10 +24,10 @@ func TestNewNameWithoutConditions(t *testing.T) {
 				return now == call && r.Header.Get("If-None-Match") != ""
 			}, 400, code, "")
 			f := s.fs(Options{PartSize: minPart})
-			if err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), proxy.Write{New: true}); err != nil {
+			if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), proxy.Write{New: true}); err != nil {
 				t.Errorf("%s, %s: %v", call, code, err)
 			}
-			if err := f.Put(t.Context(), "/f", storetest.Source(zeros(size+1)), proxy.Write{New: true}); !errors.Is(err, fs.ErrExist) {
+			if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(size+1)), proxy.Write{New: true}); !errors.Is(err, fs.ErrExist) {
 				t.Errorf("%s, %s: a name that is taken: %v", call, code, err)
 			}
 			if s.objects["/b/f"] != int64(size) {
@@ -62,7 +62,7 @@ func TestMisjudgedConditions(t *testing.T) {
 			}
 			return nil, nil
 		}
-		if err := s.fs(Options{}).Put(t.Context(), "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{}); !errors.Is(err, test.want) {
+		if _, err := s.fs(Options{}).Put(t.Context(), "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{}); !errors.Is(err, test.want) {
 			t.Errorf("%s: error %v, want %v", name, err, test.want)
 		}
 		if _, published := s.objects["/b/f"]; published != (test.want == nil) {
@@ -88,7 +88,7 @@ func TestCompleteWithoutChecksums(t *testing.T) {
 			}
 			f := s.fs(Options{PartSize: minPart})
 			for range 2 {
-				if err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
+				if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
 					t.Fatalf("%d: %v", status, err)
 				}
 			}

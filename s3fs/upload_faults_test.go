@@ -108,7 +108,7 @@ func TestPutFaults(t *testing.T) {
 				s := newFake(t)
 				s.fault = test.fault
 				f := s.fs(Options{PartSize: minPart})
-				err := f.Put(t.Context(), "/f", storetest.Source(test.reader), test.write)
+				_, err := f.Put(t.Context(), "/f", storetest.Source(test.reader), test.write)
 				if test.want == errAny && err == nil || test.want != errAny && !errors.Is(err, test.want) {
 					t.Errorf("error %v, want %v", err, test.want)
 				}
@@ -137,7 +137,7 @@ func TestPutStopsReadingWhenAPartFails(t *testing.T) {
 			return nil, nil
 		}
 		read := int64(0)
-		err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", storetest.Source(counter{slow{endless{}, time.Second}, &read}), proxy.Write{})
+		_, err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", storetest.Source(counter{slow{endless{}, time.Second}, &read}), proxy.Write{})
 		if err == nil || read > 8<<20 {
 			t.Errorf("error %v after %d bytes, want one soon after the first part", err, read)
 		}
@@ -156,7 +156,7 @@ func TestPutIsNotTakenBackOnceItIsWhole(t *testing.T) {
 				}
 				return nil, nil
 			}
-			if err := s.fs(Options{PartSize: minPart}).Put(ctx, "/f", storetest.Source(zeros(size)), proxy.Write{}); err != nil {
+			if _, err := s.fs(Options{PartSize: minPart}).Put(ctx, "/f", storetest.Source(zeros(size)), proxy.Write{}); err != nil {
 				t.Errorf("%d bytes: %v", size, err)
 			}
 			if s.objects["/b/f"] != int64(size) {
@@ -177,7 +177,7 @@ func TestCreatedUploadIsEnded(t *testing.T) {
 		}
 		return nil, nil
 	}
-	if err := s.fs(Options{PartSize: minPart}).Put(ctx, "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); !errors.Is(err, errCut) {
+	if _, err := s.fs(Options{PartSize: minPart}).Put(ctx, "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); !errors.Is(err, errCut) {
 		t.Errorf("error %v, want %v", err, errCut)
 	}
 	if s.requests()[0] != "Create" || s.requests()[len(s.requests())-1] != "Abort" || s.open {
@@ -204,7 +204,7 @@ func TestACommitIsWaitedForWithABound(t *testing.T) {
 					}
 					return nil, nil
 				}
-				err := s.fs(Options{PartSize: minPart, Resume: resume}).Put(ctx, "/f", storetest.Source(zeros(size)), proxy.Write{})
+				_, err := s.fs(Options{PartSize: minPart, Resume: resume}).Put(ctx, "/f", storetest.Source(zeros(size)), proxy.Write{})
 				took := time.Since(gone)
 				t.Logf("%d bytes, resume %v: Put returns %v after its caller has gone", size, resume, took)
 				if !errors.Is(err, context.Canceled) || gone.IsZero() || took > 2*cleanup {

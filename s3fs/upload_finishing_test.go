@@ -35,7 +35,7 @@ func TestStatWaitsForTheEndOfAnUpload(t *testing.T) {
 		}
 		f := s.fs(Options{Resume: time.Hour})
 		put := later(func() (any, error) {
-			return nil, f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(minPart+7), lost{})), proxy.Write{})
+			return nil, errOf(f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(minPart+7), lost{})), proxy.Write{}))
 		})
 		synctest.Wait()
 		var told proxy.Entry

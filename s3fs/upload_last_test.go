@@ -18,7 +18,7 @@ func TestLastByteAtTheEdges(t *testing.T) {
 			t.Run(fmt.Sprint(size, order), func(t *testing.T) {
 				s := newFake(t)
 				f := s.fs(Options{Resume: time.Hour})
-				err := f.Put(t.Context(), "/f", storetest.Uncommitted(zeros(int(size)), order), proxy.Write{})
+				_, err := f.Put(t.Context(), "/f", storetest.Uncommitted(zeros(int(size)), order), proxy.Write{})
 				if !errors.Is(err, order) {
 					t.Fatal(err)
 				}

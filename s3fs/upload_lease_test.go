@@ -144,7 +144,7 @@ func TestPartsAreNumberedFromOne(t *testing.T) {
 	c := dial(t, Service{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})
 	f := New(c, Options{Bucket: "files", PartSize: minPart})
 	put := func(name string, r io.Reader, before ...proxy.Copy) func() error {
-		return func() error { return f.Put(t.Context(), name, storetest.Source(r, before...), proxy.Write{}) }
+		return func() error { return errOf(f.Put(t.Context(), name, storetest.Source(r, before...), proxy.Write{})) }
 	}
 	for _, step := range []struct {
 		name  string
@@ -156,7 +156,7 @@ func TestPartsAreNumberedFromOne(t *testing.T) {
 		{"an overwrite of the end", put("/f", zeros(minPart), storetest.First(4*minPart)), 2},
 		{"an upload that breaks", put("/g", io.MultiReader(zeros(2*minPart+7), iotest.ErrReader(errCut))), -1},
 		{"its resumption", put("/g", zeros(2*minPart), storetest.First(2*minPart+7)), 4},
-		{"a copy in parts", func() error { return inSmallParts(f).Rename(t.Context(), "/f", "/h", true) }, 2},
+		{"a copy in parts", func() error { return errOf(inSmallParts(f).Rename(t.Context(), "/f", "/h", true)) }, 2},
 	} {
 		seen.list = nil
 		if err := step.do(); step.parts < 0 && !errors.Is(err, errCut) || step.parts >= 0 && err != nil {
@@ -200,13 +200,13 @@ func TestResumedWithOpaqueETags(t *testing.T) {
 					if got := stands(t, f, "/f"); got != at {
 						t.Fatalf("it stands at %d, want %d", got, at)
 					}
-					err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut)), storetest.First(at)), proxy.Write{})
+					_, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut)), storetest.First(at)), proxy.Write{})
 					if !errors.Is(err, errCut) {
 						t.Fatal(err)
 					}
 					at += 2 * minPart
 				}
-				if err := process().Put(t.Context(), "/f", storetest.Source(zeros(7), storetest.First(at)), proxy.Write{}); err != nil || s.objects["/b/f"] != at+7 {
+				if _, err := process().Put(t.Context(), "/f", storetest.Source(zeros(7), storetest.First(at)), proxy.Write{}); err != nil || s.objects["/b/f"] != at+7 {
 					t.Errorf("%v, and %d bytes, want %d", err, s.objects["/b/f"], at+7)
 				}
 			})
@@ -251,7 +251,7 @@ func TestNoLeaseNoResume(t *testing.T) {
 				return nil, nil
 			}
 			f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
-			if err := f.Put(t.Context(), "/f", storetest.Source(r), proxy.Write{}); (err != nil) != (name == "broken") {
+			if _, err := f.Put(t.Context(), "/f", storetest.Source(r), proxy.Write{}); (err != nil) != (name == "broken") {
 				t.Errorf("error %v", err)
 			}
 			if s.open {
@@ -268,7 +268,7 @@ func TestLeaseIsWrittenBeforeTheEnd(t *testing.T) {
 		f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
 		g := newGate(zeros(twoParts))
 		over := make(chan error, 1)
-		go func() { over <- f.Put(t.Context(), "/f", storetest.Source(g), proxy.Write{}) }()
+		go func() { over <- errOf(f.Put(t.Context(), "/f", storetest.Source(g), proxy.Write{})) }()
 		<-g.there
 		synctest.Wait()
 		other := s.fs(Options{PartSize: minPart, Resume: time.Hour})
@@ -286,7 +286,7 @@ func TestLeaseIsWrittenBeforeTheEnd(t *testing.T) {
 func TestRivalsForOneUpload(t *testing.T) {
 	s := newFake(t)
 	f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
-	if err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
+	if _, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
 		t.Fatal(err)
 	}
 	leases := 0
@@ -301,7 +301,7 @@ func TestRivalsForOneUpload(t *testing.T) {
 		return nil, nil
 	}
 	other := s.fs(Options{PartSize: minPart, Resume: time.Hour})
-	if err := other.Put(t.Context(), "/f", storetest.Source(zeros(7), storetest.First(2*minPart)), proxy.Write{}); !errors.Is(err, errTaken) {
+	if _, err := other.Put(t.Context(), "/f", storetest.Source(zeros(7), storetest.First(2*minPart)), proxy.Write{}); !errors.Is(err, errTaken) {
 		t.Errorf("error %v, want that another session has resumed it", err)
 	}
 	if !s.open || s.parts[3] != 0 {

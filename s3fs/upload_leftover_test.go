@@ -37,7 +37,7 @@ func TestLeftAtTheEnd(t *testing.T) {
 					s.fault = w.fault
 					content := toldEnd{io.LimitReader(endless{}, size<<20), func() { w.left, w.end = size<<20-w.taken(), time.Now() }}
 					test.o.PartSize, test.o.Resume = part, time.Hour
-					if err := s.fs(test.o).Put(t.Context(), "/f", storetest.Source(content), proxy.Write{}); err != nil {
+					if _, err := s.fs(test.o).Put(t.Context(), "/f", storetest.Source(content), proxy.Write{}); err != nil {
 						t.Fatal(err)
 					}
 					wait, most := time.Since(w.end), time.Duration(test.turns)*time.Second*part/rate

@@ -18,7 +18,7 @@ func TestPartsThatS3Loses(t *testing.T) {
 		s := newFake(t)
 		s.silentFrom("Complete")
 		f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
-		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(3*minPart-1)), proxy.Write{}); !unheard(err) {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(3*minPart-1)), proxy.Write{}); !unheard(err) {
 			t.Fatalf("error %v, want that S3 is silent", err)
 		}
 		s.fault = nil
@@ -29,11 +29,11 @@ func TestPartsThatS3Loses(t *testing.T) {
 		if at := stands(t, f, "/f"); at != 0 {
 			t.Errorf("without its parts it stands at %d", at)
 		}
-		err := f.Put(t.Context(), "/f", storetest.Source(zeros(1), storetest.First(2*minPart)), proxy.Write{})
+		_, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1), storetest.First(2*minPart)), proxy.Write{})
 		if at, ok := proxy.FittingOffset(err); !errors.Is(err, syscall.ESPIPE) || !ok || at != 0 {
 			t.Errorf("resumed without its parts: error %v, want one that says 0", err)
 		}
-		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(1)), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1)), proxy.Write{}); err != nil {
 			t.Error(err)
 		}
 		cleaned(t, f)

@@ -159,10 +159,13 @@ func (u *upload) complete() error {
 			return err
 		})
 	})
+	u.published.timeUnset = !u.attrs().ModTime.IsZero()
 	if err == nil {
+		u.published.completed(want, out)
 		return u.verifyCompleted(ctx, want, out)
 	}
 	if u.made(ctx, want) {
+		u.published.Size, u.published.ETag = want.size, want.etag
 		u.log.Warn("S3 did not confirm an upload that it has completed", "key", u.key, "err", err)
 		m := multipart{u.key, u.id} // which is gone, unless the same content was there before
 		u.cleanUp(ctx, u.key, func(ctx context.Context) { u.abandonWhile(ctx, m) })

@@ -14,9 +14,9 @@ import (
 func TestBrokenUploadsDoNotComeBack(t *testing.T) {
 	f := New(embedded(t, "files"), Options{Bucket: "files", PartSize: minPart})
 	put := func(name string) error {
-		return f.Put(t.Context(), name, storetest.Source(strings.NewReader("whole")), proxy.Write{})
+		return errOf(f.Put(t.Context(), name, storetest.Source(strings.NewReader("whole")), proxy.Write{}))
 	}
-	moved := func(from, to string) error { return f.Rename(t.Context(), from, to, true) }
+	moved := func(from, to string) error { return errOf(f.Rename(t.Context(), from, to, true)) }
 	for name, do := range map[string]func() error{
 		"stored":             func() error { return put("/d/x") },
 		"renamed":            func() error { put("/x.tmp"); return moved("/x.tmp", "/d/x") },
@@ -25,7 +25,7 @@ func TestBrokenUploadsDoNotComeBack(t *testing.T) {
 	} {
 		broken := func() {
 			t.Helper()
-			if err := f.Put(t.Context(), "/d/x", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); err == nil {
+			if _, err := f.Put(t.Context(), "/d/x", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); err == nil {
 				t.Fatal("no error")
 			}
 		}
@@ -38,7 +38,7 @@ func TestBrokenUploadsDoNotComeBack(t *testing.T) {
 		}
 		if name == "deleted" {
 			broken()
-			if err := f.Remove(t.Context(), "/d/x"); err != nil {
+			if _, err := f.Remove(t.Context(), "/d/x"); err != nil {
 				t.Error(err)
 			}
 		} else if err := moved("/d/x", "/elsewhere"); err != nil {

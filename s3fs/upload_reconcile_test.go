@@ -71,7 +71,7 @@ func TestUnconfirmedPut(t *testing.T) {
 					return answer()
 				}
 				f := s.fs(Options{})
-				err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), test.write)
+				_, err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), test.write)
 				if test.want == errAny && err == nil || test.want != errAny && !errors.Is(err, test.want) {
 					t.Errorf("error %v, want %v", err, test.want)
 				}
@@ -127,7 +127,7 @@ func TestUnconfirmedComplete(t *testing.T) {
 					}
 					return nil, nil
 				}
-				err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{})
+				_, err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{})
 				if (err == nil) != test.stored {
 					t.Errorf("stored: %v, error %v", test.stored, err)
 				}

@@ -29,10 +29,10 @@ func TestReplicasStoreOneName(t *testing.T) {
 			slow := newGate(letters("a", 3*minPart+100))
 			over := make(chan error, 1)
 			go func() {
-				over <- first.Put(context.WithoutCancel(t.Context()), "/f", storetest.Source(slow), proxy.Write{})
+				over <- errOf(first.Put(context.WithoutCancel(t.Context()), "/f", storetest.Source(slow), proxy.Write{}))
 			}()
 			<-slow.there
-			if err := second.Put(t.Context(), "/f", storetest.Source(letters("b", 2*minPart+7)), proxy.Write{}); err != nil {
+			if _, err := second.Put(t.Context(), "/f", storetest.Source(letters("b", 2*minPart+7)), proxy.Write{}); err != nil {
 				t.Errorf("the second: %v", err)
 			}
 			cleaned(t, second)
@@ -41,7 +41,7 @@ func TestReplicasStoreOneName(t *testing.T) {
 				t.Errorf("the first, which was running all the time: %v", err)
 			}
 			has(t, second, "/f", letters("a", 3*minPart+100))
-			if err := second.Remove(t.Context(), "/f"); err != nil {
+			if _, err := second.Remove(t.Context(), "/f"); err != nil {
 				t.Error(err)
 			}
 		})
@@ -64,7 +64,7 @@ func TestOneRefusedListingIsForgotten(t *testing.T) {
 		f := s.fs(Options{PartSize: minPart, Resume: 24 * time.Hour})
 		f.Stat(t.Context(), "/other")
 		<-time.After(refusalLasts + time.Second)
-		err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{})
+		_, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{})
 		if !errors.Is(err, errCut) || !s.open || stands(t, f, "/f") != twoParts {
 			t.Errorf("%v, still open: %v", err, s.open)
 		}
@@ -76,7 +76,7 @@ func TestResumeOfAnUploadThatIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
-		if err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
 			t.Fatal(err)
 		}
 		leases := 0
@@ -88,7 +88,7 @@ func TestResumeOfAnUploadThatIsGone(t *testing.T) {
 			return nil, nil
 		}
 		begun := time.Now()
-		err := f.Put(t.Context(), "/f", storetest.Source(zeros(1), storetest.First(twoParts)), proxy.Write{})
+		_, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1), storetest.First(twoParts)), proxy.Write{})
 		if !errors.Is(err, syscall.EBUSY) || leases != resumeTries {
 			t.Errorf("%v after %d tries, want %v after %d", err, leases, syscall.EBUSY, resumeTries)
 		}
@@ -103,18 +103,18 @@ func TestResumeOfAnUploadThatIsGone(t *testing.T) {
 func TestDirectoryOverStoredFile(t *testing.T) {
 	c := embedded(t, "files")
 	f := New(c, Options{Bucket: "files"})
-	if err := f.Put(t.Context(), "/d/x", storetest.Source(strings.NewReader("old")), proxy.Write{}); err != nil {
+	if _, err := f.Put(t.Context(), "/d/x", storetest.Source(strings.NewReader("old")), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
 	once := true
 	late := spied(t, f, func(call string, _ *http.Request) (*http.Response, error) {
 		if call == "Copy" && once {
 			once = false
-			return nil, f.Put(t.Context(), "/e/x", storetest.Source(strings.NewReader("confirmed")), proxy.Write{})
+			return nil, errOf(f.Put(t.Context(), "/e/x", storetest.Source(strings.NewReader("confirmed")), proxy.Write{}))
 		}
 		return nil, nil
 	})
-	if err := late.Rename(t.Context(), "/d", "/e", true); err == nil || once {
+	if _, err := late.Rename(t.Context(), "/d", "/e", true); err == nil || once {
 		t.Errorf("error %v; stored meanwhile: %v", err, !once)
 	}
 	has(t, f, "/e/x", strings.NewReader("confirmed"))
@@ -126,9 +126,9 @@ func TestDirectoryOverStoredFile(t *testing.T) {
 func TestStoredOverAResumedUpload(t *testing.T) {
 	for name, store := range map[string]func(ctx context.Context, f *FS) error{
 		"STOR": func(ctx context.Context, f *FS) error {
-			return f.Put(ctx, "/f", storetest.Source(zeros(10)), proxy.Write{})
+			return errOf(f.Put(ctx, "/f", storetest.Source(zeros(10)), proxy.Write{}))
 		},
-		"RNTO": func(ctx context.Context, f *FS) error { return f.Rename(ctx, "/there", "/f", true) },
+		"RNTO": func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/there", "/f", true)) },
 	} {
 		for _, left := range []string{"resumed elsewhere", "resumed elsewhere before Abort is repeated", "resumed here", "not resumed"} {
 			t.Run(name+" over one "+left, func(t *testing.T) {
@@ -149,7 +149,7 @@ func TestStoredOverAResumedUpload(t *testing.T) {
 					s.objects["/b/there"] = 10
 					breaks := func(at int64) {
 						content := io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))
-						if err := f.Put(t.Context(), "/f", storetest.Source(content, storetest.First(at)), proxy.Write{}); !errors.Is(err, errCut) {
+						if _, err := f.Put(t.Context(), "/f", storetest.Source(content, storetest.First(at)), proxy.Write{}); !errors.Is(err, errCut) {
 							t.Fatal(err)
 						}
 					}
@@ -157,7 +157,7 @@ func TestStoredOverAResumedUpload(t *testing.T) {
 					rest, over := newGate(zeros(twoParts)), make(chan error, 1)
 					resumes := func() {
 						go func() {
-							over <- other.Put(context.WithoutCancel(t.Context()), "/f", storetest.Source(rest, storetest.First(twoParts)), proxy.Write{})
+							over <- errOf(other.Put(context.WithoutCancel(t.Context()), "/f", storetest.Source(rest, storetest.First(twoParts)), proxy.Write{}))
 						}()
 						<-rest.there
 						synctest.Wait()

@@ -60,10 +60,10 @@ func TestOnlyOursAreResumed(t *testing.T) {
 			if at := stands(t, f, "/f"); at != 0 {
 				t.Errorf("it is said to stand at %d", at)
 			}
-			if err := f.Put(t.Context(), "/f", storetest.Source(zeros(1), storetest.First(2*minPart)), proxy.Write{}); !errors.Is(err, syscall.ESPIPE) {
+			if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1), storetest.First(2*minPart)), proxy.Write{}); !errors.Is(err, syscall.ESPIPE) {
 				t.Errorf("resumed: %v", err)
 			}
-			if err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
+			if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
 				t.Error(err)
 			}
 			if parts, err := f.listParts(t.Context(), "f", *begun.UploadId); err != nil || len(parts) != 2 {
@@ -88,7 +88,7 @@ func TestUploadThatBrokeOrFile(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newFake(t)
 				f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
-				if err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
+				if _, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
 					t.Fatal(err)
 				}
 				s.fault = func(_ *http.Request, call string) (*http.Response, error) {
@@ -97,7 +97,7 @@ func TestUploadThatBrokeOrFile(t *testing.T) {
 					}
 					return nil, nil
 				}
-				err := f.Put(t.Context(), "/f", storetest.Source(zeros(1), storetest.First(twoParts+1)), proxy.Write{})
+				_, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1), storetest.First(twoParts+1)), proxy.Write{})
 				if at, _ := proxy.FittingOffset(err); !errors.Is(err, syscall.ESPIPE) || at != test.want {
 					t.Errorf("error %v, want one that says %d", err, test.want)
 				}
@@ -110,7 +110,7 @@ func TestOldUploadsAreEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
-		if err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
 			t.Fatal(err)
 		}
 		<-time.After(time.Hour - time.Minute)
@@ -136,7 +136,7 @@ func TestNoResumeWithoutListing(t *testing.T) {
 	}
 	f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
 	for range 2 {
-		if err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
 			t.Fatal(err)
 		}
 		if s.open {

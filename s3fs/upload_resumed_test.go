@@ -35,14 +35,14 @@ func TestResumedUploadKeepsItsProgress(t *testing.T) {
 					return nil, nil
 				}
 				f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
-				err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{})
+				_, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{})
 				if !errors.Is(err, errCut) {
 					t.Fatal(err)
 				}
 				for _, n := range []int{8, 9} { // of a session that was killed
 					s.parts[n], s.tags[n] = minPart, "0123456789abcdef0123456789abcdef"
 				}
-				if err := f.Put(t.Context(), "/f", storetest.Source(test.rest, storetest.First(2*minPart)), proxy.Write{}); err == nil {
+				if _, err := f.Put(t.Context(), "/f", storetest.Source(test.rest, storetest.First(2*minPart)), proxy.Write{}); err == nil {
 					t.Error("no error")
 				}
 				if at := stands(t, f, "/f"); at != test.want {
@@ -58,7 +58,7 @@ func TestUniformPartsStayUniform(t *testing.T) {
 	for _, size := range []int{2*minPart + 1, 14 << 20, 16 << 20} {
 		s := newFake(t)
 		f := s.fs(Options{PartSize: 8 << 20, UniformParts: true, Resume: time.Hour})
-		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 		for n, part := range s.parts {
@@ -74,17 +74,17 @@ func TestLaterUploadLeavesResumedOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
-		err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{})
+		_, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{})
 		if !errors.Is(err, errCut) {
 			t.Fatal(err)
 		}
 		g := newGate(zeros(minPart + 7))
 		result := make(chan error, 1)
 		go func() {
-			result <- f.Put(t.Context(), "/f", storetest.Source(g, storetest.First(2*minPart)), proxy.Write{})
+			result <- errOf(f.Put(t.Context(), "/f", storetest.Source(g, storetest.First(2*minPart)), proxy.Write{}))
 		}()
 		<-g.there
-		if err := f.Put(t.Context(), "/f", storetest.Source(zeros(7)), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(7)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 		g.end <- io.EOF

@@ -19,7 +19,7 @@ func TestRetainedPartsAreEvicted(t *testing.T) {
 		f := s.fs(Options{PartSize: minPart, Resume: time.Hour, Budget: b})
 		old := newGate(zeros(minPart + 1000))
 		over := make(chan error, 1)
-		go func() { over <- f.Put(t.Context(), "/f", storetest.Source(old), proxy.Write{}) }()
+		go func() { over <- errOf(f.Put(t.Context(), "/f", storetest.Source(old), proxy.Write{})) }()
 		<-old.there
 		synctest.Wait()
 		if now := b.Stats(); now.Used < minPart || now.Retained != 1 {

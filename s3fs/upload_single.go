@@ -40,6 +40,7 @@ func (u *upload) whole(p *part) error {
 	}
 	defer p.free()
 	if unclear(err, t) && u.made(ctx, p.object(u.hot)) {
+		u.published.Size = p.size
 		u.log.Warn("S3 did not confirm an object that it has stored", "key", u.key, "err", err)
 		err = nil
 	}
@@ -92,12 +93,21 @@ func (u *upload) object(ctx context.Context, p *part, order func() error, option
 		if err := u.base.put(u, in); err != nil {
 			return err
 		}
+		if mtime := u.attrs().ModTime; !mtime.IsZero() {
+			if in.Metadata == nil {
+				in.Metadata = make(map[string]string)
+			}
+			in.Metadata["mtime"] = seconds(mtime)
+		}
 		p.sum(a).set(&in.ChecksumCRC32C, &in.ChecksumCRC32, &in.ChecksumSHA256, &in.ContentMD5)
 		return u.withBaseClass(in.StorageClass, func(class types.StorageClass) error {
 			in.StorageClass = class
 			return u.conditionally(ctx, putObject, u.key, u.only(), func(only condition) error {
 				in.IfMatch, in.IfNoneMatch, in.Body = only.match, only.noneMatch, &content{part: p, order: order}
-				_, err := u.api.PutObject(s3http.WithExpect(ctx), in, options)
+				out, err := u.api.PutObject(s3http.WithExpect(ctx), in, options)
+				if err == nil {
+					u.published.as(p.size, out.ETag, out.VersionId, checksums{out.ChecksumCRC32C, out.ChecksumCRC32, out.ChecksumSHA256})
+				}
 				return err
 			})
 		})

@@ -34,7 +34,7 @@ func TestResumeFromAnotherReplica(t *testing.T) {
 			old := newGate(letters("a", 3*minPart+100))
 			over := make(chan error, 1)
 			go func() {
-				over <- first.Put(context.WithoutCancel(t.Context()), file, storetest.Source(old), proxy.Write{})
+				over <- errOf(first.Put(context.WithoutCancel(t.Context()), file, storetest.Source(old), proxy.Write{}))
 			}()
 			<-old.there
 			at := int64(0)
@@ -44,7 +44,7 @@ func TestResumeFromAnotherReplica(t *testing.T) {
 			rest := newGate(letters("b", 2*minPart+7))
 			result := make(chan error, 1)
 			go func() {
-				result <- second.Put(context.WithoutCancel(t.Context()), file, storetest.Source(rest, storetest.First(at)), proxy.Write{})
+				result <- errOf(second.Put(context.WithoutCancel(t.Context()), file, storetest.Source(rest, storetest.First(at)), proxy.Write{}))
 			}()
 			<-rest.there
 			old.end <- end
@@ -68,13 +68,13 @@ func TestResumeFromAnotherReplica(t *testing.T) {
 func TestZombieIsFenced(t *testing.T) {
 	c := minio(t, "zombie")
 	f := replica(t, c, "zombie")
-	if err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(letters("a", 2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
+	if _, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(letters("a", 2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
 		t.Fatal(err)
 	}
 	g := newGate(letters("b", 100))
 	result := make(chan error, 1)
 	go func() {
-		result <- f.Put(context.WithoutCancel(t.Context()), "/f", storetest.Source(g, storetest.First(2*minPart)), proxy.Write{})
+		result <- errOf(f.Put(context.WithoutCancel(t.Context()), "/f", storetest.Source(g, storetest.First(2*minPart)), proxy.Write{}))
 	}()
 	<-g.there
 	b, err := f.broken(t.Context(), "f")
@@ -102,10 +102,12 @@ func TestTakenOverInOneProcess(t *testing.T) {
 		f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
 		old := newGate(letters("a", 2*minPart+100))
 		over := make(chan error, 1)
-		go func() { over <- f.Put(context.WithoutCancel(t.Context()), "/f", storetest.Source(old), proxy.Write{}) }()
+		go func() {
+			over <- errOf(f.Put(context.WithoutCancel(t.Context()), "/f", storetest.Source(old), proxy.Write{}))
+		}()
 		<-old.there
 		synctest.Wait()
-		if err := f.Put(t.Context(), "/f", storetest.Source(letters("b", 10), storetest.First(2*minPart)), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(letters("b", 10), storetest.First(2*minPart)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 		before := len(s.requests())

@@ -15,7 +15,7 @@ var errCut = errors.New("cut")
 func TestSmallPutIsOneRequest(t *testing.T) {
 	for _, size := range []int{0, 1, 5 << 20} {
 		s := newFake(t)
-		if err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f.txt", storetest.Source(zeros(size)), proxy.Write{}); err != nil {
+		if _, err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f.txt", storetest.Source(zeros(size)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 		s.made("Put")
@@ -38,7 +38,7 @@ func TestSmallPutIsOneRequest(t *testing.T) {
 
 func TestMultipartIsCheckedAsAWhole(t *testing.T) {
 	s := newFake(t)
-	if err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{New: true}); err != nil {
+	if _, err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{New: true}); err != nil {
 		t.Fatal(err)
 	}
 	s.made("Create", "Part 1", "Part 2", "Complete")

@@ -67,13 +67,13 @@ func TestLongUploadIsVerified(t *testing.T) {
 					f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
 					var err error
 					if resumed {
-						err = f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{})
+						_, err = f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{})
 						if !errors.Is(err, errCut) {
 							t.Fatal(err)
 						}
-						err = f.Put(t.Context(), "/f", storetest.Source(zeros(7), storetest.First(2*minPart)), proxy.Write{})
+						_, err = f.Put(t.Context(), "/f", storetest.Source(zeros(7), storetest.First(2*minPart)), proxy.Write{})
 					} else {
-						err = f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), &slowly{after: 2 * time.Second}, zeros(7))), proxy.Write{})
+						_, err = f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), &slowly{after: 2 * time.Second}, zeros(7))), proxy.Write{})
 					}
 					if (err == nil) != test.stands || errors.Is(err, fs.ErrNotExist) {
 						t.Errorf("resumed: %v, error %v; want success: %v", resumed, err, test.stands)
@@ -123,10 +123,10 @@ func TestShortUploadIsNotVerified(t *testing.T) {
 	}{
 		"nothing": {func(context.Context, *FS) error { return nil }, false},
 		"another key": {func(ctx context.Context, f *FS) error {
-			return f.Put(ctx, "/g", storetest.Source(zeros(1)), proxy.Write{})
+			return errOf(f.Put(ctx, "/g", storetest.Source(zeros(1)), proxy.Write{}))
 		}, false},
 		"stored": {func(ctx context.Context, f *FS) error {
-			return f.Put(ctx, "/f", storetest.Source(zeros(1)), proxy.Write{})
+			return errOf(f.Put(ctx, "/f", storetest.Source(zeros(1)), proxy.Write{}))
 		}, true},
 		"deleted":             {func(ctx context.Context, f *FS) error { return f.delete(ctx, "f", "", nil) }, true},
 		"deleted with others": {func(ctx context.Context, f *FS) error { return f.deleteAll(ctx, []string{"e", "f"}, nil) }, true},
@@ -137,7 +137,7 @@ func TestShortUploadIsNotVerified(t *testing.T) {
 				f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
 				g := newGate(zeros(twoParts))
 				over := make(chan error, 1)
-				go func() { over <- f.Put(t.Context(), "/f", storetest.Source(g), proxy.Write{}) }()
+				go func() { over <- errOf(f.Put(t.Context(), "/f", storetest.Source(g), proxy.Write{})) }()
 				<-g.there
 				if err := test.meanwhile(t.Context(), f); err != nil {
 					t.Fatal(err)
@@ -167,7 +167,7 @@ func TestUploadIsVerifiedAfterAChangeWhileItBegins(t *testing.T) {
 		}
 		return nil, nil
 	}
-	if err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
+	if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Contains(s.requests(), "Head") {
@@ -183,7 +183,9 @@ func TestOverlappingUploads(t *testing.T) {
 			f := New(embedded(t, "files"), Options{Bucket: "files", PartSize: minPart})
 			begin := func(letter string) (*gate, chan error) {
 				g, over := newGate(letters(letter, 2*minPart)), make(chan error, 1)
-				go func() { over <- f.Put(context.WithoutCancel(t.Context()), "/f", storetest.Source(g), proxy.Write{}) }()
+				go func() {
+					over <- errOf(f.Put(context.WithoutCancel(t.Context()), "/f", storetest.Source(g), proxy.Write{}))
+				}()
 				<-g.there
 				return g, over
 			}
@@ -215,7 +217,7 @@ func TestOverlappingUploads(t *testing.T) {
 func TestResumedAfterADeletion(t *testing.T) {
 	c := embedded(t, "files")
 	f := New(c, Options{Bucket: "files", PartSize: minPart})
-	if err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
+	if _, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
 		t.Fatal(err)
 	}
 	in := &s3.PutObjectInput{Bucket: aws.String("files"), Key: aws.String("f"), Body: zeros(1)}
@@ -225,13 +227,13 @@ func TestResumedAfterADeletion(t *testing.T) {
 	if _, err := c.api.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: in.Bucket, Key: in.Key}); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Put(t.Context(), "/f", storetest.Source(zeros(7), storetest.First(2*minPart)), proxy.Write{}); !errors.Is(err, errSuperseded) {
+	if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(7), storetest.First(2*minPart)), proxy.Write{}); !errors.Is(err, errSuperseded) {
 		t.Errorf("error %v, want that it is superseded", err)
 	}
 	if at := stands(t, f, "/f"); at != 0 {
 		t.Errorf("it stands at %d", at)
 	}
-	if err := f.Put(t.Context(), "/f", storetest.Source(zeros(2*minPart+7)), proxy.Write{}); err != nil {
+	if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(2*minPart+7)), proxy.Write{}); err != nil {
 		t.Errorf("from the beginning: %v", err)
 	}
 }

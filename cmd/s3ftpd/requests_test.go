@@ -109,9 +109,9 @@ func checkRow(t *testing.T, c *caller, check rowCheck, row []string) {
 	for _, name := range check.there {
 		var err error
 		if strings.HasSuffix(name, "/") {
-			err = c.store.Mkdir(t.Context(), name)
+			_, err = c.store.Mkdir(t.Context(), name)
 		} else {
-			err = c.store.Put(t.Context(), name, storetest.Source(strings.NewReader("line\n")), proxy.Write{})
+			_, err = c.store.Put(t.Context(), name, storetest.Source(strings.NewReader("line\n")), proxy.Write{})
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -50,37 +50,37 @@ func (s *stuckStore) List(ctx context.Context, dir, prefix string) iter.Seq2[pro
 	}
 }
 
-func (s *stuckStore) Rename(ctx context.Context, from, to string, replace bool) error {
+func (s *stuckStore) Rename(ctx context.Context, from, to string, replace bool) (proxy.Stored, error) {
 	if err := s.wait(ctx); err != nil {
-		return err
+		return proxy.Stored{}, err
 	}
 	return s.memStore.Rename(ctx, from, to, true)
 }
 
-func (s *stuckStore) Remove(ctx context.Context, name string) error {
+func (s *stuckStore) Remove(ctx context.Context, name string) (proxy.Stored, error) {
 	if err := s.wait(ctx); err != nil {
-		return err
+		return proxy.Stored{}, err
 	}
 	return s.memStore.Remove(ctx, name)
 }
 
-func (s *stuckStore) Mkdir(ctx context.Context, dir string) error {
+func (s *stuckStore) Mkdir(ctx context.Context, dir string) (proxy.Stored, error) {
 	if err := s.wait(ctx); err != nil {
-		return err
+		return proxy.Stored{}, err
 	}
 	return s.memStore.Mkdir(ctx, dir)
 }
 
-func (s *stuckStore) Rmdir(ctx context.Context, dir string) error {
+func (s *stuckStore) Rmdir(ctx context.Context, dir string) (proxy.Stored, error) {
 	if err := s.wait(ctx); err != nil {
-		return err
+		return proxy.Stored{}, err
 	}
 	return s.memStore.Rmdir(ctx, dir)
 }
 
-func (s *stuckStore) SetTime(ctx context.Context, name string, mtime time.Time) error {
+func (s *stuckStore) SetTime(ctx context.Context, name string, mtime time.Time) (proxy.Stored, error) {
 	if err := s.wait(ctx); err != nil {
-		return err
+		return proxy.Stored{}, err
 	}
 	return s.memStore.SetTime(ctx, name, mtime)
 }

@@ -127,11 +127,12 @@ func (s *session) cmdMkd(ctx context.Context, arg string) (reply, error) {
 // make makes a directory. With lenient ones, one that is there is as good, even if another session makes it at this moment.
 func (s *session) make(ctx context.Context, dir string) error {
 	if !s.compat.LenientDirs {
-		return s.store.Mkdir(ctx, dir)
+		_, err := s.store.Mkdir(ctx, dir)
+		return err
 	}
 	err := statDir(ctx, s.store, dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = s.store.Mkdir(ctx, dir)
+		_, err = s.store.Mkdir(ctx, dir)
 	}
 	if errors.Is(err, fs.ErrExist) && statDir(ctx, s.store, dir) == nil {
 		return nil
@@ -147,7 +148,7 @@ func (s *session) cmdRmd(ctx context.Context, arg string) (reply, error) {
 	if dir == "/" {
 		return reply{550, "The root cannot be removed."}, nil
 	}
-	err = s.store.Rmdir(ctx, dir)
+	_, err = s.store.Rmdir(ctx, dir)
 	if err != nil && !(errors.Is(err, fs.ErrNotExist) && s.known[dir]) {
 		return reply{}, err
 	}

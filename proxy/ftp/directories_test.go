@@ -79,9 +79,9 @@ func TestMakeTwice(t *testing.T) {
 // A raced store is one in which somebody else is always the first to make a directory.
 type raced struct{ *memStore }
 
-func (r raced) Mkdir(ctx context.Context, dir string) error {
-	if err := r.memStore.Mkdir(ctx, dir); err != nil {
-		return err
+func (r raced) Mkdir(ctx context.Context, dir string) (proxy.Stored, error) {
+	if _, err := r.memStore.Mkdir(ctx, dir); err != nil {
+		return proxy.Stored{}, err
 	}
 	return r.memStore.Mkdir(ctx, dir)
 }

@@ -18,18 +18,18 @@ type publishing struct {
 	fails error // definitely
 }
 
-func (p publishing) Put(ctx context.Context, name string, src proxy.Source, w proxy.Write) error {
+func (p publishing) Put(ctx context.Context, name string, src proxy.Source, w proxy.Write) (proxy.Stored, error) {
 	if _, err := io.ReadAll(&allOf{ctx: ctx, src: src}); err != nil {
-		return err
+		return proxy.Stored{}, err
 	}
 	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	context.AfterFunc(ctx, func() { time.AfterFunc(30*time.Second, cancel) })
 	select {
 	case <-time.After(p.needs):
-		return p.fails
+		return proxy.Stored{}, p.fails
 	case <-late.Done():
-		return late.Err()
+		return proxy.Stored{}, late.Err()
 	}
 }
 
@@ -75,7 +75,7 @@ type lasting struct {
 	told chan struct{}
 }
 
-func (l lasting) Rename(ctx context.Context, from, to string, replace bool) error {
+func (l lasting) Rename(ctx context.Context, from, to string, replace bool) (proxy.Stored, error) {
 	<-l.told
 	return l.memStore.Rename(context.WithoutCancel(ctx), from, to, true)
 }

@@ -70,13 +70,7 @@ func fact(name string, e proxy.Entry, fact string) string {
 			return t.UTC().Format(factTime)
 		}
 	case "perm":
-		if e.Dir {
-			return "cdeflmp"
-		}
-		if e.Resumable {
-			return "adw"
-		}
-		return "adfrw"
+		return permFact(e)
 	case "unique":
 		// Files with the same content are still two: clients take one unique fact for one file.
 		if !e.Resumable && e.ETag != "" {
@@ -84,6 +78,40 @@ func fact(name string, e proxy.Entry, fact string) string {
 		}
 	}
 	return ""
+}
+
+// A permLetter stands in the fact perm (RFC 3659, section 7.5.5) unless its permissions are denied.
+type permLetter struct {
+	letter byte
+	needs  proxy.Permissions
+}
+
+var (
+	dirLetters = []permLetter{
+		{'c', proxy.PermWrite}, {'d', proxy.PermDelete}, {'e', 0}, {'f', proxy.PermRename}, {'l', proxy.PermList}, {'m', proxy.PermMkdir}, {'p', proxy.PermDelete},
+	}
+	fileLetters = []permLetter{
+		{'a', proxy.PermOverwrite}, {'d', proxy.PermDelete}, {'f', proxy.PermRename}, {'r', proxy.PermRead}, {'w', proxy.PermOverwrite},
+	}
+	resumableLetters = []permLetter{{'a', proxy.PermWrite}, {'d', proxy.PermDelete}, {'w', proxy.PermWrite}}
+)
+
+// permFact says what the account may do with an entry.
+func permFact(e proxy.Entry) string {
+	letters := fileLetters
+	switch {
+	case e.Dir:
+		letters = dirLetters
+	case e.Resumable:
+		letters = resumableLetters
+	}
+	var fact []byte
+	for _, l := range letters {
+		if l.needs&e.Denied == 0 {
+			fact = append(fact, l.letter)
+		}
+	}
+	return string(fact)
 }
 
 // factsOffered lists all facts as FEAT does, with a star behind those that are chosen.

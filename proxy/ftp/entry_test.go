@@ -57,3 +57,23 @@ func TestFactLine(t *testing.T) {
 		t.Errorf("a directory that vanished: %q", got)
 	}
 }
+
+// The fact perm tells what the account may do, and nothing that it may not.
+func TestPermFact(t *testing.T) {
+	for _, c := range []struct {
+		entry proxy.Entry
+		want  string
+	}{
+		{proxy.Entry{}, "adfrw"},
+		{proxy.Entry{Denied: proxy.PermOverwrite | proxy.PermRename}, "dr"},
+		{proxy.Entry{Denied: proxy.PermRead | proxy.PermDelete}, "afw"},
+		{proxy.Entry{Dir: true, Denied: proxy.PermWrite | proxy.PermMkdir}, "deflp"},
+		{proxy.Entry{Dir: true, Denied: proxy.PermList | proxy.PermDelete | proxy.PermRename}, "cem"},
+		{proxy.Entry{Resumable: true, Denied: proxy.PermOverwrite}, "adw"},
+		{proxy.Entry{Resumable: true, Denied: proxy.PermWrite}, "d"},
+	} {
+		if got := permFact(c.entry); got != c.want {
+			t.Errorf("%+v: perm=%s, want %s", c.entry, got, c.want)
+		}
+	}
+}

@@ -16,7 +16,7 @@ func (s *session) cmdDele(ctx context.Context, arg string) (reply, error) {
 	s.stored = ""
 	name, err := names.Resolve(s.dir, arg)
 	if err == nil {
-		err = s.store.Remove(ctx, name)
+		_, err = s.store.Remove(ctx, name)
 	}
 	if err != nil {
 		return reply{}, err
@@ -48,7 +48,7 @@ func (s *session) cmdRnto(ctx context.Context, arg string) (reply, error) {
 		return reply{550, "The root cannot be renamed."}, nil
 	}
 	if err == nil {
-		err = s.store.Rename(ctx, from, to, true)
+		_, err = s.store.Rename(ctx, from, to, true)
 	}
 	if errors.Is(err, syscall.EFBIG) { // 552 is no reply to RNTO (RFC 959, section 5.4)
 		err = fmt.Errorf("%w: %w", reply{553, "That is more than can be renamed in one step."}, err)

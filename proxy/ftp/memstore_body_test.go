@@ -52,13 +52,12 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-func (m *memStore) Put(ctx context.Context, name string, src proxy.Source, w proxy.Write) error {
+func (m *memStore) Put(ctx context.Context, name string, src proxy.Source, w proxy.Write) (made proxy.Stored, err error) {
 	if name == "/" {
-		return syscall.EISDIR
+		return made, syscall.EISDIR
 	}
 	var data []byte
 	whole := false // of a file comes what is kept
-	var err error
 	for {
 		var run proxy.Run
 		if run, err = src.Next(ctx); err == io.EOF {
@@ -70,7 +69,7 @@ func (m *memStore) Put(ctx context.Context, name string, src proxy.Source, w pro
 		case err != nil:
 		case run.Copy != nil:
 			if more, whole, err = m.kept(ctx, name, *run.Copy, w.Base); err != nil {
-				return err
+				return made, err
 			}
 		default:
 			more, err = io.ReadAll(run.New)
@@ -88,26 +87,31 @@ func (m *memStore) Put(ctx context.Context, name string, src proxy.Source, w pro
 	if err != nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if errors.Is(err, syscall.EBADMSG) {
+		if errors.Is(err, proxy.ErrDiscard) {
 			delete(m.broken, name)
 		} else if len(data) > 0 && !whole {
 			m.broken[name] = data
 		}
-		return err
+		return made, err
 	}
 	if err := m.publish(ctx, m.slow[name]); err != nil {
-		return err
+		return made, err
 	}
 	defer m.mu.Unlock()
 	if err := m.begin(context.WithoutCancel(ctx), name); err != nil {
-		return err
+		return made, err
 	}
 	if _, ok := m.files[name]; ok && w.New {
-		return fs.ErrExist
+		return made, fs.ErrExist
 	}
 	delete(m.broken, name)
-	m.files[name] = memFile{name, data, time.Now()}
-	return nil
+	f := memFile{name, data, time.Now()}
+	if mtime := src.Attributes().ModTime; !mtime.IsZero() {
+		f.time = mtime
+	}
+	m.files[name] = f
+	made = proxy.Stored{Key: name, Size: f.Size(), ETag: f.Entry().ETag}
+	return made, nil
 }
 
 // publish takes so long, but no more than half a minute after its context has ended.

@@ -161,30 +161,31 @@ func (m *memStore) list(ctx context.Context, dir, prefix string) ([]proxy.Entry,
 	return slices.CompactFunc(entries, func(a, b proxy.Entry) bool { return a.Name == b.Name && a.Dir == b.Dir }), nil
 }
 
-func (m *memStore) Rename(ctx context.Context, from, to string, replace bool) error {
+func (m *memStore) Rename(ctx context.Context, from, to string, replace bool) (done proxy.Stored, err error) {
 	defer m.mu.Unlock()
+	done.Key, done.From = to, from
 	if err := m.begin(ctx, from, to); err != nil {
-		return err
+		return done, err
 	}
 	f, isFile := m.files[from]
 	switch {
 	case !isFile && !m.isDir(from):
-		return fs.ErrNotExist
+		return done, fs.ErrNotExist
 	case from == to:
-		return nil
+		return done, nil
 	case from == "/" || strings.HasPrefix(to, from+"/") && !isFile:
-		return fs.ErrInvalid
+		return done, fs.ErrInvalid
 	case m.isDir(to):
-		return fs.ErrExist
+		return done, fs.ErrExist
 	case isFile && !replace && m.files[to].name != "":
-		return fs.ErrExist
+		return done, fs.ErrExist
 	case isFile:
 		delete(m.files, from)
 		m.files[to] = memFile{to, f.data, f.time}
-		return nil
+		return done, nil
 	}
 	if _, ok := m.files[to]; ok {
-		return fs.ErrExist
+		return done, fs.ErrExist
 	}
 	for _, name := range m.below(from) {
 		f := m.files[name]
@@ -192,73 +193,91 @@ func (m *memStore) Rename(ctx context.Context, from, to string, replace bool) er
 		f.name = to + strings.TrimPrefix(name, from)
 		m.files[f.name] = f
 	}
-	return nil
+	return done, nil
 }
 
-func (m *memStore) Remove(ctx context.Context, name string) error {
+func (m *memStore) Remove(ctx context.Context, name string) (done proxy.Stored, err error) {
 	defer m.mu.Unlock()
+	done.Key = name
 	if err := m.begin(ctx, name); err != nil {
-		return err
+		return done, err
 	}
 	if _, ok := m.files[name]; ok {
 		delete(m.files, name)
-		return nil
+		return done, nil
 	}
 	if m.isDir(name) {
-		return syscall.EISDIR
+		return done, syscall.EISDIR
 	}
 	if _, ok := m.broken[name]; ok {
 		delete(m.broken, name)
-		return nil
+		return done, nil
 	}
-	return fs.ErrNotExist
+	return done, fs.ErrNotExist
 }
 
-func (m *memStore) Mkdir(ctx context.Context, dir string) error {
+func (m *memStore) Mkdir(ctx context.Context, dir string) (done proxy.Stored, err error) {
 	defer m.mu.Unlock()
+	done.Key = dir + "/"
 	if err := m.begin(ctx, dir); err != nil {
-		return err
+		return done, err
 	}
 	if _, ok := m.files[dir]; ok || m.isDir(dir) {
-		return fs.ErrExist
+		return done, fs.ErrExist
 	}
 	m.files[dir+"/"] = memFile{name: dir + "/", time: time.Now()}
-	return nil
+	return done, nil
 }
 
-func (m *memStore) Rmdir(ctx context.Context, dir string) error {
+func (m *memStore) Rmdir(ctx context.Context, dir string) (done proxy.Stored, err error) {
 	defer m.mu.Unlock()
+	done.Key = dir + "/"
 	if err := m.begin(ctx, dir); err != nil {
-		return err
+		return done, err
 	}
 	_, isFile := m.files[dir]
 	switch below := m.below(dir); {
 	case len(below) == 0 && isFile:
-		return syscall.ENOTDIR
+		return done, syscall.ENOTDIR
 	case len(below) == 0:
-		return fs.ErrNotExist
+		return done, fs.ErrNotExist
 	case len(below) > 1 || below[0] != dir+"/":
-		return syscall.ENOTEMPTY
+		return done, syscall.ENOTEMPTY
 	}
 	delete(m.files, dir+"/")
-	return nil
+	return done, nil
 }
 
-func (m *memStore) SetTime(ctx context.Context, name string, mtime time.Time) error {
+func (m *memStore) SetTime(ctx context.Context, name string, mtime time.Time) (done proxy.Stored, err error) {
 	defer m.mu.Unlock()
+	done.Key = name
 	if err := m.begin(ctx, name); err != nil {
-		return err
+		return done, err
 	}
 	f, ok := m.files[name]
 	switch {
 	case !ok && m.isDir(name):
-		return syscall.EISDIR
+		return done, syscall.EISDIR
 	case !ok:
-		return fs.ErrNotExist
+		return done, fs.ErrNotExist
 	}
 	f.time = mtime
 	m.files[name] = f
-	return nil
+	return done, nil
+}
+
+func (m *memStore) Usage(ctx context.Context, dir string) (size, files int64, err error) {
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, dir); err != nil {
+		return 0, 0, err
+	}
+	for _, name := range m.below(dir) {
+		if !strings.HasSuffix(name, "/") {
+			size += m.files[name].Size()
+			files++
+		}
+	}
+	return size, files, nil
 }
 
 var _ proxy.Store = (*memStore)(nil)

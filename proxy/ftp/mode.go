@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 )
 
@@ -99,8 +100,11 @@ type decompressed struct {
 func (d decompressed) Read(p []byte) (int, error) {
 	n, err := d.Reader.Read(p)
 	*d.bytes += int64(n)
-	if errors.Is(err, modez.ErrStalled) {
+	switch {
+	case errors.Is(err, modez.ErrStalled):
 		err = dataError{err}
+	case errors.Is(err, modez.ErrCorrupt):
+		err = fmt.Errorf("%w: %w", proxy.ErrDiscard, err) // the bytes read so far may be wrong
 	}
 	return n, err
 }

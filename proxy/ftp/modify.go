@@ -65,7 +65,7 @@ func (s *session) setTime(ctx context.Context, path string, mtime time.Time) (na
 	if name, err = names.Resolve(s.dir, path); err != nil {
 		return "", err
 	}
-	if err = s.store.SetTime(ctx, name, mtime); err == nil {
+	if _, err = s.store.SetTime(ctx, name, mtime); err == nil {
 		s.log.Info("set time", "user", s.user, "name", name)
 	}
 	return name, err

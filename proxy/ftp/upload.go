@@ -125,6 +125,9 @@ func (u *upload) Next(context.Context) (proxy.Run, error) {
 	return next, nil
 }
 
+// Attributes implements proxy.Source: FTP sets the time of a file by a command of its own.
+func (u *upload) Attributes() proxy.Attributes { return proxy.Attributes{} }
+
 // Commit implements proxy.Source.
 func (u *upload) Commit() error {
 	if u.end != io.EOF {
@@ -205,5 +208,6 @@ func (s *session) put(ctx context.Context, t *transfer, store proxy.Store, name,
 	} else {
 		u.runs = append(u.runs, proxy.Run{New: u})
 	}
-	return u.outcome(put, store.Put(put, name, u, to.Write))
+	_, err := store.Put(put, name, u, to.Write)
+	return u.outcome(put, err)
 }

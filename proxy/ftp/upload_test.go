@@ -20,8 +20,8 @@ type putStore struct {
 	put func(ctx context.Context, name string, r io.Reader, w proxy.Write) error
 }
 
-func (p putStore) Put(ctx context.Context, name string, src proxy.Source, w proxy.Write) error {
-	return p.put(ctx, name, &allOf{ctx: ctx, src: src}, w)
+func (p putStore) Put(ctx context.Context, name string, src proxy.Source, w proxy.Write) (proxy.Stored, error) {
+	return proxy.Stored{}, p.put(ctx, name, &allOf{ctx: ctx, src: src}, w)
 }
 
 // allOf reads all the new bytes of a source, and commits it at their end unless it is held back.

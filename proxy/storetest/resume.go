@@ -71,7 +71,7 @@ var resumes = map[string]func(*store){
 	"what is wrong is not resumed": func(s *store) {
 		for _, size := range few(s, 2*part+1, part+5) {
 			s.fails(s.Put(s.ctx, "/f", Source(cut(part)), proxy.Write{}), errCut)
-			s.fails(s.Put(s.ctx, "/f", Source(io.MultiReader(content(size), iotest.ErrReader(syscall.EBADMSG)), First(s.stands("/f"))), proxy.Write{}), syscall.EBADMSG)
+			s.fails(s.Put(s.ctx, "/f", Source(io.MultiReader(content(size), iotest.ErrReader(proxy.ErrDiscard)), First(s.stands("/f"))), proxy.Write{}), proxy.ErrDiscard)
 			if at := s.stands("/f"); at != 0 {
 				s.Errorf("%d of %d bytes are kept, and more that went before", at, size)
 			}

@@ -3,14 +3,16 @@ package storetest
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 // A source is a [proxy.Source] for tests.
 type source struct {
-	runs   []proxy.Run
-	commit func() error
+	runs       []proxy.Run
+	commit     func() error
+	attributes proxy.Attributes
 }
 
 // Source returns a source with what r reads as its new bytes, to r's io.EOF, and with copies before them. Its Commit
@@ -32,6 +34,11 @@ func CommittedBy(r io.Reader, commit func() error, before ...proxy.Copy) proxy.S
 	return s
 }
 
+// Timed is Source with a modification time.
+func Timed(r io.Reader, mtime time.Time) proxy.Source {
+	return &source{runs: []proxy.Run{{New: r}}, commit: func() error { return nil }, attributes: proxy.Attributes{ModTime: mtime}}
+}
+
 // First returns the copy of the first n bytes of what is there, to go on behind them.
 func First(n int64) proxy.Copy { return proxy.Copy{Length: n} }
 
@@ -46,5 +53,7 @@ func (s *source) Next(context.Context) (proxy.Run, error) {
 	s.runs = s.runs[1:]
 	return next, nil
 }
+
+func (s *source) Attributes() proxy.Attributes { return s.attributes }
 
 func (s *source) Commit() error { return s.commit() }

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
@@ -49,6 +50,7 @@ func Run(t *testing.T, limits Limits, open func(t *testing.T) proxy.Store) {
 		"directories": directories,
 		"time":        times,
 		"sum":         checksums,
+		"usage":       usages,
 	}
 	for group, cases := range groups {
 		t.Run(group, func(t *testing.T) {
@@ -76,6 +78,59 @@ type store struct {
 	*testing.T
 	ctx    context.Context
 	limits Limits
+}
+
+// Put stores a file, and checks what the store says of it.
+func (s *store) Put(ctx context.Context, name string, src proxy.Source, w proxy.Write) error {
+	made, err := s.Store.Put(ctx, name, src, w)
+	s.described(name, made, err)
+	if e, statErr := s.Stat(ctx, name); err == nil && statErr == nil && !e.Dir && made.Size != e.Size {
+		s.Errorf("Put of %s tells %d bytes, Stat %d", name, made.Size, e.Size)
+	}
+	return err
+}
+
+// Rename renames, and checks what the store says of it.
+func (s *store) Rename(ctx context.Context, from, to string, replace bool) error {
+	made, err := s.Store.Rename(ctx, from, to, replace)
+	if err == nil && from != to {
+		s.described(to, made, nil)
+		s.described(from, proxy.Stored{Key: made.From}, nil)
+	}
+	return err
+}
+
+// Remove removes a file, and checks what the store says of it.
+func (s *store) Remove(ctx context.Context, name string) error {
+	made, err := s.Store.Remove(ctx, name)
+	return s.described(name, made, err)
+}
+
+// Mkdir makes a directory, and checks what the store says of it.
+func (s *store) Mkdir(ctx context.Context, dir string) error {
+	made, err := s.Store.Mkdir(ctx, dir)
+	return s.described(dir, made, err)
+}
+
+// Rmdir removes a directory, and checks what the store says of it.
+func (s *store) Rmdir(ctx context.Context, dir string) error {
+	made, err := s.Store.Rmdir(ctx, dir)
+	return s.described(dir, made, err)
+}
+
+// SetTime sets a time, and checks what the store says of it.
+func (s *store) SetTime(ctx context.Context, name string, mtime time.Time) error {
+	made, err := s.Store.SetTime(ctx, name, mtime)
+	return s.described(name, made, err)
+}
+
+// described checks that a change is described with the key of name, unless it failed. It returns err.
+func (s *store) described(name string, made proxy.Stored, err error) error {
+	s.Helper()
+	if err == nil && !strings.HasSuffix(strings.TrimSuffix(made.Key, "/"), strings.TrimPrefix(name, "/")) {
+		s.Errorf("a change of %s is described as one of the key %q", name, made.Key)
+	}
+	return err
 }
 
 // run runs a part of a test.

@@ -4,6 +4,8 @@ import (
 	"io/fs"
 	"syscall"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 var times = map[string]func(*store){
@@ -40,6 +42,18 @@ var times = map[string]func(*store){
 		s.text("/b", "y")
 		if i, err = s.Stat(s.ctx, "/b"); err != nil || i.ModTime.Equal(t) != s.limits.KeepsTime {
 			s.Errorf("time %v, %v after a new content", i.ModTime, err)
+		}
+	},
+	"a time that comes with the content is set": func(s *store) {
+		at := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+		for _, size := range few(s, 0, 10, part, 2*part+1) {
+			s.ok(s.Put(s.ctx, "/f", Timed(content(size), at), proxy.Write{}))
+			i, err := s.Stat(s.ctx, "/f")
+			s.ok(err)
+			if !i.ModTime.Equal(at) {
+				s.Errorf("%d bytes have the time %v, want %v", size, i.ModTime, at)
+			}
+			s.holds("/f", content(size), 0)
 		}
 	},
 	"only files have times to set": func(s *store) {

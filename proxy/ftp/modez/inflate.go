@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"syscall"
 	"time"
 )
 
@@ -16,9 +15,8 @@ var (
 	// ErrTruncated means that the zlib stream ended early. The bytes read so far are right, and an upload of them can be resumed.
 	ErrTruncated = errors.New("zlib stream is truncated")
 
-	// ErrCorrupt means that the zlib stream is invalid. It wraps syscall.EBADMSG: the bytes read so far may be wrong, so
-	// none may be kept for resuming.
-	ErrCorrupt = fmt.Errorf("zlib stream is corrupt: %w", syscall.EBADMSG)
+	// ErrCorrupt means that the zlib stream is invalid. The bytes read so far may be wrong, so none may be kept for resuming.
+	ErrCorrupt = errors.New("zlib stream is corrupt")
 
 	// ErrNotZlib means that the first bytes are not the header of a zlib stream. No byte was read of it, so an upload that
 	// it was to resume stays resumable.
