@@ -145,17 +145,17 @@ type upload struct {
 	first    int32 // number of the first part that is sent
 	begun    time.Time
 
-	base      *base                 // what is kept of an object, nil = nothing
-	resumable bool                  // if it breaks
-	resumed   bool                  // one that broke before
-	lease     lease                 // the last one that this upload has written
-	leasing   func() (lease, error) // waits for the open lease; nil = none is being written
-	retained  []*part               // the last ones sent, until the bytes that follow are enough for a part
-	rest      *part                 // what follows, if it broke off
-	void      bool                  // S3 has refused the whole, and would again
-	all       bool                  // the data has ended as it should
-	ended     func()                // says that it is at its end, if it has been said that it is coming to it
-	attrs     func() proxy.Attributes
+	base      *base                   // what is kept of an object, nil = nothing
+	resumable bool                    // if it breaks
+	resumed   bool                    // one that broke before
+	lease     lease                   // the last one that this upload has written
+	leasing   func() (lease, error)   // waits for the open lease; nil = none is being written
+	retained  []*part                 // the last ones sent, until the bytes that follow are enough for a part
+	rest      *part                   // what follows, if it broke off
+	void      bool                    // S3 has refused the whole, and would again
+	all       bool                    // the data has ended as it should
+	ended     func()                  // says that it is at its end, if it has been said that it is coming to it
+	attrs     func() proxy.Attributes // of the source
 	published published
 }
 
@@ -189,6 +189,7 @@ func (f *FS) upload(ctx context.Context, key string, w proxy.Write, kept int64) 
 		hot:     f.client.algorithm(),
 		answers: make(chan answer, mostInFlight),
 		order:   func() error { return nil },
+		attrs:   func() proxy.Attributes { return proxy.Attributes{} },
 		pace:    newPace(),
 		owner:   owner{place: f.place(key)},
 		first:   1,
