@@ -73,7 +73,7 @@ func (d *Dialer) dial(ctx context.Context, local, remote netip.AddrPort) (net.Co
 	if d.DialFunc != nil {
 		return d.DialFunc(ctx, "tcp", local, remote)
 	}
-	dialer := net.Dialer{KeepAliveConfig: KeepAlive}
+	dialer := net.Dialer{KeepAliveConfig: KeepAlive()}
 	if local.Port() != 0 {
 		dialer.Control = shareLocalPort // with each connection that uses it, at present or of late
 	}

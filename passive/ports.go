@@ -23,10 +23,12 @@ const (
 	retry = 250 * time.Millisecond
 )
 
-// KeepAlive is how TCP connections are probed, which holds the state of routers on the way, and finds a dead peer after 75 s.
+// KeepAlive returns how TCP connections are probed, which holds the state of routers on the way, and finds a dead peer after 75 s.
 // On data connections there is no TCP_USER_TIMEOUT: it would end, too, the connection of a client that is alive and
 // reads nothing for a while, which is for the caller to judge.
-var KeepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4}
+func KeepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4}
+}
 
 // Ports is the range of ports that passive data connections use.
 // The zero value lets the system choose any port.
@@ -157,7 +159,7 @@ func (p *Ports) listen(ctx context.Context, address string) (net.Listener, error
 	if p.ListenFunc != nil {
 		return p.ListenFunc(ctx, "tcp", address)
 	}
-	config := net.ListenConfig{KeepAliveConfig: KeepAlive}
+	config := net.ListenConfig{KeepAliveConfig: KeepAlive()}
 	// With Multipath TCP, data could come in from addresses that nobody has compared with the peer's.
 	config.SetMultipathTCP(false)
 	return config.Listen(ctx, "tcp", address)

@@ -77,7 +77,7 @@ func (ls listeners) serve(ctx context.Context, s *ftp.Server, log *slog.Logger) 
 
 // listen binds the address of an option, and says what helps where that is not allowed.
 func listen(ctx context.Context, option, address string) (net.Listener, error) {
-	l, err := (&net.ListenConfig{KeepAliveConfig: passive.KeepAlive, Control: giveUpUnanswered}).Listen(ctx, "tcp", address)
+	l, err := (&net.ListenConfig{KeepAliveConfig: passive.KeepAlive(), Control: giveUpUnanswered}).Listen(ctx, "tcp", address)
 	switch {
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("%s %q: %w: ports below 1024 need a privilege; others, such as %s %s, do not",
