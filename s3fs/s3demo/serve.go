@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -23,11 +22,9 @@ type request struct {
 // hostID is the second ID of an answer.
 const hostID = "czNkZW1vIGlzIG5vdCBBbWF6b24gUzMsIGJ1dCBsaWtlIGl0IA=="
 
-var requests atomic.Uint64
-
 // serve answers a request.
 func (s *Store) serve(w http.ResponseWriter, r *http.Request) {
-	q := &request{store: s, w: w, r: r, query: r.URL.Query(), id: fmt.Sprintf("%016X", requests.Add(1))}
+	q := &request{store: s, w: w, r: r, query: r.URL.Query(), id: fmt.Sprintf("%016X", s.requests.Add(1))}
 	q.bucket, q.key, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	h := w.Header()
 	h.Set("X-Amz-Request-Id", q.id)

@@ -44,7 +44,8 @@ type Store struct {
 	log      *slog.Logger
 	lock     *os.File
 	contents *contents
-	last     atomic.Int64 // the last result of tick
+	last     atomic.Int64  // the last result of tick
+	requests atomic.Uint64 // so far, from which their IDs are made
 
 	mu      sync.RWMutex // guards what follows, and the records on the disk
 	buckets map[string]*bucket
