@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/proxy/budget"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
@@ -62,7 +63,7 @@ func checkStorage(ctx context.Context, r *report, c *config.Config) error {
 	}
 	checkKnown(r, client, c.Bucket)
 	first := true
-	for found := range s3fs.New(client, place(c, client, log)).Probe(ctx, c.S3Timeout) {
+	for found := range s3fs.New(client, place(c, client, budget.New(c.Memory), log)).Probe(ctx, c.S3Timeout) {
 		switch {
 		case ctx.Err() != nil:
 			return nil // what fails now has been broken off

@@ -19,7 +19,7 @@ func TestPasswd(t *testing.T) {
 		if code != 0 || err != "" || strings.Contains(hash, "\n") || strings.Contains(out, "wonder") {
 			t.Errorf("%q: %d, %q, %q", stdin, code, out, err)
 		}
-		gate := &auth.Gate{User: "alice", Secret: auth.Text(hash)}
+		gate := &auth.Gate{User: "alice", Secret: auth.Text(hash), Turns: auth.NewTurns(1)}
 		if err := gate.Check(t.Context(), "alice", password); err != nil {
 			t.Errorf("%q: %v", stdin, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/proxy/budget"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
@@ -42,9 +43,10 @@ func TestPlace(t *testing.T) {
 		defer client.Close()
 		wanted := common
 		want(&wanted)
-		got := place(c, client, quiet)
-		if got.Budget == nil {
-			t.Errorf("%s: no budget", args)
+		b := budget.New(c.Memory)
+		got := place(c, client, b, quiet)
+		if got.Budget != b {
+			t.Errorf("%s: not the budget of the process", args)
 		}
 		if got.Budget = nil; !reflect.DeepEqual(got, wanted) {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", args, got, wanted)

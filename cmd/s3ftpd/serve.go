@@ -59,7 +59,8 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Service, cert *c
 		log.Warn("the endpoint has a path, which few services need", "url", url)
 	}
 	limitMemory(c.Memory)
-	store := s3fs.New(client, place(c, client, log))
+	all := newResources(c)
+	store := s3fs.New(client, place(c, client, all.budget, log))
 	log.Info("serving", "bucket", c.Bucket, "prefix", c.Prefix, "endpoint", c.Endpoint)
 	if cert != nil && c.TLS == "off" && c.FTPS == "" {
 		log.Warn("nothing uses the certificate: --tls is off, and --ftps is empty", "advice", "choose --tls optional or --tls required")
@@ -75,14 +76,16 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Service, cert *c
 	}
 	defer helpers.Wait()
 	defer stop()
-	return ls.serve(ctx, server(c, client, store, cert, log), log)
+	return ls.serve(ctx, server(c, client, store, cert, all.turns, log), log)
 }
 
 // lookEvery is how soon a new certificate is seen.
 const lookEvery = 10 * time.Second
 
 // server is the FTP server of a configuration, with the store of a client behind it, and with TLS where there is a certificate.
-func server(c *config.Config, client *s3fs.Client, store proxy.Store, cert *certificate, log *slog.Logger) *ftp.Server {
+func server(
+	c *config.Config, client *s3fs.Client, store proxy.Store, cert *certificate, turns *auth.Turns, log *slog.Logger,
+) *ftp.Server {
 	password := secret(c, passwordWarning(c, log))
 	if password != nil {
 		password() // for its warnings; that it can be read is known
@@ -91,7 +94,7 @@ func server(c *config.Config, client *s3fs.Client, store proxy.Store, cert *cert
 		return proxy.Account{User: user, Store: store, Compat: compat(c, user, peer)}
 	}
 	s := &ftp.Server{
-		Login:          admit(&auth.Gate{User: c.User, Secret: password, Subject: c.UserCertificate}, account),
+		Login:          admit(&auth.Gate{User: c.User, Secret: password, Turns: turns, Subject: c.UserCertificate}, account),
 		Compat:         func(peer netip.Addr) proxy.Compat { return compat(c, "", peer) },
 		Passive:        passive.Ports{First: c.PassivePorts.First, Last: c.PassivePorts.Last, ProxyFrom: c.ProxyProtocolFrom, Log: log},
 		PassiveAddress: passiveAddress(c.PassiveAddress, net.DefaultResolver.LookupNetIP, log),

@@ -19,6 +19,7 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/auth"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp"
 	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
@@ -191,7 +192,7 @@ func TestServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := server(c, nil, nil, nil, quiet)
+	s := server(c, nil, nil, nil, nil, quiet)
 	got := []any{s.Passive.First, s.Passive.Last, s.Active.Port, s.IdleTimeout, s.LoginTimeout, s.DataTimeout, s.StallTimeout, s.DrainTimeout,
 		s.CommitGrace, s.MaxSessions, s.MaxPerIP, s.MaxPerUser}
 	want := []any{uint16(2000), uint16(2001), uint16(7), time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second, 5 * time.Second,
@@ -206,8 +207,21 @@ func TestServer(t *testing.T) {
 		t.Errorf("TLS is %+v, and dials from %d", s.TLS, s.ActiveTLS.Port)
 	}
 	c.Active = false
-	if s := server(c, nil, nil, nil, quiet); s.Active != nil || s.ActiveTLS != nil {
+	if s := server(c, nil, nil, nil, nil, quiet); s.Active != nil || s.ActiveTLS != nil {
 		t.Error("PORT is allowed")
+	}
+}
+
+// A password that is a hash lets its user in: the server is given turns to hash with.
+func TestServerHashesPasswords(t *testing.T) {
+	hash, err := auth.Hash("wonderland")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &config.Config{User: "alice", Password: config.Secret(hash)}
+	login := server(c, nil, nil, nil, newResources(c).turns, quiet).Login
+	if _, err := login(t.Context(), proxy.Attempt{User: "alice", Password: "wonderland"}); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -226,7 +240,7 @@ func TestServerOfTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := server(c, nil, nil, cert, quiet)
+		s := server(c, nil, nil, cert, nil, quiet)
 		got := *s.TLS
 		if got.Config() != cert.config() {
 			t.Errorf("%s: the certificate is another one", args)

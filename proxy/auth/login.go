@@ -5,7 +5,7 @@
 // answered and in the work that is done for it: whether the name, the password or both were wrong cannot be
 // told from outside.
 //
-// Hashing is expensive by design. No more passwords are hashed at a time than there are cores, so that a
+// Hashing is expensive by design. No more passwords are hashed at a time than [Turns] allow, so that a
 // flood of logins cannot take more than its share, and a good login is remembered for five minutes, so that
 // a camera that logs in for every picture is cheap. What is remembered is a keyed digest, never a password.
 //
@@ -18,7 +18,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -33,6 +32,9 @@ type Gate struct {
 
 	// Secret returns the password or its hash. It is asked at every Check, and should be quick. Nil = no password is right.
 	Secret func() (string, error)
+
+	// Turns limit the hashing, together with that of other gates. Must be set unless no secret is a hash.
+	Turns *Turns
 
 	// Subject is that of the certificate which stands for the password; empty = none does.
 	Subject string
@@ -59,7 +61,7 @@ func (g *Gate) Check(ctx context.Context, user, password string) error {
 	if g.recent.holds(attempt) {
 		return nil
 	}
-	right, err := s.matches(ctx, password) // for a wrong name too: the work is always the same
+	right, err := s.matches(ctx, g.Turns, password) // for a wrong name too: the work is always the same
 	switch {
 	case err != nil:
 		return err
@@ -91,24 +93,4 @@ func same(a, b string) bool {
 // hasControl tells whether a text has a byte that no name and no password has.
 func hasControl(text string) bool {
 	return strings.ContainsFunc(text, func(r rune) bool { return r < 0x20 || r == 0x7f })
-}
-
-// turns has a place for every password that is being hashed, in the whole process.
-var turns = make(chan struct{}, runtime.GOMAXPROCS(0))
-
-// inTurn calls hash as soon as one more password may be hashed, unless ctx ends before.
-func inTurn(ctx context.Context, hash func() bool) (bool, error) {
-	if err := ctx.Err(); err != nil {
-		return false, fmt.Errorf("waiting to hash a password: %w", err)
-	}
-	select {
-	case turns <- struct{}{}:
-		defer func() { <-turns }()
-		if err := ctx.Err(); err != nil { // ended while it waited: select picks any case that is ready
-			return false, fmt.Errorf("waiting to hash a password: %w", err)
-		}
-		return hash(), nil
-	case <-ctx.Done():
-		return false, fmt.Errorf("waiting to hash a password: %w", ctx.Err())
-	}
 }

@@ -64,7 +64,7 @@ func TestCheck(t *testing.T) {
 		"a line break in the password": {hashedRaw("won\nder"), "alice", "won\nder", ErrDenied},
 		"a delete in the password":     {hashedRaw("won\x7fder"), "alice", "won\x7fder", ErrDenied},
 	} {
-		g := &Gate{User: "alice", Secret: Text(c.secret)}
+		g := &Gate{User: "alice", Secret: Text(c.secret), Turns: NewTurns(1)}
 		for range 2 { // the second time from memory, where it was right
 			if got := g.Check(t.Context(), c.user, c.password); got != c.want {
 				t.Errorf("%s: got %v, want %v", name, got, c.want)
@@ -139,7 +139,7 @@ func TestCheckCannotTell(t *testing.T) {
 		"argon2 of none": Text(strings.Replace(argonReference, "t=2", "t=0", 1)),
 		"no threads":     Text(strings.Replace(argonReference, "p=1", "p=0", 1)),
 	} {
-		g := &Gate{User: "alice", Secret: secret}
+		g := &Gate{User: "alice", Secret: secret, Turns: NewTurns(1)}
 		err := g.Check(t.Context(), "alice", "")
 		if err == nil || errors.Is(err, ErrDenied) {
 			t.Errorf("%s: got %v", name, err)
@@ -168,42 +168,53 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// With every turn taken no password is hashed, right or wrong, and the wait ends with its context.
-func TestTurns(t *testing.T) {
-	for range cap(turns) {
-		turns <- struct{}{}
-	}
+// A gate without turns hashes nothing.
+func TestNoTurns(t *testing.T) {
 	g := &Gate{User: "alice", Secret: Text(bcryptHash(t, "wonderland", "2y"))}
+	if err := g.Check(t.Context(), "alice", "wonderland"); !errors.Is(err, errNoTurns) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Gates share their turns: with every turn taken no password is hashed, right or wrong, and the wait ends with its context.
+func TestTurns(t *testing.T) {
+	turns := NewTurns(3)
+	for range cap(turns.free) {
+		turns.free <- struct{}{}
+	}
+	g := &Gate{User: "alice", Secret: Text(bcryptHash(t, "wonderland", "2y")), Turns: turns}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := g.Check(ctx, "alice", "wonderland"); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	for range 100 { // a turn that is free with the end of the context is not taken
-		<-turns
+		<-turns.free
 		hashed := func() bool { t.Error("a password is hashed for a context that has ended"); return true }
 		ended := &endedLater{Context: ctx}
-		if _, err := inTurn(ended, hashed); !errors.Is(err, context.Canceled) {
+		if _, err := turns.hash(ended, hashed); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
-		turns <- struct{}{}
+		turns.free <- struct{}{}
 	}
-	easy := &Gate{User: "alice", Secret: Text("wonderland")}
+	easy := &Gate{User: "alice", Secret: Text("wonderland"), Turns: turns}
 	if err := easy.Check(t.Context(), "alice", "wonderland"); err != nil {
 		t.Errorf("a plain password has to wait: %v", err)
 	}
+	other := &Gate{User: "alice", Secret: g.Secret, Turns: turns}
 	var waiting sync.WaitGroup
 	results := make(chan error, 10)
-	for range 10 {
+	for range 5 {
 		waiting.Go(func() { results <- g.Check(t.Context(), "alice", "wonderland") })
+		waiting.Go(func() { results <- other.Check(t.Context(), "alice", "wonderland") })
 	}
 	select {
 	case err := <-results:
 		t.Errorf("hashed out of turn: %v", err)
 	default:
 	}
-	for range cap(turns) {
-		<-turns
+	for range cap(turns.free) {
+		<-turns.free
 	}
 	waiting.Wait()
 	for range 10 {
@@ -215,7 +226,7 @@ func TestTurns(t *testing.T) {
 
 func TestFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "password")
-	g := &Gate{User: "alice", Secret: File(name, nil)}
+	g := &Gate{User: "alice", Secret: File(name, nil), Turns: NewTurns(1)}
 	if err := g.Check(t.Context(), "alice", "x"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("without a file: %v", err)
 	}

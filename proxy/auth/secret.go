@@ -16,8 +16,8 @@ import (
 
 // A secret is a password as it is kept.
 type secret interface {
-	// matches tells whether a password is this one. The error is that of ctx.
-	matches(ctx context.Context, password string) (bool, error)
+	// matches tells whether a password is this one. The error is that of turns.
+	matches(ctx context.Context, turns *Turns, password string) (bool, error)
 }
 
 // isHash matches whatever is written like a hash, and then has to be one that we know.
@@ -52,7 +52,7 @@ func parse(text string) (secret, error) {
 // plain is a password as it is typed.
 type plain string
 
-func (p plain) matches(_ context.Context, password string) (bool, error) {
+func (p plain) matches(_ context.Context, _ *Turns, password string) (bool, error) {
 	return same(password, string(p)), nil
 }
 
@@ -64,8 +64,8 @@ const (
 	bcryptMax = 72 // bytes of a password that count; longer ones are refused, not cut
 )
 
-func (h bcrypted) matches(ctx context.Context, password string) (bool, error) {
-	return inTurn(ctx, func() bool {
+func (h bcrypted) matches(ctx context.Context, turns *Turns, password string) (bool, error) {
+	return turns.hash(ctx, func() bool {
 		fits := len(password) <= bcryptMax
 		return bcrypt.CompareHashAndPassword([]byte(h), []byte(password)) == nil && fits
 	})
@@ -119,8 +119,8 @@ func parseArgon(text string) (secret, error) {
 	return a, nil
 }
 
-func (a argon) matches(ctx context.Context, password string) (bool, error) {
-	return inTurn(ctx, func() bool { return subtle.ConstantTimeCompare(a.of(password), a.key) == 1 })
+func (a argon) matches(ctx context.Context, turns *Turns, password string) (bool, error) {
+	return turns.hash(ctx, func() bool { return subtle.ConstantTimeCompare(a.of(password), a.key) == 1 })
 }
 
 // of hashes a password the way this hash was made.
