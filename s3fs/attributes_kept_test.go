@@ -143,7 +143,7 @@ func noUploads(t *testing.T, f *FS, keys ...string) {
 // cleaned waits for what goes on after replies.
 func cleaned(t *testing.T, f *FS) {
 	t.Helper()
-	l := &f.client.uploads
+	l := f.client.uploads
 	l.mu.Lock()
 	places := slices.Collect(maps.Keys(l.cleaning))
 	l.mu.Unlock()

@@ -32,6 +32,7 @@ type Service struct {
 	Timeout      time.Duration           // silence in mid-request after which it has failed; 0 = 30 s
 	MaxBackoff   time.Duration           // the longest wait before a request is repeated; 0 = 20 s
 	Credentials  aws.CredentialsProvider // nil = the SDK's chain
+	Registry     *Registry               // of what the process changes at this service; nil = one for this client alone
 	HTTPClient   s3.HTTPClient           // nil = one of our own, which is the one that keeps Timeout
 	Log          *slog.Logger            // nil = none
 }
@@ -43,8 +44,8 @@ type Client struct {
 	checksum   string
 	features   features
 	timeout    time.Duration // Service.Timeout
-	names      nameLocks
-	uploads    uploads
+	names      *nameLocks    // of Service.Registry, as are uploads
+	uploads    *uploads
 	leftovers  leftovers
 	clock      clock
 	minio      atomic.Bool     // the service has shown itself as MinIO
@@ -64,6 +65,8 @@ func Dial(ctx context.Context, s Service) (*Client, error) {
 	if !slices.Contains(payloads, cmp.Or(s.Payload, unsignedPayload)) {
 		return nil, fmt.Errorf("payload %q: must be one of %s", s.Payload, strings.Join(payloads, ", "))
 	}
+	registry := cmp.Or(s.Registry, new(Registry))
+	c.names, c.uploads = &registry.names, &registry.uploads
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}

@@ -22,7 +22,7 @@ type watchKey struct{}
 
 // watch begins to watch the keys with a prefix; end ends it. What is done with the context that it returns is not noted.
 func (f *FS) watch(ctx context.Context, prefix string) (context.Context, *nameWatch) {
-	w := &nameWatch{uploads: &f.client.uploads, prefix: f.place(prefix), changed: make(map[string]bool)}
+	w := &nameWatch{uploads: f.client.uploads, prefix: f.place(prefix), changed: make(map[string]bool)}
 	w.uploads.mu.Lock()
 	defer w.uploads.mu.Unlock()
 	if w.uploads.watches == nil {

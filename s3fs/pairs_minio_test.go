@@ -67,7 +67,7 @@ func (m *meeting) Do(r *http.Request) (*http.Response, error) {
 
 // contended reports whether an operation waits for a lock.
 func (m *meeting) contended() bool {
-	l := &m.client.names
+	l := m.client.names
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, queue := range l.waiting {

@@ -11,6 +11,16 @@ import (
 // errTaken ends an upload whose multipart upload another session has resumed.
 var errTaken = fmt.Errorf("another session has resumed this upload: %w", syscall.EBUSY)
 
+// A Registry is what the sessions of a process know of each other's changes: the names that are locked, the uploads that run
+// or were left open, and the keys that were written recently. All clients of a process for one S3 service must share one, whatever
+// their credentials; clients for different services must not, as it knows objects by bucket and key alone.
+//
+// The zero value is ready to use. A Registry must not be copied.
+type Registry struct {
+	names   nameLocks
+	uploads uploads
+}
+
 // An owner is the right of one session of this process to change a multipart upload. Where another process takes over,
 // nobody loses that right; then the ETags decide, by which Complete names the parts.
 type owner struct {

@@ -14,10 +14,12 @@ import (
 type resources struct {
 	budget *budget.Budget // the memory of their transfers
 	turns  *auth.Turns    // to hash passwords, which takes a core each
+
+	registry *s3fs.Registry // of their changes to the bucket
 }
 
 func newResources(c *config.Config) resources {
-	return resources{budget: budget.New(c.Memory), turns: auth.NewTurns(runtime.GOMAXPROCS(0))}
+	return resources{budget: budget.New(c.Memory), turns: auth.NewTurns(runtime.GOMAXPROCS(0)), registry: new(s3fs.Registry)}
 }
 
 // place says where in the service the files lie, and how they are written there.

@@ -49,6 +49,8 @@ func service(c *config.Config, log *slog.Logger) s3fs.Service {
 
 // bridge serves the clients of all listeners until ctx is cancelled and the last session is over.
 func bridge(ctx context.Context, c *config.Config, service s3fs.Service, cert *certificate, ls listeners, log *slog.Logger) error {
+	all := newResources(c)
+	service.Registry = all.registry
 	client, err := connect(ctx, c, service)
 	if err != nil {
 		return err
@@ -59,7 +61,6 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Service, cert *c
 		log.Warn("the endpoint has a path, which few services need", "url", url)
 	}
 	limitMemory(c.Memory)
-	all := newResources(c)
 	store := s3fs.New(client, place(c, client, all.budget, log))
 	log.Info("serving", "bucket", c.Bucket, "prefix", c.Prefix, "endpoint", c.Endpoint)
 	if cert != nil && c.TLS == "off" && c.FTPS == "" {

@@ -1,0 +1,34 @@
+package s3fs
+
+import "testing"
+
+// TestRegistry: two clients of one process, as users with keys of their own have them, lock names for each other and know each other's
+// uploads if they share a registry. A client without one has its own, as one of another process would.
+func TestRegistry(t *testing.T) {
+	s := newFake(t)
+	service := Service{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: s, Registry: new(Registry)}
+	place := func(s Service) *FS { return New(dial(t, s), Options{Bucket: "b"}) }
+	first, second := place(service), place(service)
+	service.Registry = nil
+	other := place(service)
+
+	l := first.lock("f")
+	if err := l.take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if second.lock("f").try() {
+		t.Error("the name is locked twice in one process")
+	}
+	if !other.lock("f").try() {
+		t.Error("the name is locked for another process")
+	}
+	l.release()
+
+	first.client.uploads.own("id", &owner{})
+	if second.client.uploads.owner("id") == nil {
+		t.Error("the upload is not known to the same process")
+	}
+	if other.client.uploads.owner("id") != nil {
+		t.Error("the upload is known to another process")
+	}
+}
