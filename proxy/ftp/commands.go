@@ -33,83 +33,84 @@ const (
 	secretArg                // the name of a user or a password: the bytes as they are
 )
 
-// commands is filled in init because FEAT and HELP read it.
-var commands map[string]command
+// commands are all commands by their verbs. The table is never changed.
+var commands = withHelp(map[string]command{
+	// Access control, RFC 959 section 4.1.1.
+	"USER": {run: (*session).cmdUser, need: argument, arg: secretArg, help: "name"},
+	"PASS": {run: (*session).cmdPass, arg: secretArg, help: "password"},
+	"ACCT": {run: (*session).cmdAcct, need: login, arg: secretArg, help: "account"},
+	"REIN": {run: (*session).cmdRein},
+	"QUIT": {run: (*session).cmdQuit},
+	"CWD":  {run: (*session).cmdCwd, need: login | argument | waits, arg: nameArg, help: "directory"},
+	"CDUP": {run: (*session).cmdCdup, need: login},
+	"SMNT": {run: (*session).cmdSmnt, need: login, arg: nameArg, help: "directory"},
 
-func init() {
-	commands = map[string]command{
-		// Access control, RFC 959 section 4.1.1.
-		"USER": {run: (*session).cmdUser, need: argument, arg: secretArg, help: "name"},
-		"PASS": {run: (*session).cmdPass, arg: secretArg, help: "password"},
-		"ACCT": {run: (*session).cmdAcct, need: login, arg: secretArg, help: "account"},
-		"REIN": {run: (*session).cmdRein},
-		"QUIT": {run: (*session).cmdQuit},
-		"CWD":  {run: (*session).cmdCwd, need: login | argument | waits, arg: nameArg, help: "directory"},
-		"CDUP": {run: (*session).cmdCdup, need: login},
-		"SMNT": {run: (*session).cmdSmnt, need: login, arg: nameArg, help: "directory"},
+	// Security, RFC 2228 and 4217.
+	"AUTH": {run: (*session).cmdAuth, need: argument, help: "TLS"},
+	"PBSZ": {run: (*session).cmdPbsz, need: argument, help: "0"},
+	"PROT": {run: (*session).cmdProt, need: argument, help: "P | C"},
+	"CCC":  {run: (*session).cmdCcc},
 
-		// Security, RFC 2228 and 4217.
-		"AUTH": {run: (*session).cmdAuth, need: argument, help: "TLS"},
-		"PBSZ": {run: (*session).cmdPbsz, need: argument, help: "0"},
-		"PROT": {run: (*session).cmdProt, need: argument, help: "P | C"},
-		"CCC":  {run: (*session).cmdCcc},
+	// Transfer parameters, section 4.1.2.
+	"TYPE": {run: (*session).cmdType, need: login | argument, help: "A | I | L 8"},
+	"STRU": {run: (*session).cmdStru, need: login | argument, help: "F"},
+	"MODE": {run: (*session).cmdMode, need: login | argument, help: "S | Z", feat: "MODE Z"},
+	"PASV": {run: (*session).cmdPasv, need: login},
+	"PORT": {run: (*session).cmdPort, need: login | argument, help: "h1,h2,h3,h4,p1,p2"},
+	"EPSV": {run: (*session).cmdEpsv, need: login, help: "[1 | 2 | ALL]", feat: "EPSV"},
+	"EPRT": {run: (*session).cmdEprt, need: login | argument, help: "|family|address|port|", feat: "EPRT"},
 
-		// Transfer parameters, section 4.1.2.
-		"TYPE": {run: (*session).cmdType, need: login | argument, help: "A | I | L 8"},
-		"STRU": {run: (*session).cmdStru, need: login | argument, help: "F"},
-		"MODE": {run: (*session).cmdMode, need: login | argument, help: "S | Z", feat: "MODE Z"},
-		"PASV": {run: (*session).cmdPasv, need: login},
-		"PORT": {run: (*session).cmdPort, need: login | argument, help: "h1,h2,h3,h4,p1,p2"},
-		"EPSV": {run: (*session).cmdEpsv, need: login, help: "[1 | 2 | ALL]", feat: "EPSV"},
-		"EPRT": {run: (*session).cmdEprt, need: login | argument, help: "|family|address|port|", feat: "EPRT"},
+	// Service, section 4.1.3, and RFC 3659.
+	"RETR": {run: (*session).cmdRetr, need: login | argument, arg: nameArg, help: "file"},
+	"STOR": {run: (*session).cmdStor, need: login | argument, arg: nameArg, help: "file"},
+	"STOU": {run: (*session).cmdStou, need: login, arg: nameArg, help: "[name]"},
+	"APPE": {run: (*session).cmdAppe, need: login | argument, arg: nameArg, help: "file"},
+	"ALLO": {run: (*session).cmdAllo, need: login | argument, help: "bytes"},
+	"REST": {run: (*session).cmdRest, need: login | argument, help: "offset", feat: "REST STREAM"},
+	"ABOR": {run: (*session).cmdAbor, need: login},
+	"DELE": {run: (*session).cmdDele, need: login | argument | waits, arg: nameArg, help: "file"},
+	"RNFR": {run: (*session).cmdRnfr, need: login | argument | waits, arg: nameArg, help: "name"},
+	"RNTO": {run: (*session).cmdRnto, need: login | argument | waits, arg: nameArg, help: "name"},
+	"MKD":  {run: (*session).cmdMkd, need: login | argument | waits, arg: nameArg, help: "directory"},
+	"RMD":  {run: (*session).cmdRmd, need: login | argument | waits, arg: nameArg, help: "directory"},
+	"PWD":  {run: (*session).cmdPwd, need: login},
+	"LIST": {run: (*session).cmdList, need: login, arg: nameArg, help: "[path]"},
+	"NLST": {run: (*session).cmdNlst, need: login, arg: nameArg, help: "[path]"},
+	"MLSD": {run: (*session).cmdMlsd, need: login, arg: nameArg, help: "[directory]"},
+	"MLST": {run: (*session).cmdMlst, need: login | waits, arg: nameArg, help: "[path]"},
+	"SIZE": {run: (*session).cmdSize, need: login | argument | waits, arg: nameArg, help: "file", feat: "SIZE"},
+	"MDTM": {run: (*session).cmdMdtm, need: login | argument | waits, arg: nameArg, help: "[YYYYMMDDHHMMSS] file", feat: "MDTM"},
 
-		// Service, section 4.1.3, and RFC 3659.
-		"RETR": {run: (*session).cmdRetr, need: login | argument, arg: nameArg, help: "file"},
-		"STOR": {run: (*session).cmdStor, need: login | argument, arg: nameArg, help: "file"},
-		"STOU": {run: (*session).cmdStou, need: login, arg: nameArg, help: "[name]"},
-		"APPE": {run: (*session).cmdAppe, need: login | argument, arg: nameArg, help: "file"},
-		"ALLO": {run: (*session).cmdAllo, need: login | argument, help: "bytes"},
-		"REST": {run: (*session).cmdRest, need: login | argument, help: "offset", feat: "REST STREAM"},
-		"ABOR": {run: (*session).cmdAbor, need: login},
-		"DELE": {run: (*session).cmdDele, need: login | argument | waits, arg: nameArg, help: "file"},
-		"RNFR": {run: (*session).cmdRnfr, need: login | argument | waits, arg: nameArg, help: "name"},
-		"RNTO": {run: (*session).cmdRnto, need: login | argument | waits, arg: nameArg, help: "name"},
-		"MKD":  {run: (*session).cmdMkd, need: login | argument | waits, arg: nameArg, help: "directory"},
-		"RMD":  {run: (*session).cmdRmd, need: login | argument | waits, arg: nameArg, help: "directory"},
-		"PWD":  {run: (*session).cmdPwd, need: login},
-		"LIST": {run: (*session).cmdList, need: login, arg: nameArg, help: "[path]"},
-		"NLST": {run: (*session).cmdNlst, need: login, arg: nameArg, help: "[path]"},
-		"MLSD": {run: (*session).cmdMlsd, need: login, arg: nameArg, help: "[directory]"},
-		"MLST": {run: (*session).cmdMlst, need: login | waits, arg: nameArg, help: "[path]"},
-		"SIZE": {run: (*session).cmdSize, need: login | argument | waits, arg: nameArg, help: "file", feat: "SIZE"},
-		"MDTM": {run: (*session).cmdMdtm, need: login | argument | waits, arg: nameArg, help: "[YYYYMMDDHHMMSS] file", feat: "MDTM"},
+	"MFMT": {run: (*session).cmdMfmt, need: login | argument | waits, arg: nameArg, help: "YYYYMMDDHHMMSS file", feat: "MFMT"},
 
-		"MFMT": {run: (*session).cmdMfmt, need: login | argument | waits, arg: nameArg, help: "YYYYMMDDHHMMSS file", feat: "MFMT"},
+	// Checksums.
+	"HASH":    {run: (*session).cmdHash, need: login | argument | waits, arg: nameArg, help: "file"},
+	"RANG":    {run: (*session).cmdRang, need: login | argument, help: "first last"},
+	"XCRC":    {run: cmdSum("CRC32"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XCRC"},
+	"XMD5":    {run: cmdSum("MD5"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XMD5"},
+	"XSHA1":   {run: cmdSum("SHA-1"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XSHA1"},
+	"XSHA256": {run: cmdSum("SHA-256"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XSHA256"},
+	"XSHA512": {run: cmdSum("SHA-512"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XSHA512"},
 
-		// Checksums.
-		"HASH":    {run: (*session).cmdHash, need: login | argument | waits, arg: nameArg, help: "file"},
-		"RANG":    {run: (*session).cmdRang, need: login | argument, help: "first last"},
-		"XCRC":    {run: cmdSum("CRC32"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XCRC"},
-		"XMD5":    {run: cmdSum("MD5"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XMD5"},
-		"XSHA1":   {run: cmdSum("SHA-1"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XSHA1"},
-		"XSHA256": {run: cmdSum("SHA-256"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XSHA256"},
-		"XSHA512": {run: cmdSum("SHA-512"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XSHA512"},
+	// Information.
+	"HOST": {run: (*session).cmdHost, need: argument, help: "name", feat: "HOST"},
+	"CLNT": {run: (*session).cmdClnt, need: argument, help: "program", feat: "CLNT"},
+	"AVBL": {run: (*session).cmdAvbl, need: login, arg: nameArg, help: "[directory]", feat: "AVBL"},
+	"SYST": {run: (*session).cmdSyst},
+	"STAT": {run: (*session).cmdStat, need: login | waits, arg: nameArg, help: "[path]"},
+	"NOOP": {run: (*session).cmdNoop},
+	"OPTS": {run: (*session).cmdOpts, need: argument, help: "command [options]"},
+	"SITE": {run: (*session).cmdSite, need: login | argument | waits, arg: nameArg, help: "command"},
+})
 
-		// Information.
-		"HOST": {run: (*session).cmdHost, need: argument, help: "name", feat: "HOST"},
-		"CLNT": {run: (*session).cmdClnt, need: argument, help: "program", feat: "CLNT"},
-		"AVBL": {run: (*session).cmdAvbl, need: login, arg: nameArg, help: "[directory]", feat: "AVBL"},
-		"SYST": {run: (*session).cmdSyst},
-		"STAT": {run: (*session).cmdStat, need: login | waits, arg: nameArg, help: "[path]"},
-		"HELP": {run: (*session).cmdHelp, help: "[command]"},
-		"NOOP": {run: (*session).cmdNoop},
-		"FEAT": {run: (*session).cmdFeat},
-		"OPTS": {run: (*session).cmdOpts, need: argument, help: "command [options]"},
-		"SITE": {run: (*session).cmdSite, need: login | argument | waits, arg: nameArg, help: "command"},
-	}
+// withHelp adds the commands whose replies are read off the table, and the older names of some.
+func withHelp(all map[string]command) map[string]command {
+	all["FEAT"] = command{run: func(s *session, _ context.Context, _ string) (reply, error) { return s.features(all), nil }}
+	all["HELP"] = command{run: func(_ *session, _ context.Context, arg string) (reply, error) { return helpWith(all, arg), nil }, help: "[command]"}
 	for x, verb := range map[string]string{"XCUP": "CDUP", "XCWD": "CWD", "XMKD": "MKD", "XPWD": "PWD", "XRMD": "RMD"} {
-		commands[x] = commands[verb]
+		all[x] = all[verb]
 	}
+	return all
 }
 
 // split cuts a command line into its verb, in capitals, and its argument, in which every byte counts.

@@ -55,14 +55,14 @@ func (s *session) cmdSmnt(context.Context, string) (reply, error) {
 	return reply{502, "There is nothing to mount."}, nil
 }
 
-// cmdFeat lists what goes beyond RFC 959 (RFC 2389, section 3).
-func (s *session) cmdFeat(context.Context, string) (reply, error) {
+// features is the reply to FEAT: what goes beyond RFC 959 (RFC 2389, section 3).
+func (s *session) features(all map[string]command) reply {
 	lines := []string{"Features:"}
 	if s.tls != nil || s.srv.TLS != nil && s.srv.TLS.Control != Never {
 		lines = append(lines, " AUTH TLS", " PBSZ", " PROT")
 	}
-	for _, verb := range slices.Sorted(maps.Keys(commands)) {
-		if f := commands[verb].feat; f != "" {
+	for _, verb := range slices.Sorted(maps.Keys(all)) {
+		if f := all[verb].feat; f != "" {
 			lines = append(lines, " "+f)
 		}
 	}
@@ -70,7 +70,7 @@ func (s *session) cmdFeat(context.Context, string) (reply, error) {
 	if s.codec().Charset == proxy.UTF8 { // whoever sees it may say UTF-8 at once (RFC 2640, section 3.1)
 		lines = append(lines, " UTF8")
 	}
-	return reply{211, strings.Join(append(lines, "End"), "\n")}, nil
+	return reply{211, strings.Join(append(lines, "End"), "\n")}
 }
 
 func (s *session) cmdOpts(_ context.Context, arg string) (reply, error) {
@@ -88,20 +88,20 @@ func (s *session) cmdOpts(_ context.Context, arg string) (reply, error) {
 	return reply{501, "There are options for HASH, MLST, MODE and UTF8 only."}, nil
 }
 
-// cmdHelp shows the commands, or what one takes.
-func (s *session) cmdHelp(_ context.Context, arg string) (reply, error) {
+// helpWith is the reply to HELP: the commands, or what one takes.
+func helpWith(all map[string]command, arg string) reply {
 	if arg != "" {
 		verb, _ := split(arg)
-		c, ok := commands[verb]
+		c, ok := all[verb]
 		if !ok {
-			return reply{502, "There is no such command."}, nil
+			return reply{502, "There is no such command."}
 		}
 		if verb == "SITE" { // ncftp looks here for what there is
-			return siteHelp(), nil
+			return siteHelp(siteCommands)
 		}
-		return reply{214, strings.TrimSpace(verb + " " + c.help)}, nil
+		return reply{214, strings.TrimSpace(verb + " " + c.help)}
 	}
-	return reply{214, "Commands:\n" + columns(slices.Sorted(maps.Keys(commands))) + "HELP command tells more."}, nil
+	return reply{214, "Commands:\n" + columns(slices.Sorted(maps.Keys(all))) + "HELP command tells more."}
 }
 
 // columns sets words in lines of eight.

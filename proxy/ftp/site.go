@@ -10,19 +10,20 @@ import (
 	"time"
 )
 
-// siteCommands are the commands of SITE, which clients send mostly as a habit.
-var siteCommands map[string]command
+// siteCommands are the commands of SITE, which clients send mostly as a habit. The table is never changed.
+var siteCommands = withSiteHelp(map[string]command{
+	"UTIME":   {run: (*session).siteUtime, arg: nameArg},
+	"IDLE":    {run: (*session).siteIdle},
+	"NAMEFMT": {run: siteFormat("NAMEFMT")},
+	"LISTFMT": {run: siteFormat("LISTFMT")},
+	"CHMOD":   {run: siteMode, arg: nameArg},
+	"UMASK":   {run: siteMode},
+})
 
-func init() {
-	siteCommands = map[string]command{
-		"UTIME":   {run: (*session).siteUtime, arg: nameArg},
-		"HELP":    {run: func(*session, context.Context, string) (reply, error) { return siteHelp(), nil }},
-		"IDLE":    {run: (*session).siteIdle},
-		"NAMEFMT": {run: siteFormat("NAMEFMT")},
-		"LISTFMT": {run: siteFormat("LISTFMT")},
-		"CHMOD":   {run: siteMode, arg: nameArg},
-		"UMASK":   {run: siteMode},
-	}
+// withSiteHelp adds SITE HELP, whose reply is read off the table.
+func withSiteHelp(all map[string]command) map[string]command {
+	all["HELP"] = command{run: func(*session, context.Context, string) (reply, error) { return siteHelp(all), nil }}
+	return all
 }
 
 func (s *session) cmdSite(ctx context.Context, arg string) (reply, error) {
@@ -34,8 +35,8 @@ func (s *session) cmdSite(ctx context.Context, arg string) (reply, error) {
 	return c.run(s, ctx, c.trim(arg))
 }
 
-func siteHelp() reply {
-	return reply{214, "SITE commands:\n" + columns(slices.Sorted(maps.Keys(siteCommands))) + "CHMOD and UMASK are accepted and without effect."}
+func siteHelp(all map[string]command) reply {
+	return reply{214, "SITE commands:\n" + columns(slices.Sorted(maps.Keys(all))) + "CHMOD and UMASK are accepted and without effect."}
 }
 
 // siteMode accepts what has no meaning here.
