@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"io/fs"
 	"os"
 	"path"
@@ -62,6 +63,12 @@ var guests = map[string][]string{
 // sources calls visit with every Go file of the house, by its path below the root.
 func sources(t *testing.T, visit func(name string, f *ast.File)) {
 	t.Helper()
+	sourcesIn(t, token.NewFileSet(), visit)
+}
+
+// sourcesIn is sources for a caller that needs the positions.
+func sourcesIn(t *testing.T, fset *token.FileSet, visit func(name string, f *ast.File)) {
+	t.Helper()
 	err := fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -71,7 +78,7 @@ func sources(t *testing.T, visit func(name string, f *ast.File)) {
 		case path.Ext(name) != ".go":
 			return nil
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.SkipObjectResolution)
+		f, err := parser.ParseFile(fset, filepath.Join(root, name), nil, parser.SkipObjectResolution)
 		if err == nil {
 			visit(name, f)
 		}
@@ -153,4 +160,117 @@ func TestCalls(t *testing.T) {
 			return true
 		})
 	})
+}
+
+// TestNoSharedState: nothing is shared by a package variable. What a process shares is made in cmd and handed in. A package variable has
+// its value from its declaration, and nothing writes to it, takes its address, or can be locked or waited for in it.
+func TestNoSharedState(t *testing.T) {
+	rooms := map[string][]*ast.File{}
+	names := map[*ast.File]string{}
+	fset := token.NewFileSet()
+	sourcesIn(t, fset, func(name string, f *ast.File) {
+		if room := path.Dir(name); !strings.HasSuffix(name, "_test.go") && !strings.HasPrefix(room, "test/") {
+			rooms[room], names[f] = append(rooms[room], f), name
+		}
+	})
+	for room, files := range rooms {
+		info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
+		config := types.Config{Error: func(error) {}} // imports are not resolved, and all systems' files are read together
+		pkg, _ := config.Check(room, fset, files, info)
+		for _, f := range files {
+			for _, problem := range sharedState(f, func(id *ast.Ident) bool {
+				v, isVar := info.Uses[id].(*types.Var)
+				return isVar && v.Parent() == pkg.Scope()
+			}) {
+				t.Errorf("%s %s", names[f], problem)
+			}
+		}
+	}
+}
+
+// sharedState returns what makes package variables of a file mutable.
+func sharedState(f *ast.File, isGlobal func(*ast.Ident) bool) (problems []string) {
+	for _, decl := range f.Decls {
+		switch d := decl.(type) {
+		case *ast.FuncDecl:
+			if d.Recv == nil && d.Name.Name == "init" {
+				problems = append(problems, "has an init")
+			}
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				if v, ok := spec.(*ast.ValueSpec); ok && d.Tok == token.VAR && (len(v.Values) == 0 || slices.ContainsFunc(v.Values, isSync)) {
+					problems = append(problems, "has the mutable variable "+v.Names[0].Name)
+				}
+			}
+		}
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		for _, x := range written(n) {
+			if id := rootOf(x); id != nil && isGlobal(id) {
+				problems = append(problems, "changes the variable "+id.Name)
+			}
+		}
+		return true
+	})
+	return problems
+}
+
+// isSync reports whether an initial value is a channel, or of a type of sync or sync/atomic. Functions such as sync.OnceValue are none.
+func isSync(value ast.Expr) (found bool) {
+	ast.Inspect(value, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncLit:
+			return false
+		case *ast.ChanType:
+			found = true
+		case *ast.SelectorExpr:
+			pkg, ok := n.X.(*ast.Ident)
+			found = found || ok && (pkg.Name == "atomic" || pkg.Name == "sync" && !strings.HasPrefix(n.Sel.Name, "Once"))
+		}
+		return true
+	})
+	return found
+}
+
+// written returns the operands that a statement or an expression changes or could let others change.
+func written(n ast.Node) []ast.Expr {
+	switch n := n.(type) {
+	case *ast.AssignStmt:
+		if n.Tok != token.DEFINE {
+			return n.Lhs
+		}
+	case *ast.IncDecStmt:
+		return []ast.Expr{n.X}
+	case *ast.SendStmt:
+		return []ast.Expr{n.Chan}
+	case *ast.UnaryExpr:
+		if n.Op == token.AND {
+			return []ast.Expr{n.X}
+		}
+	case *ast.CallExpr:
+		if f, ok := n.Fun.(*ast.Ident); ok && (f.Name == "delete" || f.Name == "clear") {
+			return n.Args[:1]
+		}
+	}
+	return nil
+}
+
+// rootOf returns the variable of which x is a part, nil if it is of none.
+func rootOf(x ast.Expr) *ast.Ident {
+	for {
+		switch e := x.(type) {
+		case *ast.Ident:
+			return e
+		case *ast.IndexExpr:
+			x = e.X
+		case *ast.SelectorExpr:
+			x = e.X
+		case *ast.StarExpr:
+			x = e.X
+		case *ast.ParenExpr:
+			x = e.X
+		default:
+			return nil
+		}
+	}
 }

@@ -101,7 +101,7 @@ func (q *request) objects(out *objectsAnswer, l listing, marker string, withOwne
 			ChecksumAlgorithm: strings.ToUpper(e.algorithm), ChecksumType: checksum{Algorithm: e.algorithm, Composite: e.composite}.kind(),
 		}
 		if withOwner {
-			o.Owner = &owner
+			o.Owner = new(owner)
 		}
 		out.Contents = append(out.Contents, o)
 	}
