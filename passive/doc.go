@@ -18,7 +18,7 @@
 // Only the client's own address. A connection from any other is reset, and the wait goes on, so that a stranger
 // can neither take a transfer nor spoil it. Ports are picked at random, so that it cannot be foretold which comes next.
 // Clients that share an address, behind a translating router, can be told apart by what they show under TLS, and that is
-// the caller's part, who reads IDs for Ports.Identify, as are the grammar of FTP and the rule whom to dial: a Dialer
+// the caller's part, who reads IDs for Claim.Identify, as are the grammar of FTP and the rule whom to dial: a Dialer
 // connects where it is told.
 //
 // # How many ports

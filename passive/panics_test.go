@@ -50,6 +50,7 @@ func TestAPanicDropsItsConnection(t *testing.T) {
 				p := sharing(m, 1)
 				p.Log = logTo(&log)
 				near, far := net.Pipe()
+				shown := identify
 				if where == "RemoteAddr" {
 					p.ListenFunc = func(ctx context.Context, network, address string) (net.Listener, error) {
 						l, err := m.listen(ctx, network, address)
@@ -57,14 +58,14 @@ func TestAPanicDropsItsConnection(t *testing.T) {
 					}
 				} else {
 					var again atomic.Bool
-					p.Identify = func(ctx context.Context, conn net.Conn) (net.Conn, string) {
+					shown = func(ctx context.Context, conn net.Conn) (net.Conn, string) {
 						if !again.Swap(true) {
 							panic("a mistake in Identify")
 						}
 						return identify(ctx, conn)
 					}
 				}
-				a, b := claim(t, p, shows(client, "a")), claim(t, p, shows(client, "b"))
+				a, b := claim(t, p, identified("a", shown)), claim(t, p, identified("b", shown))
 				if where == "Identify" {
 					near = m.dial(t, client, only)
 				}

@@ -48,13 +48,6 @@ type Ports struct {
 	// PROXY header, as in Proxied, and comes from the address in it.
 	ProxyFrom []netip.Prefix
 
-	// Identify finds the ID that a connection shows in what it sends first, such as the ticket in a TLS ClientHello, and
-	// returns it with a connection that gives what was read once more, and has the methods of conn that the caller
-	// of Listener.Conn needs. "" = it shows none; a nil connection = it is broken, and nobody's. It is called only where
-	// claims of one Peer share a port. When nobody waits for such a connection any more, ctx ends and the connection
-	// is closed. Nil = claims of one Peer never share a port.
-	Identify func(ctx context.Context, conn net.Conn) (net.Conn, string)
-
 	strangers atomic.Uint64
 	mu        sync.Mutex
 	lines     map[netip.Addr]*line // by local address
@@ -77,7 +70,7 @@ func (p *Ports) Listen(ctx context.Context, c Claim) (*Listener, error) {
 	switch {
 	case !c.Local.IsValid() || !c.Peer.IsValid():
 		return nil, fmt.Errorf("passive: cannot await %v on %v: not an address", c.Peer, c.Local)
-	case c.ID != "" && p.Identify == nil:
+	case c.ID != "" && c.Identify == nil:
 		return nil, errors.New("passive: nobody tells the IDs of connections")
 	case p.First > p.Last || p.First == 0 && p.Last != 0:
 		return nil, fmt.Errorf("passive: %d-%d is not a range of ports", p.First, p.Last)

@@ -18,7 +18,14 @@ var other = netip.MustParseAddr("198.51.100.8")
 
 // Claims of clients with TLS and without, who all have an hour.
 func shows(peer netip.Addr, id string) Claim {
-	return Claim{Local: server, Peer: peer, Timeout: time.Hour, ID: id}
+	return Claim{Local: server, Peer: peer, Timeout: time.Hour, ID: id, Identify: identify}
+}
+
+// identified returns a claim of client whose ID is found in another way.
+func identified(id string, identify func(context.Context, net.Conn) (net.Conn, string)) Claim {
+	c := shows(client, id)
+	c.Identify = identify
+	return c
 }
 
 func plain(peer netip.Addr) Claim { return Claim{Local: server, Peer: peer, Timeout: time.Hour} }
@@ -42,7 +49,7 @@ func (a again) Read(p []byte) (int, error) { return a.all.Read(p) }
 
 // sharing returns a range of ports where claims of one peer are told apart.
 func sharing(m *memory, ports uint16) *Ports {
-	return &Ports{First: 60000, Last: 59999 + ports, Log: silent, ListenFunc: m.listen, Identify: identify}
+	return &Ports{First: 60000, Last: 59999 + ports, Log: silent, ListenFunc: m.listen}
 }
 
 // claim lets a claim wait until the test, or the caller, closes it.
@@ -198,7 +205,7 @@ func TestAConnectionThatShowsNoIDOfThoseWhoWaitIsReset(t *testing.T) {
 
 func TestIDsHaveToBeTold(t *testing.T) {
 	p := &Ports{First: 60000, Last: 60000, Log: silent, ListenFunc: newMemory().listen}
-	if _, err := p.Listen(t.Context(), shows(client, "a")); err == nil {
+	if _, err := p.Listen(t.Context(), identified("a", nil)); err == nil {
 		t.Error("an ID is awaited that nobody can tell")
 	}
 }

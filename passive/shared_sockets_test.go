@@ -36,12 +36,11 @@ func wantRefused(t *testing.T, from, to netip.Addr, port uint16) {
 // 24 sessions of one address, strangers, and a session of another address, all on one port at the same time.
 func TestSessionsShareAPortOfTheSystem(t *testing.T) {
 	p := onePort(t, loopback)
-	p.Identify = identify
 	second := netip.MustParseAddr("127.0.0.2")
 	freePort(t, second) // or the host has no such address
 	var sessions sync.WaitGroup
 	session := func(from netip.Addr, id string) {
-		l, err := p.Listen(t.Context(), Claim{Local: loopback, Peer: from, Timeout: 30 * time.Second, ID: id})
+		l, err := p.Listen(t.Context(), Claim{Local: loopback, Peer: from, Timeout: 30 * time.Second, ID: id, Identify: identify})
 		if err != nil {
 			t.Error(err)
 			return
@@ -60,7 +59,7 @@ func TestSessionsShareAPortOfTheSystem(t *testing.T) {
 			t.Errorf("session %s has the connection that shows %q, %v", id, said, err)
 		}
 	}
-	first := claim(t, p, Claim{Local: loopback, Peer: second, Timeout: 30 * time.Second, ID: "last"}) // holds the port
+	first := claim(t, p, Claim{Local: loopback, Peer: second, Timeout: 30 * time.Second, ID: "last", Identify: identify}) // holds the port
 	for i := range 24 {
 		sessions.Go(func() { session(loopback, fmt.Sprint(i)) })
 	}
@@ -74,12 +73,12 @@ func TestSessionsShareAPortOfTheSystem(t *testing.T) {
 func TestAConnectionInExaminationIsReset(t *testing.T) {
 	p := onePort(t, loopback)
 	asked := make(chan bool)
-	p.Identify = func(ctx context.Context, conn net.Conn) (net.Conn, string) {
+	slow := func(ctx context.Context, conn net.Conn) (net.Conn, string) {
 		close(asked)
 		return identify(ctx, conn)
 	}
-	a := claim(t, p, Claim{Local: loopback, Peer: loopback, Timeout: 30 * time.Second, ID: "a"})
-	b := claim(t, p, Claim{Local: loopback, Peer: loopback, Timeout: 30 * time.Second, ID: "b"})
+	a := claim(t, p, Claim{Local: loopback, Peer: loopback, Timeout: 30 * time.Second, ID: "a", Identify: slow})
+	b := claim(t, p, Claim{Local: loopback, Peer: loopback, Timeout: 30 * time.Second, ID: "b", Identify: slow})
 	near := connect(t, loopback, loopback, a.Port())
 	<-asked
 	a.Close()

@@ -83,7 +83,7 @@ func (d *door) recognise(ctx context.Context, v *visitor) (net.Conn, *Listener, 
 	case v.owners[0].claim.ID == "": // then there is no other
 		return v.conn, v.owners[0], nil
 	}
-	conn, id := d.ports.Identify(ctx, v.conn)
+	conn, id := v.owners[0].claim.Identify(ctx, v.conn)
 	owner := d.owner(v, id)
 	if conn == nil || owner == nil {
 		return nil, nil, errUnidentified

@@ -103,13 +103,13 @@ func TestSilentConnectionsEndWithTheWait(t *testing.T) {
 		m := newMemory()
 		p := sharing(m, 1)
 		var ends []error
-		p.Identify = func(ctx context.Context, conn net.Conn) (net.Conn, string) {
+		blocks := func(ctx context.Context, conn net.Conn) (net.Conn, string) {
 			_, err := conn.Read(make([]byte, 1))
 			ends = append(ends, context.Cause(ctx), err)
 			return conn, "a"
 		}
 		claim(t, p, plain(other))
-		a, b := claim(t, p, shows(client, "a")), claim(t, p, shows(client, "b"))
+		a, b := claim(t, p, identified("a", blocks)), claim(t, p, identified("b", blocks))
 		near := m.dial(t, client, only)
 		synctest.Wait()
 		a.Close()

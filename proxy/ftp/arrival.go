@@ -30,11 +30,6 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 		return
 	}
 	defer srv.census.leave(s.peer.Addr())
-	srv.begin.Do(func() {
-		if srv.TLS != nil && srv.TLS.Share {
-			srv.Passive.Identify = srv.identify
-		}
-	})
 	// The urgent byte of an ABOR that comes as Telnet Synch has to stay in its place in the line.
 	keepUrgentInline(conn)
 

@@ -43,7 +43,7 @@ func (s *session) listen(ctx context.Context) (port uint16, err error) {
 	s.drop()
 	claim := passive.Claim{Local: s.own, Peer: s.peer.Addr(), Timeout: cmp.Or(s.srv.DataTimeout, 20*time.Second)}
 	if s.private && s.tls.Share && s.tls.sure {
-		claim.ID = s.tls.id
+		claim.ID, claim.Identify = s.tls.id, s.srv.identify
 	}
 	l, err := s.srv.Passive.Listen(ctx, claim)
 	if err != nil {

@@ -57,7 +57,6 @@ type Server struct {
 
 	Log *slog.Logger // nil = slog.Default()
 
-	begin      sync.Once
 	census     census
 	tickets    tickets
 	compressor modez.Compressor

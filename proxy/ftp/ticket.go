@@ -66,7 +66,7 @@ func (t *tickets) keys() [][32]byte {
 }
 
 // identify returns which session's ticket a connection shows in its first message, and a connection that says it all again.
-// It is what passive.Ports asks when the address does not tell whose a connection is.
+// It is passive.Claim.Identify, called when the address does not tell whose a connection is.
 func (srv *Server) identify(ctx context.Context, conn net.Conn) (net.Conn, string) {
 	config := srv.TLS.Config().Clone()
 	config.SetSessionTicketKeys(srv.tickets.keys())
