@@ -48,6 +48,9 @@ type Ports struct {
 	// PROXY header, as in Proxied, and comes from the address in it.
 	ProxyFrom []netip.Prefix
 
+	// Group returns the addresses that count as one client where connections are limited; nil = each address alone.
+	Group func(netip.Addr) netip.Prefix
+
 	strangers atomic.Uint64
 	mu        sync.Mutex
 	lines     map[netip.Addr]*line // by local address
@@ -86,6 +89,14 @@ func (p *Ports) Listen(ctx context.Context, c Claim) (*Listener, error) {
 // Strangers returns how many connections were dropped so far because nobody awaited them from their address, or
 // because it could not be told whose they were.
 func (p *Ports) Strangers() uint64 { return p.strangers.Load() }
+
+// group returns the addresses that count as one client together with a.
+func (p *Ports) group(a netip.Addr) netip.Prefix {
+	if p.Group != nil {
+		return p.Group(a)
+	}
+	return netip.PrefixFrom(a, a.BitLen())
+}
 
 func (p *Ports) log() *slog.Logger { return cmp.Or(p.Log, slog.Default()) }
 

@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// How many connections may be in examination at one door, and how many of them from one address, or its IPv6 network: each costs a goroutine,
+// How many connections may be in examination at one door, and how many of them from one client, see Ports.Group: each costs a goroutine,
 // and anybody can come. The proxies that send PROXY headers have addresses of their own until those are read.
 const (
 	maxVisitors = 64
@@ -118,10 +118,10 @@ func (d *door) enter(v *visitor) bool {
 	return true
 }
 
-// from counts the visitors from an address, or from its IPv6 network.
+// from counts the visitors from an address, and from those that count as one client with it.
 func (d *door) from(a netip.Addr) (n int) {
 	for v := range d.visitors {
-		if LimitPrefix(v.from.Addr()) == LimitPrefix(a) {
+		if d.ports.group(v.from.Addr()) == d.ports.group(a) {
 			n++
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -198,6 +199,30 @@ func TestAnErrorOfTheSocketEndsTheWaitOfAll(t *testing.T) {
 		wantID(t, l, "a")
 		if m.binds != 2 || m.clashes != 0 {
 			t.Errorf("%d binds, %d clashes; want a new socket for the one who waited", m.binds, m.clashes)
+		}
+	})
+}
+
+// Two sessions of one IPv6 network fill half of the places for connections in examination, and not all.
+func TestOneNetworkLeavesPlacesToExamine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		p := sharing(m, 1)
+		p.Group = func(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, 64).Masked() }
+		at := netip.AddrPortFrom(netip.MustParseAddr("2001:db8:1::1"), only.Port())
+		near, twin := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
+		for _, peer := range []netip.Addr{near, twin} {
+			c := shows(peer, peer.String())
+			c.Local = at.Addr()
+			claim(t, p, c)
+		}
+		for range mostFromOne {
+			m.dial(t, near, at)
+			m.dial(t, twin, at)
+		}
+		synctest.Wait()
+		if n := p.Strangers(); n != mostFromOne {
+			t.Errorf("%d of %d connections from one /64 were dropped; want %d", n, 2*mostFromOne, mostFromOne)
 		}
 	})
 }

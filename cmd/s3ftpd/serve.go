@@ -95,9 +95,10 @@ func server(
 		return proxy.Account{User: user, Store: store, Compat: compat(c, user, peer)}
 	}
 	s := &ftp.Server{
-		Login:          admit(&auth.Gate{User: c.User, Secret: password, Turns: turns, Subject: c.UserCertificate}, account),
-		Compat:         func(peer netip.Addr) proxy.Compat { return compat(c, "", peer) },
-		Passive:        passive.Ports{First: c.PassivePorts.First, Last: c.PassivePorts.Last, ProxyFrom: c.ProxyProtocolFrom, Log: log},
+		Login:  admit(&auth.Gate{User: c.User, Secret: password, Turns: turns, Subject: c.UserCertificate}, account),
+		Compat: func(peer netip.Addr) proxy.Compat { return compat(c, "", peer) },
+		Passive: passive.Ports{First: c.PassivePorts.First, Last: c.PassivePorts.Last, ProxyFrom: c.ProxyProtocolFrom,
+			Group: proxy.LimitPrefix, Log: log},
 		PassiveAddress: passiveAddress(c.PassiveAddress, net.DefaultResolver.LookupNetIP, log),
 		IdleTimeout:    c.IdleTimeout, LoginTimeout: c.LoginTimeout, DataTimeout: c.DataTimeout,
 		StallTimeout: c.StallTimeout, DrainTimeout: c.DrainTimeout, DrainEnd: client.Stop, CommitGrace: c.CommitGrace,

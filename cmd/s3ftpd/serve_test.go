@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/textproto"
 	"os"
 	"path/filepath"
@@ -199,6 +200,9 @@ func TestServer(t *testing.T) {
 		6 * time.Second, 7, 8, 9}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+	if s.Passive.Group == nil || s.Passive.Group(netip.MustParseAddr("2001:db8::1")).Bits() != 64 {
+		t.Error("passive ports count each address of an IPv6 network by itself")
 	}
 	if s.DrainEnd == nil {
 		t.Error("nothing tells the store that the time to drain is over")

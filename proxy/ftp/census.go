@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"sync"
 
-	"github.com/s3ftpd/s3ftpd/passive"
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 // A census counts who is there. Its zero value is an empty one.
@@ -12,7 +12,7 @@ type census struct {
 	mu    sync.Mutex
 	total int
 	moves int                  // transfers
-	byIP  map[netip.Prefix]int // see passive.LimitPrefix
+	byIP  map[netip.Prefix]int // see proxy.LimitPrefix
 	users map[string]int
 }
 
@@ -23,11 +23,11 @@ func (c *census) arrive(ip netip.Addr, most, mostPerIP int) (refusal string) {
 	switch {
 	case c.total >= most:
 		return "Too many sessions, try again later."
-	case c.byIP[passive.LimitPrefix(ip)] >= mostPerIP:
+	case c.byIP[proxy.LimitPrefix(ip)] >= mostPerIP:
 		return "Too many sessions from your address, close one first."
 	}
 	c.total++
-	count(&c.byIP, passive.LimitPrefix(ip), 1)
+	count(&c.byIP, proxy.LimitPrefix(ip), 1)
 	return ""
 }
 
@@ -35,7 +35,7 @@ func (c *census) leave(ip netip.Addr) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.total--
-	count(&c.byIP, passive.LimitPrefix(ip), -1)
+	count(&c.byIP, proxy.LimitPrefix(ip), -1)
 }
 
 // transfers counts a transfer that begins (1) or ends (-1).

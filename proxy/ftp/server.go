@@ -52,7 +52,7 @@ type Server struct {
 	CommitGrace time.Duration
 
 	MaxSessions int // 0 = 1024; over that: 421
-	MaxPerIP    int // by passive.LimitPrefix; 0 = 50; over that: 421
+	MaxPerIP    int // by proxy.LimitPrefix; 0 = 50; over that: 421
 	MaxPerUser  int // 0 = 50; over that: 530
 
 	Log *slog.Logger // nil = slog.Default()

@@ -1,9 +1,8 @@
-package passive
+package proxy
 
 import (
 	"net/netip"
 	"testing"
-	"testing/synctest"
 )
 
 func TestLimitPrefix(t *testing.T) {
@@ -29,27 +28,4 @@ func TestLimitPrefix(t *testing.T) {
 	if p := LimitPrefix(netip.Addr{}); p != (netip.Prefix{}) {
 		t.Errorf("no address counts by %v", p)
 	}
-}
-
-// Two sessions of one IPv6 network fill half of the places for connections in examination, and not all.
-func TestOneNetworkLeavesPlacesToExamine(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMemory()
-		p := sharing(m, 1)
-		at := netip.AddrPortFrom(netip.MustParseAddr("2001:db8:1::1"), only.Port())
-		near, twin := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
-		for _, peer := range []netip.Addr{near, twin} {
-			c := shows(peer, peer.String())
-			c.Local = at.Addr()
-			claim(t, p, c)
-		}
-		for range mostFromOne {
-			m.dial(t, near, at)
-			m.dial(t, twin, at)
-		}
-		synctest.Wait()
-		if n := p.Strangers(); n != mostFromOne {
-			t.Errorf("%d of %d connections from one /64 were dropped; want %d", n, 2*mostFromOne, mostFromOne)
-		}
-	})
 }

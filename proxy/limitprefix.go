@@ -1,4 +1,4 @@
-package passive
+package proxy
 
 import "net/netip"
 
@@ -6,7 +6,7 @@ import "net/netip"
 // address with its /64. A host with IPv6 has a /64 of its own, and could use another address of it for every connection.
 //
 // A link-local address is counted alone, because fe80::/64 is the whole link. An address that decides whose a
-// connection is, as Claim.Peer does, is always compared exactly.
+// connection is, as the peer of a data connection, is always compared exactly.
 func LimitPrefix(a netip.Addr) netip.Prefix {
 	a = a.Unmap().WithZone("")
 	bits := a.BitLen()
