@@ -102,8 +102,8 @@ func server(
 		PassiveAddress: passiveAddress(c.PassiveAddress, net.DefaultResolver.LookupNetIP, log),
 		IdleTimeout:    c.IdleTimeout, LoginTimeout: c.LoginTimeout, DataTimeout: c.DataTimeout,
 		StallTimeout: c.StallTimeout, DrainTimeout: c.DrainTimeout, DrainEnd: client.Stop, CommitGrace: c.CommitGrace,
-		MaxSessions: c.MaxSessions, MaxPerIP: c.MaxSessionsPerIP, MaxPerUser: c.MaxSessionsPerUser,
-		Log: log,
+		Sessions: &proxy.Sessions{Max: c.MaxSessions, MaxPerAddress: c.MaxSessionsPerIP, MaxPerUser: c.MaxSessionsPerUser},
+		Log:      log,
 	}
 	if c.Active {
 		s.Active = &passive.Dialer{Port: c.ActivePort, Log: log}

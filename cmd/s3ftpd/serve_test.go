@@ -195,7 +195,7 @@ func TestServer(t *testing.T) {
 	}
 	s := server(c, nil, nil, nil, nil, quiet)
 	got := []any{s.Passive.First, s.Passive.Last, s.Active.Port, s.IdleTimeout, s.LoginTimeout, s.DataTimeout, s.StallTimeout, s.DrainTimeout,
-		s.CommitGrace, s.MaxSessions, s.MaxPerIP, s.MaxPerUser}
+		s.CommitGrace, s.Sessions.Max, s.Sessions.MaxPerAddress, s.Sessions.MaxPerUser}
 	want := []any{uint16(2000), uint16(2001), uint16(7), time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second, 5 * time.Second,
 		6 * time.Second, 7, 8, 9}
 	if !slices.Equal(got, want) {

@@ -79,8 +79,8 @@ func (s *session) cmdPass(ctx context.Context, arg string) (reply, error) {
 // admit lets a user in, unless there are too many sessions of the user's.
 func (s *session) admit(a proxy.Account, welcome reply) reply {
 	s.user = clip(cmp.Or(a.User, s.name))
-	if !s.srv.census.enter(s.user, cmp.Or(a.MaxSessions, s.srv.MaxPerUser, 50)) {
-		s.log.Warn("login refused", "user", s.user, "code", 530, "err", "too many sessions of the user")
+	if err := s.entry.Login(s.user, a.MaxSessions); err != nil {
+		s.log.Warn("login refused", "user", s.user, "code", 530, "err", err)
 		return reply{530, "Too many sessions of this user, close one first."}
 	}
 	s.queue.setLoggedIn(true)
@@ -95,7 +95,7 @@ func (s *session) admit(a proxy.Account, welcome reply) reply {
 func (s *session) authenticate(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	queue, gone, late, drain := s.lines, s.gone, s.login, s.drain
+	queue, gone, late, drain := s.lines, s.gone, s.login, s.drain.Done()
 	go func() {
 		for {
 			select {
@@ -109,7 +109,7 @@ func (s *session) authenticate(ctx context.Context, a proxy.Attempt) (proxy.Acco
 				cancel(errNoLogin)
 				return
 			case <-drain:
-				cancel(errGoesDown)
+				cancel(s.farewell())
 				return
 			case <-ctx.Done():
 				return

@@ -11,33 +11,36 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/passive"
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 // session serves one control connection. Nothing that goes wrong in it reaches another session.
 func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit bool) {
-	s := &session{srv: srv, raw: conn, conn: conn, log: srv.log(), drain: drain.Done(), discards: make(chan struct{}, mostDiscardings)}
+	s := &session{srv: srv, raw: conn, conn: conn, log: srv.log(), hard: hard, discards: make(chan struct{}, mostDiscardings)}
 	s.tails = &tails{session: s}
 	defer s.recovered("session")
 	defer conn.Close()
 	s.own, s.local, s.peer = ownAddr(conn), passive.AddrPort(conn.LocalAddr()), passive.AddrPort(conn.RemoteAddr())
 	defer s.tails.Wait()
-	s.log = srv.log().With("session", newID(), "peer", s.peer.String())
-	if refusal := srv.census.arrive(s.peer.Addr(), cmp.Or(srv.MaxSessions, 1024), cmp.Or(srv.MaxPerIP, 50)); refusal != "" {
-		s.log.Warn("session refused", "code", 421, "err", refusal)
+	id := newID()
+	s.log = srv.log().With("session", id, "peer", s.peer.String())
+	ctx, end, cancel := s.lifetime(drain, hard)
+	defer cancel(nil)
+	var err error
+	if s.entry, err = srv.sessions().Start(proxy.SessionInfo{ID: id, Protocol: "ftp", Client: s.peer}, end); err != nil {
+		s.log.Warn("session refused", "code", 421, "err", err)
 		if !implicit { // to whom it would be noise
-			s.write(reply{421, refusal})
+			s.write(replyToTooMany(err))
 		}
 		return
 	}
-	defer srv.census.leave(s.peer.Addr())
+	defer s.entry.End()
 	// The urgent byte of an ABOR that comes as Telnet Synch has to stay in its place in the line.
 	keepUrgentInline(conn)
 
-	ctx, cancel := context.WithCancel(hard)
-	defer cancel()
 	begin := time.Now()
 	s.log.Info("session begins")
-	err := s.open(ctx, implicit)
+	err = s.open(ctx, implicit)
 	if err == nil {
 		queue, gone := newCommandQueue(), make(chan struct{})
 		s.queue, s.lines, s.gone = queue, queue.lines, gone
@@ -47,9 +50,23 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 			readLines(conn, queue, gone, ctx.Done())
 		}()
 		err = s.serve(ctx)
-		s.hangUp(cancel)
+		s.hangUp(func() { cancel(nil) })
 	}
 	s.log.Info("session ends", "user", s.user, "seconds", time.Since(begin).Seconds(), "err", err)
+}
+
+// lifetime returns the context of the session, and how it is ended: as when drain ends. An idle session ends at once, and
+// what runs has the drain time-out before ctx ends.
+func (s *session) lifetime(drain, hard context.Context) (ctx context.Context, end, cancel context.CancelCauseFunc) {
+	ctx, cancel = context.WithCancelCause(hard)
+	drain, leave := context.WithCancelCause(drain)
+	context.AfterFunc(ctx, func() { leave(nil) })
+	s.drain = drain
+	return ctx, func(cause error) {
+		leave(cause)
+		timer := time.AfterFunc(s.srv.drainTimeout(), func() { cancel(cause) })
+		context.AfterFunc(ctx, func() { timer.Stop() })
+	}, cancel
 }
 
 // hangUp ends the control connection, and returns when its reading goroutine has ended. To close it before the client has

@@ -132,6 +132,8 @@ func (s *session) obey(ctx context.Context, l line) reply {
 	if c.run == nil { // and not logged: what is no command may be a password with a slip in front of it
 		return r
 	}
+	s.entry.SetCommand(verb)
+	defer s.entry.SetCommand("")
 	s.log.Debug("command", "user", s.user, "command", verb, "name", redact(verb, arg))
 	r, err := s.run(ctx, c, arg)
 	if err == nil {

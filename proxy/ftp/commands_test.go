@@ -182,7 +182,7 @@ func TestRedact(t *testing.T) {
 // TestSlipsAreNotLogged: a password with a slip in front of it is no command, and does not reach the log.
 func TestSlipsAreNotLogged(t *testing.T) {
 	var log strings.Builder
-	s := &session{srv: &Server{}, log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	s := &session{srv: &Server{}, entry: newEntry(t), log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, text := range []string{" PASS hunter2", "PASS\thunter2", "PAS hunter2", "hunter2", "SITE PSWD hunter2 hunter2"} {
 		s.obey(t.Context(), line{text: text})
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,7 +18,7 @@ type dataConn struct {
 	steady   *steady
 	records  *gathered   // under TLS that the client only receives on; nil else
 	hold     func() bool // keeps the end of its context from it
-	bytes    *int64
+	bytes    *atomic.Int64
 	since    time.Time // it was made
 	last     time.Time // the last bytes from the client were read
 	ended    time.Time // the client ended it
@@ -34,7 +35,7 @@ func (d *dataConn) lastByte() time.Time {
 	return d.last
 }
 
-func newDataConn(ctx context.Context, conn net.Conn, stall time.Duration, bytes *int64) *dataConn {
+func newDataConn(ctx context.Context, conn net.Conn, stall time.Duration, bytes *atomic.Int64) *dataConn {
 	s := &steady{Conn: conn, ctx: ctx, stall: stall}
 	hold := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	return &dataConn{Conn: s, steady: s, hold: hold, bytes: bytes, since: time.Now()}
@@ -64,7 +65,7 @@ func (d *dataConn) protect(ctx context.Context, c *secured, upload bool, log *sl
 
 func (d *dataConn) Read(p []byte) (int, error) {
 	n, err := d.Conn.Read(p)
-	*d.bytes += int64(n)
+	d.bytes.Add(int64(n))
 	if n > 0 {
 		d.last = time.Now()
 	}
@@ -80,7 +81,7 @@ func (d *dataConn) Read(p []byte) (int, error) {
 
 func (d *dataConn) Write(p []byte) (int, error) {
 	n, err := d.records.gather(d.Conn.Write, p)
-	*d.bytes += int64(n)
+	d.bytes.Add(int64(n))
 	if err != nil {
 		err = dataError{err}
 	}

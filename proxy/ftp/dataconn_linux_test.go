@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,7 +38,7 @@ func TestDownloadBesideJunk(t *testing.T) {
 func TestLastByteIsNotLate(t *testing.T) {
 	for range 50 {
 		client, server := tcpPair(t)
-		conn := newDataConn(t.Context(), server, time.Minute, new(int64))
+		conn := newDataConn(t.Context(), server, time.Minute, new(atomic.Int64))
 		io.WriteString(client, "x")
 		sent := time.Now()
 		<-time.After(time.Millisecond) // the server's delay

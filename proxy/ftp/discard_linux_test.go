@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -121,7 +122,7 @@ func TestDiscardHasBounds(t *testing.T) {
 		open := func() *dataConn {
 			near, client := net.Pipe()
 			far = append(far, client)
-			return newDataConn(t.Context(), near, time.Minute, new(int64))
+			return newDataConn(t.Context(), near, time.Minute, new(atomic.Int64))
 		}
 		begin := time.Now()
 		for i := range mostDiscardings + 1 {

@@ -187,7 +187,7 @@ func TestAbortBeforeCommit(t *testing.T) {
 	go client.Close()
 	s := &session{srv: &Server{CommitGrace: time.Nanosecond}}
 	s.raw = asked{server, func() { cancel(errAborted) }} // the kernel is asked when the grace is over
-	tr := &transfer{marks: make(chan reply, 1), session: t.Context()}
+	tr := &transfer{marks: make(chan reply, 1), hard: t.Context()}
 	tr.conn = newDataConn(ctx, server, time.Minute, &tr.bytes)
 	store := newMemStore()
 	if err := s.put(ctx, tr, store, "/a", "", destination{}, false); err != errAborted || len(store.files) > 0 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
@@ -74,12 +75,12 @@ func (t *transfer) send(write func(io.Writer) error) error {
 // A countingWriter counts the bytes that are written to it.
 type countingWriter struct {
 	io.Writer
-	bytes *int64
+	bytes *atomic.Int64
 }
 
 func (w countingWriter) Write(p []byte) (int, error) {
 	n, err := w.Writer.Write(p)
-	*w.bytes += int64(n)
+	w.bytes.Add(int64(n))
 	return n, err
 }
 
@@ -94,12 +95,12 @@ func (t *transfer) received() io.Reader {
 // decompressed reads an upload in MODE Z and counts its bytes. A stream that stalls is an error of the data connection.
 type decompressed struct {
 	*modez.Reader
-	bytes *int64
+	bytes *atomic.Int64
 }
 
 func (d decompressed) Read(p []byte) (int, error) {
 	n, err := d.Reader.Read(p)
-	*d.bytes += int64(n)
+	d.bytes.Add(int64(n))
 	switch {
 	case errors.Is(err, modez.ErrStalled):
 		err = dataError{err}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,9 +23,9 @@ func TestTransfersCompressing(t *testing.T) {
 	sent := func() int {
 		wire := new(bytes.Buffer)
 		tr := &transfer{packing: packing{true, modez.DefaultLevel}, compressor: compressor,
-			conn: &dataConn{Conn: onlyWrites{Writer: wire}, bytes: new(int64)}}
-		if err := tr.send(func(w io.Writer) error { _, err := w.Write(content); return err }); err != nil || tr.bytes != 1000 {
-			t.Errorf("%d bytes, %v", tr.bytes, err)
+			conn: &dataConn{Conn: onlyWrites{Writer: wire}, bytes: new(atomic.Int64)}}
+		if err := tr.send(func(w io.Writer) error { _, err := w.Write(content); return err }); err != nil || tr.bytes.Load() != 1000 {
+			t.Errorf("%d bytes, %v", tr.bytes.Load(), err)
 		}
 		n := wire.Len()
 		if got, err := io.ReadAll(modez.NewReader(wire, time.Hour)); !bytes.Equal(got, content) || err != nil {
@@ -81,10 +82,10 @@ func TestDecompressedCounts(t *testing.T) {
 		if !whole {
 			stream, want = stream[:wire.Len()-1], modez.ErrTruncated
 		}
-		counted := int64(0)
+		var counted atomic.Int64
 		got, err := io.ReadAll(decompressed{modez.NewReader(bytes.NewReader(stream), time.Hour), &counted})
-		if err != want || counted != int64(len(got)) || whole != (len(got) == len(content)) {
-			t.Errorf("whole: %v: %d bytes, counted as %d, %v", whole, len(got), counted, err)
+		if err != want || counted.Load() != int64(len(got)) || whole != (len(got) == len(content)) {
+			t.Errorf("whole: %v: %d bytes, counted as %d, %v", whole, len(got), counted.Load(), err)
 		}
 	}
 }
@@ -93,7 +94,7 @@ func TestDecompressedCounts(t *testing.T) {
 func TestReceivedStalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := &transfer{packing: packing{on: true}, stall: time.Minute,
-			conn: &dataConn{Conn: onlyReads{Reader: io.MultiReader(strings.NewReader("\x78\x9c"), io.LimitReader(emptyBlocks{}, 5*600))}, bytes: new(int64)}}
+			conn: &dataConn{Conn: onlyReads{Reader: io.MultiReader(strings.NewReader("\x78\x9c"), io.LimitReader(emptyBlocks{}, 5*600))}, bytes: new(atomic.Int64)}}
 		_, err := io.ReadAll(tr.received())
 		if !errors.As(err, new(dataError)) || !errors.Is(err, os.ErrDeadlineExceeded) || replyTo(err).code != 426 {
 			t.Errorf("%v", err)

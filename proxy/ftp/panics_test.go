@@ -95,8 +95,8 @@ func TestAPanicEndsItsSession(t *testing.T) {
 				if n := srv.Panics(); n < 1 || !strings.Contains(log.String(), "a mistake in "+c.method) {
 					t.Errorf("%d panics, log:\n%s", n, log.String())
 				}
-				if srv.census.total != 0 || len(srv.census.byIP) != 0 {
-					t.Errorf("%d sessions are counted", srv.census.total)
+				if n, _ := srv.sessions().Running(); n != 0 {
+					t.Errorf("%d sessions are counted", n)
 				}
 			})
 		})

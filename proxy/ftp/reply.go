@@ -150,6 +150,7 @@ var replies = []struct {
 	{errAborted, reply{426, "Transfer aborted."}},
 	{errUnconfirmed, reply{451, "Going down, and the storage has not confirmed the file: look whether it is stored."}},
 	{errGoingDown, reply{426, "Transfer aborted, the server is going down."}},
+	{proxy.ErrSessionEnded, reply{426, "Transfer aborted, the session was ended by an administrator."}},
 	{errTooManyAhead, reply{426, "Too many commands wait, the transfer is void."}},
 	{errControlLost, reply{426, "The control connection ended, the transfer is void."}},
 	{modez.ErrTruncated, reply{426, "The compressed data was cut, the transfer is incomplete."}},

@@ -86,6 +86,7 @@ func (s *session) secure(ctx context.Context, p *pause) error {
 // begun notes that the session is a TLS one from now on.
 func (s *session) begun(conn *tls.Conn, secured *secured) {
 	s.conn, s.tls = conn, secured
+	s.entry.SetTLS(tls.VersionName(secured.state.Version))
 	if !secured.noteWeak(s.log, secured.state) {
 		s.log.Info("TLS", "version", tls.VersionName(secured.state.Version), "cipher", tls.CipherSuiteName(secured.state.CipherSuite))
 	}

@@ -51,13 +51,13 @@ type Server struct {
 	// on this host it is more where other tasks want the processors, on Linux: see crowdedGrace.
 	CommitGrace time.Duration
 
-	MaxSessions int // 0 = 1024; over that: 421
-	MaxPerIP    int // by proxy.LimitPrefix; 0 = 50; over that: 421
-	MaxPerUser  int // 0 = 50; over that: 530
+	// Sessions lists and limits the sessions, together with those of other servers that share it. Over Max and MaxPerAddress a
+	// client gets 421, over MaxPerUser 530. Nil = those of this server alone, with the default limits.
+	Sessions *proxy.Sessions
 
 	Log *slog.Logger // nil = slog.Default()
 
-	census     census
+	own        proxy.Sessions // where Sessions is nil
 	tickets    tickets
 	compressor modez.Compressor
 	panics     atomic.Uint64
@@ -66,12 +66,7 @@ type Server struct {
 // Panics returns how many sessions a fault of the program has ended so far; each got 421, and no other was touched.
 func (srv *Server) Panics() uint64 { return srv.panics.Load() }
 
-// Running returns how many sessions there are, and how many transfers.
-func (srv *Server) Running() (sessions, transfers int) {
-	srv.census.mu.Lock()
-	defer srv.census.mu.Unlock()
-	return srv.census.total, srv.census.moves
-}
+func (srv *Server) sessions() *proxy.Sessions { return cmp.Or(srv.Sessions, &srv.own) }
 
 // errGoingDown is why a transfer ends that the drain time-out cuts short.
 var errGoingDown = errors.New("the server is going down")
@@ -105,7 +100,7 @@ func (srv *Server) serve(ctx context.Context, l net.Listener, implicit bool) err
 		sessions.Go(func() { srv.session(drain, hard, conn, implicit) })
 	})
 	stopAccepting()
-	timer := time.AfterFunc(cmp.Or(srv.DrainTimeout, time.Minute), func() {
+	timer := time.AfterFunc(srv.drainTimeout(), func() {
 		cut(errGoingDown)
 		if srv.DrainEnd != nil {
 			srv.DrainEnd()
@@ -115,6 +110,8 @@ func (srv *Server) serve(ctx context.Context, l net.Listener, implicit bool) err
 	sessions.Wait()
 	return err
 }
+
+func (srv *Server) drainTimeout() time.Duration { return cmp.Or(srv.DrainTimeout, time.Minute) }
 
 // accept calls serve with each connection until ctx is done or l fails for good.
 func (srv *Server) accept(ctx context.Context, l net.Listener, serve func(net.Conn)) error {

@@ -27,19 +27,21 @@ type session struct {
 	queue    *commandQueue
 	lines    <-chan *line    // of queue
 	gone     <-chan struct{} // closed when the client has ended the control connection
-	drain    <-chan struct{} // closed when the server is going down
-	tails    *tails          // of data connections that wait for the client's end
-	discards chan struct{}   // has a place for each data connection that is read on, see discard
-	closed   bool            // after this reply, no more
-	deaf     error           // why a reply did not get through: after a part of one, no other may follow
-	wrong    int             // logins refused so far
-	odd      int             // commands so far that are none, before a login
-	tls      *secured        // nil = in clear
-	sized    bool            // PBSZ
-	private  bool            // PROT P
-	pending  []*line         // came while a command was obeyed, and wait for its end; maxQueued at most
-	quit     *quitNotice     // of the command that runs, if it is an upload
-	more     bool            // another line came along with the last one, and is about to be in lines
+	hard     context.Context // ends when the server must, some time after drain
+	drain    context.Context // ends when the session is to end as soon as nothing runs in it
+	entry    *proxy.Session
+	tails    *tails        // of data connections that wait for the client's end
+	discards chan struct{} // has a place for each data connection that is read on, see discard
+	closed   bool          // after this reply, no more
+	deaf     error         // why a reply did not get through: after a part of one, no other may follow
+	wrong    int           // logins refused so far
+	odd      int           // commands so far that are none, before a login
+	tls      *secured      // nil = in clear
+	sized    bool          // PBSZ
+	private  bool          // PROT P
+	pending  []*line       // came while a command was obeyed, and wait for its end; maxQueued at most
+	quit     *quitNotice   // of the command that runs, if it is an upload
+	more     bool          // another line came along with the last one, and is about to be in lines
 
 	dialogue
 }
@@ -142,8 +144,25 @@ var errHungUp = errors.New("the client closed the control connection")
 var (
 	errNoLogin  = reply{421, "No login in time, closing the connection."}
 	errGoesDown = reply{421, "The server is going down, closing the connection."}
+	errEnded    = reply{421, "The session was ended by an administrator, closing the connection."}
 	errLeft     = reply{421, "You have closed the connection."}
 )
+
+// farewell is the last reply of a session whose drain has ended.
+func (s *session) farewell() reply {
+	if errors.Is(context.Cause(s.drain), proxy.ErrSessionEnded) {
+		return errEnded
+	}
+	return errGoesDown
+}
+
+// replyToTooMany refuses a session.
+func replyToTooMany(err error) reply {
+	if errors.Is(err, proxy.ErrTooManyFromAddress) {
+		return reply{421, "Too many sessions from your address, close one first."}
+	}
+	return reply{421, "Too many sessions, try again later."}
+}
 
 // next waits for the next command line. A reply for error is the last that the client gets.
 func (s *session) next() (line, error) {
@@ -166,8 +185,8 @@ func (s *session) next() (line, error) {
 		return line{}, reply{421, "Idle for too long, closing the connection."}
 	case <-s.login:
 		return line{}, errNoLogin
-	case <-s.drain:
-		return line{}, errGoesDown
+	case <-s.drain.Done():
+		return line{}, s.farewell()
 	}
 }
 
@@ -184,7 +203,7 @@ func (s *session) logout() {
 	s.drop()
 	if take(&s.store) != nil {
 		s.queue.setLoggedIn(false)
-		s.srv.census.exit(s.user)
+		s.entry.Logout()
 	}
 }
 

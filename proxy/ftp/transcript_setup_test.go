@@ -52,7 +52,7 @@ var (
 
 func newScript(t *testing.T) *script {
 	s := &script{t: t, store: newMemStore(), login: true}
-	s.srv = &Server{Log: slog.New(slog.DiscardHandler), CommitGrace: time.Millisecond}
+	s.srv = &Server{Sessions: new(proxy.Sessions), Log: slog.New(slog.DiscardHandler), CommitGrace: time.Millisecond}
 	s.srv.Passive.First, s.srv.Passive.Last = 60000, 60009
 	s.srv.Passive.Log = s.srv.Log
 	s.srv.Passive.ListenFunc = func(_ context.Context, _, address string) (net.Listener, error) { return s.net.listen(address) }
@@ -129,11 +129,11 @@ func (s *script) option(arg string) {
 	case "grace":
 		s.srv.CommitGrace = s.duration(value)
 	case "max-sessions":
-		s.srv.MaxSessions = n
+		s.srv.Sessions.Max = n
 	case "max-sessions-per-ip":
-		s.srv.MaxPerIP = n
+		s.srv.Sessions.MaxPerAddress = n
 	case "max-sessions-per-user":
-		s.srv.MaxPerUser = n
+		s.srv.Sessions.MaxPerUser = n
 	case "passive-ports":
 		s.srv.Passive.First, s.srv.Passive.Last = uint16(n), uint16(n)
 	case "passive-address":

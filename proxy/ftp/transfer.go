@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
+	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 )
 
@@ -28,10 +30,10 @@ type transfer struct {
 	quit       *quitNotice // behind the command of an upload
 	conn       *dataConn   // nil before connect
 
-	session   context.Context // the session's, which outlives the transfer's own
+	hard      context.Context // the session's, which outlives the transfer's own
 	committed bool            // an upload that cannot be aborted any more: its error is the store's
 
-	bytes int64 // moved, on the side of the data connection; in MODE Z, as they are when they are not compressed
+	bytes atomic.Int64 // moved, on the side of the data connection; in MODE Z, as they are when they are not compressed
 }
 
 // transfer runs work, which moves data, and listens to the client meanwhile. What it returns is the final
@@ -45,18 +47,16 @@ func (s *session) transfer(ctx context.Context, verb, name string, work func(con
 		s.holdRefused(port)
 		return reply{521, "Data connections have to be protected here, say PBSZ 0 and PROT P first."}, nil
 	}
-	outer := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	marks := make(chan reply)
 	t := &transfer{port: port, stall: cmp.Or(s.srv.StallTimeout, 5*time.Minute), marks: marks, tails: s.tails, discards: s.discards, log: s.log,
-		upload: isUpload(verb), packing: s.packing, compressor: &s.srv.compressor, quit: s.quit, session: outer}
+		upload: isUpload(verb), packing: s.packing, compressor: &s.srv.compressor, quit: s.quit, hard: s.hard}
 	if s.private {
 		t.secure = s.tls
 	}
 	begin := time.Now()
-	s.srv.census.transfers(1)
-	defer s.srv.census.transfers(-1)
+	defer s.entry.StartTransfer(direction(verb), name, t.bytes.Load)()
 	defer func() { // after a panic as well
 		if t.conn == nil {
 			s.holdRefused(port)
@@ -68,9 +68,20 @@ func (s *session) transfer(ctx context.Context, verb, name string, work func(con
 	if err != nil {
 		r = replyTo(err)
 	}
-	s.log.Log(ctx, max(logLevel(err), slog.LevelInfo), "transfer", "user", s.user, "command", verb, "name", name, "bytes", t.bytes,
+	s.log.Log(ctx, max(logLevel(err), slog.LevelInfo), "transfer", "user", s.user, "command", verb, "name", name, "bytes", t.bytes.Load(),
 		"seconds", time.Since(begin).Seconds(), "code", r.code, "err", err)
 	return r, nil
+}
+
+// direction says which way the transfer of a command goes.
+func direction(verb string) proxy.Direction {
+	switch {
+	case isUpload(verb):
+		return proxy.Upload
+	case verb == "RETR":
+		return proxy.Download
+	}
+	return proxy.Listing
 }
 
 // holdRefused keeps the data port of a transfer that has no data connection, until the client has seen the reply that refuses it:
@@ -243,7 +254,7 @@ func (t *transfer) connect(ctx context.Context, mark string) error {
 	}
 	moved := &t.bytes
 	if t.packing.on {
-		moved = new(int64)
+		moved = new(atomic.Int64)
 	}
 	t.conn = newDataConn(ctx, conn, t.stall, moved)
 	if t.secure == nil {

@@ -59,11 +59,11 @@ func TestPanicInTransfer(t *testing.T) {
 // TestPanicFreesPlace: what the session held is given back.
 func TestPanicFreesPlace(t *testing.T) {
 	inBubble(t, func(s *script) {
-		s.srv.MaxPerUser = 1
+		s.srv.Sessions.MaxPerUser = 1
 		s.play("<= /a \"x\"\n! fail /a panic\nC> SIZE a\nS> 421 *\nS.\n2\nC> NOOP\nS> 200 *")
 		s.silence()
-		if s.srv.census.total != 1 {
-			t.Errorf("%d sessions are counted, want 1", s.srv.census.total)
+		if n, _ := s.srv.Sessions.Running(); n != 1 {
+			t.Errorf("%d sessions are counted, want 1", n)
 		}
 	})
 }

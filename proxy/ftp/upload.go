@@ -159,7 +159,8 @@ func (u *upload) Read(p []byte) (n int, err error) {
 
 // judge says why an upload is void whose data connection ended as it should, nil if it is whole.
 func (u *upload) judge() error {
-	short := u.t.bytes < u.least && u.t.bytes+u.before != u.least // some clients announce the whole
+	came := u.t.bytes.Load()
+	short := came < u.least && came+u.before != u.least // some clients announce the whole
 	if short && u.allo == proxy.AlloBinding {
 		return errTooShort
 	}
@@ -189,7 +190,7 @@ func (u *upload) outcome(ctx context.Context, err error) error {
 // put runs one upload. ABOR reaches it until it commits, and no longer: from then on the store alone decides, and the
 // reply says what it decided. The drain time-out ends its context even then, for a store that cannot find out in time.
 func (s *session) put(ctx context.Context, t *transfer, store proxy.Store, name, mark string, to destination, text bool) error {
-	put, cancel := context.WithCancelCause(t.session)
+	put, cancel := context.WithCancelCause(t.hard)
 	defer cancel(nil)
 	hold := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	u := &upload{ctx: ctx, t: t, mark: mark, least: to.Size, before: to.before, allo: s.compat.Allo, outlive: s.outlive, commit: func() error {
