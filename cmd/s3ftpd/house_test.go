@@ -23,7 +23,7 @@ const (
 // arrows are all the imports there may be between the rooms of the house. They run down only: proxy knows no S3,
 // s3fs knows no protocol, and neither knows the configuration. Tests may import what they like.
 var arrows = map[string][]string{
-	"cmd/s3ftpd":      {"config", "passive", "proxy", "proxy/auth", "proxy/budget", "proxy/ftp", "s3fs", "s3fs/s3demo"},
+	"cmd/s3ftpd":      {"config", "passive", "proxy", "proxy/auth", "proxy/budget", "proxy/ftp", "proxy/observe", "s3fs", "s3fs/s3demo"},
 	"config":          {},
 	"passive":         {},
 	"proxy":           {},
@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"proxy/ftp":       {"passive", "proxy", "proxy/ftp/modez", "proxy/ftp/names"},
 	"proxy/ftp/modez": {},
 	"proxy/ftp/names": {"proxy"},
+	"proxy/observe":   {"proxy"},
 	"proxy/storetest": {"proxy"},
 	"s3fs":            {"proxy", "proxy/budget", "s3fs/s3http"},
 	"s3fs/s3demo":     {},

@@ -1,0 +1,223 @@
+package proxy
+
+import (
+	"context"
+	"time"
+)
+
+// An Observer is told of every event of the protocols: what is worth logging, counting or showing. Observe is called from
+// many goroutines at once, while a client waits, so it must return at once. SessionFrom(ctx) is the session of the event, which
+// all events but AcceptFailed have. An event holds no password.
+type Observer interface {
+	Observe(ctx context.Context, e Event)
+}
+
+// An Event is one of the structs of this file. Kind returns its fixed name, which the log has as "event".
+type Event interface{ Kind() string }
+
+// A Cause says where a failure comes from. It decides, and not the code of the reply, at which level a failure is logged.
+type Cause int
+
+const (
+	CauseNone    Cause = iota // there is no failure
+	CauseRequest              // the request: a file that is missing, or what is refused without asking the storage
+	CauseClient               // the client, its connection, or a limit that works as it should: aborted, cut, a name that exists
+	CauseServer               // what the operator can mend: the storage, the network, keys, a full disk
+)
+
+// String returns the cause as logs show it.
+func (c Cause) String() string { return [...]string{"none", "request", "client", "server"}[c] }
+
+// Events of a session.
+type (
+	// SessionStart is the begin of a session.
+	SessionStart struct {
+		TLS bool // from the first byte on
+	}
+	// SessionEnd is the end of a session. Its context has the user that was logged in.
+	SessionEnd struct {
+		Duration time.Duration
+		Err      error // nil = the client has taken its leave
+	}
+	// SessionRefused is a client that got no session, as there are too many.
+	SessionRefused struct {
+		Code int
+		Err  error
+	}
+	// ClientSoftware is the name of the client's program, as the client says it.
+	ClientSoftware struct{ Name string }
+	// Panic is a fault of the program, which has ended the session and no other.
+	Panic struct {
+		Where string
+		Err   error
+	}
+)
+
+// Kind implements Event.
+func (SessionStart) Kind() string { return "session.start" }
+
+// Kind implements Event.
+func (SessionEnd) Kind() string { return "session.end" }
+
+// Kind implements Event.
+func (SessionRefused) Kind() string { return "session.refused" }
+
+// Kind implements Event.
+func (ClientSoftware) Kind() string { return "client.software" }
+
+// Kind implements Event.
+func (Panic) Kind() string { return "panic" }
+
+// A LoginMethod is what a client proves with who it is.
+type LoginMethod string
+
+const (
+	ByPassword    LoginMethod = "password"
+	ByCertificate LoginMethod = "certificate"
+)
+
+// Events of logins. User is the name that the client gives, which the context has only after the login.
+type (
+	// LoginOK is a login. Its context has the user.
+	LoginOK struct{ Method LoginMethod }
+	// LoginRefused is a wrong password, or one session too many of the user.
+	LoginRefused struct {
+		User   string
+		Method LoginMethod
+		Code   int
+		Err    error
+	}
+	// LoginUndecided is a login that could not be judged.
+	LoginUndecided struct {
+		User   string
+		Method LoginMethod
+		Code   int
+		Err    error
+	}
+	// CertificateInsufficient is a certificate that does not log in without a password.
+	CertificateInsufficient struct {
+		User string
+		Err  error
+	}
+)
+
+// Kind implements Event.
+func (LoginOK) Kind() string { return "login.ok" }
+
+// Kind implements Event.
+func (LoginRefused) Kind() string { return "login.refused" }
+
+// Kind implements Event.
+func (LoginUndecided) Kind() string { return "login.undecided" }
+
+// Kind implements Event.
+func (CertificateInsufficient) Kind() string { return "login.certificate" }
+
+// Events of commands and of what they change.
+type (
+	// Command is a command that begins.
+	Command struct{ Command, Name string }
+	// CommandFailed is a command that failed, but for transfers.
+	CommandFailed struct {
+		Command, Name string
+		Code          int
+		Cause         Cause
+		Err           error
+	}
+	// TransferEnd is the end of a transfer, complete or not.
+	TransferEnd struct {
+		Direction     Direction
+		Command, Name string
+		Offset        int64 // where the client resumes; below 0 = at the end of what is there
+		Bytes         int64 // moved
+		Duration      time.Duration
+		Code          int
+		Cause         Cause // CauseNone = complete
+		Err           error
+	}
+	// FileDelete is a file that was deleted.
+	FileDelete struct{ Name string }
+	// Rename is a file or directory that was renamed.
+	Rename struct{ Name, To string }
+	// SetTime is a file whose modification time was set.
+	SetTime struct {
+		Name string
+		Time time.Time
+	}
+	// Mkdir is a directory that was made.
+	Mkdir struct{ Name string }
+	// Rmdir is a directory that was removed.
+	Rmdir struct{ Name string }
+)
+
+// Kind implements Event.
+func (Command) Kind() string { return "command" }
+
+// Kind implements Event.
+func (CommandFailed) Kind() string { return "command.failed" }
+
+// Kind implements Event.
+func (TransferEnd) Kind() string { return "transfer.end" }
+
+// Kind implements Event.
+func (FileDelete) Kind() string { return "file.delete" }
+
+// Kind implements Event.
+func (Rename) Kind() string { return "file.rename" }
+
+// Kind implements Event.
+func (SetTime) Kind() string { return "file.time" }
+
+// Kind implements Event.
+func (Mkdir) Kind() string { return "dir.make" }
+
+// Kind implements Event.
+func (Rmdir) Kind() string { return "dir.delete" }
+
+// Events of connections.
+type (
+	// AcceptFailed is a listener that has to wait before it can accept the next connection, such as for a file descriptor.
+	AcceptFailed struct {
+		Address string // of the listener
+		Err     error
+	}
+	// TLSHandshake is a control connection that is secured.
+	TLSHandshake struct{ Version, Cipher string }
+	// TLSLegacy is the first connection of a session whose TLS is too weak for anything but an old device. On the control
+	// connection it comes in place of TLSHandshake.
+	TLSLegacy struct{ Version, Cipher string }
+	// DataOpen is a data connection that was made, and secured where that was asked for.
+	DataOpen struct {
+		Mode    string // "passive" or "active"
+		TLS     string // its version; "" = in clear
+		Resumed bool   // a TLS session
+	}
+	// PassiveExhausted is a client that got no passive port, as none is free.
+	PassiveExhausted struct {
+		Code int
+		Err  error
+	}
+	// PassiveUnresolved is a client that got no passive port, as the address to name is not known.
+	PassiveUnresolved struct {
+		Code int
+		Err  error
+	}
+)
+
+// Kind implements Event.
+func (AcceptFailed) Kind() string { return "accept.failed" }
+
+// Kind implements Event.
+func (TLSHandshake) Kind() string { return "tls.handshake" }
+
+// Kind implements Event.
+func (TLSLegacy) Kind() string { return "tls.legacy" }
+
+// Kind implements Event.
+func (DataOpen) Kind() string { return "data.open" }
+
+// Kind implements Event.
+func (PassiveExhausted) Kind() string { return "passive.exhausted" }
+
+// Kind implements Event.
+func (PassiveUnresolved) Kind() string { return "passive.unresolved" }
