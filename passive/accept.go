@@ -56,9 +56,9 @@ func (b *backoff) wait(ctx context.Context) bool {
 }
 
 // Accept returns the next connection of l. It retries temporary errors, such as a lack of descriptors, with a backoff of
-// 5 ms to 1 s, and warns of them in the log at most once a minute. The error is one that ends l, or, when ctx ends during a
+// 5 ms to 1 s, and calls warn with them at most once a minute. The error is one that ends l, or, when ctx ends during a
 // backoff, the cause of that.
-func Accept(ctx context.Context, l net.Listener, log *slog.Logger) (net.Conn, error) {
+func Accept(ctx context.Context, l net.Listener, warn func(error)) (net.Conn, error) {
 	var pause backoff
 	var warned time.Time
 	for {
@@ -68,11 +68,18 @@ func Accept(ctx context.Context, l net.Listener, log *slog.Logger) (net.Conn, er
 		}
 		if time.Since(warned) >= warnInterval {
 			warned = time.Now()
-			log.Warn("cannot accept a connection, retrying", "address", l.Addr().String(), "err", err)
+			warn(err)
 		}
 		if !pause.wait(ctx) {
 			return nil, context.Cause(ctx)
 		}
+	}
+}
+
+// logRetries returns what logs the warnings of Accept.
+func logRetries(log *slog.Logger, l net.Listener) (warn func(error)) {
+	return func(err error) {
+		log.Warn("cannot accept a connection, retrying", "address", l.Addr().String(), "err", err)
 	}
 }
 
@@ -84,4 +91,6 @@ type Retrying struct {
 }
 
 // Accept implements net.Listener.
-func (r Retrying) Accept() (net.Conn, error) { return Accept(r.Context, r.Listener, r.Log) }
+func (r Retrying) Accept() (net.Conn, error) {
+	return Accept(r.Context, r.Listener, logRetries(r.Log, r.Listener))
+}

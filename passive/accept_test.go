@@ -57,7 +57,7 @@ func TestAcceptRetriesTemporaryErrors(t *testing.T) {
 			}()
 			begin := time.Now()
 			var log bytes.Buffer
-			conn, err := Accept(t.Context(), failingWith(l, repeated(errno, 10)...), logTo(&log))
+			conn, err := Accept(t.Context(), failingWith(l, repeated(errno, 10)...), logRetries(logTo(&log), l))
 			if err != nil {
 				t.Fatalf("%v: %v", errno, err)
 			}
@@ -78,7 +78,7 @@ func TestAcceptWarnsOnceAMinute(t *testing.T) {
 		l, _ := newMemory().listen(t.Context(), "tcp", "192.0.2.1:21")
 		l.Close()
 		var log bytes.Buffer
-		_, err := Accept(t.Context(), failingWith(l, repeated(syscall.EMFILE, 130)...), logTo(&log))
+		_, err := Accept(t.Context(), failingWith(l, repeated(syscall.EMFILE, 130)...), logRetries(logTo(&log), l))
 		if !errors.Is(err, net.ErrClosed) {
 			t.Errorf("got %v; want that the listener is closed", err)
 		}

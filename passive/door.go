@@ -96,7 +96,7 @@ func (d *door) remove(l *Listener, isServed bool) (last, waited bool) {
 // ends no session's wait.
 func (d *door) receive() {
 	for {
-		conn, err := Accept(d.ctx, d.socket, d.ports.log())
+		conn, err := Accept(d.ctx, d.socket, logRetries(d.ports.log(), d.socket))
 		if err != nil {
 			d.fail(err)
 			return

@@ -47,7 +47,7 @@ func TestLegacyTLS(t *testing.T) {
 	address := implicitIsOn.FindStringSubmatch(r.stderr.await(t, `"implicit":true`))[1]
 	for i, client := range oldClients() {
 		t.Run(client.String(), func(t *testing.T) {
-			want := fmt.Sprintf(`"msg":"legacy TLS","session":".*","peer":".*","version":%q,"cipher":%q`,
+			want := fmt.Sprintf(`"msg":"legacy TLS","event":"tls.legacy","session":".*","peer":".*","version":%q,"cipher":%q`,
 				tls.VersionName(client.version), tls.CipherSuiteName(client.suite))
 			before := len(regexp.MustCompile(want).FindAllString(r.stderr.String(), -1))
 			c := dialTLS(t, address, client.tls())

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 
 	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp"
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
@@ -80,7 +81,9 @@ func TestOneListenerFails(t *testing.T) {
 			broken := errors.New("it broke")
 			ls := [2]*breakable{{broken: make(chan error)}, {broken: make(chan error)}}
 			done := make(chan error)
-			go func() { done <- listeners{ls[0], ls[1]}.serve(t.Context(), &ftp.Server{Log: quiet}, quiet) }()
+			go func() {
+				done <- listeners{ls[0], ls[1]}.serve(t.Context(), &ftp.Server{Sessions: new(proxy.Sessions)}, quiet)
+			}()
 			ls[which].broken <- broken
 			if err := <-done; !errors.Is(err, broken) {
 				t.Errorf("%d: got %v", which, err)
@@ -90,7 +93,7 @@ func TestOneListenerFails(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	ls := listeners{&breakable{broken: make(chan error)}, &breakable{broken: make(chan error)}}
-	if err := ls.serve(ctx, &ftp.Server{Log: quiet}, quiet); err != nil {
+	if err := ls.serve(ctx, &ftp.Server{Sessions: new(proxy.Sessions)}, quiet); err != nil {
 		t.Errorf("an end that was asked for: %v", err)
 	}
 }

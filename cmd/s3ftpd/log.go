@@ -14,17 +14,18 @@ import (
 	"golang.org/x/term"
 
 	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/proxy/observe"
 )
 
 // newLog returns a log of lines for people on a terminal, and of JSON objects elsewhere. What clients say can stand in it as
-// they say it: nothing of it reaches a terminal as a command.
+// they say it: nothing of it reaches a terminal as a command. Lines that are logged for a session carry it and its user.
 func newLog(c *config.Config, w io.Writer) *slog.Logger {
 	f, isFile := w.(*os.File)
 	terminal := isFile && term.IsTerminal(int(f.Fd()))
 	if c.LogFormat == "json" || c.LogFormat == "auto" && !terminal {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel, ReplaceAttr: legibleAttr}))
+		return slog.New(observe.Handler(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel, ReplaceAttr: legibleAttr})))
 	}
-	return slog.New(textHandler(w, c.LogLevel, terminal))
+	return slog.New(observe.Handler(textHandler(w, c.LogLevel, terminal)))
 }
 
 func textHandler(w io.Writer, level slog.Level, color bool) slog.Handler {

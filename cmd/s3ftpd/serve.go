@@ -16,6 +16,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/auth"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp"
+	"github.com/s3ftpd/s3ftpd/proxy/observe"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
@@ -103,7 +104,7 @@ func server(
 		IdleTimeout:    c.IdleTimeout, LoginTimeout: c.LoginTimeout, DataTimeout: c.DataTimeout,
 		StallTimeout: c.StallTimeout, DrainTimeout: c.DrainTimeout, DrainEnd: client.Stop, CommitGrace: c.CommitGrace,
 		Sessions: &proxy.Sessions{Max: c.MaxSessions, MaxPerAddress: c.MaxSessionsPerIP, MaxPerUser: c.MaxSessionsPerUser},
-		Log:      log,
+		Observer: observe.Log(log),
 	}
 	if c.Active {
 		s.Active = &passive.Dialer{Port: c.ActivePort, Log: log}

@@ -41,12 +41,12 @@ func (s *session) cmdUser(ctx context.Context, arg string) (reply, error) {
 		switch {
 		case err == nil:
 			s.asked = false
-			return s.admit(account, reply{232, "Logged in by certificate."}), nil
+			return s.admit(ctx, account, proxy.ByCertificate, reply{232, "Logged in by certificate."}), nil
 		case errors.As(err, &last):
 			s.closed = true
 			return last, nil
 		}
-		s.log.Debug("certificate alone does not log in", "user", s.user, "err", err) // the password may
+		s.observe(ctx, proxy.CertificateInsufficient{User: s.user, Err: err}) // the password may
 	}
 	return reply{331, "Now the password."}, nil
 }
@@ -70,22 +70,22 @@ func (s *session) cmdPass(ctx context.Context, arg string) (reply, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return s.refuse(ctx, err)
 	case err != nil:
-		s.log.Error("login undecided", "user", s.user, "code", 530, "err", err)
+		s.observe(ctx, proxy.LoginUndecided{User: s.user, Method: proxy.ByPassword, Code: 530, Err: err})
 		return reply{530, "The login cannot be checked now, try again later."}, nil
 	}
-	return s.admit(account, reply{230, "Logged in."}), nil
+	return s.admit(ctx, account, proxy.ByPassword, reply{230, "Logged in."}), nil
 }
 
 // admit lets a user in, unless there are too many sessions of the user's.
-func (s *session) admit(a proxy.Account, welcome reply) reply {
+func (s *session) admit(ctx context.Context, a proxy.Account, method proxy.LoginMethod, welcome reply) reply {
 	s.user = clip(cmp.Or(a.User, s.name))
 	if err := s.entry.Login(s.user, a.MaxSessions); err != nil {
-		s.log.Warn("login refused", "user", s.user, "code", 530, "err", err)
+		s.observe(ctx, proxy.LoginRefused{User: s.user, Method: method, Code: 530, Err: err})
 		return reply{530, "Too many sessions of this user, close one first."}
 	}
 	s.queue.setLoggedIn(true)
 	s.store, s.login, s.known, s.compat, s.dir = a.Store, nil, directories{}, a.Compat, cmp.Or(a.Home, "/")
-	s.log.Info("login", "user", s.user)
+	s.observe(s.context(ctx), proxy.LoginOK{Method: method})
 	return welcome
 }
 
@@ -123,13 +123,15 @@ func (s *session) authenticate(ctx context.Context, a proxy.Attempt) (proxy.Acco
 	return account, err
 }
 
+// errWrongLogin is why a login is refused of which Login says no more.
+var errWrongLogin = errors.New("wrong user or password")
+
 // refuse answers a wrong login: always in the same words, after the same time. The log says more, if Login does.
 func (s *session) refuse(ctx context.Context, err error) (reply, error) {
-	why := "wrong user or password"
-	if err != fs.ErrPermission {
-		why = err.Error()
+	if err == fs.ErrPermission {
+		err = errWrongLogin
 	}
-	s.log.Warn("login refused", "user", s.user, "code", 530, "err", why)
+	s.observe(ctx, proxy.LoginRefused{User: s.user, Method: proxy.ByPassword, Code: 530, Err: err})
 	select {
 	case <-time.After(wrongDelay):
 	case <-ctx.Done():

@@ -16,30 +16,32 @@ import (
 
 // session serves one control connection. Nothing that goes wrong in it reaches another session.
 func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit bool) {
-	s := &session{srv: srv, raw: conn, conn: conn, log: srv.log(), hard: hard, discards: make(chan struct{}, mostDiscardings)}
+	id := newID()
+	s := &session{srv: srv, raw: conn, conn: conn, hard: hard, ctx: proxy.WithSession(hard, proxy.SessionInfo{ID: id, Protocol: protocol}), discards: make(chan struct{}, mostDiscardings)}
 	s.tails = &tails{session: s}
 	defer s.recovered("session")
 	defer conn.Close()
 	s.own, s.local, s.peer = ownAddr(conn), passive.AddrPort(conn.LocalAddr()), passive.AddrPort(conn.RemoteAddr())
 	defer s.tails.Wait()
-	id := newID()
-	s.log = srv.log().With("session", id, "peer", s.peer.String())
-	ctx, end, cancel := s.lifetime(drain, hard)
+	info := proxy.SessionInfo{ID: id, Protocol: protocol, Client: s.peer}
+	ctx, end, cancel := s.lifetime(drain, proxy.WithSession(hard, info))
 	defer cancel(nil)
+	s.ctx = ctx
 	var err error
-	if s.entry, err = srv.sessions().Start(proxy.SessionInfo{ID: id, Protocol: "ftp", Client: s.peer}, end); err != nil {
-		s.log.Warn("session refused", "code", 421, "err", err)
+	if s.entry, err = srv.sessions().Start(info, end); err != nil {
+		s.observe(ctx, proxy.SessionRefused{Code: 421, Err: err})
 		if !implicit { // to whom it would be noise
 			s.write(replyToTooMany(err))
 		}
 		return
 	}
 	defer s.entry.End()
+	defer s.logout()
 	// The urgent byte of an ABOR that comes as Telnet Synch has to stay in its place in the line.
 	keepUrgentInline(conn)
 
 	begin := time.Now()
-	s.log.Info("session begins")
+	s.observe(ctx, proxy.SessionStart{TLS: implicit})
 	err = s.open(ctx, implicit)
 	if err == nil {
 		queue, gone := newCommandQueue(), make(chan struct{})
@@ -50,10 +52,22 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 			readLines(conn, queue, gone, ctx.Done())
 		}()
 		err = s.serve(ctx)
+		ctx = s.context(ctx) // with the user, who is logged out before the client has ended the connection
+		s.logout()
 		s.hangUp(func() { cancel(nil) })
 	}
-	s.log.Info("session ends", "user", s.user, "seconds", time.Since(begin).Seconds(), "err", err)
+	s.observe(ctx, proxy.SessionEnd{Duration: time.Since(begin), Err: err})
 }
+
+// protocol is the name of this one in the list of sessions and in the log.
+const protocol = "ftp"
+
+// context returns a context of what is done for the session as it is now: with its client and, after a login, the user.
+func (s *session) context(ctx context.Context) context.Context {
+	return proxy.WithSession(ctx, s.entry.Info())
+}
+
+func (s *session) observe(ctx context.Context, e proxy.Event) { s.srv.observer().Observe(ctx, e) }
 
 // lifetime returns the context of the session, and how it is ended: as when drain ends. An idle session ends at once, and
 // what runs has the drain time-out before ctx ends.
@@ -100,7 +114,7 @@ func (s *session) open(ctx context.Context, implicit bool) error {
 	s.dialer = cmp.Or(s.srv.ActiveTLS, s.srv.Active)
 	conn, secured, err := s.srv.shakeHands(ctx, s.raw)
 	if err == nil {
-		s.begun(conn, secured)
+		s.begun(ctx, conn, secured)
 		s.sized, s.private = true, true
 	}
 	return err

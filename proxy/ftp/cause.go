@@ -3,7 +3,6 @@ package ftp
 import (
 	"errors"
 	"io/fs"
-	"log/slog"
 	"syscall"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
@@ -19,25 +18,42 @@ var clientErrors = []error{
 	syscall.E2BIG, syscall.EFBIG, proxy.ErrStale,
 }
 
-// logLevel returns the level at which a command's failure is logged. The cause decides it, not the reply's code:
-// a warning is for the operator, so it is whatever the storage refuses or fails at, and a data connection that cannot be
-// made. Errors of the client, and of a data connection that was made, are info; a missing file, and a command that is
-// refused without a request to the storage, only debug.
+// causeOf says where the failure of a command comes from. The error decides it, not the reply's code: the server's is whatever
+// the storage refuses or fails at, and a data connection that cannot be made. Errors of the client, and of a data connection
+// that was made, are the client's; the request's are a missing file, and a command that is refused without a request to the
+// storage.
 //
 // fs.ErrPermission is S3's refusal, though its reply is 550 as that to a missing file: keys or a policy are wrong.
-func logLevel(err error) slog.Level {
+func causeOf(err error) proxy.Cause {
 	switch {
-	case err == nil, errors.As(err, new(tlsError)), errors.As(err, new(dataError)):
-		return slog.LevelInfo
+	case err == nil:
+		return proxy.CauseNone
+	case errors.As(err, new(tlsError)), errors.As(err, new(dataError)):
+		return proxy.CauseClient
 	case errors.As(err, new(connectError)):
-		return slog.LevelWarn
+		return proxy.CauseServer
 	case errors.As(err, new(reply)), errors.Is(err, fs.ErrNotExist):
-		return slog.LevelDebug
+		return proxy.CauseRequest
 	}
 	for _, e := range clientErrors {
 		if errors.Is(err, e) {
-			return slog.LevelInfo
+			return proxy.CauseClient
 		}
 	}
-	return slog.LevelWarn
+	return proxy.CauseServer
+}
+
+// A dueTo error is one that has another as its cause, such as the end of a context. It is judged by the cause alone, and its
+// text has both.
+type dueTo struct{ cause, err error }
+
+func (d dueTo) Error() string { return d.cause.Error() + ": " + d.err.Error() }
+func (d dueTo) Unwrap() error { return d.cause }
+
+// because returns cause, with err, if it says more, in its text.
+func because(cause, err error) error {
+	if err == nil || errors.Is(err, cause) {
+		return cause
+	}
+	return dueTo{cause, err}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
+	"github.com/s3ftpd/s3ftpd/proxy/observe"
 )
 
 // A safeBuffer is a log that sessions write.
@@ -41,7 +42,7 @@ func (b *safeBuffer) String() string {
 func logging(t *testing.T, set func(*Server), f func(*script, *safeBuffer)) {
 	synctest.Test(t, func(t *testing.T) {
 		s, log := newScript(t), new(safeBuffer)
-		s.srv.Log = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		s.srv.Observer = observe.Log(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 		if set != nil {
 			set(s.srv)
 		}
@@ -61,7 +62,7 @@ func levelOf(log, text string) (level string) {
 	return level
 }
 
-func TestLogLevel(t *testing.T) {
+func TestLevelOfCauses(t *testing.T) {
 	denied := fmt.Errorf("put /f: %w", fmt.Errorf("%w: AccessDenied", fs.ErrPermission))
 	for _, c := range []struct {
 		err  error
@@ -88,6 +89,7 @@ func TestLogLevel(t *testing.T) {
 		{errControlLost, slog.LevelInfo},
 		{errTooManyAhead, slog.LevelInfo},
 		{errGoingDown, slog.LevelInfo},
+		{proxy.ErrSessionEnded, slog.LevelInfo},
 		{fs.ErrExist, slog.LevelInfo},
 		{fs.ErrInvalid, slog.LevelInfo},
 		{syscall.EISDIR, slog.LevelInfo},
@@ -99,7 +101,7 @@ func TestLogLevel(t *testing.T) {
 		{reply{501, "a slip"}, slog.LevelDebug},
 		{fmt.Errorf("%w: %w", reply{553, "too much"}, syscall.EFBIG), slog.LevelDebug},
 	} {
-		if got := logLevel(c.err); got != c.want {
+		if got := observe.Level(causeOf(c.err)); got != c.want {
 			t.Errorf("%v is logged at %v, want %v", c.err, got, c.want)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 // A command is all that there is to know about one: FEAT and HELP are read off the table.
@@ -134,13 +136,13 @@ func (s *session) obey(ctx context.Context, l line) reply {
 	}
 	s.entry.SetCommand(verb)
 	defer s.entry.SetCommand("")
-	s.log.Debug("command", "user", s.user, "command", verb, "name", redact(verb, arg))
+	s.observe(ctx, proxy.Command{Command: verb, Name: redact(verb, arg)})
 	r, err := s.run(ctx, c, arg)
 	if err == nil {
 		return r
 	}
 	r = replyTo(err)
-	s.logError(ctx, verb, arg, r, err)
+	s.failed(ctx, verb, arg, r, err)
 	return r
 }
 
@@ -211,7 +213,7 @@ func redact(verb, arg string) string {
 	return arg
 }
 
-// logError logs why a command failed.
-func (s *session) logError(ctx context.Context, verb, arg string, r reply, err error) {
-	s.log.Log(ctx, logLevel(err), "command failed", "user", s.user, "command", verb, "name", redact(verb, arg), "code", r.code, "err", err)
+// failed tells why a command failed.
+func (s *session) failed(ctx context.Context, verb, arg string, r reply, err error) {
+	s.observe(ctx, proxy.CommandFailed{Command: verb, Name: redact(verb, arg), Code: r.code, Cause: causeOf(err), Err: err})
 }

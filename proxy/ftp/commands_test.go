@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/s3ftpd/s3ftpd/proxy/observe"
 )
 
 // open are the commands that a client may give before it has logged in.
@@ -182,7 +184,8 @@ func TestRedact(t *testing.T) {
 // TestSlipsAreNotLogged: a password with a slip in front of it is no command, and does not reach the log.
 func TestSlipsAreNotLogged(t *testing.T) {
 	var log strings.Builder
-	s := &session{srv: &Server{}, entry: newEntry(t), log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	s := &session{entry: newEntry(t), srv: &Server{
+		Observer: observe.Log(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))}}
 	for _, text := range []string{" PASS hunter2", "PASS\thunter2", "PAS hunter2", "hunter2", "SITE PSWD hunter2 hunter2"} {
 		s.obey(t.Context(), line{text: text})
 	}

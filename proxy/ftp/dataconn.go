@@ -5,11 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 // A dataConn is a data connection, which counts what it moves and marks its errors as its own.
@@ -42,7 +43,7 @@ func newDataConn(ctx context.Context, conn net.Conn, stall time.Duration, bytes 
 }
 
 // protect makes a TLS connection of it.
-func (d *dataConn) protect(ctx context.Context, c *secured, upload bool, log *slog.Logger) error {
+func (d *dataConn) protect(ctx context.Context, c *secured, upload bool, o proxy.Observer) error {
 	var under net.Conn = d.steady
 	switch {
 	case !upload:
@@ -57,8 +58,7 @@ func (d *dataConn) protect(ctx context.Context, c *secured, upload bool, log *sl
 		return err
 	}
 	state := secure.ConnectionState()
-	c.noteWeak(log, state)
-	log.Debug("TLS on the data connection", "version", tls.VersionName(state.Version), "resumed", state.DidResume)
+	c.noteWeak(ctx, o, state)
 	d.Conn, d.since = secure, time.Now()
 	return nil
 }

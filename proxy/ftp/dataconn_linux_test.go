@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,7 +17,7 @@ import (
 func TestDownloadBesideJunk(t *testing.T) {
 	store := newMemStore()
 	store.files["/a"] = memFile{"/a", bytes.Repeat([]byte("x"), 100<<10), time.Now()}
-	srv := &Server{Log: slog.New(slog.DiscardHandler)}
+	srv := &Server{}
 	srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) { return proxy.Account{Store: store}, nil }
 	control, replies, data := dialTCP(t, srv)
 	io.WriteString(data, "junk")

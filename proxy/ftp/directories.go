@@ -120,7 +120,7 @@ func (s *session) cmdMkd(ctx context.Context, arg string) (reply, error) {
 		return reply{}, err
 	}
 	s.known.add(dir)
-	s.log.Info("mkdir", "user", s.user, "name", dir)
+	s.observe(ctx, proxy.Mkdir{Name: dir})
 	return reply{257, names.Quote(dir) + " made."}, nil
 }
 
@@ -154,6 +154,6 @@ func (s *session) cmdRmd(ctx context.Context, arg string) (reply, error) {
 	}
 	s.known.forget(dir)
 	s.known.add(path.Dir(dir)) // it may vanish now
-	s.log.Info("rmdir", "user", s.user, "name", dir)
+	s.observe(ctx, proxy.Rmdir{Name: dir})
 	return reply{250, "Removed."}, nil
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -21,7 +20,7 @@ import (
 
 // fullServer has a store that is full after the first bytes of a file, or says so with another error.
 func fullServer(full error) *Server {
-	srv := &Server{Log: slog.New(slog.DiscardHandler)}
+	srv := &Server{}
 	put := func(_ context.Context, _ string, r io.Reader, _ proxy.Write) error {
 		if _, err := io.ReadFull(r, make([]byte, 1000)); err != nil {
 			return err

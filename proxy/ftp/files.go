@@ -22,7 +22,7 @@ func (s *session) cmdDele(ctx context.Context, arg string) (reply, error) {
 		return reply{}, err
 	}
 	s.known.add(path.Dir(name)) // it may vanish now
-	s.log.Info("delete", "user", s.user, "name", name)
+	s.observe(ctx, proxy.FileDelete{Name: name})
 	return reply{250, "Deleted."}, nil
 }
 
@@ -57,7 +57,7 @@ func (s *session) cmdRnto(ctx context.Context, arg string) (reply, error) {
 		return reply{}, err
 	}
 	s.known.move(from, to)
-	s.log.Info("rename", "user", s.user, "name", from, "to", to)
+	s.observe(ctx, proxy.Rename{Name: from, To: to})
 	return reply{250, "Renamed."}, nil
 }
 

@@ -41,8 +41,8 @@ func isHost(name string) bool {
 }
 
 // cmdClnt notes which program the client is.
-func (s *session) cmdClnt(_ context.Context, arg string) (reply, error) {
-	s.log.Debug("client", "user", s.user, "name", arg)
+func (s *session) cmdClnt(ctx context.Context, arg string) (reply, error) {
+	s.observe(ctx, proxy.ClientSoftware{Name: arg})
 	return reply{200, "Noted."}, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"strings"
 	"syscall"
@@ -111,7 +110,7 @@ func TestControlLostBehindQueue(t *testing.T) {
 		end <- err
 		return err
 	}
-	srv := &Server{Log: slog.New(slog.DiscardHandler), CommitGrace: 50 * time.Millisecond}
+	srv := &Server{CommitGrace: 50 * time.Millisecond}
 	srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) {
 		return proxy.Account{Store: putStore{newMemStore(), put}}, nil
 	}

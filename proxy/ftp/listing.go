@@ -92,7 +92,7 @@ func (s *session) list(ctx context.Context, verb, arg string, entries func(name,
 		return reply{}, err
 	}
 	codec, list := s.codec(), entries(name, arg)
-	return s.transfer(ctx, verb, name, func(ctx context.Context, t *transfer) error {
+	return s.transfer(ctx, verb, name, 0, func(ctx context.Context, t *transfer) error {
 		next, stop := iter.Pull2(list(ctx))
 		defer stop()
 		e, err, more := next()
@@ -254,7 +254,7 @@ func (s *session) statPath(ctx context.Context, arg string) (reply, error) {
 		}
 		begin()
 		if err != nil {
-			s.logError(ctx, "STAT", arg, reply{code: 213}, cmp.Or(context.Cause(ctx), err))
+			s.failed(ctx, "STAT", arg, reply{code: 213}, cmp.Or(context.Cause(ctx), err))
 			return reply{213, "Incomplete, the storage does not answer as it should."}, nil
 		}
 		if e.hidden {

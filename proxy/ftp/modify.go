@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 )
 
@@ -66,7 +67,7 @@ func (s *session) setTime(ctx context.Context, path string, mtime time.Time) (na
 		return "", err
 	}
 	if _, err = s.store.SetTime(ctx, name, mtime); err == nil {
-		s.log.Info("set time", "user", s.user, "name", name)
+		s.observe(ctx, proxy.SetTime{Name: name, Time: mtime})
 	}
 	return name, err
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 // recovered keeps a panic in a goroutine of the session from ending the process: it ends the session, and no other.
@@ -16,11 +18,15 @@ func (s *session) recovered(where string) {
 	}
 }
 
-// reportPanic counts and logs a panic.
+// reportPanic counts and tells of a panic.
 func (s *session) reportPanic(where string, v any) error {
 	s.srv.panics.Add(1)
 	err := fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-	s.log.Error("session panics", "user", s.user, "where", where, "err", err)
+	ctx := s.ctx
+	if s.entry != nil { // else it has not even begun
+		ctx = s.context(ctx)
+	}
+	s.observe(ctx, proxy.Panic{Where: where, Err: err})
 	return err
 }
 

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy/observe"
 )
 
 // A faultyConn is a control connection one of whose methods panics.
@@ -66,7 +68,7 @@ func TestAPanicEndsItsSession(t *testing.T) {
 		t.Run(c.method, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				log := new(safeBuffer)
-				srv := &Server{Log: slog.New(slog.NewTextHandler(log, nil))}
+				srv := &Server{Observer: observe.Log(slog.New(slog.NewTextHandler(log, nil)))}
 				srv.TLS = &TLS{Config: func() *tls.Config { panic("a mistake in TLS") }}
 				client, server := net.Pipe()
 				conn := faultyConn{server, c.method, new(atomic.Bool)}
@@ -108,7 +110,7 @@ func TestAPanicOfTheReaderVoidsTheUpload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, gone := newCommandQueue(), make(chan struct{})
 		client, server := net.Pipe()
-		s := &session{srv: &Server{}, raw: server, log: slog.New(slog.DiscardHandler)}
+		s := &session{srv: &Server{}, raw: server, ctx: t.Context()}
 		armed := new(atomic.Bool)
 		armed.Store(true)
 		go func() {
@@ -140,7 +142,7 @@ func TestAPanicInTheBackground(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client, server := net.Pipe()
-				s := &session{srv: &Server{}, raw: server, log: slog.New(slog.DiscardHandler)}
+				s := &session{srv: &Server{}, raw: server, ctx: t.Context()}
 				s.tails = &tails{session: s}
 				begin(s)
 				s.tails.Wait()

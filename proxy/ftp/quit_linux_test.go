@@ -3,7 +3,6 @@ package ftp
 import (
 	"context"
 	"io"
-	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -13,7 +12,7 @@ import (
 
 // heldServer has a store that asks for the order some time after the data has ended, as s3fs does while S3 is asked.
 func heldServer(late time.Duration, orders chan<- error) *Server {
-	srv := &Server{Log: slog.New(slog.DiscardHandler)}
+	srv := &Server{}
 	srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) {
 		return proxy.Account{Store: putStore{newMemStore(), func(ctx context.Context, _ string, r io.Reader, _ proxy.Write) error {
 			order := hold(r)

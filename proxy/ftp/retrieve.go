@@ -28,7 +28,7 @@ func (s *session) cmdRetr(ctx context.Context, arg string) (reply, error) {
 	case offset > 0 && text:
 		return noOffsetInText, nil
 	}
-	return s.transfer(ctx, "RETR", name, func(ctx context.Context, t *transfer) error {
+	return s.transfer(ctx, "RETR", name, offset, func(ctx context.Context, t *transfer) error {
 		body, err := store.Open(ctx, name, proxy.Range{Offset: offset})
 		if err != nil {
 			return err

@@ -5,11 +5,12 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"log/slog"
 	"net"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 // TLS is how a Server secures its connections (RFC 2228 and 4217).
@@ -78,27 +79,34 @@ func (s *session) secure(ctx context.Context, p *pause) error {
 		p.readOn <- nil
 		return err
 	}
-	s.begun(conn, secured)
+	s.begun(ctx, conn, secured)
 	p.readOn <- conn
 	return nil
 }
 
 // begun notes that the session is a TLS one from now on.
-func (s *session) begun(conn *tls.Conn, secured *secured) {
+func (s *session) begun(ctx context.Context, conn *tls.Conn, secured *secured) {
 	s.conn, s.tls = conn, secured
 	s.entry.SetTLS(tls.VersionName(secured.state.Version))
-	if !secured.noteWeak(s.log, secured.state) {
-		s.log.Info("TLS", "version", tls.VersionName(secured.state.Version), "cipher", tls.CipherSuiteName(secured.state.CipherSuite))
+	if !secured.noteWeak(ctx, s.srv.observer(), secured.state) {
+		version, cipher := tlsNames(secured.state)
+		s.observe(ctx, proxy.TLSHandshake{Version: version, Cipher: cipher})
 	}
 }
 
-// noteWeak logs the first connection of a session whose TLS is too weak for anything but an old device, and says whether it did.
-func (c *secured) noteWeak(log *slog.Logger, state tls.ConnectionState) bool {
+// tlsNames names the version and the cipher suite of a connection.
+func tlsNames(state tls.ConnectionState) (version, cipher string) {
+	return tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
+}
+
+// noteWeak tells of the first connection of a session whose TLS is too weak for anything but an old device, and says whether it did.
+func (c *secured) noteWeak(ctx context.Context, o proxy.Observer, state tls.ConnectionState) bool {
 	if c.weak || !isWeak(state) {
 		return false
 	}
 	c.weak = true
-	log.Warn("legacy TLS", "version", tls.VersionName(state.Version), "cipher", tls.CipherSuiteName(state.CipherSuite))
+	version, cipher := tlsNames(state)
+	o.Observe(ctx, proxy.TLSLegacy{Version: version, Cipher: cipher})
 	return true
 }
 

@@ -156,7 +156,7 @@ func TestRepeatedTicket(t *testing.T) {
 		if id != alice.id {
 			t.Errorf("it shows a ticket of %q, want %q", id, alice.id)
 		}
-		err = newDataConn(s.t.Context(), conn, time.Minute, new(atomic.Int64)).protect(s.t.Context(), alice, true, s.srv.Log)
+		err = newDataConn(s.t.Context(), conn, time.Minute, new(atomic.Int64)).protect(s.t.Context(), alice, true, s.srv.observer())
 		if !errors.Is(err, errNotResumed) {
 			t.Errorf("the data connection: %v, want %v", err, errNotResumed)
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
@@ -55,7 +54,7 @@ type Server struct {
 	// client gets 421, over MaxPerUser 530. Nil = those of this server alone, with the default limits.
 	Sessions *proxy.Sessions
 
-	Log *slog.Logger // nil = slog.Default()
+	Observer proxy.Observer // hears of all that happens; nil = none
 
 	own        proxy.Sessions // where Sessions is nil
 	tickets    tickets
@@ -116,7 +115,9 @@ func (srv *Server) drainTimeout() time.Duration { return cmp.Or(srv.DrainTimeout
 // accept calls serve with each connection until ctx is done or l fails for good.
 func (srv *Server) accept(ctx context.Context, l net.Listener, serve func(net.Conn)) error {
 	for {
-		conn, err := passive.Accept(ctx, l, srv.log())
+		conn, err := passive.Accept(ctx, l, func(err error) {
+			srv.observer().Observe(ctx, proxy.AcceptFailed{Address: l.Addr().String(), Err: err})
+		})
 		switch {
 		case err == nil:
 			serve(conn)
@@ -128,7 +129,18 @@ func (srv *Server) accept(ctx context.Context, l net.Listener, serve func(net.Co
 	}
 }
 
-func (srv *Server) log() *slog.Logger { return cmp.Or(srv.Log, slog.Default()) }
+// observer returns who hears of events; it is never nil.
+func (srv *Server) observer() proxy.Observer {
+	if srv.Observer == nil {
+		return nobody{}
+	}
+	return srv.Observer
+}
+
+// nobody is an Observer that ignores all events.
+type nobody struct{}
+
+func (nobody) Observe(context.Context, proxy.Event) {}
 
 // take returns what was said and not yet spent, and spends it.
 func take[T any](p *T) (v T) {

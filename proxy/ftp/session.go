@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/netip"
 	"time"
@@ -22,7 +21,7 @@ type session struct {
 	own      netip.Addr     // of this host, to which raw leads
 	local    netip.AddrPort // to which the client came, which may be a balancer's
 	peer     netip.AddrPort
-	log      *slog.Logger
+	ctx      context.Context // for what no command does, such as a panic
 	dialer   *passive.Dialer // nil = no active data connections
 	queue    *commandQueue
 	lines    <-chan *line    // of queue
@@ -77,7 +76,6 @@ type dialogue struct {
 
 // serve obeys command after command. Its error says why the session ended, nil after QUIT.
 func (s *session) serve(ctx context.Context) (err error) {
-	defer s.logout()
 	defer func() {
 		if v := recover(); v != nil {
 			err = s.reportPanic("command", v)
@@ -91,7 +89,7 @@ func (s *session) serve(ctx context.Context) (err error) {
 	for !s.closed {
 		l, err := s.next()
 		if err == nil {
-			err = s.answer(ctx, l)
+			err = s.answer(s.context(ctx), l)
 		}
 		if err != nil {
 			var last reply

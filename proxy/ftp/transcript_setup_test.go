@@ -52,9 +52,9 @@ var (
 
 func newScript(t *testing.T) *script {
 	s := &script{t: t, store: newMemStore(), login: true}
-	s.srv = &Server{Sessions: new(proxy.Sessions), Log: slog.New(slog.DiscardHandler), CommitGrace: time.Millisecond}
+	s.srv = &Server{Sessions: new(proxy.Sessions), CommitGrace: time.Millisecond}
 	s.srv.Passive.First, s.srv.Passive.Last = 60000, 60009
-	s.srv.Passive.Log = s.srv.Log
+	s.srv.Passive.Log = slog.New(slog.DiscardHandler)
 	s.srv.Passive.ListenFunc = func(_ context.Context, _, address string) (net.Listener, error) { return s.net.listen(address) }
 	s.srv.Active = &passive.Dialer{Port: 20, DialFunc: s.net.dial}
 	s.srv.Login = func(_ context.Context, a proxy.Attempt) (proxy.Account, error) {

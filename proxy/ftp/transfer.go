@@ -3,8 +3,8 @@ package ftp
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
-	"log/slog"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -26,7 +26,7 @@ type transfer struct {
 	compressor *modez.Compressor
 	tails      *tails
 	discards   chan struct{} // see discard
-	log        *slog.Logger
+	observer   proxy.Observer
 	quit       *quitNotice // behind the command of an upload
 	conn       *dataConn   // nil before connect
 
@@ -38,7 +38,7 @@ type transfer struct {
 
 // transfer runs work, which moves data, and listens to the client meanwhile. What it returns is the final
 // reply; the preliminary one is sent when work connects.
-func (s *session) transfer(ctx context.Context, verb, name string, work func(context.Context, *transfer) error) (reply, error) {
+func (s *session) transfer(ctx context.Context, verb, name string, offset int64, work func(context.Context, *transfer) error) (reply, error) {
 	port := take(&s.port)
 	switch {
 	case port == nil:
@@ -50,7 +50,7 @@ func (s *session) transfer(ctx context.Context, verb, name string, work func(con
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	marks := make(chan reply)
-	t := &transfer{port: port, stall: cmp.Or(s.srv.StallTimeout, 5*time.Minute), marks: marks, tails: s.tails, discards: s.discards, log: s.log,
+	t := &transfer{port: port, stall: cmp.Or(s.srv.StallTimeout, 5*time.Minute), marks: marks, tails: s.tails, discards: s.discards, observer: s.srv.observer(),
 		upload: isUpload(verb), packing: s.packing, compressor: &s.srv.compressor, quit: s.quit, hard: s.hard}
 	if s.private {
 		t.secure = s.tls
@@ -68,8 +68,8 @@ func (s *session) transfer(ctx context.Context, verb, name string, work func(con
 	if err != nil {
 		r = replyTo(err)
 	}
-	s.log.Log(ctx, max(logLevel(err), slog.LevelInfo), "transfer", "user", s.user, "command", verb, "name", name, "bytes", t.bytes.Load(),
-		"seconds", time.Since(begin).Seconds(), "code", r.code, "err", err)
+	s.observe(ctx, proxy.TransferEnd{Direction: direction(verb), Command: verb, Name: name, Offset: offset, Bytes: t.bytes.Load(),
+		Duration: time.Since(begin), Code: r.code, Cause: causeOf(err), Err: err})
 	return r, nil
 }
 
@@ -222,7 +222,7 @@ func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer
 		whole = true // or it will be
 	}
 	if cause := context.Cause(ctx); err != nil && !t.committed && cause != nil && !errors.Is(cause, context.Canceled) {
-		err = cause
+		err = because(cause, err)
 	}
 	if t.conn == nil || err != nil {
 		return err
@@ -257,8 +257,24 @@ func (t *transfer) connect(ctx context.Context, mark string) error {
 		moved = new(atomic.Int64)
 	}
 	t.conn = newDataConn(ctx, conn, t.stall, moved)
-	if t.secure == nil {
-		return nil
+	if t.secure != nil {
+		if err := t.conn.protect(ctx, t.secure, t.upload, t.observer); err != nil {
+			return err
+		}
 	}
-	return t.conn.protect(ctx, t.secure, t.upload, t.log)
+	t.observer.Observe(ctx, t.opened())
+	return nil
+}
+
+// opened tells how the data connection was made.
+func (t *transfer) opened() proxy.DataOpen {
+	e := proxy.DataOpen{Mode: "passive"}
+	if _, active := t.port.(activePort); active {
+		e.Mode = "active"
+	}
+	if secure, ok := t.conn.Conn.(*tls.Conn); ok {
+		state := secure.ConnectionState()
+		e.TLS, e.Resumed = tls.VersionName(state.Version), state.DidResume
+	}
+	return e
 }

@@ -78,7 +78,7 @@ func (s *session) receive(ctx context.Context, verb, arg string, to destination)
 		return reply{}, syscall.EISDIR
 	}
 	text, store := s.ascii, s.store
-	r, err := s.transfer(ctx, verb, name, func(ctx context.Context, t *transfer) error {
+	r, err := s.transfer(ctx, verb, name, to.first, func(ctx context.Context, t *transfer) error {
 		mark := "Opening " + kind(text) + " mode data connection, send the file."
 		if verb == "STOU" {
 			mark = "FILE: " + arg

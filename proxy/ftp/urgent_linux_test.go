@@ -3,7 +3,6 @@ package ftp
 import (
 	"context"
 	"io"
-	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -44,7 +43,7 @@ func TestUrgentAbort(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := newMemStore()
-			srv := &Server{Log: slog.New(slog.DiscardHandler)}
+			srv := &Server{}
 			srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) { return proxy.Account{Store: store}, nil }
 			control, replies, data := dialTCP(t, srv)
 			control.SetDeadline(time.Now().Add(20 * time.Second)) // when it is not heard
