@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"syscall"
@@ -56,4 +57,12 @@ func because(cause, err error) error {
 		return cause
 	}
 	return dueTo{cause, err}
+}
+
+// causedBy returns err with the end of ctx as its cause, if ctx has ended.
+func causedBy(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return because(cause, err)
+	}
+	return err
 }

@@ -175,3 +175,20 @@ func TestABrokenStatusIsLogged(t *testing.T) {
 		}
 	})
 }
+
+// An error that is due to another is judged by that one, and the log has both.
+func TestCausesAreJoined(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	if err := causedBy(ctx, errDown); err != errDown {
+		t.Errorf("while the context lasts: %v", err)
+	}
+	cancel(errAborted)
+	err := causedBy(ctx, errDown)
+	if !errors.Is(err, errAborted) || errors.Is(err, errDown) || replyTo(err).code != 426 || causeOf(err) != proxy.CauseClient ||
+		!strings.Contains(err.Error(), errAborted.Error()) || !strings.Contains(err.Error(), errDown.Error()) {
+		t.Errorf("%v, %v, %v", err, replyTo(err), causeOf(err))
+	}
+	if err := causedBy(ctx, fmt.Errorf("put: %w", errAborted)); err != errAborted {
+		t.Errorf("the cause itself becomes %v", err)
+	}
+}

@@ -2,7 +2,6 @@ package ftp
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -41,7 +40,7 @@ func (c *secured) protect(ctx context.Context, conn net.Conn, upload, told bool)
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, tlsError{cmp.Or(context.Cause(ctx), err)}
+		return nil, tlsError{causedBy(ctx, err)}
 	}
 	resumed := secure.ConnectionState().DidResume
 	c.sure = resumed

@@ -2,7 +2,6 @@ package ftp
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -254,7 +253,7 @@ func (s *session) statPath(ctx context.Context, arg string) (reply, error) {
 		}
 		begin()
 		if err != nil {
-			s.failed(ctx, "STAT", arg, reply{code: 213}, cmp.Or(context.Cause(ctx), err))
+			s.failed(ctx, "STAT", arg, reply{code: 213}, causedBy(ctx, err))
 			return reply{213, "Incomplete, the storage does not answer as it should."}, nil
 		}
 		if e.hidden {

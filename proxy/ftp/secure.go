@@ -1,7 +1,6 @@
 package ftp
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -66,7 +65,7 @@ func (srv *Server) shakeHands(ctx context.Context, conn net.Conn) (*tls.Conn, *s
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, nil, fmt.Errorf("TLS handshake: %w", cmp.Or(context.Cause(ctx), err))
+		return nil, nil, fmt.Errorf("TLS handshake: %w", causedBy(ctx, err))
 	}
 	c.state = secure.ConnectionState()
 	return secure, c, nil

@@ -230,7 +230,7 @@ func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer
 	if !t.upload { // whose end the client has said
 		// One that knows the size, and has it all, may have gone by now, as curl does after an empty file.
 		if err := t.conn.sayEnd(); err != nil && (ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)) {
-			return cmp.Or(context.Cause(ctx), err)
+			return causedBy(ctx, err)
 		}
 	}
 	whole = true

@@ -178,9 +178,9 @@ func (u *upload) outcome(ctx context.Context, err error) error {
 	case u.judged && u.void == nil && errors.Is(err, context.Canceled) && context.Cause(ctx) == errGoingDown:
 		return fmt.Errorf("%w: %w", errUnconfirmed, err)
 	case u.end != nil && u.end != io.EOF:
-		return u.end
+		return because(u.end, err)
 	case u.judged && u.void != nil:
-		return u.void
+		return because(u.void, err)
 	case err == nil && !u.judged:
 		return io.ErrUnexpectedEOF // a store that did not ask has not stored the file
 	}
