@@ -1,2 +1,16 @@
-// Package e2e tests the program from outside: the built binary, real sockets, a real S3 server, real clients.
+// Package e2e is the index of the end-to-end tests: the built binary, real sockets, a real S3 server and real clients. They
+// work on package harness, which builds and starts s3ftpd and has an FTP client, a view of the bucket, and proxies that fail.
+//
+//	go test ./test/e2e/clients      // real clients up and down, byte-exact, with odd names and charsets: docs/clients.md
+//	go test ./test/e2e/rclone       // rclone: trees synchronized and mounted, kept times, killed uploads
+//	go test ./test/e2e/conformance  // the checks of test/conformance and rclone's own suite: docs/conformance.md
+//	go test ./test/e2e/tls          // real clients over TLS, session reuse, uploads without close_notify: docs/tls.md
+//	go test ./test/e2e/netns        // firewalls, NAT, balancers, IPv6 and strangers between network namespaces; needs root
+//	go test ./test/e2e/faults       // S3 fails, stops or is killed: what is stored, what can be resumed, what the reply says
+//	go test ./test/e2e/transfers    // interrupted transfers: clients and s3ftpd killed, resuming, temporary names, MODE Z
+//	go test ./test/e2e/load         // many sessions, slow uploads, a million names; the benchmarks of docs/performance.md
+//	go test ./test/e2e/docs         // the commands of README.md and of docs/ as they are written there, and the container
+//
+// One test runs by its name: go test ./test/e2e/tls -run 'TestTLSClients$'. What is not installed skips tests; test/all
+// installs it.
 package e2e

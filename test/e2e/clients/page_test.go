@@ -1,0 +1,145 @@
+package clients
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
+)
+
+const clientsDoc = harness.Root + "/docs/clients.md"
+
+var fileScenarios = []scenario{
+	{"up", "uploads", true, (*errand).put},
+	{"down", "downloads", true, (*errand).get},
+	{"resume up", "resuming uploads", true, (*errand).reput},
+	{"resume down", "resuming downloads", true, (*errand).reget},
+	{"append", "appending", true, (*errand).appended},
+	{"many up", "uploads by a pattern", true, (*errand).putMany},
+	{"many down", "downloads by a pattern", true, (*errand).getMany},
+	{"tree up", "uploads of trees", true, (*errand).putTree},
+	{"tree down", "downloads of trees", true, (*errand).getTree},
+	{"ASCII up", "uploads in ASCII", true, (*errand).putText},
+	{"ASCII down", "downloads in ASCII", true, (*errand).getText},
+	{"time up", "uploads with the file's time", true, (*errand).putTime},
+	{"time down", "downloads with the file's time", true, (*errand).getTime},
+}
+
+var nameScenarios = []scenario{
+	{"list", "lists", true, (*errand).list},
+	{"odd names up", "uploads under odd names", false, (*errand).oddUp},
+	{"odd names down", "downloads of odd names", false, (*errand).oddDown},
+	{"make directory", "making directories", false, (*errand).mkdir},
+	{"remove directory", "removing directories", false, (*errand).rmdir},
+	{"rename", "renaming", false, (*errand).rename},
+	{"delete", "deleting", false, (*errand).remove},
+	{"size", "sizes", false, (*errand).size},
+	{"time", "times", false, (*errand).time},
+}
+
+// isExtra says whether only some clients are asked for it.
+func isExtra(s scenario) bool {
+	return slices.ContainsFunc(extras, func(x scenario) bool { return x.name == s.name })
+}
+
+// verdict is what came of a scenario: one word where both modes agree, as they do where only one was tried.
+func (c *client) verdict(s scenario) (v verdict, tried bool) {
+	passive, tried := c.results["passive"][s.name]
+	active, both := c.results["active"][s.name]
+	switch {
+	case !both || passive == active:
+		return passive, tried
+	case passive.word == active.word:
+		return verdict{passive.word, passive.reason + "; active: " + active.reason}, true
+	case active.word == "yes":
+		return verdict{"active", "passive " + passive.Error()}, true
+	case passive.word == "yes":
+		return verdict{"passive", "active " + active.Error()}, true
+	}
+	return verdict{passive.word + " / " + active.word, passive.reason + "; active: " + active.reason}, true
+}
+
+// row is the client's row in the table of these scenarios.
+func (c *client) row(of []scenario) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "| %s |", c.title)
+	for _, s := range of {
+		v, _ := c.verdict(s)
+		fmt.Fprintf(&b, " %s |", v.word)
+	}
+	return b.String() + "\n"
+}
+
+// notes are the reasons for whatever is not simply yes, one line for each.
+func (c *client) notes() (lines []string) {
+	what := make(map[string][]string)
+	var reasons []string
+	for _, s := range slices.Concat(fileScenarios, nameScenarios, extras) {
+		if v, tried := c.verdict(s); tried && v.reason != "" {
+			if what[v.reason] == nil {
+				reasons = append(reasons, v.reason)
+			}
+			what[v.reason] = append(what[v.reason], s.what)
+		}
+	}
+	for _, r := range reasons {
+		list := strings.Join(what[r], ", ")
+		if len(what[r]) > 6 {
+			list = "the rest"
+		}
+		lines = append(lines, fmt.Sprintf("- **%s**, %s: %s.\n", c.title, list, r))
+	}
+	for _, s := range extras {
+		if v, tried := c.verdict(s); tried && v.word == "yes" {
+			lines = append(lines, fmt.Sprintf("- **%s** also did %s.\n", c.title, s.what))
+		}
+	}
+	return lines
+}
+
+// clientTables are what TestClients found, in Markdown.
+func clientTables(all []*client) string {
+	var b strings.Builder
+	for _, of := range [][]scenario{fileScenarios, nameScenarios} {
+		b.WriteString("| client |")
+		for _, s := range of {
+			fmt.Fprintf(&b, " %s |", s.name)
+		}
+		b.WriteString("\n|" + strings.Repeat("---|", len(of)+1) + "\n")
+		for _, c := range all {
+			b.WriteString(c.row(of))
+		}
+		b.WriteString("\n")
+	}
+	for _, c := range all {
+		b.WriteString(strings.Join(c.notes(), ""))
+	}
+	return b.String()
+}
+
+// checkClientsPage compares what was found with docs/clients.md, as far as all of a client was run.
+func checkClientsPage(t *testing.T, all []*client) {
+	t.Helper()
+	ran := slices.DeleteFunc(slices.Clone(all), func(c *client) bool {
+		_, tried := c.verdict(nameScenarios[len(nameScenarios)-1])
+		return !tried || len(c.results["active"]) == 0
+	})
+	if len(ran) == len(all) {
+		harness.CheckGenerated(t, clientsDoc, "./test/e2e/clients -run TestClients", clientTables(all))
+		return
+	}
+	text, err := os.ReadFile(clientsDoc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range ran {
+		for _, line := range append(c.notes(), c.row(fileScenarios), c.row(nameScenarios)) {
+			if !strings.Contains(string(text), line) {
+				t.Errorf("docs/clients.md does not have this line:\n%s", line)
+			}
+		}
+	}
+}

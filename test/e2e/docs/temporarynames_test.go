@@ -1,0 +1,76 @@
+package docs
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
+
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+const temporaryDoc = harness.Root + "/docs/temporary-names.md"
+
+// TestTemporaryDoc runs the commands of docs/temporary-names.md as they stand there, but for addresses and passwords: each of
+// them stores and renames nothing. With what they turn off turned on, the file is the same in the end.
+func TestTemporaryDoc(t *testing.T) {
+	for _, p := range []string{"lftp", "ncftpput", "curl"} {
+		real.Client(t, p)
+	}
+	t.Setenv("PATH", filepath.Dir(real.Rclone(t))+":"+os.Getenv("PATH"))
+	server := real.MinIO(t)
+	view := harness.NewBucket(t, server)
+	b := harness.StartServer(t, server, "--log-level", "debug")
+	here := strings.NewReplacer("2121", b.Port(), "alice", harness.User, "secret", harness.Password)
+	dir := t.TempDir()
+	want := harness.MakeFile(t, filepath.Join(dir, "photos", "one.jpg"), 10*harness.KiB)
+	runs := func(name, block string) (renames int) {
+		t.Helper()
+		from := b.Log.Mark()
+		view.Empty("")
+		harness.Run(t, dir, "", "sh", "-ec", here.Replace(block))
+		if keys := view.Keys(""); view.Sum("photos/one.jpg") != want || strings.Contains(strings.Join(keys, " "), "one.jpg.") {
+			t.Errorf("%s: there are %q", name, keys)
+		}
+		return strings.Count(strings.Join(b.Log.Since(from), "\n"), `"msg":"rename"`)
+	}
+	blocks := commandBlocks(t, temporaryDoc)
+	for name, block := range blocks {
+		if n := runs(name, block); n > 0 {
+			t.Errorf("%s renames", name)
+		}
+	}
+	for name, on := range map[string]*strings.Replacer{
+		"rclone":   strings.NewReplacer("--inplace ", ""),
+		"lftp":     strings.NewReplacer("use-temp-file no", "use-temp-file yes"),
+		"ncftpput": strings.NewReplacer("ncftpput ", "ncftpput -S .tmp "),
+	} {
+		if n := runs(name, on.Replace(blocks[name])); n != 1 {
+			t.Errorf("%s with a temporary name renames %d times", name, n)
+		}
+	}
+}
+
+// TestTemporaryCosts: docs/temporary-names.md says of requests what docs/s3.md says, which has a test.
+func TestTemporaryCosts(t *testing.T) {
+	pages := make([]string, 2)
+	for i, name := range []string{temporaryDoc, harness.Root + "/docs/s3.md"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages[i] = string(text)
+	}
+	costs := regexp.MustCompile(`(?m)^\| .STOR .*\|( 1 PutObject.* \|)$`).FindAllStringSubmatch(pages[0], -1)
+	for _, cost := range costs {
+		if !strings.Contains(pages[1], "STOR` under a temporary name, `RNFR`, `RNTO` |"+cost[1]) && !strings.Contains(pages[1], "`STOR`, up to one part |"+cost[1]) {
+			t.Errorf("docs/s3.md does not say%s", cost[1])
+		}
+	}
+	if len(costs) != 2 {
+		t.Errorf("%d rows, want 2", len(costs))
+	}
+}

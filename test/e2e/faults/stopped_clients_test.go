@@ -1,0 +1,169 @@
+package faults
+
+import (
+	"bytes"
+	"io"
+	"testing"
+
+	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
+)
+
+func (s *stoppage) upload(t *testing.T, b *harness.Server, place string) *faultyUpload {
+	return &faultyUpload{faulty: s.faulty, uploadFault: uploadFault{size: largeSize, holds: before}, t: t, place: place, key: place + "/file", w: b.Connect(t)}
+}
+
+// inComplete is the client whose last request stops S3, when all others are ready.
+func (s *stoppage) inComplete(t *testing.T, place string, ready, replied func()) {
+	u := s.upload(t, s.bridge, place)
+	ready()
+	s.ready.Wait()
+	if code, text := u.send("STOR", 0); code != 451 {
+		t.Errorf("%d %s", code, text)
+	}
+	replied()
+	await(t, s.running)
+	s.proxy.Script(place)
+	u.checkLeft()
+}
+
+// checkLeft checks an upload that can be resumed.
+func (u *faultyUpload) checkLeft() {
+	u.t.Helper()
+	u.left = true
+	u.check()
+}
+
+// begin sends the first part of an upload and some of the next, and waits until S3 has the first.
+func (s *stoppage) begin(t *testing.T, b *harness.Server, place string) (*faultyUpload, io.WriteCloser) {
+	u := s.upload(t, b, place)
+	there := s.proxy.Answered(place, "UploadPart 1")
+	data := u.w.Open("STOR %s", u.key)
+	if _, err := data.Write(first(u.key, u.size)[:8*harness.MiB]); err != nil {
+		t.Fatal(err)
+	}
+	await(t, there)
+	return u, data
+}
+
+// ends sends the rest of an upload, whose reply says that S3 does not answer, and waits until S3 runs again.
+func (s *stoppage) ends(u *faultyUpload, data io.WriteCloser, rest []byte, replied func()) {
+	u.t.Helper()
+	data.Write(rest)
+	data.Close()
+	if code, text := u.w.Reply(); code != 451 {
+		u.t.Errorf("%d %s", code, text)
+	}
+	replied()
+	await(u.t, s.running)
+}
+
+// aborts does so with ABOR.
+func (s *stoppage) aborts(u *faultyUpload, replied func()) {
+	u.t.Helper()
+	if code, text := u.w.Do("ABOR"); code != 426 {
+		u.t.Errorf("%d %s", code, text)
+	}
+	u.w.Expect(226)
+	replied()
+	await(u.t, s.running)
+}
+
+func stoppedInPart(t *testing.T, s *stoppage, place string, ready, replied func()) {
+	u, data := s.begin(t, s.bridge, place)
+	ready()
+	await(t, s.stopped)
+	s.ends(u, data, first(u.key, u.size)[8*harness.MiB:], replied)
+	u.checkLeft()
+}
+
+func stoppedAborted(t *testing.T, s *stoppage, place string, ready, replied func()) {
+	u, _ := s.begin(t, s.bridge, place)
+	ready()
+	await(t, s.stopped)
+	s.aborts(u, replied)
+	u.checkLeft()
+}
+
+// stoppedWithoutResume has an upload to end that cannot be ended while S3 is stopped.
+func stoppedWithoutResume(t *testing.T, s *stoppage, place string, ready, replied func()) {
+	u, _ := s.begin(t, s.resumeOff, place)
+	ready()
+	await(t, s.stopped)
+	s.aborts(u, replied)
+	s.resumeOff.Log.Await(t, "ended an incomplete multipart upload that was left behind", "key="+u.key)
+	u.check()
+}
+
+// stoppedInFirstPart: the request that begins an upload is all that S3 can have got. What it begins when it runs again holds
+// nothing, and nobody knows of it.
+func stoppedInFirstPart(t *testing.T, s *stoppage, place string, ready, replied func()) {
+	u := s.upload(t, s.bridge, place)
+	data := u.w.Open("STOR %s", u.key)
+	content := first(u.key, u.size)
+	if _, err := data.Write(content[:harness.MiB]); err != nil {
+		t.Fatal(err)
+	}
+	ready()
+	await(t, s.stopped)
+	s.ends(u, data, content[harness.MiB:], replied)
+	u.stray = anyNumber // MinIO may still be beginning some
+	u.check()
+}
+
+// stoppedInSmall: S3 must not find what it could store when nobody waits for it any more.
+func stoppedInSmall(t *testing.T, s *stoppage, place string, ready, replied func()) {
+	u := s.upload(t, s.bridge, place)
+	u.size = smallSize
+	data := u.w.Open("STOR %s", u.key)
+	if _, err := data.Write(first(u.key, u.size)); err != nil {
+		t.Fatal(err)
+	}
+	ready()
+	await(t, s.stopped)
+	s.ends(u, data, nil, replied)
+	u.check()
+}
+
+func stoppedInDownload(t *testing.T, s *stoppage, place string, ready, replied func()) {
+	content := first(place, 64*harness.MiB)
+	s.bucket.Put(place+"/file", string(content))
+	w := s.bridge.Connect(t)
+	data := w.Open("RETR %s/file", place)
+	got := make([]byte, harness.MiB)
+	if _, err := io.ReadFull(data, got); err != nil {
+		t.Fatal(err)
+	}
+	ready()
+	await(t, s.stopped)
+	rest, err := io.ReadAll(data)
+	if got = append(got, rest...); len(got) == len(content) {
+		t.Log("all of it came, out of buffers")
+	} else if err == nil || !bytes.HasPrefix(content, got) {
+		t.Errorf("after %d bytes the data connection ends with %v", len(got), err)
+	}
+	if code, text := w.Reply(); code != 451 {
+		t.Errorf("%d %s", code, text)
+	}
+	replied()
+	await(t, s.running)
+	data = w.Open("RETR %s/file", place)
+	if got, err := io.ReadAll(data); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("afterwards: %d bytes, %v", len(got), err)
+	}
+	w.Expect(226)
+}
+
+func stoppedInListing(t *testing.T, s *stoppage, place string, ready, replied func()) {
+	s.bucket.Put(place+"/file", "x")
+	w := s.bridge.Connect(t)
+	ready()
+	await(t, s.stopped)
+	if code, text := w.Transfer("NLST %s", place); code != 451 {
+		t.Errorf("%d %s", code, text)
+	}
+	replied()
+	await(t, s.running)
+	if code, text := w.Transfer("NLST %s", place); code != 226 {
+		t.Errorf("afterwards: %d %s", code, text)
+	}
+}

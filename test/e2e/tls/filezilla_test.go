@@ -1,0 +1,42 @@
+package tls
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
+)
+
+// tlsFileZilla has the script of clients do all of it.
+func tlsFileZilla(v tlsVisit) (string, error) {
+	script, err := filepath.Abs("../clients/scripts/filezilla")
+	if err != nil {
+		return "", err
+	}
+	host, port, _ := strings.Cut(v.address(), ":")
+	begin, mode := "explicit", "passive"
+	if v.implicit {
+		begin = "implicit"
+	}
+	if v.active {
+		mode = "active"
+	}
+	args := []string{"env", "HOST=" + host, "PORT=" + port, "FTP_USER=" + harness.User, "FTP_PASSWORD=" + harness.Password, "MODE=" + mode, "TLS=" + begin,
+		"CERTIFICATE=" + v.b.CA, "GNUTLS_SYSTEM_PRIORITY_FILE=" + v.onlyVersion(), script, "errand", v.local, v.home, v.dir}
+	out, err := harness.Try(v.t, v.dir, "", append(args, v.names()...)...)
+	if err != nil {
+		return out, err
+	}
+	return "", nil // the lists are in its window
+}
+
+// onlyVersion returns a configuration of GnuTLS that leaves one version of TLS: FileZilla itself can set the lowest one alone.
+func (v tlsVisit) onlyVersion() string {
+	off := map[string]string{"1.2": "tls1.3", "1.3": "tls1.2"}[v.version]
+	name := filepath.Join(v.dir, "gnutls.conf")
+	if err := os.WriteFile(name, []byte("[overrides]\ndisabled-version = "+off+"\n"), 0o666); err != nil {
+		v.t.Fatal(err)
+	}
+	return name
+}
