@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -20,34 +21,42 @@ const (
 	module = "github.com/s3ftpd/s3ftpd/"
 )
 
-// arrows are all the imports there may be between the rooms of the house. They run down only: proxy knows no S3,
-// s3fs knows no protocol, and neither knows the configuration. Tests may import what they like.
-var arrows = map[string][]string{
-	"cmd/s3ftpd":       {"config", "passive", "proxy", "proxy/auth", "proxy/budget", "proxy/ftp", "proxy/observe", "s3fs", "s3fs/s3demo"},
-	"config":           {},
-	"passive":          {},
-	"proxy":            {},
-	"proxy/auth":       {},
-	"proxy/budget":     {},
-	"proxy/ftp":        {"passive", "proxy", "proxy/ftp/modez", "proxy/ftp/names"},
-	"proxy/ftp/modez":  {},
-	"proxy/ftp/names":  {"proxy"},
-	"proxy/observe":    {"proxy"},
-	"proxy/storetest":  {"proxy"},
-	"s3fs":             {"proxy", "proxy/budget", "s3fs/s3http"},
-	"s3fs/s3demo":      {},
-	"s3fs/s3http":      {},
-	"test/ack":         {},
-	"test/e2e":         {},
-	"test/e2e/harness": {"test/faults", "test/real"},
-	"test/faults":      {},
-	"test/quirks":      {"test/real"},
-	"test/rclone":      {},
-	"test/real":        {},
+// A room is a package of the house.
+type room struct {
+	name, purpose string
+	imports       []string // the rooms that it may import; tests may import what they like
+}
+
+// rooms are the packages of the house. Imports run down only: proxy knows no S3, s3fs knows no protocol, and neither knows the
+// configuration.
+var rooms = []room{
+	{"cmd/s3ftpd", "commands; makes the other parts from the configuration", []string{
+		"config", "passive", "proxy", "proxy/auth", "proxy/budget", "proxy/ftp", "proxy/observe", "s3fs", "s3fs/s3demo",
+	}},
+	{"config", "flags, environment and files as plain values, validated", []string{}},
+	{"passive", "FTP data connections: ports, who may connect, active ones, PROXY headers", []string{}},
+	{"proxy", "what protocols share: `Store`, `Source`, `Entry`, `Account`, `Compat`, `Sessions`, `Observer`, hashes, names", []string{}},
+	{"proxy/auth", "who may log in", []string{}},
+	{"proxy/budget", "the memory of all transfers", []string{}},
+	{"proxy/ftp", "the FTP protocol", []string{"passive", "proxy", "proxy/ftp/modez", "proxy/ftp/names"}},
+	{"proxy/ftp/modez", "the zlib stream of MODE Z", []string{}},
+	{"proxy/ftp/names", "charsets, patterns and paths", []string{"proxy"}},
+	{"proxy/observe", "observers of events: the lines of the log", []string{"proxy"}},
+	{"proxy/storetest", "the contract of a `Store`, as tests", []string{"proxy"}},
+	{"s3fs", "a bucket as a `Store`", []string{"proxy", "proxy/budget", "s3fs/s3http"}},
+	{"s3fs/s3demo", "the S3 service of `s3ftpd demo`, strict as AWS", []string{}},
+	{"s3fs/s3http", "one HTTP exchange with S3: silence, `Expect`, liveness", []string{}},
+	{"test/ack", "seeded operations under faults, compared with what was acknowledged", []string{}},
+	{"test/e2e", "the index of the end-to-end tests", []string{}},
+	{"test/e2e/harness", "what the end-to-end tests share: servers, buckets, clients, faults", []string{"test/faults", "test/real"}},
+	{"test/faults", "a TCP proxy that cuts, delays and stalls", []string{}},
+	{"test/quirks", "an S3 service with the quirks of others", []string{"test/real"}},
+	{"test/rclone", "rclone and its test suite, built from its module", []string{}},
+	{"test/real", "real servers, each started for a test on a free port", []string{}},
 }
 
 // standardOnly are the rooms that import the standard library alone.
-var standardOnly = []string{"proxy/budget", "s3fs/s3http"}
+var standardOnly = []string{"proxy/budget", "proxy/ftp/modez", "s3fs/s3http"}
 
 // guests are the modules of others that only some rooms may import.
 var guests = map[string][]string{
@@ -92,7 +101,10 @@ func sourcesIn(t *testing.T, fset *token.FileSet, visit func(name string, f *ast
 }
 
 func TestArrows(t *testing.T) {
-	seen := map[string]bool{}
+	arrows, seen := map[string][]string{}, map[string]bool{}
+	for _, r := range rooms {
+		arrows[r.name] = r.imports
+	}
 	sources(t, func(name string, f *ast.File) {
 		room := path.Dir(name)
 		for _, spec := range f.Imports {
@@ -126,14 +138,37 @@ func TestArrows(t *testing.T) {
 	}
 }
 
+// TestArchitectureTable: docs/architecture.md tells purpose and imports of each room of the product.
+func TestArchitectureTable(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rooms {
+		imports := "-"
+		switch {
+		case r.name == "cmd/s3ftpd":
+			imports = "all"
+		case len(r.imports) > 0:
+			imports = "`" + strings.Join(r.imports, "`, `") + "`"
+		case slices.Contains(standardOnly, r.name):
+			imports = "standard library"
+		}
+		row := fmt.Sprintf("| `%s` | %s | %s |\n", r.name, r.purpose, imports)
+		if !strings.HasPrefix(r.name, "test/") && !strings.Contains(string(text), row) {
+			t.Errorf("docs/architecture.md lacks the row\n%s", row)
+		}
+	}
+}
+
 func TestTopLevel(t *testing.T) {
 	entries, err := os.ReadDir(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rooms := []string{"cmd", "config", "passive", "proxy", "s3fs", "deploy", "docs", "test"}
+	top := []string{"cmd", "config", "passive", "proxy", "s3fs", "deploy", "docs", "test"}
 	for _, e := range entries {
-		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && !slices.Contains(rooms, e.Name()) && e.Name() != "s3ftpd-demo" {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && !slices.Contains(top, e.Name()) && e.Name() != "s3ftpd-demo" {
 			t.Errorf("%s is no room of the house", e.Name())
 		}
 		if strings.HasSuffix(e.Name(), ".go") {
