@@ -3,8 +3,11 @@ package s3fs
 import (
 	"cmp"
 	"context"
+	"crypto/md5"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/url"
@@ -132,3 +135,164 @@ func (f *FS) ranges(size int64) []span {
 }
 
 func ceil(a, b int64) int64 { return (a + b - 1) / b }
+
+// inParts reports whether an object of so many bytes is too large to be copied in one request.
+func (f *FS) inParts(size int64) bool { return size > cmp.Or(f.copyMost, maxCopy) }
+
+// copyInParts copies an object of any size, with some bytes, as it is described by like; it does so unless the object has
+// changed since, or the condition is not met, which is fs.ErrExist if the name was to be free. It returns the
+// ETag of the copy, which S3 has confirmed to be whole; after an error, that which the copy may have, "" if there is none.
+//
+// It releases the lock while S3 copies, which can take minutes, and takes it to publish the copy.
+func (f *FS) copyInParts(
+	ctx context.Context, o object, as *s3.CreateMultipartUploadInput, only condition, l *nameLock,
+) (etag string, err error) {
+	l.release()
+	to, err := f.begin(ctx, as)
+	if err != nil {
+		return "", err
+	}
+	spans := f.ranges(o.size)
+	if len(spans) == 1 {
+		spans[0] = wholeObject
+	}
+	parts, err := f.copyParts(ctx, to, o, spans)
+	if err == nil {
+		err = l.take(ctx)
+	}
+	if err == nil {
+		etag, err = f.publishCopy(ctx, to, parts, only, o.size, as.Metadata)
+	}
+	if err != nil {
+		f.abandon(ctx, to)
+	}
+	return etag, err
+}
+
+// copyOf returns the upload that makes target a copy of an object, if that still is what it was.
+func (f *FS) copyOf(ctx context.Context, o object, target string) (*s3.CreateMultipartUploadInput, error) {
+	is, err := o.head, error(nil)
+	if is == nil {
+		is, err = f.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &f.bucket, Key: &o.key})
+	}
+	if err != nil {
+		return nil, err
+	}
+	if etag := unquote(is.ETag); etag != o.etag {
+		return nil, fmt.Errorf("%w: %q has the ETag %s, want %s", errNotMet, o.key, etag, o.etag)
+	}
+	if err := allMetadata(is); err != nil {
+		return nil, err
+	}
+	as := like(is)
+	if to := retyped(is, o.key, target); to != nil {
+		as.ContentType = to
+	}
+	f.attributes.onCreateCopy(as)
+	as.Key = &target
+	as.Tagging, err = f.tagging(ctx, o.key, is)
+	return as, err
+}
+
+// begin begins a multipart upload. It outlasts the caller for the same reason as upload.create does.
+func (f *FS) begin(ctx context.Context, as *s3.CreateMultipartUploadInput) (multipart, error) {
+	if err := context.Cause(ctx); err != nil {
+		return multipart{}, err
+	}
+	ctx, cancel := outlast(ctx, cleanup)
+	defer cancel()
+	as.Bucket = &f.bucket
+	var id *string
+	err := f.withClass(as.StorageClass, func(class types.StorageClass) error {
+		as.StorageClass = class
+		out, err := f.api.CreateMultipartUpload(ctx, as)
+		if err == nil {
+			id = out.UploadId
+		}
+		return err
+	})
+	if err != nil {
+		return multipart{}, err
+	}
+	return multipart{aws.ToString(as.Key), aws.ToString(id)}, nil
+}
+
+// copyParts copies spans of an object, several at a time, each as a part.
+func (f *FS) copyParts(ctx context.Context, to multipart, o object, spans []span) ([]types.CompletedPart, error) {
+	parts := make([]types.CompletedPart, len(spans))
+	for i := range parts {
+		parts[i].PartNumber = aws.Int32(int32(i + 1))
+	}
+	err := each(ctx, parts, func(ctx context.Context, p types.CompletedPart) error {
+		ctx, cancel := f.client.outlastCopy(ctx) // a part that comes after the upload has been ended would stay for good
+		defer cancel()
+		i := *p.PartNumber - 1
+		etag, err := f.copyPart(ctx, to, o.key, o.etag, *p.PartNumber, spans[i])
+		parts[i].ETag = etag
+		return err
+	})
+	return parts, err
+}
+
+// publishCopy makes the parts the object. Whether they are is seen by looking at it, in particular when S3's answer was
+// lost.
+func (f *FS) publishCopy(
+	ctx context.Context, to multipart, parts []types.CompletedPart, only condition, size int64, metadata map[string]string,
+) (etag string, err error) {
+	if err := context.Cause(ctx); err != nil {
+		return "", err
+	}
+	ctx, cancel := f.client.outlastCopy(ctx)
+	defer cancel()
+	ctx, stop := context.WithTimeout(ctx, publishing)
+	defer stop()
+	want := product{size: size, etag: wholeETag(parts)}
+	out, err := f.joinParts(ctx, to, parts, only)
+	is, headErr := f.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &f.bucket, Key: &to.key})
+	switch {
+	case headErr != nil:
+		return want.etag, errors.Join(err, fmt.Errorf("what became of the copy %q: %w", to.key, headErr))
+	case err == nil && !want.completedAs(out, is):
+		return want.etag, fmt.Errorf("the copy %q has %d bytes and the ETag %s, want %d and %s",
+			to.key, aws.ToInt64(is.ContentLength), aws.ToString(is.ETag), want.size, aws.ToString(out.ETag))
+	case err != nil && want.is(is) && maps.Equal(is.Metadata, metadata):
+		f.log.Warn("S3 did not confirm a copy that it has completed", "key", to.key, "err", err)
+		return unquote(is.ETag), nil
+	case only.noneMatch != nil && precondition(err):
+		return want.etag, fmt.Errorf("%w: %w", fs.ErrExist, err)
+	case err != nil:
+		return want.etag, err
+	}
+	return unquote(is.ETag), nil
+}
+
+// joinParts asks S3 to make the parts the object.
+func (f *FS) joinParts(
+	ctx context.Context, to multipart, parts []types.CompletedPart, only condition,
+) (out *s3.CompleteMultipartUploadOutput, err error) {
+	err = f.conditionally(ctx, completeUpload, to.key, only, func(only condition) (err error) {
+		out, err = f.api.CompleteMultipartUpload(s3http.WithExpect(s3http.WithSlow(ctx)), &s3.CompleteMultipartUploadInput{
+			Bucket:          &f.bucket,
+			Key:             &to.key,
+			UploadId:        &to.id,
+			MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
+			IfMatch:         only.match,
+			IfNoneMatch:     only.noneMatch,
+		})
+		return err
+	})
+	return out, err
+}
+
+// wholeETag returns the ETag that an object has which is made of these parts; "" where they are not checksums.
+func wholeETag(parts []types.CompletedPart) string {
+	sums := md5.New()
+	for _, p := range parts {
+		sum, err := hex.DecodeString(unquote(p.ETag))
+		if err != nil {
+			return ""
+		}
+		sums.Write(sum)
+	}
+	return fmt.Sprintf("%x-%d", sums.Sum(nil), len(parts))
+}

@@ -177,3 +177,24 @@ func unquote(etag *string) string { return strings.Trim(aws.ToString(etag), `"`)
 
 // quoted returns an ETag as headers have it.
 func quoted(etag string) *string { return aws.String(`"` + etag + `"`) }
+
+// Usage lists all keys below a directory, 1,000 in a request. Markers of directories, older versions and uploads that can
+// be resumed do not count.
+func (f *FS) Usage(ctx context.Context, dir string) (bytes, files int64, err error) {
+	key, err := f.dir(dir)
+	if err != nil {
+		return 0, 0, wrap("usage", dir, err)
+	}
+	for page, err := range f.pages(ctx, key, "") {
+		if err != nil {
+			return 0, 0, wrap("usage", dir, err)
+		}
+		for _, o := range page.objects {
+			if !strings.HasSuffix(o.key, "/") {
+				bytes += o.size
+				files++
+			}
+		}
+	}
+	return bytes, files, nil
+}
