@@ -9,29 +9,78 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// A Finding is what was found out about one thing that an FS asks of its service.
+// A Check is one thing that an FS asks of its service.
+type Check string
+
+// The checks of [FS.Probe], in their order. All but the first two, CheckLifecycle, CheckLeft and CheckFeature are about the
+// object that CheckPut puts, and are left out if there is none.
+const (
+	CheckBucket        Check = "the bucket answers"
+	CheckPut           Check = "PutObject"
+	CheckAttributes    Check = "the configured attributes are stored" // only where HeadObject can tell some of them
+	CheckRead          Check = "GetObject"
+	CheckList          Check = "ListObjectsV2"
+	CheckDamaged       Check = "damaged content is refused"
+	CheckPutNew        Check = "PutObject with If-None-Match"
+	CheckPutUnchanged  Check = "PutObject with If-Match"
+	CheckCopy          Check = "CopyObject"
+	CheckCopyNew       Check = "CopyObject with If-None-Match"
+	CheckMultipart     Check = "multipart upload"
+	CheckPartCopy      Check = "UploadPartCopy"
+	CheckCompleteMatch Check = "CompleteMultipartUpload with conditions"
+	CheckResume        Check = "resuming an upload" // only where uploads are resumed
+	CheckAbort         Check = "AbortMultipartUpload"
+	CheckLifecycle     Check = "the bucket aborts incomplete uploads"
+	CheckDeleteMatch   Check = "DeleteObject with If-Match"
+	CheckDeleteMany    Check = "DeleteObjects"
+	CheckDelete        Check = "DeleteObject"
+	CheckLeft          Check = "the probe's objects are removed" // yielded only if some are not
+	CheckFeature       Check = "a feature is supported"          // yielded for each feature that the service refused
+)
+
+// A Finding is what a check found. Which of the facts it has depends on the check.
 type Finding struct {
-	Text   string // a clause such as "an object can be put", or "an object cannot be put"
-	Detail string // what else there is to say; may be empty
-	Err    error  // why it is not as it should be; nil = it is
-	Lost   string // what goes without it; empty = the FS is not of use without it
-	Action string // the permission that it takes, as AWS calls it; empty = none of its own
+	Check    Check
+	Required bool   // the FS is of no use without it
+	Action   string // the permission that it takes, as AWS calls it; empty = none of its own
+	Err      error  // why the check failed; nil = it succeeded
+
+	Checksum   string            // of CheckPut: which the service has taken, as Service.Checksum has it
+	Attributes []StoredAttribute // of CheckAttributes, also if they differ
+	OtherETag  bool              // of CheckMultipart: HeadObject shows another ETag than CompleteMultipartUpload
+	AbortDays  int               // of CheckLifecycle: when an upload is aborted
+	Left       []LeftBehind      // of CheckLeft
+	Refusal    Refusal           // of CheckFeature
+}
+
+// A StoredAttribute is an attribute that is configured, and as it was stored.
+type StoredAttribute struct {
+	Header           string // x-amz-storage-class, x-amz-server-side-encryption or x-amz-tagging-count
+	Configured, Kept string
+}
+
+// Differs reports whether the attribute was not stored as it is configured.
+func (a StoredAttribute) Differs() bool { return a.Kept != a.Configured }
+
+// A LeftBehind is an object or an upload that a probe could not remove.
+type LeftBehind struct {
+	Key      string
+	UploadID string // empty = an object
 }
 
 // A probe is a question to the service.
 type probe struct {
-	yes, no  string
-	lost     string
+	check    Check
+	optional bool
 	action   string
 	onObject bool // is about the object that was put before
-	run      func(context.Context) (detail string, err error)
+	run      func(context.Context, *Finding) error
 }
 
 // Probe tries all that the FS asks of its service, and yields what it finds, one by one; each probe may take limit. It
@@ -46,25 +95,12 @@ func (f *FS) Probe(ctx context.Context, limit time.Duration) iter.Seq[Finding] {
 			made: make(map[string]bool), open: make(map[string]string)}
 		more := p.probe(ctx, limit, yield)
 		if left, err := p.cleanUp(ctx); err != nil && more {
-			more = yield(Finding{Text: "left behind, and to be removed by hand: " + strings.Join(left, ", "), Err: err})
+			more = yield(Finding{Check: CheckLeft, Required: true, Err: err, Left: left})
 		}
 		for _, r := range f.client.Refusals() {
-			more = more && yield(r.finding())
+			more = more && yield(Finding{Check: CheckFeature, Err: r.Err, Refusal: r})
 		}
 	}
-}
-
-// finding says what the client does without a feature that the service refused, and which option helps.
-func (r Refusal) finding() Finding {
-	instead := r.Feature.Instead()
-	if option := r.Feature.Option(); option != "" {
-		instead += "; what helps: " + option
-	}
-	text := "not supported: " + string(r.Feature)
-	if r.Scope != "" {
-		text += " (" + r.Scope + ")"
-	}
-	return Finding{Text: text, Err: r.Err, Lost: instead}
 }
 
 // A prober tries out a service.
@@ -98,86 +134,72 @@ func (p *prober) probe(ctx context.Context, limit time.Duration, yield func(Find
 func (q *probe) ask(ctx context.Context, limit time.Duration) Finding {
 	asking, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	detail, err := q.run(asking)
-	if err != nil && ctx.Err() == nil && asking.Err() != nil {
-		err = fmt.Errorf("no answer within %v (%v)", limit, err) // whatever it was, there is no more to know
+	found := Finding{Check: q.check, Required: !q.optional, Action: q.action}
+	found.Err = q.run(asking, &found)
+	if found.Err != nil && ctx.Err() == nil && asking.Err() != nil {
+		found.Err = fmt.Errorf("no answer within %v (%v)", limit, found.Err) // whatever it was, there is no more to know
 	}
-	if err != nil {
-		return Finding{Text: q.no, Err: err, Lost: q.lost, Action: q.action}
-	}
-	return Finding{Text: q.yes, Detail: detail, Lost: q.lost, Action: q.action}
+	return found
 }
 
 // probes returns the questions in their order.
 func (p *prober) probes() []probe {
 	all := []probe{
-		{yes: "the bucket answers", no: "the bucket does not answer", action: "s3:ListBucket", run: p.answers},
-		{yes: "an object can be put", no: "an object cannot be put, and what needs one is not tried", action: "s3:PutObject", run: p.putFirst},
+		{check: CheckBucket, action: "s3:ListBucket", run: p.answers},
+		{check: CheckPut, action: "s3:PutObject", run: p.putFirst},
 	}
 	if p.hasAttributes() {
-		all = append(all, probe{yes: "it has the attributes that are configured", no: "it lacks attributes that are configured", onObject: true,
-			run: p.attributesKept, lost: "files are stored without them: check --storage-class, --sse and --tags", action: "s3:GetObject"})
+		all = append(all, probe{check: CheckAttributes, optional: true, action: "s3:GetObject", onObject: true, run: p.attributesKept})
 	}
 	return slices.Concat(all, p.objectProbes(), p.multipartProbes(), []probe{
-		{yes: "the bucket aborts multipart uploads that are never completed", no: "the bucket is not known to abort multipart uploads that are never completed",
-			lost:   "their parts stay, unseen and billed: give the bucket a lifecycle rule with AbortIncompleteMultipartUpload, unless the service does that by itself",
-			action: "s3:GetLifecycleConfiguration", run: p.lifecycle},
-		{yes: "a deletion with If-Match spares what was replaced", no: "a deletion with If-Match does not spare what was replaced", onObject: true,
-			run: p.conditionalDelete, lost: "a rename may delete what another writes to the old name at the same moment"},
-		{yes: "objects can be deleted, many at once", no: "many objects cannot be deleted at once", action: "s3:DeleteObject",
-			lost: "files that were renamed with their directory stay under the old name too", onObject: true, run: p.deletedTogether},
-		{yes: "an object can be deleted", no: "an object cannot be deleted", action: "s3:DeleteObject", onObject: true, run: p.deleted},
+		{check: CheckLifecycle, optional: true, action: "s3:GetLifecycleConfiguration", run: p.lifecycle},
+		{check: CheckDeleteMatch, optional: true, onObject: true, run: p.conditionalDelete},
+		{check: CheckDeleteMany, optional: true, action: "s3:DeleteObject", onObject: true, run: p.deletedTogether},
+		{check: CheckDelete, action: "s3:DeleteObject", onObject: true, run: p.deleted},
 	})
 }
 
 // objectProbes are about objects that are written by one request.
 func (p *prober) objectProbes() []probe {
 	return []probe{
-		{yes: "it can be read, and is what was put", no: "it cannot be read", action: "s3:GetObject", onObject: true, run: p.readBack},
-		{yes: "it is listed", no: "it is not listed", action: "s3:ListBucket", onObject: true, run: p.listed},
-		{yes: "content that was damaged on its way is refused", no: "content that was damaged on its way is not refused",
-			lost: "what S3 gets is not verified: try another --checksum", onObject: true, run: p.damaged},
-		{yes: "STOU: If-None-Match holds when an object is put", no: "STOU: If-None-Match does not hold when an object is put",
-			lost: "STOU may replace a file that appears at the same moment", onObject: true, run: p.putNew},
-		{yes: "APPE: If-Match holds when an object is put", no: "APPE: If-Match does not hold when an object is put",
-			lost: "APPE may replace what another writes at the same moment", onObject: true, run: p.putUnchanged},
-		{yes: "an object can be copied", no: "an object cannot be copied", action: "s3:PutObject and s3:GetObject", onObject: true, run: p.copied},
-		{yes: "RNTO: If-None-Match holds when an object is copied", no: "RNTO: If-None-Match does not hold when an object is copied",
-			lost: "RNTO of a directory may replace a file that appears at the new name at the same moment", onObject: true, run: p.copiedNew},
+		{check: CheckRead, action: "s3:GetObject", onObject: true, run: p.readBack},
+		{check: CheckList, action: "s3:ListBucket", onObject: true, run: p.listed},
+		{check: CheckDamaged, optional: true, onObject: true, run: p.damaged},
+		{check: CheckPutNew, optional: true, onObject: true, run: p.putNew},
+		{check: CheckPutUnchanged, optional: true, onObject: true, run: p.putUnchanged},
+		{check: CheckCopy, action: "s3:PutObject and s3:GetObject", onObject: true, run: p.copied},
+		{check: CheckCopyNew, optional: true, onObject: true, run: p.copiedNew},
 	}
 }
 
 // multipartProbes are about objects that are uploaded in parts.
 func (p *prober) multipartProbes() []probe {
 	all := []probe{
-		{yes: "an object can be uploaded in parts, and HEAD shows it", no: "an object cannot be uploaded in parts", action: "s3:PutObject", onObject: true, run: p.inParts},
-		{yes: "a part can be copied from an object", no: "a part cannot be copied from an object", onObject: true, run: p.partCopied,
-			lost: "nothing can be appended to files of 5 MiB and more, and files over 5 GiB cannot be renamed", action: "s3:PutObject and s3:GetObject"},
-		{yes: "If-None-Match and If-Match hold when a multipart upload is completed", no: "conditions do not hold when a multipart upload is completed",
-			lost: "STOU and APPE may replace what another writes at the same moment", onObject: true, run: p.conditionalComplete},
+		{check: CheckMultipart, action: "s3:PutObject", onObject: true, run: p.inParts},
+		{check: CheckPartCopy, optional: true, action: "s3:PutObject and s3:GetObject", onObject: true, run: p.partCopied},
+		{check: CheckCompleteMatch, optional: true, onObject: true, run: p.conditionalComplete},
 	}
 	if p.resume > 0 {
-		all = append(all, probe{yes: "an upload that breaks can be resumed", no: "an upload that breaks cannot be resumed", onObject: true, run: p.resumed,
-			lost: "clients begin such uploads again: --resume 0 saves the requests", action: "s3:ListBucketMultipartUploads and s3:ListMultipartUploadParts"})
+		all = append(all, probe{check: CheckResume, optional: true, action: "s3:ListBucketMultipartUploads and s3:ListMultipartUploadParts",
+			onObject: true, run: p.resumed})
 	}
-	return append(all, probe{yes: "a multipart upload can be aborted", no: "a multipart upload cannot be aborted", action: "s3:AbortMultipartUpload",
-		onObject: true, run: p.aborted})
+	return append(all, probe{check: CheckAbort, action: "s3:AbortMultipartUpload", onObject: true, run: p.aborted})
 }
 
 // cleanUp removes whatever may have been made, also where nobody waits any more, and returns what it cannot remove.
-func (p *prober) cleanUp(ctx context.Context) (left []string, err error) {
+func (p *prober) cleanUp(ctx context.Context) (left []LeftBehind, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
 	defer cancel()
-	try := func(what string, e error) {
+	try := func(what LeftBehind, e error) {
 		if e != nil {
 			left, err = append(left, what), errors.Join(err, e)
 		}
 	}
 	for id, key := range maps.Clone(p.open) {
-		try(fmt.Sprintf("the upload %s of %q", id, key), p.giveUp(ctx, id))
+		try(LeftBehind{key, id}, p.giveUp(ctx, id))
 	}
 	for _, key := range slices.Sorted(maps.Keys(p.made)) {
-		try(strconv.Quote(key), p.delete(ctx, key, "", nil))
+		try(LeftBehind{Key: key}, p.delete(ctx, key, "", nil))
 	}
 	return left, err
 }

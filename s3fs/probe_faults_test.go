@@ -1,13 +1,12 @@
 package s3fs
 
 import (
-	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -57,52 +56,55 @@ func rule(status, prefix, filter string) string {
 
 func lifecycle(r *http.Request) bool { return r.URL.Query().Has("lifecycle") }
 
+// unsupported stands for the finding that a feature is not supported.
+func unsupported(x Feature) Check { return "not supported: " + Check(x) }
+
 // Each fault of the service shows in its own finding, and nothing is left behind that may be deleted.
 func TestProbeFaults(t *testing.T) {
 	for name, test := range map[string]struct {
 		filter func(*http.Request) (int, string)
-		want   []string // beginnings of what is found to be wrong, beside the rule that is missing
-		detail string   // in what is found to be right
+		want   []Check // what is found to be wrong, beside the rule that is missing
+		fact   string  // in what is found to be right: the checksum, or days
 		left   bool
 	}{
-		"read only":          {denied(func(r *http.Request) bool { return r.Method != "GET" && r.Method != "HEAD" }), []string{"an object cannot be put"}, "", false},
-		"no listing":         {denied(func(r *http.Request) bool { return r.URL.Query().Has("list-type") }), []string{"the bucket does not answer", "it is not listed"}, "", false},
-		"no reading":         {denied(reading), []string{"it cannot be read"}, "", false},
-		"no copies":          {instead(call("Copy"), 501, "NotImplemented"), []string{"an object cannot be copied", "RNTO: If-None-Match does not hold"}, "", false},
-		"no copies of parts": {instead(func(r *http.Request) bool { return name(r) == "PartCopy 1" }, 501, "NotImplemented"), []string{"a part cannot be copied"}, "", false},
-		"no parts": {denied(call("Part 1")), []string{"an object cannot be uploaded in parts", "conditions do not hold when a multipart upload",
-			"an upload that breaks cannot be resumed"}, "", false},
-		"no uploads": {denied(call("Create")), []string{"an object cannot be uploaded in parts", "a part cannot be copied",
-			"conditions do not hold when a multipart upload", "an upload that breaks cannot be resumed", "a multipart upload cannot be aborted"}, "", false},
-		"uploads not listed": {denied(func(r *http.Request) bool { return r.Method == "GET" && r.URL.Query().Has("uploads") }), []string{"an upload that breaks cannot be resumed"}, "", false},
+		"read only":          {denied(func(r *http.Request) bool { return r.Method != "GET" && r.Method != "HEAD" }), []Check{CheckPut}, "", false},
+		"no listing":         {denied(func(r *http.Request) bool { return r.URL.Query().Has("list-type") }), []Check{CheckBucket, CheckList}, "", false},
+		"no reading":         {denied(reading), []Check{CheckRead}, "", false},
+		"no copies":          {instead(call("Copy"), 501, "NotImplemented"), []Check{CheckCopy, CheckCopyNew}, "", false},
+		"no copies of parts": {instead(func(r *http.Request) bool { return name(r) == "PartCopy 1" }, 501, "NotImplemented"), []Check{CheckPartCopy}, "", false},
+		"no parts": {denied(call("Part 1")), []Check{CheckMultipart, CheckCompleteMatch,
+			CheckResume}, "", false},
+		"no uploads": {denied(call("Create")), []Check{CheckMultipart, CheckPartCopy,
+			CheckCompleteMatch, CheckResume, CheckAbort}, "", false},
+		"uploads not listed": {denied(func(r *http.Request) bool { return r.Method == "GET" && r.URL.Query().Has("uploads") }), []Check{CheckResume}, "", false},
 		"parts not listed": {denied(func(r *http.Request) bool { return r.Method == "GET" && r.URL.Query().Has("uploadId") }),
-			[]string{"an upload that breaks cannot be resumed", "not supported: ListMultipartUploads"}, "", false},
-		"no abort":         {denied(call("Abort")), []string{"a multipart upload cannot be aborted", "left behind"}, "", true},
-		"no deletion":      {denied(call("Delete", "DeleteMany")), []string{"a deletion with If-Match", "many objects cannot be deleted", "an object cannot be deleted", "left behind"}, "", true},
-		"not many deleted": {instead(call("DeleteMany"), 501, "NotImplemented"), []string{"not supported: DeleteObjects"}, "", false},
-		"conditions ignored": {without("If-"), []string{"STOU: If-None-Match does not hold", "APPE: If-Match does not hold",
-			"RNTO: If-None-Match does not hold", "conditions do not hold when a multipart upload", "a deletion with If-Match does not spare"}, "", false},
-		"checksums ignored": {without("X-Amz-Checksum-Crc32c"), []string{"content that was damaged"}, "", false},
+			[]Check{CheckResume, unsupported(uploadList)}, "", false},
+		"no abort":         {denied(call("Abort")), []Check{CheckAbort, CheckLeft}, "", true},
+		"no deletion":      {denied(call("Delete", "DeleteMany")), []Check{CheckDeleteMatch, CheckDeleteMany, CheckDelete, CheckLeft}, "", true},
+		"not many deleted": {instead(call("DeleteMany"), 501, "NotImplemented"), []Check{unsupported(manyDeletions)}, "", false},
+		"conditions ignored": {without("If-"), []Check{CheckPutNew, CheckPutUnchanged,
+			CheckCopyNew, CheckCompleteMatch, CheckDeleteMatch}, "", false},
+		"checksums ignored": {without("X-Amz-Checksum-Crc32c"), []Check{CheckDamaged}, "", false},
 		"checksums refused": {instead(func(r *http.Request) bool { return r.Header.Get("X-Amz-Checksum-Crc32c") != "" }, 400, "InvalidRequest"),
-			[]string{"not supported: x-amz-checksum headers"}, "with an MD5 checksum", false},
+			[]Check{unsupported(checksumHeaders)}, "md5", false},
 		"quoted ETags refused": {instead(func(r *http.Request) bool {
 			return strings.HasPrefix(r.Header.Get("If-Match"), `"`) && r.Method != "DELETE"
 		}, 412, "PreconditionFailed"),
-			[]string{"APPE: If-Match does not hold", "conditions do not hold when a multipart upload"}, "", false},
+			[]Check{CheckPutUnchanged, CheckCompleteMatch}, "", false},
 		"no conditions": {instead(func(r *http.Request) bool { return r.Header.Get("If-Match")+r.Header.Get("If-None-Match") != "" }, 501, "NotImplemented"),
-			[]string{"STOU: If-None-Match does not hold", "APPE: If-Match does not hold", "RNTO: If-None-Match does not hold",
-				"conditions do not hold when a multipart upload", "a deletion with If-Match does not spare"}, "", false},
-		"1,000 parts":   {instead(call("Part 10000"), 400, "InvalidArgument"), []string{"an upload that breaks cannot be resumed"}, "", false},
-		"other content": {instead(reading, 200, "<other content>"), []string{"it cannot be read"}, "", false},
-		"other sizes": {instead(call("Head"), 200, "<short>"), []string{"an object cannot be copied", "an object cannot be uploaded in parts", "an upload that breaks cannot be resumed",
-			"a part cannot be copied", "many objects cannot be deleted", "an object cannot be deleted"}, "", false},
+			[]Check{CheckPutNew, CheckPutUnchanged, CheckCopyNew,
+				CheckCompleteMatch, CheckDeleteMatch}, "", false},
+		"1,000 parts":   {instead(call("Part 10000"), 400, "InvalidArgument"), []Check{CheckResume}, "", false},
+		"other content": {instead(reading, 200, "<other content>"), []Check{CheckRead}, "", false},
+		"other sizes": {instead(call("Head"), 200, "<short>"), []Check{CheckCopy, CheckMultipart, CheckResume,
+			CheckPartCopy, CheckDeleteMany, CheckDelete}, "", false},
 		"not in the listing": {instead(func(r *http.Request) bool { return r.URL.Query().Has("delimiter") }, 200, "<ListBucketResult></ListBucketResult>"),
-			[]string{"it is not listed"}, "", false},
+			[]Check{CheckList}, "", false},
 		"uploads hidden": {instead(func(r *http.Request) bool { return r.Method == "GET" && r.URL.Query().Has("uploads") }, 200,
-			"<ListMultipartUploadsResult></ListMultipartUploadsResult>"), []string{"an upload that breaks cannot be resumed"}, "", false},
-		"deletion without effect": {instead(call("Delete"), 200, "<done>"), []string{"a deletion with If-Match does not spare", "an object cannot be deleted", "left behind"}, "", true},
-		"a rule":                  {instead(lifecycle, 200, rule("Enabled", "a", "")), nil, "7 days", false},
-		"a rule for all":          {instead(lifecycle, 200, rule("Enabled", "", "")), nil, "7 days", false},
+			"<ListMultipartUploadsResult></ListMultipartUploadsResult>"), []Check{CheckResume}, "", false},
+		"deletion without effect": {instead(call("Delete"), 200, "<done>"), []Check{CheckDeleteMatch, CheckDelete, CheckLeft}, "", true},
+		"a rule":                  {instead(lifecycle, 200, rule("Enabled", "a", "")), nil, "7", false},
+		"a rule for all":          {instead(lifecycle, 200, rule("Enabled", "", "")), nil, "7", false},
 		"a rule for others":       {instead(lifecycle, 200, rule("Enabled", "b", "")), nil, "", false},
 		"a rule that is off":      {instead(lifecycle, 200, rule("Disabled", "a", "")), nil, "", false},
 		"a rule for some sizes":   {instead(lifecycle, 200, rule("Enabled", "a", "<ObjectSizeGreaterThan>5</ObjectSizeGreaterThan>")), nil, "", false},
@@ -117,13 +119,17 @@ func TestProbeFaults(t *testing.T) {
 				return 0, ""
 			})
 			want := slices.Clone(test.want)
-			if !strings.Contains(test.detail, "days") {
-				want = append(want, "the bucket is not known to abort multipart uploads")
+			if test.fact != "7" {
+				want = append(want, CheckLifecycle)
 			}
-			detail := test.detail == ""
+			known := test.fact == ""
 			for found := range f.Probe(t.Context(), time.Minute) {
-				detail = detail || found.Err == nil && strings.Contains(found.Detail, test.detail)
-				i := slices.IndexFunc(want, func(w string) bool { return strings.HasPrefix(found.Text, w) })
+				known = known || found.Err == nil && (found.Checksum == test.fact || strconv.Itoa(found.AbortDays) == test.fact)
+				about := found.Check
+				if about == CheckFeature {
+					about = unsupported(found.Refusal.Feature)
+				}
+				i := slices.Index(want, about)
 				switch {
 				case i >= 0 && found.Err != nil:
 					want = slices.Delete(want, i, i+1)
@@ -131,8 +137,8 @@ func TestProbeFaults(t *testing.T) {
 					t.Errorf("%+v", found)
 				}
 			}
-			if len(want) > 0 || !detail {
-				t.Errorf("not found: %q %s", want, test.detail)
+			if len(want) > 0 || !known {
+				t.Errorf("not found: %q %s", want, test.fact)
 			}
 			blocked = false
 			if left := contents(t, f); (len(left) > 0) != test.left {
@@ -166,20 +172,21 @@ func TestProbeNamesTheRegion(t *testing.T) {
 
 // What HEAD tells of the attributes is compared with what is configured.
 func TestProbeAttributes(t *testing.T) {
+	const class, sse, tags = "x-amz-storage-class", "x-amz-server-side-encryption", "x-amz-tagging-count"
 	for name, test := range map[string]struct {
 		attributes Attributes
 		header     http.Header
-		detail     string
-		err        string
+		want       []StoredAttribute
+		differ     bool
 	}{
 		"all": {Attributes{StorageClass: "STANDARD_IA", SSE: "AES256", Tags: map[string]string{"a": "b"}},
 			http.Header{"X-Amz-Storage-Class": {"STANDARD_IA"}, "X-Amz-Server-Side-Encryption": {"AES256"}, "X-Amz-Tagging-Count": {"1"}},
-			"--storage-class STANDARD_IA, --sse AES256, --tags 1", ""},
-		"standard is not told": {Attributes{StorageClass: "STANDARD"}, nil, "--storage-class STANDARD", ""},
-		"tags are not told":    {Attributes{Tags: map[string]string{"a": "b"}}, nil, "", ""},
-		"another class":        {Attributes{StorageClass: "STANDARD_IA"}, nil, "", `--storage-class is "STANDARD", not "STANDARD_IA"`},
-		"plain": {Attributes{SSE: "aws:kms", Tags: map[string]string{"a": "b"}}, http.Header{"X-Amz-Tagging-Count": {"0"}}, "",
-			`--sse is "", not "aws:kms", --tags is "0", not "1"`},
+			[]StoredAttribute{{class, "STANDARD_IA", "STANDARD_IA"}, {sse, "AES256", "AES256"}, {tags, "1", "1"}}, false},
+		"standard is not told": {Attributes{StorageClass: "STANDARD"}, nil, []StoredAttribute{{class, "STANDARD", "STANDARD"}}, false},
+		"tags are not told":    {Attributes{Tags: map[string]string{"a": "b"}}, nil, nil, false},
+		"another class":        {Attributes{StorageClass: "STANDARD_IA"}, nil, []StoredAttribute{{class, "STANDARD_IA", "STANDARD"}}, true},
+		"plain": {Attributes{SSE: "aws:kms", Tags: map[string]string{"a": "b"}}, http.Header{"X-Amz-Tagging-Count": {"0"}},
+			[]StoredAttribute{{sse, "aws:kms", ""}, {tags, "1", "0"}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newFake(t)
@@ -189,9 +196,10 @@ func TestProbeAttributes(t *testing.T) {
 				return head, nil
 			}
 			p := prober{FS: s.fs(Options{Attributes: test.attributes}), key: "k"}
-			detail, err := p.attributesKept(t.Context())
-			if detail != test.detail || fmt.Sprint(err) != cmp.Or(test.err, "<nil>") || !p.hasAttributes() {
-				t.Errorf("%q, %v", detail, err)
+			var found Finding
+			err := p.attributesKept(t.Context(), &found)
+			if !slices.Equal(found.Attributes, test.want) || err == nil == test.differ || !p.hasAttributes() {
+				t.Errorf("%+v, %v", found.Attributes, err)
 			}
 		})
 	}
@@ -204,7 +212,9 @@ func TestProbeNamesWhatItLeaves(t *testing.T) {
 	for last = range f.Probe(t.Context(), time.Minute) {
 	}
 	for what := range contents(t, f) {
-		if key := strings.TrimPrefix(what, "upload of "); !strings.Contains(last.Text, `"`+key+`"`) || last.Lost != "" {
+		key, isUpload := strings.CutPrefix(what, "upload of ")
+		named := slices.ContainsFunc(last.Left, func(l LeftBehind) bool { return l.Key == key && (l.UploadID != "") == isUpload })
+		if !named || last.Check != CheckLeft || !last.Required {
 			t.Errorf("%s is not in %+v", what, last)
 		}
 	}

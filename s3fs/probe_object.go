@@ -11,7 +11,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -22,9 +21,9 @@ import (
 // once makes a request be tried no more than once: by one that is to fail, or where the sender decides what follows.
 func once(o *s3.Options) { o.RetryMaxAttempts = 1 }
 
-func (p *prober) answers(ctx context.Context) (string, error) {
+func (p *prober) answers(ctx context.Context, _ *Finding) error {
 	_, err := p.page(ctx, p.prefix, "", "", 1)
-	return "", p.inRegion(err)
+	return p.inRegion(err)
 }
 
 // A RegionError says that the bucket is in another region than the one that requests are signed for.
@@ -58,44 +57,35 @@ func (p *prober) hasAttributes() bool {
 }
 
 // attributesKept compares the attributes of the first object with those that are configured.
-func (p *prober) attributesKept(ctx context.Context) (string, error) {
+func (p *prober) attributesKept(ctx context.Context, found *Finding) error {
 	out, err := p.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &p.bucket, Key: &p.key})
 	if err != nil {
-		return "", err
+		return err
 	}
-	var kept, lacks []string
-	compare := func(option, want, is string) {
-		switch {
-		case want == "":
-		case want == is:
-			kept = append(kept, option+" "+want)
-		default:
-			lacks = append(lacks, fmt.Sprintf("%s is %q, not %q", option, is, want))
+	compare := func(header, configured, kept string) {
+		if configured != "" {
+			found.Attributes = append(found.Attributes, StoredAttribute{header, configured, kept})
 		}
 	}
 	a := p.attributes
-	compare("--storage-class", a.StorageClass, cmp.Or(string(out.StorageClass), "STANDARD")) // which S3 does not tell
-	compare("--sse", a.SSE, string(out.ServerSideEncryption))
+	compare("x-amz-storage-class", a.StorageClass, cmp.Or(string(out.StorageClass), "STANDARD")) // which S3 does not tell
+	compare("x-amz-server-side-encryption", a.SSE, string(out.ServerSideEncryption))
 	if n := len(a.Tags); n > 0 && out.TagCount != nil { // which some do not tell
-		compare("--tags", strconv.Itoa(n), strconv.Itoa(int(*out.TagCount)))
+		compare("x-amz-tagging-count", strconv.Itoa(n), strconv.Itoa(int(*out.TagCount)))
 	}
-	if len(lacks) > 0 {
-		return "", errors.New(strings.Join(lacks, ", "))
+	if slices.ContainsFunc(found.Attributes, StoredAttribute.Differs) {
+		return errors.New("the object has other attributes")
 	}
-	return strings.Join(kept, ", "), nil
+	return nil
 }
 
-func (p *prober) putFirst(ctx context.Context) (string, error) {
+func (p *prober) putFirst(ctx context.Context, found *Finding) error {
 	etag, err := p.put(ctx, p.key, p.content, asItIs)
 	if err == nil {
 		p.etag = etag
 	}
-	return "with " + p.checksumName(), err
-}
-
-func (p *prober) checksumName() string {
-	return map[algorithm]string{crc32C: "a CRC32C checksum", crc32IEEE: "a CRC32 checksum", sha2: "a SHA-256 checksum",
-		md5Sum: "an MD5 checksum", none: "no checksum"}[p.client.algorithm()]
+	found.Checksum = string(p.client.algorithm())
+	return err
 }
 
 // put puts an object, with the checksum of what is claimed to be its content.
@@ -130,70 +120,70 @@ func sumOf(a algorithm, content []byte) checksum {
 	return checksum{a, h.Sum(nil)}
 }
 
-func (p *prober) readBack(ctx context.Context) (string, error) {
+func (p *prober) readBack(ctx context.Context, _ *Finding) error {
 	out, err := p.api.GetObject(ctx, &s3.GetObjectInput{Bucket: &p.bucket, Key: &p.key})
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer out.Body.Close()
 	got, err := io.ReadAll(io.LimitReader(out.Body, int64(len(p.content))+1))
 	if err == nil && !bytes.Equal(got, p.content) {
 		err = errors.New("it is not what was put")
 	}
-	return "", err
+	return err
 }
 
-func (p *prober) listed(ctx context.Context) (string, error) {
+func (p *prober) listed(ctx context.Context, _ *Finding) error {
 	page, err := p.page(ctx, p.key, "/", "", 0)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if !slices.ContainsFunc(page.objects, func(o object) bool { return o.key == p.key && o.size == int64(len(p.content)) }) {
-		return "", errors.New("it is missing in the listing")
+		return errors.New("it is missing in the listing")
 	}
-	return "", nil
+	return nil
 }
 
 // damaged sends what does not fit its checksum.
-func (p *prober) damaged(ctx context.Context) (string, error) {
+func (p *prober) damaged(ctx context.Context, _ *Finding) error {
 	if p.client.algorithm() == none {
-		return "", errors.New("no checksums are sent, as is configured")
+		return errors.New("no checksums are sent, as is configured")
 	}
 	_, err := p.put(ctx, p.key+"-damaged", []byte("another content"), asItIs, once)
 	if err == nil {
-		return "", errors.New("the service takes no notice of checksums")
+		return errors.New("the service takes no notice of checksums")
 	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok && slices.Contains(badSum, api.ErrorCode()) {
-		return "", nil
+		return nil
 	}
-	return "", err
+	return err
 }
 
 // putNew puts an object as STOU does, under a name that is free and under one that is taken.
-func (p *prober) putNew(ctx context.Context) (string, error) {
+func (p *prober) putNew(ctx context.Context, _ *Finding) error {
 	isNew := func(in *s3.PutObjectInput) { in.IfNoneMatch = aws.String("*") }
 	if _, err := p.put(ctx, p.key+"-stou", p.content, isNew); err != nil {
-		return "", err
+		return err
 	}
 	_, err := p.put(ctx, p.key+"-stou", p.content, isNew)
-	return "", held("If-None-Match", err)
+	return held("If-None-Match", err)
 }
 
 // putUnchanged puts an object as APPE does, where it was not changed meanwhile and where it was.
-func (p *prober) putUnchanged(ctx context.Context) (string, error) {
+func (p *prober) putUnchanged(ctx context.Context, _ *Finding) error {
 	etag, err := p.put(ctx, p.key+"-appe", p.content, asItIs)
 	if err != nil {
-		return "", err
+		return err
 	}
 	_, err = p.put(ctx, p.key+"-appe", p.content, func(in *s3.PutObjectInput) { in.IfMatch = aws.String(`"` + etag + `"`) })
 	if precondition(err) {
-		return "", fmt.Errorf("the service refuses it where the ETag is right, so APPE to small files fails: %w", err)
+		return fmt.Errorf("the service refuses it where the ETag is right: %w", err)
 	}
 	if err != nil {
-		return "", err
+		return err
 	}
 	_, err = p.put(ctx, p.key+"-appe", p.content, func(in *s3.PutObjectInput) { in.IfMatch = aws.String(noETag) })
-	return "", held("If-Match", err)
+	return held("If-Match", err)
 }
 
 // noETag is no object's.
@@ -210,30 +200,30 @@ func held(header string, err error) error {
 	return err
 }
 
-func (p *prober) copied(ctx context.Context) (string, error) {
+func (p *prober) copied(ctx context.Context, _ *Finding) error {
 	target := p.key + "-copied"
 	p.made[target] = true
 	_, err := p.copy(ctx, object{key: p.key, size: int64(len(p.content)), etag: p.etag}, target, condition{}, p.lock(target))
 	_, err = p.arrived(ctx, target, err)
-	return "", err
+	return err
 }
 
 // copiedNew copies to a name that is taken, as RNTO of a directory does where a file appeared.
-func (p *prober) copiedNew(ctx context.Context) (string, error) {
+func (p *prober) copiedNew(ctx context.Context, _ *Finding) error {
 	target := p.key + "-copied"
 	if !p.made[target] {
-		return "", errors.New("no object can be copied")
+		return errors.New("no object can be copied")
 	}
 	_, err := p.api.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &p.bucket, Key: &target, IfNoneMatch: aws.String("*"),
 		CopySource: aws.String(copySource(p.bucket, p.key))})
-	return "", held("If-None-Match", err)
+	return held("If-None-Match", err)
 }
 
 // conditionalDelete deletes an object that is not the one that it should be.
-func (p *prober) conditionalDelete(ctx context.Context) (string, error) {
+func (p *prober) conditionalDelete(ctx context.Context, _ *Finding) error {
 	key := p.key + "-appe"
 	_, err := p.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &p.bucket, Key: &key, IfMatch: aws.String(noETag)})
-	return "", held("If-Match", err)
+	return held("If-Match", err)
 }
 
 // arrived checks that an object has the content's size, unless there was an error before, and returns its ETag.
@@ -255,28 +245,28 @@ func (p *prober) arrived(ctx context.Context, key string, err error) (etag strin
 }
 
 // deletedTogether deletes all objects but the first.
-func (p *prober) deletedTogether(ctx context.Context) (string, error) {
+func (p *prober) deletedTogether(ctx context.Context, _ *Finding) error {
 	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(p.made)), func(key string) bool { return key == p.key })
 	if err := p.deleteAll(ctx, keys, nil); err != nil {
-		return "", err
+		return err
 	}
 	if err := p.isGone(ctx, p.key+"-stou"); err != nil {
-		return "", err
+		return err
 	}
 	clear(p.made)
 	p.made[p.key] = true
-	return "", nil
+	return nil
 }
 
-func (p *prober) deleted(ctx context.Context) (string, error) {
+func (p *prober) deleted(ctx context.Context, _ *Finding) error {
 	if err := p.delete(ctx, p.key, p.etag, nil); err != nil {
-		return "", err
+		return err
 	}
 	if err := p.isGone(ctx, p.key); err != nil {
-		return "", err
+		return err
 	}
 	delete(p.made, p.key)
-	return "", nil
+	return nil
 }
 
 // isGone checks that there is no such object any more. Without permission to list, S3 does not say so.

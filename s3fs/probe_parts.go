@@ -15,10 +15,10 @@ import (
 )
 
 // inParts uploads an object of one part, whose number is 1, and compares what HEAD tells of it with what Complete told.
-func (p *prober) inParts(ctx context.Context) (detail string, err error) {
+func (p *prober) inParts(ctx context.Context, found *Finding) error {
 	key := p.key + "-parts"
 	var told string
-	err = p.client.checked(func(a algorithm) error {
+	err := p.client.checked(func(a algorithm) error {
 		id, part, err := p.onePart(ctx, key, a)
 		if err == nil {
 			told, err = p.complete(ctx, key, id, part, func(*s3.CompleteMultipartUploadInput) {})
@@ -26,20 +26,18 @@ func (p *prober) inParts(ctx context.Context) (detail string, err error) {
 		return err
 	})
 	is, err := p.arrived(ctx, key, err)
-	if err == nil && !sameETag(is, told) {
-		detail = "though with another ETag than CompleteMultipartUpload told"
-	}
-	return detail, err
+	found.OtherETag = err == nil && !sameETag(is, told)
+	return err
 }
 
 // conditionalComplete completes an upload with conditions that do not hold, and then with one that does.
-func (p *prober) conditionalComplete(ctx context.Context) (string, error) {
+func (p *prober) conditionalComplete(ctx context.Context, _ *Finding) error {
 	key := p.key + "-conditions"
 	etag, err := p.put(ctx, key, p.content, asItIs)
 	if err != nil {
-		return "", err
+		return err
 	}
-	return "", p.client.checked(func(a algorithm) error {
+	return p.client.checked(func(a algorithm) error {
 		id, part, err := p.onePart(ctx, key, a)
 		if err != nil {
 			return err
@@ -61,7 +59,7 @@ func (p *prober) conditionalComplete(ctx context.Context) (string, error) {
 		}
 		_, err = p.complete(ctx, key, id, part, func(in *s3.CompleteMultipartUploadInput) { in.IfMatch = aws.String(`"` + etag + `"`) })
 		if precondition(err) {
-			return fmt.Errorf("the service refuses it where the ETag is right, so APPE to longer files fails: %w", err)
+			return fmt.Errorf("the service refuses it where the ETag is right: %w", err)
 		}
 		return err
 	})
@@ -95,26 +93,26 @@ func (p *prober) part(ctx context.Context, key, id string, number int, a algorit
 }
 
 // partCopied makes an object of a part that is copied from another.
-func (p *prober) partCopied(ctx context.Context) (string, error) {
+func (p *prober) partCopied(ctx context.Context, _ *Finding) error {
 	key := p.key + "-part-copied"
 	create := &s3.CreateMultipartUploadInput{}
 	p.attributes.onCreateCopy(create)
 	id, err := p.begin(ctx, key, create)
 	if err != nil {
-		return "", err
+		return err
 	}
 	out, err := p.api.UploadPartCopy(ctx, &s3.UploadPartCopyInput{Bucket: &p.bucket, Key: &key, UploadId: &id, PartNumber: aws.Int32(1),
 		CopySource: aws.String(copySource(p.bucket, p.key)), CopySourceIfMatch: aws.String(`"` + p.etag + `"`)})
 	if err != nil {
-		return "", err
+		return err
 	}
 	if out.CopyPartResult == nil {
-		return "", errors.New("the service does not say what it has copied")
+		return errors.New("the service does not say what it has copied")
 	}
 	part := types.CompletedPart{PartNumber: aws.Int32(1), ETag: out.CopyPartResult.ETag}
 	_, err = p.complete(ctx, key, id, part, func(*s3.CompleteMultipartUploadInput) {})
 	_, err = p.arrived(ctx, key, err)
-	return "", err
+	return err
 }
 
 // begin begins an upload, and remembers to give it up.
@@ -147,7 +145,7 @@ func (p *prober) complete(
 
 // resumed does what resuming an upload takes: it finds the upload and its parts, of which the one with the highest number marks it as ours,
 // and completes it without that part.
-func (p *prober) resumed(ctx context.Context) (string, error) {
+func (p *prober) resumed(ctx context.Context, _ *Finding) error {
 	key := p.key + "-resumed"
 	err := p.client.checked(func(a algorithm) error {
 		id, part, err := p.onePart(ctx, key, a)
@@ -166,7 +164,7 @@ func (p *prober) resumed(ctx context.Context) (string, error) {
 		return nil
 	})
 	_, err = p.arrived(ctx, key, err)
-	return "", err
+	return err
 }
 
 // findOpen looks for an upload among those that are open, and for its two parts.
@@ -194,32 +192,33 @@ func (p *prober) findOpen(ctx context.Context, key, id string) error {
 	return nil
 }
 
-func (p *prober) aborted(ctx context.Context) (string, error) {
+func (p *prober) aborted(ctx context.Context, _ *Finding) error {
 	key := p.key + "-aborted"
 	create := &s3.CreateMultipartUploadInput{}
 	p.attributes.onCreate(create)
 	id, err := p.begin(ctx, key, create)
 	if err != nil {
-		return "", err
+		return err
 	}
-	return "", p.giveUp(ctx, id)
+	return p.giveUp(ctx, id)
 }
 
 // lifecycle looks for a rule of the bucket that ends incomplete uploads below the prefix.
-func (p *prober) lifecycle(ctx context.Context) (string, error) {
+func (p *prober) lifecycle(ctx context.Context, found *Finding) error {
 	out, err := p.api.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &p.bucket})
 	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "NoSuchLifecycleConfiguration" {
-		return "", errors.New("it has no lifecycle rules")
+		return errors.New("it has no lifecycle rules")
 	}
 	if err != nil {
-		return "", err
+		return err
 	}
 	for _, rule := range out.Rules {
 		if ends := rule.AbortIncompleteMultipartUpload; ends != nil && rule.Status == types.ExpirationStatusEnabled && covers(rule, p.prefix) {
-			return fmt.Sprintf("%d days after they were begun", aws.ToInt32(ends.DaysAfterInitiation)), nil
+			found.AbortDays = int(aws.ToInt32(ends.DaysAfterInitiation))
+			return nil
 		}
 	}
-	return "", errors.New("none of its lifecycle rules does")
+	return errors.New("none of its lifecycle rules does")
 }
 
 // covers reports whether a rule is for all keys that begin with prefix.

@@ -62,24 +62,7 @@ func checkStorage(ctx context.Context, r *report, c *config.Config) error {
 		r.note("the endpoint has a path, which few services need: files are stored at %s", url)
 	}
 	checkKnown(r, client, c.Bucket)
-	first := true
-	for found := range s3fs.New(client, place(c, client, budget.New(c.Memory), log)).Probe(ctx, c.S3Timeout) {
-		switch {
-		case ctx.Err() != nil:
-			return nil // what fails now has been broken off
-		case found.Err == nil && found.Detail != "":
-			r.ok("%s, %s", found.Text, found.Detail)
-		case found.Err == nil:
-			r.ok("%s", found.Text)
-		case found.Lost != "":
-			r.note("%s: %s; %s%s", found.Text, reason(found.Err), found.Lost, remedy(found))
-		case first:
-			r.fail("%s: %s; %s", found.Text, reason(found.Err), advice(found.Err))
-		default:
-			r.fail("%s: %s%s", found.Text, reason(found.Err), remedy(found))
-		}
-		first = false
-	}
+	checkFindings(ctx, r, s3fs.New(client, place(c, client, budget.New(c.Memory), log)).Probe(ctx, c.S3Timeout))
 	return nil
 }
 
