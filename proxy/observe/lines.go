@@ -10,7 +10,7 @@ import (
 func lineOf(e proxy.Event) line {
 	switch e := e.(type) {
 	case proxy.SessionStart:
-		return info("session begins")
+		return info("session begins").with(slog.Bool("implicit", e.TLS))
 	case proxy.SessionEnd:
 		return info("session ends").with(slog.Float64("seconds", e.Duration.Seconds())).failed(e.Err)
 	case proxy.SessionRefused:

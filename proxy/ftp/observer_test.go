@@ -1,0 +1,199 @@
+package ftp
+
+import (
+	"context"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+)
+
+// A recorder is an Observer that keeps what it hears of.
+type recorder struct {
+	mu     sync.Mutex
+	heard  []proxy.Event
+	of     []proxy.SessionInfo // of the contexts
+	scopes []bool              // whether they had one
+}
+
+func (r *recorder) Observe(ctx context.Context, e proxy.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	info, ok := proxy.SessionFrom(ctx)
+	r.heard, r.of, r.scopes = append(r.heard, e), append(r.of, info), append(r.scopes, ok)
+}
+
+// only returns the one event of a kind, and its session.
+func (r *recorder) only(t *testing.T, kind string) (proxy.Event, proxy.SessionInfo) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found := -1
+	for i, e := range r.heard {
+		switch {
+		case e.Kind() != kind:
+		case found >= 0:
+			t.Fatalf("two events: %+v and %+v", r.heard[found], e)
+		default:
+			found = i
+		}
+		if !r.scopes[i] && kind != "accept.failed" {
+			t.Errorf("%+v belongs to no session", e)
+		}
+	}
+	if found < 0 {
+		t.Fatalf("no such event among %+v", r.heard)
+	}
+	return r.heard[found], r.of[found]
+}
+
+// A scene is what a client does to have an event of one kind happen, and no second one. Durations and errors of the event are
+// compared by whether there are any; user is who is logged in then.
+type scene struct {
+	play string
+	want proxy.Event
+	user string
+}
+
+const (
+	arrives = "! login no\nS> 220 *\n"
+	enters  = arrives + "C> USER test\nS> 331 *\nC> PASS secret\nS> 230 *\n"
+	saysTLS = "C> AUTH TLS\nS> 234 *\nH>\n"
+)
+
+var someError = syscall.EINVAL
+
+// scenes has one scene for each kind of event.
+var scenes = map[string]scene{
+	"session.start":   {arrives, proxy.SessionStart{}, ""},
+	"session.end":     {enters + "C> QUIT\nS> 221 *\nS.", proxy.SessionEnd{}, "test"},
+	"session.refused": {"! max-sessions 1\n" + arrives + "2\nS> 421 *\nS.", proxy.SessionRefused{Code: 421, Err: someError}, ""},
+	"client.software": {arrives + "C> CLNT camera 1.0\nS> 200 *", proxy.ClientSoftware{Name: "camera 1.0"}, ""},
+	"panic":           {"! fail /a panic\n" + enters + "C> SIZE a\nS> 421 *\nS.", proxy.Panic{Where: "command", Err: someError}, "test"},
+	"login.ok":        {enters, proxy.LoginOK{Method: proxy.ByPassword}, "test"},
+	"login.refused": {arrives + "C> USER test\nS> 331 *\nC> PASS wrong\nT> 1s\nS> 530 *",
+		proxy.LoginRefused{User: "test", Method: proxy.ByPassword, Code: 530, Err: someError}, ""},
+	"login.undecided": {"! fail login down\n" + arrives + "C> USER test\nS> 331 *\nC> PASS secret\nS> 530 *",
+		proxy.LoginUndecided{User: "test", Method: proxy.ByPassword, Code: 530, Err: someError}, ""},
+	"login.certificate": {"! tls optional\n! client-certificate\n" + arrives + "! show other\n" + saysTLS + "C> USER test\nS> 331 *",
+		proxy.CertificateInsufficient{User: "test", Err: someError}, ""},
+
+	"command":        {arrives + "C> NOOP\nS> 200 *", proxy.Command{Command: "NOOP"}, ""},
+	"command.failed": {enters + "C> DELE f\nS> 550 *", proxy.CommandFailed{Command: "DELE", Name: "f", Code: 550, Cause: proxy.CauseRequest, Err: someError}, "test"},
+	"transfer.end": {enters + "<= /a \"hello\"\nC> EPSV\nS> 229 *\nC> REST 2\nS> 350 *\nC> RETR a\nS> 150 *\nD= \"llo\"\nD.\nS> 226 *",
+		proxy.TransferEnd{Direction: proxy.Download, Command: "RETR", Name: "/a", Offset: 2, Bytes: 3, Code: 226}, "test"},
+	"file.delete": {enters + "<= /a \"x\"\nC> DELE a\nS> 250 *", proxy.FileDelete{Name: "/a"}, "test"},
+	"file.rename": {enters + "<= /a \"x\"\nC> RNFR a\nS> 350 *\nC> RNTO b\nS> 250 *", proxy.Rename{Name: "/a", To: "/b"}, "test"},
+	"file.time": {enters + "<= /a \"x\"\nC> MFMT 20260102030405 a\nS> 213 *",
+		proxy.SetTime{Name: "/a", Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, "test"},
+	"dir.make":   {enters + "C> MKD d\nS> 257 *", proxy.Mkdir{Name: "/d"}, "test"},
+	"dir.delete": {enters + "<= /d/ \"\"\nC> RMD d\nS> 250 *", proxy.Rmdir{Name: "/d"}, "test"},
+
+	"accept.failed": {arrives, proxy.AcceptFailed{Address: "192.0.2.1:21", Err: someError}, ""}, // see failOnce
+	"tls.handshake": {"! tls optional\n! tls-version 1.3\n" + arrives + saysTLS + "C> NOOP\nS> 200 *",
+		proxy.TLSHandshake{Version: "TLS 1.3", Cipher: "TLS_AES_128_GCM_SHA256"}, ""},
+	"tls.legacy": {"! tls optional\n! tls-legacy\n! tls-version 1.0\n" + arrives + saysTLS + "C> NOOP\nS> 200 *",
+		proxy.TLSLegacy{Version: "TLS 1.0", Cipher: "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA"}, ""},
+	"data.open": {enters + "<= /a \"x\"\nC> PORT 192,0,2,7,8,0\nS> 200 *\nC> RETR a\nS> 150 *\nD= \"x\"\nD.\nS> 226 *", proxy.DataOpen{Mode: "active"}, "test"},
+	"passive.exhausted": {"! passive-ports 60000\n" + enters + "C> EPSV\nS> 229 *\n2\nS> 220 *\nC> USER test\nS> 331 *\nC> PASS secret\nS> 230 *\n" +
+		"C> EPSV\nT> 2s\nS> 425 *", proxy.PassiveExhausted{Code: 425, Err: someError}, "test"},
+	"passive.unresolved": {"! passive-address nowhere\n" + enters + "C> PASV\nS> 425 *", proxy.PassiveUnresolved{Code: 425, Err: someError}, "test"},
+}
+
+// An Observer hears once of each kind of event when it happens once, with the session and the user in its context.
+func TestObserver(t *testing.T) {
+	for _, kind := range kinds(t) {
+		t.Run(kind, func(t *testing.T) {
+			scene, ok := scenes[kind]
+			if !ok {
+				t.Fatal("no scene has this kind of event")
+			}
+			synctest.Test(t, func(t *testing.T) { scene.run(t, kind) })
+		})
+	}
+	if n := len(kinds(t)); n != len(scenes) {
+		t.Errorf("%d kinds of events, %d scenes", n, len(scenes))
+	}
+}
+
+func (c scene) run(t *testing.T, kind string) {
+	s, heard := newScript(t), new(recorder)
+	s.srv.Observer = heard
+	setUp, play, _ := strings.Cut(c.play, arrives)
+	s.play(setUp)
+	stop := s.serve()
+	defer stop()
+	if kind == "accept.failed" {
+		s.failOnce()
+	}
+	s.play(arrives + play)
+	synctest.Wait()
+	got, info := heard.only(t, kind)
+	if got := blurred(got); !reflect.DeepEqual(got, blurred(c.want)) {
+		t.Errorf("got  %+v\nwant %+v", got, c.want)
+	}
+	if kind == "accept.failed" {
+		return
+	}
+	if info.ID == "" || info.Protocol != "ftp" || info.Client.Addr() != clientAddr || info.User != c.user {
+		t.Errorf("it is of the session %+v, want the user %q", info, c.user)
+	}
+}
+
+// failOnce lets another listener fail, and accept nothing then.
+func (s *script) failOnce() {
+	l := scripted{make(chan error, 1), make(chan struct{})}
+	l.accepts <- syscall.EMFILE
+	go s.srv.Serve(s.t.Context(), l)
+	synctest.Wait()
+}
+
+// blurred returns an event in which all errors are the same and no time has passed.
+func blurred(e proxy.Event) proxy.Event {
+	v := reflect.New(reflect.TypeOf(e)).Elem()
+	v.Set(reflect.ValueOf(e))
+	if f := v.FieldByName("Err"); f.IsValid() && !f.IsNil() {
+		f.Set(reflect.ValueOf(someError))
+	}
+	if f := v.FieldByName("Duration"); f.IsValid() {
+		f.SetInt(0)
+	}
+	return v.Interface().(proxy.Event)
+}
+
+// kinds returns all kinds of events that package proxy declares, found in its source: a new one cannot be forgotten here.
+func kinds(t *testing.T) (all []string) {
+	t.Helper()
+	files, err := filepath.Glob("../*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range f.Decls {
+			f, ok := decl.(*ast.FuncDecl)
+			if !ok || f.Recv == nil || f.Name.Name != "Kind" {
+				continue
+			}
+			ast.Inspect(f.Body, func(n ast.Node) bool {
+				if text, ok := n.(*ast.BasicLit); ok {
+					all = append(all, strings.Trim(text.Value, `"`))
+				}
+				return true
+			})
+		}
+	}
+	return all
+}

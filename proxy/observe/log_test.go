@@ -1,0 +1,196 @@
+package observe
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+)
+
+var (
+	errCut = errors.New("cut")
+	alice  = proxy.SessionInfo{ID: "0a1b", Protocol: "ftp", Client: netip.MustParseAddrPort("192.0.2.7:1025"), User: "alice"}
+)
+
+// logged are events, the level and the message of their lines, and what these have behind the session.
+var logged = []struct {
+	event proxy.Event
+	level string
+	line  string
+}{
+	{proxy.SessionStart{}, "INFO", `"session begins","implicit":false`},
+	{proxy.SessionEnd{Duration: 1500 * time.Millisecond, Err: errCut}, "INFO", `"session ends","seconds":1.5,"err":"cut"`},
+	{proxy.SessionRefused{Code: 421, Err: proxy.ErrTooManySessions}, "WARN", `"session refused","code":421,"err":"too many sessions"`},
+	{proxy.ClientSoftware{Name: "camera"}, "DEBUG", `"client","name":"camera"`},
+	{proxy.Panic{Where: "command", Err: errCut}, "ERROR", `"session panics","where":"command","err":"cut"`},
+	{proxy.LoginOK{Method: proxy.ByPassword}, "INFO", `"login","method":"password"`},
+	{proxy.LoginRefused{User: "bob", Method: proxy.ByPassword, Code: 530, Err: errCut}, "WARN",
+		`"login refused","user":"bob","method":"password","code":530,"err":"cut"`},
+	{proxy.LoginUndecided{User: "bob", Method: proxy.ByPassword, Code: 530, Err: errCut}, "ERROR",
+		`"login undecided","user":"bob","method":"password","code":530,"err":"cut"`},
+	{proxy.CertificateInsufficient{User: "bob", Err: errCut}, "DEBUG",
+		`"certificate alone does not log in","user":"bob","method":"certificate","err":"cut"`},
+	{proxy.Command{Command: "SIZE", Name: "a"}, "DEBUG", `"command","command":"SIZE","name":"a"`},
+	{proxy.CommandFailed{Command: "SIZE", Name: "a", Code: 550, Cause: proxy.CauseServer, Err: errCut}, "WARN",
+		`"command failed","command":"SIZE","name":"a","code":550,"cause":"server","err":"cut"`},
+	{proxy.CommandFailed{Command: "SIZE", Code: 550, Cause: proxy.CauseRequest, Err: errCut}, "DEBUG",
+		`"command failed","command":"SIZE","code":550,"cause":"request","err":"cut"`},
+	{proxy.TransferEnd{Direction: proxy.Upload, Command: "STOR", Name: "/a", Bytes: 5, Duration: time.Second, Code: 226}, "INFO",
+		`"transfer","command":"STOR","name":"/a","direction":"upload","bytes":5,"seconds":1,"code":226`},
+	{proxy.TransferEnd{Direction: proxy.Upload, Command: "STOR", Name: "/a", Offset: 7, Duration: time.Second, Code: 550, Cause: proxy.CauseRequest,
+		Err: errCut}, "INFO", `"transfer","command":"STOR","name":"/a","direction":"upload","bytes":0,"offset":7,"seconds":1,"code":550,"cause":"request","err":"cut"`},
+	{proxy.TransferEnd{Direction: proxy.Listing, Command: "LIST", Name: "/", Duration: time.Second, Code: 451, Cause: proxy.CauseServer, Err: errCut}, "WARN",
+		`"transfer","command":"LIST","name":"/","direction":"list","bytes":0,"seconds":1,"code":451,"cause":"server","err":"cut"`},
+	{proxy.FileDelete{Name: "/a"}, "INFO", `"delete","name":"/a"`},
+	{proxy.Rename{Name: "/a", To: "/b"}, "INFO", `"rename","name":"/a","to":"/b"`},
+	{proxy.SetTime{Name: "/a", Time: time.Unix(0, 0).UTC()}, "INFO", `"set time","name":"/a","mtime":"1970-01-01T00:00:00Z"`},
+	{proxy.Mkdir{Name: "/d"}, "INFO", `"mkdir","name":"/d"`},
+	{proxy.Rmdir{Name: "/d"}, "INFO", `"rmdir","name":"/d"`},
+	{proxy.AcceptFailed{Address: "192.0.2.1:21", Err: errCut}, "WARN", `"cannot accept a connection, retrying","address":"192.0.2.1:21","err":"cut"`},
+	{proxy.TLSHandshake{Version: "TLS 1.3", Cipher: "AES"}, "INFO", `"TLS","version":"TLS 1.3","cipher":"AES"`},
+	{proxy.TLSLegacy{Version: "TLS 1.0", Cipher: "CBC"}, "WARN", `"legacy TLS","version":"TLS 1.0","cipher":"CBC"`},
+	{proxy.DataOpen{Mode: "active"}, "DEBUG", `"data connection","mode":"active"`},
+	{proxy.DataOpen{Mode: "passive", TLS: "TLS 1.3", Resumed: true}, "DEBUG",
+		`"TLS on the data connection","mode":"passive","version":"TLS 1.3","resumed":true`},
+	{proxy.PassiveExhausted{Code: 425, Err: errCut}, "WARN", `"no passive port","code":425,"err":"cut"`},
+	{proxy.PassiveUnresolved{Code: 425, Err: errCut}, "ERROR", `"no passive address","code":425,"err":"cut"`},
+}
+
+// lineFor returns the line of an event, without its time.
+func lineFor(ctx context.Context, e proxy.Event) string {
+	var b bytes.Buffer
+	Log(slog.New(jsonHandler(&b))).Observe(ctx, e)
+	return strings.TrimSpace(b.String())
+}
+
+func jsonHandler(b *bytes.Buffer) slog.Handler {
+	return slog.NewJSONHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}})
+}
+
+// Each event is one line with its name, its session, and what it says; before a login there is no user.
+func TestLog(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, c := range logged {
+		seen[c.event.Kind()] = true
+		info := alice
+		info.User = ""
+		message, rest, _ := strings.Cut(c.line, `",`)
+		if message = strings.TrimSuffix(message, `"`) + `"`; rest != "" {
+			rest = "," + rest
+		}
+		want := fmt.Sprintf(`{"level":%q,"msg":%s,"event":%q,"session":"0a1b","protocol":"ftp","client":"192.0.2.7","peer":"192.0.2.7:1025"%s}`,
+			c.level, message, c.event.Kind(), rest)
+		if got := lineFor(proxy.WithSession(t.Context(), info), c.event); got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	}
+	for _, kind := range kinds(t) {
+		if !seen[kind] {
+			t.Errorf("no line of %s is compared", kind)
+		}
+	}
+	if got := lineFor(proxy.WithSession(t.Context(), alice), proxy.LoginOK{}); !strings.Contains(got, `"peer":"192.0.2.7:1025","user":"alice"}`) {
+		t.Errorf("after a login: %s", got)
+	}
+	if got := lineFor(t.Context(), proxy.Mkdir{}); got != `{"level":"INFO","msg":"mkdir","event":"dir.make"}` {
+		t.Errorf("without a session: %s", got)
+	}
+}
+
+// A stranger is an event that the log does not know.
+type stranger struct{ N int }
+
+func (stranger) Kind() string { return "a.stranger" }
+
+func TestAnUnknownEventIsLogged(t *testing.T) {
+	if got := lineFor(t.Context(), stranger{7}); got != `{"level":"INFO","msg":"a.stranger","event":"a.stranger","details":{"N":7}}` {
+		t.Error(got)
+	}
+}
+
+// docs/operation.md has each event with its keys and its level.
+func TestEventsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/operation.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := regexp.MustCompile("(?m)^\\| `([a-z.]+)` \\|.*\\| (.*) \\| (.*) \\|$")
+	type documented struct {
+		keys  map[string]bool
+		level string
+	}
+	rows := make(map[string]documented)
+	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
+		keys := make(map[string]bool)
+		for _, key := range regexp.MustCompile("`([a-z]+)`").FindAllStringSubmatch(m[2], -1) {
+			keys[key[1]] = false
+		}
+		rows[m[1]] = documented{keys, m[3]}
+	}
+	for _, c := range logged {
+		row, ok := rows[c.event.Kind()]
+		if !ok {
+			t.Errorf("%s has no row", c.event.Kind())
+			continue
+		}
+		var line map[string]any
+		if err := json.Unmarshal([]byte(lineFor(t.Context(), c.event)), &line); err != nil {
+			t.Fatal(err)
+		}
+		for key := range line {
+			if _, ok := row.keys[key]; !ok && !slices.Contains([]string{"level", "msg", "event"}, key) {
+				t.Errorf("the row of %s lacks %s", c.event.Kind(), key)
+			}
+			row.keys[key] = true
+		}
+		if !strings.HasPrefix(row.level, "by `cause`") && !strings.EqualFold(row.level, c.level) {
+			t.Errorf("%s is documented as %s, and logged at %s", c.event.Kind(), row.level, c.level)
+		}
+	}
+	for kind, row := range rows {
+		for key, seen := range row.keys {
+			if !seen {
+				t.Errorf("the row of %s has %s, which no line has", kind, key)
+			}
+		}
+	}
+}
+
+// kinds returns the names of all kinds of events, as package proxy has them in its source.
+func kinds(t *testing.T) (all []string) {
+	t.Helper()
+	files, err := filepath.Glob("../*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\) Kind\(\) string \{ return "(.*)" \}`).FindAllStringSubmatch(string(text), -1) {
+			all = append(all, m[1])
+		}
+	}
+	if len(all) == 0 {
+		t.Fatal("there are no events")
+	}
+	return all
+}
