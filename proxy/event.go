@@ -134,20 +134,34 @@ type (
 		Code          int
 		Cause         Cause // CauseNone = complete
 		Err           error
+		Stored        Stored // of a complete upload
 	}
 	// FileDelete is a file that was deleted.
-	FileDelete struct{ Name string }
+	FileDelete struct {
+		Name   string
+		Stored Stored
+	}
 	// Rename is a file or directory that was renamed.
-	Rename struct{ Name, To string }
+	Rename struct {
+		Name, To string
+		Stored   Stored
+	}
 	// SetTime is a file whose modification time was set.
 	SetTime struct {
-		Name string
-		Time time.Time
+		Name   string
+		Time   time.Time
+		Stored Stored
 	}
 	// Mkdir is a directory that was made.
-	Mkdir struct{ Name string }
+	Mkdir struct {
+		Name   string
+		Stored Stored
+	}
 	// Rmdir is a directory that was removed.
-	Rmdir struct{ Name string }
+	Rmdir struct {
+		Name   string
+		Stored Stored // zero if the directory had vanished with its last file
+	}
 )
 
 // Kind implements Event.

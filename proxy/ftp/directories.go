@@ -120,19 +120,23 @@ func (s *session) cmdMkd(ctx context.Context, arg string) (reply, error) {
 		return reply{}, err
 	}
 	s.known.add(dir)
-	s.observe(ctx, proxy.Mkdir{Name: dir})
 	return reply{257, names.Quote(dir) + " made."}, nil
 }
 
 // make makes a directory. With lenient ones, one that is there is as good, even if another session makes it at this moment.
 func (s *session) make(ctx context.Context, dir string) error {
-	if !s.compat.LenientDirs {
-		_, err := s.store.Mkdir(ctx, dir)
-		return err
+	err := fs.ErrNotExist
+	if s.compat.LenientDirs {
+		err = statDir(ctx, s.store, dir)
 	}
-	err := statDir(ctx, s.store, dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		_, err = s.store.Mkdir(ctx, dir)
+		var done proxy.Stored
+		if done, err = s.store.Mkdir(ctx, dir); err == nil {
+			s.observe(ctx, proxy.Mkdir{Name: dir, Stored: done})
+		}
+	}
+	if !s.compat.LenientDirs {
+		return err
 	}
 	if errors.Is(err, fs.ErrExist) && statDir(ctx, s.store, dir) == nil {
 		return nil
@@ -148,12 +152,12 @@ func (s *session) cmdRmd(ctx context.Context, arg string) (reply, error) {
 	if dir == "/" {
 		return reply{550, "The root cannot be removed."}, nil
 	}
-	_, err = s.store.Rmdir(ctx, dir)
+	done, err := s.store.Rmdir(ctx, dir)
 	if err != nil && !(errors.Is(err, fs.ErrNotExist) && s.known[dir]) {
 		return reply{}, err
 	}
 	s.known.forget(dir)
 	s.known.add(path.Dir(dir)) // it may vanish now
-	s.observe(ctx, proxy.Rmdir{Name: dir})
+	s.observe(ctx, proxy.Rmdir{Name: dir, Stored: done})
 	return reply{250, "Removed."}, nil
 }

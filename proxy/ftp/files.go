@@ -15,14 +15,15 @@ import (
 func (s *session) cmdDele(ctx context.Context, arg string) (reply, error) {
 	s.stored = ""
 	name, err := names.Resolve(s.dir, arg)
+	var done proxy.Stored
 	if err == nil {
-		_, err = s.store.Remove(ctx, name)
+		done, err = s.store.Remove(ctx, name)
 	}
 	if err != nil {
 		return reply{}, err
 	}
 	s.known.add(path.Dir(name)) // it may vanish now
-	s.observe(ctx, proxy.FileDelete{Name: name})
+	s.observe(ctx, proxy.FileDelete{Name: name, Stored: done})
 	return reply{250, "Deleted."}, nil
 }
 
@@ -47,8 +48,9 @@ func (s *session) cmdRnto(ctx context.Context, arg string) (reply, error) {
 	if from == "/" || to == "/" {
 		return reply{550, "The root cannot be renamed."}, nil
 	}
+	var done proxy.Stored
 	if err == nil {
-		_, err = s.store.Rename(ctx, from, to, true)
+		done, err = s.store.Rename(ctx, from, to, true)
 	}
 	if errors.Is(err, syscall.EFBIG) { // 552 is no reply to RNTO (RFC 959, section 5.4)
 		err = fmt.Errorf("%w: %w", reply{553, "That is more than can be renamed in one step."}, err)
@@ -57,7 +59,7 @@ func (s *session) cmdRnto(ctx context.Context, arg string) (reply, error) {
 		return reply{}, err
 	}
 	s.known.move(from, to)
-	s.observe(ctx, proxy.Rename{Name: from, To: to})
+	s.observe(ctx, proxy.Rename{Name: from, To: to, Stored: done})
 	return reply{250, "Renamed."}, nil
 }
 

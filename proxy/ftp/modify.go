@@ -66,8 +66,9 @@ func (s *session) setTime(ctx context.Context, path string, mtime time.Time) (na
 	if name, err = names.Resolve(s.dir, path); err != nil {
 		return "", err
 	}
-	if _, err = s.store.SetTime(ctx, name, mtime); err == nil {
-		s.observe(ctx, proxy.SetTime{Name: name, Time: mtime})
+	done, err := s.store.SetTime(ctx, name, mtime)
+	if err == nil {
+		s.observe(ctx, proxy.SetTime{Name: name, Time: mtime, Stored: done})
 	}
 	return name, err
 }

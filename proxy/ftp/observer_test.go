@@ -91,12 +91,12 @@ var scenes = map[string]scene{
 	"command.failed": {enters + "C> DELE f\nS> 550 *", proxy.CommandFailed{Command: "DELE", Name: "f", Code: 550, Cause: proxy.CauseRequest, Err: someError}, "test"},
 	"transfer.end": {enters + "<= /a \"hello\"\nC> EPSV\nS> 229 *\nC> REST 2\nS> 350 *\nC> RETR a\nS> 150 *\nD= \"llo\"\nD.\nS> 226 *",
 		proxy.TransferEnd{Direction: proxy.Download, Command: "RETR", Name: "/a", Offset: 2, Bytes: 3, Code: 226}, "test"},
-	"file.delete": {enters + "<= /a \"x\"\nC> DELE a\nS> 250 *", proxy.FileDelete{Name: "/a"}, "test"},
-	"file.rename": {enters + "<= /a \"x\"\nC> RNFR a\nS> 350 *\nC> RNTO b\nS> 250 *", proxy.Rename{Name: "/a", To: "/b"}, "test"},
+	"file.delete": {enters + "<= /a \"x\"\nC> DELE a\nS> 250 *", proxy.FileDelete{Name: "/a", Stored: proxy.Stored{Key: "/a"}}, "test"},
+	"file.rename": {enters + "<= /a \"x\"\nC> RNFR a\nS> 350 *\nC> RNTO b\nS> 250 *", proxy.Rename{Name: "/a", To: "/b", Stored: proxy.Stored{Key: "/b", From: "/a"}}, "test"},
 	"file.time": {enters + "<= /a \"x\"\nC> MFMT 20260102030405 a\nS> 213 *",
-		proxy.SetTime{Name: "/a", Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, "test"},
-	"dir.make":   {enters + "C> MKD d\nS> 257 *", proxy.Mkdir{Name: "/d"}, "test"},
-	"dir.delete": {enters + "<= /d/ \"\"\nC> RMD d\nS> 250 *", proxy.Rmdir{Name: "/d"}, "test"},
+		proxy.SetTime{Name: "/a", Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Stored: proxy.Stored{Key: "/a"}}, "test"},
+	"dir.make":   {enters + "C> MKD d\nS> 257 *", proxy.Mkdir{Name: "/d", Stored: proxy.Stored{Key: "/d/"}}, "test"},
+	"dir.delete": {enters + "<= /d/ \"\"\nC> RMD d\nS> 250 *", proxy.Rmdir{Name: "/d", Stored: proxy.Stored{Key: "/d/"}}, "test"},
 
 	"accept.failed": {arrives, proxy.AcceptFailed{Address: "192.0.2.1:21", Err: someError}, ""}, // see failOnce
 	"tls.handshake": {"! tls optional\n! tls-version 1.3\n" + arrives + saysTLS + "C> NOOP\nS> 200 *",
@@ -146,6 +146,32 @@ func (c scene) run(t *testing.T, kind string) {
 	}
 	if info.ID == "" || info.Protocol != "ftp" || info.Client.Addr() != clientAddr || info.User != c.user {
 		t.Errorf("it is of the session %+v, want the user %q", info, c.user)
+	}
+}
+
+// The end of a complete upload says what was stored, that of a broken one nothing.
+func TestObserverHearsWhatIsStored(t *testing.T) {
+	const begins = enters + "C> EPSV\nS> 229 *\nC> STOR a\nS> 150 *\nD> hello\n"
+	for play, want := range map[string]proxy.Stored{
+		begins + "D.\nS> 226 *": {Key: "/a", Size: 7},
+		begins + "D!\nS> 426 *": {},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, heard := newScript(t), new(recorder)
+			s.srv.Observer = heard
+			stop := s.serve()
+			defer stop()
+			s.play(play)
+			synctest.Wait()
+			e, _ := heard.only(t, "transfer.end")
+			got := e.(proxy.TransferEnd).Stored
+			if got.ETag == "" && want.Size > 0 {
+				t.Error("no ETag")
+			}
+			if got.ETag = ""; got != want {
+				t.Errorf("got  %+v\nwant %+v", got, want)
+			}
+		})
 	}
 }
 

@@ -31,6 +31,7 @@ type transfer struct {
 	conn       *dataConn   // nil before connect
 
 	hard      context.Context // the session's, which outlives the transfer's own
+	stored    proxy.Stored    // by an upload that is complete
 	committed bool            // an upload that cannot be aborted any more: its error is the store's
 
 	bytes atomic.Int64 // moved, on the side of the data connection; in MODE Z, as they are when they are not compressed
@@ -69,7 +70,7 @@ func (s *session) transfer(ctx context.Context, verb, name string, offset int64,
 		r = replyTo(err)
 	}
 	s.observe(ctx, proxy.TransferEnd{Direction: direction(verb), Command: verb, Name: name, Offset: offset, Bytes: t.bytes.Load(),
-		Duration: time.Since(begin), Code: r.code, Cause: causeOf(err), Err: err})
+		Duration: time.Since(begin), Code: r.code, Cause: causeOf(err), Err: err, Stored: t.stored})
 	return r, nil
 }
 

@@ -209,6 +209,9 @@ func (s *session) put(ctx context.Context, t *transfer, store proxy.Store, name,
 	} else {
 		u.runs = append(u.runs, proxy.Run{New: u})
 	}
-	_, err := store.Put(put, name, u, to.Write)
-	return u.outcome(put, err)
+	made, err := store.Put(put, name, u, to.Write)
+	if err = u.outcome(put, err); err == nil {
+		t.stored = made
+	}
+	return err
 }
