@@ -256,7 +256,7 @@ func (f *FS) publishCopy(
 		return want.etag, fmt.Errorf("the copy %q has %d bytes and the ETag %s, want %d and %s",
 			to.key, aws.ToInt64(is.ContentLength), aws.ToString(is.ETag), want.size, aws.ToString(out.ETag))
 	case err != nil && want.is(is) && maps.Equal(is.Metadata, metadata):
-		f.log.Warn("S3 did not confirm a copy that it has completed", "key", to.key, "err", err)
+		f.log.WarnContext(ctx, "S3 did not confirm a copy that it has completed", "key", to.key, "err", err)
 		return unquote(is.ETag), nil
 	case only.noneMatch != nil && precondition(err):
 		return want.etag, fmt.Errorf("%w: %w", fs.ErrExist, err)

@@ -164,7 +164,7 @@ func (f *FS) markFree(ctx context.Context, key, contentType string) (etag string
 	etag, err = f.markAs(ctx, key, contentType, absent, counting(&t))
 	if unclear(err, t) {
 		if there, _ := f.head(ctx, key); there != nil && aws.ToString(there.head.ContentType) == contentType {
-			f.log.Warn("S3 did not confirm a directory's marker that it has stored", "key", key, "err", err)
+			f.log.WarnContext(ctx, "S3 did not confirm a directory's marker that it has stored", "key", key, "err", err)
 			return there.etag, nil
 		}
 	}

@@ -84,7 +84,7 @@ func (f *FS) deleteUnchanged(ctx context.Context, key, etag string, was *s3.Head
 	case errors.Is(err, errRewritten):
 		return err
 	case precondition(err):
-		f.log.Warn("an object that was written while it was renamed is kept", "key", key)
+		f.log.WarnContext(ctx, "an object that was written while it was renamed is kept", "key", key)
 		return nil
 	}
 	return err
@@ -158,7 +158,7 @@ func (f *FS) deleteAllUnchanged(
 			case ok && (etag == o.etag || w.has(f.place(o.key))):
 				keys = append(keys, o.key)
 			case ok:
-				f.log.Warn("an object that was written while its directory was renamed is kept", "key", o.key)
+				f.log.WarnContext(ctx, "an object that was written while its directory was renamed is kept", "key", o.key)
 			}
 		}
 		changed, err := f.deleteLocked(ctx, keys, then, w)
@@ -320,7 +320,7 @@ func (f *FS) deleteMany(ctx context.Context, keys []string, then versions) ([]ty
 	}, f.contentMD5, counting(&t))
 	switch {
 	case unclear(err, t):
-		f.log.Warn("S3 did not confirm deletions, which are made one by one", "keys", len(keys), "err", err)
+		f.log.WarnContext(ctx, "S3 did not confirm deletions, which are made one by one", "keys", len(keys), "err", err)
 		out = new(s3.DeleteObjectsOutput)
 	case err != nil:
 		return nil, err

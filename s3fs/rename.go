@@ -199,7 +199,7 @@ func (f *FS) copy(ctx context.Context, o object, target string, only condition, 
 		etag, err := f.mark(ctx, target, condition{})
 		return copyMade{etag: etag}, err
 	case unclear(err, t) && f.isCopy(ctx, o, target):
-		f.log.Warn("S3 did not confirm a copy that it has made", "key", target, "err", err)
+		f.log.WarnContext(ctx, "S3 did not confirm a copy that it has made", "key", target, "err", err)
 		return copyMade{etag: o.etag}, nil
 	case only.noneMatch != nil && precondition(err) && f.holds(ctx, target, only) != nil: // else it is the source that has changed
 		return copyMade{}, fmt.Errorf("%w: %w", fs.ErrExist, err)

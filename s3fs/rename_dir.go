@@ -155,10 +155,10 @@ func (d *dirRename) catchUp(ctx context.Context, key string) (there bool, err er
 	case there && err != nil:
 		return true, err
 	case d.new.has(d.place(to)) || there && d.inParts(is.size):
-		d.log.Warn("an object that was written while its directory was renamed is kept", "key", key)
+		d.log.WarnContext(ctx, "an object that was written while its directory was renamed is kept", "key", key)
 		return there, nil
 	case !there && !d.old.has(d.place(key)):
-		d.log.Warn("another process has removed an object while its directory was renamed, its copy is kept", "key", key)
+		d.log.WarnContext(ctx, "another process has removed an object while its directory was renamed, its copy is kept", "key", key)
 		return true, nil
 	case !there:
 		return false, d.deleteUnchanged(ctx, to, d.copies[to], nil)
@@ -217,7 +217,7 @@ func (f *FS) release(ctx context.Context, dir, etag string) {
 		return objects[0].etag, nil
 	})
 	if err != nil && !precondition(err) {
-		f.log.Warn("a directory keeps the marker that reserved its name", "key", dir, "err", err)
+		f.log.WarnContext(ctx, "a directory keeps the marker that reserved its name", "key", dir, "err", err)
 	}
 }
 

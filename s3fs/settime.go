@@ -108,7 +108,7 @@ func (f *FS) copyWithTime(ctx context.Context, key string, is *s3.HeadObjectOutp
 	var t tried
 	made, err = f.sendCopy(ctx, f.ontoItself(key, is, as), o, condition{match: is.ETag}, counting(&t))
 	if unclear(err, t) && f.hasTime(ctx, key, mtime, o.size) {
-		f.log.Warn("S3 did not confirm a time that it has stored", "key", key, "err", err)
+		f.log.WarnContext(ctx, "S3 did not confirm a time that it has stored", "key", key, "err", err)
 		return copyMade{}, nil
 	}
 	return made, err

@@ -124,7 +124,7 @@ func (f *FS) abortOurs(ctx context.Context, open []types.MultipartUpload, err er
 		}
 	}
 	if err != nil && !gone(err) {
-		f.log.Warn("broken uploads of deleted files may be left", "bucket", f.bucket, "err", err)
+		f.log.WarnContext(ctx, "broken uploads of deleted files may be left", "bucket", f.bucket, "err", err)
 	}
 	return aborted
 }
@@ -161,7 +161,7 @@ func (f *FS) tryCleanUp(ctx context.Context, key string, abort func(context.Cont
 		var err error
 		defer func() {
 			if err != nil {
-				f.log.Error("cannot clean up", "key", key, "err", err)
+				f.log.ErrorContext(ctx, "cannot clean up", "key", key, "err", err)
 			}
 		}()
 		defer recovered(&err)

@@ -60,9 +60,9 @@ func (l leftover) abandon(ctx context.Context) {
 	switch {
 	case err == nil:
 	case errors.Is(err, errTaken):
-		log.Info("a broken upload is kept, as another session has resumed it")
+		log.InfoContext(ctx, "a broken upload is kept, as another session has resumed it")
 	default:
-		log.Warn("an incomplete multipart upload is left behind", "err", err)
+		log.WarnContext(ctx, "an incomplete multipart upload is left behind", "err", err)
 		if unanswered(err) {
 			l.fs.client.leftovers.add(ctx, l)
 		}

@@ -74,7 +74,7 @@ func (u *upload) leave(err error) {
 		unsaved = cmp.Or(unsaved, u.renewLease(u.sent[:n]))
 	}
 	u.client.uploads.leave(u.place(u.key), u.id, u.lease)
-	u.log.Info("a broken upload can be resumed", "key", u.key, "upload", u.id, "bytes", safe, "err", unsaved)
+	u.log.InfoContext(u.ctx, "a broken upload can be resumed", "key", u.key, "upload", u.id, "bytes", safe, "err", unsaved)
 }
 
 // leaseMissing reports whether the upload has no lease, without which it cannot be resumed. Unless S3 is silent, it writes one that
@@ -86,7 +86,7 @@ func (u *upload) leaseMissing(silent bool) bool {
 		err = u.awaitLease()
 	}
 	if err != nil {
-		u.log.Warn("a broken upload cannot be resumed", "key", u.key, "upload", u.id, "err", err)
+		u.log.WarnContext(u.ctx, "a broken upload cannot be resumed", "key", u.key, "upload", u.id, "err", err)
 	}
 	return err != nil
 }

@@ -166,7 +166,7 @@ func (u *upload) complete() error {
 	}
 	if u.made(ctx, want) {
 		u.published.Size, u.published.ETag = want.size, want.etag
-		u.log.Warn("S3 did not confirm an upload that it has completed", "key", u.key, "err", err)
+		u.log.WarnContext(ctx, "S3 did not confirm an upload that it has completed", "key", u.key, "err", err)
 		m := multipart{u.key, u.id} // which is gone, unless the same content was there before
 		u.cleanUp(ctx, u.key, func(ctx context.Context) { u.abandonWhile(ctx, m) })
 		return nil

@@ -110,7 +110,7 @@ func (f *FS) resumeAt(ctx context.Context, key string, w proxy.Write, offset int
 		u.plan.base = u.sent[0].size
 	}
 	u.client.uploads.own(u.id, &u.owner)
-	f.log.Info("resuming an upload", "key", key, "upload", b.id, "bytes", offset)
+	f.log.InfoContext(ctx, "resuming an upload", "key", key, "upload", b.id, "bytes", offset)
 	return u, nil
 }
 
@@ -212,7 +212,7 @@ func (f *FS) inspect(ctx context.Context, key string, o types.MultipartUpload) (
 		}
 	}
 	if !last.IsZero() && time.Since(last) > f.resume && f.client.uploads.owner(b.id) == nil {
-		f.log.Info("ending a broken upload that nobody has resumed", "key", key, "upload", b.id, "begun", b.begun)
+		f.log.InfoContext(ctx, "ending a broken upload that nobody has resumed", "key", key, "upload", b.id, "begun", b.begun)
 		f.cleanUp(ctx, key, func(ctx context.Context) { f.abandonWhile(ctx, multipart{key, b.id}) })
 		return nil, nil
 	}

@@ -41,7 +41,7 @@ func (u *upload) whole(p *part) error {
 	defer p.free()
 	if unclear(err, t) && u.made(ctx, p.object(u.hot)) {
 		u.published.Size = p.size
-		u.log.Warn("S3 did not confirm an object that it has stored", "key", u.key, "err", err)
+		u.log.WarnContext(ctx, "S3 did not confirm an object that it has stored", "key", u.key, "err", err)
 		err = nil
 	}
 	if err == nil {

@@ -38,7 +38,7 @@ func (u *upload) verifyCompleted(ctx context.Context, want product, out *s3.Comp
 	case err == nil && (want.completedAs(out, now) || u.client.tellsOtherETags(want, out, now)):
 		return nil
 	case errors.Is(err, fs.ErrPermission):
-		u.log.Warn("a completed upload cannot be verified, allow s3:GetObject", "key", u.key, "err", err)
+		u.log.WarnContext(ctx, "a completed upload cannot be verified, allow s3:GetObject", "key", u.key, "err", err)
 		return nil
 	case err == nil:
 		err = fmt.Errorf("%w: the current ETag is %s, not %s", errSuperseded, aws.ToString(now.ETag), aws.ToString(out.ETag))

@@ -32,7 +32,7 @@ func textHandler(w io.Writer, level slog.Level, color bool) slog.Handler {
 	return tint.NewTextHandler(w, &tint.Options{Level: level, NoColor: !color, TimeFormat: time.DateTime, ReplaceAttr: legibleAttr})
 }
 
-// legibleAttr makes an attribute legible that is not. The handlers do not do it all: JSON leaves the controls from U+007F on as
+// legibleAttr makes an attribute legible that is not, and leaves out one that is nil. The handlers do not do it all: JSON leaves the controls from U+007F on as
 // they are, and tint lets an escape sequence through in colour, and without colour leaves it out.
 func legibleAttr(_ []string, a slog.Attr) slog.Attr {
 	var text string
@@ -40,6 +40,9 @@ func legibleAttr(_ []string, a slog.Attr) slog.Attr {
 	case slog.KindString:
 		text = a.Value.String()
 	case slog.KindAny:
+		if a.Value.Any() == nil {
+			return slog.Attr{} // an error that is none
+		}
 		text = fmt.Sprint(a.Value.Any())
 	}
 	if l := legible(text); l != text {

@@ -230,7 +230,7 @@ func TestReadme(t *testing.T) {
 func TestDocumentsNameOptions(t *testing.T) {
 	help := config.Help(config.Serve, columns) + config.Help(config.Demo, columns)
 	named := 0
-	for _, file := range []string{"README.md", "docs/network.md", "docs/s3.md"} {
+	for _, file := range []string{"README.md", "docs/network.md", "docs/operation.md", "docs/s3.md"} {
 		text, err := os.ReadFile("../../" + file)
 		if err != nil {
 			t.Fatal(err)

@@ -16,14 +16,14 @@ import (
 
 // session serves one control connection. Nothing that goes wrong in it reaches another session.
 func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit bool) {
-	id := newID()
-	s := &session{srv: srv, raw: conn, conn: conn, hard: hard, ctx: proxy.WithSession(hard, proxy.SessionInfo{ID: id, Protocol: protocol}), discards: make(chan struct{}, mostDiscardings)}
+	info := proxy.SessionInfo{ID: newID(), Protocol: protocol}
+	s := &session{srv: srv, raw: conn, conn: conn, hard: hard, ctx: proxy.WithSession(hard, info), discards: make(chan struct{}, mostDiscardings)}
 	s.tails = &tails{session: s}
 	defer s.recovered("session")
 	defer conn.Close()
 	s.own, s.local, s.peer = ownAddr(conn), passive.AddrPort(conn.LocalAddr()), passive.AddrPort(conn.RemoteAddr())
 	defer s.tails.Wait()
-	info := proxy.SessionInfo{ID: id, Protocol: protocol, Client: s.peer}
+	info.Client = s.peer
 	ctx, end, cancel := s.lifetime(drain, proxy.WithSession(hard, info))
 	defer cancel(nil)
 	s.ctx = ctx

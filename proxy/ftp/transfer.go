@@ -52,7 +52,7 @@ func (s *session) transfer(ctx context.Context, verb, name string, offset int64,
 	defer cancel(nil)
 	marks := make(chan reply)
 	t := &transfer{port: port, stall: cmp.Or(s.srv.StallTimeout, 5*time.Minute), marks: marks, tails: s.tails, discards: s.discards, observer: s.srv.observer(),
-		upload: isUpload(verb), packing: s.packing, compressor: &s.srv.compressor, quit: s.quit, hard: s.hard}
+		upload: isUpload(verb), packing: s.packing, compressor: &s.srv.compressor, quit: s.quit, hard: s.context(s.hard)}
 	if s.private {
 		t.secure = s.tls
 	}
