@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// A Source is an upload as a [Store] sees it: runs of new bytes, and of bytes that are there already. A store that
+// A Source is an upload as a [Store] sees it: runs of new bytes, and of bytes that are there already, as many as it takes, in the
+// order of the content. A store that
 // refuses an upload does so before it reads the first new byte, for which a client may be waiting.
 type Source interface {
 	// Next returns the next run of the content, and io.EOF after the last one. The store must have read the New of
@@ -38,7 +39,7 @@ type Run struct {
 // A Copy is a range of a file, or of an upload that can be resumed, which the store copies by itself.
 type Copy struct {
 	From   string // the name; "" = that of the upload itself
-	ETag   string // of the version of From; see [Write] for that of the upload itself
+	ETag   string // of the version of From, which else is [ErrStale]; "" = the one that is there when a Put first copies from it
 	Offset int64  // of the first byte
 	Length int64  // in bytes; below 0 = to the end
 }
@@ -48,11 +49,17 @@ type Write struct {
 	New bool // the name must be free, else fs.ErrExist
 
 	// Base is the ETag, as an [Entry] had it, of the file or of the resumable upload whose bytes are copied from the
-	// upload's own name. If another one is there, the Put fails with an [OffsetError]. "" = the store decides: a
-	// resumable upload that is newer than the file comes first, and must be resumed where it stands.
+	// upload's own name. What is there otherwise depends on the first run:
 	//
-	// A copy to the end is of the file that is there, of any version, or of none. With a Base, a resumable upload that
-	// is newer than the file is an [OffsetError]: the caller may mean to go on with that one.
+	// If that copies the beginning of the upload's own name, it resumes an upload or keeps the beginning of the file. If
+	// another one than Base is there, the Put fails with an [OffsetError]. "" = the store decides: a resumable upload that
+	// is newer than the file comes first, and must be resumed where it stands. A copy to the end is of the file that is
+	// there, of any version, or of none. With a Base, a resumable upload that is newer than the file is an [OffsetError]:
+	// the caller may mean to go on with that one.
+	//
+	// In all other cases Base is of the file that the upload replaces, and another version of it is [ErrStale]. "" = the
+	// version that is there, if the first run copies from it; and else copies from the upload's own name are
+	// errors.ErrUnsupported.
 	Base string
 
 	Size int64 // of the new bytes, as announced; 0 = unknown

@@ -55,9 +55,14 @@ type Store interface {
 	// After Commit ctx ends only when the server must: then Put returns within a minute, and its error wraps
 	// context.Canceled if it is not known whether the content was published.
 	//
-	// A copy from the name itself resumes an upload that broke, at the offset that Stat told, or keeps so much of the
-	// file that is there, see [Write]. What does not fit is syscall.ESPIPE, and an [OffsetError] tells what does. A copy
-	// to the end where nothing is there is empty. Other copies may be errors.ErrUnsupported.
+	// A first copy from the beginning of the name itself resumes an upload that broke, at the offset that Stat told, or keeps
+	// so much of the file that is there, see [Write]. What does not fit is syscall.ESPIPE, and an [OffsetError] tells what
+	// does. A copy to the end where nothing is there is empty. Behind what was resumed, copies are errors.ErrUnsupported.
+	//
+	// Copies are of one version of each file: a range that goes beyond its end is an [OffsetError] with its size. If the file
+	// of which something is kept changes before the new content is published, the Put fails with syscall.EBUSY; if another
+	// source does before it is copied, with ErrStale. A store that cannot copy, or
+	// could have done so only if it had known of it before the first new byte, answers errors.ErrUnsupported.
 	Put(ctx context.Context, name string, src Source, w Write) (Stored, error)
 
 	// Rename moves a file, or a directory with all below it. A file at the new name is replaced by a file if replace is

@@ -156,7 +156,7 @@ func (f *FS) copyInParts(
 	if len(spans) == 1 {
 		spans[0] = wholeObject
 	}
-	parts, err := f.copyParts(ctx, to, o, spans)
+	parts, err := f.copyParts(ctx, to, o, 1, spans, make(chan struct{}, copiesAtOnce))
 	if err == nil {
 		err = l.take(ctx)
 	}
@@ -217,16 +217,25 @@ func (f *FS) begin(ctx context.Context, as *s3.CreateMultipartUploadInput) (mult
 	return multipart{aws.ToString(as.Key), aws.ToString(id)}, nil
 }
 
-// copyParts copies spans of an object, several at a time, each as a part.
-func (f *FS) copyParts(ctx context.Context, to multipart, o object, spans []span) ([]types.CompletedPart, error) {
+// copyParts copies spans of an object, each as a part, the first with that number. Of all that share the slots, as many parts are copied at
+// a time as there are slots.
+func (f *FS) copyParts(
+	ctx context.Context, to multipart, o object, first int32, spans []span, slots chan struct{},
+) ([]types.CompletedPart, error) {
 	parts := make([]types.CompletedPart, len(spans))
 	for i := range parts {
-		parts[i].PartNumber = aws.Int32(int32(i + 1))
+		parts[i].PartNumber = aws.Int32(first + int32(i))
 	}
 	err := each(ctx, parts, func(ctx context.Context, p types.CompletedPart) error {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 		ctx, cancel := f.client.outlastCopy(ctx) // a part that comes after the upload has been ended would stay for good
 		defer cancel()
-		i := *p.PartNumber - 1
+		i := *p.PartNumber - first
 		etag, err := f.copyPart(ctx, to, o.key, o.etag, *p.PartNumber, spans[i])
 		parts[i].ETag = etag
 		return err

@@ -1,6 +1,7 @@
 package s3fs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -136,11 +137,14 @@ func (s *stream) ask() error {
 // check reports whether an answer is what was asked for, as a service may ignore If-Match or Range.
 func (s *stream) check(out *s3.GetObjectOutput) error {
 	got, ok := parseRange(out.ContentRange)
-	size, etag := got.total, aws.ToString(out.ETag)
+	if out.ContentRange == nil && s.at == 0 && s.end == s.size { // some services ignore a range that is all
+		got, ok = byteRange{0, s.end - 1, cmp.Or(aws.ToInt64(out.ContentLength), s.size)}, true
+	}
+	size, etag := got.total, unquote(out.ETag)
 	if !ok {
 		size = aws.ToInt64(out.ContentLength)
 	}
-	if etag != s.etag || size != s.size {
+	if etag != unquote(&s.etag) || size != s.size {
 		return fmt.Errorf("%w: version %s of %d bytes is now %s of %d", proxy.ErrStale, s.etag, s.size, etag, size)
 	}
 	want := byteRange{s.at, s.end - 1, s.size}

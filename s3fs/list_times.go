@@ -84,7 +84,9 @@ func (f *FS) describe(ctx context.Context, root string, e *info, warn *sync.Once
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}
-	warn.Do(func() { f.log.WarnContext(ctx, "listed without the time in its metadata", "key", root+e.name, "err", err) })
+	warn.Do(func() {
+		f.log.WarnContext(ctx, "listed without the time in its metadata", "key", root+e.name, "err", err)
+	})
 	return e, nil
 }
 

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -15,54 +13,72 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// A base is the object of which an upload keeps the beginning. S3 copies it itself; only what is too short to be a part is
-// read, and sent once more. The object stays until the whole is published, and nothing is published if it changes
-// meanwhile. Such an upload has no lease part, so what a killed process
+// A base is the object that an upload replaces, and of which it keeps something. The object stays until the whole is
+// published, and nothing is published if it changes meanwhile. Such an upload has no lease part, so what a killed process
 // leaves of it is not taken for the beginning of a file.
-type base struct {
-	is     *s3.HeadObjectOutput
-	keep   int64
-	large  bool // too large to be read and sent again, so it is to be copied
-	copied func() ([]types.CompletedPart, error)
-}
+type base struct{ is *s3.HeadObjectOutput }
+
+// size returns that of the object.
+func (b *base) size() int64 { return aws.ToInt64(b.is.ContentLength) }
+
+// A prefix is how many of the bytes that are there an upload keeps in front of its new ones: below 0 = all of the object.
+type prefix int64
+
+func (p prefix) isAll() bool { return p < 0 }
 
 // appendTo prepares an upload that keeps the beginning of an object.
 func (f *FS) appendTo(ctx context.Context, key string, w proxy.Write, kept prefix, there *info) (*upload, error) {
-	b := &base{is: there.head, keep: int64(kept)}
+	before := int64(kept)
 	if kept.isAll() {
-		b.keep = there.size
+		before = there.size
 	}
-	switch {
-	case w.New:
-		return nil, fs.ErrExist
-	case b.keep > there.size:
-		return nil, &proxy.OffsetError{Offset: there.size, Err: fmt.Errorf("offset %d of %d bytes: %w", b.keep, there.size, syscall.ESPIPE)}
+	if before > minPart {
+		before = 0 // it is copied by S3
 	}
-	if f.uniform && b.keep > minPart {
-		return nil, fmt.Errorf("parts that are copied are of another size: %w", errors.ErrUnsupported)
-	}
-	before := b.keep
-	if b.large = b.keep > minPart; b.large {
-		before = 0
-	}
-	u, err := f.upload(ctx, key, w, before)
+	u, err := f.replace(ctx, key, w, before, there)
 	if err != nil {
 		return nil, err
 	}
-	u.base = b
-	u.resumable = false // as the client would be told the size of the object, not how far it got
-	if b.large {
-		u.first += int32(len(f.ranges(b.keep)))
-	}
-	if u.plan.numbers -= int(u.first) - 1; u.plan.numbers < 1 {
+	u.forCopies = there.size > minPart && int64(kept) < there.size && !kept.isAll() // more may be kept behind the new bytes
+	if _, err := u.resolve(&proxy.Copy{Length: int64(kept)}); err != nil {
 		u.close()
-		return nil, fmt.Errorf("%d bytes are kept, which leaves no part numbers: %w", b.keep, syscall.EFBIG)
-	}
-	if b.large {
-		u.hot = f.plainSum()
-		u.fixed = u.hot // see like
+		return nil, err
 	}
 	return u, nil
+}
+
+// change prepares an upload that keeps something of an object, but not at first its beginning: of the version Base, or of the present one
+// if that was not given.
+func (f *FS) change(ctx context.Context, key string, w proxy.Write) (*upload, error) {
+	there, err := f.head(ctx, key)
+	switch {
+	case w.Base != "" && errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w: %v", proxy.ErrStale, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, standsAt(0)
+	case err != nil:
+		return nil, err
+	case w.Base != "" && !sameETag(w.Base, there.etag):
+		return nil, fmt.Errorf("%w: %q has the ETag %s, not %s", proxy.ErrStale, key, there.etag, w.Base)
+	}
+	u, err := f.replace(ctx, key, w, 0, there)
+	if err == nil {
+		u.forCopies = there.size > minPart
+	}
+	return u, err
+}
+
+// replace prepares an upload that replaces an object by one like it, and is announced to have so many bytes of it before its new ones.
+func (f *FS) replace(ctx context.Context, key string, w proxy.Write, before int64, there *info) (*upload, error) {
+	if w.New {
+		return nil, fs.ErrExist
+	}
+	u, err := f.upload(ctx, key, w, before)
+	if err == nil {
+		u.base = &base{there.head}
+		u.resumable = false // as the client would be told the size of the object, not how far it got
+	}
+	return u, err
 }
 
 // appendToNothing prepares an upload that appends to an object which is not there. It is published only if there still is none: another
@@ -73,66 +89,6 @@ func (f *FS) appendToNothing(ctx context.Context, key string, w proxy.Write) (*u
 		u.begins = true
 	}
 	return u, err
-}
-
-// unchanged reports whether an upload that has no bytes leaves its object as it is.
-func (b *base) unchanged() bool { return b != nil && b.keep == aws.ToInt64(b.is.ContentLength) }
-
-// begin puts into the first part what is kept, if it is too short to be a part of its own.
-func (b *base) begin(u *upload, p *part) error {
-	if b == nil || b.large || b.keep == 0 {
-		return nil
-	}
-	out, err := u.api.GetObject(u.ctx, &s3.GetObjectInput{
-		Bucket:  &u.bucket,
-		Key:     &u.key,
-		Range:   aws.String(fmt.Sprintf("bytes=0-%d", b.keep-1)),
-		IfMatch: b.is.ETag,
-	})
-	if err != nil {
-		return u.judge(err)
-	}
-	defer out.Body.Close()
-	if unquote(out.ETag) != unquote(b.is.ETag) { // the service ignores If-Match
-		return fmt.Errorf("%w: %q has the ETag %s, want %s", errBusy, u.key, unquote(out.ETag), unquote(b.is.ETag))
-	}
-	if err := p.fill(u.ctx, out.Body, u.stall); err != io.EOF && err != errFull {
-		return fmt.Errorf("reading what is there: %w", err)
-	}
-	if p.size != b.keep {
-		return fmt.Errorf("%d of %d bytes read of what is there: %w", p.size, b.keep, io.ErrUnexpectedEOF)
-	}
-	return nil
-}
-
-// copy has S3 copy what is kept into the multipart upload, while the rest is received.
-func (b *base) copy(u *upload) {
-	if b == nil || !b.large {
-		return
-	}
-	b.copied = later(func() ([]types.CompletedPart, error) {
-		parts, err := u.copyParts(u.sending, multipart{u.key, u.id}, object{key: u.key, size: b.keep, etag: unquote(b.is.ETag)}, u.ranges(b.keep))
-		if err != nil {
-			u.fail(err)
-		}
-		return parts, u.judge(err)
-	})
-}
-
-// copies waits for the parts that are copied.
-func (b *base) copies() ([]types.CompletedPart, error) {
-	if b == nil || b.copied == nil {
-		return nil, nil
-	}
-	return b.copied()
-}
-
-// size returns how many bytes are copied.
-func (b *base) size() int64 {
-	if b == nil || !b.large {
-		return 0
-	}
-	return b.keep
 }
 
 // create begins the multipart upload of an object like the one that is there, except for its time.

@@ -22,6 +22,7 @@ func (u *upload) broke(err error) error {
 		for u.inFlight > 0 { // another session has resumed it, so it is not ours any more to change
 			u.settle()
 		}
+		u.awaitCopies()
 	case errorCode(err) == "InvalidPart" && u.useless():
 		u.abort()
 	case u.resumable && !u.void && !errors.Is(err, fs.ErrExist) && !errors.Is(err, proxy.ErrDiscard):
@@ -140,7 +141,7 @@ func (u *upload) useless() bool {
 	parts, err := u.listParts(u.sending, u.key, u.id)
 	l, parts := u.splitLease(parts)
 	foreign := func(p types.Part) bool {
-		i := int(aws.ToInt32(p.PartNumber) - u.first)
+		i := int(aws.ToInt32(p.PartNumber)) - 1
 		return i < 0 || i >= len(u.sent) || !sameETag(unquote(p.ETag), unquote(u.sent[i].etag))
 	}
 	begins := len(parts) > 0 && aws.ToInt32(parts[0].PartNumber) == 1

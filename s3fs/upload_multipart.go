@@ -3,7 +3,6 @@ package s3fs
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -18,20 +17,22 @@ import (
 const cleanup = 30 * time.Second
 
 // inParts reports whether the content goes into a multipart upload even if all of it is here.
-func (u *upload) inParts() bool { return u.id != "" || u.base.size() > 0 }
+func (u *upload) inParts() bool { return u.id != "" || u.pending != nil }
 
-// multipart sends the first part, whose filling ended with filled, and what follows in r, each part while the next is
-// received, and publishes the whole. When anything fails, nothing is published.
-func (u *upload) multipart(first *part, r io.Reader, filled error) error {
+// begin begins the multipart upload before its first part, and the copy that is pending.
+func (u *upload) begin() error {
 	if u.id == "" {
 		if err := u.create(); err != nil {
-			first.free()
 			return err
 		}
-		u.base.copy(u)
 	}
-	err := u.stream(first, r, filled)
-	u.ends()
+	u.startCopy()
+	return nil
+}
+
+// multipart sends the last part, and publishes the whole. When anything fails, nothing is published.
+func (u *upload) multipart(last *part) error {
+	err := u.last(last)
 	for u.inFlight > 0 && err == nil {
 		err = u.settle()
 	}
@@ -70,6 +71,10 @@ func (u *upload) checked(f func(algorithm) error) error {
 // has begun and nobody knows of could not be ended any more.
 func (u *upload) create() error {
 	u.begun = time.Now()
+	if u.forCopies {
+		u.fixed = u.plainSum() // see like
+		u.hot = u.fixed
+	}
 	creating := fmt.Sprintf("creating %p", u) // S3 may order the upload before a change that is sent before its ID is known
 	u.client.uploads.own(creating, &u.owner)
 	defer u.client.uploads.disown(creating, &u.owner)
@@ -89,7 +94,7 @@ func (u *upload) create() error {
 			in.StorageClass = class
 			out, err := u.api.CreateMultipartUpload(u.sending, in)
 			if err == nil {
-				u.id = aws.ToString(out.UploadId)
+				u.id, u.summed = aws.ToString(out.UploadId), in.ChecksumAlgorithm != ""
 			}
 			return err
 		})
@@ -104,7 +109,7 @@ func (u *upload) create() error {
 }
 
 // number returns that of part i.
-func (u *upload) number(i int) int32 { return u.first + int32(i) }
+func (u *upload) number(i int) int32 { return int32(i) + 1 }
 
 func (u *upload) sendPart(number int32, p *part) (etag *string, sum checksum, err error) {
 	defer recovered(&err)
@@ -131,8 +136,7 @@ func (u *upload) sendPart(number int32, p *part) (etag *string, sum checksum, er
 // complete publishes the parts as the object. S3 checks each part's checksum again and, where it can, that of the
 // whole.
 func (u *upload) complete() error {
-	copied, err := u.base.copies()
-	if err != nil {
+	if err := u.awaitCopies(); err != nil {
 		return err
 	}
 	ctx, cancel, err := u.publish()
@@ -149,10 +153,10 @@ func (u *upload) complete() error {
 	}
 	defer u.owner.leave()
 	whole, _ := u.wholeSum()
-	want := product{u.size + u.base.size(), whole, wholeETag(u.completed(copied, false))}
+	want := product{u.size, whole, wholeETag(u.completed(false))}
 	var out *s3.CompleteMultipartUploadOutput
 	err = u.client.completing(func(checksums bool) error {
-		in := u.completeInput(copied, checksums)
+		in := u.completeInput(checksums)
 		return u.conditionally(ctx, completeUpload, u.key, u.only(), func(only condition) (err error) {
 			in.IfMatch, in.IfNoneMatch = only.match, only.noneMatch
 			out, err = u.api.CompleteMultipartUpload(s3http.WithExpect(s3http.WithSlow(ctx)), in)
@@ -182,9 +186,9 @@ func (u *upload) sumsUntold() bool {
 }
 
 // completeInput is the request that makes the parts the object, with their checksums and that of the whole, or without.
-func (u *upload) completeInput(copied []types.CompletedPart, checksums bool) *s3.CompleteMultipartUploadInput {
+func (u *upload) completeInput(checksums bool) *s3.CompleteMultipartUploadInput {
 	in := &s3.CompleteMultipartUploadInput{Bucket: &u.bucket, Key: &u.key, UploadId: &u.id}
-	in.MultipartUpload = &types.CompletedMultipartUpload{Parts: u.completed(copied, checksums)}
+	in.MultipartUpload = &types.CompletedMultipartUpload{Parts: u.completed(checksums)}
 	if whole, ok := u.wholeSum(); ok && checksums {
 		_, in.ChecksumType = whole.algorithm.multipart()
 		whole.set(&in.ChecksumCRC32C, &in.ChecksumCRC32, new(*string), new(*string))
@@ -192,10 +196,10 @@ func (u *upload) completeInput(copied []types.CompletedPart, checksums bool) *s3
 	return in
 }
 
-// completed lists the parts, those copied first; with checksums, the parts sent have theirs, if all are of the same kind.
-func (u *upload) completed(copied []types.CompletedPart, checksums bool) []types.CompletedPart {
+// completed lists the parts; with checksums, they have theirs, if all are of the same kind.
+func (u *upload) completed(checksums bool) []types.CompletedPart {
 	mixed := !checksums || slices.ContainsFunc(u.sent, func(s sent) bool { return s.sum.algorithm != u.sent[0].sum.algorithm })
-	list := slices.Clip(copied)
+	list := make([]types.CompletedPart, 0, len(u.sent))
 	for i, s := range u.sent {
 		p := types.CompletedPart{PartNumber: aws.Int32(u.number(i)), ETag: s.etag}
 		if !mixed {
@@ -212,7 +216,7 @@ func (u *upload) abort() {
 		u.settle()
 	}
 	u.awaitLease()
-	u.base.copies()
+	u.awaitCopies()
 	u.drop()
 	if u.id != "" {
 		u.abandon(u.ctx, multipart{u.key, u.id})

@@ -82,7 +82,7 @@ func (u *upload) refused(p *part, err error) error {
 
 // object puts a part as an object.
 func (u *upload) object(ctx context.Context, p *part, order func() error, options func(*s3.Options)) error {
-	return u.checked(func(a algorithm) error {
+	return u.client.checked(func(a algorithm) error {
 		in := &s3.PutObjectInput{
 			Bucket:        &u.bucket,
 			Key:           &u.key,

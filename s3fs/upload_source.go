@@ -3,71 +3,73 @@ package s3fs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// A prefix is how many of the bytes that are there an upload keeps in front of its new ones: below 0 = all of the object.
-type prefix int64
-
-func (p prefix) any() bool { return p != 0 }
-
-func (p prefix) isAll() bool { return p < 0 }
-
-// newBytes reads the new bytes of a source.
-type newBytes struct {
-	ctx context.Context
-	src proxy.Source
-	run io.Reader // the present one; nil = the next one has to be asked for
-	end error     // of the source
+// runs reads a source: Read returns its new bytes, and errCopy before each copy, which takeCopy returns.
+type runs struct {
+	ctx  context.Context
+	src  proxy.Source
+	new  io.Reader   // the present run, if it is of new bytes
+	copy *proxy.Copy // the present run, if it is a copy
+	end  error       // of the source
 }
 
-// first returns what the source keeps in front of its new bytes.
-func (n *newBytes) first() (prefix, error) {
-	run, err := n.src.Next(n.ctx)
-	switch {
-	case err == io.EOF:
-		n.end = err
-		return 0, nil
-	case err != nil:
-		return 0, err
-	case run.Copy == nil:
-		n.run = run.New
-		return 0, nil
-	case run.Copy.From != "" || run.Copy.Offset != 0:
-		return 0, fmt.Errorf("a copy from %q at %d: %w", run.Copy.From, run.Copy.Offset, errors.ErrUnsupported)
+// errCopy says that the next run is a copy.
+var errCopy = errors.New("the next run is a copy")
+
+// first returns the first run if it is a copy, nil if it is not. Read and takeCopy return it again.
+func (r *runs) first() (*proxy.Copy, error) {
+	for r.new == nil && r.copy == nil && r.end == nil {
+		r.next()
 	}
-	return prefix(run.Copy.Length), nil
+	if r.end == io.EOF {
+		return nil, nil
+	}
+	return r.copy, r.end
 }
 
 // Read implements io.Reader. It ends with io.EOF when the source has.
-func (n *newBytes) Read(p []byte) (int, error) {
-	for n.end == nil {
-		if n.run == nil {
-			n.end = n.next()
+func (r *runs) Read(p []byte) (int, error) {
+	for {
+		switch {
+		case r.end != nil:
+			return 0, r.end
+		case r.copy != nil:
+			return 0, errCopy
+		case r.new == nil:
+			r.next()
 			continue
 		}
-		m, err := n.run.Read(p)
+		n, err := r.new.Read(p)
 		if err == io.EOF {
-			n.run, err = nil, nil
-			if m == 0 {
+			r.new, err = nil, nil
+			if n == 0 {
 				continue
 			}
 		}
-		n.end = err
-		return m, err
+		r.end = err
+		return n, err
 	}
-	return 0, n.end
 }
 
-// next asks for the next run, which must be of new bytes.
-func (n *newBytes) next() error {
-	run, err := n.src.Next(n.ctx)
-	if err == nil && run.Copy != nil {
-		return fmt.Errorf("a copy behind other bytes: %w", errors.ErrUnsupported)
+// takeCopy returns the copy that Read has stopped at. Read goes on behind it.
+func (r *runs) takeCopy() *proxy.Copy {
+	c := r.copy
+	r.copy = nil
+	return c
+}
+
+// next asks for the next run. A copy of no bytes is none.
+func (r *runs) next() {
+	run, err := r.src.Next(r.ctx)
+	if err != nil {
+		r.end = err
+		return
 	}
-	n.run = run.New
-	return err
+	if r.new = run.New; run.Copy != nil && run.Copy.Length != 0 {
+		r.copy = run.Copy
+	}
 }

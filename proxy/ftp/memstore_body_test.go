@@ -56,42 +56,18 @@ func (m *memStore) Put(ctx context.Context, name string, src proxy.Source, w pro
 	if name == "/" {
 		return made, syscall.EISDIR
 	}
-	var data []byte
-	whole := false // of a file comes what is kept
-	for {
-		var run proxy.Run
-		if run, err = src.Next(ctx); err == io.EOF {
-			err = nil
-			break
-		}
-		var more []byte
-		switch {
-		case err != nil:
-		case run.Copy != nil:
-			if more, whole, err = m.kept(ctx, name, *run.Copy, w.Base); err != nil {
-				return made, err
-			}
-		default:
-			more, err = io.ReadAll(run.New)
-		}
-		data = append(data, more...)
-		if err != nil {
-			break
-		}
+	p := &memPut{store: m, name: name, Write: w, others: make(map[string]memFile)}
+	refused, err := p.read(ctx, src)
+	if refused {
+		return made, err
 	}
 	if err == nil {
-		if err = src.Commit(); err != nil && len(data) > 0 {
-			data = data[:len(data)-1] // so that nobody takes them for the whole
+		if err = src.Commit(); err != nil && len(p.data) > 0 {
+			p.data = p.data[:len(p.data)-1] // so that nobody takes them for the whole
 		}
 	}
 	if err != nil {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if errors.Is(err, proxy.ErrDiscard) {
-			delete(m.broken, name)
-		} else if len(data) > 0 && !whole {
-			m.broken[name] = data
-		}
+		p.keep(err)
 		return made, err
 	}
 	if err := m.publish(ctx, m.slow[name]); err != nil {
@@ -101,11 +77,15 @@ func (m *memStore) Put(ctx context.Context, name string, src proxy.Source, w pro
 	if err := m.begin(context.WithoutCancel(ctx), name); err != nil {
 		return made, err
 	}
-	if _, ok := m.files[name]; ok && w.New {
+	present, there := m.files[name]
+	switch {
+	case there && w.New:
 		return made, fs.ErrExist
+	case p.base != nil && (!there || present.Entry().ETag != p.base.Entry().ETag):
+		return made, syscall.EBUSY
 	}
 	delete(m.broken, name)
-	f := memFile{name, data, time.Now()}
+	f := memFile{name, p.data, time.Now()}
 	if mtime := src.Attributes().ModTime; !mtime.IsZero() {
 		f.time = mtime
 	}
@@ -133,31 +113,147 @@ func (m *memStore) publish(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// kept returns the bytes that a Put keeps, and whether they are of a whole file.
-func (m *memStore) kept(ctx context.Context, name string, c proxy.Copy, base string) (keep []byte, whole bool, err error) {
-	defer m.mu.Unlock()
-	if err := m.begin(ctx, name); err != nil {
-		return nil, false, err
+// A memPut is a Put on its way.
+type memPut struct {
+	store *memStore
+	name  string
+	proxy.Write
+	data    []byte
+	base    *memFile // the version that is replaced by one which has something of it; nil = it may be any
+	copies  bool     // some of the data come from a file, so nothing can be resumed
+	resumed bool
+	others  map[string]memFile // other files, as they were when they were first copied from
+}
+
+// read reads the source. An upload may be refused by a copy; then nothing is kept of it.
+func (p *memPut) read(ctx context.Context, src proxy.Source) (refused bool, err error) {
+	for first := true; ; {
+		run, err := src.Next(ctx)
+		if err == io.EOF {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		if run.Copy != nil && run.Copy.Length == 0 {
+			continue
+		}
+		if first {
+			first = false
+			if done, err := p.begin(ctx, run.Copy); err != nil {
+				return true, err
+			} else if done {
+				continue
+			}
+		}
+		var more []byte
+		if run.Copy != nil {
+			if more, err = p.copy(*run.Copy); err != nil {
+				return true, err
+			}
+		} else {
+			more, err = io.ReadAll(run.New)
+		}
+		p.data = append(p.data, more...)
+		if err != nil {
+			return false, err
+		}
 	}
-	old, there := m.files[name]
-	half, ok := m.broken[name]
+}
+
+// begin looks at what is there, as the first run says, which may be a copy. It reports whether that has been copied.
+func (p *memPut) begin(ctx context.Context, c *proxy.Copy) (done bool, err error) {
+	own := c != nil && c.From == ""
+	if !own && p.Base == "" {
+		return false, nil
+	}
+	defer p.store.mu.Unlock()
+	if err := p.store.begin(ctx, p.name); err != nil {
+		return false, err
+	}
+	old, there := p.store.files[p.name]
+	switch {
+	case own && c.Offset == 0:
+		return p.resume(*c)
+	case p.Base == "" && !there:
+		return false, wrongOffset(0)
+	case p.Base != "" && (!there || p.Base != old.Entry().ETag):
+		return false, proxy.ErrStale
+	case p.New:
+		return false, fs.ErrExist
+	}
+	p.base = &old
+	return false, nil
+}
+
+// resume looks for what a copy of the beginning is of: an upload that broke, which it reports, or the file.
+func (p *memPut) resume(c proxy.Copy) (resumed bool, err error) {
+	old, there := p.store.files[p.name]
+	half, ok := p.store.broken[p.name]
 	switch size := old.Size(); {
-	case c.From != "" || c.Offset != 0:
-		return nil, false, errors.ErrUnsupported
-	case c.Length == 0:
-		return nil, false, nil
-	case ok && c.Length < 0 && base != "":
-		return nil, false, wrongOffset(int64(len(half)))
-	case ok && c.Length > 0 && (c.Length != int64(len(half)) || base != "" && base != "upload"):
-		return nil, false, wrongOffset(int64(len(half)))
+	case ok && c.Length < 0 && p.Base != "":
+		return false, wrongOffset(int64(len(half)))
+	case ok && c.Length > 0 && (c.Length != int64(len(half)) || p.Base != "" && p.Base != "upload"):
+		return false, wrongOffset(int64(len(half)))
 	case ok && c.Length > 0:
-		return slices.Clone(half), false, nil
-	case base != "" && c.Length > 0 && (!there || base != old.Entry().ETag), c.Length > size:
-		return nil, false, wrongOffset(size)
-	case c.Length < 0:
-		return slices.Clone(old.data), true, nil
+		p.data, p.resumed = slices.Clone(half), true
+		return true, nil
+	case p.Base != "" && c.Length > 0 && (!there || p.Base != old.Entry().ETag), c.Length > size:
+		return false, wrongOffset(size)
 	}
-	return slices.Clone(old.data[:c.Length]), true, nil
+	p.copies = true
+	if there {
+		p.base = &old
+	}
+	return !there, nil
+}
+
+// copy returns the bytes that a copy means.
+func (p *memPut) copy(c proxy.Copy) ([]byte, error) {
+	var f memFile
+	switch {
+	case p.resumed, c.From == "" && p.base == nil:
+		return nil, errors.ErrUnsupported
+	case c.From == "":
+		f = *p.base
+	default:
+		p.store.mu.Lock()
+		now, there := p.store.files[c.From]
+		p.store.mu.Unlock()
+		was, seen := p.others[c.From]
+		switch {
+		case seen:
+			now = was
+		case !there && c.ETag == "":
+			return nil, fs.ErrNotExist
+		}
+		p.others[c.From] = now
+		f = now
+	}
+	p.copies = true
+	if c.ETag != "" && c.ETag != f.Entry().ETag {
+		return nil, proxy.ErrStale
+	}
+	if c.Length < 0 {
+		c.Length = max(f.Size()-c.Offset, 0)
+	}
+	if c.Offset > f.Size() || c.Length > f.Size()-c.Offset {
+		return nil, wrongOffset(f.Size())
+	}
+	return f.data[c.Offset:][:c.Length], nil
+}
+
+// keep keeps what came of an upload that broke because of err, if it can be resumed.
+func (p *memPut) keep(err error) {
+	m := p.store
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case errors.Is(err, proxy.ErrDiscard):
+		delete(m.broken, p.name)
+	case len(p.data) > 0 && !p.copies && p.base == nil:
+		m.broken[p.name] = p.data
+	}
 }
 
 func wrongOffset(right int64) error { return &proxy.OffsetError{Offset: right, Err: syscall.ESPIPE} }

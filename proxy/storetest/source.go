@@ -39,6 +39,29 @@ func Timed(r io.Reader, mtime time.Time) proxy.Source {
 	return &source{runs: []proxy.Run{{New: r}}, commit: func() error { return nil }, attributes: proxy.Attributes{ModTime: mtime}}
 }
 
+// Runs returns a source with these runs. Its Commit returns nil.
+func Runs(runs ...proxy.Run) proxy.Source {
+	return &source{runs: runs, commit: func() error { return nil }}
+}
+
+// Broken returns a source of runs that is whole, but is not committed because of err.
+func Broken(src proxy.Source, err error) proxy.Source {
+	s := *src.(*source)
+	s.commit = func() error { return err }
+	return &s
+}
+
+// New returns a run of the bytes that r reads, to its io.EOF.
+func New(r io.Reader) proxy.Run { return proxy.Run{New: r} }
+
+// Kept returns a run of length bytes of the name itself, below 0 = to its end.
+func Kept(offset, length int64) proxy.Run { return Of("", "", offset, length) }
+
+// Of returns a run of length bytes of a version of another file, below 0 = to its end.
+func Of(name, etag string, offset, length int64) proxy.Run {
+	return proxy.Run{Copy: &proxy.Copy{From: name, ETag: etag, Offset: offset, Length: length}}
+}
+
 // First returns the copy of the first n bytes of what is there, to go on behind them.
 func First(n int64) proxy.Copy { return proxy.Copy{Length: n} }
 

@@ -24,7 +24,7 @@ import (
 type Limits struct {
 	NoTwins       bool // a file and a directory cannot have one name
 	NoResume      bool // nothing is kept of an upload that breaks
-	NoLargeAppend bool // nothing longer than a part can be added to: that is errors.ErrUnsupported
+	NoLargeAppend bool // nothing of what is longer than a part can be kept or copied: that is errors.ErrUnsupported
 	Unsorted      bool // listings have no order
 	NoNewLarge    bool // a file of more than one part replaces what must be new
 	KeepsTime     bool // a time that was set stays with a new content
@@ -42,6 +42,7 @@ func Run(t *testing.T, limits Limits, open func(t *testing.T) proxy.Store) {
 		"put":         puts,
 		"resume":      resumes,
 		"append":      appends,
+		"compose":     composes,
 		"open":        opens,
 		"stat":        stats,
 		"list":        lists,

@@ -1,0 +1,113 @@
+package s3fs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+)
+
+// errUnchanged says that the content is the one that the file has already.
+var errUnchanged = errors.New("the file stays as it is")
+
+// receive receives the content, of which p is the first part. It sends each part that is full when more follows, and returns the last one
+// with io.EOF. With another error it returns the part that was not sent, if there is one.
+func (u *upload) receive(p *part, r *runs) (*part, error) {
+	next := u.peek(r) // before any memory: nobody has to wait for it to hear that an upload may begin
+	for {
+		switch next {
+		case nil:
+			if next = u.fill(p, r); next != errFull {
+				continue
+			}
+			if next = u.peek(r); next == nil {
+				if p, next = u.nextPart(p); next != nil {
+					return nil, next
+				}
+			}
+		case errCopy:
+			if p, next = u.receiveCopy(p, r); p == nil {
+				return nil, next
+			}
+		default: // io.EOF too
+			return p, next
+		}
+	}
+}
+
+// receiveCopy receives the copy that follows, behind part p, and returns the part that goes on, and what follows the copy. It looks at that
+// before it does anything: a client is told that an upload may begin before the store asks S3 for what takes time.
+func (u *upload) receiveCopy(p *part, r *runs) (*part, error) {
+	c, err := u.resolve(r.takeCopy())
+	if err != nil {
+		return p, err
+	}
+	next := u.peek(r)
+	switch empty := p.size == 0 && len(u.sent) == 0 && u.pending == nil; {
+	case next == io.EOF && empty && c.base && u.base != nil && c.bytes == c.size:
+		return p, errUnchanged
+	case next != nil && next != errCopy && next != io.EOF:
+		return p, next
+	}
+	if p, err = u.copyInto(p, c); err != nil {
+		return p, err
+	}
+	return p, next
+}
+
+// nextPart sends a part, as more follows, and begins the next one. After an error there is none.
+func (u *upload) nextPart(p *part) (*part, error) {
+	if err := u.send(p); err != nil {
+		return nil, err
+	}
+	if u.dataParts() >= u.plan.numbers {
+		return nil, fmt.Errorf("more than %d bytes in %d parts: %w", u.size, len(u.sent), syscall.EFBIG)
+	}
+	return u.part(), nil
+}
+
+// dataParts returns how many parts there are that were sent, and not copied by S3.
+func (u *upload) dataParts() int { return len(u.sent) - u.copiedParts }
+
+// part begins the next part.
+func (u *upload) part() *part {
+	i := u.dataParts()
+	target := u.plan.next(i, u.size-u.copiedSize)
+	claim := u.budget.Claim(u.plan.least(target), i == 0)
+	return &part{claim: claim, target: target, hot: u.hot, hash: u.hot.hash(), grown: u.releaseRetained}
+}
+
+// fill fills a part from what was read ahead and from r.
+func (u *upload) fill(p *part, r io.Reader) error {
+	if p.size == p.target {
+		return errFull // of copied bytes
+	}
+	if len(u.ahead) > 0 {
+		space, err := p.space(u.ctx, u.stall)
+		if err != nil {
+			return err
+		}
+		p.took(space[:copy(space, u.ahead)])
+		u.ahead = nil
+	}
+	return p.fill(u.ctx, r, u.stall)
+}
+
+// peek reads one byte, which tells whether there is more at all.
+func (u *upload) peek(r io.Reader) error {
+	if len(u.ahead) > 0 {
+		return nil // there was no memory for it
+	}
+	b := make([]byte, 1)
+	for range 100 {
+		n, err := r.Read(b)
+		u.ahead = b[:n]
+		if n > 0 && err == io.EOF {
+			return nil // which comes again
+		}
+		if n > 0 || err != nil {
+			return err
+		}
+	}
+	return io.ErrNoProgress
+}
