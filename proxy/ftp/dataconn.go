@@ -3,14 +3,13 @@ package ftp
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"net"
-	"os"
 	"sync/atomic"
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/stall"
 )
 
 // A dataConn is a data connection, which counts what it moves and marks its errors as its own.
@@ -145,17 +144,9 @@ func (s *steady) Read(p []byte) (int, error) {
 }
 
 // Write goes on as long as any byte is accepted within the stall time-out.
-func (s *steady) Write(p []byte) (n int, err error) {
-	for n < len(p) {
+func (s *steady) Write(p []byte) (int, error) {
+	return stall.Write(s.Conn, p, func() error {
 		s.SetWriteDeadline(time.Now().Add(s.stall))
-		if s.ctx.Err() != nil {
-			return n, context.Cause(s.ctx)
-		}
-		m, err := s.Conn.Write(p[n:])
-		n += m
-		if err != nil && !(m > 0 && errors.Is(err, os.ErrDeadlineExceeded)) {
-			return n, err
-		}
-	}
-	return n, nil
+		return context.Cause(s.ctx)
+	})
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy/stall"
 )
 
 // A conn is a connection to S3 that fails when no byte has moved for its limit. A Write renews the deadline of a Read,
@@ -71,19 +73,15 @@ func (c *conn) cancelIfSilent(err error) {
 
 // Write implements io.Writer. It continues as long as S3 takes any bytes. It fails after a whole limit without a byte,
 // so at most twice the limit after the last one.
-func (c *conn) Write(b []byte) (n int, err error) {
+func (c *conn) Write(b []byte) (int, error) {
 	c.beginWrite()
 	defer c.endWrite()
-	for n < len(b) {
+	n, err := stall.Write(c.Conn, b, func() error {
 		c.Conn.SetWriteDeadline(c.deadline())
-		m, err := c.Conn.Write(b[n:])
-		n += m
-		if err != nil && !(m > 0 && errors.Is(err, os.ErrDeadlineExceeded)) {
-			c.cancelIfSilent(err)
-			return n, err
-		}
-	}
-	return n, nil
+		return nil
+	})
+	c.cancelIfSilent(err)
+	return n, err
 }
 
 // ReadFrom implements io.ReaderFrom. It finds the io.WriterTo of a request body below the io.LimitedReader of

@@ -13,6 +13,7 @@
 //
 // A [SilentError] is a request that S3 did not answer in time. It says whether another attempt makes sense.
 //
-// The package imports the standard library alone. It does not sign, encode or retry requests, follows no redirect, and
-// reads no body: a caller does all of that. It keeps no record of services that lack Expect, but asks Config.Expects.
+// The package imports the standard library and proxy/stall alone. It does not sign, encode or retry requests, follows no
+// redirect, and reads no body: a caller does all of that. It keeps no record of services that lack Expect, but asks
+// Config.Expects.
 package s3http
