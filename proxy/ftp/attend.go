@@ -3,8 +3,6 @@ package ftp
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 )
 
 // attended runs work, which may take long and moves no data, and listens to the client meanwhile. ABOR ends its context,
@@ -35,7 +33,7 @@ func (a *attendance) during(marks <-chan reply, work func() error) error {
 	go func() {
 		defer func() {
 			if v := recover(); v != nil {
-				done <- panicked(fmt.Sprintf("panic: %v\n%s", v, debug.Stack()))
+				done <- panicked(panicError(v).Error())
 			}
 		}()
 		done <- work()

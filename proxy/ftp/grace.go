@@ -83,7 +83,12 @@ func (s *session) pause(ctx context.Context, end time.Time, quit <-chan struct{}
 	if _, real := below[syscall.Conn](s.raw); real && left < exactly && nap(left) {
 		return
 	}
-	timer := time.NewTimer(left)
+	s.awaitEnd(ctx, left, quit)
+}
+
+// awaitEnd waits for the end of the control connection, a QUIT or the end of ctx, but not longer than limit.
+func (s *session) awaitEnd(ctx context.Context, limit time.Duration, quit <-chan struct{}) {
+	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -101,14 +106,7 @@ func (s *session) lost(ctx context.Context, quit <-chan struct{}) bool {
 		}
 		// There may be lines before the end that the reading goroutine has not seen yet. It does not see the end while its queue is
 		// full, but then no QUIT follows the upload's command at once.
-		timer := time.NewTimer(time.Second)
-		defer timer.Stop()
-		select {
-		case <-ctx.Done():
-		case <-s.gone:
-		case <-quit:
-		case <-timer.C:
-		}
+		s.awaitEnd(ctx, time.Second, quit)
 	}
 	return !closed(quit)
 }

@@ -18,10 +18,13 @@ func (s *session) recovered(where string) {
 	}
 }
 
+// panicError returns a recovered panic as an error, with the stack of the goroutine.
+func panicError(v any) error { return fmt.Errorf("panic: %v\n%s", v, debug.Stack()) }
+
 // reportPanic counts and tells of a panic.
 func (s *session) reportPanic(where string, v any) error {
 	s.srv.panics.Add(1)
-	err := fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+	err := panicError(v)
 	ctx := s.ctx
 	if s.entry != nil { // else it has not even begun
 		ctx = s.context(ctx)
