@@ -175,7 +175,7 @@ func (p *prober) putUnchanged(ctx context.Context, _ *Finding) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.put(ctx, p.key+"-appe", p.content, func(in *s3.PutObjectInput) { in.IfMatch = aws.String(`"` + etag + `"`) })
+	_, err = p.put(ctx, p.key+"-appe", p.content, func(in *s3.PutObjectInput) { in.IfMatch = quoted(etag) })
 	if precondition(err) {
 		return fmt.Errorf("the service refuses it where the ETag is right: %w", err)
 	}

@@ -57,7 +57,7 @@ func (p *prober) conditionalComplete(ctx context.Context, _ *Finding) error {
 				return err
 			}
 		}
-		_, err = p.complete(ctx, key, id, part, func(in *s3.CompleteMultipartUploadInput) { in.IfMatch = aws.String(`"` + etag + `"`) })
+		_, err = p.complete(ctx, key, id, part, func(in *s3.CompleteMultipartUploadInput) { in.IfMatch = quoted(etag) })
 		if precondition(err) {
 			return fmt.Errorf("the service refuses it where the ETag is right: %w", err)
 		}
@@ -102,7 +102,7 @@ func (p *prober) partCopied(ctx context.Context, _ *Finding) error {
 		return err
 	}
 	out, err := p.api.UploadPartCopy(ctx, &s3.UploadPartCopyInput{Bucket: &p.bucket, Key: &key, UploadId: &id, PartNumber: aws.Int32(1),
-		CopySource: aws.String(copySource(p.bucket, p.key)), CopySourceIfMatch: aws.String(`"` + p.etag + `"`)})
+		CopySource: aws.String(copySource(p.bucket, p.key)), CopySourceIfMatch: quoted(p.etag)})
 	if err != nil {
 		return err
 	}

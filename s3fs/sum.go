@@ -66,7 +66,7 @@ func (f *FS) sum(ctx context.Context, name, algorithm string, offset, length int
 func (f *FS) keptSum(ctx context.Context, key, algorithm string, length int64) ([]byte, error) {
 	out, err := f.headSums(ctx, key)
 	if err != nil {
-		if slices.Contains([]int{http.StatusBadRequest, http.StatusNotImplemented}, status(err)) {
+		if refusesHead(err) {
 			return nil, nil // then it is read
 		}
 		return nil, err
@@ -103,10 +103,7 @@ func (f *FS) readSum(ctx context.Context, name string, h hash.Hash, offset, leng
 
 // headSums describes an object, with the checksums that S3 keeps of it, if the service tells them.
 func (f *FS) headSums(ctx context.Context, key string) (is *s3.HeadObjectOutput, err error) {
-	refuses := func(err error) bool { // an answer to HEAD has no code
-		return slices.Contains([]int{http.StatusBadRequest, http.StatusNotImplemented}, status(err))
-	}
-	err = f.client.features.attempt(checksumMode, "", refuses, func(with bool) (err error) {
+	err = f.client.features.attempt(checksumMode, "", refusesHead, func(with bool) (err error) {
 		in := &s3.HeadObjectInput{Bucket: &f.bucket, Key: &key}
 		if with {
 			in.ChecksumMode = types.ChecksumModeEnabled
@@ -115,6 +112,11 @@ func (f *FS) headSums(ctx context.Context, key string) (is *s3.HeadObjectOutput,
 		return err
 	})
 	return is, err
+}
+
+// refusesHead reports whether the service refused a HEAD as it was asked. The answer has a status and no code.
+func refusesHead(err error) bool {
+	return slices.Contains([]int{http.StatusBadRequest, http.StatusNotImplemented}, status(err))
 }
 
 // storedSum returns the checksum of an algorithm in an answer to HEAD, nil where there is none.
