@@ -171,6 +171,9 @@ func number(sum []byte) (n uint64) {
 
 // combine returns the cyclic checksum of two texts put together, from the checksum of each and the second's length.
 // To append a zero bit is a linear map of the checksum; squaring that map over and over gives the way for any length.
+//
+// s3fs combines checksums too, in another way. The two are independent on purpose: this store judges the checksums that
+// s3fs sends, and one fault in both would go unseen.
 func combine(algorithm string, first, second uint64, length int64) uint64 {
 	poly, width := uint64(polyCRC32), 32
 	switch algorithm {
