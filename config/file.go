@@ -20,7 +20,7 @@ func (l *loading) read(from value) []value {
 	}
 	if err != nil {
 		l.unread = true
-		l.mistakes.bad(from, reason(err))
+		l.mistakes.bad(from, withoutPath(err))
 		return nil
 	}
 	return l.yaml(from.text, text)

@@ -47,15 +47,15 @@ func readable(name string) (string, error) {
 	text, err := os.ReadFile(name)
 	switch {
 	case err != nil:
-		return "", reason(err)
+		return "", withoutPath(err)
 	case len(text) == 0:
 		return "", errors.New("is empty; a password is wanted")
 	}
 	return name, nil
 }
 
-// reason is why a file cannot be read, without its name.
-func reason(err error) error {
+// withoutPath returns why a file cannot be read, without its name, which the mistake names already.
+func withoutPath(err error) error {
 	if e := (*fs.PathError)(nil); errors.As(err, &e) {
 		return e.Err
 	}

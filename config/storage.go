@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// isPrintable tells whether a text has nothing in it but what can be seen, and spaces.
+// isPrintable reports whether a text is UTF-8 without control characters. It is the rule of proxy.IsPrintable, which this package does
+// not import: configuration knows no other part.
 func isPrintable(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }

@@ -96,7 +96,7 @@ func selfSigned(legacy bool) (*tls.Certificate, error) {
 		BasicConstraintsValid: true,
 		DNSNames:              []string{"localhost"},
 	}
-	if host, err := os.Hostname(); err == nil && host != "localhost" && isASCII(host) {
+	if host, err := os.Hostname(); err == nil && host != "localhost" && isVisibleASCII(host) {
 		template.DNSNames = []string{host, "localhost"}
 	}
 	template.Subject = pkix.Name{CommonName: template.DNSNames[0]}
@@ -120,7 +120,7 @@ func ownAddresses() (list []net.IP) {
 	return list
 }
 
-// isASCII tells whether a host name can stand in a certificate.
-func isASCII(text string) bool {
+// isVisibleASCII reports whether a host name can stand in a certificate.
+func isVisibleASCII(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }

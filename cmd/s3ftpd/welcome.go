@@ -47,21 +47,21 @@ func welcome(c *config.Config, ls listeners) string {
 			account += ", password demo"
 			root.User = url.UserPassword(c.User, "demo")
 		} else { // a password that was chosen is asked for, not shown
-			curl += " -u " + quote(c.User)
-			lftp += " -u " + quote(c.User)
+			curl += " -u " + shellQuote(c.User)
+			lftp += " -u " + shellQuote(c.User)
 		}
 		switch {
 		case i == 0:
 			fmt.Fprintf(&b, "\nFTP is on %s, %s. Try, in another terminal:\n\n", w.address, account)
-			fmt.Fprintf(&b, "  echo 'Hello, bucket!' | %s -T - %s\n", curl, quote(root.String()+"/hello.txt"))
-			fmt.Fprintf(&b, "  %s %s\n", curl, quote(root.String()+"/"))
+			fmt.Fprintf(&b, "  echo 'Hello, bucket!' | %s -T - %s\n", curl, shellQuote(root.String()+"/hello.txt"))
+			fmt.Fprintf(&b, "  %s %s\n", curl, shellQuote(root.String()+"/"))
 		case w.scheme == "ftps":
 			fmt.Fprintf(&b, "\nThe same with TLS from the first byte on:\n\n")
 		default:
 			fmt.Fprintf(&b, "\nThe same with TLS, by a certificate that nobody vouches for:\n\n")
 		}
-		fmt.Fprintf(&b, "  %s %s\n", curl, quote(root.String()+"/hello.txt"))
-		fmt.Fprintf(&b, "  %s -e '%scat hello.txt; ls; bye' %s\n", lftp, w.lftp, quote(root.String()))
+		fmt.Fprintf(&b, "  %s %s\n", curl, shellQuote(root.String()+"/hello.txt"))
+		fmt.Fprintf(&b, "  %s -e '%scat hello.txt; ls; bye' %s\n", lftp, w.lftp, shellQuote(root.String()))
 	}
 	fmt.Fprintf(&b, `
 The same files through S3, on %[1]s, access key %[2]s, secret key %[3]s:
@@ -69,15 +69,15 @@ The same files through S3, on %[1]s, access key %[2]s, secret key %[3]s:
   AWS_ACCESS_KEY_ID=%[2]s AWS_SECRET_ACCESS_KEY=%[3]s AWS_REGION=%[4]s aws --endpoint-url %[5]s s3 ls %[6]s
 
 Ctrl-C ends the demo; the files stay.
-`, strings.TrimPrefix(c.Endpoint, "http://"), demoKey, demoSecret, quote(c.Region), c.Endpoint, quote("s3://"+c.Bucket+"/"+c.Prefix))
+`, strings.TrimPrefix(c.Endpoint, "http://"), demoKey, demoSecret, shellQuote(c.Region), c.Endpoint, shellQuote("s3://"+c.Bucket+"/"+c.Prefix))
 	return b.String()
 }
 
 // needsNoQuotes matches what a shell leaves alone.
 var needsNoQuotes = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,-]+$`)
 
-// quote makes one word of a text, for a shell.
-func quote(text string) string {
+// shellQuote makes one word of a text, for a shell.
+func shellQuote(text string) string {
 	if needsNoQuotes.MatchString(text) {
 		return text
 	}
