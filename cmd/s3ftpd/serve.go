@@ -42,12 +42,6 @@ func serve(ctx context.Context, p *process) error {
 	return bridge(ctx, c, service(c, log), cert, ls, log)
 }
 
-// service says which S3 service the configuration means.
-func service(c *config.Config, log *slog.Logger) s3fs.Service {
-	return s3fs.Service{Endpoint: c.Endpoint, Region: c.Region, PathStyle: c.PathStyle, Checksum: c.Checksum,
-		Payload: c.Payload, RequestPayer: c.RequestPayer, Timeout: c.S3Timeout, Log: log}
-}
-
 // bridge serves the clients of all listeners until ctx is cancelled and the last session is over.
 func bridge(ctx context.Context, c *config.Config, service s3fs.Service, cert *certificate, ls listeners, log *slog.Logger) error {
 	all := newResources(c)

@@ -3,12 +3,20 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 
 	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/proxy/budget"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
+
+// service says which S3 service the configuration means.
+func service(c *config.Config, log *slog.Logger) s3fs.Service {
+	return s3fs.Service{Endpoint: c.Endpoint, Region: c.Region, PathStyle: c.PathStyle, Checksum: c.Checksum,
+		Payload: c.Payload, RequestPayer: c.RequestPayer, Timeout: c.S3Timeout, Log: log}
+}
 
 // connect prepares the client of a configuration. An endpoint from the AWS environment must be as good as a configured one.
 func connect(ctx context.Context, c *config.Config, service s3fs.Service) (*s3fs.Client, error) {
@@ -37,4 +45,23 @@ func pathURL(ctx context.Context, c *config.Config, client *s3fs.Client) string 
 		return client.Endpoint()
 	}
 	return at
+}
+
+// place says where in the service the files lie, and how they are written there.
+func place(c *config.Config, client *s3fs.Client, b *budget.Budget, log *slog.Logger) s3fs.Options {
+	o := s3fs.Options{Bucket: c.Bucket, Prefix: c.Prefix, Budget: b, PartSize: c.PartSize,
+		Attributes: s3fs.Attributes{StorageClass: c.StorageClass, SSE: c.SSE, KMSKey: c.SSEKMSKey, ACL: c.ACL, Tags: c.Tags},
+		Resume:     c.Resume, RenameMax: c.RenameMax, Stall: c.StallTimeout, Log: log,
+		ListMtime: c.ListMtime}
+	if c.Resume == 0 {
+		o.Resume = -1 // off
+	}
+	o.MaxParts, o.UniformParts = client.PartLimits()
+	if c.MaxParts != 0 {
+		o.MaxParts = c.MaxParts
+	}
+	if c.UniformParts != nil {
+		o.UniformParts = *c.UniformParts
+	}
+	return o
 }
