@@ -196,7 +196,7 @@ func (p *prober) cleanUp(ctx context.Context) (left []LeftBehind, err error) {
 		}
 	}
 	for id, key := range maps.Clone(p.open) {
-		try(LeftBehind{key, id}, p.giveUp(ctx, id))
+		try(LeftBehind{key, id}, p.abortUpload(ctx, id))
 	}
 	for _, key := range slices.Sorted(maps.Keys(p.made)) {
 		try(LeftBehind{Key: key}, p.delete(ctx, key, "", nil))
@@ -204,8 +204,8 @@ func (p *prober) cleanUp(ctx context.Context) (left []LeftBehind, err error) {
 	return left, err
 }
 
-// giveUp ends an upload.
-func (p *prober) giveUp(ctx context.Context, id string) error {
+// abortUpload aborts an upload of the probe.
+func (p *prober) abortUpload(ctx context.Context, id string) error {
 	key := p.open[id]
 	_, err := p.api.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &p.bucket, Key: &key, UploadId: &id})
 	if err == nil || gone(err) {

@@ -80,7 +80,7 @@ func (p *prober) attributesKept(ctx context.Context, found *Finding) error {
 }
 
 func (p *prober) putFirst(ctx context.Context, found *Finding) error {
-	etag, err := p.put(ctx, p.key, p.content, asItIs)
+	etag, err := p.put(ctx, p.key, p.content, asGiven)
 	if err == nil {
 		p.etag = etag
 	}
@@ -111,8 +111,8 @@ func (p *prober) put(
 	return etag, err
 }
 
-// asItIs changes nothing.
-func asItIs(*s3.PutObjectInput) {}
+// asGiven changes nothing.
+func asGiven(*s3.PutObjectInput) {}
 
 func sumOf(a algorithm, content []byte) checksum {
 	h := a.hash()
@@ -149,7 +149,7 @@ func (p *prober) damaged(ctx context.Context, _ *Finding) error {
 	if p.client.algorithm() == none {
 		return errors.New("no checksums are sent, as is configured")
 	}
-	_, err := p.put(ctx, p.key+"-damaged", []byte("another content"), asItIs, once)
+	_, err := p.put(ctx, p.key+"-damaged", []byte("another content"), asGiven, once)
 	if err == nil {
 		return errors.New("the service takes no notice of checksums")
 	}
@@ -166,12 +166,12 @@ func (p *prober) putNew(ctx context.Context, _ *Finding) error {
 		return err
 	}
 	_, err := p.put(ctx, p.key+"-stou", p.content, isNew)
-	return held("If-None-Match", err)
+	return wantRefusal("If-None-Match", err)
 }
 
 // putUnchanged puts an object as APPE does, where it was not changed meanwhile and where it was.
 func (p *prober) putUnchanged(ctx context.Context, _ *Finding) error {
-	etag, err := p.put(ctx, p.key+"-appe", p.content, asItIs)
+	etag, err := p.put(ctx, p.key+"-appe", p.content, asGiven)
 	if err != nil {
 		return err
 	}
@@ -183,14 +183,14 @@ func (p *prober) putUnchanged(ctx context.Context, _ *Finding) error {
 		return err
 	}
 	_, err = p.put(ctx, p.key+"-appe", p.content, func(in *s3.PutObjectInput) { in.IfMatch = aws.String(noETag) })
-	return held("If-Match", err)
+	return wantRefusal("If-Match", err)
 }
 
 // noETag is no object's.
 const noETag = `"00000000000000000000000000000000"`
 
-// held says what is wrong with the answer to a request whose condition does not hold.
-func held(header string, err error) error {
+// wantRefusal returns what is wrong with the answer to a request whose condition does not hold: nil if S3 refused it for that.
+func wantRefusal(header string, err error) error {
 	switch {
 	case err == nil:
 		return fmt.Errorf("the service ignores %s", header)
@@ -216,14 +216,14 @@ func (p *prober) copiedNew(ctx context.Context, _ *Finding) error {
 	}
 	_, err := p.api.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &p.bucket, Key: &target, IfNoneMatch: aws.String("*"),
 		CopySource: aws.String(copySource(p.bucket, p.key))})
-	return held("If-None-Match", err)
+	return wantRefusal("If-None-Match", err)
 }
 
 // conditionalDelete deletes an object that is not the one that it should be.
 func (p *prober) conditionalDelete(ctx context.Context, _ *Finding) error {
 	key := p.key + "-appe"
 	_, err := p.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &p.bucket, Key: &key, IfMatch: aws.String(noETag)})
-	return held("If-Match", err)
+	return wantRefusal("If-Match", err)
 }
 
 // arrived checks that an object has the content's size, unless there was an error before, and returns its ETag.

@@ -33,7 +33,7 @@ func (p *prober) inParts(ctx context.Context, found *Finding) error {
 // conditionalComplete completes an upload with conditions that do not hold, and then with one that does.
 func (p *prober) conditionalComplete(ctx context.Context, _ *Finding) error {
 	key := p.key + "-conditions"
-	etag, err := p.put(ctx, key, p.content, asItIs)
+	etag, err := p.put(ctx, key, p.content, asGiven)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (p *prober) conditionalComplete(ctx context.Context, _ *Finding) error {
 			if gone(err) {
 				return nil // the service ends an upload whose condition did not hold
 			}
-			if err := held(c.header, err); err != nil {
+			if err := wantRefusal(c.header, err); err != nil {
 				return err
 			}
 		}
@@ -200,7 +200,7 @@ func (p *prober) aborted(ctx context.Context, _ *Finding) error {
 	if err != nil {
 		return err
 	}
-	return p.giveUp(ctx, id)
+	return p.abortUpload(ctx, id)
 }
 
 // lifecycle looks for a rule of the bucket that ends incomplete uploads below the prefix.

@@ -62,7 +62,7 @@ func checkStorage(ctx context.Context, r *report, c *config.Config) error {
 		r.note("the endpoint has a path, which few services need: files are stored at %s", url)
 	}
 	checkKnown(r, client, c.Bucket)
-	checkFindings(ctx, r, s3fs.New(client, place(c, client, budget.New(c.Memory), log)).Probe(ctx, c.S3Timeout))
+	checkFindings(ctx, r, s3fs.New(client, storeOptions(c, client, budget.New(c.Memory), log)).Probe(ctx, c.S3Timeout))
 	return nil
 }
 

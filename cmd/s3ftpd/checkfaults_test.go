@@ -159,6 +159,6 @@ func storageLines(t *testing.T, store http.Handler, fault checkFault) string {
 	}
 	defer client.Close()
 	out := newConsole()
-	checkFindings(t.Context(), &report{w: out}, s3fs.New(client, place(c, client, nil, quiet)).Probe(t.Context(), time.Minute))
+	checkFindings(t.Context(), &report{w: out}, s3fs.New(client, storeOptions(c, client, nil, quiet)).Probe(t.Context(), time.Minute))
 	return uploadIDs.ReplaceAllString(probeNames.ReplaceAllString(out.String(), "s3ftpd-check-NAME"), "the upload ID of")
 }

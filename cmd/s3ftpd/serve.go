@@ -56,7 +56,7 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Service, cert *c
 		log.Warn("the endpoint has a path, which few services need", "url", url)
 	}
 	limitMemory(c.Memory)
-	store := s3fs.New(client, place(c, client, all.budget, log))
+	store := s3fs.New(client, storeOptions(c, client, all.budget, log))
 	log.Info("serving", "bucket", c.Bucket, "prefix", c.Prefix, "endpoint", c.Endpoint)
 	if cert != nil && c.TLS == "off" && c.FTPS == "" {
 		log.Warn("nothing uses the certificate: --tls is off, and --ftps is empty", "advice", "choose --tls optional or --tls required")

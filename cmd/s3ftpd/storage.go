@@ -12,7 +12,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// service says which S3 service the configuration means.
+// service returns the S3 service that the configuration means.
 func service(c *config.Config, log *slog.Logger) s3fs.Service {
 	return s3fs.Service{Endpoint: c.Endpoint, Region: c.Region, PathStyle: c.PathStyle, Checksum: c.Checksum,
 		Payload: c.Payload, RequestPayer: c.RequestPayer, Timeout: c.S3Timeout, Log: log}
@@ -47,8 +47,8 @@ func pathURL(ctx context.Context, c *config.Config, client *s3fs.Client) string 
 	return at
 }
 
-// place says where in the service the files lie, and how they are written there.
-func place(c *config.Config, client *s3fs.Client, b *budget.Budget, log *slog.Logger) s3fs.Options {
+// storeOptions returns where in the service the files lie, and how they are written.
+func storeOptions(c *config.Config, client *s3fs.Client, b *budget.Budget, log *slog.Logger) s3fs.Options {
 	o := s3fs.Options{Bucket: c.Bucket, Prefix: c.Prefix, Budget: b, PartSize: c.PartSize,
 		Attributes: s3fs.Attributes{StorageClass: c.StorageClass, SSE: c.SSE, KMSKey: c.SSEKMSKey, ACL: c.ACL, Tags: c.Tags},
 		Resume:     c.Resume, RenameMax: c.RenameMax, Stall: c.StallTimeout, Log: log,

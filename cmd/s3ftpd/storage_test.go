@@ -56,7 +56,7 @@ func TestPathInTheEndpoint(t *testing.T) {
 }
 
 // What was configured is what the store is given.
-func TestPlace(t *testing.T) {
+func TestStoreOptions(t *testing.T) {
 	awsEnvironment(t)
 	common := s3fs.Options{Bucket: "invoices", PartSize: 8 << 20, MaxParts: 10_000, Resume: 24 * time.Hour, RenameMax: 10_000,
 		Stall: 5 * time.Minute, Log: quiet, ListMtime: "auto"}
@@ -88,7 +88,7 @@ func TestPlace(t *testing.T) {
 		wanted := common
 		want(&wanted)
 		b := budget.New(c.Memory)
-		got := place(c, client, b, quiet)
+		got := storeOptions(c, client, b, quiet)
 		if got.Budget != b {
 			t.Errorf("%s: not the budget of the process", args)
 		}
