@@ -87,8 +87,9 @@ var scenes = map[string]scene{
 	"login.certificate": {"! tls optional\n! client-certificate\n" + arrives + "! show other\n" + saysTLS + "C> USER test\nS> 331 *",
 		proxy.CertificateInsufficient{User: "test", Err: someError}, ""},
 
-	"command":        {arrives + "C> NOOP\nS> 200 *", proxy.Command{Command: "NOOP"}, ""},
-	"command.failed": {enters + "C> DELE f\nS> 550 *", proxy.CommandFailed{Command: "DELE", Name: "f", Code: 550, Cause: proxy.CauseRequest, Err: someError}, "test"},
+	"command": {arrives + "C> NOOP\nS> 200 *", proxy.Command{Command: "NOOP"}, ""},
+	"command.failed": {enters + "C> DELE f\nS> 550 *",
+		proxy.CommandFailed{Command: "DELE", Name: "f", Code: 550, Cause: proxy.CauseRequest, Err: someError}, "test"},
 	"transfer.end": {enters + "<= /a \"hello\"\nC> EPSV\nS> 229 *\nC> REST 2\nS> 350 *\nC> RETR a\nS> 150 *\nD= \"llo\"\nD.\nS> 226 *",
 		proxy.TransferEnd{Direction: proxy.Download, Command: "RETR", Name: "/a", Offset: 2, Bytes: 3, Code: 226}, "test"},
 	"file.delete": {enters + "<= /a \"x\"\nC> DELE a\nS> 250 *", proxy.FileDelete{Name: "/a", Stored: proxy.Stored{Key: "/a"}}, "test"},

@@ -51,7 +51,8 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 		if s.srv.Sessions.End("none") || !s.srv.Sessions.End(idle.ID) {
 			t.Error("the idle session cannot be ended, or one that is not there can")
 		}
-		s.play("1\nS> 421 The session was ended by an administrator, closing the connection.\nS.\n2\nD= \" world\"\nD.\nS> 226 *\nC> NOOP\nS> 200 *\n=> /a \"hello world\"")
+		s.play("1\nS> 421 The session was ended by an administrator, closing the connection.\nS.\n" +
+			"2\nD= \" world\"\nD.\nS> 226 *\nC> NOOP\nS> 200 *\n=> /a \"hello world\"")
 		if list := s.srv.Sessions.List(); len(list) != 1 || list[0].ID != busy.ID || len(list[0].Transfers) != 0 {
 			t.Errorf("the other session is listed as %+v", list)
 		}

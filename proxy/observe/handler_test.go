@@ -21,9 +21,10 @@ func TestHandler(t *testing.T) {
 		want string
 	}{
 		"of another package": {func(ctx context.Context, l *slog.Logger) { l.InfoContext(ctx, "m", "key", 1) }, ctx, `"key":1,"session":"0a1b","user":"alice"}`},
-		"before a login":     {func(ctx context.Context, l *slog.Logger) { l.InfoContext(ctx, "m") }, proxy.WithSession(t.Context(), visitor), `"msg":"m","session":"0a1b"}`},
-		"of no session":      {func(ctx context.Context, l *slog.Logger) { l.InfoContext(ctx, "m") }, t.Context(), `"msg":"m"}`},
-		"of an event":        {func(ctx context.Context, l *slog.Logger) { Log(l).Observe(ctx, proxy.Mkdir{Name: "/d"}) }, ctx, `"user":"alice","name":"/d"}`},
+		"before a login": {func(ctx context.Context, l *slog.Logger) { l.InfoContext(ctx, "m") },
+			proxy.WithSession(t.Context(), visitor), `"msg":"m","session":"0a1b"}`},
+		"of no session": {func(ctx context.Context, l *slog.Logger) { l.InfoContext(ctx, "m") }, t.Context(), `"msg":"m"}`},
+		"of an event":   {func(ctx context.Context, l *slog.Logger) { Log(l).Observe(ctx, proxy.Mkdir{Name: "/d"}) }, ctx, `"user":"alice","name":"/d"}`},
 		"with them": {func(ctx context.Context, l *slog.Logger) { l.InfoContext(ctx, "m", "session", "x", "user", "y") }, ctx,
 			`"msg":"m","session":"x","user":"y"}`},
 		"of a logger with one": {func(ctx context.Context, l *slog.Logger) { l.With("session", "x").InfoContext(ctx, "m") }, ctx,
