@@ -23,9 +23,12 @@ var interruptions = []syscall.Errno{
 // isExhausted reports whether a socket could not be made because the host is out of descriptors or memory.
 func isExhausted(err error) bool { return isOneOf(err, exhaustion) }
 
+// A temporary error knows whether it is one: net's own judgement, which knows Windows too.
+type temporary interface{ Temporary() bool }
+
 // isTemporary reports whether an error of Accept leaves the listener usable.
 func isTemporary(err error) bool {
-	var t interface{ Temporary() bool } // net's own judgement, which knows Windows too
+	var t temporary
 	return isExhausted(err) || isOneOf(err, interruptions) || errors.As(err, &t) && t.Temporary()
 }
 

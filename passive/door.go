@@ -172,7 +172,7 @@ func (d *door) refuse(v *visitor, why error) {
 
 // drop resets a connection. A mere close would read, at the other end, as an empty file that has ended well.
 func drop(conn net.Conn) {
-	if c, ok := conn.(interface{ SetLinger(int) error }); ok {
+	if c, ok := conn.(Lingerer); ok {
 		c.SetLinger(0)
 	}
 	conn.Close()

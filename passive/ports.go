@@ -168,12 +168,3 @@ func (p *Ports) listen(ctx context.Context, address string) (net.Listener, error
 	config.SetMultipathTCP(false)
 	return config.Listen(ctx, "tcp", address)
 }
-
-// AddrPort reads an address as package net writes it, an IPv4 address in its own form; it is zero where there is none.
-func AddrPort(a net.Addr) netip.AddrPort {
-	if a == nil {
-		return netip.AddrPort{}
-	}
-	ap, _ := netip.ParseAddrPort(a.String())
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-}

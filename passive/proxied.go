@@ -25,9 +25,8 @@ const headerTime = 3 * time.Second
 // Accept does not wait for the header; Read, Write, LocalAddr and RemoteAddr of the connection do, for 3 s. The addresses
 // are then those of the header: where the client came to, and the client. If the header is late, missing or wrong, the
 // connection is reset: Read and Write return why, and the addresses are the socket's, as they are if the proxy says that
-// it has come for itself (LOCAL). The address of this host to which the proxy came is what RawLocalAddr() net.Addr of
-// the connection returns; passive data connections come to the same one. SetLinger, CloseWrite and SyscallConn reach
-// the socket.
+// it has come for itself (LOCAL). HostAddr returns the address of this host to which the proxy came. SetLinger, CloseWrite
+// and SyscallConn reach the socket.
 func Proxied(l net.Listener, from []netip.Prefix) net.Listener {
 	return proxied{l, from}
 }
@@ -104,9 +103,6 @@ func (h *headed) RemoteAddr() net.Addr {
 	return h.remote
 }
 
-// RawLocalAddr returns the address of this host to which the proxy has connected.
-func (h *headed) RawLocalAddr() net.Addr { return h.Conn.LocalAddr() }
-
 func (h *headed) Read(p []byte) (int, error) {
 	if err := h.header(); err != nil {
 		return 0, err
@@ -126,14 +122,14 @@ func (h *headed) Write(p []byte) (int, error) {
 }
 
 func (h *headed) SetLinger(seconds int) error {
-	if c, ok := h.Conn.(interface{ SetLinger(int) error }); ok {
+	if c, ok := h.Conn.(Lingerer); ok {
 		return c.SetLinger(seconds)
 	}
 	return errors.ErrUnsupported
 }
 
 func (h *headed) CloseWrite() error {
-	if c, ok := h.Conn.(interface{ CloseWrite() error }); ok {
+	if c, ok := h.Conn.(HalfCloser); ok {
 		return c.CloseWrite()
 	}
 	return errors.ErrUnsupported

@@ -25,7 +25,7 @@ func throughAProxy(t *testing.T, says string) (conn net.Conn, near *net.TCPConn)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if got, want := AddrPort(conn.(*headed).RawLocalAddr()), AddrPort(near.RemoteAddr()); got != want {
+	if got, want := HostAddr(conn), AddrPort(near.RemoteAddr()).Addr(); got != want {
 		t.Errorf("the socket's own address is %v; want %v", got, want)
 	}
 	return conn, near

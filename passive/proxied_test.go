@@ -99,7 +99,7 @@ func TestAddressesAreThoseOfTheHeader(t *testing.T) {
 				if got := AddrPort(conn.LocalAddr()); got != tt.local {
 					t.Errorf("%s: to %v; want %v", tt.name, got, tt.local)
 				}
-				if got := AddrPort(conn.(interface{ RawLocalAddr() net.Addr }).RawLocalAddr()); got != only {
+				if got := HostAddr(conn); got != only.Addr() {
 					t.Errorf("%s: the socket's own address is %v; want %v", tt.name, got, only)
 				}
 				go io.WriteString(near, "PASS x\r\n")

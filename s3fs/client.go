@@ -121,10 +121,13 @@ func (c *Client) configure(o *s3.Options, s Service) {
 // Stop says that the process must end: copies whose callers have gone, which could go on for minutes, have half a minute more.
 func (c *Client) Stop() { c.stop() }
 
+// An idleCloser is an HTTP client that keeps connections, as all but those of tests do.
+type idleCloser interface{ CloseIdleConnections() }
+
 // Close closes the connections that are not in use, and gives up what the client would do by itself.
 func (c *Client) Close() {
 	c.leftovers.close()
-	if h, ok := c.http.(interface{ CloseIdleConnections() }); ok {
+	if h, ok := c.http.(idleCloser); ok {
 		h.CloseIdleConnections()
 	}
 }

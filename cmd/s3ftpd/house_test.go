@@ -330,3 +330,24 @@ func TestStoreLogsWithContext(t *testing.T) {
 		})
 	})
 }
+
+// A contract is a type with a name: no interface with methods is written where it is asserted.
+func TestInterfacesHaveNames(t *testing.T) {
+	sources(t, func(name string, f *ast.File) {
+		if strings.HasSuffix(name, "_test.go") {
+			return
+		}
+		named := make(map[ast.Expr]bool)
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.TypeSpec:
+				named[n.Type] = true
+			case *ast.InterfaceType:
+				if len(n.Methods.List) > 0 && !named[n] {
+					t.Errorf("%s has an interface without a name", name)
+				}
+			}
+			return true
+		})
+	})
+}

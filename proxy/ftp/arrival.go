@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/passive"
@@ -21,7 +20,7 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 	s.tails = &tails{session: s}
 	defer s.recovered("session")
 	defer conn.Close()
-	s.own, s.local, s.peer = ownAddr(conn), passive.AddrPort(conn.LocalAddr()), passive.AddrPort(conn.RemoteAddr())
+	s.own, s.local, s.peer = passive.HostAddr(conn), passive.AddrPort(conn.LocalAddr()), passive.AddrPort(conn.RemoteAddr())
 	defer s.tails.Wait()
 	info.Client = s.peer
 	ctx, end, cancel := s.lifetime(drain, proxy.WithSession(hard, info))
@@ -91,7 +90,7 @@ func (s *session) hangUp(cancel func()) {
 		s.raw.SetWriteDeadline(time.Now().Add(lastWord)) // for the reading goroutine too, which TLS lets write
 		s.conn.(*tls.Conn).CloseWrite()
 	}
-	if tcp, ok := below[interface{ CloseWrite() error }](s.raw); ok && tcp.CloseWrite() == nil {
+	if tcp, ok := below[passive.HalfCloser](s.raw); ok && tcp.CloseWrite() == nil {
 		patience = lastWord
 	}
 	timer := time.AfterFunc(patience, func() {
@@ -125,12 +124,4 @@ func newID() string {
 	var b [6]byte
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])
-}
-
-// ownAddr returns the address of this host that a connection leads to, even where what the client came to is another's.
-func ownAddr(conn net.Conn) netip.Addr {
-	if c, ok := conn.(interface{ RawLocalAddr() net.Addr }); ok {
-		return passive.AddrPort(c.RawLocalAddr()).Addr()
-	}
-	return passive.AddrPort(conn.LocalAddr()).Addr()
 }

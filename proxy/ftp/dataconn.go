@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/s3ftpd/s3ftpd/passive"
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/stall"
 )
@@ -94,7 +95,7 @@ func (d *dataConn) sayEnd() error {
 			return dataError{err}
 		}
 	}
-	if tcp, ok := below[interface{ CloseWrite() error }](d.steady.Conn); ok {
+	if tcp, ok := below[passive.HalfCloser](d.steady.Conn); ok {
 		if err := tcp.CloseWrite(); err != nil {
 			return dataError{err}
 		}
@@ -108,7 +109,7 @@ const lastWord = 2 * time.Second
 // finish closes a data connection that was ended in good order. To close it before the client has done so could reset it, and
 // destroy what the client has not read yet; so that is waited for, but not by the reply.
 func (d *dataConn) finish(tails *tails) {
-	_, halves := below[interface{ CloseWrite() error }](d.steady.Conn)
+	_, halves := below[passive.HalfCloser](d.steady.Conn)
 	if !halves || !d.ended.IsZero() || !d.hold() {
 		d.steady.Conn.Close()
 		return
@@ -122,7 +123,7 @@ func (d *dataConn) finish(tails *tails) {
 
 // reset ends the data connection so that the client can tell it from a good end.
 func (d *dataConn) reset() {
-	if c, ok := below[interface{ SetLinger(int) error }](d.steady.Conn); ok {
+	if c, ok := below[passive.Lingerer](d.steady.Conn); ok {
 		c.SetLinger(0)
 	}
 	d.steady.Conn.Close()

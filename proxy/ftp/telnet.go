@@ -21,13 +21,16 @@ type telnet struct {
 	maxLine func() int // bytes of a line, which may change while it is read
 }
 
+// A readDeadliner is a reader that can be made to fail at some time, as a connection.
+type readDeadliner interface{ SetReadDeadline(time.Time) error }
+
 // readAhead is how much is taken from the client at a time. Every idle session holds as much.
 const readAhead = 512
 
 func newTelnet(r io.Reader, maxLine func() int) *telnet {
 	in := &timed{Reader: r}
 	t := &telnet{r: bufio.NewReaderSize(in, readAhead), in: in, limit: func(time.Time) error { return nil }, maxLine: maxLine}
-	if conn, ok := r.(interface{ SetReadDeadline(time.Time) error }); ok {
+	if conn, ok := r.(readDeadliner); ok {
 		t.limit = conn.SetReadDeadline
 	}
 	return t

@@ -121,13 +121,16 @@ func (r *retold) Read(p []byte) (int, error) { return r.first.Read(p) }
 // NetConn returns the connection itself, as tls.Conn has it.
 func (r *retold) NetConn() net.Conn { return r.Conn }
 
+// A wrapper is a connection that was made of another one, as a *tls.Conn.
+type wrapper interface{ NetConn() net.Conn }
+
 // below returns what can do more than a net.Conn must: the connection itself, or the one that it was made of.
 func below[T any](conn net.Conn) (v T, ok bool) {
 	for conn != nil {
 		if v, ok = conn.(T); ok {
 			return v, true
 		}
-		under, is := conn.(interface{ NetConn() net.Conn })
+		under, is := conn.(wrapper)
 		if !is {
 			break
 		}
