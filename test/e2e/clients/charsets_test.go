@@ -43,8 +43,9 @@ func TestNames(t *testing.T) {
 			b.Empty(n.charset + "/")
 
 			script := fmt.Sprintf("set ftp:use-utf8 no\nset ftp:charset %s\nset file:charset UTF-8\n", n.iconv)
-			out := v.lftp(script + "mkdir " + harness.Quote(n.dir) + "\nput " + harness.Quote(local) + " -o " + harness.Quote(n.dir+"/"+n.file) + "\ncls -1 " + harness.Quote(n.dir+"/*") +
-				"\nget " + harness.Quote(n.dir+"/"+n.file) + " -o back\nmv " + harness.Quote(n.dir+"/"+n.file) + " " + harness.Quote(n.dir+"/"+n.other) + "\nls " + harness.Quote(n.dir))
+			dir, file, other := harness.Quote(n.dir), harness.Quote(n.dir+"/"+n.file), harness.Quote(n.dir+"/"+n.other)
+			out := v.lftp(script + "mkdir " + dir + "\nput " + harness.Quote(local) + " -o " + file + "\ncls -1 " + harness.Quote(n.dir+"/*") +
+				"\nget " + file + " -o back\nmv " + file + " " + other + "\nls " + dir)
 			if !strings.Contains(out, n.dir+"/"+n.file) || !strings.Contains(out, n.other) {
 				t.Errorf("lftp lists\n%s", out)
 			}
@@ -140,7 +141,8 @@ for command in commands:
 	for _, command := range commands {
 		names[command] = nil
 	}
-	for line := range strings.Lines(harness.Run(v.t, v.dir, script, append([]string{"python3", "-", host, port, harness.User, harness.Password}, commands...)...)) {
+	args := append([]string{"python3", "-", host, port, harness.User, harness.Password}, commands...)
+	for line := range strings.Lines(harness.Run(v.t, v.dir, script, args...)) {
 		command, entry, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		names[command] = append(names[command], entry[strings.LastIndexByte(entry, ' ')+1:])
 	}
@@ -167,7 +169,8 @@ func TestLongNames(t *testing.T) {
 		{"latin1", strings.Repeat(strings.Repeat("\xe9", 126)+"/", 4) + "\xe9\xe9\xe9", "tenant/" + strings.Repeat(strings.Repeat("é", 126)+"/", 4) + "ééé", 553},
 	} {
 		bridge := harness.StartServer(t, server, "--names", c.charset, "--prefix", "tenant")
-		out, err := harness.Try(t, t.TempDir(), "", "curl", "-sS", "-v", "--ftp-method", "nocwd", "-T", local, "--user", harness.User+":"+harness.Password, "ftp://"+bridge.Addr+"/"+percent(c.name))
+		out, err := harness.Try(t, t.TempDir(), "", "curl", "-sS", "-v", "--ftp-method", "nocwd", "-T", local,
+			"--user", harness.User+":"+harness.Password, "ftp://"+bridge.Addr+"/"+percent(c.name))
 		if !strings.Contains(out, fmt.Sprintf("\n< %d ", c.code)) || (err == nil) != (c.code == 226) {
 			t.Errorf("%s, %d bytes: %v\n%s", c.charset, len(c.name), err, out)
 		}

@@ -48,7 +48,8 @@ func TestChecksums(t *testing.T) {
 		if got != want {
 			t.Errorf("ftplib got %q, want %q", got, want)
 		}
-		if got := harness.Run(t, dir, "", harness.LftpArgs(b.Addr, 1, "quote XCRC "+harness.Quote(name))...); !strings.HasSuffix(got, fmt.Sprintf("250 %08X\n", crc)) {
+		got = harness.Run(t, dir, "", harness.LftpArgs(b.Addr, 1, "quote XCRC "+harness.Quote(name))...)
+		if !strings.HasSuffix(got, fmt.Sprintf("250 %08X\n", crc)) {
 			t.Errorf("lftp got %q, want %08X", got, crc)
 		}
 	}
