@@ -27,6 +27,7 @@ func TestContractOnMinIO(t *testing.T) {
 // TestContractOnVersityGW runs on a store whose objects are files: "a" and "a/b" cannot both be there, and of a directory
 // that is renamed the time is lost, as its marker cannot be copied.
 func TestContractOnVersityGW(t *testing.T) {
+	notBrief(t)
 	server := real.VersityGW(t)
 	c := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
 	makeBucket(t, c, "contract")
@@ -36,6 +37,7 @@ func TestContractOnVersityGW(t *testing.T) {
 // TestContractOnGofakes3 runs on a store that cannot copy parts, ignores the conditions of CompleteMultipartUpload, and carries the
 // metadata of a replaced object over to the new one: x-amz-checksum-crc32c too, so that MD5 alone is of use there.
 func TestContractOnGofakes3(t *testing.T) {
+	notBrief(t)
 	server := real.GoFakeS3(t)
 	c := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Checksum: "md5", Credentials: keys(server.AccessKey, server.SecretKey)})
 	makeBucket(t, c, "contract")
@@ -45,6 +47,7 @@ func TestContractOnGofakes3(t *testing.T) {
 // TestContractOnSeaweedFS runs on a store whose objects are files of a file system: it removes empty directories some time later.
 // Parts that were sent again within a second cannot be told apart.
 func TestContractOnSeaweedFS(t *testing.T) {
+	notBrief(t)
 	server := real.SeaweedFS(t)
 	c := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
 	makeBucket(t, c, "contract")
@@ -77,8 +80,17 @@ func TestContractOnTheEmbeddedStore(t *testing.T) {
 	contract(t, embedded(t, "contract"), storetest.Limits{})
 }
 
+// notBrief skips the contract on one more service under -short: MinIO and the embedded store reach the same code.
+func notBrief(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("under -short, MinIO and the embedded store are enough")
+	}
+}
+
 // contract runs the store's contract in the bucket "contract", each test under a prefix of its own.
 func contract(t *testing.T, c *Client, limits storetest.Limits) {
+	limits.Brief = testing.Short()
 	var n atomic.Int32
 	storetest.Run(t, limits, func(t *testing.T) proxy.Store {
 		b := budget.New(64 << 20)

@@ -153,7 +153,7 @@ func TestCopyCancelled(t *testing.T) {
 func TestContractWithCopiesInParts(t *testing.T) {
 	c := embedded(t, "files")
 	n := 0
-	storetest.Run(t, storetest.Limits{}, func(t *testing.T) proxy.Store {
+	storetest.Run(t, storetest.Limits{Brief: testing.Short()}, func(t *testing.T) proxy.Store {
 		n++
 		f := inSmallParts(New(c, Options{Bucket: "files", Prefix: fmt.Sprint(n), PartSize: minPart}))
 		f.copyMost = 1
