@@ -30,7 +30,8 @@ func SomeAtOnce[C any](t *testing.T, most int, cases map[string]C, test func(t *
 }
 
 // Alone waits until no test that calls it runs in any package, and keeps the others waiting until t ends. It is for tests
-// that keep all processors busy or measure what others disturb, since `go test` runs several packages at a time.
+// that keep all processors busy, kill clients within a short grace, or measure what others disturb, since `go test` runs
+// several packages at a time.
 func Alone(t testing.TB) {
 	t.Helper()
 	unlock, err := lock(filepath.Join(os.TempDir(), fmt.Sprintf("s3ftpd-e2e-alone-%d.lock", os.Getuid())))

@@ -18,6 +18,7 @@ import (
 //
 // The memory is RssAnon, which holds garbage too, until some more clients have had it collected; before is after a tenth of all that.
 func TestConnects(t *testing.T) {
+	harness.Alone(t) // it measures memory, and what the garbage collector finds time for
 	const clients = 10_000
 	store := real.MinIO(t)
 	harness.NewBucket(t, store)

@@ -43,6 +43,7 @@ func TestClientKillsThrottled(t *testing.T) {
 
 // TestClientKillsFar kills clients to whom a round trip takes 20 ms.
 func TestClientKillsFar(t *testing.T) {
+	harness.Alone(t)
 	s := newStorage(t)
 	client, server := newHost(t, "client"), newHost(t, "server")
 	farLink(client, "10.0.0.1/24", server, "10.0.0.2/24", 10*time.Millisecond)
@@ -62,6 +63,7 @@ type killing struct {
 
 func newKilling(t *testing.T) *killing {
 	t.Helper()
+	harness.Alone(t)
 	server := real.MinIO(t)
 	view := harness.NewBucket(t, server)
 	b := harness.StartServer(t, server)

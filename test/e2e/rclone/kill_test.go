@@ -15,6 +15,7 @@ import (
 // next one is whole.
 func TestRcloneKilled(t *testing.T) {
 	real.Rclone(t)
+	harness.Alone(t)
 	server := real.MinIO(t)
 	view := harness.NewBucket(t, server)
 	b := harness.StartServer(t, server, "--log-level", "debug", "--commit-grace", "100ms")

@@ -61,6 +61,7 @@ func TestTLSCut(t *testing.T) {
 
 // TestTLSCutLenient: without close_notify, the control connection is what tells a client that is done from one that died.
 func TestTLSCutLenient(t *testing.T) {
+	harness.Alone(t)
 	server := real.MinIO(t)
 	view := harness.NewBucket(t, server)
 	b := harness.StartTLSServer(t, server, "--tls-upload-close", "lenient", "--commit-grace", "100ms")

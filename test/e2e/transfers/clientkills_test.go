@@ -15,6 +15,7 @@ import (
 // TestClientKills kills clients after random amounts, and no part of a file is ever published.
 func TestClientKills(t *testing.T) {
 	curl := real.Client(t, "curl")
+	harness.Alone(t)
 	server := real.MinIO(t)
 	view := harness.NewBucket(t, server)
 	b := harness.StartServer(t, server, "--log-level", "debug", "--commit-grace", "100ms")

@@ -93,7 +93,10 @@ var amounts = []int64{1, 100 * harness.KiB, 5 * harness.MiB, 8 * harness.MiB, 8*
 
 // TestClientKilled kills curl with SIGKILL: its data connection ends like that of a client that is done.
 // The grace is the longest that auto has, because other tests may keep the dying client off the processor.
-func TestClientKilled(t *testing.T) { cutTests(t, testClientKilled) }
+func TestClientKilled(t *testing.T) {
+	harness.Alone(t)
+	cutTests(t, testClientKilled)
+}
 
 func testClientKilled(t *testing.T, args ...string) {
 	curl := real.Client(t, "curl")

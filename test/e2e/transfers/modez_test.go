@@ -95,6 +95,7 @@ func sizeOf(t testing.TB, name string) int64 {
 // published, and lftp goes on where the upload stands.
 func TestModeZCut(t *testing.T) {
 	real.Client(t, "lftp")
+	harness.Alone(t)
 	server := real.MinIO(t)
 	view := harness.NewBucket(t, server)
 	b := harness.StartServer(t, server, "--log-level", "debug", "--commit-grace", "100ms")
