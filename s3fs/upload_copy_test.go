@@ -247,6 +247,28 @@ func TestCopyFails(t *testing.T) {
 	}
 }
 
+// TestCopyOfAnotherFileBreaks: of an upload that has copied from another file nothing can be resumed, and nothing is left.
+func TestCopyOfAnotherFileBreaks(t *testing.T) {
+	f, h := hookedFS(t, Options{PartSize: minPart, Resume: time.Hour})
+	putBase(t, f, 12<<20)
+	for name, src := range map[string]proxy.Source{
+		"read":   storetest.Runs(storetest.New(letters("new", 2*minPart)), storetest.Of("/f", "", 0, 10), storetest.New(cutAfter(2*minPart))),
+		"copied": storetest.Runs(storetest.New(letters("new", 3)), storetest.Of("/f", "", 0, -1), storetest.New(cutAfter(2*minPart))),
+	} {
+		h.forget()
+		if err := f.Put(t.Context(), "/"+name, src, proxy.Write{}); !errors.Is(err, errCut) {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if !slices.Contains(h.calls, "Abort") {
+			t.Errorf("%s: requests %q", name, h.calls)
+		}
+		noUploads(t, f, name)
+	}
+}
+
+// cutAfter returns a reader that breaks after so many bytes.
+func cutAfter(size int64) io.Reader { return io.MultiReader(letters("cut", size), iotest.ErrReader(errCut)) }
+
 // TestBaseChangesLate has another process replace the object just before the upload is completed: what is there then stays.
 func TestBaseChangesLate(t *testing.T) {
 	for last, size := range map[string]int64{"Put": 10, "Complete": 12 << 20} {
