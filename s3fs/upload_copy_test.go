@@ -267,7 +267,9 @@ func TestCopyOfAnotherFileBreaks(t *testing.T) {
 }
 
 // cutAfter returns a reader that breaks after so many bytes.
-func cutAfter(size int64) io.Reader { return io.MultiReader(letters("cut", size), iotest.ErrReader(errCut)) }
+func cutAfter(size int64) io.Reader {
+	return io.MultiReader(letters("cut", size), iotest.ErrReader(errCut))
+}
 
 // TestBaseChangesLate has another process replace the object just before the upload is completed: what is there then stays.
 func TestBaseChangesLate(t *testing.T) {
