@@ -97,16 +97,16 @@ func (p *part) sum(a algorithm) checksum {
 
 // wholeSum joins the checksums of the parts, where all are of one kind that can be joined.
 func (u *upload) wholeSum() (whole checksum, ok bool) {
-	if len(u.sent) == 0 {
+	if len(u.sending.parts) == 0 {
 		return checksum{}, false
 	}
-	whole.algorithm = u.sent[0].sum.algorithm
+	whole.algorithm = u.sending.parts[0].sum.algorithm
 	polynomial, ok := map[algorithm]uint32{crc32C: crc32.Castagnoli, crc32IEEE: crc32.IEEE}[whole.algorithm]
-	if !ok || slices.ContainsFunc(u.sent, func(s sent) bool { return s.sum.algorithm != whole.algorithm }) {
+	if !ok || slices.ContainsFunc(u.sending.parts, func(s sentPart) bool { return s.sum.algorithm != whole.algorithm }) {
 		return checksum{}, false
 	}
 	var crc uint32
-	for _, s := range u.sent {
+	for _, s := range u.sending.parts {
 		crc = joinCRC(polynomial, crc, binary.BigEndian.Uint32(s.sum.value), s.size)
 	}
 	whole.value = binary.BigEndian.AppendUint32(nil, crc)

@@ -90,7 +90,7 @@ func TestDamageIsRefused(t *testing.T) {
 			}
 			p.buffers[0][17] ^= 1
 			if size == 1000 {
-				err = u.whole(p)
+				err = u.single(p)
 			} else {
 				err = u.sendAll(p, zeros(1000))
 			}
@@ -108,7 +108,7 @@ func TestDamageIsRefused(t *testing.T) {
 // sendAll sends the first part of a multipart upload, and what follows.
 func (u *upload) sendAll(first *part, more io.Reader) error {
 	if err := u.send(first); err != nil {
-		return u.broke(err)
+		return u.endFailed(err)
 	}
 	return u.run(&runs{ctx: u.ctx, src: storetest.Source(more)})
 }
@@ -133,7 +133,7 @@ func TestWholeChecksumIsCompared(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = u.sendAll(p, io.MultiReader(zeros(minPart+1000), readerFunc(func([]byte) (int, error) {
-		u.sent[1].size++ // which makes the sum wrong, and nothing else
+		u.sending.parts[1].size++ // which makes the sum wrong, and nothing else
 		return 0, io.EOF
 	})))
 	if err == nil || errors.Is(err, io.EOF) {

@@ -253,7 +253,7 @@ func (f *FS) publishCopy(
 	}
 	ctx, cancel := f.client.outlastCopy(ctx)
 	defer cancel()
-	ctx, stop := context.WithTimeout(ctx, publishing)
+	ctx, stop := context.WithTimeout(ctx, longestPublish)
 	defer stop()
 	want := product{size: size, etag: wholeETag(parts)}
 	out, err := f.joinParts(ctx, to, parts, only)

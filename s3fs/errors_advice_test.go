@@ -95,7 +95,7 @@ func TestLeaseNumberRefused(t *testing.T) {
 	if len(all) != 1 || all[0].Feature != highPartNumbers || Advice(all[0].Err) != "use --max-parts 1000" {
 		t.Errorf("refusals %v", all)
 	}
-	if u, err := f.upload(t.Context(), "f", proxy.Write{}, 0); err != nil || u.resumable {
+	if u, err := f.upload(t.Context(), "f", proxy.Write{}, 0); err != nil || u.resuming.resumable {
 		t.Errorf("an upload is resumable, or %v", err)
 	} else {
 		u.close()

@@ -64,7 +64,7 @@ func (f *FS) statResumable(ctx context.Context, name string, missing error) (pro
 			return proxy.Entry{}, err
 		}
 	}
-	b, err := f.broken(ctx, key)
+	b, err := f.findResumable(ctx, key)
 	switch {
 	case err != nil:
 		return proxy.Entry{}, err

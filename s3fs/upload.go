@@ -6,13 +6,9 @@ import (
 	"io"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
-
-// publishing is the longest that S3 may take to make a content an object, with all repetitions of the request.
-const publishing = 15 * time.Minute
 
 // Put makes the runs of src the content of the file. When it returns nil, S3 has confirmed the whole.
 //
@@ -62,13 +58,12 @@ func (f *FS) put(ctx context.Context, key string, src proxy.Source, w proxy.Writ
 		return published{}, err
 	}
 	defer u.close()
-	if u.resumed {
+	if u.resuming.resumed {
 		r.takeCopy() // which is what was resumed
 	}
-	u.hold(src.Commit)
-	u.attrs = src.Attributes
+	u.publishing.commit, u.publishing.attributes = sync.OnceValue(src.Commit), src.Attributes
 	err = u.run(r)
-	return u.published, err
+	return u.publishing.made, err
 }
 
 // prepare prepares an upload, according to what is there already if some of it is to be kept. First is its first run, nil if that is
@@ -91,7 +86,7 @@ func (f *FS) prepare(ctx context.Context, key string, w proxy.Write, first *prox
 		watch.end()
 		return nil, err
 	}
-	u.watch = watch
+	u.publishing.watch = watch
 	return u, nil
 }
 
@@ -102,71 +97,33 @@ func (u *upload) run(r *runs) error {
 	if p != nil {
 		p.seal()
 	}
-	u.ends()
+	u.markFinishing()
 	switch {
 	case err == errUnchanged:
-		u.published.keeps(u.base.is)
-		u.published.timeUnset = !u.attrs().ModTime.IsZero()
-		return u.order()
+		u.publishing.made.keeps(u.publishing.base.is)
+		u.publishing.made.timeUnset = !u.publishing.attributes().ModTime.IsZero()
+		return u.publishing.commit()
 	case err == io.EOF && !u.inParts():
-		return u.whole(p)
+		return u.single(p)
 	case err == io.EOF:
-		return u.multipart(p)
+		return u.finishMultipart(p)
 	}
-	u.rest = p
-	return u.broke(err)
+	u.resuming.rest = p
+	return u.endFailed(err)
 }
 
 // An upload is one Put on its way. It belongs to the goroutine that reads the content; the senders of parts only
 // report to it.
 type upload struct {
-	*FS
-	ctx       context.Context
-	fail      context.CancelCauseFunc // ends ctx
-	key       string
-	mustBeNew bool
-	begins    bool // an append to an object that was not there
-	plan      parts
-	hot       algorithm    // what is computed while the content arrives
-	fixed     algorithm    // of the multipart upload, where that is not the client's to choose
-	order     func() error // waits for the order to publish
-	lock      nameLock     // of the name, held while the upload is published
-	watch     *nameWatch   // of the key, where the upload is published on a condition; nil = on none
-	ahead     []byte       // read already, belongs into the next part
+	fs   *FS
+	key  string
+	ctx  context.Context
+	fail context.CancelCauseFunc // ends ctx
 
-	id       string          // of the multipart upload
-	sending  context.Context // of its parts, which outlives ctx so that they can be resumed from
-	drop     context.CancelFunc
-	size     int64
-	sent     []sent
-	inFlight int
-	limit    int // of parts in flight
-	answers  chan answer
-	pace     *pace
-	owner    owner
-	begun    time.Time
-
-	base        *base             // the object that is replaced by one like it; nil = it may be any, or none
-	others      map[string]object // from which is copied, by key
-	pending     *copyRange        // to be copied by S3 before the next part is sent
-	copies      []partCopy        // under way
-	copySlots   chan struct{}     // of which each part that is being copied has one
-	copiedParts int               // of those in sent
-	copiedSize  int64             // of these
-	forCopies   bool              // the multipart upload is to have no checksum algorithm, so that S3 copies any object into it
-	summed      bool              // it has one
-
-	resumable bool                    // if it breaks
-	resumed   bool                    // one that broke before
-	lease     lease                   // the last one that this upload has written
-	leasing   func() (lease, error)   // waits for the open lease; nil = none is being written
-	retained  []*part                 // the last ones sent, until the bytes that follow are enough for a part
-	rest      *part                   // what follows, if it broke off
-	void      bool                    // S3 has refused the whole, and would again
-	all       bool                    // the data has ended as it should
-	ended     func()                  // says that it is at its end, if it has been said that it is coming to it
-	attrs     func() proxy.Attributes // of the source
-	published published
+	receiving  receiving
+	sending    sending
+	publishing publishing
+	resuming   resuming
 }
 
 // upload prepares one that keeps so many bytes of what is there.
@@ -180,35 +137,34 @@ func (f *FS) upload(ctx context.Context, key string, w proxy.Write, kept int64) 
 		return nil, fmt.Errorf("%d bytes announced, %d possible: %w", size, plan.capacity(), syscall.EFBIG)
 	}
 	u := &upload{
-		FS: f, key: key, published: published{Stored: f.storedAt(key)}, plan: plan, mustBeNew: w.New,
-		hot:     f.client.algorithm(),
-		answers: make(chan answer, mostInFlight),
-		order:   func() error { return nil },
-		attrs:   func() proxy.Attributes { return proxy.Attributes{} },
-		pace:    newPace(),
-		owner:   owner{place: f.place(key)},
-		lock:    nameLock{client: f.client},
-
-		resumable: f.resume > 0 && f.client.features.supports(highPartNumbers, ""),
+		fs: f, key: key,
+		receiving: receiving{plan: plan, hot: f.client.algorithm()},
+		sending:   sending{answers: make(chan answer, mostInFlight), pace: newPace()},
+		publishing: publishing{
+			mustBeNew: w.New, lock: nameLock{client: f.client}, made: published{Stored: f.storedAt(key)},
+			commit:     func() error { return nil },
+			attributes: func() proxy.Attributes { return proxy.Attributes{} },
+		},
+		resuming: resuming{
+			owner:     owner{place: f.place(key)},
+			resumable: f.resume > 0 && f.client.features.supports(highPartNumbers, ""),
+		},
 	}
-	u.lock.add(f.bucket, key)
-	u.lock.check = u.conditionHolds
+	u.publishing.lock.add(f.bucket, key)
+	u.publishing.lock.check = u.conditionHolds
 	u.ctx, u.fail = context.WithCancelCause(ctx)
-	u.sending, u.drop = outlast(u.ctx, cleanup)
+	u.sending.ctx, u.sending.cancel = outlast(u.ctx, cleanup)
 	return u, nil
 }
 
 // close ends what may still be under way.
 func (u *upload) close() {
 	u.fail(nil)
-	u.drop()
-	u.awaitLease()
-	u.client.uploads.disown(u.id, &u.owner)
-	u.watch.end()
-	if u.ended != nil {
-		u.ended()
+	u.sending.cancel()
+	u.resuming.awaitLease()
+	u.fs.client.uploads.disown(u.sending.id, &u.resuming.owner)
+	u.publishing.watch.end()
+	if u.resuming.finished != nil {
+		u.resuming.finished()
 	}
 }
-
-// hold makes the end of the data wait for the order to publish.
-func (u *upload) hold(order func() error) { u.order = sync.OnceValue(order) }

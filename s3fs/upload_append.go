@@ -39,7 +39,7 @@ func (f *FS) appendTo(ctx context.Context, key string, w proxy.Write, kept prefi
 	if err != nil {
 		return nil, err
 	}
-	u.forCopies = there.size > minPart && int64(kept) < there.size && !kept.isAll() // more may be kept behind the new bytes
+	u.sending.forCopies = there.size > minPart && int64(kept) < there.size && !kept.isAll() // more may be kept behind the new bytes
 	if _, err := u.resolve(&proxy.Copy{Length: int64(kept)}); err != nil {
 		u.close()
 		return nil, err
@@ -63,7 +63,7 @@ func (f *FS) change(ctx context.Context, key string, w proxy.Write) (*upload, er
 	}
 	u, err := f.replace(ctx, key, w, 0, there)
 	if err == nil {
-		u.forCopies = there.size > minPart
+		u.sending.forCopies = there.size > minPart
 	}
 	return u, err
 }
@@ -75,8 +75,8 @@ func (f *FS) replace(ctx context.Context, key string, w proxy.Write, before int6
 	}
 	u, err := f.upload(ctx, key, w, before)
 	if err == nil {
-		u.base = &base{there.head}
-		u.resumable = false // as the client would be told the size of the object, not how far it got
+		u.publishing.base = &base{there.head}
+		u.resuming.resumable = false // as the client would be told the size of the object, not how far it got
 	}
 	return u, err
 }
@@ -86,7 +86,7 @@ func (f *FS) replace(ctx context.Context, key string, w proxy.Write, before int6
 func (f *FS) appendToNothing(ctx context.Context, key string, w proxy.Write) (*upload, error) {
 	u, err := f.upload(ctx, key, w, 0)
 	if err == nil {
-		u.begins = true
+		u.publishing.startsFile = true
 	}
 	return u, err
 }
@@ -97,9 +97,9 @@ func (b *base) create(u *upload) (*s3.CreateMultipartUploadInput, error) {
 		return nil, err
 	}
 	in := like(b.is)
-	u.attributes.onCreateCopy(in)
+	u.fs.attributes.onCreateCopy(in)
 	delete(in.Metadata, "mtime")
-	tags, err := u.tagging(u.sending, u.key, b.is)
+	tags, err := u.fs.tagging(u.sending.ctx, u.key, b.is)
 	in.Tagging = tags
 	return in, err
 }
@@ -123,20 +123,8 @@ func (b *base) put(u *upload, in *s3.PutObjectInput) error {
 
 // withBaseClass runs send with a storage class, which may be left to the bucket if it is that of the base, see withClass.
 func (u *upload) withBaseClass(class types.StorageClass, send func(types.StorageClass) error) error {
-	if u.base == nil {
+	if u.publishing.base == nil {
 		return send(class)
 	}
-	return u.withClass(class, send)
-}
-
-// only returns the condition on which an upload may be published: that its name is free, or that the object of which it
-// retains the beginning has not changed.
-func (u *upload) only() (only condition) {
-	if u.mustBeNew || u.begins {
-		only = absent
-	}
-	if u.base != nil {
-		only.match = u.base.is.ETag
-	}
-	return only
+	return u.fs.withClass(class, send)
 }

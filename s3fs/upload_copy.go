@@ -63,9 +63,9 @@ func (u *upload) resolve(c *proxy.Copy) (copyRange, error) {
 		return copyRange{}, &proxy.OffsetError{
 			Offset: o.size, Err: fmt.Errorf("%d bytes from %d on of %d in %q: %w", r.bytes, r.offset, o.size, o.key, syscall.ESPIPE),
 		}
-	case u.uniform && r.bytes > minPart:
+	case u.fs.uniform && r.bytes > minPart:
 		return copyRange{}, fmt.Errorf("parts that are copied are of another size: %w", errors.ErrUnsupported)
-	case r.bytes > minPart && len(u.ranges(r.bytes)) >= u.numbersLeft():
+	case r.bytes > minPart && len(u.fs.ranges(r.bytes)) >= u.numbersLeft():
 		return copyRange{}, fmt.Errorf("%d bytes are copied, which leaves no part numbers: %w", r.bytes, syscall.EFBIG)
 	}
 	return r, nil
@@ -73,9 +73,9 @@ func (u *upload) resolve(c *proxy.Copy) (copyRange, error) {
 
 // numbersLeft returns how many more parts there may be.
 func (u *upload) numbersLeft() int {
-	n := u.plan.numbers - u.dataParts()
-	if u.pending != nil {
-		n -= len(u.ranges(u.pending.bytes))
+	n := u.receiving.plan.numbers - u.sending.dataParts()
+	if u.sending.pending != nil {
+		n -= len(u.fs.ranges(u.sending.pending.bytes))
 	}
 	return n
 }
@@ -83,13 +83,13 @@ func (u *upload) numbersLeft() int {
 // copied returns the version of an object from which to copy.
 func (u *upload) copied(c *proxy.Copy) (o object, err error) {
 	switch {
-	case u.resumed:
+	case u.resuming.resumed:
 		return object{}, fmt.Errorf("a copy behind what was resumed: %w", errors.ErrUnsupported)
 	case c.From != "":
 		o, err = u.other(c)
-	case u.base != nil:
-		o = object{key: u.key, size: u.base.size(), etag: unquote(u.base.is.ETag), head: u.base.is}
-	case u.begins:
+	case u.publishing.base != nil:
+		o = object{key: u.key, size: u.publishing.base.size(), etag: unquote(u.publishing.base.is.ETag), head: u.publishing.base.is}
+	case u.publishing.startsFile:
 		o = object{key: u.key} // there is none
 	default:
 		return object{}, fmt.Errorf("a copy of %q, whose version was not given: %w", u.key, errors.ErrUnsupported)
@@ -102,25 +102,25 @@ func (u *upload) copied(c *proxy.Copy) (o object, err error) {
 
 // other returns another object than the upload's own, as it was when the upload first copied from it.
 func (u *upload) other(c *proxy.Copy) (object, error) {
-	key, err := u.file(c.From)
+	key, err := u.fs.file(c.From)
 	if err != nil {
 		return object{}, err
 	}
-	if o, ok := u.others[key]; ok {
+	if o, ok := u.receiving.others[key]; ok {
 		return o, nil
 	}
-	is, err := u.head(u.ctx, key)
+	is, err := u.fs.head(u.ctx, key)
 	switch {
 	case c.ETag != "" && errors.Is(err, fs.ErrNotExist):
 		return object{}, fmt.Errorf("%w: %v", proxy.ErrStale, err)
 	case err != nil:
 		return object{}, u.cause(fmt.Errorf("the source %q of a copy: %w", key, err))
 	}
-	if u.others == nil {
-		u.others = make(map[string]object)
+	if u.receiving.others == nil {
+		u.receiving.others = make(map[string]object)
 	}
-	u.others[key] = object{key: key, size: is.size, etag: is.etag, head: is.head}
-	return u.others[key], nil
+	u.receiving.others[key] = object{key: key, size: is.size, etag: is.etag, head: is.head}
+	return u.receiving.others[key], nil
 }
 
 // copyInto makes a range what follows in the content, behind part p, and returns the part that goes on. A range is read where
@@ -133,11 +133,11 @@ func (u *upload) copyInto(p *part, r copyRange) (*part, error) {
 	if r.bytes-border <= minPart {
 		return u.readInto(p, r)
 	}
-	if u.summed {
+	if u.sending.summed {
 		return p, fmt.Errorf("a copy of %d bytes behind parts that were sent with checksums: %w", r.bytes, errors.ErrUnsupported)
 	}
 	u.keepsCopies()
-	u.forCopies = true
+	u.sending.forCopies = true
 	var err error
 	if border > 0 {
 		if p, err = u.readInto(p, r.first(border)); err != nil {
@@ -147,14 +147,14 @@ func (u *upload) copyInto(p *part, r copyRange) (*part, error) {
 	switch {
 	case p.size > 0:
 		p, err = u.nextPart(p)
-	case u.pending != nil:
+	case u.sending.pending != nil:
 		err = u.begin()
 	}
 	if err != nil {
 		return p, err
 	}
 	r = r.from(border)
-	u.pending = &r
+	u.sending.pending = &r
 	return p, nil
 }
 
@@ -164,11 +164,11 @@ func (u *upload) readInto(p *part, r copyRange) (*part, error) {
 		return p, nil
 	}
 	u.keepsCopies()
-	v := &version{fs: u.FS, key: r.key, etag: aws.ToString(r.head.ETag), size: r.size}
+	v := &version{fs: u.fs, key: r.key, etag: aws.ToString(r.head.ETag), size: r.size}
 	s := &stream{version: v, ctx: u.ctx, at: r.offset, end: r.offset + r.bytes}
 	defer s.close()
 	for {
-		err := p.fill(u.ctx, s, u.stall)
+		err := p.fill(u.ctx, s, u.fs.stall)
 		switch {
 		case s.at == s.end && (err == errFull || err == io.EOF):
 			return p, nil
@@ -186,8 +186,8 @@ func (u *upload) cause(err error) error { return cmp.Or(context.Cause(u.ctx), er
 
 // keepsCopies notes that the upload has bytes that did not come from the client, see base.
 func (u *upload) keepsCopies() {
-	u.resumable = false
-	u.releaseRetained()
+	u.resuming.resumable = false
+	u.resuming.releaseRetained()
 }
 
 // A partCopy is a range that S3 copies as parts of an upload.
@@ -198,46 +198,46 @@ type partCopy struct {
 
 // startCopy has S3 copy the pending range, if there is one, while what follows is received.
 func (u *upload) startCopy() {
-	if u.pending == nil {
+	if u.sending.pending == nil {
 		return
 	}
-	r := *u.pending
-	u.pending = nil
-	spans := u.ranges(r.bytes)
-	c := partCopy{first: len(u.sent)}
+	r := *u.sending.pending
+	u.sending.pending = nil
+	spans := u.fs.ranges(r.bytes)
+	c := partCopy{first: len(u.sending.parts)}
 	for i := range spans {
-		u.sent = append(u.sent, sent{size: spans[i].size()})
+		u.sending.parts = append(u.sending.parts, sentPart{size: spans[i].size()})
 		spans[i].first += r.offset
 		spans[i].last += r.offset
 	}
-	u.size += r.bytes
-	u.copiedParts += len(spans)
-	u.copiedSize += r.bytes
-	u.plan.numbers -= len(spans)
-	if u.copySlots == nil {
-		u.copySlots = make(chan struct{}, copiesAtOnce)
+	u.sending.size += r.bytes
+	u.sending.copiedParts += len(spans)
+	u.sending.copiedSize += r.bytes
+	u.receiving.plan.numbers -= len(spans)
+	if u.sending.slots == nil {
+		u.sending.slots = make(chan struct{}, copiesAtOnce)
 	}
-	to, first := multipart{u.key, u.id}, u.number(c.first)
+	to, first := multipart{u.key, u.sending.id}, u.sending.number(c.first)
 	c.await = later(func() ([]types.CompletedPart, error) {
-		parts, err := u.copyParts(u.ctx, to, r.object, first, spans, u.copySlots)
+		parts, err := u.fs.copyParts(u.ctx, to, r.object, first, spans, u.sending.slots)
 		if err != nil {
 			err = r.judge(err)
 			u.fail(err)
 		}
 		return parts, err
 	})
-	u.copies = append(u.copies, c)
+	u.sending.copies = append(u.sending.copies, c)
 }
 
 // awaitCopies waits for the parts that S3 copies.
 func (u *upload) awaitCopies() (err error) {
-	for _, c := range u.copies {
+	for _, c := range u.sending.copies {
 		parts, failed := c.await()
 		err = cmp.Or(err, failed)
 		for i, p := range parts {
-			u.sent[c.first+i].etag = p.ETag
+			u.sending.parts[c.first+i].etag = p.ETag
 		}
 	}
-	u.copies = nil
+	u.sending.copies = nil
 	return err
 }

@@ -93,7 +93,7 @@ func putBase(t *testing.T, f *FS, size int64) string {
 }
 
 // TestCopyRequests: what an upload that keeps ranges of its object asks of S3, and how much it reads: at most 5 MiB at either end of a range.
-// Parts are numbered without a gap.
+// Parts are numbered without a gap. An upload that takes more than a second here is verified by another Head.
 func TestCopyRequests(t *testing.T) {
 	const size = 64 << 20
 	fresh := func(n int64) proxy.Run { return storetest.New(letters("new", n)) }
@@ -352,7 +352,7 @@ func TestByteBehindFullMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer u.close()
-	u.sent = []sent{{size: 8 << 20}}
+	u.sending.parts = []sentPart{{size: 8 << 20}}
 	p := u.part()
 	if err := p.fill(t.Context(), iotest.DataErrReader(zeros(minPart)), time.Second); err != io.EOF && err != errFull {
 		t.Fatal(err)
@@ -365,12 +365,12 @@ func TestByteBehindFullMemory(t *testing.T) {
 		defer b.Return(buffer)
 	}
 	defer p.free()
-	u.ahead = []byte("x")
+	u.receiving.ahead = []byte("x")
 	r := strings.NewReader("yz")
 	if err := u.fill(p, r); err != errFull || p.size != minPart {
 		t.Fatalf("error %v, %d bytes, want a part that is full for lack of memory", err, p.size)
 	}
-	if err := u.peek(r); err != nil || string(u.ahead) != "x" || r.Len() != 2 {
-		t.Errorf("error %v, %q is ahead of %d bytes", err, u.ahead, r.Len())
+	if err := u.peek(r); err != nil || string(u.receiving.ahead) != "x" || r.Len() != 2 {
+		t.Errorf("error %v, %q is ahead of %d bytes", err, u.receiving.ahead, r.Len())
 	}
 }

@@ -12,55 +12,55 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// broke ends an upload that is not published, because of err, which it returns. What S3 holds of it is left for being
+// endFailed ends an upload that is not published, because of err, which it returns. What S3 holds of it is left for being
 // resumed, if that is possible, or else removed.
-func (u *upload) broke(err error) error {
+func (u *upload) endFailed(err error) error {
 	u.fail(err)
-	defer u.free()
+	defer u.resuming.free()
 	switch {
-	case u.owner.lost(), gone(err):
-		for u.inFlight > 0 { // another session has resumed it, so it is not ours any more to change
+	case u.resuming.owner.lost(), gone(err):
+		for u.sending.inFlight > 0 { // another session has resumed it, so it is not ours any more to change
 			u.settle()
 		}
 		u.awaitCopies()
 	case errorCode(err) == "InvalidPart" && u.useless():
 		u.abort()
-	case u.resumable && !u.void && !errors.Is(err, fs.ErrExist) && !errors.Is(err, proxy.ErrDiscard):
-		u.leave(err)
+	case u.resuming.resumable && !u.resuming.contentRefused && !errors.Is(err, fs.ErrExist) && !errors.Is(err, proxy.ErrDiscard):
+		u.leaveResumable(err)
 	default:
 		u.abort()
 	}
 	return err
 }
 
-// leave leaves the multipart upload open, with all that was received of it as far as S3 takes it. Where err is that S3
+// leaveResumable leaves the multipart upload open, with all that was received of it as far as S3 takes it. Where err is that S3
 // does not answer, nothing more is asked of it, for which the client would have to wait.
-func (u *upload) leave(err error) {
+func (u *upload) leaveResumable(err error) {
 	silent := unheard(err)
-	for u.inFlight > 0 {
+	for u.sending.inFlight > 0 {
 		u.settle()
 	}
-	if !u.owner.enter() {
+	if !u.resuming.owner.enter() {
 		return
 	}
-	defer u.owner.leave()
-	if u.id == "" && (silent || u.rest == nil || u.rest.size < minPart || u.create() != nil) {
+	defer u.resuming.owner.leave()
+	if u.sending.id == "" && (silent || u.resuming.rest == nil || u.resuming.rest.size < minPart || u.create() != nil) {
 		return
 	}
-	if u.leaseMissing(silent) || !silent && u.hidden() {
+	if u.leaseMissing(silent) || !silent && u.unlisted() {
 		u.abort()
 		return
 	}
 	var unsaved error
 	if !silent {
 		unsaved = u.saveRest()
-		if !u.listsUploads() { // nor its parts, as has turned out
+		if !u.fs.listsUploads() { // nor its parts, as has turned out
 			u.abort()
 			return
 		}
 	}
 	n, safe := 0, int64(0)
-	for _, s := range u.sent {
+	for _, s := range u.sending.parts {
 		if s.etag == nil || s.size < minPart {
 			break
 		}
@@ -71,48 +71,48 @@ func (u *upload) leave(err error) {
 		u.abort()
 		return
 	}
-	if u.resumed && !silent && !u.changed() {
-		unsaved = cmp.Or(unsaved, u.renewLease(u.sent[:n]))
+	if u.resuming.resumed && !silent && !u.changed() {
+		unsaved = cmp.Or(unsaved, u.renewLease(u.sending.parts[:n]))
 	}
-	u.client.uploads.leave(u.place(u.key), u.id, u.lease)
-	u.log.InfoContext(u.ctx, "a broken upload can be resumed", "key", u.key, "upload", u.id, "bytes", safe, "err", unsaved)
+	u.fs.client.uploads.leave(u.fs.place(u.key), u.sending.id, u.resuming.lease)
+	u.fs.log.InfoContext(u.ctx, "a broken upload can be resumed", "key", u.key, "upload", u.sending.id, "bytes", safe, "err", unsaved)
 }
 
 // leaseMissing reports whether the upload has no lease, without which it cannot be resumed. Unless S3 is silent, it writes one that
 // has failed once more.
 func (u *upload) leaseMissing(silent bool) bool {
-	err := u.awaitLease()
+	err := u.resuming.awaitLease()
 	if err != nil && !silent {
 		u.writeOpenLease()
-		err = u.awaitLease()
+		err = u.resuming.awaitLease()
 	}
 	if err != nil {
-		u.log.WarnContext(u.ctx, "a broken upload cannot be resumed", "key", u.key, "upload", u.id, "err", err)
+		u.fs.log.WarnContext(u.ctx, "a broken upload cannot be resumed", "key", u.key, "upload", u.sending.id, "err", err)
 	}
 	return err != nil
 }
 
-// hidden reports whether nobody could find the multipart upload again, which shows when all to the key are listed.
-func (u *upload) hidden() bool {
-	u.openUploads(u.sending, u.key)
-	return !u.listsUploads()
+// unlisted reports whether nobody could find the multipart upload again, which shows when all to the key are listed.
+func (u *upload) unlisted() bool {
+	u.fs.openUploads(u.sending.ctx, u.key)
+	return !u.fs.listsUploads()
 }
 
 // saveRest sends what broke off, or ended but for its last byte: as a part where it is long enough, else once more with
 // the part before it, under the same number.
 func (u *upload) saveRest() error {
-	i, p := len(u.sent), u.rest
+	i, p := len(u.sending.parts), u.resuming.rest
 	switch {
-	case slices.ContainsFunc(u.sent, func(s sent) bool { return s.etag == nil }):
+	case slices.ContainsFunc(u.sending.parts, func(s sentPart) bool { return s.etag == nil }):
 		return nil // there is a gap before it
-	case u.plan.uniform && (p == nil || p.size != u.plan.base):
+	case u.receiving.plan.uniform && (p == nil || p.size != u.receiving.plan.base):
 		return nil
 	case p != nil && p.size >= minPart:
 		if u.changed() {
 			return nil
 		}
 	default:
-		tail := u.reclaim()
+		tail := u.resuming.reclaim()
 		if len(tail) == 0 || p == nil && (len(tail) == 1 || tail[1].size == 1) || u.changed() {
 			free(tail)
 			return nil
@@ -120,16 +120,16 @@ func (u *upload) saveRest() error {
 		i -= len(tail)
 		if p != nil {
 			tail = append(tail, p)
-			u.rest = nil
+			u.resuming.rest = nil
 		}
 		defer free(tail)
-		if p = join(tail); u.all {
+		if p = join(tail); u.resuming.dataEnded {
 			p.cut() // see last
 		}
 	}
-	etag, sum, err := u.sendPart(u.number(i), p)
+	etag, sum, err := u.sendPart(u.sending.number(i), p)
 	if err == nil {
-		u.sent = append(u.sent[:i], sent{size: p.size, etag: etag, sum: sum})
+		u.sending.parts = append(u.sending.parts[:i], sentPart{size: p.size, etag: etag, sum: sum})
 	}
 	return err
 }
@@ -137,33 +137,33 @@ func (u *upload) saveRest() error {
 // useless reports whether S3 has not got the beginning of the multipart upload, nor anything that was not sent here: so
 // nobody can resume it.
 func (u *upload) useless() bool {
-	u.awaitLease()
-	parts, err := u.listParts(u.sending, u.key, u.id)
-	l, parts := u.splitLease(parts)
+	u.resuming.awaitLease()
+	parts, err := u.fs.listParts(u.sending.ctx, u.key, u.sending.id)
+	l, parts := u.fs.splitLease(parts)
 	foreign := func(p types.Part) bool {
 		i := int(aws.ToInt32(p.PartNumber)) - 1
-		return i < 0 || i >= len(u.sent) || !sameETag(unquote(p.ETag), unquote(u.sent[i].etag))
+		return i < 0 || i >= len(u.sending.parts) || !sameETag(unquote(p.ETag), unquote(u.sending.parts[i].etag))
 	}
 	begins := len(parts) > 0 && aws.ToInt32(parts[0].PartNumber) == 1
-	return err == nil && (l == nil || u.lease.is(l)) && !begins && !slices.ContainsFunc(parts, foreign)
+	return err == nil && (l == nil || u.resuming.lease.is(l)) && !begins && !slices.ContainsFunc(parts, foreign)
 }
 
 // changed reports whether S3 has another lease, or other parts in place of those that were sent here: then another session
 // has resumed the upload. What else it has may be left from before.
 func (u *upload) changed() bool {
-	if len(u.sent) == 0 {
+	if len(u.sending.parts) == 0 {
 		return false
 	}
-	parts, err := u.listParts(u.sending, u.key, u.id)
-	l, parts := u.splitLease(parts)
+	parts, err := u.fs.listParts(u.sending.ctx, u.key, u.sending.id)
+	l, parts := u.fs.splitLease(parts)
 	there := make(map[int32]string)
 	for _, p := range parts {
 		there[aws.ToInt32(p.PartNumber)] = unquote(p.ETag)
 	}
-	for i, s := range u.sent {
-		if s.etag != nil && !sameETag(there[u.number(i)], unquote(s.etag)) {
+	for i, s := range u.sending.parts {
+		if s.etag != nil && !sameETag(there[u.sending.number(i)], unquote(s.etag)) {
 			return true
 		}
 	}
-	return err != nil || !u.lease.is(l)
+	return err != nil || !u.resuming.lease.is(l)
 }

@@ -66,9 +66,9 @@ func (l *uploads) await(ctx context.Context, all *map[string]*ending, place stri
 	return true
 }
 
-// ends notes that all there will be of the content has been received.
-func (u *upload) ends() {
-	if u.ended == nil {
-		u.ended = u.client.uploads.ending(u.place(u.key))
+// markFinishing notes that all there will be of the content has been received.
+func (u *upload) markFinishing() {
+	if u.resuming.finished == nil {
+		u.resuming.finished = u.fs.client.uploads.ending(u.fs.place(u.key))
 	}
 }

@@ -120,14 +120,14 @@ const leaseNote = "This part marks an upload of s3ftpd. It never becomes part of
 
 // writeOpenLease begins to write an open lease, which the first part does not wait for.
 func (u *upload) writeOpenLease() {
-	u.leasing = later(func() (lease, error) {
-		if !u.owner.enter() {
+	u.resuming.leasing = later(func() (lease, error) {
+		if !u.resuming.owner.enter() {
 			return lease{}, errTaken
 		}
-		defer u.owner.leave()
+		defer u.resuming.owner.leave()
 		l, err := u.putLease(repeated([]byte(leaseNote), openLease))
 		if refusesPartNumber(err) {
-			u.client.features.refuse(highPartNumbers, "", err)
+			u.fs.client.features.refuse(highPartNumbers, "", err)
 		}
 		return l, err
 	})
@@ -137,33 +137,33 @@ func (u *upload) writeOpenLease() {
 var errNoLease = errors.New("the upload has no lease part")
 
 // awaitLease waits for the open lease, if one is being written.
-func (u *upload) awaitLease() error {
-	if u.leasing == nil {
+func (r *resuming) awaitLease() error {
+	if r.leasing == nil {
 		return nil
 	}
-	l, err := u.leasing()
+	l, err := r.leasing()
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoLease, err)
 	}
-	u.lease, u.leasing = l, nil
+	r.lease, r.leasing = l, nil
 	return nil
 }
 
 // renewLease writes a lease that covers these parts.
-func (u *upload) renewLease(parts []sent) error {
-	c := newCover(u.id, rand.Int64N(leaseSalts))
+func (u *upload) renewLease(parts []sentPart) error {
+	c := newCover(u.sending.id, rand.Int64N(leaseSalts))
 	for _, p := range parts {
 		c.add(p.etag, p.size)
 	}
 	l, err := u.putLease(c.content())
 	if err == nil {
-		u.lease = l
+		u.resuming.lease = l
 	}
 	return err
 }
 
 func (u *upload) putLease(content *part) (lease, error) {
-	etag, _, err := u.sendPart(int32(u.maxParts), content)
+	etag, _, err := u.sendPart(int32(u.fs.maxParts), content)
 	return lease{unquote(etag), content.size}, err
 }
 

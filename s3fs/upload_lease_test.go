@@ -325,11 +325,11 @@ func TestDataPartsLeaveRoomForTheLease(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		u.id, u.pending = "id", &r
+		u.sending.id, u.sending.pending = "id", &r
 		u.startCopy()
 		u.awaitCopies()
 		u.close()
-		if last := len(u.sent) + u.plan.numbers; len(u.sent) == 0 || last != most-leaseReserve {
+		if last := len(u.sending.parts) + u.receiving.plan.numbers; len(u.sending.parts) == 0 || last != most-leaseReserve {
 			t.Errorf("an append has parts up to %d, want %d", last, most-leaseReserve)
 		}
 	}

@@ -123,7 +123,7 @@ func (p *part) content() *content { return &content{part: p} }
 type content struct {
 	part   *part
 	offset int64
-	order  func() error // asked before the last byte is given out, if there is one; its error is the reader's
+	commit func() error // called before the last byte is given out, if there is one; its error is the reader's
 }
 
 // Read implements io.Reader.
@@ -171,7 +171,7 @@ func (c *content) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// next returns what follows in the present buffer. It runs in a goroutine of net/http, with the caller's order.
+// next returns what follows in the present buffer. It runs in a goroutine of net/http, with the caller's commit.
 func (c *content) next() (_ []byte, err error) {
 	defer recovered(&err)
 	at := c.offset
@@ -181,12 +181,12 @@ func (c *content) next() (_ []byte, err error) {
 			continue
 		}
 		next := buffer[at:]
-		if free := c.part.size - 1 - c.offset; c.order == nil || int64(len(next)) <= free {
+		if free := c.part.size - 1 - c.offset; c.commit == nil || int64(len(next)) <= free {
 			return next, nil
 		} else if free > 0 {
 			return next[:free], nil
 		}
-		return next, c.order()
+		return next, c.commit()
 	}
 	return nil, nil
 }

@@ -7,6 +7,14 @@ import (
 	"syscall"
 )
 
+// receiving is the part of an upload that ends when all of the content has been received.
+type receiving struct {
+	plan   parts             // the sizes of the parts to come
+	hot    algorithm         // what is computed while the content arrives
+	ahead  []byte            // read already, belongs into the next part
+	others map[string]object // from which is copied besides the base, by key
+}
+
 // errUnchanged says that the content is the one that the file has already.
 var errUnchanged = errors.New("the file stays as it is")
 
@@ -43,8 +51,8 @@ func (u *upload) receiveCopy(p *part, r *runs) (*part, error) {
 		return p, err
 	}
 	next := u.peek(r)
-	switch empty := p.size == 0 && len(u.sent) == 0 && u.pending == nil; {
-	case next == io.EOF && empty && c.base && u.base != nil && c.bytes == c.size:
+	switch empty := p.size == 0 && len(u.sending.parts) == 0 && u.sending.pending == nil; {
+	case next == io.EOF && empty && c.base && u.publishing.base != nil && c.bytes == c.size:
 		return p, errUnchanged
 	case next != nil && next != errCopy && next != io.EOF:
 		return p, next
@@ -60,21 +68,21 @@ func (u *upload) nextPart(p *part) (*part, error) {
 	if err := u.send(p); err != nil {
 		return nil, err
 	}
-	if u.dataParts() >= u.plan.numbers {
-		return nil, fmt.Errorf("more than %d bytes in %d parts: %w", u.size, len(u.sent), syscall.EFBIG)
+	if u.sending.dataParts() >= u.receiving.plan.numbers {
+		return nil, fmt.Errorf("more than %d bytes in %d parts: %w", u.sending.size, len(u.sending.parts), syscall.EFBIG)
 	}
 	return u.part(), nil
 }
 
 // dataParts returns how many parts there are that were sent, and not copied by S3.
-func (u *upload) dataParts() int { return len(u.sent) - u.copiedParts }
+func (s *sending) dataParts() int { return len(s.parts) - s.copiedParts }
 
 // part begins the next part.
 func (u *upload) part() *part {
-	i := u.dataParts()
-	target := u.plan.next(i, u.size-u.copiedSize)
-	claim := u.budget.Claim(u.plan.least(target), i == 0)
-	return &part{claim: claim, target: target, hot: u.hot, hash: u.hot.hash(), grown: u.releaseRetained}
+	i := u.sending.dataParts()
+	target := u.receiving.plan.next(i, u.sending.size-u.sending.copiedSize)
+	claim := u.fs.budget.Claim(u.receiving.plan.least(target), i == 0)
+	return &part{claim: claim, target: target, hot: u.receiving.hot, hash: u.receiving.hot.hash(), grown: u.resuming.releaseRetained}
 }
 
 // fill fills a part from what was read ahead and from r.
@@ -82,26 +90,26 @@ func (u *upload) fill(p *part, r io.Reader) error {
 	if p.size == p.target {
 		return errFull // of copied bytes
 	}
-	if len(u.ahead) > 0 {
-		space, err := p.space(u.ctx, u.stall)
+	if len(u.receiving.ahead) > 0 {
+		space, err := p.space(u.ctx, u.fs.stall)
 		if err != nil {
 			return err
 		}
-		p.took(space[:copy(space, u.ahead)])
-		u.ahead = nil
+		p.took(space[:copy(space, u.receiving.ahead)])
+		u.receiving.ahead = nil
 	}
-	return p.fill(u.ctx, r, u.stall)
+	return p.fill(u.ctx, r, u.fs.stall)
 }
 
 // peek reads one byte, which tells whether there is more at all.
 func (u *upload) peek(r io.Reader) error {
-	if len(u.ahead) > 0 {
+	if len(u.receiving.ahead) > 0 {
 		return nil // there was no memory for it
 	}
 	b := make([]byte, 1)
 	for range 100 {
 		n, err := r.Read(b)
-		u.ahead = b[:n]
+		u.receiving.ahead = b[:n]
 		if n > 0 && err == io.EOF {
 			return nil // which comes again
 		}

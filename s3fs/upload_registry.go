@@ -50,8 +50,8 @@ func (o *owner) lost() bool {
 	return o.taken
 }
 
-// take takes the upload over, once all changes under way are made.
-func (o *owner) take(ctx context.Context) error {
+// takeOver takes the upload over, once all changes under way are made.
+func (o *owner) takeOver(ctx context.Context) error {
 	o.mu.Lock()
 	o.taken = true
 	o.mu.Unlock()

@@ -44,11 +44,11 @@ func (f *FS) resumeOrAppend(ctx context.Context, key string, w proxy.Write, kept
 // offset within the older object need not be those that the client means. Nor does a client want to append to the older
 // object that has asked for its size: so clients do that resume.
 func (f *FS) resumeOrAppendOnce(ctx context.Context, key string, w proxy.Write, kept prefix) (*upload, error) {
-	find := later(func() (*broken, error) {
+	find := later(func() (*resumableUpload, error) {
 		if kept.isAll() && w.Base == "" {
 			return nil, nil
 		}
-		return f.broken(ctx, key)
+		return f.findResumable(ctx, key)
 	})
 	there, err := f.head(ctx, key)
 	b, brokenErr := find()
@@ -75,13 +75,13 @@ func (f *FS) resumeOrAppendOnce(ctx context.Context, key string, w proxy.Write, 
 
 // resumeAt prepares an upload that resumes a broken one at an offset, the end of any of its parts. A session that still holds it
 // loses it: one of this process at once, one of another when it looks, which it does before it changes what is there.
-func (f *FS) resumeAt(ctx context.Context, key string, w proxy.Write, offset int64, b *broken) (*upload, error) {
+func (f *FS) resumeAt(ctx context.Context, key string, w proxy.Write, offset int64, b *resumableUpload) (*upload, error) {
 	if b.upTo(offset) < 0 {
 		return nil, standsAt(b.size)
 	}
 	o := f.client.uploads.owner(b.id)
 	if o != nil {
-		if err := o.take(ctx); err != nil {
+		if err := o.takeOver(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -89,34 +89,34 @@ func (f *FS) resumeAt(ctx context.Context, key string, w proxy.Write, offset int
 	if err != nil {
 		return nil, err
 	}
-	u.id, u.resumed = b.id, true
-	if u.hot = b.parts[0].sum.algorithm; u.hot == md5Sum {
-		u.hot = f.plainSum()
+	u.sending.id, u.resuming.resumed = b.id, true
+	if u.receiving.hot = b.parts[0].sum.algorithm; u.receiving.hot == md5Sum {
+		u.receiving.hot = f.plainSum()
 	}
-	u.fixed = u.hot
+	u.sending.fixed = u.receiving.hot
 	if o != nil { // who may have changed it
 		_, err = u.relist(b)
 	}
 	n := 0
 	if err == nil {
-		n, err = u.claimParts(b, offset)
+		n, err = u.takeLease(b, offset)
 	}
 	if err != nil {
 		u.close()
 		return nil, err
 	}
-	u.sent, u.size = b.parts[:n], offset
-	if u.plan.uniform {
-		u.plan.base = u.sent[0].size
+	u.sending.parts, u.sending.size = b.parts[:n], offset
+	if u.receiving.plan.uniform {
+		u.receiving.plan.base = u.sending.parts[0].size
 	}
-	u.client.uploads.own(u.id, &u.owner)
+	u.fs.client.uploads.own(u.sending.id, &u.resuming.owner)
 	f.log.InfoContext(ctx, "resuming an upload", "key", key, "upload", b.id, "bytes", offset)
 	return u, nil
 }
 
-// claimParts overwrites the lease of the multipart upload, so that other processes know that it is no longer theirs. It
+// takeLease overwrites the lease of the multipart upload, so that other processes know that it is no longer theirs. It
 // returns how many of the parts make offset bytes.
-func (u *upload) claimParts(b *broken, offset int64) (n int, err error) {
+func (u *upload) takeLease(b *resumableUpload, offset int64) (n int, err error) {
 	if n = b.upTo(offset); n < 0 {
 		return 0, standsAt(b.size)
 	}
@@ -127,7 +127,7 @@ func (u *upload) claimParts(b *broken, offset int64) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if !u.lease.is(l) {
+	if !u.resuming.lease.is(l) {
 		return 0, errTaken
 	}
 	if n = b.upTo(offset); n < 0 {
@@ -137,18 +137,18 @@ func (u *upload) claimParts(b *broken, offset int64) (n int, err error) {
 }
 
 // relist updates b with the parts that S3 has now, and returns the lease part.
-func (u *upload) relist(b *broken) (*types.Part, error) {
-	parts, err := u.listParts(u.ctx, u.key, u.id)
+func (u *upload) relist(b *resumableUpload) (*types.Part, error) {
+	parts, err := u.fs.listParts(u.ctx, u.key, u.sending.id)
 	if err != nil {
 		return nil, err
 	}
-	u.take(b, parts)
-	l, _ := u.splitLease(parts)
+	u.fs.setParts(b, parts)
+	l, _ := u.fs.splitLease(parts)
 	return l, nil
 }
 
 // upTo returns how many of the parts make so many bytes, -1 if none end there.
-func (b *broken) upTo(offset int64) int {
+func (b *resumableUpload) upTo(offset int64) int {
 	for i, p := range b.parts {
 		if offset -= p.size; offset <= 0 {
 			if offset == 0 {
@@ -160,17 +160,17 @@ func (b *broken) upTo(offset int64) int {
 	return -1
 }
 
-// A broken upload is a multipart upload of ours that nobody has completed: it can be resumed, from any process that
+// A resumableUpload is a multipart upload of ours that was not completed: it can be resumed, from any process that
 // has access to the bucket. S3 has all there is to know of it.
-type broken struct {
+type resumableUpload struct {
 	id    string
 	begun time.Time
-	parts []sent // from the first on, without a gap, each long enough to be followed by another
-	size  int64  // of these
+	parts []sentPart // from the first on, without a gap, each long enough to be followed by another
+	size  int64      // of these
 }
 
-// broken finds the newest broken upload to a key, nil if there is none, and ends those that are too old to be resumed.
-func (f *FS) broken(ctx context.Context, key string) (*broken, error) {
+// findResumable finds the newest resumable upload to a key, nil if there is none, and ends those that are too old to be resumed.
+func (f *FS) findResumable(ctx context.Context, key string) (*resumableUpload, error) {
 	f.client.uploads.cleanedUp(ctx, f.place(key))
 	open, err := f.openUploads(ctx, key)
 	if err != nil {
@@ -196,7 +196,7 @@ func (f *FS) openUploads(ctx context.Context, key string) ([]types.MultipartUplo
 }
 
 // inspect returns the multipart upload if it is ours and can be resumed, and ends it if it is ours but too old.
-func (f *FS) inspect(ctx context.Context, key string, o types.MultipartUpload) (*broken, error) {
+func (f *FS) inspect(ctx context.Context, key string, o types.MultipartUpload) (*resumableUpload, error) {
 	parts, err := f.listParts(ctx, key, aws.ToString(o.UploadId))
 	if err != nil || !f.ours(parts) && !isLegacy(parts) {
 		if gone(err) || !f.listsUploads() {
@@ -204,7 +204,7 @@ func (f *FS) inspect(ctx context.Context, key string, o types.MultipartUpload) (
 		}
 		return nil, err
 	}
-	b := &broken{id: aws.ToString(o.UploadId), begun: aws.ToTime(o.Initiated)}
+	b := &resumableUpload{id: aws.ToString(o.UploadId), begun: aws.ToTime(o.Initiated)}
 	last := b.begun
 	for _, p := range parts {
 		if t := aws.ToTime(p.LastModified); t.After(last) {
@@ -216,7 +216,7 @@ func (f *FS) inspect(ctx context.Context, key string, o types.MultipartUpload) (
 		f.cleanUp(ctx, key, func(ctx context.Context) { f.abandonWhile(ctx, multipart{key, b.id}) })
 		return nil, nil
 	}
-	f.take(b, parts)
+	f.setParts(b, parts)
 	if b.size == 0 {
 		return nil, nil
 	}
@@ -239,9 +239,9 @@ func isLegacy(parts []types.Part) bool {
 	return len(parts) > 0 && aws.ToInt32(parts[0].PartNumber) == first
 }
 
-// take takes the parts that a resumed upload can begin with. The last one, if it is shorter than the first and cannot do
+// setParts sets the parts that a resumed upload can begin with. The last one, if it is shorter than the first and cannot do
 // without a byte, may be that of a content which is whole: then it has to be sent again, see upload.last.
-func (f *FS) take(b *broken, parts []types.Part) {
+func (f *FS) setParts(b *resumableUpload, parts []types.Part) {
 	b.parts, b.size = nil, 0
 	l, parts := f.splitLease(parts)
 	if l == nil {
@@ -256,7 +256,7 @@ func (f *FS) take(b *broken, parts []types.Part) {
 		if i > 0 && i == len(parts)-1 && size == minPart && size < aws.ToInt64(parts[0].Size) {
 			return
 		}
-		b.parts = append(b.parts, sent{size: size, etag: p.ETag, sum: partSum(p)})
+		b.parts = append(b.parts, sentPart{size: size, etag: p.ETag, sum: partSum(p)})
 		b.size += size
 	}
 }

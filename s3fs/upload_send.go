@@ -4,10 +4,36 @@ import (
 	"context"
 	"fmt"
 	"syscall"
+	"time"
 )
 
-// sent is a part that S3 has, or will have.
-type sent struct {
+// sending is the part of an upload that ends when S3 has all of the content, or no request with a part of it is under way any more.
+type sending struct {
+	ctx    context.Context // of the parts, which outlives that of the upload so that they can be resumed from
+	cancel context.CancelFunc
+
+	id     string // of the multipart upload; "" = there is none
+	begun  time.Time
+	fixed  algorithm // of the multipart upload, where that is not the client's to choose
+	summed bool      // it has a checksum algorithm
+
+	parts    []sentPart
+	size     int64 // of these
+	inFlight int
+	limit    int // of parts in flight
+	answers  chan answer
+	pace     *pace
+
+	forCopies   bool          // the multipart upload is to have no checksum algorithm, so that S3 copies any object into it
+	pending     *copyRange    // to be copied by S3 before the next part is sent
+	copies      []partCopy    // under way
+	slots       chan struct{} // of which each part that is being copied has one
+	copiedParts int           // of parts
+	copiedSize  int64         // of these
+}
+
+// A sentPart is a part that S3 has, or will have.
+type sentPart struct {
 	size int64
 	etag *string
 	sum  checksum
@@ -24,12 +50,12 @@ type answer struct {
 // last sends the last part. If it is long enough to be resumed from, its last byte follows as a part of its own: else
 // all of the content could be there without being published, and a client that compares sizes would take it for stored.
 func (u *upload) last(p *part) error {
-	u.all = true
+	u.resuming.dataEnded = true
 	if p.size == 0 {
 		p.free()
 		return u.begin()
 	}
-	if !u.resumable || u.plan.uniform || p.size <= minPart || u.dataParts()+1 >= u.plan.numbers {
+	if !u.resuming.resumable || u.receiving.plan.uniform || p.size <= minPart || u.sending.dataParts()+1 >= u.receiving.plan.numbers {
 		return u.send(p)
 	}
 	end := p.cut()
@@ -46,33 +72,33 @@ func (u *upload) send(p *part) error {
 		p.free()
 		return err
 	}
-	if u.dataParts() >= u.plan.numbers {
+	if u.sending.dataParts() >= u.receiving.plan.numbers {
 		p.free()
-		return fmt.Errorf("no number is left for another part after %d bytes: %w", u.size, syscall.EFBIG)
+		return fmt.Errorf("no number is left for another part after %d bytes: %w", u.sending.size, syscall.EFBIG)
 	}
-	u.limit = u.mostInFlight(p)
-	for u.inFlight >= u.limit || len(u.answers) > 0 {
+	u.sending.limit = u.mostInFlight(p)
+	for u.sending.inFlight >= u.sending.limit || len(u.sending.answers) > 0 {
 		if err := u.settle(); err != nil {
 			p.free()
 			return err
 		}
 	}
-	if !u.owner.enter() {
+	if !u.resuming.owner.enter() {
 		p.free()
 		return errTaken
 	}
-	i := len(u.sent)
-	u.sent = append(u.sent, sent{size: p.size})
-	u.size += p.size
-	u.inFlight++
+	i := len(u.sending.parts)
+	u.sending.parts = append(u.sending.parts, sentPart{size: p.size})
+	u.sending.size += p.size
+	u.sending.inFlight++
 	u.retain(p)
 	go func() {
-		defer u.owner.leave()
+		defer u.resuming.owner.leave()
 		a := u.deliver(i, p)
 		if a.err != nil {
-			u.fail(fmt.Errorf("part %d: %w", u.number(i), a.err)) // ends the upload at its next read, the others soon
+			u.fail(fmt.Errorf("part %d: %w", u.sending.number(i), a.err)) // ends the upload at its next read, the others soon
 		}
-		u.answers <- a
+		u.sending.answers <- a
 	}()
 	return nil
 }
@@ -82,31 +108,31 @@ func (u *upload) deliver(i int, p *part) (a answer) {
 	a.i = i
 	defer recovered(&a.err)
 	defer p.free()
-	a.etag, a.sum, a.err = u.sendPart(u.number(i), p)
+	a.etag, a.sum, a.err = u.sendPart(u.sending.number(i), p)
 	return a
 }
 
 // mostInFlight returns how many parts may be in flight with p. Parts that have grown hide the time between two of them
 // by themselves: where few were in flight, one is enough then.
 func (u *upload) mostInFlight(p *part) int {
-	if u.pace.level == 0 && u.grown(p.size) {
+	if u.sending.pace.level == 0 && u.grown(p.size) {
 		return 1
 	}
-	return u.pace.limit()
+	return u.sending.pace.limit()
 }
 
 // grown reports whether a part of size bytes has grown beyond the plan's smallest, as those of a long upload do.
-func (u *upload) grown(size int64) bool { return size > u.plan.base }
+func (u *upload) grown(size int64) bool { return size > u.receiving.plan.base }
 
 // settle waits for one answer.
 func (u *upload) settle() error {
-	starved := u.inFlight >= u.limit
-	a := <-u.answers
-	u.inFlight--
+	starved := u.sending.inFlight >= u.sending.limit
+	a := <-u.sending.answers
+	u.sending.inFlight--
 	if a.err != nil {
 		return context.Cause(u.ctx) // the first part to fail has made the others fail
 	}
-	u.sent[a.i].etag, u.sent[a.i].sum = a.etag, a.sum
-	u.pace.took(u.sent[a.i].size, starved, u.budget.HalfFree(), u.grown(u.sent[a.i].size))
+	u.sending.parts[a.i].etag, u.sending.parts[a.i].sum = a.etag, a.sum
+	u.sending.pace.took(u.sending.parts[a.i].size, starved, u.fs.budget.HalfFree(), u.grown(u.sending.parts[a.i].size))
 	return nil
 }

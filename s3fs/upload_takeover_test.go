@@ -77,7 +77,7 @@ func TestZombieIsFenced(t *testing.T) {
 		result <- errOf(f.Put(context.WithoutCancel(t.Context()), "/f", storetest.Source(g, storetest.First(2*minPart)), proxy.Write{}))
 	}()
 	<-g.there
-	b, err := f.broken(t.Context(), "f")
+	b, err := f.findResumable(t.Context(), "f")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,15 +30,15 @@ var errSuperseded = errors.New("another write or deletion of the key took preced
 // A short upload leaves no time for that: it is verified only where this process has written to the key meanwhile. An object that
 // may not be read is not verified.
 func (u *upload) verifyCompleted(ctx context.Context, want product, out *s3.CompleteMultipartUploadOutput) error {
-	if !u.resumed && !u.owner.touched.Load() && time.Since(u.begun) <= verifyAfter {
+	if !u.resuming.resumed && !u.resuming.owner.touched.Load() && time.Since(u.sending.begun) <= verifyAfter {
 		return nil
 	}
-	now, err := u.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &u.bucket, Key: &u.key}, persistent)
+	now, err := u.fs.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &u.fs.bucket, Key: &u.key}, persistent)
 	switch {
-	case err == nil && (want.completedAs(out, now) || u.client.tellsOtherETags(want, out, now)):
+	case err == nil && (want.completedAs(out, now) || u.fs.client.tellsOtherETags(want, out, now)):
 		return nil
 	case errors.Is(err, fs.ErrPermission):
-		u.log.WarnContext(ctx, "a completed upload cannot be verified, allow s3:GetObject", "key", u.key, "err", err)
+		u.fs.log.WarnContext(ctx, "a completed upload cannot be verified, allow s3:GetObject", "key", u.key, "err", err)
 		return nil
 	case err == nil:
 		err = fmt.Errorf("%w: the current ETag is %s, not %s", errSuperseded, aws.ToString(now.ETag), aws.ToString(out.ETag))
@@ -47,8 +47,8 @@ func (u *upload) verifyCompleted(ctx context.Context, want product, out *s3.Comp
 	default:
 		err = fmt.Errorf("verifying a completed upload: %v", err)
 	}
-	u.client.uploads.disown(u.id, &u.owner)
-	u.id, u.void = "", true // there is nothing to resume, or to abort
+	u.fs.client.uploads.disown(u.sending.id, &u.resuming.owner)
+	u.sending.id, u.resuming.contentRefused = "", true // there is nothing to resume, or to abort
 	return err
 }
 
@@ -147,7 +147,7 @@ func (p product) is(there *s3.HeadObjectOutput) bool {
 // made reports whether S3 has made the object that a request was to make which it has not confirmed. The object itself
 // tells, when the answer was lost.
 func (u *upload) made(ctx context.Context, p product) bool {
-	there, err := u.api.HeadObject(s3http.WithBrief(ctx), &s3.HeadObjectInput{Bucket: &u.bucket, Key: &u.key, ChecksumMode: types.ChecksumModeEnabled})
+	there, err := u.fs.api.HeadObject(s3http.WithBrief(ctx), &s3.HeadObjectInput{Bucket: &u.fs.bucket, Key: &u.key, ChecksumMode: types.ChecksumModeEnabled})
 	return err == nil && p.is(there)
 }
 

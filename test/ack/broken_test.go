@@ -50,12 +50,12 @@ var brokenBuilds = []brokenBuild{
 	},
 	{
 		name: "an upload that was taken over is completed with the parts that are there",
-		edits: []edit{{"s3fs/upload_multipart.go", `	if err := u.awaitCopies(); err != nil {`, `	if parts, err := u.listParts(u.ctx, u.key, u.id); err == nil {
-		_, parts = u.splitLease(parts)
-		u.size = 0
-		for i := range min(len(parts), len(u.sent)) {
-			u.sent[i] = sent{size: aws.ToInt64(parts[i].Size), etag: parts[i].ETag, sum: partSum(parts[i])}
-			u.size += u.sent[i].size
+		edits: []edit{{"s3fs/upload_multipart.go", `	if err := u.awaitCopies(); err != nil {`, `	if parts, err := u.fs.listParts(u.ctx, u.key, u.sending.id); err == nil {
+		_, parts = u.fs.splitLease(parts)
+		u.sending.size = 0
+		for i := range min(len(parts), len(u.sending.parts)) {
+			u.sending.parts[i] = sentPart{size: aws.ToInt64(parts[i].Size), etag: parts[i].ETag, sum: partSum(parts[i])}
+			u.sending.size += u.sending.parts[i].size
 		}
 	}
 	if err := u.awaitCopies(); err != nil {`}},
@@ -72,8 +72,8 @@ var brokenBuilds = []brokenBuild{
 	{
 		name: "226 is sent before S3 has the file",
 		edits: []edit{
-			{"s3fs/upload_single.go", `if !first || order() == nil {`, `if _ = first; order() == nil {`},
-			{"s3fs/upload_single.go", `err = u.object(ctx, p, order, counting(&t))`, `go u.object(ctx, p, func() error { return nil }, counting(new(tried)))`},
+			{"s3fs/upload_single.go", `if !first || commit() == nil {`, `if _ = first; commit() == nil {`},
+			{"s3fs/upload_single.go", `err = u.object(ctx, p, commit, counting(&t))`, `go u.object(ctx, p, func() error { return nil }, counting(new(tried)))`},
 			{"s3fs/upload_single.go", "\tdefer cancel()\n\tvar refused", "\t_ = cancel\n\tvar refused"},
 			{"s3fs/upload_single.go", "\tdefer p.free()\n", ""},
 		},
@@ -82,7 +82,7 @@ var brokenBuilds = []brokenBuild{
 	{
 		name: "parts are put together in another order",
 		edits: []edit{
-			{"s3fs/upload_multipart.go", `func (u *upload) number(i int) int32 { return int32(i) + 1 }`, `func (u *upload) number(i int) int32 {
+			{"s3fs/upload_multipart.go", `func (s *sending) number(i int) int32 { return int32(i) + 1 }`, `func (s *sending) number(i int) int32 {
 	if i < 2 {
 		i ^= 1
 	}
@@ -132,7 +132,7 @@ var brokenBuilds = []brokenBuild{
 	},
 	{
 		name:  "an append to a free name replaces what has come there",
-		edits: []edit{{"s3fs/upload_append.go", `u.begins = true`, `u.begins = false`}},
+		edits: []edit{{"s3fs/upload_append.go", `u.publishing.startsFile = true`, `u.publishing.startsFile = false`}},
 		store: "embedded-2", patterns: []string{"appends"},
 	},
 	{

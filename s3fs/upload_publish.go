@@ -1,0 +1,86 @@
+package s3fs
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+)
+
+// publishing is the part of an upload that makes the content an object.
+type publishing struct {
+	commit     func() error // Source.Commit, called once
+	lock       nameLock     // of the name, held while the upload is published
+	watch      *nameWatch   // of the key, where the upload is published on a condition; nil = on none
+	mustBeNew  bool
+	startsFile bool  // an append to an object that was not there
+	base       *base // the object that is replaced by one like it; nil = it may be any, or none
+	attributes func() proxy.Attributes
+	made       published // what has become of it
+}
+
+// longestPublish is the longest that S3 may take to make a content an object, with all repetitions of the request.
+const longestPublish = 15 * time.Minute
+
+// mayPublish waits for the commit, then for the lock of the name. It does not wait for that as long as others do, because S3 is
+// waiting for the last byte meanwhile.
+func (u *upload) mayPublish(ctx context.Context) error {
+	if err := u.publishing.commit(); err != nil {
+		return err
+	}
+	return u.publishing.lock.takeWithin(ctx, u.fs.client.timeout/2)
+}
+
+// conditionHolds looks at the object if another operation of this process has changed it since the upload began. S3 compares it too where it
+// knows the condition, but some services ignore it.
+func (u *upload) conditionHolds(ctx context.Context) error {
+	if !u.publishing.watch.has(u.fs.place(u.key)) {
+		return nil
+	}
+	return u.fs.holds(ctx, u.key, u.publishing.only())
+}
+
+// publish returns the context for the request that publishes.
+func (u *upload) publish() (context.Context, context.CancelFunc, error) {
+	if err := context.Cause(u.ctx); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := publishContext(u.ctx)
+	return ctx, cancel, nil
+}
+
+// publishContext returns a context for a request that publishes. It outlasts the caller's: a request that S3 has
+// received in full cannot be taken back, and only its answer tells what became of it.
+func publishContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := outlast(ctx, cleanup)
+	ctx, stop := context.WithTimeout(longer, longestPublish)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// judge names the error of a request that publishes.
+func (p *publishing) judge(err error) error {
+	switch {
+	case p.mustBeNew && precondition(err):
+		return fmt.Errorf("%w: %w", fs.ErrExist, err)
+	case p.base != nil && changed(err), p.startsFile && precondition(err):
+		return fmt.Errorf("%w: %w", errBusy, err)
+	}
+	return err
+}
+
+// only returns the condition on which an upload may be published: that its name is free, or that the object of which it
+// retains the beginning has not changed.
+func (p *publishing) only() (only condition) {
+	if p.mustBeNew || p.startsFile {
+		only = absent
+	}
+	if p.base != nil {
+		only.match = p.base.is.ETag
+	}
+	return only
+}
