@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
 const (
@@ -41,12 +42,12 @@ func (s *session) cmdUser(ctx context.Context, arg string) (reply, error) {
 		switch {
 		case err == nil:
 			s.asked = false
-			return s.admit(ctx, account, proxy.ByCertificate, reply{232, "Logged in by certificate."}), nil
+			return s.admit(ctx, account, event.ByCertificate, reply{232, "Logged in by certificate."}), nil
 		case errors.As(err, &last):
 			s.closed = true
 			return last, nil
 		}
-		s.observe(ctx, proxy.CertificateInsufficient{User: s.user, Err: err}) // the password may
+		s.observe(ctx, event.CertificateInsufficient{User: s.user, Err: err}) // the password may
 	}
 	return reply{331, "Now the password."}, nil
 }
@@ -70,22 +71,22 @@ func (s *session) cmdPass(ctx context.Context, arg string) (reply, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return s.refuse(ctx, err)
 	case err != nil:
-		s.observe(ctx, proxy.LoginUndecided{User: s.user, Method: proxy.ByPassword, Code: 530, Err: err})
+		s.observe(ctx, event.LoginUndecided{User: s.user, Method: event.ByPassword, Code: 530, Err: err})
 		return reply{530, "The login cannot be checked now, try again later."}, nil
 	}
-	return s.admit(ctx, account, proxy.ByPassword, reply{230, "Logged in."}), nil
+	return s.admit(ctx, account, event.ByPassword, reply{230, "Logged in."}), nil
 }
 
 // admit lets a user in, unless there are too many sessions of the user's.
-func (s *session) admit(ctx context.Context, a proxy.Account, method proxy.LoginMethod, welcome reply) reply {
+func (s *session) admit(ctx context.Context, a proxy.Account, method event.LoginMethod, welcome reply) reply {
 	s.user = clip(cmp.Or(a.User, s.name))
 	if err := s.entry.Login(s.user, a.MaxSessions); err != nil {
-		s.observe(ctx, proxy.LoginRefused{User: s.user, Method: method, Code: 530, Err: err})
+		s.observe(ctx, event.LoginRefused{User: s.user, Method: method, Code: 530, Err: err})
 		return reply{530, "Too many sessions of this user, close one first."}
 	}
 	s.queue.setLoggedIn(true)
 	s.store, s.login, s.known, s.compat, s.dir = a.Store, nil, directories{}, a.Compat, cmp.Or(a.Home, "/")
-	s.observe(s.context(ctx), proxy.LoginOK{Method: method})
+	s.observe(s.context(ctx), event.LoginOK{Method: method})
 	return welcome
 }
 
@@ -131,7 +132,7 @@ func (s *session) refuse(ctx context.Context, err error) (reply, error) {
 	if err == fs.ErrPermission {
 		err = errWrongLogin
 	}
-	s.observe(ctx, proxy.LoginRefused{User: s.user, Method: proxy.ByPassword, Code: 530, Err: err})
+	s.observe(ctx, event.LoginRefused{User: s.user, Method: event.ByPassword, Code: 530, Err: err})
 	select {
 	case <-time.After(wrongDelay):
 	case <-ctx.Done():

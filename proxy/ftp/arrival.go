@@ -11,6 +11,7 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/passive"
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
 // session serves one control connection. Nothing that goes wrong in it reaches another session.
@@ -28,7 +29,7 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 	s.ctx = ctx
 	var err error
 	if s.entry, err = srv.sessions().Start(info, end); err != nil {
-		s.observe(ctx, proxy.SessionRefused{Code: 421, Err: err})
+		s.observe(ctx, event.SessionRefused{Code: 421, Err: err})
 		if !implicit { // to whom it would be noise
 			s.write(replyToTooMany(err))
 		}
@@ -40,7 +41,7 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 	keepUrgentInline(conn)
 
 	begin := time.Now()
-	s.observe(ctx, proxy.SessionStart{TLS: implicit})
+	s.observe(ctx, event.SessionStart{TLS: implicit})
 	err = s.open(ctx, implicit)
 	if err == nil {
 		queue, gone := newCommandQueue(), make(chan struct{})
@@ -55,7 +56,7 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 		s.logout()
 		s.hangUp(func() { cancel(nil) })
 	}
-	s.observe(ctx, proxy.SessionEnd{Duration: time.Since(begin), Err: err})
+	s.observe(ctx, event.SessionEnd{Duration: time.Since(begin), Err: err})
 }
 
 // protocol is the name of this one in the list of sessions and in the log.

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 )
 
@@ -25,23 +26,23 @@ var clientErrors = []error{
 // storage.
 //
 // fs.ErrPermission is S3's refusal, though its reply is 550 as that to a missing file: keys or a policy are wrong.
-func causeOf(err error) proxy.Cause {
+func causeOf(err error) event.Cause {
 	switch {
 	case err == nil:
-		return proxy.CauseNone
+		return event.CauseNone
 	case errors.As(err, new(tlsError)), errors.As(err, new(dataError)):
-		return proxy.CauseClient
+		return event.CauseClient
 	case errors.As(err, new(connectError)):
-		return proxy.CauseServer
+		return event.CauseServer
 	case errors.As(err, new(reply)), errors.Is(err, fs.ErrNotExist):
-		return proxy.CauseRequest
+		return event.CauseRequest
 	}
 	for _, e := range clientErrors {
 		if errors.Is(err, e) {
-			return proxy.CauseClient
+			return event.CauseClient
 		}
 	}
-	return proxy.CauseServer
+	return event.CauseServer
 }
 
 // A dueTo error is one that has another as its cause, such as the end of a context. It is judged by the cause alone, and its

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 	"github.com/s3ftpd/s3ftpd/proxy/observe"
 )
@@ -184,7 +185,7 @@ func TestCausesAreJoined(t *testing.T) {
 	}
 	cancel(errAborted)
 	err := causedBy(ctx, errDown)
-	if !errors.Is(err, errAborted) || errors.Is(err, errDown) || replyTo(err).code != 426 || causeOf(err) != proxy.CauseClient ||
+	if !errors.Is(err, errAborted) || errors.Is(err, errDown) || replyTo(err).code != 426 || causeOf(err) != event.CauseClient ||
 		!strings.Contains(err.Error(), errAborted.Error()) || !strings.Contains(err.Error(), errDown.Error()) {
 		t.Errorf("%v, %v, %v", err, replyTo(err), causeOf(err))
 	}

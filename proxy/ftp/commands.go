@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
 // A command is all that there is to know about one: FEAT and HELP are read off the table.
@@ -136,7 +136,7 @@ func (s *session) obey(ctx context.Context, l line) reply {
 	}
 	s.entry.SetCommand(verb)
 	defer s.entry.SetCommand("")
-	s.observe(ctx, proxy.Command{Command: verb, Name: redact(verb, arg)})
+	s.observe(ctx, event.Command{Command: verb, Name: redact(verb, arg)})
 	r, err := s.run(ctx, c, arg)
 	if err == nil {
 		return r
@@ -215,5 +215,5 @@ func redact(verb, arg string) string {
 
 // failed tells why a command failed.
 func (s *session) failed(ctx context.Context, verb, arg string, r reply, err error) {
-	s.observe(ctx, proxy.CommandFailed{Command: verb, Name: redact(verb, arg), Code: r.code, Cause: causeOf(err), Err: err})
+	s.observe(ctx, event.CommandFailed{Command: verb, Name: redact(verb, arg), Code: r.code, Cause: causeOf(err), Err: err})
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/passive"
-	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
 // A dataPort is where the data connection of the next transfer comes from. Conn is called once at most.
@@ -48,7 +48,7 @@ func (s *session) listen(ctx context.Context) (port uint16, err error) {
 	}
 	l, err := s.srv.Passive.Listen(ctx, claim)
 	if err != nil {
-		s.observe(ctx, proxy.PassiveExhausted{Code: 425, Err: err})
+		s.observe(ctx, event.PassiveExhausted{Code: 425, Err: err})
 		return 0, reply{425, "No port is free for a data connection, try again."}
 	}
 	s.port = l
@@ -69,7 +69,7 @@ func (s *session) cmdPasv(ctx context.Context, _ string) (reply, error) {
 			err = fmt.Errorf("%s is not an IPv4 address", a)
 		}
 		if err != nil {
-			s.observe(ctx, proxy.PassiveUnresolved{Code: 425, Err: err})
+			s.observe(ctx, event.PassiveUnresolved{Code: 425, Err: err})
 			return reply{425, "The passive address is not known now, use EPSV."}, nil
 		}
 		address = a.Unmap()

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 )
 
@@ -132,7 +133,7 @@ func (s *session) make(ctx context.Context, dir string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		var done proxy.Stored
 		if done, err = s.store.Mkdir(ctx, dir); err == nil {
-			s.observe(ctx, proxy.Mkdir{Name: dir, Stored: done})
+			s.observe(ctx, event.Mkdir{Name: dir, Stored: done})
 		}
 	}
 	if !s.compat.LenientDirs {
@@ -158,6 +159,6 @@ func (s *session) cmdRmd(ctx context.Context, arg string) (reply, error) {
 	}
 	s.known.forget(dir)
 	s.known.add(path.Dir(dir)) // it may vanish now
-	s.observe(ctx, proxy.Rmdir{Name: dir, Stored: done})
+	s.observe(ctx, event.Rmdir{Name: dir, Stored: done})
 	return reply{250, "Removed."}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 )
 
@@ -23,7 +24,7 @@ func (s *session) cmdDele(ctx context.Context, arg string) (reply, error) {
 		return reply{}, err
 	}
 	s.known.add(path.Dir(name)) // it may vanish now
-	s.observe(ctx, proxy.FileDelete{Name: name, Stored: done})
+	s.observe(ctx, event.FileDelete{Name: name, Stored: done})
 	return reply{250, "Deleted."}, nil
 }
 
@@ -59,7 +60,7 @@ func (s *session) cmdRnto(ctx context.Context, arg string) (reply, error) {
 		return reply{}, err
 	}
 	s.known.move(from, to)
-	s.observe(ctx, proxy.Rename{Name: from, To: to, Stored: done})
+	s.observe(ctx, event.Rename{Name: from, To: to, Stored: done})
 	return reply{250, "Renamed."}, nil
 }
 

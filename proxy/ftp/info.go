@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
 func (s *session) cmdSyst(context.Context, string) (reply, error) {
@@ -42,7 +43,7 @@ func isHost(name string) bool {
 
 // cmdClnt notes which program the client is.
 func (s *session) cmdClnt(ctx context.Context, arg string) (reply, error) {
-	s.observe(ctx, proxy.ClientSoftware{Name: arg})
+	s.observe(ctx, event.ClientSoftware{Name: arg})
 	return reply{200, "Noted."}, nil
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 )
 
@@ -68,7 +68,7 @@ func (s *session) setTime(ctx context.Context, path string, mtime time.Time) (na
 	}
 	done, err := s.store.SetTime(ctx, name, mtime)
 	if err == nil {
-		s.observe(ctx, proxy.SetTime{Name: name, Time: mtime, Stored: done})
+		s.observe(ctx, event.SetTime{Name: name, Time: mtime, Stored: done})
 	}
 	return name, err
 }

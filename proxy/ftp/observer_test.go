@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
 // A recorder is an Observer that keeps what it hears of.
@@ -74,40 +75,40 @@ var someError = syscall.EINVAL
 
 // scenes has one scene for each kind of event.
 var scenes = map[string]scene{
-	"session.start":   {arrives, proxy.SessionStart{}, ""},
-	"session.end":     {enters + "C> QUIT\nS> 221 *\nS.", proxy.SessionEnd{}, "test"},
-	"session.refused": {"! max-sessions 1\n" + arrives + "2\nS> 421 *\nS.", proxy.SessionRefused{Code: 421, Err: someError}, ""},
-	"client.software": {arrives + "C> CLNT camera 1.0\nS> 200 *", proxy.ClientSoftware{Name: "camera 1.0"}, ""},
-	"panic":           {"! fail /a panic\n" + enters + "C> SIZE a\nS> 421 *\nS.", proxy.Panic{Where: "command", Err: someError}, "test"},
-	"login.ok":        {enters, proxy.LoginOK{Method: proxy.ByPassword}, "test"},
+	"session.start":   {arrives, event.SessionStart{}, ""},
+	"session.end":     {enters + "C> QUIT\nS> 221 *\nS.", event.SessionEnd{}, "test"},
+	"session.refused": {"! max-sessions 1\n" + arrives + "2\nS> 421 *\nS.", event.SessionRefused{Code: 421, Err: someError}, ""},
+	"client.software": {arrives + "C> CLNT camera 1.0\nS> 200 *", event.ClientSoftware{Name: "camera 1.0"}, ""},
+	"panic":           {"! fail /a panic\n" + enters + "C> SIZE a\nS> 421 *\nS.", event.Panic{Where: "command", Err: someError}, "test"},
+	"login.ok":        {enters, event.LoginOK{Method: event.ByPassword}, "test"},
 	"login.refused": {arrives + "C> USER test\nS> 331 *\nC> PASS wrong\nT> 1s\nS> 530 *",
-		proxy.LoginRefused{User: "test", Method: proxy.ByPassword, Code: 530, Err: someError}, ""},
+		event.LoginRefused{User: "test", Method: event.ByPassword, Code: 530, Err: someError}, ""},
 	"login.undecided": {"! fail login down\n" + arrives + "C> USER test\nS> 331 *\nC> PASS secret\nS> 530 *",
-		proxy.LoginUndecided{User: "test", Method: proxy.ByPassword, Code: 530, Err: someError}, ""},
+		event.LoginUndecided{User: "test", Method: event.ByPassword, Code: 530, Err: someError}, ""},
 	"login.certificate": {"! tls optional\n! client-certificate\n" + arrives + "! show other\n" + saysTLS + "C> USER test\nS> 331 *",
-		proxy.CertificateInsufficient{User: "test", Err: someError}, ""},
+		event.CertificateInsufficient{User: "test", Err: someError}, ""},
 
-	"command": {arrives + "C> NOOP\nS> 200 *", proxy.Command{Command: "NOOP"}, ""},
+	"command": {arrives + "C> NOOP\nS> 200 *", event.Command{Command: "NOOP"}, ""},
 	"command.failed": {enters + "C> DELE f\nS> 550 *",
-		proxy.CommandFailed{Command: "DELE", Name: "f", Code: 550, Cause: proxy.CauseRequest, Err: someError}, "test"},
+		event.CommandFailed{Command: "DELE", Name: "f", Code: 550, Cause: event.CauseRequest, Err: someError}, "test"},
 	"transfer.end": {enters + "<= /a \"hello\"\nC> EPSV\nS> 229 *\nC> REST 2\nS> 350 *\nC> RETR a\nS> 150 *\nD= \"llo\"\nD.\nS> 226 *",
-		proxy.TransferEnd{Direction: proxy.Download, Command: "RETR", Name: "/a", Offset: 2, Bytes: 3, Code: 226}, "test"},
-	"file.delete": {enters + "<= /a \"x\"\nC> DELE a\nS> 250 *", proxy.FileDelete{Name: "/a", Stored: proxy.Stored{Key: "/a"}}, "test"},
-	"file.rename": {enters + "<= /a \"x\"\nC> RNFR a\nS> 350 *\nC> RNTO b\nS> 250 *", proxy.Rename{Name: "/a", To: "/b", Stored: proxy.Stored{Key: "/b", From: "/a"}}, "test"},
+		event.TransferEnd{Direction: proxy.Download, Command: "RETR", Name: "/a", Offset: 2, Bytes: 3, Code: 226}, "test"},
+	"file.delete": {enters + "<= /a \"x\"\nC> DELE a\nS> 250 *", event.FileDelete{Name: "/a", Stored: proxy.Stored{Key: "/a"}}, "test"},
+	"file.rename": {enters + "<= /a \"x\"\nC> RNFR a\nS> 350 *\nC> RNTO b\nS> 250 *", event.Rename{Name: "/a", To: "/b", Stored: proxy.Stored{Key: "/b", From: "/a"}}, "test"},
 	"file.time": {enters + "<= /a \"x\"\nC> MFMT 20260102030405 a\nS> 213 *",
-		proxy.SetTime{Name: "/a", Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Stored: proxy.Stored{Key: "/a"}}, "test"},
-	"dir.make":   {enters + "C> MKD d\nS> 257 *", proxy.Mkdir{Name: "/d", Stored: proxy.Stored{Key: "/d/"}}, "test"},
-	"dir.delete": {enters + "<= /d/ \"\"\nC> RMD d\nS> 250 *", proxy.Rmdir{Name: "/d", Stored: proxy.Stored{Key: "/d/"}}, "test"},
+		event.SetTime{Name: "/a", Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Stored: proxy.Stored{Key: "/a"}}, "test"},
+	"dir.make":   {enters + "C> MKD d\nS> 257 *", event.Mkdir{Name: "/d", Stored: proxy.Stored{Key: "/d/"}}, "test"},
+	"dir.delete": {enters + "<= /d/ \"\"\nC> RMD d\nS> 250 *", event.Rmdir{Name: "/d", Stored: proxy.Stored{Key: "/d/"}}, "test"},
 
-	"accept.failed": {arrives, proxy.AcceptFailed{Address: "192.0.2.1:21", Err: someError}, ""}, // see failOnce
+	"accept.failed": {arrives, event.AcceptFailed{Address: "192.0.2.1:21", Err: someError}, ""}, // see failOnce
 	"tls.handshake": {"! tls optional\n! tls-version 1.3\n" + arrives + saysTLS + "C> NOOP\nS> 200 *",
-		proxy.TLSHandshake{Version: "TLS 1.3", Cipher: "TLS_AES_128_GCM_SHA256"}, ""},
+		event.TLSHandshake{Version: "TLS 1.3", Cipher: "TLS_AES_128_GCM_SHA256"}, ""},
 	"tls.legacy": {"! tls optional\n! tls-legacy\n! tls-version 1.0\n" + arrives + saysTLS + "C> NOOP\nS> 200 *",
-		proxy.TLSLegacy{Version: "TLS 1.0", Cipher: "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA"}, ""},
-	"data.open": {enters + "<= /a \"x\"\nC> PORT 192,0,2,7,8,0\nS> 200 *\nC> RETR a\nS> 150 *\nD= \"x\"\nD.\nS> 226 *", proxy.DataOpen{Mode: "active"}, "test"},
+		event.TLSLegacy{Version: "TLS 1.0", Cipher: "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA"}, ""},
+	"data.open": {enters + "<= /a \"x\"\nC> PORT 192,0,2,7,8,0\nS> 200 *\nC> RETR a\nS> 150 *\nD= \"x\"\nD.\nS> 226 *", event.DataOpen{Mode: "active"}, "test"},
 	"passive.exhausted": {"! passive-ports 60000\n" + enters + "C> EPSV\nS> 229 *\n2\nS> 220 *\nC> USER test\nS> 331 *\nC> PASS secret\nS> 230 *\n" +
-		"C> EPSV\nT> 2s\nS> 425 *", proxy.PassiveExhausted{Code: 425, Err: someError}, "test"},
-	"passive.unresolved": {"! passive-address nowhere\n" + enters + "C> PASV\nS> 425 *", proxy.PassiveUnresolved{Code: 425, Err: someError}, "test"},
+		"C> EPSV\nT> 2s\nS> 425 *", event.PassiveExhausted{Code: 425, Err: someError}, "test"},
+	"passive.unresolved": {"! passive-address nowhere\n" + enters + "C> PASV\nS> 425 *", event.PassiveUnresolved{Code: 425, Err: someError}, "test"},
 }
 
 // An Observer hears once of each kind of event when it happens once, with the session and the user in its context.
@@ -165,7 +166,7 @@ func TestObserverHearsWhatIsStored(t *testing.T) {
 			s.play(play)
 			synctest.Wait()
 			e, _ := heard.only(t, "transfer.end")
-			got := e.(proxy.TransferEnd).Stored
+			got := e.(event.TransferEnd).Stored
 			if got.ETag == "" && want.Size > 0 {
 				t.Error("no ETag")
 			}
@@ -197,10 +198,10 @@ func blurred(e proxy.Event) proxy.Event {
 	return v.Interface().(proxy.Event)
 }
 
-// kinds returns all kinds of events that package proxy declares, found in its source: a new one cannot be forgotten here.
+// kinds returns all kinds of events that package event declares, found in its source: a new one cannot be forgotten here.
 func kinds(t *testing.T) (all []string) {
 	t.Helper()
-	files, err := filepath.Glob("../*.go")
+	files, err := filepath.Glob("../event/*.go")
 	if err != nil {
 		t.Fatal(err)
 	}

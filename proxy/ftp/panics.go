@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 	"sync"
 
-	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
 // recovered keeps a panic in a goroutine of the session from ending the process: it ends the session, and no other.
@@ -29,7 +29,7 @@ func (s *session) reportPanic(where string, v any) error {
 	if s.entry != nil { // else it has not even begun
 		ctx = s.context(ctx)
 	}
-	s.observe(ctx, proxy.Panic{Where: where, Err: err})
+	s.observe(ctx, event.Panic{Where: where, Err: err})
 	return err
 }
 

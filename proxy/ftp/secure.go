@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
 // TLS is how a Server secures its connections (RFC 2228 and 4217).
@@ -89,7 +90,7 @@ func (s *session) begun(ctx context.Context, conn *tls.Conn, secured *secured) {
 	s.entry.SetTLS(tls.VersionName(secured.state.Version))
 	if !secured.noteWeak(ctx, s.srv.observer(), secured.state) {
 		version, cipher := tlsNames(secured.state)
-		s.observe(ctx, proxy.TLSHandshake{Version: version, Cipher: cipher})
+		s.observe(ctx, event.TLSHandshake{Version: version, Cipher: cipher})
 	}
 }
 
@@ -105,7 +106,7 @@ func (c *secured) noteWeak(ctx context.Context, o proxy.Observer, state tls.Conn
 	}
 	c.weak = true
 	version, cipher := tlsNames(state)
-	o.Observe(ctx, proxy.TLSLegacy{Version: version, Cipher: cipher})
+	o.Observe(ctx, event.TLSLegacy{Version: version, Cipher: cipher})
 	return true
 }
 

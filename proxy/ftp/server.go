@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/passive"
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 )
 
@@ -116,7 +117,7 @@ func (srv *Server) drainTimeout() time.Duration { return cmp.Or(srv.DrainTimeout
 func (srv *Server) accept(ctx context.Context, l net.Listener, serve func(net.Conn)) error {
 	for {
 		conn, err := passive.Accept(ctx, l, func(err error) {
-			srv.observer().Observe(ctx, proxy.AcceptFailed{Address: l.Addr().String(), Err: err})
+			srv.observer().Observe(ctx, event.AcceptFailed{Address: l.Addr().String(), Err: err})
 		})
 		switch {
 		case err == nil:

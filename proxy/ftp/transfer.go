@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 )
 
@@ -69,7 +70,7 @@ func (s *session) transfer(ctx context.Context, verb, name string, offset int64,
 	if err != nil {
 		r = replyTo(err)
 	}
-	s.observe(ctx, proxy.TransferEnd{Direction: direction(verb), Command: verb, Name: name, Offset: offset, Bytes: t.bytes.Load(),
+	s.observe(ctx, event.TransferEnd{Direction: direction(verb), Command: verb, Name: name, Offset: offset, Bytes: t.bytes.Load(),
 		Duration: time.Since(begin), Code: r.code, Cause: causeOf(err), Err: err, Stored: t.stored})
 	return r, nil
 }
@@ -268,8 +269,8 @@ func (t *transfer) connect(ctx context.Context, mark string) error {
 }
 
 // opened tells how the data connection was made.
-func (t *transfer) opened() proxy.DataOpen {
-	e := proxy.DataOpen{Mode: "passive"}
+func (t *transfer) opened() event.DataOpen {
+	e := event.DataOpen{Mode: "passive"}
 	if _, active := t.port.(activePort); active {
 		e.Mode = "active"
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
 // A line that is logged for a session has it, and the user, once.
@@ -24,7 +25,7 @@ func TestHandler(t *testing.T) {
 		"before a login": {func(ctx context.Context, l *slog.Logger) { l.InfoContext(ctx, "m") },
 			proxy.WithSession(t.Context(), visitor), `"msg":"m","session":"0a1b"}`},
 		"of no session": {func(ctx context.Context, l *slog.Logger) { l.InfoContext(ctx, "m") }, t.Context(), `"msg":"m"}`},
-		"of an event":   {func(ctx context.Context, l *slog.Logger) { Log(l).Observe(ctx, proxy.Mkdir{Name: "/d"}) }, ctx, `"user":"alice","name":"/d"}`},
+		"of an event":   {func(ctx context.Context, l *slog.Logger) { Log(l).Observe(ctx, event.Mkdir{Name: "/d"}) }, ctx, `"user":"alice","name":"/d"}`},
 		"with them": {func(ctx context.Context, l *slog.Logger) { l.InfoContext(ctx, "m", "session", "x", "user", "y") }, ctx,
 			`"msg":"m","session":"x","user":"y"}`},
 		"of a logger with one": {func(ctx context.Context, l *slog.Logger) { l.With("session", "x").InfoContext(ctx, "m") }, ctx,
@@ -41,7 +42,7 @@ func TestHandler(t *testing.T) {
 	var b bytes.Buffer
 	quiet := slog.New(Handler(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelError})))
 	quiet.WarnContext(ctx, "m")
-	Log(quiet).Observe(ctx, proxy.Mkdir{})
+	Log(quiet).Observe(ctx, event.Mkdir{})
 	if b.Len() > 0 {
 		t.Errorf("below the level: %s", b.String())
 	}

@@ -4,29 +4,30 @@ import (
 	"log/slog"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
 // lineOf makes a line of an event.
 func lineOf(e proxy.Event) line {
 	switch e := e.(type) {
-	case proxy.SessionStart:
+	case event.SessionStart:
 		return info("session begins").with(slog.Bool("implicit", e.TLS))
-	case proxy.SessionEnd:
+	case event.SessionEnd:
 		return info("session ends").with(slog.Float64("seconds", e.Duration.Seconds())).failed(e.Err)
-	case proxy.SessionRefused:
+	case event.SessionRefused:
 		return warning("session refused").with(slog.Int("code", e.Code)).failed(e.Err)
-	case proxy.ClientSoftware:
+	case event.ClientSoftware:
 		return debug("client").with(slog.String("name", e.Name))
-	case proxy.Panic:
+	case event.Panic:
 		return problem("session panics").with(slog.String("where", e.Where)).failed(e.Err)
-	case proxy.LoginOK:
+	case event.LoginOK:
 		return info("login").with(slog.String("method", string(e.Method)))
-	case proxy.LoginRefused:
+	case event.LoginRefused:
 		return warning("login refused").login(e.User, e.Method).with(slog.Int("code", e.Code)).failed(e.Err)
-	case proxy.LoginUndecided:
+	case event.LoginUndecided:
 		return problem("login undecided").login(e.User, e.Method).with(slog.Int("code", e.Code)).failed(e.Err)
-	case proxy.CertificateInsufficient:
-		return debug("certificate alone does not log in").login(e.User, proxy.ByCertificate).failed(e.Err)
+	case event.CertificateInsufficient:
+		return debug("certificate alone does not log in").login(e.User, event.ByCertificate).failed(e.Err)
 	}
 	return lineOfCommand(e)
 }
@@ -34,29 +35,29 @@ func lineOf(e proxy.Event) line {
 // lineOfCommand makes a line of an event of a command.
 func lineOfCommand(e proxy.Event) line {
 	switch e := e.(type) {
-	case proxy.Command:
+	case event.Command:
 		return debug("command").command(e.Command, e.Name)
-	case proxy.CommandFailed:
+	case event.CommandFailed:
 		return line{level: Level(e.Cause), message: "command failed"}.command(e.Command, e.Name).with(slog.Int("code", e.Code)).
 			caused(e.Cause).failed(e.Err)
-	case proxy.TransferEnd:
+	case event.TransferEnd:
 		return transferLine(e)
-	case proxy.FileDelete:
+	case event.FileDelete:
 		return info("delete").with(slog.String("name", e.Name))
-	case proxy.Rename:
+	case event.Rename:
 		return info("rename").with(slog.String("name", e.Name), slog.String("to", e.To))
-	case proxy.SetTime:
+	case event.SetTime:
 		return info("set time").with(slog.String("name", e.Name), slog.Time("mtime", e.Time))
-	case proxy.Mkdir:
+	case event.Mkdir:
 		return info("mkdir").with(slog.String("name", e.Name))
-	case proxy.Rmdir:
+	case event.Rmdir:
 		return info("rmdir").with(slog.String("name", e.Name))
 	}
 	return lineOfConnection(e)
 }
 
 // transferLine makes a line of the end of a transfer: there is one for each at level info.
-func transferLine(e proxy.TransferEnd) line {
+func transferLine(e event.TransferEnd) line {
 	l := line{level: max(Level(e.Cause), slog.LevelInfo), message: "transfer"}.command(e.Command, e.Name).
 		with(slog.String("direction", string(e.Direction)), slog.Int64("bytes", e.Bytes))
 	if e.Offset != 0 {
@@ -68,20 +69,20 @@ func transferLine(e proxy.TransferEnd) line {
 // lineOfConnection makes a line of an event of a connection. An event that is not known here is not lost.
 func lineOfConnection(e proxy.Event) line {
 	switch e := e.(type) {
-	case proxy.AcceptFailed:
+	case event.AcceptFailed:
 		return warning("cannot accept a connection, retrying").with(slog.String("address", e.Address)).failed(e.Err)
-	case proxy.TLSHandshake:
+	case event.TLSHandshake:
 		return info("TLS").with(slog.String("version", e.Version), slog.String("cipher", e.Cipher))
-	case proxy.TLSLegacy:
+	case event.TLSLegacy:
 		return warning("legacy TLS").with(slog.String("version", e.Version), slog.String("cipher", e.Cipher))
-	case proxy.DataOpen:
+	case event.DataOpen:
 		if e.TLS == "" {
 			return debug("data connection").with(slog.String("mode", e.Mode))
 		}
 		return debug("TLS on the data connection").with(slog.String("mode", e.Mode), slog.String("version", e.TLS), slog.Bool("resumed", e.Resumed))
-	case proxy.PassiveExhausted:
+	case event.PassiveExhausted:
 		return warning("no passive port").with(slog.Int("code", e.Code)).failed(e.Err)
-	case proxy.PassiveUnresolved:
+	case event.PassiveUnresolved:
 		return problem("no passive address").with(slog.Int("code", e.Code)).failed(e.Err)
 	}
 	return info(e.Kind()).with(slog.Any("details", e))

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
 // Log returns an Observer that writes a line for each event to log.
@@ -36,11 +37,11 @@ func (o logObserver) Observe(ctx context.Context, e proxy.Event) {
 }
 
 // Level returns the level at which a failure is logged.
-func Level(c proxy.Cause) slog.Level {
+func Level(c event.Cause) slog.Level {
 	switch c {
-	case proxy.CauseRequest:
+	case event.CauseRequest:
 		return slog.LevelDebug
-	case proxy.CauseServer:
+	case event.CauseServer:
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo
@@ -77,8 +78,8 @@ func (l line) failed(err error) line {
 }
 
 // caused adds the cause of a failure, if it is one.
-func (l line) caused(c proxy.Cause) line {
-	if c == proxy.CauseNone {
+func (l line) caused(c event.Cause) line {
+	if c == event.CauseNone {
 		return l
 	}
 	return l.with(slog.String("cause", c.String()))
@@ -88,6 +89,6 @@ func (l line) command(command, name string) line {
 	return l.with(slog.String("command", command), slog.String("name", name))
 }
 
-func (l line) login(user string, method proxy.LoginMethod) line {
+func (l line) login(user string, method event.LoginMethod) line {
 	return l.with(slog.String("user", user), slog.String("method", string(method)))
 }

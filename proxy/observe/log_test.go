@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
 var (
@@ -30,43 +31,43 @@ var logged = []struct {
 	level string
 	line  string
 }{
-	{proxy.SessionStart{}, "INFO", `"session begins","implicit":false`},
-	{proxy.SessionEnd{Duration: 1500 * time.Millisecond, Err: errCut}, "INFO", `"session ends","seconds":1.5,"err":"cut"`},
-	{proxy.SessionRefused{Code: 421, Err: proxy.ErrTooManySessions}, "WARN", `"session refused","code":421,"err":"too many sessions"`},
-	{proxy.ClientSoftware{Name: "camera"}, "DEBUG", `"client","name":"camera"`},
-	{proxy.Panic{Where: "command", Err: errCut}, "ERROR", `"session panics","where":"command","err":"cut"`},
-	{proxy.LoginOK{Method: proxy.ByPassword}, "INFO", `"login","method":"password"`},
-	{proxy.LoginRefused{User: "bob", Method: proxy.ByPassword, Code: 530, Err: errCut}, "WARN",
+	{event.SessionStart{}, "INFO", `"session begins","implicit":false`},
+	{event.SessionEnd{Duration: 1500 * time.Millisecond, Err: errCut}, "INFO", `"session ends","seconds":1.5,"err":"cut"`},
+	{event.SessionRefused{Code: 421, Err: proxy.ErrTooManySessions}, "WARN", `"session refused","code":421,"err":"too many sessions"`},
+	{event.ClientSoftware{Name: "camera"}, "DEBUG", `"client","name":"camera"`},
+	{event.Panic{Where: "command", Err: errCut}, "ERROR", `"session panics","where":"command","err":"cut"`},
+	{event.LoginOK{Method: event.ByPassword}, "INFO", `"login","method":"password"`},
+	{event.LoginRefused{User: "bob", Method: event.ByPassword, Code: 530, Err: errCut}, "WARN",
 		`"login refused","user":"bob","method":"password","code":530,"err":"cut"`},
-	{proxy.LoginUndecided{User: "bob", Method: proxy.ByPassword, Code: 530, Err: errCut}, "ERROR",
+	{event.LoginUndecided{User: "bob", Method: event.ByPassword, Code: 530, Err: errCut}, "ERROR",
 		`"login undecided","user":"bob","method":"password","code":530,"err":"cut"`},
-	{proxy.CertificateInsufficient{User: "bob", Err: errCut}, "DEBUG",
+	{event.CertificateInsufficient{User: "bob", Err: errCut}, "DEBUG",
 		`"certificate alone does not log in","user":"bob","method":"certificate","err":"cut"`},
-	{proxy.Command{Command: "SIZE", Name: "a"}, "DEBUG", `"command","command":"SIZE","name":"a"`},
-	{proxy.CommandFailed{Command: "SIZE", Name: "a", Code: 550, Cause: proxy.CauseServer, Err: errCut}, "WARN",
+	{event.Command{Command: "SIZE", Name: "a"}, "DEBUG", `"command","command":"SIZE","name":"a"`},
+	{event.CommandFailed{Command: "SIZE", Name: "a", Code: 550, Cause: event.CauseServer, Err: errCut}, "WARN",
 		`"command failed","command":"SIZE","name":"a","code":550,"cause":"server","err":"cut"`},
-	{proxy.CommandFailed{Command: "SIZE", Code: 550, Cause: proxy.CauseRequest, Err: errCut}, "DEBUG",
+	{event.CommandFailed{Command: "SIZE", Code: 550, Cause: event.CauseRequest, Err: errCut}, "DEBUG",
 		`"command failed","command":"SIZE","code":550,"cause":"request","err":"cut"`},
-	{proxy.TransferEnd{Direction: proxy.Upload, Command: "STOR", Name: "/a", Bytes: 5, Duration: time.Second, Code: 226}, "INFO",
+	{event.TransferEnd{Direction: proxy.Upload, Command: "STOR", Name: "/a", Bytes: 5, Duration: time.Second, Code: 226}, "INFO",
 		`"transfer","command":"STOR","name":"/a","direction":"upload","bytes":5,"seconds":1,"code":226`},
-	{proxy.TransferEnd{Direction: proxy.Upload, Command: "STOR", Name: "/a", Offset: 7, Duration: time.Second, Code: 550, Cause: proxy.CauseRequest,
+	{event.TransferEnd{Direction: proxy.Upload, Command: "STOR", Name: "/a", Offset: 7, Duration: time.Second, Code: 550, Cause: event.CauseRequest,
 		Err: errCut}, "INFO",
 		`"transfer","command":"STOR","name":"/a","direction":"upload","bytes":0,"offset":7,"seconds":1,"code":550,"cause":"request","err":"cut"`},
-	{proxy.TransferEnd{Direction: proxy.Listing, Command: "LIST", Name: "/", Duration: time.Second, Code: 451, Cause: proxy.CauseServer, Err: errCut}, "WARN",
+	{event.TransferEnd{Direction: proxy.Listing, Command: "LIST", Name: "/", Duration: time.Second, Code: 451, Cause: event.CauseServer, Err: errCut}, "WARN",
 		`"transfer","command":"LIST","name":"/","direction":"list","bytes":0,"seconds":1,"code":451,"cause":"server","err":"cut"`},
-	{proxy.FileDelete{Name: "/a"}, "INFO", `"delete","name":"/a"`},
-	{proxy.Rename{Name: "/a", To: "/b"}, "INFO", `"rename","name":"/a","to":"/b"`},
-	{proxy.SetTime{Name: "/a", Time: time.Unix(0, 0).UTC()}, "INFO", `"set time","name":"/a","mtime":"1970-01-01T00:00:00Z"`},
-	{proxy.Mkdir{Name: "/d"}, "INFO", `"mkdir","name":"/d"`},
-	{proxy.Rmdir{Name: "/d"}, "INFO", `"rmdir","name":"/d"`},
-	{proxy.AcceptFailed{Address: "192.0.2.1:21", Err: errCut}, "WARN", `"cannot accept a connection, retrying","address":"192.0.2.1:21","err":"cut"`},
-	{proxy.TLSHandshake{Version: "TLS 1.3", Cipher: "AES"}, "INFO", `"TLS","version":"TLS 1.3","cipher":"AES"`},
-	{proxy.TLSLegacy{Version: "TLS 1.0", Cipher: "CBC"}, "WARN", `"legacy TLS","version":"TLS 1.0","cipher":"CBC"`},
-	{proxy.DataOpen{Mode: "active"}, "DEBUG", `"data connection","mode":"active"`},
-	{proxy.DataOpen{Mode: "passive", TLS: "TLS 1.3", Resumed: true}, "DEBUG",
+	{event.FileDelete{Name: "/a"}, "INFO", `"delete","name":"/a"`},
+	{event.Rename{Name: "/a", To: "/b"}, "INFO", `"rename","name":"/a","to":"/b"`},
+	{event.SetTime{Name: "/a", Time: time.Unix(0, 0).UTC()}, "INFO", `"set time","name":"/a","mtime":"1970-01-01T00:00:00Z"`},
+	{event.Mkdir{Name: "/d"}, "INFO", `"mkdir","name":"/d"`},
+	{event.Rmdir{Name: "/d"}, "INFO", `"rmdir","name":"/d"`},
+	{event.AcceptFailed{Address: "192.0.2.1:21", Err: errCut}, "WARN", `"cannot accept a connection, retrying","address":"192.0.2.1:21","err":"cut"`},
+	{event.TLSHandshake{Version: "TLS 1.3", Cipher: "AES"}, "INFO", `"TLS","version":"TLS 1.3","cipher":"AES"`},
+	{event.TLSLegacy{Version: "TLS 1.0", Cipher: "CBC"}, "WARN", `"legacy TLS","version":"TLS 1.0","cipher":"CBC"`},
+	{event.DataOpen{Mode: "active"}, "DEBUG", `"data connection","mode":"active"`},
+	{event.DataOpen{Mode: "passive", TLS: "TLS 1.3", Resumed: true}, "DEBUG",
 		`"TLS on the data connection","mode":"passive","version":"TLS 1.3","resumed":true`},
-	{proxy.PassiveExhausted{Code: 425, Err: errCut}, "WARN", `"no passive port","code":425,"err":"cut"`},
-	{proxy.PassiveUnresolved{Code: 425, Err: errCut}, "ERROR", `"no passive address","code":425,"err":"cut"`},
+	{event.PassiveExhausted{Code: 425, Err: errCut}, "WARN", `"no passive port","code":425,"err":"cut"`},
+	{event.PassiveUnresolved{Code: 425, Err: errCut}, "ERROR", `"no passive address","code":425,"err":"cut"`},
 }
 
 // lineFor returns the line of an event, without its time.
@@ -107,10 +108,10 @@ func TestLog(t *testing.T) {
 			t.Errorf("no line of %s is compared", kind)
 		}
 	}
-	if got := lineFor(proxy.WithSession(t.Context(), alice), proxy.LoginOK{}); !strings.Contains(got, `"peer":"192.0.2.7:1025","user":"alice"}`) {
+	if got := lineFor(proxy.WithSession(t.Context(), alice), event.LoginOK{}); !strings.Contains(got, `"peer":"192.0.2.7:1025","user":"alice"}`) {
 		t.Errorf("after a login: %s", got)
 	}
-	if got := lineFor(t.Context(), proxy.Mkdir{}); got != `{"level":"INFO","msg":"mkdir","event":"dir.make"}` {
+	if got := lineFor(t.Context(), event.Mkdir{}); got != `{"level":"INFO","msg":"mkdir","event":"dir.make"}` {
 		t.Errorf("without a session: %s", got)
 	}
 }
@@ -177,7 +178,7 @@ func TestEventsAreDocumented(t *testing.T) {
 // kinds returns the names of all kinds of events, as package proxy has them in its source.
 func kinds(t *testing.T) (all []string) {
 	t.Helper()
-	files, err := filepath.Glob("../*.go")
+	files, err := filepath.Glob("../event/*.go")
 	if err != nil {
 		t.Fatal(err)
 	}

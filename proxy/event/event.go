@@ -1,19 +1,12 @@
-package proxy
+// Package event has the events that a protocol tells a [proxy.Observer] of: one struct for each kind. docs/operation.md lists what
+// the log makes of them.
+package event
 
 import (
-	"context"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
-
-// An Observer is told of every event of the protocols: what is worth logging, counting or showing. Observe is called from
-// many goroutines at once, while a client waits, so it must return at once. SessionFrom(ctx) is the session of the event, which
-// all events but AcceptFailed have. An event holds no password.
-type Observer interface {
-	Observe(ctx context.Context, e Event)
-}
-
-// An Event is one of the structs of this file. Kind returns its fixed name, which the log has as "event".
-type Event interface{ Kind() string }
 
 // A Cause says where a failure comes from. It decides, and not the code of the reply, at which level a failure is logged.
 type Cause int
@@ -53,19 +46,19 @@ type (
 	}
 )
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (SessionStart) Kind() string { return "session.start" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (SessionEnd) Kind() string { return "session.end" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (SessionRefused) Kind() string { return "session.refused" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (ClientSoftware) Kind() string { return "client.software" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (Panic) Kind() string { return "panic" }
 
 // A LoginMethod is what a client proves with who it is.
@@ -101,16 +94,16 @@ type (
 	}
 )
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (LoginOK) Kind() string { return "login.ok" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (LoginRefused) Kind() string { return "login.refused" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (LoginUndecided) Kind() string { return "login.undecided" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (CertificateInsufficient) Kind() string { return "login.certificate" }
 
 // Events of commands and of what they change.
@@ -126,7 +119,7 @@ type (
 	}
 	// TransferEnd is the end of a transfer, complete or not.
 	TransferEnd struct {
-		Direction     Direction
+		Direction     proxy.Direction
 		Command, Name string
 		Offset        int64 // where the client resumes; below 0 = at the end of what is there
 		Bytes         int64 // moved
@@ -134,58 +127,58 @@ type (
 		Code          int
 		Cause         Cause // CauseNone = complete
 		Err           error
-		Stored        Stored // of a complete upload
+		Stored        proxy.Stored // of a complete upload
 	}
 	// FileDelete is a file that was deleted.
 	FileDelete struct {
 		Name   string
-		Stored Stored
+		Stored proxy.Stored
 	}
 	// Rename is a file or directory that was renamed.
 	Rename struct {
 		Name, To string
-		Stored   Stored
+		Stored   proxy.Stored
 	}
 	// SetTime is a file whose modification time was set.
 	SetTime struct {
 		Name   string
 		Time   time.Time
-		Stored Stored
+		Stored proxy.Stored
 	}
 	// Mkdir is a directory that was made.
 	Mkdir struct {
 		Name   string
-		Stored Stored
+		Stored proxy.Stored
 	}
 	// Rmdir is a directory that was removed.
 	Rmdir struct {
 		Name   string
-		Stored Stored // zero if the directory had vanished with its last file
+		Stored proxy.Stored // zero if the directory had vanished with its last file
 	}
 )
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (Command) Kind() string { return "command" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (CommandFailed) Kind() string { return "command.failed" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (TransferEnd) Kind() string { return "transfer.end" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (FileDelete) Kind() string { return "file.delete" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (Rename) Kind() string { return "file.rename" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (SetTime) Kind() string { return "file.time" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (Mkdir) Kind() string { return "dir.make" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (Rmdir) Kind() string { return "dir.delete" }
 
 // Events of connections.
@@ -218,20 +211,20 @@ type (
 	}
 )
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (AcceptFailed) Kind() string { return "accept.failed" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (TLSHandshake) Kind() string { return "tls.handshake" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (TLSLegacy) Kind() string { return "tls.legacy" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (DataOpen) Kind() string { return "data.open" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (PassiveExhausted) Kind() string { return "passive.exhausted" }
 
-// Kind implements Event.
+// Kind implements [proxy.Event].
 func (PassiveUnresolved) Kind() string { return "passive.unresolved" }
