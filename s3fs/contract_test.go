@@ -20,6 +20,7 @@ import (
 )
 
 func TestContractOnMinIO(t *testing.T) {
+	t.Parallel() // most of its time it waits for the server's disk
 	// MinIO keeps "a" and "a/b", but does not list the second.
 	contract(t, minio(t, "contract"), storetest.Limits{NoTwins: true})
 }
@@ -28,6 +29,7 @@ func TestContractOnMinIO(t *testing.T) {
 // that is renamed the time is lost, as its marker cannot be copied.
 func TestContractOnVersityGW(t *testing.T) {
 	notBrief(t)
+	t.Parallel()
 	server := real.VersityGW(t)
 	c := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
 	makeBucket(t, c, "contract")
@@ -38,6 +40,7 @@ func TestContractOnVersityGW(t *testing.T) {
 // metadata of a replaced object over to the new one: x-amz-checksum-crc32c too, so that MD5 alone is of use there.
 func TestContractOnGofakes3(t *testing.T) {
 	notBrief(t)
+	t.Parallel()
 	server := real.GoFakeS3(t)
 	c := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Checksum: "md5", Credentials: keys(server.AccessKey, server.SecretKey)})
 	makeBucket(t, c, "contract")
@@ -48,6 +51,7 @@ func TestContractOnGofakes3(t *testing.T) {
 // Parts that were sent again within a second cannot be told apart.
 func TestContractOnSeaweedFS(t *testing.T) {
 	notBrief(t)
+	t.Parallel()
 	server := real.SeaweedFS(t)
 	c := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
 	makeBucket(t, c, "contract")
@@ -77,6 +81,7 @@ func TestNoUploadsAreNone(t *testing.T) {
 }
 
 func TestContractOnTheEmbeddedStore(t *testing.T) {
+	t.Parallel()
 	contract(t, embedded(t, "contract"), storetest.Limits{})
 }
 

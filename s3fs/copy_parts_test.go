@@ -151,6 +151,7 @@ func TestCopyCancelled(t *testing.T) {
 
 // TestContractWithCopiesInParts runs the store's contract where whatever has two bytes is copied in parts.
 func TestContractWithCopiesInParts(t *testing.T) {
+	t.Parallel()
 	c := embedded(t, "files")
 	n := 0
 	storetest.Run(t, storetest.Limits{Brief: testing.Short()}, func(t *testing.T) proxy.Store {
