@@ -69,7 +69,7 @@ var composes = map[string]func(*store){
 	"a file is composed of itself and of new bytes": func(s *store) {
 		for name, layout := range layouts {
 			s.run(name, func(s *store) {
-				for _, size := range few(s, part+1, 10, 4*part+9) {
+				for _, size := range few(s, part+1, 10, 3*part+9) {
 					file := fmt.Sprint("/f", size)
 					base := s.putBase(file, size)
 					all, want := runs(size, layout(size))
