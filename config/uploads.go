@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// What a service may take of parts. The first hundred numbers are not used, by which the program's own uploads are told
-// from others.
+// How many part numbers a service may take. Up to the last hundred of them mark the uploads of s3ftpd, and are never data.
 const (
 	leastParts = 250
 	mostParts  = 10_000

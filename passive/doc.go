@@ -21,6 +21,8 @@
 // the caller's part, who reads IDs for Claim.Identify, as are the grammar of FTP and the rule whom to dial: a Dialer
 // connects where it is told.
 //
+// door.meet takes in what has connected, visitor.narrow and what it calls decide whose it can be.
+//
 // # How many ports
 //
 // A port is held only from PASV until the client has connected, never during the transfer. A range of one port

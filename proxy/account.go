@@ -8,9 +8,20 @@ import (
 // Attempt is what a client says of itself to log in.
 type Attempt struct {
 	User, Password string
-	Peer           netip.AddrPort
 	Certificate    *x509.Certificate // of the client, verified; nil = none
+	Method         LoginMethod
+	Protocol       string // e.g. "ftp"
+	Session        string // its ID
+	Peer           netip.AddrPort
 }
+
+// A LoginMethod is what a client proves with who it is.
+type LoginMethod string
+
+const (
+	ByPassword    LoginMethod = "password"
+	ByCertificate LoginMethod = "certificate"
+)
 
 // An Account is what a login yields.
 type Account struct {

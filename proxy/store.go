@@ -3,6 +3,8 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"iter"
 	"time"
 )
@@ -15,7 +17,7 @@ import (
 //
 // Errors are judged with errors.Is, in the standard library's words:
 //
-//   - fs.ErrNotExist, fs.ErrExist, fs.ErrPermission: as in io/fs;
+//   - fs.ErrNotExist, fs.ErrExist, fs.ErrPermission: as in io/fs; ErrDenied where a rule forbids it, and not the storage;
 //   - fs.ErrInvalid: the store cannot hold such a name;
 //   - syscall.EISDIR, ENOTDIR, ENOTEMPTY: a directory where a file is wanted, the reverse, a full directory;
 //   - syscall.ESPIPE: the offset does not fit;
@@ -93,6 +95,10 @@ type Store interface {
 
 // ErrStale says that a version of a file is no longer there: another has taken its place, or it was deleted.
 var ErrStale = errors.New("the file has changed, or was removed")
+
+// ErrDenied says that a rule forbids the account what it asks for, and that the storage was not asked. It wraps
+// fs.ErrPermission, which by itself is the storage's refusal.
+var ErrDenied = fmt.Errorf("the account may not do this: %w", fs.ErrPermission)
 
 // ErrDiscard is the error of an upload of which nothing may be resumed: its data is corrupt, or it exceeds a limit.
 // Errors of a [Source] wrap it.

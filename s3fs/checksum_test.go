@@ -108,7 +108,7 @@ func TestDamageIsRefused(t *testing.T) {
 // sendAll sends the first part of a multipart upload, and what follows.
 func (u *upload) sendAll(first *part, more io.Reader) error {
 	if err := u.send(first); err != nil {
-		return u.endFailed(err)
+		return u.keepOrAbort(err)
 	}
 	return u.run(&runs{ctx: u.ctx, src: storetest.Source(more)})
 }

@@ -164,7 +164,7 @@ func (f *FS) copyInParts(
 		etag, err = f.publishCopy(ctx, to, parts, only, o.size, as.Metadata)
 	}
 	if err != nil {
-		f.abandon(ctx, to)
+		f.abortUpload(ctx, to)
 	}
 	return etag, err
 }

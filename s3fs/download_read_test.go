@@ -248,7 +248,7 @@ func TestListOfAMissingBucket(t *testing.T) {
 	s := newFake(t)
 	s.fault = func(*http.Request, string) (*http.Response, error) { return refusal(404, "NoSuchBucket", ""), nil }
 	for _, err := range s.fs(Options{}).List(t.Context(), "/", "") {
-		if !errors.Is(err, words["NoSuchBucket"]) || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "R1") {
+		if !errors.Is(err, errorsByCode["NoSuchBucket"]) || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "R1") {
 			t.Errorf("error %v, want one that speaks of the bucket and has the request's id", err)
 		}
 	}

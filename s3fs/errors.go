@@ -20,8 +20,9 @@ import (
 // ErrNoBucket says that the bucket does not exist.
 var ErrNoBucket = errors.New("the bucket does not exist")
 
-// words translates S3's error codes. Any other code means that the service failed, or is not set up as it should be.
-var words = map[string]error{
+// errorsByCode translates S3's error codes. Any other code means that the service failed, is overloaded (SlowDown), or is not set up as it
+// should be: such a request is repeated where that can help, see client_retry.go, and its error has no word of io/fs.
+var errorsByCode = map[string]error{
 	"NoSuchKey":                  fs.ErrNotExist,
 	"NotFound":                   fs.ErrNotExist, // to HEAD, whose answer has no body to say more
 	"AccessDenied":               fs.ErrPermission,
@@ -70,7 +71,7 @@ func translate(stack *middleware.Stack) error {
 
 // wordFor returns the word for S3's error, nil if there is none.
 func wordFor(err error) error {
-	if word := words[errorCode(err)]; word != nil {
+	if word := errorsByCode[errorCode(err)]; word != nil {
 		return word
 	}
 	switch status(err) { // whatever this service calls it
@@ -139,8 +140,8 @@ func unheard(err error) bool {
 	return exhausted && status(err) == 0 && !errors.Is(err, errUnconfirmed)
 }
 
-// gone reports whether S3 no longer knows the multipart upload.
-func gone(err error) bool { return errorCode(err) == "NoSuchUpload" }
+// isNoSuchUpload reports whether S3 no longer knows the multipart upload.
+func isNoSuchUpload(err error) bool { return errorCode(err) == "NoSuchUpload" }
 
 // errorCode returns S3's word for the error, "" if it has none.
 func errorCode(err error) string {

@@ -208,7 +208,7 @@ func (p *prober) cleanUp(ctx context.Context) (left []LeftBehind, err error) {
 func (p *prober) abortUpload(ctx context.Context, id string) error {
 	key := p.open[id]
 	_, err := p.api.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &p.bucket, Key: &key, UploadId: &id})
-	if err == nil || gone(err) {
+	if err == nil || isNoSuchUpload(err) {
 		delete(p.open, id)
 		return nil
 	}

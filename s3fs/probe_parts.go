@@ -50,7 +50,7 @@ func (p *prober) conditionalComplete(ctx context.Context, _ *Finding) error {
 			{"If-Match", func(in *s3.CompleteMultipartUploadInput) { in.IfMatch = aws.String(noETag) }},
 		} {
 			_, err := p.complete(ctx, key, id, part, c.set)
-			if gone(err) {
+			if isNoSuchUpload(err) {
 				return nil // the service ends an upload whose condition did not hold
 			}
 			if err := wantRefusal(c.header, err); err != nil {

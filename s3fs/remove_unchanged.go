@@ -294,8 +294,8 @@ func (f *FS) deleteBatch(ctx context.Context, keys []string, then versions) (lef
 		key, code := aws.ToString(e.Key), aws.ToString(e.Code)
 		switch {
 		case code == "NoSuchKey", code == "NoSuchVersion": // so AWS answers for a condition on what is gone
-		case words[code] != nil && !slices.Contains(unknownCodes, code):
-			return nil, fmt.Errorf("deleting %q: %w: %s: %s", key, words[code], code, aws.ToString(e.Message))
+		case errorsByCode[code] != nil && !slices.Contains(unknownCodes, code):
+			return nil, fmt.Errorf("deleting %q: %w: %s: %s", key, errorsByCode[code], code, aws.ToString(e.Message))
 		default:
 			left = append(left, key)
 		}

@@ -54,7 +54,7 @@ func (f *FS) rename(ctx context.Context, from, to string, replace bool) (made pr
 // move renames what has the key source, without the slash or with it, under the lock of both names.
 func (f *FS) move(ctx context.Context, source, target string, replace bool, l *nameLock) (made proxy.Stored, err error) {
 	asDir := later(func() (*info, error) { return f.statDir(ctx, target) })
-	what, err := f.statInTurn(ctx, source)
+	what, err := f.statFileFirst(ctx, source)
 	_, dirErr := asDir()
 	switch {
 	case err != nil || source == target:

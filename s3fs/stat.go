@@ -91,8 +91,8 @@ func (f *FS) stat(ctx context.Context, name string) (*info, error) {
 	return fileOrDir(file, err, d, dirErr)
 }
 
-// statInTurn is stat for what is a file, most likely: the directory, whose key is given, is asked for only if there is none.
-func (f *FS) statInTurn(ctx context.Context, dir string) (*info, error) {
+// statFileFirst is stat for what is a file, most likely: the directory, whose key is given, is asked for only if there is none.
+func (f *FS) statFileFirst(ctx context.Context, dir string) (*info, error) {
 	file, err := f.head(ctx, strings.TrimSuffix(dir, "/"))
 	if err == nil {
 		return file, nil

@@ -76,7 +76,7 @@ func (f *FS) prepare(ctx context.Context, key string, w proxy.Write, first *prox
 	ctx, watch := f.watch(ctx, key)
 	switch {
 	case own && first.Offset == 0:
-		u, err = f.resumeOrAppend(ctx, key, w, prefix(first.Length))
+		u, err = f.resumeOrAppend(ctx, key, w, keptBytes(first.Length))
 	case own || w.Base != "":
 		u, err = f.change(ctx, key, w)
 	default:
@@ -109,7 +109,7 @@ func (u *upload) run(r *runs) error {
 		return u.finishMultipart(p)
 	}
 	u.resuming.rest = p
-	return u.endFailed(err)
+	return u.keepOrAbort(err)
 }
 
 // An upload is one Put on its way. It belongs to the goroutine that reads the content; the senders of parts only

@@ -2,11 +2,14 @@ package s3fs
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
@@ -25,7 +28,7 @@ func (f *FS) abortLeft(ctx context.Context, key, except string) {
 		f.cleanUp(ctx, key, func(ctx context.Context) {
 			for id, last := range left {
 				if f.client.uploads.owner(id) == nil {
-					f.abandonLeft(ctx, multipart{key, id}, last)
+					f.abortUnlessResumed(ctx, multipart{key, id}, last)
 				}
 			}
 		})
@@ -41,7 +44,7 @@ func (f *FS) abortOpen(ctx context.Context, key string, left leftOpen, open []ty
 	var aborted []string
 	for id := range left {
 		if f.client.uploads.owner(id) == nil {
-			f.abandonWhile(ctx, multipart{key, id})
+			f.abortUploadWhile(ctx, multipart{key, id})
 			aborted = append(aborted, id)
 		}
 	}
@@ -119,11 +122,11 @@ func (f *FS) abortOurs(ctx context.Context, open []types.MultipartUpload, err er
 		}
 		var parts []types.Part
 		if parts, err = f.listParts(ctx, m.key, m.id); err == nil && f.ours(parts) {
-			f.abandonWhile(ctx, m)
+			f.abortUploadWhile(ctx, m)
 			aborted++
 		}
 	}
-	if err != nil && !gone(err) {
+	if err != nil && !isNoSuchUpload(err) {
 		f.log.WarnContext(ctx, "broken uploads of deleted files may be left", "bucket", f.bucket, "err", err)
 	}
 	return aborted
@@ -221,4 +224,21 @@ func (l *uploads) cleanedUp(ctx context.Context, place string) {
 		}
 	}
 	l.await(ctx, &l.cleaning, strings.TrimSuffix(place, "/"))
+}
+
+// sendAbort is the only AbortMultipartUpload. An upload that is not there has ended.
+func (f *FS) sendAbort(ctx context.Context, m multipart) (err error) {
+	defer recovered(&err)
+	ctx, cancel := context.WithTimeout(ctx, cleanup)
+	defer cancel()
+	out, err := f.api.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &f.bucket, Key: &m.key, UploadId: &m.id})
+	if errors.Is(err, errUnconfirmed) || err == nil && !answeredWith(out.ResultMetadata, http.StatusNoContent) {
+		if _, err = f.listParts(ctx, m.key, m.id); err == nil {
+			err = errUnconfirmed // a proxy may have answered, see delete
+		}
+	}
+	if isNoSuchUpload(err) {
+		return nil
+	}
+	return err
 }

@@ -3,11 +3,8 @@ package s3fs
 import (
 	"context"
 	"errors"
-	"net/http"
 	"sync"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 )
@@ -38,24 +35,26 @@ type leftover struct {
 	since time.Time
 }
 
-// abandon gives up a multipart upload of which no part is on its way any more, and what S3 holds of it. If S3 does not
+// abortUpload gives up a multipart upload of which no part is on its way any more, and what S3 holds of it. If S3 does not
 // answer, that is done as soon as it does.
-func (f *FS) abandon(ctx context.Context, m multipart) { f.abandonWhile(context.WithoutCancel(ctx), m) }
-
-// abandonWhile is abandon until ctx ends.
-func (f *FS) abandonWhile(ctx context.Context, m multipart) {
-	leftover{fs: f, multipart: m, since: time.Now()}.abandon(ctx)
+func (f *FS) abortUpload(ctx context.Context, m multipart) {
+	f.abortUploadWhile(context.WithoutCancel(ctx), m)
 }
 
-// abandonLeft is abandonWhile for an upload that this process has left open with a lease, unless another process has
+// abortUploadWhile is abortUpload that gives up when ctx ends.
+func (f *FS) abortUploadWhile(ctx context.Context, m multipart) {
+	leftover{fs: f, multipart: m, since: time.Now()}.abort(ctx)
+}
+
+// abortUnlessResumed is abortUploadWhile for an upload that this process has left open with a lease, unless another process has
 // resumed it.
-func (f *FS) abandonLeft(ctx context.Context, m multipart, last lease) {
-	leftover{f, m, &last, time.Now()}.abandon(ctx)
+func (f *FS) abortUnlessResumed(ctx context.Context, m multipart, last lease) {
+	leftover{f, m, &last, time.Now()}.abort(ctx)
 }
 
-// abandon ends the upload, or has it ended later if S3 does not answer.
-func (l leftover) abandon(ctx context.Context) {
-	err := l.end(s3http.WithBrief(ctx))
+// abort aborts the upload, or has it aborted later if S3 does not answer.
+func (l leftover) abort(ctx context.Context) {
+	err := l.abortNow(s3http.WithBrief(ctx))
 	log := l.fs.log.With("key", l.key, "upload", l.id)
 	switch {
 	case err == nil:
@@ -69,18 +68,18 @@ func (l leftover) abandon(ctx context.Context) {
 	}
 }
 
-// end aborts the upload. One that was left open is aborted only while it has the lease that it was left with: a session
+// abortNow aborts the upload. One that was left open is aborted only while it has the lease that it was left with: a session
 // that resumes the upload overwrites that lease first, in whichever process it runs.
 //
 // AbortMultipartUpload takes no condition. So a short window remains: a session of another process that resumes the
 // upload between ListParts and the abort loses it, and its next request fails with NoSuchUpload.
-func (l leftover) end(ctx context.Context) error {
+func (l leftover) abortNow(ctx context.Context) error {
 	if l.left != nil {
 		ctx, cancel := context.WithTimeout(ctx, cleanup)
 		defer cancel()
 		parts, err := l.fs.listParts(ctx, l.key, l.id)
 		switch is, _ := l.fs.splitLease(parts); {
-		case gone(err):
+		case isNoSuchUpload(err):
 			return nil
 		case err != nil:
 			return err
@@ -88,24 +87,7 @@ func (l leftover) end(ctx context.Context) error {
 			return errTaken
 		}
 	}
-	return l.fs.end(ctx, l.multipart)
-}
-
-// end ends a multipart upload; one that is not there has ended.
-func (f *FS) end(ctx context.Context, m multipart) (err error) {
-	defer recovered(&err)
-	ctx, cancel := context.WithTimeout(ctx, cleanup)
-	defer cancel()
-	out, err := f.api.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &f.bucket, Key: &m.key, UploadId: &m.id})
-	if errors.Is(err, errUnconfirmed) || err == nil && !answeredWith(out.ResultMetadata, http.StatusNoContent) {
-		if _, err = f.listParts(ctx, m.key, m.id); err == nil {
-			err = errUnconfirmed // a proxy may have answered, see delete
-		}
-	}
-	if gone(err) {
-		return nil
-	}
-	return err
+	return l.fs.sendAbort(ctx, l.multipart)
 }
 
 // add has a multipart upload ended later.
@@ -148,7 +130,7 @@ func (e *leftovers) endFirst(ctx context.Context) bool {
 	e.mu.Lock()
 	first := e.queue[0]
 	e.mu.Unlock()
-	err := first.end(ctx)
+	err := first.abortNow(ctx)
 	if err != nil && !errors.Is(err, errTaken) && unanswered(err) && time.Since(first.since) < patientFor {
 		return false
 	}

@@ -67,7 +67,7 @@ func TestDeletionAbortsUploads(t *testing.T) {
 			if _, err := f.Remove(t.Context(), "/d/x"); err != nil {
 				t.Errorf("removing the one that broke: %v", err)
 			}
-			if err := f.end(t.Context(), multipart{"d/x", *theirs.UploadId}); err != nil {
+			if err := f.sendAbort(t.Context(), multipart{"d/x", *theirs.UploadId}); err != nil {
 				t.Error(err)
 			}
 			noUploads(t, f, "d/x")

@@ -13,6 +13,10 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
+// An append, and any upload that keeps ranges of objects, goes this way: prepare looks at what is there (resumeOrAppend, appendTo), receive
+// reads the runs of the source, copyInto reads the short ranges into parts and leaves the long ones to S3 (startCopy), create begins the
+// multipart upload, and complete publishes it on the condition that the base is unchanged.
+
 // A base is the object that an upload replaces, and of which it keeps something. The object stays until the whole is
 // published, and nothing is published if it changes meanwhile. Such an upload has no lease part, so what a killed process
 // leaves of it is not taken for the beginning of a file.
@@ -21,13 +25,13 @@ type base struct{ is *s3.HeadObjectOutput }
 // size returns that of the object.
 func (b *base) size() int64 { return aws.ToInt64(b.is.ContentLength) }
 
-// A prefix is how many of the bytes that are there an upload keeps in front of its new ones: below 0 = all of the object.
-type prefix int64
+// keptBytes is how many of the bytes that are there an upload keeps in front of its new ones; below 0 = all of the object.
+type keptBytes int64
 
-func (p prefix) isAll() bool { return p < 0 }
+func (k keptBytes) isAll() bool { return k < 0 }
 
 // appendTo prepares an upload that keeps the beginning of an object.
-func (f *FS) appendTo(ctx context.Context, key string, w proxy.Write, kept prefix, there *info) (*upload, error) {
+func (f *FS) appendTo(ctx context.Context, key string, w proxy.Write, kept keptBytes, there *info) (*upload, error) {
 	before := int64(kept)
 	if kept.isAll() {
 		before = there.size

@@ -94,7 +94,7 @@ func TestPutFaults(t *testing.T) {
 			calls: calls("Put"),
 		},
 		"the bucket is missing": {
-			reader: zeros(10), fault: refuse("Put", -1, 404, "NoSuchBucket"), want: words["NoSuchBucket"], calls: calls("Put"),
+			reader: zeros(10), fault: refuse("Put", -1, 404, "NoSuchBucket"), want: errorsByCode["NoSuchBucket"], calls: calls("Put"),
 		},
 		"the storage is full": {
 			reader: zeros(10), fault: refuse("Put", -1, 507, "XMinioStorageFull"), want: syscall.ENOSPC, calls: calls("Put"),

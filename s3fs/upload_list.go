@@ -25,7 +25,7 @@ func (f *FS) listUploads(ctx context.Context, prefix string) ([]types.MultipartU
 	}
 	open, err := f.uploadsByPrefix(ctx, prefix)
 	switch {
-	case gone(err): // gofakes3, in a bucket that never had an upload
+	case isNoSuchUpload(err): // gofakes3, in a bucket that never had an upload
 		return nil, nil
 	case refusesList(err):
 		f.client.features.refuse(uploadList, f.bucket, err)

@@ -44,7 +44,7 @@ func (u *upload) finishMultipart(last *part) error {
 		err = u.complete()
 	}
 	if err != nil {
-		return u.endFailed(err)
+		return u.keepOrAbort(err)
 	}
 	u.resuming.releaseRetained()
 	u.fs.abortLeft(u.ctx, u.key, u.sending.id)
@@ -172,7 +172,7 @@ func (u *upload) complete() error {
 		u.publishing.made.Size, u.publishing.made.ETag = want.size, want.etag
 		u.fs.log.WarnContext(ctx, "S3 did not confirm an upload that it has completed", "key", u.key, "err", err)
 		m := multipart{u.key, u.sending.id} // which is gone, unless the same content was there before
-		u.fs.cleanUp(ctx, u.key, func(ctx context.Context) { u.fs.abandonWhile(ctx, m) })
+		u.fs.cleanUp(ctx, u.key, func(ctx context.Context) { u.fs.abortUploadWhile(ctx, m) })
 		return nil
 	}
 	u.resuming.contentRefused = slices.Contains(badSum, errorCode(err)) || u.sumsUntold() && errorCode(err) == "InvalidRequest"
@@ -219,6 +219,6 @@ func (u *upload) abort() {
 	u.awaitCopies()
 	u.sending.cancel()
 	if u.sending.id != "" {
-		u.fs.abandon(u.ctx, multipart{u.key, u.sending.id})
+		u.fs.abortUpload(u.ctx, multipart{u.key, u.sending.id})
 	}
 }

@@ -48,7 +48,7 @@ func TestUnconfirmedPut(t *testing.T) {
 			calls: []string{"Put x4", "Head"}},
 		"refused": {answers: answers(refuse(403, "AccessDenied")), want: fs.ErrPermission, head: map[string]string{"ETag": ours},
 			calls: []string{"Put"}},
-		"no room": {answers: answers(refuse(507, "XMinioStorageFull")), want: words["XMinioStorageFull"], head: map[string]string{"ETag": ours},
+		"no room": {answers: answers(refuse(507, "XMinioStorageFull")), want: errorsByCode["XMinioStorageFull"], head: map[string]string{"ETag": ours},
 			calls: []string{"Put"}},
 		"new, and there by the first try": {write: proxy.Write{New: true}, answers: answers(lost, refuse(412, "PreconditionFailed")),
 			head: map[string]string{"ETag": ours}, calls: []string{"Put x2", "Head"}},

@@ -23,10 +23,10 @@ const resumeTries = 3
 
 // resumeOrAppend prepares an upload that keeps some of what is there: of a broken upload, or of the object. A broken upload that
 // ends meanwhile may have become the object; but some services list an upload for a while after its end.
-func (f *FS) resumeOrAppend(ctx context.Context, key string, w proxy.Write, kept prefix) (*upload, error) {
+func (f *FS) resumeOrAppend(ctx context.Context, key string, w proxy.Write, kept keptBytes) (*upload, error) {
 	for i := 1; ; i++ {
 		u, err := f.resumeOrAppendOnce(ctx, key, w, kept)
-		if !gone(err) {
+		if !isNoSuchUpload(err) {
 			return u, err
 		}
 		if i == resumeTries {
@@ -43,7 +43,7 @@ func (f *FS) resumeOrAppend(ctx context.Context, key string, w proxy.Write, kept
 // A broken upload that is newer than the object comes first, and has to be resumed where it stands: the bytes before an
 // offset within the older object need not be those that the client means. Nor does a client want to append to the older
 // object that has asked for its size: so clients do that resume.
-func (f *FS) resumeOrAppendOnce(ctx context.Context, key string, w proxy.Write, kept prefix) (*upload, error) {
+func (f *FS) resumeOrAppendOnce(ctx context.Context, key string, w proxy.Write, kept keptBytes) (*upload, error) {
 	find := later(func() (*resumableUpload, error) {
 		if kept.isAll() && w.Base == "" {
 			return nil, nil
@@ -199,7 +199,7 @@ func (f *FS) openUploads(ctx context.Context, key string) ([]types.MultipartUplo
 func (f *FS) inspect(ctx context.Context, key string, o types.MultipartUpload) (*resumableUpload, error) {
 	parts, err := f.listParts(ctx, key, aws.ToString(o.UploadId))
 	if err != nil || !f.ours(parts) && !isLegacy(parts) {
-		if gone(err) || !f.listsUploads() {
+		if isNoSuchUpload(err) || !f.listsUploads() {
 			err = nil
 		}
 		return nil, err
@@ -213,7 +213,7 @@ func (f *FS) inspect(ctx context.Context, key string, o types.MultipartUpload) (
 	}
 	if !last.IsZero() && time.Since(last) > f.resume && f.client.uploads.owner(b.id) == nil {
 		f.log.InfoContext(ctx, "ending a broken upload that nobody has resumed", "key", key, "upload", b.id, "begun", b.begun)
-		f.cleanUp(ctx, key, func(ctx context.Context) { f.abandonWhile(ctx, multipart{key, b.id}) })
+		f.cleanUp(ctx, key, func(ctx context.Context) { f.abortUploadWhile(ctx, multipart{key, b.id}) })
 		return nil, nil
 	}
 	f.setParts(b, parts)
@@ -278,7 +278,7 @@ func (f *FS) listParts(ctx context.Context, key, id string) ([]types.Part, error
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			if !gone(err) && refusesList(err) {
+			if !isNoSuchUpload(err) && refusesList(err) {
 				f.client.features.refuse(uploadList, f.bucket, err)
 			}
 			return nil, err

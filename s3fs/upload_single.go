@@ -57,7 +57,7 @@ func (u *upload) leaveSingle(p *part, err error) error {
 		u.resuming.resumable = false
 	}
 	u.resuming.rest = p
-	return u.endFailed(err)
+	return u.keepOrAbort(err)
 }
 
 // object puts a part as an object.

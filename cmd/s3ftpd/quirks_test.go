@@ -184,7 +184,7 @@ func (q *quirkService) check(t *testing.T, i int, row quirkRow) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	store := s3fs.New(q.client, storeOptions(&c, q.client, budget.New(c.Memory), log.logger()))
-	go func() { done <- server(&c, q.client, store, nil, nil, log.logger()).Serve(ctx, l) }()
+	go func() { done <- server(&c, q.client, store, nil, newResources(&c), log.logger()).Serve(ctx, l) }()
 	other := s3fs.New(q.other, s3fs.Options{Bucket: c.Bucket, Prefix: c.Prefix, Resume: -1})
 	ftp := dialFTP(t, l.Addr().String(), q.meter, other)
 	row.do(ftp)

@@ -106,7 +106,7 @@ func call(t *testing.T, store *s3fs.FS, m *meter, options ...string) *caller {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- server(c, nil, store, nil, nil, quiet).Serve(ctx, l) }()
+	go func() { done <- server(c, nil, store, nil, newResources(c), quiet).Serve(ctx, l) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-done; err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/auth"
 	"github.com/s3ftpd/s3ftpd/proxy/budget"
 	"github.com/s3ftpd/s3ftpd/s3fs"
@@ -18,10 +19,14 @@ type resources struct {
 	budget   *budget.Budget // the memory of their transfers
 	turns    *auth.Turns    // to hash passwords, which takes a core each
 	registry *s3fs.Registry // of their changes to the bucket
+	sessions *proxy.Sessions
 }
 
 func newResources(c *config.Config) resources {
-	return resources{budget: budget.New(c.Memory), turns: auth.NewTurns(runtime.GOMAXPROCS(0)), registry: new(s3fs.Registry)}
+	return resources{
+		budget: budget.New(c.Memory), turns: auth.NewTurns(runtime.GOMAXPROCS(0)), registry: new(s3fs.Registry),
+		sessions: &proxy.Sessions{Max: c.MaxSessions, MaxPerAddress: c.MaxSessionsPerIP, MaxPerUser: c.MaxSessionsPerUser},
+	}
 }
 
 // overhead is the heap allowed on top of the buffers of transfers, before the garbage collector works harder.

@@ -72,7 +72,7 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Service, cert *c
 	}
 	defer helpers.Wait()
 	defer stop()
-	return ls.serve(ctx, server(c, client, store, cert, all.turns, log), log)
+	return ls.serve(ctx, server(c, client, store, cert, all, log), log)
 }
 
 // lookEvery is how soon a new certificate is seen.
@@ -80,7 +80,7 @@ const lookEvery = 10 * time.Second
 
 // server is the FTP server of a configuration, with the store of a client behind it, and with TLS where there is a certificate.
 func server(
-	c *config.Config, client *s3fs.Client, store proxy.Store, cert *certificate, turns *auth.Turns, log *slog.Logger,
+	c *config.Config, client *s3fs.Client, store proxy.Store, cert *certificate, all resources, log *slog.Logger,
 ) *ftp.Server {
 	password := secret(c, passwordWarning(c, log))
 	if password != nil {
@@ -90,14 +90,14 @@ func server(
 		return proxy.Account{User: user, Store: store, Compat: compat(c, user, peer)}
 	}
 	s := &ftp.Server{
-		Login:  admit(&auth.Gate{User: c.User, Secret: password, Turns: turns, Subject: c.UserCertificate}, account),
+		Login:  admit(&auth.Gate{User: c.User, Secret: password, Turns: all.turns, Subject: c.UserCertificate}, account),
 		Compat: func(peer netip.Addr) proxy.Compat { return compat(c, "", peer) },
 		Passive: passive.Ports{First: c.PassivePorts.First, Last: c.PassivePorts.Last, ProxyFrom: c.ProxyProtocolFrom,
 			Group: proxy.LimitPrefix, Log: log},
 		PassiveAddress: passiveAddress(c.PassiveAddress, net.DefaultResolver.LookupNetIP, log),
 		IdleTimeout:    c.IdleTimeout, LoginTimeout: c.LoginTimeout, DataTimeout: c.DataTimeout,
 		StallTimeout: c.StallTimeout, DrainTimeout: c.DrainTimeout, DrainEnd: client.Stop, CommitGrace: c.CommitGrace,
-		Sessions: &proxy.Sessions{Max: c.MaxSessions, MaxPerAddress: c.MaxSessionsPerIP, MaxPerUser: c.MaxSessionsPerUser},
+		Sessions: all.sessions,
 		Observer: observe.Log(log),
 	}
 	if c.Active {

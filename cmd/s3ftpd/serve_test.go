@@ -193,7 +193,7 @@ func TestServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := server(c, nil, nil, nil, nil, quiet)
+	s := server(c, nil, nil, nil, newResources(c), quiet)
 	got := []any{s.Passive.First, s.Passive.Last, s.Active.Port, s.IdleTimeout, s.LoginTimeout, s.DataTimeout, s.StallTimeout, s.DrainTimeout,
 		s.CommitGrace, s.Sessions.Max, s.Sessions.MaxPerAddress, s.Sessions.MaxPerUser}
 	want := []any{uint16(2000), uint16(2001), uint16(7), time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second, 5 * time.Second,
@@ -211,7 +211,7 @@ func TestServer(t *testing.T) {
 		t.Errorf("TLS is %+v, and dials from %d", s.TLS, s.ActiveTLS.Port)
 	}
 	c.Active = false
-	if s := server(c, nil, nil, nil, nil, quiet); s.Active != nil || s.ActiveTLS != nil {
+	if s := server(c, nil, nil, nil, newResources(c), quiet); s.Active != nil || s.ActiveTLS != nil {
 		t.Error("PORT is allowed")
 	}
 }
@@ -223,7 +223,7 @@ func TestServerHashesPasswords(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &config.Config{User: "alice", Password: config.Secret(hash)}
-	login := server(c, nil, nil, nil, newResources(c).turns, quiet).Login
+	login := server(c, nil, nil, nil, newResources(c), quiet).Login
 	if _, err := login(t.Context(), proxy.Attempt{User: "alice", Password: "wonderland"}); err != nil {
 		t.Error(err)
 	}
@@ -244,7 +244,7 @@ func TestServerOfTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := server(c, nil, nil, cert, nil, quiet)
+		s := server(c, nil, nil, cert, newResources(c), quiet)
 		got := *s.TLS
 		if got.Config() != cert.config() {
 			t.Errorf("%s: the certificate is another one", args)

@@ -61,29 +61,21 @@ func (ClientSoftware) Kind() string { return "client.software" }
 // Kind implements [proxy.Event].
 func (Panic) Kind() string { return "panic" }
 
-// A LoginMethod is what a client proves with who it is.
-type LoginMethod string
-
-const (
-	ByPassword    LoginMethod = "password"
-	ByCertificate LoginMethod = "certificate"
-)
-
 // Events of logins. User is the name that the client gives, which the context has only after the login.
 type (
 	// LoginOK is a login. Its context has the user.
-	LoginOK struct{ Method LoginMethod }
+	LoginOK struct{ Method proxy.LoginMethod }
 	// LoginRefused is a wrong password, or one session too many of the user.
 	LoginRefused struct {
 		User   string
-		Method LoginMethod
+		Method proxy.LoginMethod
 		Code   int
 		Err    error
 	}
 	// LoginUndecided is a login that could not be judged.
 	LoginUndecided struct {
 		User   string
-		Method LoginMethod
+		Method proxy.LoginMethod
 		Code   int
 		Err    error
 	}

@@ -3,6 +3,7 @@ package ftp
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"io/fs"
 	"strings"
@@ -37,12 +38,12 @@ func (s *session) cmdUser(ctx context.Context, arg string) (reply, error) {
 	}
 	s.name, s.user, s.asked = arg, clip(arg), true
 	if certificate := s.tls.certificate(); certificate != nil {
-		account, err := s.authenticate(ctx, proxy.Attempt{User: s.name, Peer: s.peer, Certificate: certificate})
+		account, err := s.authenticate(ctx, s.attempt(proxy.ByCertificate, "", certificate))
 		var last reply
 		switch {
 		case err == nil:
 			s.asked = false
-			return s.admit(ctx, account, event.ByCertificate, reply{232, "Logged in by certificate."}), nil
+			return s.admit(ctx, account, proxy.ByCertificate, reply{232, "Logged in by certificate."}), nil
 		case errors.As(err, &last):
 			s.closed = true
 			return last, nil
@@ -62,7 +63,7 @@ func (s *session) cmdPass(ctx context.Context, arg string) (reply, error) {
 	case !asked:
 		return reply{503, "Say USER first."}, nil
 	}
-	account, err := s.authenticate(ctx, proxy.Attempt{User: s.name, Password: arg, Peer: s.peer, Certificate: s.tls.certificate()})
+	account, err := s.authenticate(ctx, s.attempt(proxy.ByPassword, arg, s.tls.certificate()))
 	var last reply
 	switch {
 	case errors.As(err, &last):
@@ -71,14 +72,14 @@ func (s *session) cmdPass(ctx context.Context, arg string) (reply, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return s.refuse(ctx, err)
 	case err != nil:
-		s.observe(ctx, event.LoginUndecided{User: s.user, Method: event.ByPassword, Code: 530, Err: err})
+		s.observe(ctx, event.LoginUndecided{User: s.user, Method: proxy.ByPassword, Code: 530, Err: err})
 		return reply{530, "The login cannot be checked now, try again later."}, nil
 	}
-	return s.admit(ctx, account, event.ByPassword, reply{230, "Logged in."}), nil
+	return s.admit(ctx, account, proxy.ByPassword, reply{230, "Logged in."}), nil
 }
 
 // admit lets a user in, unless there are too many sessions of the user's.
-func (s *session) admit(ctx context.Context, a proxy.Account, method event.LoginMethod, welcome reply) reply {
+func (s *session) admit(ctx context.Context, a proxy.Account, method proxy.LoginMethod, welcome reply) reply {
 	s.user = clip(cmp.Or(a.User, s.name))
 	if err := s.entry.Login(s.user, a.MaxSessions); err != nil {
 		s.observe(ctx, event.LoginRefused{User: s.user, Method: method, Code: 530, Err: err})
@@ -132,7 +133,7 @@ func (s *session) refuse(ctx context.Context, err error) (reply, error) {
 	if err == fs.ErrPermission {
 		err = errWrongLogin
 	}
-	s.observe(ctx, event.LoginRefused{User: s.user, Method: event.ByPassword, Code: 530, Err: err})
+	s.observe(ctx, event.LoginRefused{User: s.user, Method: proxy.ByPassword, Code: 530, Err: err})
 	select {
 	case <-time.After(wrongDelay):
 	case <-ctx.Done():
@@ -157,4 +158,11 @@ func (s *session) cmdRein(context.Context, string) (reply, error) {
 func (s *session) cmdQuit(context.Context, string) (reply, error) {
 	s.closed = true
 	return reply{221, "Goodbye."}, nil
+}
+
+// attempt is what the client says of itself to log in by a method.
+func (s *session) attempt(method proxy.LoginMethod, password string, certificate *x509.Certificate) proxy.Attempt {
+	return proxy.Attempt{
+		User: s.name, Password: password, Certificate: certificate, Method: method, Protocol: protocol, Session: s.entry.Info().ID, Peer: s.peer,
+	}
 }

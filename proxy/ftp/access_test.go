@@ -161,3 +161,20 @@ func TestAccount(t *testing.T) {
 		}
 	})
 }
+
+// A login is asked with all that is known of the attempt.
+func TestLoginHearsOfTheAttempt(t *testing.T) {
+	inBubble(t, func(s *script) {
+		var heard proxy.Attempt
+		in := s.srv.Login
+		s.srv.Login = func(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
+			heard = a
+			return in(ctx, a)
+		}
+		s.play("! login no\nS> 220 *\nC> USER test\nS> 331 *\nC> PASS secret\nS> 230 *")
+		if heard.User != "test" || heard.Password != "secret" || heard.Method != proxy.ByPassword || heard.Protocol != "ftp" ||
+			heard.Session == "" || heard.Peer.Addr() != clientAddr {
+			t.Errorf("heard of %+v", heard)
+		}
+	})
+}

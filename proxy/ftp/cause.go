@@ -25,7 +25,8 @@ var clientErrors = []error{
 // that was made, are the client's; the request's are a missing file, and a command that is refused without a request to the
 // storage.
 //
-// fs.ErrPermission is S3's refusal, though its reply is 550 as that to a missing file: keys or a policy are wrong.
+// fs.ErrPermission is S3's refusal, though its reply is 550 as that to a missing file: keys or a policy are wrong. Only as
+// proxy.ErrDenied is it that of a rule.
 func causeOf(err error) event.Cause {
 	switch {
 	case err == nil:
@@ -34,7 +35,7 @@ func causeOf(err error) event.Cause {
 		return event.CauseClient
 	case errors.As(err, new(connectError)):
 		return event.CauseServer
-	case errors.As(err, new(reply)), errors.Is(err, fs.ErrNotExist):
+	case errors.As(err, new(reply)), errors.Is(err, fs.ErrNotExist), errors.Is(err, proxy.ErrDenied):
 		return event.CauseRequest
 	}
 	for _, e := range clientErrors {

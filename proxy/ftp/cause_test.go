@@ -98,6 +98,7 @@ func TestLevelOfCauses(t *testing.T) {
 		{syscall.EFBIG, slog.LevelInfo},
 		{syscall.ESPIPE, slog.LevelInfo},
 		{fs.ErrNotExist, slog.LevelDebug},
+		{fmt.Errorf("delete /a: %w", proxy.ErrDenied), slog.LevelDebug},
 		{fmt.Errorf("%w, nor a file that may be seen: %w", fs.ErrNotExist, fs.ErrPermission), slog.LevelDebug},
 		{reply{501, "a slip"}, slog.LevelDebug},
 		{fmt.Errorf("%w: %w", reply{553, "too much"}, syscall.EFBIG), slog.LevelDebug},

@@ -194,7 +194,7 @@ func (l *line) isAbort() bool {
 }
 
 // say ends the transfer of a client that takes no replies. An upload outlasts a control connection that was reset: QUIT may be
-// the last that the client has sent. See outlive.
+// the last that the client has sent. See awaitKilledClient.
 func (a *attendance) say(r reply) {
 	if err := a.write(r); err != nil && (!a.upload || errors.Is(err, os.ErrDeadlineExceeded)) {
 		a.lines = nil

@@ -97,15 +97,15 @@ func (s *session) receive(ctx context.Context, verb, arg string, to destination)
 //
 // The data connection is made at the first Read, so that a store can refuse before the client sends a byte.
 type upload struct {
-	ctx     context.Context
-	runs    []proxy.Run // that Next has not returned yet
-	t       *transfer
-	mark    string
-	least   int64                                                      // bytes announced
-	before  int64                                                      // bytes of the file that are there already
-	allo    proxy.Allo                                                 // what it means when fewer come
-	outlive func(ctx context.Context, t *transfer, suspect bool) error // waits out the grace, and says whether the client is still there
-	commit  func() error                                               // makes sure that the upload is not aborted, and cannot be any more
+	ctx               context.Context
+	runs              []proxy.Run // that Next has not returned yet
+	t                 *transfer
+	mark              string
+	least             int64                                                      // bytes announced
+	before            int64                                                      // bytes of the file that are there already
+	allo              proxy.Allo                                                 // what it means when fewer come
+	awaitKilledClient func(ctx context.Context, t *transfer, suspect bool) error // waits out the grace, and says whether the client is still there
+	commit            func() error                                               // makes sure that the upload is not aborted, and cannot be any more
 
 	data io.Reader // what the client sends; nil before the first Read
 	end  error     // of the data: once there was one, all there is
@@ -164,7 +164,7 @@ func (u *upload) judge() error {
 	if short && u.allo == proxy.AlloBinding {
 		return errTooShort
 	}
-	if err := u.outlive(u.ctx, u.t, short && u.allo == proxy.AlloAuto); err != nil {
+	if err := u.awaitKilledClient(u.ctx, u.t, short && u.allo == proxy.AlloAuto); err != nil {
 		return err
 	}
 	return u.commit()
@@ -193,7 +193,7 @@ func (s *session) put(ctx context.Context, t *transfer, store proxy.Store, name,
 	put, cancel := context.WithCancelCause(t.hard)
 	defer cancel(nil)
 	hold := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
-	u := &upload{ctx: ctx, t: t, mark: mark, least: to.Size, before: to.before, allo: s.compat.Allo, outlive: s.outlive, commit: func() error {
+	u := &upload{ctx: ctx, t: t, mark: mark, least: to.Size, before: to.before, allo: s.compat.Allo, awaitKilledClient: s.awaitKilledClient, commit: func() error {
 		if !hold() {
 			return context.Cause(ctx)
 		}

@@ -27,7 +27,7 @@ func lineOf(e proxy.Event) line {
 	case event.LoginUndecided:
 		return problem("login undecided").login(e.User, e.Method).with(slog.Int("code", e.Code)).failed(e.Err)
 	case event.CertificateInsufficient:
-		return debug("certificate alone does not log in").login(e.User, event.ByCertificate).failed(e.Err)
+		return debug("certificate alone does not log in").login(e.User, proxy.ByCertificate).failed(e.Err)
 	}
 	return lineOfCommand(e)
 }

@@ -12,6 +12,18 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
+// All returns an Observer that tells all of these of each event, in their order.
+func All(observers ...proxy.Observer) proxy.Observer { return all(observers) }
+
+type all []proxy.Observer
+
+// Observe implements proxy.Observer.
+func (a all) Observe(ctx context.Context, e proxy.Event) {
+	for _, o := range a {
+		o.Observe(ctx, e)
+	}
+}
+
 // Log returns an Observer that writes a line for each event to log.
 func Log(log *slog.Logger) proxy.Observer { return logObserver{log} }
 
@@ -89,6 +101,6 @@ func (l line) command(command, name string) line {
 	return l.with(slog.String("command", command), slog.String("name", name))
 }
 
-func (l line) login(user string, method event.LoginMethod) line {
+func (l line) login(user string, method proxy.LoginMethod) line {
 	return l.with(slog.String("user", user), slog.String("method", string(method)))
 }

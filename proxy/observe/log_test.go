@@ -36,10 +36,10 @@ var logged = []struct {
 	{event.SessionRefused{Code: 421, Err: proxy.ErrTooManySessions}, "WARN", `"session refused","code":421,"err":"too many sessions"`},
 	{event.ClientSoftware{Name: "camera"}, "DEBUG", `"client","name":"camera"`},
 	{event.Panic{Where: "command", Err: errCut}, "ERROR", `"session panics","where":"command","err":"cut"`},
-	{event.LoginOK{Method: event.ByPassword}, "INFO", `"login","method":"password"`},
-	{event.LoginRefused{User: "bob", Method: event.ByPassword, Code: 530, Err: errCut}, "WARN",
+	{event.LoginOK{Method: proxy.ByPassword}, "INFO", `"login","method":"password"`},
+	{event.LoginRefused{User: "bob", Method: proxy.ByPassword, Code: 530, Err: errCut}, "WARN",
 		`"login refused","user":"bob","method":"password","code":530,"err":"cut"`},
-	{event.LoginUndecided{User: "bob", Method: event.ByPassword, Code: 530, Err: errCut}, "ERROR",
+	{event.LoginUndecided{User: "bob", Method: proxy.ByPassword, Code: 530, Err: errCut}, "ERROR",
 		`"login undecided","user":"bob","method":"password","code":530,"err":"cut"`},
 	{event.CertificateInsufficient{User: "bob", Err: errCut}, "DEBUG",
 		`"certificate alone does not log in","user":"bob","method":"certificate","err":"cut"`},
@@ -175,7 +175,7 @@ func TestEventsAreDocumented(t *testing.T) {
 	}
 }
 
-// kinds returns the names of all kinds of events, as package proxy has them in its source.
+// kinds returns the names of all kinds of events, as package event has them in its source.
 func kinds(t *testing.T) (all []string) {
 	t.Helper()
 	files, err := filepath.Glob("../event/*.go")
@@ -195,4 +195,13 @@ func kinds(t *testing.T) (all []string) {
 		t.Fatal("there are no events")
 	}
 	return all
+}
+
+// An Observer of several tells each of them of an event.
+func TestAll(t *testing.T) {
+	var one, two bytes.Buffer
+	All(Log(slog.New(jsonHandler(&one))), Log(slog.New(jsonHandler(&two)))).Observe(t.Context(), event.Mkdir{Name: "/d"})
+	if one.Len() == 0 || one.String() != two.String() {
+		t.Errorf("one heard %q, two heard %q", one.String(), two.String())
+	}
 }

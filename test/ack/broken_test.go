@@ -27,7 +27,7 @@ type brokenBuild struct {
 var brokenBuilds = []brokenBuild{
 	{
 		name:  "the control connection's end is not looked for",
-		edits: []edit{{"proxy/ftp/grace.go", `return errControlLost`, `return nil`}},
+		edits: []edit{{"proxy/ftp/killed_client.go", `return errControlLost`, `return nil`}},
 		store: "embedded", patterns: []string{"kill"},
 	},
 	{

@@ -38,10 +38,10 @@ func crowdedGrace(load float64, took time.Duration) time.Duration {
 	return min(time.Duration(load*load*float64(5*time.Millisecond)), time.Duration(8*load*float64(took)))
 }
 
-// outlive waits for the end of the control connection, and returns an error if it comes: a client that is killed ends its data
+// awaitKilledClient waits for the end of the control connection, and returns an error if it comes: a client that is killed ends its data
 // connection like one that is done, but its control connection ends as well. A QUIT behind the data ends the wait, as a killed
 // client cannot send it. A suspect upload is one that is shorter than announced.
-func (s *session) outlive(ctx context.Context, t *transfer, suspect bool) error {
+func (s *session) awaitKilledClient(ctx context.Context, t *transfer, suspect bool) error {
 	rtt, _ := kernelView(s.raw)
 	took := t.conn.ended.Sub(t.conn.since)
 	measured := grace(rtt, took)

@@ -12,13 +12,13 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// endFailed ends an upload that is not published, because of err, which it returns. What S3 holds of it is left for being
+// keepOrAbort ends an upload that is not published, because of err, which it returns. What S3 holds of it is left for being
 // resumed, if that is possible, or else removed.
-func (u *upload) endFailed(err error) error {
+func (u *upload) keepOrAbort(err error) error {
 	u.fail(err)
 	defer u.resuming.free()
 	switch {
-	case u.resuming.owner.lost(), gone(err):
+	case u.resuming.owner.lost(), isNoSuchUpload(err):
 		for u.sending.inFlight > 0 { // another session has resumed it, so it is not ours any more to change
 			u.settle()
 		}
