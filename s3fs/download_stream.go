@@ -37,6 +37,8 @@ type stream struct {
 	body   io.ReadCloser // nil = has to be asked for
 	broken error         // why the last body or request ended early
 	breaks int           // in a row, without a byte between them
+
+	retried bool // each request is repeated by the SDK, too, as the stream has no first answer yet that shows S3 runs
 }
 
 // maxBreaks is how often in a row a stream may break without a byte before it has failed.
@@ -114,12 +116,16 @@ func (s *stream) pause() error {
 
 // ask sends one request for the rest of the stream.
 func (s *stream) ask() error {
+	options := slices.Clip(s.options)
+	if !s.retried {
+		options = append(options, once)
+	}
 	out, err := s.fs.api.GetObject(s.ctx, &s3.GetObjectInput{
 		Bucket:  &s.fs.bucket,
 		Key:     &s.key,
 		Range:   aws.String(fmt.Sprintf("bytes=%d-%d", s.at, s.end-1)),
 		IfMatch: &s.etag,
-	}, append(slices.Clip(s.options), once)...)
+	}, options...)
 	switch {
 	case precondition(err), errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESPIPE):
 		return fmt.Errorf("%w: %v", proxy.ErrStale, err) // and only that: the other words are for the first answer
