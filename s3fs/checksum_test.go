@@ -145,37 +145,42 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
+// TestRefusedChecksumIsReplaced runs in a bubble: an upload that takes more than a second is checked by one more request.
 func TestRefusedChecksumIsReplaced(t *testing.T) {
 	for _, refusalOf := range []*http.Response{
 		refusal(501, "NotImplemented", "Header 'x-amz-checksum-crc32c' with value 'x' not implemented"),
 		refusal(400, "InvalidRequest", "Unsupported header 'x-amz-checksum-crc32c' received for this API call."),
 	} {
-		s := newFake(t)
 		text, _ := io.ReadAll(refusalOf.Body)
-		s.fault = func(r *http.Request, call string) (*http.Response, error) {
-			for header := range r.Header {
-				if strings.HasPrefix(header, "X-Amz-Checksum-") {
-					return response(refusalOf.StatusCode, string(text)), nil
-				}
-			}
-			return nil, nil
-		}
-		f := s.fs(Options{PartSize: minPart})
-		for range 2 {
-			if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{}); err != nil {
-				t.Fatal(err)
+		synctest.Test(t, func(t *testing.T) { refusedChecksumIsReplaced(t, refusalOf.StatusCode, string(text)) })
+	}
+}
+
+func refusedChecksumIsReplaced(t *testing.T, status int, text string) {
+	s := newFake(t)
+	s.fault = func(r *http.Request, call string) (*http.Response, error) {
+		for header := range r.Header {
+			if strings.HasPrefix(header, "X-Amz-Checksum-") {
+				return response(status, text), nil
 			}
 		}
-		s.made("Put x3")
-		if got := s.sentHeaders()[2].Get("Content-Md5"); got != "pj+cXcmbrQ4Se8pbzSMNWQ==" && len(got) != 24 {
-			t.Errorf("Content-MD5 %q", got)
-		}
-		s.forget()
-		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
+		return nil, nil
+	}
+	f := s.fs(Options{PartSize: minPart})
+	for range 2 {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
-		s.made("Create", "Part 1", "Part 2", "Complete")
 	}
+	s.made("Put x3")
+	if got := s.sentHeaders()[2].Get("Content-Md5"); got != "pj+cXcmbrQ4Se8pbzSMNWQ==" && len(got) != 24 {
+		t.Errorf("Content-MD5 %q", got)
+	}
+	s.forget()
+	if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
+		t.Fatal(err)
+	}
+	s.made("Create", "Part 1", "Part 2", "Complete")
 }
 
 func TestWrongChecksumIsNotReplaced(t *testing.T) {
