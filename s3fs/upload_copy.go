@@ -50,7 +50,7 @@ func (r copyRange) judge(err error) error {
 
 // resolve returns the range that a copy means.
 func (u *upload) resolve(c *proxy.Copy) (copyRange, error) {
-	o, err := u.copied(c)
+	o, err := u.sourceOf(c)
 	if err != nil {
 		return copyRange{}, err
 	}
@@ -80,13 +80,13 @@ func (u *upload) numbersLeft() int {
 	return n
 }
 
-// copied returns the version of an object from which to copy.
-func (u *upload) copied(c *proxy.Copy) (o object, err error) {
+// sourceOf returns the version of an object from which a copy is made.
+func (u *upload) sourceOf(c *proxy.Copy) (o object, err error) {
 	switch {
 	case u.resuming.resumed:
 		return object{}, fmt.Errorf("a copy behind what was resumed: %w", errors.ErrUnsupported)
 	case c.From != "":
-		o, err = u.other(c)
+		o, err = u.otherSource(c)
 	case u.publishing.base != nil:
 		o = object{key: u.key, size: u.publishing.base.size(), etag: unquote(u.publishing.base.is.ETag), head: u.publishing.base.is}
 	case u.publishing.startsFile:
@@ -100,8 +100,8 @@ func (u *upload) copied(c *proxy.Copy) (o object, err error) {
 	return o, err
 }
 
-// other returns another object than the upload's own, as it was when the upload first copied from it.
-func (u *upload) other(c *proxy.Copy) (object, error) {
+// otherSource returns an object that is not the one to be replaced, as it was when the upload first copied from it.
+func (u *upload) otherSource(c *proxy.Copy) (object, error) {
 	key, err := u.fs.file(c.From)
 	if err != nil {
 		return object{}, err
@@ -136,7 +136,7 @@ func (u *upload) copyInto(p *part, r copyRange) (*part, error) {
 	if u.sending.summed {
 		return p, fmt.Errorf("a copy of %d bytes behind parts that were sent with checksums: %w", r.bytes, errors.ErrUnsupported)
 	}
-	u.keepsCopies()
+	u.notResumable()
 	u.sending.forCopies = true
 	var err error
 	if border > 0 {
@@ -163,7 +163,7 @@ func (u *upload) readInto(p *part, r copyRange) (*part, error) {
 	if r.bytes == 0 {
 		return p, nil
 	}
-	u.keepsCopies()
+	u.notResumable()
 	v := &version{fs: u.fs, key: r.key, etag: aws.ToString(r.head.ETag), size: r.size}
 	s := &stream{version: v, ctx: u.ctx, at: r.offset, end: r.offset + r.bytes, retried: true}
 	defer s.close()
@@ -184,8 +184,8 @@ func (u *upload) readInto(p *part, r copyRange) (*part, error) {
 // cause returns why the upload has failed, if it has while it did what failed with err.
 func (u *upload) cause(err error) error { return cmp.Or(context.Cause(u.ctx), err) }
 
-// keepsCopies notes that the upload has bytes that did not come from the client, see base.
-func (u *upload) keepsCopies() {
+// notResumable notes that nothing of the upload can be resumed, as not all of it came from its client.
+func (u *upload) notResumable() {
 	u.resuming.resumable = false
 	u.resuming.releaseRetained()
 }

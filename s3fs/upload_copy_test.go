@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -245,6 +246,40 @@ func TestCopyFails(t *testing.T) {
 			allFree(t, b)
 		})
 	}
+}
+
+// TestAbortWaitsForCopies: a part that S3 is still copying when the upload breaks would stay for good if it came after the abort.
+func TestAbortWaitsForCopies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake(t)
+		gate := make(chan struct{})
+		s.fault = func(_ *http.Request, call string) (*http.Response, error) {
+			switch call {
+			case "Head":
+				return described(4*minPart, `"e"`), nil
+			case "PartCopy 1":
+				<-gate
+				return response(200, "<R><ETag>0123456789abcdef0123456789abcdef</ETag></R>"), nil
+			}
+			return nil, nil
+		}
+		over := make(chan error)
+		go func() {
+			src := storetest.Runs(storetest.Kept(0, 2*minPart), storetest.New(cutAfter(minPart+1)), storetest.Kept(3*minPart, -1))
+			over <- s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", src, proxy.Write{})
+		}()
+		synctest.Wait()
+		if calls := s.requests(); slices.Contains(calls, "Abort") || !slices.Contains(calls, "PartCopy 1") {
+			t.Errorf("requests %q before the part was copied", calls)
+		}
+		close(gate)
+		if err := <-over; !errors.Is(err, errCut) {
+			t.Errorf("error %v, want %v", err, errCut)
+		}
+		if calls := s.requests(); calls[len(calls)-1] != "Abort" {
+			t.Errorf("requests %q", calls)
+		}
+	})
 }
 
 // TestCopyOfAnotherFileBreaks: of an upload that has copied from another file nothing can be resumed, and nothing is left.
