@@ -266,7 +266,7 @@ func TestAbortWaitsForCopies(t *testing.T) {
 		over := make(chan error)
 		go func() {
 			src := storetest.Runs(storetest.Kept(0, 2*minPart), storetest.New(cutAfter(minPart+1)), storetest.Kept(3*minPart, -1))
-			over <- s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", src, proxy.Write{})
+			over <- errOf(s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", src, proxy.Write{}))
 		}()
 		synctest.Wait()
 		if calls := s.requests(); slices.Contains(calls, "Abort") || !slices.Contains(calls, "PartCopy 1") {
