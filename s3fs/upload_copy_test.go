@@ -252,20 +252,25 @@ func TestCopyFails(t *testing.T) {
 func TestAbortWaitsForCopies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
-		gate := make(chan struct{})
+		gate, copying := make(chan struct{}), make(chan struct{})
 		s.fault = func(_ *http.Request, call string) (*http.Response, error) {
 			switch call {
 			case "Head":
 				return described(4*minPart, `"e"`), nil
 			case "PartCopy 1":
+				close(copying)
 				<-gate
 				return response(200, "<R><ETag>0123456789abcdef0123456789abcdef</ETag></R>"), nil
 			}
 			return nil, nil
 		}
 		over := make(chan error)
+		breaks := readerFunc(func([]byte) (int, error) {
+			<-copying
+			return 0, errCut
+		})
 		go func() {
-			src := storetest.Runs(storetest.Kept(0, 2*minPart), storetest.New(cutAfter(minPart+1)), storetest.Kept(3*minPart, -1))
+			src := storetest.Runs(storetest.Kept(0, 2*minPart), storetest.New(io.MultiReader(letters("cut", minPart+1), breaks)), storetest.Kept(3*minPart, -1))
 			over <- errOf(s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", src, proxy.Write{}))
 		}()
 		synctest.Wait()
