@@ -36,9 +36,8 @@ type stream struct {
 	end    int64
 	body   io.ReadCloser // nil = has to be asked for
 	broken error         // why the last body or request ended early
+	retry  bool          // a request is sent again as often as other requests are, and then not once more by the stream
 	breaks int           // in a row, without a byte between them
-
-	retried bool // each request is repeated by the SDK, too, as the stream has no first answer yet that shows S3 runs
 }
 
 // maxBreaks is how often in a row a stream may break without a byte before it has failed.
@@ -92,7 +91,7 @@ func (s *stream) reopen() error {
 		if err == nil {
 			return nil
 		}
-		if !s.fs.client.retryable(err) {
+		if s.retry || !s.fs.client.retryable(err) {
 			return err
 		}
 		s.broken = err
@@ -117,7 +116,7 @@ func (s *stream) pause() error {
 // ask sends one request for the rest of the stream.
 func (s *stream) ask() error {
 	options := slices.Clip(s.options)
-	if !s.retried {
+	if !s.retry {
 		options = append(options, once)
 	}
 	out, err := s.fs.api.GetObject(s.ctx, &s3.GetObjectInput{

@@ -165,7 +165,7 @@ func (u *upload) readInto(p *part, r copyRange) (*part, error) {
 	}
 	u.notResumable()
 	v := &version{fs: u.fs, key: r.key, etag: aws.ToString(r.head.ETag), size: r.size}
-	s := &stream{version: v, ctx: u.ctx, at: r.offset, end: r.offset + r.bytes, retried: true}
+	s := &stream{version: v, ctx: u.ctx, at: r.offset, end: r.offset + r.bytes, retry: true}
 	defer s.close()
 	for {
 		err := p.fill(u.ctx, s, u.fs.stall)
