@@ -45,7 +45,8 @@ var uploadFaults = map[string]uploadFault{
 
 	"appended, answer lost":      {verb: "APPE", size: smallSize, base: 100, rules: rules(when("PutObject", 1, lost)), code: 226, holds: fresh},
 	"appended, answers lost":     {verb: "APPE", size: smallSize, base: 100, rules: rules(when("PutObject", always, lost)), code: 226, holds: fresh},
-	"appended, GET ends early":   {verb: "APPE", size: smallSize, base: 100, rules: rules(when("GetObject", 1, after(10, ends))), code: 451, holds: before},
+	"appended, GET ends early":   {verb: "APPE", size: smallSize, base: 100, rules: rules(when("GetObject", 1, after(10, ends))), code: 226, holds: fresh},
+	"appended, GET reset":        {verb: "APPE", size: smallSize, base: 100, rules: rules(when("GetObject", always, reset)), code: 451, holds: before},
 	"appended, copy lost":        {verb: "APPE", size: smallSize, base: 6 << 20, rules: rules(when("UploadPartCopy", 1, lost)), code: 226, holds: fresh},
 	"appended, Error in 200":     {verb: "APPE", size: smallSize, base: 6 << 20, rules: rules(when("UploadPartCopy", 1, refuse(200, "InternalError"))), code: 226, holds: fresh},
 	"appended, copy refused":     {verb: "APPE", size: smallSize, base: 6 << 20, rules: rules(when("UploadPartCopy", 1, refuse(403, "AccessDenied"))), code: 550, holds: before},

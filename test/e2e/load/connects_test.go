@@ -16,15 +16,17 @@ import (
 // TestConnects has 10,000 clients connect and leave at once, half of them with a reset, and 10,000 log in and quit. The next client
 // is served at once, and what they took is given back.
 //
-// The memory is RssAnon, which holds garbage too, until some more clients have had it collected; before is after a tenth of all that.
+// The memory is RssAnon, which holds garbage too, until some more clients have had it collected. Before is after a first round of all
+// that, because Go's runtime keeps what the most sessions at one time need. A loss of a KiB a client is found.
 func TestConnects(t *testing.T) {
 	harness.Alone(t) // it measures memory, and what the garbage collector finds time for
 	const clients = 10_000
 	store := real.MinIO(t)
 	harness.NewBucket(t, store)
 	b := startServer(t, store, "--max-sessions", "2000", "--max-sessions-per-ip", "2000", "--max-sessions-per-user", "2000")
-	b.rush(t, clients/10, b.leave)
-	b.rush(t, clients/10, b.logInAndQuit)
+	b.rush(t, clients, b.leave)
+	b.allEnd(t)
+	b.rush(t, clients, b.logInAndQuit)
 	b.allEnd(t)
 	before, threads, open := b.stat(t, "RssAnon"), b.stat(t, "Threads"), b.descriptors(t)
 	for _, each := range []func(int) error{b.leave, b.logInAndQuit} {
@@ -35,7 +37,7 @@ func TestConnects(t *testing.T) {
 		at := b.stat(t, "RssAnon")
 		harness.Until(t, "memory is back", func() bool {
 			b.rush(t, 100, b.logInAndQuit)
-			return b.stat(t, "RssAnon") <= before*6/5+2048
+			return b.stat(t, "RssAnon") <= before*6/5+4096
 		})
 		t.Logf("%d KiB before, %d KiB after, and %d KiB some more clients later", before, at, b.stat(t, "RssAnon"))
 	}
