@@ -72,15 +72,18 @@ func (s *session) observe(ctx context.Context, e proxy.Event) { s.srv.observer()
 // lifetime returns the context of the session, and how it is ended: as when drain ends. An idle session ends at once, and
 // what runs has the drain time-out before ctx ends.
 func (s *session) lifetime(drain, hard context.Context) (ctx context.Context, end, cancel context.CancelCauseFunc) {
-	ctx, cancel = context.WithCancelCause(hard)
+	ctx, kill := context.WithCancelCause(hard)
 	drain, leave := context.WithCancelCause(drain)
-	context.AfterFunc(ctx, func() { leave(nil) })
 	s.drain = drain
-	return ctx, func(cause error) {
+	end = func(cause error) {
 		leave(cause)
-		timer := time.AfterFunc(s.srv.drainTimeout(), func() { cancel(cause) })
+		timer := time.AfterFunc(s.srv.drainTimeout(), func() { kill(cause) })
 		context.AfterFunc(ctx, func() { timer.Stop() })
-	}, cancel
+	}
+	return ctx, end, func(cause error) {
+		kill(cause)
+		leave(nil)
+	}
 }
 
 // hangUp ends the control connection, and returns when its reading goroutine has ended. To close it before the client has

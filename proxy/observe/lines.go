@@ -7,53 +7,66 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
-// lineOf makes a line of an event.
+// lineOf makes a line of an event. Functions of few cases keep the stacks of sessions small.
 func lineOf(e proxy.Event) line {
+	if l, ok := lineOfSession(e); ok {
+		return l
+	}
+	if l, ok := lineOfCommand(e); ok {
+		return l
+	}
+	return lineOfConnection(e)
+}
+
+// lineOfSession makes a line of an event of a session or a login.
+func lineOfSession(e proxy.Event) (l line, ok bool) {
 	switch e := e.(type) {
 	case event.SessionStart:
-		return info("session begins").with(slog.Bool("implicit", e.TLS))
+		return info("session begins").with(slog.Bool("implicit", e.TLS)), true
 	case event.SessionEnd:
-		return info("session ends").with(slog.Float64("seconds", e.Duration.Seconds())).failed(e.Err)
+		return info("session ends").with(slog.Float64("seconds", e.Duration.Seconds())).failed(e.Err), true
 	case event.SessionRefused:
-		return warning("session refused").with(slog.Int("code", e.Code)).failed(e.Err)
+		return warning("session refused").with(slog.Int("code", e.Code)).failed(e.Err), true
 	case event.ClientSoftware:
-		return debug("client").with(slog.String("name", e.Name))
+		return debug("client").with(slog.String("name", e.Name)), true
 	case event.Panic:
-		return problem("session panics").with(slog.String("where", e.Where)).failed(e.Err)
+		return problem("session panics").with(slog.String("where", e.Where)).failed(e.Err), true
 	case event.LoginOK:
-		return info("login").with(slog.String("method", string(e.Method)))
+		return info("login").with(slog.String("method", string(e.Method))), true
 	case event.LoginRefused:
-		return warning("login refused").login(e.User, e.Method).with(slog.Int("code", e.Code)).failed(e.Err)
+		return warning("login refused").login(e.User, e.Method).with(slog.Int("code", e.Code)).failed(e.Err), true
 	case event.LoginUndecided:
-		return problem("login undecided").login(e.User, e.Method).with(slog.Int("code", e.Code)).failed(e.Err)
+		return problem("login undecided").login(e.User, e.Method).with(slog.Int("code", e.Code)).failed(e.Err), true
 	case event.CertificateInsufficient:
-		return debug("certificate alone does not log in").login(e.User, proxy.ByCertificate).failed(e.Err)
+		return debug("certificate alone does not log in").login(e.User, proxy.ByCertificate).failed(e.Err), true
+	default:
+		return line{}, false
 	}
-	return lineOfCommand(e)
 }
 
 // lineOfCommand makes a line of an event of a command.
-func lineOfCommand(e proxy.Event) line {
+func lineOfCommand(e proxy.Event) (l line, ok bool) {
 	switch e := e.(type) {
 	case event.Command:
-		return debug("command").command(e.Command, e.Name)
+		return debug("command").command(e.Command, e.Name), true
 	case event.CommandFailed:
 		return line{level: Level(e.Cause), message: "command failed"}.command(e.Command, e.Name).with(slog.Int("code", e.Code)).
-			caused(e.Cause).failed(e.Err)
+			caused(e.Cause).failed(e.Err), true
 	case event.TransferEnd:
-		return transferLine(e)
+		return transferLine(e), true
 	case event.FileDelete:
-		return info("delete").with(slog.String("name", e.Name))
+		return info("delete").with(slog.String("name", e.Name)), true
 	case event.Rename:
-		return info("rename").with(slog.String("name", e.Name), slog.String("to", e.To))
+		return info("rename").with(slog.String("name", e.Name), slog.String("to", e.To)), true
 	case event.SetTime:
-		return info("set time").with(slog.String("name", e.Name), slog.Time("mtime", e.Time))
+		return info("set time").with(slog.String("name", e.Name), slog.Time("mtime", e.Time)), true
 	case event.Mkdir:
-		return info("mkdir").with(slog.String("name", e.Name))
+		return info("mkdir").with(slog.String("name", e.Name)), true
 	case event.Rmdir:
-		return info("rmdir").with(slog.String("name", e.Name))
+		return info("rmdir").with(slog.String("name", e.Name)), true
+	default:
+		return line{}, false
 	}
-	return lineOfConnection(e)
 }
 
 // transferLine makes a line of the end of a transfer: there is one for each at level info.

@@ -24,8 +24,14 @@ func (a all) Observe(ctx context.Context, e proxy.Event) {
 	}
 }
 
-// Log returns an Observer that writes a line for each event to log.
-func Log(log *slog.Logger) proxy.Observer { return logObserver{log} }
+// Log returns an Observer that writes a line for each event to log. The lines say themselves whose session they are of: a Handler
+// is not needed for them, and would make the stack of each session deeper.
+func Log(log *slog.Logger) proxy.Observer {
+	if h, ok := log.Handler().(sessionHandler); ok {
+		log = slog.New(h.Handler)
+	}
+	return logObserver{log}
+}
 
 type logObserver struct{ log *slog.Logger }
 
