@@ -76,6 +76,9 @@ func (w *world) violations() []string {
 
 // newWorld starts a store and bridges.
 func newWorld(t testing.TB, program string, seed uint64, p profile) *world {
+	if err := real.NoteSources(); err != nil {
+		t.Fatal(err)
+	}
 	w := &world{t: t, program: program, seed: seed, profile: p, state: map[string]value{}, counts: map[string]int{}}
 	w.maker = &troublemaker{clock: w.clock}
 	var forward http.Handler

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
 // Root is the root of the repository, as seen by the tests of a package below test/e2e.
@@ -15,8 +17,13 @@ const Root = "../../.."
 
 var program string // the path of s3ftpd, set by Main
 
-// Program returns the path of the s3ftpd under test.
-func Program() string { return program }
+// Program returns the path of the s3ftpd under test. It must be called within a test, see [real.NoteSources].
+func Program() string {
+	if err := real.NoteSources(); err != nil {
+		panic(err)
+	}
+	return program
+}
 
 // Main builds s3ftpd, runs the tests of a package, and exits.
 func Main(m *testing.M) { os.Exit(run(m)) }

@@ -38,7 +38,7 @@ func StartServer(t testing.TB, s3 *real.S3, args ...string) *Server {
 // Start runs s3ftpd with these arguments, which make it listen on addr.
 func Start(t testing.TB, addr string, env []string, args ...string) *Server {
 	t.Helper()
-	return StartCommand(t, addr, env, exec.Command(program, args...))
+	return StartCommand(t, addr, env, exec.Command(Program(), args...))
 }
 
 // StartCommand is Start for a command that runs s3ftpd by way of another program, such as ip netns exec.
