@@ -70,7 +70,7 @@ func TestRequests(t *testing.T) {
 		seen[row[0]] = true
 		text += row[0]
 		t.Run(row[0], func(t *testing.T) {
-			check, client, resume := rowChecks[row[0]], client, time.Duration(0)
+			check, resume := rowChecks[row[0]], time.Duration(0)
 			if check.elsewhere != "" {
 				if text, err := os.ReadFile(root + "/" + check.elsewhere); err != nil || !strings.Contains(string(text), row[0]) {
 					t.Errorf("%s, which is to check this row, has no word of it, or %v", check.elsewhere, err)
@@ -80,9 +80,7 @@ func TestRequests(t *testing.T) {
 			if check.spent {
 				resume = -1
 			}
-			if check.checksum != "" {
-				client = m.dial(t, check.checksum)
-			}
+			client := m.dial(t, check.checksum) // it is closed with the row, when its clean-ups have ended
 			store := s3fs.New(client, s3fs.Options{Bucket: "files", Prefix: fmt.Sprint("row ", i), PartSize: partSize, ListMtime: check.times, Resume: resume})
 			checkRow(t, call(t, store, m, check.options...), check, row)
 		})
@@ -119,6 +117,11 @@ func checkRow(t *testing.T, c *caller, check rowCheck, row []string) {
 	}
 	for _, do := range check.first {
 		do(t, c)
+	}
+	if len(check.first) > 0 {
+		for _, name := range check.there {
+			c.store.Stat(t.Context(), name) // which waits for the clean-up after DELE and RNTO
+		}
 	}
 	c.meter.take()
 	for i, do := range check.each {
