@@ -28,8 +28,9 @@ type dataConn struct {
 // lastByte returns when the last byte from the client arrived, which may be long before it was read. It is never later than that, and at most
 // as much earlier as the kernel's clock is coarse.
 func (d *dataConn) lastByte() time.Time {
+	now := time.Now() // before the age is told: whatever delays this goroutine in between makes the result earlier, not later
 	if age, known := sinceData(d.steady.Conn); known {
-		if at := time.Now().Add(-age); at.Before(d.last) {
+		if at := now.Add(-age); at.Before(d.last) {
 			return at
 		}
 	}
