@@ -52,7 +52,7 @@ func FuzzCommandLine(f *testing.F) {
 
 // FuzzPort: what PORT accepts means the same in EPRT.
 func FuzzPort(f *testing.F) {
-	for _, seed := range []string{"192,0,2,7,200,1", "0,0,0,0,0,0", "1,2,3,4,5,256", "1,2,3,4,5", ",,,,,", "01,002,3,4,5,6"} {
+	for _, seed := range []string{"192,0,2,7,200,1", "0,0,0,0,0,0", "1,2,3,4,5,256", "1,2,3,4,5", ",,,,,", "01,002,3,4,5,6", "192, 0, 2, 7,\t200, 1"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, arg string) {
@@ -61,7 +61,7 @@ func FuzzPort(f *testing.F) {
 			checkRefusal(t, arg, err)
 			return
 		}
-		if strings.Trim(arg, "0123456789,") != "" || !at.Addr().Is4() {
+		if strings.Trim(arg, "0123456789, \t") != "" || !at.Addr().Is4() {
 			t.Errorf("%q is %v", arg, at)
 		}
 		if got, err := parseEprt(eprt(at)); got != at || err != nil {
