@@ -184,8 +184,16 @@ type quietly struct{ testing.TB }
 
 func (quietly) Failed() bool { return false }
 
-// build builds the program with the fault.
-func (b brokenBuild) build(t *testing.T) string {
+// TestEditsFit: each edit of the faults still fits the program's text. It is quick, for use after a change of the program.
+func TestEditsFit(t *testing.T) {
+	for _, b := range brokenBuilds {
+		t.Run(b.name, func(t *testing.T) { b.edited(t) })
+	}
+}
+
+// edited returns the text of each edited file with the fault, by the file's path.
+func (b brokenBuild) edited(t *testing.T) map[string]string {
+	t.Helper()
 	texts := map[string]string{}
 	for _, e := range b.edits {
 		path, err := filepath.Abs(filepath.Join("../..", e.file))
@@ -204,9 +212,14 @@ func (b brokenBuild) build(t *testing.T) string {
 		}
 		texts[path] = strings.Replace(texts[path], e.old, e.new, 1)
 	}
+	return texts
+}
+
+// build builds the program with the fault.
+func (b brokenBuild) build(t *testing.T) string {
 	dir := t.TempDir()
 	replace := map[string]string{}
-	for path, text := range texts {
+	for path, text := range b.edited(t) {
 		replaced := filepath.Join(dir, fmt.Sprintf("%d.go", len(replace)))
 		if err := os.WriteFile(replaced, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
