@@ -29,9 +29,9 @@ func clip(name string) string {
 	return strings.ToValidUTF8(name[:maxUser], "") + "..."
 }
 
-func (s *session) cmdUser(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdUser(ctx context.Context, arg string) error {
 	if s.tls == nil && s.insists() {
-		return needsTLS, nil
+		return needsTLS
 	}
 	if s.store != nil {
 		s.reset() // a new USER begins a new login, RFC 959 section 4.1.1
@@ -43,43 +43,43 @@ func (s *session) cmdUser(ctx context.Context, arg string) (reply, error) {
 		switch {
 		case err == nil:
 			s.asked = false
-			return s.admit(ctx, account, proxy.ByCertificate, reply{232, "Logged in by certificate."}), nil
+			return s.admit(ctx, account, proxy.ByCertificate, reply{232, "Logged in by certificate."})
 		case errors.As(err, &last):
 			s.closed = true
-			return last, nil
+			return last
 		}
 		s.observe(ctx, event.CertificateInsufficient{User: s.user, Err: err}) // the password may
 	}
-	return reply{331, "Now the password."}, nil
+	return s.ok(331, "Now the password.")
 }
 
-func (s *session) cmdPass(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdPass(ctx context.Context, arg string) error {
 	asked := take(&s.asked)
 	switch {
 	case s.tls == nil && s.insists():
-		return needsTLS, nil
+		return needsTLS
 	case !asked && s.store != nil && s.tls.certificate() != nil:
-		return reply{202, "Logged in already, by certificate."}, nil // some clients say PASS whatever USER is answered
+		return s.ok(202, "Logged in already, by certificate.") // some clients say PASS whatever USER is answered
 	case !asked:
-		return reply{503, "Say USER first."}, nil
+		return reply{503, "Say USER first."}
 	}
 	account, err := s.authenticate(ctx, s.attempt(proxy.ByPassword, arg, s.tls.certificate()))
 	var last reply
 	switch {
 	case errors.As(err, &last):
 		s.closed = true
-		return last, nil
+		return last
 	case errors.Is(err, fs.ErrPermission):
 		return s.refuse(ctx, err)
 	case err != nil:
 		s.observe(ctx, event.LoginUndecided{User: s.user, Method: proxy.ByPassword, Code: 530, Err: err})
-		return reply{530, "The login cannot be checked now, try again later."}, nil
+		return reply{530, "The login cannot be checked now, try again later."}
 	}
-	return s.admit(ctx, account, proxy.ByPassword, reply{230, "Logged in."}), nil
+	return s.admit(ctx, account, proxy.ByPassword, reply{230, "Logged in."})
 }
 
 // admit lets a user in, unless there are too many sessions of the user's.
-func (s *session) admit(ctx context.Context, a proxy.Account, method proxy.LoginMethod, welcome reply) reply {
+func (s *session) admit(ctx context.Context, a proxy.Account, method proxy.LoginMethod, welcome reply) error {
 	s.user = clip(cmp.Or(a.User, s.name))
 	if err := s.entry.Login(s.user, a.MaxSessions); err != nil {
 		s.observe(ctx, event.LoginRefused{User: s.user, Method: method, Code: 530, Err: err})
@@ -88,7 +88,7 @@ func (s *session) admit(ctx context.Context, a proxy.Account, method proxy.Login
 	s.queue.setLoggedIn(true)
 	s.store, s.login, s.known, s.compat, s.dir = a.Store, nil, directories{}, a.Compat, cmp.Or(a.Home, "/")
 	s.observe(s.context(ctx), event.LoginOK{Method: method})
-	return welcome
+	return s.ok(welcome.code, welcome.text)
 }
 
 // authenticate asks Login until the client leaves, the time to log in is over or the server goes down: then the
@@ -129,7 +129,7 @@ func (s *session) authenticate(ctx context.Context, a proxy.Attempt) (proxy.Acco
 var errWrongLogin = errors.New("wrong user or password")
 
 // refuse answers a wrong login: always in the same words, after the same time. The log says more, if Login does.
-func (s *session) refuse(ctx context.Context, err error) (reply, error) {
+func (s *session) refuse(ctx context.Context, err error) error {
 	if err == fs.ErrPermission {
 		err = errWrongLogin
 	}
@@ -141,23 +141,23 @@ func (s *session) refuse(ctx context.Context, err error) (reply, error) {
 	}
 	if s.wrong++; s.wrong == mostWrong {
 		s.closed = true
-		return reply{421, "Wrong user or password, and for the last time; closing the connection."}, nil
+		return reply{421, "Wrong user or password, and for the last time; closing the connection."}
 	}
-	return reply{530, "Wrong user or password."}, nil
+	return reply{530, "Wrong user or password."}
 }
 
-func (s *session) cmdAcct(context.Context, string) (reply, error) {
-	return reply{202, "No account is needed."}, nil
+func (s *session) cmdAcct(context.Context, string) error {
+	return s.ok(202, "No account is needed.")
 }
 
-func (s *session) cmdRein(context.Context, string) (reply, error) {
+func (s *session) cmdRein(context.Context, string) error {
 	s.reset()
-	return reply{220, "Ready for a new user."}, nil
+	return s.ok(220, "Ready for a new user.")
 }
 
-func (s *session) cmdQuit(context.Context, string) (reply, error) {
+func (s *session) cmdQuit(context.Context, string) error {
 	s.closed = true
-	return reply{221, "Goodbye."}, nil
+	return s.ok(221, "Goodbye.")
 }
 
 // attempt is what the client says of itself to log in by a method.

@@ -16,7 +16,7 @@ func (s *session) attended(ctx context.Context, work func(context.Context) error
 	defer cancel(nil)
 	a := attendance{session: s, lines: s.lines, gone: s.gone, cancel: cancel}
 	err := a.during(nil, func() error { return work(ctx) })
-	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(cause, context.Canceled) {
+	if cause := context.Cause(ctx); err != nil && !isRefusal(err) && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = because(cause, err)
 	}
 	return err

@@ -194,3 +194,18 @@ func TestCausesAreJoined(t *testing.T) {
 		t.Errorf("the cause itself becomes %v", err)
 	}
 }
+
+// A command that is refused before it begins is no failure in the log; one with an argument that cannot be parsed is.
+func TestRefusalsAreNotLogged(t *testing.T) {
+	for _, c := range []struct{ command, code, level string }{
+		{"STRU R", "504", ""}, {"RNTO b", "503", ""}, {"STOR f", "425", ""},
+		{"PORT 1", "501", "DEBUG"}, {"EPRT 1", "501", "DEBUG"}, {"XCRC f 2 1", "501", "DEBUG"},
+	} {
+		logging(t, nil, func(s *script, log *safeBuffer) {
+			s.play("C> " + c.command + "\nS> " + c.code + " *")
+			if got := levelOf(log.String(), "command.failed"); got != c.level {
+				t.Errorf("%q is logged at %q, want %q:\n%s", c.command, got, c.level, log.String())
+			}
+		})
+	}
+}

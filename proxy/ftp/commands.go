@@ -1,6 +1,7 @@
 package ftp
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -10,7 +11,7 @@ import (
 
 // A command is all that there is to know about one: FEAT and HELP are read off the table.
 type command struct {
-	run  func(s *session, ctx context.Context, arg string) (reply, error)
+	run  func(s *session, ctx context.Context, arg string) error // nil: the reply is the one that ok was given, or 200
 	need need
 	arg  argKind
 	help string // its argument, as HELP shows it
@@ -107,8 +108,8 @@ var commands = withHelp(map[string]command{
 
 // withHelp adds the commands whose replies are read off the table, and the older names of some.
 func withHelp(all map[string]command) map[string]command {
-	all["FEAT"] = command{run: func(s *session, _ context.Context, _ string) (reply, error) { return s.features(all), nil }}
-	all["HELP"] = command{run: func(_ *session, _ context.Context, arg string) (reply, error) { return helpWith(all, arg), nil }, help: "[command]"}
+	all["FEAT"] = command{run: func(s *session, _ context.Context, _ string) error { return s.ok(211, s.features(all)) }}
+	all["HELP"] = command{run: func(s *session, _ context.Context, arg string) error { return s.sendHelp(all, arg) }, help: "[command]"}
 	for x, verb := range map[string]string{"XCUP": "CDUP", "XCWD": "CWD", "XMKD": "MKD", "XPWD": "PWD", "XRMD": "RMD"} {
 		all[x] = all[verb]
 	}
@@ -130,36 +131,40 @@ func (s *session) obey(ctx context.Context, l line) reply {
 		s.from = ""
 	}
 	arg = commands[verb].trim(arg)
-	c, r := s.find(l, verb, arg)
-	if c.run == nil { // and not logged: what is no command may be a password with a slip in front of it
-		return r
+	c, err := s.find(l, verb, arg)
+	if err != nil { // not logged: a mistyped command may be a password
+		return replyTo(err)
 	}
 	s.entry.SetCommand(verb)
 	defer s.entry.SetCommand("")
 	s.observe(ctx, event.Command{Command: verb, Name: redact(verb, arg)})
-	r, err := s.run(ctx, c, arg)
+	err = s.run(ctx, c, arg)
 	if err == nil {
-		return r
+		return cmp.Or(take(&s.result), reply{200, "OK."})
 	}
-	r = replyTo(err)
-	s.failed(ctx, verb, arg, r, err)
+	r := replyTo(err)
+	if !isRefusal(err) {
+		s.failed(ctx, verb, arg, r, err)
+	}
 	return r
 }
 
 // run runs a command; one that waits for the storage is attended.
-func (s *session) run(ctx context.Context, c command, arg string) (r reply, err error) {
+func (s *session) run(ctx context.Context, c command, arg string) error {
 	if c.need&waits == 0 {
 		return c.run(s, ctx, arg)
 	}
-	err = s.attended(ctx, func(ctx context.Context) (err error) {
-		r, err = c.run(s, ctx, arg)
-		return err
-	})
-	return r, err
+	return s.attended(ctx, func(ctx context.Context) error { return c.run(s, ctx, arg) })
 }
 
-// find returns the command of that verb if it may run, or the reply that refuses it.
-func (s *session) find(l line, verb, arg string) (command, reply) {
+// ok sets the reply to the command that runs, and returns nil: a handler that succeeds ends with it.
+func (s *session) ok(code int, text string) error {
+	s.result = reply{code, text}
+	return nil
+}
+
+// find returns the command of that verb if it may run.
+func (s *session) find(l line, verb, arg string) (command, error) {
 	c, known := commands[verb]
 	switch {
 	case l.tooLong:
@@ -175,7 +180,7 @@ func (s *session) find(l line, verb, arg string) (command, reply) {
 	case s.ranged(verb):
 		return command{}, reply{504, "RANG is for HASH alone, use REST."}
 	}
-	return c, reply{}
+	return c, nil
 }
 
 // trim takes out of an argument the blanks that mean nothing: all but one between words, and the whole argument where

@@ -54,15 +54,15 @@ func listEncodable(ctx context.Context, c names.Codec, store proxy.Store, dir, p
 
 // optsUTF8 lets a client whose names are taken to be in another charset have them in UTF-8, and go back. No RFC has it, but
 // clients send it and servers know it.
-func (s *session) optsUTF8(options string) (reply, error) {
+func (s *session) optsUTF8(options string) error {
 	switch strings.ToUpper(options) {
 	case "", "ON":
 		s.utf8 = true
-		return reply{200, "Names are UTF-8."}, nil
+		return s.ok(200, "Names are UTF-8.")
 	case "OFF":
 		if s.utf8 = false; s.compat.Names != proxy.UTF8 {
-			return reply{200, "Names are " + s.compat.Names.String() + "."}, nil
+			return s.ok(200, "Names are "+s.compat.Names.String()+".")
 		}
 	}
-	return reply{504, "Names are UTF-8, always."}, nil
+	return reply{504, "Names are UTF-8, always."}
 }

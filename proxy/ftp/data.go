@@ -49,18 +49,18 @@ func (s *session) listen(ctx context.Context) (port uint16, err error) {
 	l, err := s.srv.Passive.Listen(ctx, claim)
 	if err != nil {
 		s.observe(ctx, event.PassiveExhausted{Code: 425, Err: err})
-		return 0, reply{425, "No port is free for a data connection, try again."}
+		return 0, fmt.Errorf("%w: %w", reply{425, "No port is free for a data connection, try again."}, err)
 	}
 	s.port = l
 	return l.Port(), nil
 }
 
-func (s *session) cmdPasv(ctx context.Context, _ string) (reply, error) {
+func (s *session) cmdPasv(ctx context.Context, _ string) error {
 	if s.extend {
-		return onlyEPSV, nil
+		return onlyEPSV
 	}
 	if !s.local.Addr().Is4() {
-		return reply{425, "PASV is for IPv4 only, use EPSV."}, nil
+		return reply{425, "PASV is for IPv4 only, use EPSV."}
 	}
 	address := s.local.Addr()
 	if s.srv.PassiveAddress != nil {
@@ -70,20 +70,20 @@ func (s *session) cmdPasv(ctx context.Context, _ string) (reply, error) {
 		}
 		if err != nil {
 			s.observe(ctx, event.PassiveUnresolved{Code: 425, Err: err})
-			return reply{425, "The passive address is not known now, use EPSV."}, nil
+			return reply{425, "The passive address is not known now, use EPSV."}
 		}
 		address = a.Unmap()
 	}
 	port, err := s.listen(ctx)
 	if err != nil {
-		return reply{}, err
+		return err
 	}
 	a := address.As4()
-	return reply{227, fmt.Sprintf("Entering Passive Mode (%d,%d,%d,%d,%d,%d).", a[0], a[1], a[2], a[3], port>>8, port&255)}, nil
+	return s.ok(227, fmt.Sprintf("Entering Passive Mode (%d,%d,%d,%d,%d,%d).", a[0], a[1], a[2], a[3], port>>8, port&255))
 }
 
 // cmdEpsv opens a passive port for whatever family the control connection has (RFC 2428, section 3).
-func (s *session) cmdEpsv(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdEpsv(ctx context.Context, arg string) error {
 	family := "2"
 	if s.local.Addr().Is4() {
 		family = "1"
@@ -91,47 +91,47 @@ func (s *session) cmdEpsv(ctx context.Context, arg string) (reply, error) {
 	switch arg = strings.ToUpper(arg); {
 	case arg == "ALL":
 		s.extend = true
-		return reply{200, "Only EPSV from now on."}, nil
+		return s.ok(200, "Only EPSV from now on.")
 	case arg != "" && !isNumber(arg):
-		return reply{501, "EPSV takes 1, 2, ALL or nothing."}, nil
+		return reply{501, "EPSV takes 1, 2, ALL or nothing."}
 	case arg != "" && arg != family:
-		return reply{522, "Network protocol not supported, use (" + family + ")"}, nil
+		return reply{522, "Network protocol not supported, use (" + family + ")"}
 	}
 	port, err := s.listen(ctx)
 	if err != nil {
-		return reply{}, err
+		return err
 	}
-	return reply{229, fmt.Sprintf("Entering Extended Passive Mode (|||%d|)", port)}, nil
+	return s.ok(229, fmt.Sprintf("Entering Extended Passive Mode (|||%d|)", port))
 }
 
-func (s *session) cmdPort(_ context.Context, arg string) (reply, error) {
+func (s *session) cmdPort(_ context.Context, arg string) error {
 	return s.active("PORT", arg, parsePort)
 }
 
-func (s *session) cmdEprt(_ context.Context, arg string) (reply, error) {
+func (s *session) cmdEprt(_ context.Context, arg string) error {
 	return s.active("EPRT", arg, parseEprt)
 }
 
 // active notes the port that the next transfer dials: one of the control connection's peer, and of no one
 // else, since a server that dials at will attacks others in its client's name (RFC 2577, section 3).
-func (s *session) active(verb, arg string, parse func(string) (netip.AddrPort, error)) (reply, error) {
+func (s *session) active(verb, arg string, parse func(string) (netip.AddrPort, error)) error {
 	s.drop()
 	switch {
 	case s.extend:
-		return onlyEPSV, nil
+		return onlyEPSV
 	case s.dialer == nil:
-		return reply{502, "No active data connections here, use PASV or EPSV."}, nil
+		return reply{502, "No active data connections here, use PASV or EPSV."}
 	}
 	remote, err := parse(arg)
 	if err != nil {
-		return reply{}, err
+		return fmt.Errorf("%s: %w", verb, err)
 	}
 	if remote.Addr() != s.peer.Addr().WithZone("") || remote.Port() < 1024 {
-		return reply{500, "Only your own address, and a port from 1024 on."}, nil
+		return reply{500, "Only your own address, and a port from 1024 on."}
 	}
 	remote = netip.AddrPortFrom(s.peer.Addr(), remote.Port()) // in the zone that the client has come from
 	s.port = activePort{s.dialer.Dial, s.own, remote, cmp.Or(s.srv.DataTimeout, 20*time.Second)}
-	return reply{200, verb + " noted."}, nil
+	return s.ok(200, verb+" noted.")
 }
 
 // parsePort reads h1,h2,h3,h4,p1,p2 (RFC 959, section 4.1.2).

@@ -26,18 +26,18 @@ func (s *session) digestsOffered() string {
 }
 
 // optsHash tells the algorithm that HASH uses, or changes it (draft-bryan-ftpext-hash-02, section 3.2).
-func (s *session) optsHash(options string) (reply, error) {
+func (s *session) optsHash(options string) error {
 	if name := strings.ToUpper(options); slices.Contains(proxy.Algorithms(), name) {
 		s.hash = name
 	} else if name != "" {
-		return reply{501, "There is no such algorithm, it stays " + s.digest() + "."}, nil
+		return reply{501, "There is no such algorithm, it stays " + s.digest() + "."}
 	}
-	return reply{200, s.digest()}, nil
+	return s.ok(200, s.digest())
 }
 
 // cmdHash tells the checksum of a file, or of the octets of it that RANG has chosen (draft-bryan-ftpext-hash-02,
 // section 3): of the bytes that TYPE I transfers, whatever the type is now.
-func (s *session) cmdHash(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdHash(ctx context.Context, arg string) error {
 	chosen, algorithm, store := take(&s.octets), s.digest(), s.store
 	var text string
 	err := s.compute(ctx, readings(arg, false), func(ctx context.Context, path, name string, o octets) error {
@@ -58,13 +58,16 @@ func (s *session) cmdHash(ctx context.Context, arg string) (reply, error) {
 		text = fmt.Sprintf("%s %d-%d %s %s", algorithm, o.start, max(o.end-1, o.start), hex.EncodeToString(sum), path)
 		return err
 	})
-	return reply{213, text}, err
+	if err != nil {
+		return err
+	}
+	return s.ok(213, text)
 }
 
 // cmdSum returns the command that tells the checksum of a file, or of a range of it, by that algorithm: XCRC and those
 // like it, as many servers have them. It, too, is of the bytes that TYPE I transfers.
-func cmdSum(algorithm string) func(*session, context.Context, string) (reply, error) {
-	return func(s *session, ctx context.Context, arg string) (reply, error) {
+func cmdSum(algorithm string) func(*session, context.Context, string) error {
+	return func(s *session, ctx context.Context, arg string) error {
 		var sum []byte
 		store := s.store
 		err := s.compute(ctx, readings(arg, true), func(ctx context.Context, _, name string, o octets) (err error) {
@@ -75,7 +78,10 @@ func cmdSum(algorithm string) func(*session, context.Context, string) (reply, er
 			sum, err = store.Sum(ctx, name, algorithm, o.start, length)
 			return err
 		})
-		return reply{250, strings.ToUpper(hex.EncodeToString(sum))}, err
+		if err != nil {
+			return err
+		}
+		return s.ok(250, strings.ToUpper(hex.EncodeToString(sum)))
 	}
 }
 

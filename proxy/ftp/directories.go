@@ -48,11 +48,11 @@ func isWithin(dir, name string) bool {
 	return name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
 }
 
-func (s *session) cmdPwd(context.Context, string) (reply, error) {
-	return reply{257, names.Quote(s.dir) + " is the current directory."}, nil
+func (s *session) cmdPwd(context.Context, string) error {
+	return s.ok(257, names.Quote(s.dir)+" is the current directory.")
 }
 
-func (s *session) cmdCwd(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdCwd(ctx context.Context, arg string) error {
 	dir, err := names.Resolve(s.dir, arg)
 	if err == nil && !s.isKnown(dir) {
 		err = s.enter(ctx, dir, s.compat.LenientDirs && arg != "~")
@@ -61,11 +61,11 @@ func (s *session) cmdCwd(ctx context.Context, arg string) (reply, error) {
 		dir, err = "/", nil
 	}
 	if err != nil {
-		return reply{}, err
+		return err
 	}
 	s.known.add(dir)
 	s.dir = dir
-	return reply{250, names.Quote(dir) + " is the current directory."}, nil
+	return s.ok(250, names.Quote(dir)+" is the current directory.")
 }
 
 // enter says whether there is a directory. With lenient ones there is, as long as nothing else has the name: nothing is made,
@@ -107,21 +107,21 @@ func (s *session) stillThere(ctx context.Context, dir string) bool {
 	return true
 }
 
-func (s *session) cmdCdup(context.Context, string) (reply, error) {
+func (s *session) cmdCdup(context.Context, string) error {
 	s.dir = path.Dir(s.dir)
-	return reply{250, names.Quote(s.dir) + " is the current directory."}, nil
+	return s.ok(250, names.Quote(s.dir)+" is the current directory.")
 }
 
-func (s *session) cmdMkd(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdMkd(ctx context.Context, arg string) error {
 	dir, err := names.Resolve(s.dir, arg)
 	if err == nil {
 		err = s.make(ctx, dir)
 	}
 	if err != nil {
-		return reply{}, err
+		return err
 	}
 	s.known.add(dir)
-	return reply{257, names.Quote(dir) + " made."}, nil
+	return s.ok(257, names.Quote(dir)+" made.")
 }
 
 // make makes a directory. With lenient ones, one that is there is as good, even if another session makes it at this moment.
@@ -145,20 +145,20 @@ func (s *session) make(ctx context.Context, dir string) error {
 	return err
 }
 
-func (s *session) cmdRmd(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdRmd(ctx context.Context, arg string) error {
 	dir, err := names.Resolve(s.dir, arg)
 	if err != nil {
-		return reply{}, err
+		return err
 	}
 	if dir == "/" {
-		return reply{550, "The root cannot be removed."}, nil
+		return reply{550, "The root cannot be removed."}
 	}
 	done, err := s.store.Rmdir(ctx, dir)
 	if err != nil && !(errors.Is(err, fs.ErrNotExist) && s.known[dir]) {
-		return reply{}, err
+		return err
 	}
 	s.known.forget(dir)
 	s.known.add(path.Dir(dir)) // it may vanish now
 	s.observe(ctx, event.Rmdir{Name: dir, Stored: done})
-	return reply{250, "Removed."}, nil
+	return s.ok(250, "Removed.")
 }

@@ -128,7 +128,7 @@ func (s *session) factsOffered() string {
 }
 
 // optsMlst chooses facts; those nobody knows are left out without an error (RFC 3659, section 7.9).
-func (s *session) optsMlst(options string) (reply, error) {
+func (s *session) optsMlst(options string) error {
 	wanted := strings.Split(strings.ToLower(strings.ReplaceAll(options, " ", "")), ";")
 	s.facts = nil
 	for _, f := range allFacts {
@@ -140,21 +140,21 @@ func (s *session) optsMlst(options string) (reply, error) {
 	if len(s.facts) > 0 {
 		text += " " + strings.Join(s.facts, ";") + ";"
 	}
-	return reply{200, text}, nil
+	return s.ok(200, text)
 }
 
 // cmdMlst tells the facts of one name over the control connection (RFC 3659, section 7).
-func (s *session) cmdMlst(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdMlst(ctx context.Context, arg string) error {
 	name, err := names.Resolve(s.dir, arg)
 	if err != nil {
-		return reply{}, err
+		return err
 	}
 	e, err := s.look(ctx, name)
 	if errors.Is(err, fs.ErrNotExist) && s.standsIn(name) {
 		e, err = proxy.Entry{Name: path.Base(name), Dir: true}, nil
 	}
 	if err != nil {
-		return reply{}, err
+		return err
 	}
-	return reply{250, "Facts:\n " + factLine(name, e, s.facts) + " " + name + "\nEnd"}, nil
+	return s.ok(250, "Facts:\n "+factLine(name, e, s.facts)+" "+name+"\nEnd")
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 )
 
-func (s *session) cmdDele(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdDele(ctx context.Context, arg string) error {
 	s.stored = ""
 	name, err := names.Resolve(s.dir, arg)
 	var done proxy.Stored
@@ -21,33 +21,33 @@ func (s *session) cmdDele(ctx context.Context, arg string) (reply, error) {
 		done, err = s.store.Remove(ctx, name)
 	}
 	if err != nil {
-		return reply{}, err
+		return err
 	}
 	s.known.add(path.Dir(name)) // it may vanish now
 	s.observe(ctx, event.FileDelete{Name: name, Stored: done})
-	return reply{250, "Deleted."}, nil
+	return s.ok(250, "Deleted.")
 }
 
-func (s *session) cmdRnfr(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdRnfr(ctx context.Context, arg string) error {
 	name, err := names.Resolve(s.dir, arg)
 	if err == nil && take(&s.stored) != name { // should that have gone since, RNTO will say so
 		_, err = stat(ctx, s.store, name)
 	}
 	if err != nil {
-		return reply{}, err
+		return err
 	}
 	s.from = name
-	return reply{350, "Now the new name."}, nil
+	return s.ok(350, "Now the new name.")
 }
 
-func (s *session) cmdRnto(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdRnto(ctx context.Context, arg string) error {
 	from := take(&s.from)
 	if from == "" {
-		return reply{503, "Say RNFR first."}, nil
+		return reply{503, "Say RNFR first."}
 	}
 	to, err := names.Resolve(s.dir, arg)
 	if from == "/" || to == "/" {
-		return reply{550, "The root cannot be renamed."}, nil
+		return reply{550, "The root cannot be renamed."}
 	}
 	var done proxy.Stored
 	if err == nil {
@@ -57,11 +57,11 @@ func (s *session) cmdRnto(ctx context.Context, arg string) (reply, error) {
 		err = fmt.Errorf("%w: %w", reply{553, "That is more than can be renamed in one step."}, err)
 	}
 	if err != nil {
-		return reply{}, err
+		return err
 	}
 	s.known.move(from, to)
 	s.observe(ctx, event.Rename{Name: from, To: to, Stored: done})
-	return reply{250, "Renamed."}, nil
+	return s.ok(250, "Renamed.")
 }
 
 // file describes the file that a path means; a directory is syscall.EISDIR.
@@ -79,38 +79,38 @@ func (s *session) file(ctx context.Context, arg string) (proxy.Entry, error) {
 
 // cmdSize tells the bytes that a transfer in TYPE I would move (RFC 3659, section 4), or those that are safe of an
 // upload that broke. Clients look for the word ASCII in a refusal, to tell it from a file that is not there.
-func (s *session) cmdSize(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdSize(ctx context.Context, arg string) error {
 	if s.ascii {
-		return reply{550, "SIZE not allowed in ASCII mode."}, nil
+		return reply{550, "SIZE not allowed in ASCII mode."}
 	}
 	name, err := names.Resolve(s.dir, arg)
 	if err != nil {
-		return reply{}, err
+		return err
 	}
 	e, err := s.look(ctx, name)
 	switch {
 	case err != nil:
-		return reply{}, err
+		return err
 	case e.Dir:
-		return reply{}, syscall.EISDIR
+		return syscall.EISDIR
 	}
-	return reply{213, fmt.Sprint(e.Size)}, nil
+	return s.ok(213, fmt.Sprint(e.Size))
 }
 
 // cmdMdtm tells the modification time in UTC (RFC 3659, section 3). Old clients set it with a time in front of the name; that
 // is what it means where no file has the whole as its name.
-func (s *session) cmdMdtm(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdMdtm(ctx context.Context, arg string) error {
 	e, err := s.file(ctx, arg)
 	if mtime, path, ok := cutTime(arg); ok && isNoFile(err) {
 		if _, err := s.setTime(ctx, path, mtime); err != nil {
-			return reply{}, err
+			return err
 		}
-		return reply{213, "File modification time set."}, nil
+		return s.ok(213, "File modification time set.")
 	}
 	if err != nil {
-		return reply{}, err
+		return err
 	}
-	return reply{213, e.ModTime.UTC().Format(factTime)}, nil
+	return s.ok(213, e.ModTime.UTC().Format(factTime))
 }
 
 // isNoFile says whether an error tells that no file has a name. A store that may not be listed denies access where there is nothing.

@@ -41,11 +41,18 @@ func FuzzCommandLine(f *testing.F) {
 			}
 			s := &session{queue: newCommandQueue(), dialogue: dialogue{store: newMemStore()}}
 			verb, arg := split(l.text)
-			c, r := s.find(l, verb, arg)
-			if (c.run == nil) == (r.code == 0) || c.run == nil && r.code < 500 {
-				t.Errorf("%q: both or neither of a command and a refusal, %v", l.text, r)
+			c, err := s.find(l, verb, arg)
+			if err == nil {
+				if c.run == nil {
+					t.Errorf("%q: neither a command nor a refusal", l.text)
+				}
+				continue
 			}
-			checkReplies(t, r.String())
+			if r := replyTo(err); c.run != nil || !isRefusal(err) || r.code < 500 {
+				t.Errorf("%q: refused with %v", l.text, err)
+			} else {
+				checkReplies(t, r.String())
+			}
 		}
 	})
 }

@@ -14,21 +14,21 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
-func (s *session) cmdSyst(context.Context, string) (reply, error) {
-	return reply{215, "UNIX Type: L8"}, nil
+func (s *session) cmdSyst(context.Context, string) error {
+	return s.ok(215, "UNIX Type: L8")
 }
 
-func (s *session) cmdNoop(context.Context, string) (reply, error) { return reply{200, "OK."}, nil }
+func (s *session) cmdNoop(context.Context, string) error { return nil }
 
 // cmdHost takes any name, as all that is served here is one host (RFC 7151, section 3).
-func (s *session) cmdHost(_ context.Context, arg string) (reply, error) {
+func (s *session) cmdHost(_ context.Context, arg string) error {
 	switch {
 	case s.store != nil || s.asked:
-		return reply{503, "HOST goes before USER."}, nil
+		return reply{503, "HOST goes before USER."}
 	case !isHost(arg):
-		return reply{501, "HOST takes a host name, or an address in brackets."}, nil
+		return reply{501, "HOST takes a host name, or an address in brackets."}
 	}
-	return reply{220, "s3ftpd ready."}, nil
+	return s.ok(220, "s3ftpd ready.")
 }
 
 // isHost tells a host name, or an IP address as it stands in URLs.
@@ -42,22 +42,22 @@ func isHost(name string) bool {
 }
 
 // cmdClnt notes which program the client is.
-func (s *session) cmdClnt(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdClnt(ctx context.Context, arg string) error {
 	s.observe(ctx, event.ClientSoftware{Name: arg})
-	return reply{200, "Noted."}, nil
+	return s.ok(200, "Noted.")
 }
 
 // cmdAvbl tells how many bytes there is room for: S3 has no end that we could know.
-func (s *session) cmdAvbl(context.Context, string) (reply, error) {
-	return reply{213, strconv.FormatInt(math.MaxInt64, 10)}, nil
+func (s *session) cmdAvbl(context.Context, string) error {
+	return s.ok(213, strconv.FormatInt(math.MaxInt64, 10))
 }
 
-func (s *session) cmdSmnt(context.Context, string) (reply, error) {
-	return reply{502, "There is nothing to mount."}, nil
+func (s *session) cmdSmnt(context.Context, string) error {
+	return reply{502, "There is nothing to mount."}
 }
 
-// features is the reply to FEAT: what goes beyond RFC 959 (RFC 2389, section 3).
-func (s *session) features(all map[string]command) reply {
+// features is the text of the reply to FEAT: what goes beyond RFC 959 (RFC 2389, section 3).
+func (s *session) features(all map[string]command) string {
 	lines := []string{"Features:"}
 	if s.tls != nil || s.srv.TLS != nil && s.srv.TLS.Control != Never {
 		lines = append(lines, " AUTH TLS", " PBSZ", " PROT")
@@ -71,10 +71,10 @@ func (s *session) features(all map[string]command) reply {
 	if s.codec().Charset == proxy.UTF8 { // whoever sees it may say UTF-8 at once (RFC 2640, section 3.1)
 		lines = append(lines, " UTF8")
 	}
-	return reply{211, strings.Join(append(lines, "End"), "\n")}
+	return strings.Join(append(lines, "End"), "\n")
 }
 
-func (s *session) cmdOpts(_ context.Context, arg string) (reply, error) {
+func (s *session) cmdOpts(_ context.Context, arg string) error {
 	verb, options := split(arg)
 	switch verb {
 	case "UTF8", "UTF-8":
@@ -86,11 +86,11 @@ func (s *session) cmdOpts(_ context.Context, arg string) (reply, error) {
 	case "MODE":
 		return s.optsMode(options)
 	}
-	return reply{501, "There are options for HASH, MLST, MODE and UTF8 only."}, nil
+	return reply{501, "There are options for HASH, MLST, MODE and UTF8 only."}
 }
 
-// helpWith is the reply to HELP: the commands, or what one takes.
-func helpWith(all map[string]command, arg string) reply {
+// sendHelp answers HELP: the commands, or what one takes.
+func (s *session) sendHelp(all map[string]command, arg string) error {
 	if arg != "" {
 		verb, _ := split(arg)
 		c, ok := all[verb]
@@ -98,11 +98,11 @@ func helpWith(all map[string]command, arg string) reply {
 			return reply{502, "There is no such command."}
 		}
 		if verb == "SITE" { // ncftp looks here for what there is
-			return siteHelp(siteCommands)
+			return s.sendSiteHelp(siteCommands)
 		}
-		return reply{214, strings.TrimSpace(verb + " " + c.help)}
+		return s.ok(214, strings.TrimSpace(verb+" "+c.help))
 	}
-	return reply{214, "Commands:\n" + columns(slices.Sorted(maps.Keys(all))) + "HELP command tells more."}
+	return s.ok(214, "Commands:\n"+columns(slices.Sorted(maps.Keys(all)))+"HELP command tells more.")
 }
 
 // columns sets words in lines of eight.
@@ -118,11 +118,11 @@ func columns(words []string) string {
 }
 
 // cmdStat tells how the session stands, or lists a path over the control connection.
-func (s *session) cmdStat(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdStat(ctx context.Context, arg string) error {
 	if arg != "" {
 		return s.statPath(ctx, arg)
 	}
-	return reply{211, s.status("No transfer is in progress.")}, nil
+	return s.ok(211, s.status("No transfer is in progress."))
 }
 
 // status is the text of a 211 reply.

@@ -17,12 +17,12 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 )
 
-func (s *session) cmdList(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdList(ctx context.Context, arg string) error {
 	_, arg = cutFlags(arg)
 	return s.list(ctx, "LIST", arg, s.entries, longLine(time.Now()))
 }
 
-func (s *session) cmdNlst(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdNlst(ctx context.Context, arg string) error {
 	flags, arg := cutFlags(arg)
 	if strings.Contains(flags, "l") { // what a user gets who types "ls -l", with vsftpd as well
 		return s.list(ctx, "NLST", arg, s.entries, longLine(time.Now()))
@@ -45,10 +45,10 @@ func (s *session) cmdNlst(ctx context.Context, arg string) (reply, error) {
 	})
 }
 
-func (s *session) cmdMlsd(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdMlsd(ctx context.Context, arg string) error {
 	dir, err := names.Resolve(s.dir, arg)
 	if err != nil {
-		return reply{}, err
+		return err
 	}
 	facts := s.facts
 	directory := func(dir, _ string) source { return s.inDirectory(dir, false) } // and no pattern (RFC 3659, section 7.1)
@@ -84,11 +84,11 @@ func isFlags(text string) bool {
 
 // list sends one line for each entry that arg means, as the entries come. The preliminary reply waits for the first answer of
 // the store: it may be an error, of which the client would see no more than a reset data connection.
-func (s *session) list(ctx context.Context, verb, arg string, entries func(name, arg string) source, format func(listed) string) (reply, error) {
+func (s *session) list(ctx context.Context, verb, arg string, entries func(name, arg string) source, format func(listed) string) error {
 	s.offset, s.size = 0, 0
 	name, err := names.Resolve(s.dir, arg)
 	if err != nil {
-		return reply{}, err
+		return err
 	}
 	codec, list := s.codec(), entries(name, arg)
 	return s.transfer(ctx, verb, name, 0, func(ctx context.Context, t *transfer) error {
@@ -234,11 +234,11 @@ func (s *session) inDirectory(dir string, mayVanish bool) source {
 }
 
 // statPath lists over the control connection (RFC 959, section 4.1.3).
-func (s *session) statPath(ctx context.Context, arg string) (reply, error) {
+func (s *session) statPath(ctx context.Context, arg string) error {
 	_, arg = cutFlags(arg)
 	name, err := names.Resolve(s.dir, arg)
 	if err != nil {
-		return reply{}, err
+		return err
 	}
 	format, begun := longLine(time.Now()), false
 	begin := func() {
@@ -249,20 +249,20 @@ func (s *session) statPath(ctx context.Context, arg string) (reply, error) {
 	}
 	for e, err := range s.entries(name, arg)(ctx) {
 		if err != nil && !begun {
-			return reply{}, err
+			return err
 		}
 		begin()
 		if err != nil {
 			s.failed(ctx, "STAT", arg, reply{code: 213}, causedBy(ctx, err))
-			return reply{213, "Incomplete, the storage does not answer as it should."}, nil
+			return s.ok(213, "Incomplete, the storage does not answer as it should.")
 		}
 		if e.hidden {
 			continue
 		}
 		if err := s.writeText(inner(format(e))); err != nil {
-			return reply{}, fmt.Errorf("%w: %w", errControlLost, err)
+			return fmt.Errorf("%w: %w", errControlLost, err)
 		}
 	}
 	begin()
-	return reply{213, "End"}, nil
+	return s.ok(213, "End")
 }

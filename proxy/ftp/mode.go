@@ -27,23 +27,23 @@ func (p packing) String() string {
 }
 
 // cmdMode chooses between bytes as they are and a zlib stream on the data connection (draft-preston-ftpext-deflate-04).
-func (s *session) cmdMode(_ context.Context, arg string) (reply, error) {
+func (s *session) cmdMode(_ context.Context, arg string) error {
 	switch mode := strings.ToUpper(arg); mode {
 	case "S", "Z":
 		s.packing.on = mode == "Z"
-		return reply{200, "Mode is " + s.packing.String() + "."}, nil
+		return s.ok(200, "Mode is "+s.packing.String()+".")
 	case "B", "C":
-		return reply{504, "That mode is not implemented, use MODE S or MODE Z."}, nil
+		return reply{504, "That mode is not implemented, use MODE S or MODE Z."}
 	}
-	return reply{501, "There is no such mode, use MODE S or MODE Z."}, nil
+	return reply{501, "There is no such mode, use MODE S or MODE Z."}
 }
 
 // optsMode sets how MODE Z compresses. It takes any number of options with their values; without options it restores the
 // defaults. An invalid option changes nothing.
-func (s *session) optsMode(options string) (reply, error) {
+func (s *session) optsMode(options string) error {
 	words := strings.Fields(strings.ToUpper(options))
 	if len(words)%2 == 0 || words[0] != "Z" {
-		return reply{501, "Say OPTS MODE Z, and options with their values."}, nil
+		return reply{501, "Say OPTS MODE Z, and options with their values."}
 	}
 	level := modez.DefaultLevel
 	if len(words) > 1 {
@@ -55,11 +55,11 @@ func (s *session) optsMode(options string) (reply, error) {
 			level, _ = strconv.Atoi(value)
 		case option == "ENGINE" && value == "ZLIB", option == "METHOD" && value == "8":
 		default:
-			return reply{501, "Options are LEVEL, from 0 to 9, ENGINE ZLIB and METHOD 8."}, nil
+			return reply{501, "Options are LEVEL, from 0 to 9, ENGINE ZLIB and METHOD 8."}
 		}
 	}
 	s.packing.level = level
-	return reply{200, fmt.Sprintf("MODE Z ENGINE ZLIB METHOD 8 LEVEL %d", level)}, nil
+	return s.ok(200, fmt.Sprintf("MODE Z ENGINE ZLIB METHOD 8 LEVEL %d", level))
 }
 
 // send has write fill the data connection in the transfer's mode. In MODE Z a download that breaks has no proper end.

@@ -11,29 +11,29 @@ import (
 )
 
 // cmdMfmt sets the modification time of a file (draft-somers-ftp-mfxx, section 3).
-func (s *session) cmdMfmt(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdMfmt(ctx context.Context, arg string) error {
 	mtime, path, ok := cutTime(arg)
 	if !ok {
-		return reply{501, "MFMT takes YYYYMMDDHHMMSS and a file."}, nil
+		return reply{501, "MFMT takes YYYYMMDDHHMMSS and a file."}
 	}
 	name, err := s.setTime(ctx, path, mtime)
 	if err != nil {
-		return reply{}, err
+		return err
 	}
-	return reply{213, "Modify=" + mtime.Format(factTime) + "; " + name}, nil
+	return s.ok(213, "Modify="+mtime.Format(factTime)+"; "+name)
 }
 
 // siteUtime sets the modification time of a file. Clients say it in two ways: "UTIME YYYYMMDDHHMM[SS] file", and
 // "UTIME file YYYYMMDDHHMMSS YYYYMMDDHHMMSS YYYYMMDDHHMMSS UTC", with the times of access, modification and creation.
-func (s *session) siteUtime(ctx context.Context, arg string) (reply, error) {
+func (s *session) siteUtime(ctx context.Context, arg string) error {
 	path, mtime, ok := parseUtime(arg)
 	if !ok {
-		return reply{501, "SITE UTIME takes YYYYMMDDHHMMSS and a file."}, nil
+		return reply{501, "SITE UTIME takes YYYYMMDDHHMMSS and a file."}
 	}
 	if _, err := s.setTime(ctx, path, mtime); err != nil {
-		return reply{}, err
+		return err
 	}
-	return reply{200, "The time is set."}, nil
+	return s.ok(200, "The time is set.")
 }
 
 // timesAfter splits a name from the three times that follow it.

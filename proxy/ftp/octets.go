@@ -2,6 +2,7 @@ package ftp
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"regexp"
 	"slices"
@@ -31,17 +32,17 @@ func parseOctets(text string) (o octets, ok bool) {
 
 // cmdRang chooses the octets for the next HASH, the last of them included; RANG 1 0 chooses the whole file again
 // (draft-bryan-ftp-range-08, section 3). For transfers it is not implemented.
-func (s *session) cmdRang(_ context.Context, arg string) (reply, error) {
+func (s *session) cmdRang(_ context.Context, arg string) error {
 	s.octets = nil
 	o, ok := parseOctets(arg)
 	switch {
 	case ok && o == octets{1, 0}:
-		return reply{350, "The next HASH is of the whole file."}, nil
+		return s.ok(350, "The next HASH is of the whole file.")
 	case !ok || o.start > o.end || o.end == math.MaxInt64:
-		return reply{501, "RANG takes the first and the last octet; RANG 1 0 means all."}, nil
+		return reply{501, "RANG takes the first and the last octet; RANG 1 0 means all."}
 	}
 	s.octets = &octets{o.start, o.end + 1}
-	return reply{350, "The next HASH is of these octets."}, nil
+	return s.ok(350, "The next HASH is of these octets.")
 }
 
 // ranged says whether a command is a transfer of what RANG has chosen, which would be of the whole file: an upload that
@@ -77,7 +78,7 @@ func readings(arg string, ranges bool) []reading {
 	numbers, spaced := strings.CutPrefix(numbers, " ")
 	o, ok := parseOctets(command{}.trim(numbers))
 	if r.octets = o; !ok || !spaced || o.start >= o.end {
-		r.err = reply{501, "After a name may come the octet to begin with, and a greater one to end before."}
+		r.err = fmt.Errorf("range: %w", reply{501, "After a name may come the octet to begin with, and a greater one to end before."})
 	}
 	return append(all, r)
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 )
 
-// A reply is what the server says to one command (RFC 959, section 4.2). It is also an error: a command
-// refuses by returning its reply as one. A text of several lines makes a multi-line reply.
+// A reply is a reply code and its text (RFC 959, section 4.2); a text of several lines makes a multi-line reply. It is also an
+// error: a command is refused by returning one.
 type reply struct {
 	code int
 	text string
@@ -23,8 +23,12 @@ type reply struct {
 
 func (r reply) Error() string { return fmt.Sprintf("%d %s", r.code, r.text) }
 
-// ok says whether the command did what was asked for.
-func (r reply) ok() bool { return r.code < 400 }
+// isRefusal reports whether err is a reply and nothing else. Such a command is not logged as failed: it was refused before it began, or
+// the failure has been logged.
+func isRefusal(err error) bool {
+	_, is := err.(reply)
+	return is
+}
 
 // String returns the reply as it goes over the wire. Every line is one line whatever the text holds, and
 // no line between the first and the last can be taken for the last.

@@ -18,15 +18,15 @@ func kind(text bool) string {
 	return "BINARY"
 }
 
-func (s *session) cmdRetr(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdRetr(ctx context.Context, arg string) error {
 	offset, text, store := take(&s.offset), s.ascii, s.store
 	s.size = 0
 	name, err := names.Resolve(s.dir, arg)
 	switch {
 	case err != nil:
-		return reply{}, err
+		return err
 	case offset > 0 && text:
-		return noOffsetInText, nil
+		return noOffsetInText
 	}
 	return s.transfer(ctx, "RETR", name, offset, func(ctx context.Context, t *transfer) error {
 		body, err := store.Open(ctx, name, proxy.Range{Offset: offset})

@@ -122,67 +122,67 @@ func (s *session) insists() bool { return s.srv.TLS != nil && s.srv.TLS.Control 
 // needsTLS refuses a login in clear where that is not allowed, before there is a password on the wire if possible.
 var needsTLS = reply{530, "TLS is needed to log in: say AUTH TLS first."}
 
-func (s *session) cmdAuth(_ context.Context, arg string) (reply, error) {
+func (s *session) cmdAuth(_ context.Context, arg string) error {
 	switch {
 	case s.srv.TLS == nil || s.srv.TLS.Control == Never && s.tls == nil:
-		return reply{502, "There is no TLS here."}, nil
+		return reply{502, "There is no TLS here."}
 	case s.tls != nil:
-		return reply{503, "The connection is secure already."}, nil
+		return reply{503, "The connection is secure already."}
 	}
 	arg = strings.ToUpper(arg)
 	switch arg {
 	case "TLS", "TLS-C", "SSL", "TLS-P":
 	default:
-		return reply{504, "That mechanism is not known, use AUTH TLS."}, nil
+		return reply{504, "That mechanism is not known, use AUTH TLS."}
 	}
 	s.reset() // what was said in clear may be another's word
 	// SSL and TLS-P mean protected data connections as well (RFC 4217, section 17).
 	s.sized, s.private = arg == "SSL" || arg == "TLS-P", arg == "SSL" || arg == "TLS-P"
-	return reply{234, "Begin the TLS handshake."}, nil
+	return s.ok(234, "Begin the TLS handshake.")
 }
 
 // notSecure answers what has a meaning under TLS only.
 var notSecure = reply{503, "Say AUTH TLS first."}
 
-func (s *session) cmdPbsz(_ context.Context, arg string) (reply, error) {
+func (s *session) cmdPbsz(_ context.Context, arg string) error {
 	switch {
 	case s.tls == nil:
-		return notSecure, nil
+		return notSecure
 	case !isNumber(arg):
-		return reply{501, "PBSZ needs a number, 0 for TLS."}, nil
+		return reply{501, "PBSZ needs a number, 0 for TLS."}
 	}
 	s.sized = true
-	return reply{200, "PBSZ=0"}, nil
+	return s.ok(200, "PBSZ=0")
 }
 
 // cmdProt says whether data connections are protected (RFC 4217, section 9).
-func (s *session) cmdProt(_ context.Context, arg string) (reply, error) {
+func (s *session) cmdProt(_ context.Context, arg string) error {
 	switch {
 	case s.tls == nil:
-		return notSecure, nil
+		return notSecure
 	case !s.sized:
-		return reply{503, "Say PBSZ 0 first."}, nil
+		return reply{503, "Say PBSZ 0 first."}
 	}
 	switch strings.ToUpper(arg) {
 	case "P":
 		s.private = true
-		return reply{200, "Data connections are protected."}, nil
+		return s.ok(200, "Data connections are protected.")
 	case "C":
 		if s.insists() {
-			return reply{534, "Data connections have to be protected here: PROT P."}, nil
+			return reply{534, "Data connections have to be protected here: PROT P."}
 		}
 		s.private = false
-		return reply{200, "Data connections are in clear."}, nil
+		return s.ok(200, "Data connections are in clear.")
 	case "S", "E":
-		return reply{536, "TLS does not have that level, use PROT P."}, nil
+		return reply{536, "TLS does not have that level, use PROT P."}
 	}
-	return reply{504, "There is no such level, use PROT P."}, nil
+	return reply{504, "There is no such level, use PROT P."}
 }
 
 // cmdCcc refuses to go on in clear: whoever is in between could then say what he likes.
-func (s *session) cmdCcc(context.Context, string) (reply, error) {
+func (s *session) cmdCcc(context.Context, string) error {
 	if s.tls == nil {
-		return reply{533, "The connection is in clear."}, nil
+		return reply{533, "The connection is in clear."}
 	}
-	return reply{534, "The connection stays secure."}, nil
+	return reply{534, "The connection stays secure."}
 }

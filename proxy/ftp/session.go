@@ -40,6 +40,7 @@ type session struct {
 	private  bool          // PROT P
 	pending  []*line       // came while a command was obeyed, and wait for its end; maxQueued at most
 	quit     *quitNotice   // of the command that runs, if it is an upload
+	result   reply         // to the command that runs, see ok; the zero value is 200
 	more     bool          // another line came along with the last one, and is about to be in lines
 
 	dialogue

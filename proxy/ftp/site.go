@@ -16,53 +16,53 @@ var siteCommands = withSiteHelp(map[string]command{
 	"IDLE":    {run: (*session).siteIdle},
 	"NAMEFMT": {run: siteFormat("NAMEFMT")},
 	"LISTFMT": {run: siteFormat("LISTFMT")},
-	"CHMOD":   {run: siteMode, arg: nameArg},
-	"UMASK":   {run: siteMode},
+	"CHMOD":   {run: (*session).siteMode, arg: nameArg},
+	"UMASK":   {run: (*session).siteMode},
 })
 
 // withSiteHelp adds SITE HELP, whose reply is read off the table.
 func withSiteHelp(all map[string]command) map[string]command {
-	all["HELP"] = command{run: func(*session, context.Context, string) (reply, error) { return siteHelp(all), nil }}
+	all["HELP"] = command{run: func(s *session, _ context.Context, _ string) error { return s.sendSiteHelp(all) }}
 	return all
 }
 
-func (s *session) cmdSite(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdSite(ctx context.Context, arg string) error {
 	verb, arg := split(trimLeftBlanks(arg))
 	c, ok := siteCommands[verb]
 	if !ok {
-		return reply{504, "There is no such SITE command."}, nil
+		return reply{504, "There is no such SITE command."}
 	}
 	return c.run(s, ctx, c.trim(arg))
 }
 
-func siteHelp(all map[string]command) reply {
-	return reply{214, "SITE commands:\n" + columns(slices.Sorted(maps.Keys(all))) + "CHMOD and UMASK are accepted and without effect."}
+func (s *session) sendSiteHelp(all map[string]command) error {
+	return s.ok(214, "SITE commands:\n"+columns(slices.Sorted(maps.Keys(all)))+"CHMOD and UMASK are accepted and without effect.")
 }
 
 // siteMode accepts what has no meaning here.
-func siteMode(*session, context.Context, string) (reply, error) {
-	return reply{200, "Accepted, without effect: access is the storage's to grant."}, nil
+func (s *session) siteMode(context.Context, string) error {
+	return s.ok(200, "Accepted, without effect: access is the storage's to grant.")
 }
 
 // siteFormat tells clients of IBM i, which ask for names and lists as Unix has them, or which there are.
-func siteFormat(verb string) func(*session, context.Context, string) (reply, error) {
-	return func(_ *session, _ context.Context, arg string) (reply, error) {
+func siteFormat(verb string) func(*session, context.Context, string) error {
+	return func(s *session, _ context.Context, arg string) error {
 		if arg != "1" && arg != "" {
-			return reply{504, "Names and lists are like Unix's here: " + verb + " 1."}, nil
+			return reply{504, "Names and lists are like Unix's here: " + verb + " 1."}
 		}
-		return reply{250, verb + " is 1."}, nil
+		return s.ok(250, verb+" is 1.")
 	}
 }
 
 // siteIdle tells or sets how long the session may go without a command: not longer than the server has it.
-func (s *session) siteIdle(_ context.Context, arg string) (reply, error) {
+func (s *session) siteIdle(_ context.Context, arg string) error {
 	most := cmp.Or(s.srv.IdleTimeout, 5*time.Minute)
 	if arg != "" {
 		n, err := strconv.ParseInt(arg, 10, 32)
 		if err != nil || n < 1 || !isNumber(arg) {
-			return reply{501, "SITE IDLE takes a number of seconds."}, nil
+			return reply{501, "SITE IDLE takes a number of seconds."}
 		}
 		s.idle = min(time.Duration(n)*time.Second, most)
 	}
-	return reply{200, fmt.Sprintf("Idle time-out is %d seconds, %d at most.", int(cmp.Or(s.idle, most).Seconds()), int(most.Seconds()))}, nil
+	return s.ok(200, fmt.Sprintf("Idle time-out is %d seconds, %d at most.", int(cmp.Or(s.idle, most).Seconds()), int(most.Seconds())))
 }

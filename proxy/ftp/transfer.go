@@ -40,14 +40,14 @@ type transfer struct {
 
 // transfer runs work, which moves data, and listens to the client meanwhile. What it returns is the final
 // reply; the preliminary one is sent when work connects.
-func (s *session) transfer(ctx context.Context, verb, name string, offset int64, work func(context.Context, *transfer) error) (reply, error) {
+func (s *session) transfer(ctx context.Context, verb, name string, offset int64, work func(context.Context, *transfer) error) error {
 	port := take(&s.port)
 	switch {
 	case port == nil:
-		return reply{425, "Say PASV, EPSV, PORT or EPRT first."}, nil
+		return reply{425, "Say PASV, EPSV, PORT or EPRT first."}
 	case s.insists() && !s.private:
 		s.holdRefused(port)
-		return reply{521, "Data connections have to be protected here, say PBSZ 0 and PROT P first."}, nil
+		return reply{521, "Data connections have to be protected here, say PBSZ 0 and PROT P first."}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -72,7 +72,10 @@ func (s *session) transfer(ctx context.Context, verb, name string, offset int64,
 	}
 	s.observe(ctx, event.TransferEnd{Direction: direction(verb), Command: verb, Name: name, Offset: offset, Bytes: t.bytes.Load(),
 		Duration: time.Since(begin), Code: r.code, Cause: causeOf(err), Err: err, Stored: t.stored})
-	return r, nil
+	if err != nil {
+		return r // its cause is in the event
+	}
+	return s.ok(r.code, r.text)
 }
 
 // direction says which way the transfer of a command goes.
@@ -203,9 +206,9 @@ func (a *attendance) say(r reply) {
 }
 
 // cmdAbor comes here when no transfer is in progress, or after the one that it ended.
-func (s *session) cmdAbor(context.Context, string) (reply, error) {
+func (s *session) cmdAbor(context.Context, string) error {
 	s.drop()
-	return reply{226, "No transfer is in progress any more."}, nil
+	return s.ok(226, "No transfer is in progress any more.")
 }
 
 // run is work, with the data connection ended as befits its outcome.

@@ -19,7 +19,7 @@ import (
 // isUpload reports whether a command sends a file to the server.
 func isUpload(verb string) bool { return verb == "STOR" || verb == "STOU" || verb == "APPE" }
 
-func (s *session) cmdStor(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdStor(ctx context.Context, arg string) error {
 	to := destination{first: take(&s.offset), Write: proxy.Write{Size: take(&s.size)}}
 	to.before = to.first
 	if e := s.toldOf(arg); e.Resumable && to.first > 0 && to.first == e.Size {
@@ -30,11 +30,11 @@ func (s *session) cmdStor(ctx context.Context, arg string) (reply, error) {
 
 // cmdStou stores under a name that nothing has (RFC 959, section 4.1.3), and says it in the preliminary reply (RFC 1123,
 // section 4.1.2.9). A name that the client gives is its beginning.
-func (s *session) cmdStou(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdStou(ctx context.Context, arg string) error {
 	s.offset = 0
 	to := destination{Write: proxy.Write{New: true, Size: take(&s.size)}}
 	if names.IsDirectoryPath(arg) { // below it may be what has the name of a file
-		return reply{553, "STOU takes the name of a file, or nothing."}, nil
+		return reply{553, "STOU takes the name of a file, or nothing."}
 	}
 	return s.receive(ctx, "STOU", unique(arg), to)
 }
@@ -46,7 +46,7 @@ func unique(name string) string {
 	return stem + "-" + strings.ToLower(rand.Text()[:12]) + ext
 }
 
-func (s *session) cmdAppe(ctx context.Context, arg string) (reply, error) {
+func (s *session) cmdAppe(ctx context.Context, arg string) error {
 	s.offset = 0
 	to := destination{first: -1, Write: proxy.Write{Size: take(&s.size)}}
 	if e := s.toldOf(arg); e.Size > 0 && !s.ascii {
@@ -67,29 +67,29 @@ type destination struct {
 
 // receive runs an upload. The store is not asked first what stands under the name: that would cost a small
 // file more than its own upload.
-func (s *session) receive(ctx context.Context, verb, arg string, to destination) (reply, error) {
+func (s *session) receive(ctx context.Context, verb, arg string, to destination) error {
 	name, err := names.Resolve(s.dir, arg)
 	switch {
 	case err != nil:
-		return reply{}, err
+		return err
 	case to.first > 0 && s.ascii:
-		return noOffsetInText, nil
+		return noOffsetInText
 	case s.isKnown(name) && s.stillThere(ctx, name):
-		return reply{}, syscall.EISDIR
+		return syscall.EISDIR
 	}
 	text, store := s.ascii, s.store
-	r, err := s.transfer(ctx, verb, name, to.first, func(ctx context.Context, t *transfer) error {
+	err = s.transfer(ctx, verb, name, to.first, func(ctx context.Context, t *transfer) error {
 		mark := "Opening " + kind(text) + " mode data connection, send the file."
 		if verb == "STOU" {
 			mark = "FILE: " + arg
 		}
 		return s.put(ctx, t, store, name, mark, to, text)
 	})
-	if r.ok() {
+	if err == nil {
 		s.known.add(path.Dir(name))
 		s.stored = name
 	}
-	return r, err
+	return err
 }
 
 // An upload is the source that a Put gets, and the conscience of the program: its Commit returns nil only if there is no
