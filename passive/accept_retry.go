@@ -10,26 +10,26 @@ import (
 	"time"
 )
 
-// exhaustion are the errors of a host that is out of descriptors or memory for another socket. They pass.
-var exhaustion = []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
+// exhaustionErrors occur when the host is out of file descriptors or socket memory. They are temporary.
+var exhaustionErrors = []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
 
-// interruptions are errors that accept(2) returns for one connection: the client has reset it, the network or a packet
-// filter has failed it. The listener is as good as before.
-var interruptions = []syscall.Errno{
+// connectionErrors are errors of accept(2) that concern one connection: the client has reset it, or the network or a
+// packet filter has failed it. The listener stays usable.
+var connectionErrors = []syscall.Errno{
 	syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR, syscall.EAGAIN, syscall.EPROTO, syscall.EPERM,
 	syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.ENOPROTOOPT,
 }
 
-// isExhausted reports whether a socket could not be made because the host is out of descriptors or memory.
-func isExhausted(err error) bool { return isOneOf(err, exhaustion) }
+// isExhausted reports whether err means that the host is out of file descriptors or socket memory.
+func isExhausted(err error) bool { return isOneOf(err, exhaustionErrors) }
 
-// A temporary error knows whether it is one: net's own judgement, which knows Windows too.
+// A temporary error classifies itself, as the errors of package net do; that covers Windows too.
 type temporary interface{ Temporary() bool }
 
-// isTemporary reports whether an error of Accept leaves the listener usable.
+// isTemporary reports whether the listener stays usable after this error of Accept.
 func isTemporary(err error) bool {
 	var t temporary
-	return isExhausted(err) || isOneOf(err, interruptions) || errors.As(err, &t) && t.Temporary()
+	return isExhausted(err) || isOneOf(err, connectionErrors) || errors.As(err, &t) && t.Temporary()
 }
 
 func isOneOf(err error, list []syscall.Errno) bool {
@@ -37,17 +37,17 @@ func isOneOf(err error, list []syscall.Errno) bool {
 }
 
 const (
-	leastBackoff = 5 * time.Millisecond
-	mostBackoff  = time.Second
-	warnInterval = time.Minute // between two warnings of one listener
+	minBackoff   = 5 * time.Millisecond
+	maxBackoff   = time.Second
+	warnInterval = time.Minute // at least, between two warnings of a listener
 )
 
-// A backoff is a wait before a retry, which doubles each time.
+// A backoff is the pause before the next retry. It doubles each time.
 type backoff time.Duration
 
-// wait waits for the next pause, and reports false when ctx has ended before.
+// wait waits for the next pause. It reports false if ctx ends first.
 func (b *backoff) wait(ctx context.Context) bool {
-	*b = min(max(2**b, backoff(leastBackoff)), backoff(mostBackoff))
+	*b = min(max(2**b, backoff(minBackoff)), backoff(maxBackoff))
 	timer := time.NewTimer(time.Duration(*b))
 	defer timer.Stop()
 	select {
@@ -58,9 +58,9 @@ func (b *backoff) wait(ctx context.Context) bool {
 	}
 }
 
-// Accept returns the next connection of l. It retries temporary errors, such as a lack of descriptors, with a backoff of
-// 5 ms to 1 s, and calls warn with them at most once a minute. The error is one that ends l, or, when ctx ends during a
-// backoff, the cause of that.
+// Accept returns the next connection of l. It retries temporary errors, such as EMFILE, with a backoff from 5 ms to 1 s,
+// and passes them to warn at most once a minute. It returns an error if l fails for good, or the cause of ctx if that ends
+// during a backoff.
 func Accept(ctx context.Context, l net.Listener, warn func(error)) (net.Conn, error) {
 	var pause backoff
 	var warned time.Time
@@ -79,21 +79,21 @@ func Accept(ctx context.Context, l net.Listener, warn func(error)) (net.Conn, er
 	}
 }
 
-// logRetries returns what logs the warnings of Accept.
+// logRetries returns a warn function for Accept that writes to log.
 func logRetries(log *slog.Logger, l net.Listener) (warn func(error)) {
 	return func(err error) {
 		log.Warn("cannot accept a connection, retrying", "address", l.Addr().String(), "err", err)
 	}
 }
 
-// A Retrying is a listener whose Accept is the function Accept, for servers that know fewer temporary errors.
-type Retrying struct {
+// A RetryListener retries temporary errors as the function Accept does, for servers that do so for fewer of them.
+type RetryListener struct {
 	net.Listener
 	Context context.Context // ends a backoff
 	Log     *slog.Logger
 }
 
 // Accept implements net.Listener.
-func (r Retrying) Accept() (net.Conn, error) {
+func (r RetryListener) Accept() (net.Conn, error) {
 	return Accept(r.Context, r.Listener, logRetries(r.Log, r.Listener))
 }

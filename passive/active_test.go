@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// listening is an FTP client in active mode: it returns the address on which it listens, and a way to accept.
-func listening(t *testing.T, local netip.Addr) (netip.AddrPort, func() net.Conn) {
+// activeClient listens as an FTP client in active mode. It returns its address and a function that accepts.
+func activeClient(t *testing.T, local netip.Addr) (netip.AddrPort, func() net.Conn) {
 	t.Helper()
 	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(local, freePort(t, local))))
 	if err != nil {
@@ -36,7 +36,7 @@ func listening(t *testing.T, local netip.Addr) (netip.AddrPort, func() net.Conn)
 	}
 }
 
-// dialFrom opens an active data connection and returns the address from which it comes, as the client sees it.
+// dialFrom opens an active data connection and returns its source address as the client sees it.
 func dialFrom(t *testing.T, d *Dialer, local netip.Addr, remote netip.AddrPort, accept func() net.Conn) netip.AddrPort {
 	t.Helper()
 	conn, err := d.Dial(t.Context(), local, remote)
@@ -49,19 +49,19 @@ func dialFrom(t *testing.T, d *Dialer, local netip.Addr, remote netip.AddrPort, 
 
 func logTo(b *bytes.Buffer) *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
 
-func TestDialFromTheSourcePort(t *testing.T) {
+func TestDialFromSourcePort(t *testing.T) {
 	for _, local := range []netip.Addr{loopback, netip.MustParseAddr("127.0.0.5"), netip.IPv6Loopback()} {
 		t.Run(local.String(), func(t *testing.T) {
 			var log bytes.Buffer
 			d := &Dialer{Port: freePort(t, local), Log: logTo(&log)}
 			for range 3 { // different clients, all connected at the same time
-				remote, accept := listening(t, local)
+				remote, accept := activeClient(t, local)
 				if got, want := dialFrom(t, d, local, remote, accept), netip.AddrPortFrom(local, d.Port); got != want {
-					t.Errorf("the client sees a connection from %v; want %v", got, want)
+					t.Errorf("the client sees the source %v; want %v", got, want)
 				}
 			}
 			if log.Len() != 0 {
-				t.Errorf("the log says %s", log.String())
+				t.Errorf("unexpected log: %s", log.String())
 			}
 		})
 	}
@@ -69,53 +69,53 @@ func TestDialFromTheSourcePort(t *testing.T) {
 
 func TestDialFromAnyPort(t *testing.T) {
 	local := netip.MustParseAddr("127.0.0.5")
-	freePort(t, local) // or the host has no such address
-	remote, accept := listening(t, loopback)
+	freePort(t, local) // skips if the host lacks the address
+	remote, accept := activeClient(t, loopback)
 	if got := dialFrom(t, &Dialer{}, local, remote, accept); got.Addr() != local {
-		t.Errorf("the client sees a connection from %v; want %v", got.Addr(), local)
+		t.Errorf("the client sees the source %v; want %v", got.Addr(), local)
 	}
 }
 
-func TestDialAgainFromABusySourcePort(t *testing.T) {
+func TestDialFromSourcePortInUse(t *testing.T) {
 	var log bytes.Buffer
 	d := &Dialer{Port: freePort(t, loopback), Log: logTo(&log)}
-	remote, accept := listening(t, loopback)
+	remote, accept := activeClient(t, loopback)
 	ports := make(map[uint16]bool)
-	for range 3 { // the same client, which has said PORT once and the same address again
+	for range 3 { // the same client, which sends the same PORT each time
 		ports[dialFrom(t, d, loopback, remote, accept).Port()] = true
 	}
 	if len(ports) != 3 || !ports[d.Port] {
-		t.Errorf("the connections came from %v; want %d, then any others", ports, d.Port)
+		t.Errorf("the connections came from %v; want %d first, then others", ports, d.Port)
 	}
 	if n := strings.Count(log.String(), "level=WARN"); n != 1 {
 		t.Errorf("%d warnings; want one:\n%s", n, log.String())
 	}
 }
 
-// The one who closes first has the connection's addresses blocked for a minute. That must not keep a client waiting
-// that gives the same port again.
-func TestDialAgainAfterClosing(t *testing.T) {
+// The side that closes first keeps the connection's addresses in TIME_WAIT for a minute. A client that names the same port
+// again must not wait for that.
+func TestDialAfterClosing(t *testing.T) {
 	d := &Dialer{Port: freePort(t, loopback), Log: silent}
-	remote, accept := listening(t, loopback)
+	remote, accept := activeClient(t, loopback)
 	for range 10 {
 		conn, err := d.Dial(t.Context(), loopback, remote)
 		if err != nil {
 			t.Fatal(err)
 		}
-		near := accept()
+		clientEnd := accept()
 		conn.Close()
-		if _, err := near.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := clientEnd.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("read: %v; want EOF", err)
 		}
-		near.Close()
+		clientEnd.Close()
 	}
 }
 
-func TestDialWhileAnotherProgramHasTheSourcePort(t *testing.T) {
+func TestDialWhileAnotherProgramUsesSourcePort(t *testing.T) {
 	var log bytes.Buffer
-	taken, _ := listening(t, loopback)
+	taken, _ := activeClient(t, loopback)
 	d := &Dialer{Port: taken.Port(), Log: logTo(&log)}
-	remote, accept := listening(t, loopback)
+	remote, accept := activeClient(t, loopback)
 	if got := dialFrom(t, d, loopback, remote, accept); got.Port() == d.Port || got.Addr() != loopback {
 		t.Errorf("the connection came from %v; want any other port of %v", got, loopback)
 	}
@@ -124,13 +124,13 @@ func TestDialWhileAnotherProgramHasTheSourcePort(t *testing.T) {
 	}
 }
 
-// attempts is a network that notes who dials whom, and lets what it likes fail.
-type attempts struct {
+// A dialRecorder records the addresses of dials. Dials from a port for which fail returns an error fail.
+type dialRecorder struct {
 	fail     func(port uint16) error
 	from, to []netip.AddrPort
 }
 
-func (a *attempts) dial(_ context.Context, _ string, local, remote netip.AddrPort) (net.Conn, error) {
+func (a *dialRecorder) dial(_ context.Context, _ string, local, remote netip.AddrPort) (net.Conn, error) {
 	a.from, a.to = append(a.from, local), append(a.to, remote)
 	if err := a.fail(local.Port()); err != nil {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
@@ -139,10 +139,10 @@ func (a *attempts) dial(_ context.Context, _ string, local, remote netip.AddrPor
 	return conn, nil
 }
 
-func TestOneWarningForEachCause(t *testing.T) {
+func TestDialWarnsOncePerError(t *testing.T) {
 	var log bytes.Buffer
 	var errno syscall.Errno
-	a := &attempts{fail: func(port uint16) error {
+	a := &dialRecorder{fail: func(port uint16) error {
 		if port == 20 {
 			return errno
 		}
@@ -152,38 +152,38 @@ func TestOneWarningForEachCause(t *testing.T) {
 	remote := netip.AddrPortFrom(client, 5000)
 	for _, errno = range []syscall.Errno{syscall.EACCES, syscall.EADDRINUSE, syscall.EACCES, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE} {
 		if _, err := d.Dial(t.Context(), server, remote); err != nil {
-			t.Errorf("%v from port 20: %v; want a connection from another one", errno, err)
+			t.Errorf("%v from port 20: %v; want a connection from another port", errno, err)
 		}
 	}
 	if n := strings.Count(log.String(), "level=WARN"); n != 3 || strings.Count(log.String(), "permission denied") != 1 {
-		t.Errorf("%d warnings; want one for each of three causes:\n%s", n, log.String())
+		t.Errorf("%d warnings; want one for each of three errors:\n%s", n, log.String())
 	}
 	if len(a.from) != 10 || a.from[0] != netip.AddrPortFrom(server, 20) || a.from[1] != netip.AddrPortFrom(server, 0) {
-		t.Errorf("dialled from %v; want port 20, then any, five times", a.from)
+		t.Errorf("dialled from %v; want port 20, then 0, five times", a.from)
 	}
 	if slices.ContainsFunc(a.to, func(to netip.AddrPort) bool { return to != remote }) {
-		t.Errorf("dialled %v; want %v alone", a.to, remote)
+		t.Errorf("dialled %v; want only %v", a.to, remote)
 	}
 }
 
-func TestOtherErrorsAreNotTriedAgain(t *testing.T) {
+func TestDialDoesNotRetryOtherErrors(t *testing.T) {
 	for _, tt := range []struct {
 		port uint16
 		err  error
 	}{{20, syscall.ECONNREFUSED}, {20, syscall.EHOSTUNREACH}, {20, context.DeadlineExceeded}, {0, syscall.EADDRNOTAVAIL}} {
 		var log bytes.Buffer
-		a := &attempts{fail: func(uint16) error { return tt.err }}
+		a := &dialRecorder{fail: func(uint16) error { return tt.err }}
 		d := &Dialer{Port: tt.port, Log: logTo(&log), DialFunc: a.dial}
 		conn, err := d.Dial(t.Context(), server, netip.AddrPortFrom(client, 5000))
 		if !errors.Is(err, tt.err) || conn != nil || len(a.from) != 1 || log.Len() != 0 {
-			t.Errorf("%v from port %d: %v, %v after %d dials; want it at once, and nothing in the log\n%s",
+			t.Errorf("%v from port %d: %v, %v after %d dials; want this error after one dial, and nothing in the log\n%s",
 				tt.err, tt.port, conn, err, len(a.from), log.String())
 		}
 	}
 }
 
-func TestDialRefusesWhatIsNoHost(t *testing.T) {
-	a := &attempts{fail: func(uint16) error { return nil }}
+func TestDialRejectsInvalidAddresses(t *testing.T) {
+	a := &dialRecorder{fail: func(uint16) error { return nil }}
 	d := &Dialer{DialFunc: a.dial}
 	for _, tt := range []struct{ local, remote string }{
 		{"192.0.2.1", "0.0.0.0:5000"},
@@ -201,8 +201,8 @@ func TestDialRefusesWhatIsNoHost(t *testing.T) {
 	}
 }
 
-func TestDialTakesMappedAddressesAsIPv4(t *testing.T) {
-	a := &attempts{fail: func(uint16) error { return nil }}
+func TestDialUnmapsAddresses(t *testing.T) {
+	a := &dialRecorder{fail: func(uint16) error { return nil }}
 	d := &Dialer{Port: 20, DialFunc: a.dial}
 	mapped := netip.AddrPortFrom(netip.AddrFrom16(client.As16()), 5000)
 	if _, err := d.Dial(t.Context(), netip.AddrFrom16(server.As16()), mapped); err != nil {
@@ -213,10 +213,10 @@ func TestDialTakesMappedAddressesAsIPv4(t *testing.T) {
 	}
 }
 
-func TestAFailedDialHasNoConnection(t *testing.T) {
-	remote := netip.AddrPortFrom(loopback, freePort(t, loopback)) // where nobody listens
+func TestFailedDialReturnsNoConnection(t *testing.T) {
+	remote := netip.AddrPortFrom(loopback, freePort(t, loopback)) // nothing listens there
 	if conn, err := (&Dialer{}).Dial(t.Context(), loopback, remote); !errors.Is(err, syscall.ECONNREFUSED) || conn != nil {
-		t.Errorf("got %v, %v; want nil and a refusal", conn, err)
+		t.Errorf("got %v, %v; want nil, ECONNREFUSED", conn, err)
 	}
 }
 
@@ -233,7 +233,7 @@ func TestDialEndsWithItsContext(t *testing.T) {
 		start := time.Now()
 		_, err := d.Dial(ctx, server, netip.AddrPortFrom(client, 5000))
 		if !errors.Is(err, context.DeadlineExceeded) || dials != 1 || time.Since(start) != 20*time.Second {
-			t.Errorf("got %v after %d dials and %v; want the end of the context after 20s", err, dials, time.Since(start))
+			t.Errorf("got %v after %d dials and %v; want context.DeadlineExceeded after 20s", err, dials, time.Since(start))
 		}
 	})
 }

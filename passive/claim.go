@@ -7,25 +7,27 @@ import (
 	"time"
 )
 
-// A Claim says which connection a Listener awaits. IPv4 addresses mapped to IPv6 are taken as IPv4.
+// A Claim describes the connection that a Listener waits for. IPv4-mapped IPv6 addresses count as IPv4.
 //
-// Claims that share a port are told apart by Peer; those of one Peer, such as clients behind a translating router, by ID.
-// A claim with an ID gets no connection but one that shows it; that it was not shown by another is the caller's to prove.
+// Claims that share a port are distinguished by Peer, and claims with the same Peer, such as clients behind NAT, by ID.
+// A Listener whose claim has an ID gets only a connection with that ID. Whether another client has copied the ID is for
+// the caller to verify.
 type Claim struct {
-	Local, Peer netip.Addr    // where the connection comes to, and from where
-	Timeout     time.Duration // how long it is awaited
-	ID          string        // that Identify will find on the connection; "" = it is told by its address alone
+	Local, Peer netip.Addr    // addresses of this host and of the client
+	Timeout     time.Duration // how long to wait for the connection
+	ID          string        // expected result of Identify; "" = match by address alone
 
-	// Identify finds the ID that a connection shows in what it sends first, such as the ticket in a TLS ClientHello, and
-	// returns it with a connection that yields what was read once more, and has the methods of conn that the caller
-	// of Listener.Conn needs. "" = it shows none; a nil connection = it is broken. It is called only where claims of
-	// one Peer share a port, and may be that of any of these claims. When none of them waits any more, ctx ends and the
-	// connection is closed.
+	// Identify reads the ID of a connection from the first bytes that the client sends, such as the session ticket in a
+	// TLS ClientHello. It returns a connection that yields these bytes again and has the methods that the caller of
+	// Listener.Conn needs. The ID "" means that the client sent none, a nil connection that the connection failed.
+	//
+	// Identify is called only where claims with the same Peer share a port, and may be that of any of these claims. When
+	// none of them waits any more, ctx is canceled and the connection closed.
 	Identify func(ctx context.Context, conn net.Conn) (net.Conn, string)
 }
 
-// apart reports whether a connection that comes to a port can be told to be a's or b's.
-func apart(a, b Claim) bool {
+// distinguishable reports whether a connection can be matched with a or b if both share a port.
+func distinguishable(a, b Claim) bool {
 	if a.Peer != b.Peer {
 		return true
 	}

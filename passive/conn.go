@@ -5,22 +5,23 @@ import (
 	"net/netip"
 )
 
-// A HalfCloser is a connection whose own side can be ended while the other one is read on, as one of TCP.
+// A HalfCloser is a connection that can close its writing side alone, as *net.TCPConn can.
 type HalfCloser interface{ CloseWrite() error }
 
-// A Lingerer is a connection that is reset when it is closed after SetLinger(0), as one of TCP.
+// A Lingerer is a connection that Close resets after SetLinger(0), as it does a *net.TCPConn.
 type Lingerer interface{ SetLinger(seconds int) error }
 
-// HostAddr returns the address of this host that a connection leads to, even where the client came to the address of a proxy,
-// see Proxied. Passive data connections come to the same one.
+// HostAddr returns the local address of the socket, even if a PROXY header names another one (see Proxied). Passive data
+// connections arrive at the same address.
 func HostAddr(conn net.Conn) netip.Addr {
-	if h, ok := conn.(*headed); ok {
-		conn = h.Conn
+	if c, ok := conn.(*proxyConn); ok {
+		conn = c.Conn
 	}
 	return AddrPort(conn.LocalAddr()).Addr()
 }
 
-// AddrPort reads an address as package net writes it, an IPv4 address in its own form; it is zero where there is none.
+// AddrPort converts an address of package net, and unmaps IPv4-mapped IPv6 addresses. It returns the zero AddrPort if a
+// is nil or not an IP address with a port.
 func AddrPort(a net.Addr) netip.AddrPort {
 	if a == nil {
 		return netip.AddrPort{}

@@ -1,35 +1,37 @@
-// Package passive makes the data connections of FTP sessions, one for each transfer.
+// Package passive opens the data connections of FTP sessions, one for each transfer.
 //
-// In passive mode (RFC 959 PASV, RFC 2428 EPSV) the client connects. [Ports] binds a port of its range when a
-// session asks for one, and the [Listener] waits there for the one connection of that session's client:
+// In passive mode (RFC 959 PASV, RFC 2428 EPSV) the client connects. [Ports] binds a port of its range when a session
+// needs one, and a [Listener] waits there for one connection of that session's client:
 //
 //	l, err := ports.Listen(ctx, passive.Claim{Local: local, Peer: peer, Timeout: 20 * time.Second})
 //	if err != nil {
-//		return err // among others ErrNoPort
+//		return err // for example ErrNoPort
 //	}
 //	defer l.Close()
-//	// tell the client l.Port(), hear its next command, then
+//	// send l.Port() to the client, read its next command, then
 //	conn, err := l.Conn(ctx)
 //
 // In active mode (PORT, EPRT) the server connects: [Dialer.Dial].
 //
-// # Who may connect
+// # Which connections are accepted
 //
-// Only the client's own address. A connection from any other is reset, and the wait goes on, so that a stranger
-// can neither take a transfer nor spoil it. Ports are picked at random, so that it cannot be foretold which comes next.
-// Clients that share an address, behind a translating router, can be told apart by what they show under TLS, and that is
-// the caller's part, who reads IDs for Claim.Identify, as are the grammar of FTP and the rule whom to dial: a Dialer
-// connects where it is told.
+// A Listener accepts a connection only from the client's own address. Connections from other addresses are reset, and
+// the wait continues, so that another host can neither receive nor send the data of a transfer. Ports are picked at
+// random, so that the next one cannot be predicted. Clients with the same address, behind NAT, can be distinguished by
+// their TLS session tickets: the caller reads the ticket in Claim.Identify.
 //
-// door.meet takes in what has connected, visitor.narrow and what it calls decide whose it can be.
+// The caller parses the arguments of PORT and EPRT, and decides which addresses a Dialer may connect to.
 //
-// # How many ports
+// An accepted connection is first matched by its address (port.match), and then, if necessary, identified by its PROXY
+// header or its ID (port.identify).
 //
-// A port is held only from PASV until the client has connected, never during the transfer. A range of one port
-// serves many sessions: at the same time those whose connections can be told apart (see [Ports.Listen]), others in turn.
+// # How many ports are needed
 //
-// A port closes, and the system resets what has come to it and is not taken, when its last session has its connection.
-// One that stays open for other sessions takes at once whatever comes, and resets what nobody awaits at that moment.
-// So the only connection that can be taken for that of a later session is one from the same address that comes in the
-// instant between two sessions; who can make such ones could as well connect a moment later.
+// A port is bound from PASV until the client has connected, not during the transfer. So one port serves many sessions:
+// sessions whose connections can be distinguished use it at the same time (see [Ports.Listen]), others in turn.
+//
+// A port is closed when its last claim has its connection; the operating system then resets connections that were not
+// accepted. While other claims keep a port open, every connection is accepted at once, and reset if no claim matches.
+// Therefore a connection reaches the wrong session only if it comes from the same address and arrives just after that
+// session has claimed the port. An attacker who can connect from the client's address gains nothing from this race.
 package passive

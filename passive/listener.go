@@ -7,69 +7,62 @@ import (
 	"time"
 )
 
-// A Listener waits on one port for one connection, that of its Claim.
+// A Listener waits on one port for one connection, described by its Claim.
 type Listener struct {
 	claim    Claim
-	line     *line
-	wake     chan struct{} // says that it is the first of its line, or that a port may be free for the first
-	admitted chan struct{} // closed when it has its door
-	came     chan arrival  // holds how the wait ended until somebody takes it; then closed
+	queue    *queue
+	wake     chan struct{} // tells the first of the queue to scan for a free port
+	assigned chan struct{} // closed when the listener has a port
+	result   chan result   // receives one value when the wait ends; then closed
 
-	// Guarded by Ports.mu until it is admitted; door is fixed from then on.
-	door  *door
+	// Guarded by Ports.mu until assigned is closed; port does not change after that.
+	port  *port
 	timer *time.Timer
-	fate  fate
+
+	done bool // the wait has ended; guarded by Ports.mu
 }
 
-type arrival struct {
+// A result is the outcome of a wait: a connection or an error.
+type result struct {
 	conn   net.Conn
-	socket net.Conn // behind conn, for what Identify returns may not know how to be reset
+	socket net.Conn // below conn, for drop: the connection returned by Claim.Identify may lack SetLinger
 	err    error
 }
 
-// A fate is what has become of a Listener's wait.
-type fate int
-
-const (
-	waits  fate = iota
-	served      // it has its connection
-	ended       // without one
-)
-
 func newListener(c Claim) *Listener {
-	return &Listener{claim: c, wake: make(chan struct{}, 1), admitted: make(chan struct{}), came: make(chan arrival, 1)}
+	return &Listener{claim: c, wake: make(chan struct{}, 1), assigned: make(chan struct{}), result: make(chan result, 1)}
 }
 
-// Port returns the number of the port, for the answer to PASV or EPSV.
-func (l *Listener) Port() uint16 { return l.door.port }
+// Port returns the port number, for the reply to PASV or EPSV.
+func (l *Listener) Port() uint16 { return l.port.number }
 
-// Conn returns the connection of the claim, waiting for it if it has not come yet. The caller has to close it.
+// Conn waits for the connection of the claim and returns it. The caller must close it.
 //
-// After the time-out the error is [os.ErrDeadlineExceeded], after Close, or when the connection was given
-// out already, [net.ErrClosed]. When ctx ends first the error is the cause of that, and the wait goes on
-// in the background until the time-out or Close.
+// The error is [os.ErrDeadlineExceeded] after the timeout, and [net.ErrClosed] after Close or when the connection has
+// been returned before. If ctx ends first, the error is its cause, and the wait continues in the background until the
+// timeout or Close.
 func (l *Listener) Conn(ctx context.Context) (net.Conn, error) {
-	a := arrival{err: net.ErrClosed}
+	r := result{err: net.ErrClosed}
 	select {
-	case got, ok := <-l.came:
+	case got, ok := <-l.result:
 		if ok {
-			a = got
+			r = got
 		}
 	case <-ctx.Done():
-		a.err = context.Cause(ctx)
+		r.err = context.Cause(ctx)
 	}
-	if a.conn == nil {
-		return nil, fmt.Errorf("waiting for a data connection from %v on port %d: %w", l.claim.Peer, l.Port(), a.err)
+	if r.conn == nil {
+		return nil, fmt.Errorf("waiting for a data connection from %v on port %d: %w", l.claim.Peer, l.Port(), r.err)
 	}
-	return a.conn, nil
+	return r.conn, nil
 }
 
-// Close ends the wait, and drops a connection that nobody took; one that Conn returned stays open.
-// When Close returns, the port is free, unless others share it. It may be called more than once. The error is nil.
+// Close ends the wait, and drops a connection that Conn has not returned. After Close the port is free, unless other
+// listeners share it. Close may be called more than once; its error is always nil.
 func (l *Listener) Close() error {
-	l.door.finish(l, arrival{err: net.ErrClosed})
-	if a := <-l.came; a.conn != nil {
-		drop(a.socket)
+	l.port.finish(l, result{err: net.ErrClosed})
+	if r := <-l.result; r.conn != nil {
+		drop(r.socket)
 	}
 	return nil
 }

@@ -14,8 +14,8 @@ func TestMain(m *testing.M) {
 }
 
 var (
-	server = netip.MustParseAddr("192.0.2.1")
-	client = netip.MustParseAddr("198.51.100.7")
-	anHour = Claim{Local: server, Peer: client, Timeout: time.Hour}
-	silent = slog.New(slog.DiscardHandler)
+	server  = netip.MustParseAddr("192.0.2.1")
+	client  = netip.MustParseAddr("198.51.100.7")
+	oneHour = Claim{Local: server, Peer: client, Timeout: time.Hour}
+	silent  = slog.New(slog.DiscardHandler)
 )

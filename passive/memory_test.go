@@ -13,24 +13,24 @@ import (
 	"testing"
 )
 
-// A memory is a network for tests: it has addresses and ports, and connections that are pipes.
-type memory struct {
+// A memoryNet is an in-memory network whose connections are pipes.
+type memoryNet struct {
 	mu      sync.Mutex
 	binds   int // calls of listen
 	sockets map[netip.AddrPort]*memoryListener
-	refuse  map[netip.AddrPort]syscall.Errno // what others do to a port
-	clashes int                              // two of us on one port
-	slow    bool                             // Accept ends a while before Close does, as it may with sockets
+	refuse  map[netip.AddrPort]syscall.Errno // errors of listen by address
+	clashes int                              // calls of listen for an address in use
+	slow    bool                             // Close releases the address some time after Accept has returned, as with sockets
 }
 
-func newMemory() *memory {
-	return &memory{
+func newMemoryNet() *memoryNet {
+	return &memoryNet{
 		sockets: make(map[netip.AddrPort]*memoryListener),
 		refuse:  make(map[netip.AddrPort]syscall.Errno),
 	}
 }
 
-func (m *memory) listen(_ context.Context, network, address string) (net.Listener, error) {
+func (m *memoryNet) listen(_ context.Context, network, address string) (net.Listener, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.binds++
@@ -50,36 +50,36 @@ func (m *memory) listen(_ context.Context, network, address string) (net.Listene
 	return l, nil
 }
 
-// occupy lets another program have the port, or, with 0, give it back.
-func (m *memory) occupy(at netip.AddrPort, errno syscall.Errno) {
+// occupy makes listen on the address fail with errno, or succeed again if it is 0.
+func (m *memoryNet) occupy(at netip.AddrPort, errno syscall.Errno) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.refuse[at] = errno
 }
 
-// dial connects from an address to a port of the server, and returns the client's end.
-func (m *memory) dial(t *testing.T, from netip.Addr, to netip.AddrPort) net.Conn {
+// dial connects to a listener and returns the client's end.
+func (m *memoryNet) dial(t *testing.T, from netip.Addr, to netip.AddrPort) net.Conn {
 	t.Helper()
 	m.mu.Lock()
 	l := m.sockets[to]
 	m.mu.Unlock()
 	if l == nil {
-		t.Fatalf("nobody listens on %v", to)
+		t.Fatalf("no listener on %v", to)
 	}
-	near, far := net.Pipe()
+	clientEnd, serverEnd := net.Pipe()
 	reset := new(atomic.Bool)
 	at := memoryAddr{netip.AddrPortFrom(from, 33333)}
 	select {
-	case l.backlog <- memoryConn{far, at, memoryAddr{to}, reset}:
+	case l.backlog <- memoryConn{serverEnd, at, memoryAddr{to}, reset}:
 	case <-l.closed:
-		t.Fatalf("%v was closed before it took the connection", to)
+		t.Fatalf("%v was closed before it accepted the connection", to)
 	}
-	t.Cleanup(func() { near.Close() })
-	return memoryConn{near, memoryAddr{to}, at, reset}
+	t.Cleanup(func() { clientEnd.Close() })
+	return memoryConn{clientEnd, memoryAddr{to}, at, reset}
 }
 
 type memoryListener struct {
-	m       *memory
+	m       *memoryNet
 	at      netip.AddrPort
 	backlog chan net.Conn
 	ended   atomic.Bool
@@ -97,7 +97,7 @@ func (l *memoryListener) Accept() (net.Conn, error) {
 
 func (l *memoryListener) Close() error {
 	if l.ended.Swap(true) {
-		return net.ErrClosed // at once, while the first Close may be at work yet: so do sockets
+		return net.ErrClosed // as sockets do, even while the first Close is still running
 	}
 	close(l.closed)
 	for i := 0; l.m.slow && i < 1000; i++ {
@@ -111,7 +111,7 @@ func (l *memoryListener) Close() error {
 
 func (l *memoryListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.at) }
 
-// A memoryConn is one end of a connection. Closed with a linger of 0 it ends in a reset, as a TCP connection does.
+// A memoryConn is one end of a connection. Like a TCP connection, it is reset if it is closed after SetLinger(0).
 type memoryConn struct {
 	net.Conn
 	from, to memoryAddr
@@ -134,13 +134,13 @@ func (c memoryConn) Read(p []byte) (int, error) {
 func (c memoryConn) RemoteAddr() net.Addr { return c.from }
 func (c memoryConn) LocalAddr() net.Addr  { return c.to }
 
-// A memoryAddr, unlike a net.TCPAddr, does not hide that it is IPv4 mapped to IPv6.
+// A memoryAddr, unlike a net.TCPAddr, keeps IPv4-mapped IPv6 addresses visible in its string.
 type memoryAddr struct{ netip.AddrPort }
 
 func (memoryAddr) Network() string { return "tcp" }
 
-// wantEnd checks that the other side has reset the connection.
-func wantEnd(t *testing.T, conn net.Conn) {
+// wantDropped checks that the server has reset the connection.
+func wantDropped(t *testing.T, conn net.Conn) {
 	t.Helper()
 	if n, err := io.Copy(io.Discard, conn); n != 0 || !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("read %d bytes, %v; want a reset", n, err)

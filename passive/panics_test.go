@@ -13,21 +13,21 @@ import (
 	"time"
 )
 
-// A nameless connection panics when it is asked where it comes from.
-type nameless struct{ net.Conn }
+// A panickyConn panics in RemoteAddr.
+type panickyConn struct{ net.Conn }
 
-func (nameless) RemoteAddr() net.Addr { panic("a mistake in RemoteAddr") }
+func (panickyConn) RemoteAddr() net.Addr { panic("bug in RemoteAddr") }
 
-// A faultyListener gives out a nameless connection at first, and may panic when it is closed.
+// A faultyListener accepts a panickyConn first, and may panic in Close.
 type faultyListener struct {
 	net.Listener
 	first, closes atomic.Bool
-	nameless      net.Conn
+	panickyConn   net.Conn
 }
 
 func (l *faultyListener) Accept() (net.Conn, error) {
-	if l.nameless != nil && !l.first.Swap(true) {
-		return nameless{l.nameless}, nil
+	if l.panickyConn != nil && !l.first.Swap(true) {
+		return panickyConn{l.panickyConn}, nil
 	}
 	return l.Listener.Accept()
 }
@@ -35,48 +35,48 @@ func (l *faultyListener) Accept() (net.Conn, error) {
 func (l *faultyListener) Close() error {
 	err := l.Listener.Close()
 	if l.closes.Swap(false) {
-		panic("a mistake in Close")
+		panic("bug in Close")
 	}
 	return err
 }
 
-// A panic about a connection drops it, is logged, and ends no other wait.
-func TestAPanicDropsItsConnection(t *testing.T) {
+// A panic while a connection is handled is logged, drops this connection and ends no wait.
+func TestPanicDropsOneConnection(t *testing.T) {
 	for _, where := range []string{"Identify", "RemoteAddr"} {
 		t.Run(where, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var log bytes.Buffer
-				m := newMemory()
-				p := sharing(m, 1)
+				m := newMemoryNet()
+				p := newPorts(m, 1)
 				p.Log = logTo(&log)
-				near, far := net.Pipe()
+				clientEnd, serverEnd := net.Pipe()
 				shown := identify
 				if where == "RemoteAddr" {
 					p.ListenFunc = func(ctx context.Context, network, address string) (net.Listener, error) {
 						l, err := m.listen(ctx, network, address)
-						return &faultyListener{Listener: l, nameless: far}, err
+						return &faultyListener{Listener: l, panickyConn: serverEnd}, err
 					}
 				} else {
 					var again atomic.Bool
 					shown = func(ctx context.Context, conn net.Conn) (net.Conn, string) {
 						if !again.Swap(true) {
-							panic("a mistake in Identify")
+							panic("bug in Identify")
 						}
 						return identify(ctx, conn)
 					}
 				}
-				a, b := claim(t, p, identified("a", shown)), claim(t, p, identified("b", shown))
+				a, b := listen(t, p, identifiedBy("a", shown)), listen(t, p, identifiedBy("b", shown))
 				if where == "Identify" {
-					near = m.dial(t, client, only)
+					clientEnd = m.dial(t, client, onlyAddr)
 				}
-				if _, err := near.Read(make([]byte, 1)); err == nil {
-					t.Error("the connection is open")
+				if _, err := clientEnd.Read(make([]byte, 1)); err == nil {
+					t.Error("the connection was not dropped")
 				}
-				m.show(t, client, "a")
+				m.dialWithID(t, client, "a")
 				wantID(t, a, "a")
-				m.show(t, client, "b")
+				m.dialWithID(t, client, "b")
 				wantID(t, b, "b")
-				if !strings.Contains(log.String(), "a mistake in "+where) {
+				if !strings.Contains(log.String(), "bug in "+where) {
 					t.Errorf("log: %s", log.String())
 				}
 			})
@@ -84,24 +84,24 @@ func TestAPanicDropsItsConnection(t *testing.T) {
 	}
 }
 
-// A panic at the end of a wait ends it all the same, and the port is free.
-func TestAPanicEndsItsWait(t *testing.T) {
+// After a panic in Close of the socket, the wait has ended and the port is free.
+func TestPanicInCloseReleasesPort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMemory()
-		p := sharing(m, 1)
+		m := newMemoryNet()
+		p := newPorts(m, 1)
 		p.ListenFunc = func(ctx context.Context, network, address string) (net.Listener, error) {
 			l, err := m.listen(ctx, network, address)
 			f := &faultyListener{Listener: l}
 			f.closes.Store(true)
 			return f, err
 		}
-		brief := plain(client)
+		brief := withoutID(client)
 		brief.Timeout = time.Minute
-		l := claim(t, p, brief)
+		l := listen(t, p, brief)
 		if _, err := l.Conn(t.Context()); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("got %v, want the time-out", err)
+			t.Errorf("got %v, want os.ErrDeadlineExceeded", err)
 		}
 		p.ListenFunc = m.listen
-		claim(t, p, brief)
+		listen(t, p, brief)
 	})
 }

@@ -14,83 +14,80 @@ import (
 	"time"
 )
 
-// ErrNoPort says that no port of the range came free in time. In FTP that is a 425.
+// ErrNoPort means that no port of the range became free in time. FTP replies 425.
 var ErrNoPort = errors.New("no passive port is free")
 
 const (
 	defaultWait = 2 * time.Second
-	// Ports of our own announce when they come free; those of other programs have to be tried.
-	retry = 250 * time.Millisecond
+	// Ports release each other within this process; a port that another program uses must be polled.
+	scanInterval = 250 * time.Millisecond
 )
 
-// KeepAlive returns how TCP connections are probed, which holds the state of routers on the way, and finds a dead peer after 75 s.
-// On data connections there is no TCP_USER_TIMEOUT: it would end, too, the connection of a client that is alive and
-// reads nothing for a while, which is for the caller to judge.
+// KeepAlive returns the keep-alive settings of TCP connections. The probes refresh the state of NAT routers and firewalls,
+// and detect a dead peer after 75 s. Data connections have no TCP_USER_TIMEOUT, because it would also end the connection
+// of a client that pauses reading; the caller has a timeout for that.
 func KeepAlive() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4}
 }
 
-// Ports is the range of ports that passive data connections use.
-// The zero value lets the system choose any port.
+// Ports is the port range for passive data connections. The zero value lets the operating system choose any port.
 //
-// Sessions may call Listen at the same time. Ports must not be copied after that.
+// Ports is safe for concurrent use, and must not be copied after its first use.
 type Ports struct {
 	First, Last uint16
-	Wait        time.Duration // how long Listen waits for a port of a full range; 0 = 2 s
+	Wait        time.Duration // how long Listen waits if the range is full; 0 = 2 s
 	Log         *slog.Logger  // nil = slog.Default()
 
 	// ListenFunc binds an address such as "192.0.2.1:60000" or "[2001:db8::1]:60000"; the network is "tcp".
-	// Nil binds a TCP socket of this host, with keep-alive at 15 s. What it returns must have addresses
-	// that read like the one above, and its Accept must return when it is closed.
+	// Nil binds a TCP socket with the settings of KeepAlive. The listener must have an address of the same form, and
+	// its Accept must return when it is closed.
 	ListenFunc func(ctx context.Context, network, address string) (net.Listener, error)
 
-	// ProxyFrom are the networks of the proxies through which clients come. What comes from there has to begin with a
-	// PROXY header, as in Proxied, and comes from the address in it.
+	// ProxyFrom lists the networks of proxies. Connections from there must begin with a PROXY header (see Proxied), and
+	// count as coming from the address in it.
 	ProxyFrom []netip.Prefix
 
-	// Group returns the addresses that count as one client where connections are limited; nil = each address alone.
+	// Group returns the network that counts as one client for limits, such as an IPv6 /64; nil = each address alone.
 	Group func(netip.Addr) netip.Prefix
 
-	strangers atomic.Uint64
-	mu        sync.Mutex
-	lines     map[netip.Addr]*line // by local address
+	rejected atomic.Uint64
+	mu       sync.Mutex
+	queues   map[netip.Addr]*queue // by local address
 }
 
-// Listen binds a free port of the range, picked at random, on the address c.Local, and waits there in the
-// background for the connection of c. The port is free again as soon as that connection has come, when
-// c.Timeout is over, or on Close, which the caller owes.
+// Listen binds a free port of the range, picked at random, on the address c.Local, and waits there in the background for
+// the connection of c. The port is released when that connection has arrived, after c.Timeout, or on Close. The caller
+// must call Close.
 //
-// When the range is full, the port is one where others wait already, if their connections and that of c can be
-// told apart: by the address they come from or by their IDs. Of one Peer, any number of claims with different IDs can
-// wait on one port, but with a claim that has no ID no other.
+// If the range is full, the claim shares a port with other claims, provided that their connections can be distinguished:
+// by address, or by ID. Any number of claims with the same Peer and different IDs can share a port. A claim without an ID
+// cannot share one with another claim of the same Peer.
 //
-// When that cannot be, Listen waits for a port, first come first served among those who are in each other's way.
-// If none came free during p.Wait, the error is [ErrNoPort]; if ctx ended before, it is the cause of that. So does Listen
-// wait while the host is out of descriptors or memory, whose error it then returns.
-// Once Listen has returned, ctx has no bearing on the Listener.
+// If no port can be shared, Listen waits for one, first come, first served among claims that block each other. It returns
+// [ErrNoPort] after p.Wait, or the cause of ctx if that ends first. While the host is out of file descriptors or socket
+// memory, Listen waits likewise, and then returns that error. The end of ctx does not end the Listener.
 func (p *Ports) Listen(ctx context.Context, c Claim) (*Listener, error) {
 	c.Local, c.Peer = c.Local.Unmap(), c.Peer.Unmap()
 	switch {
 	case !c.Local.IsValid() || !c.Peer.IsValid():
-		return nil, fmt.Errorf("passive: cannot await %v on %v: not an address", c.Peer, c.Local)
+		return nil, fmt.Errorf("passive: cannot wait for %v on %v: both must be addresses", c.Peer, c.Local)
 	case c.ID != "" && c.Identify == nil:
-		return nil, errors.New("passive: nobody tells the IDs of connections")
+		return nil, errors.New("passive: a Claim with an ID must have Identify")
 	case p.First > p.Last || p.First == 0 && p.Last != 0:
-		return nil, fmt.Errorf("passive: %d-%d is not a range of ports", p.First, p.Last)
+		return nil, fmt.Errorf("passive: invalid port range %d-%d", p.First, p.Last)
 	}
 	l := newListener(c)
-	p.enter(l)
-	if err := p.await(ctx, l); err != nil && p.leave(l) {
+	p.enqueue(l)
+	if err := p.await(ctx, l); err != nil && p.dequeue(l) {
 		return nil, fmt.Errorf("binding a passive port on %v: %w", c.Local, err)
 	}
 	return l, nil
 }
 
-// Strangers returns how many connections were dropped so far because nobody awaited them from their address, or
-// because it could not be told whose they were.
-func (p *Ports) Strangers() uint64 { return p.strangers.Load() }
+// Rejected returns the number of connections that were dropped because no listener expected them.
+func (p *Ports) Rejected() uint64 { return p.rejected.Load() }
 
-// group returns the addresses that count as one client together with a.
+// group returns the network that counts as one client with a.
 func (p *Ports) group(a netip.Addr) netip.Prefix {
 	if p.Group != nil {
 		return p.Group(a)
@@ -100,29 +97,29 @@ func (p *Ports) group(a netip.Addr) netip.Prefix {
 
 func (p *Ports) log() *slog.Logger { return cmp.Or(p.Log, slog.Default()) }
 
-// await finds l a door, waiting for one if need be.
+// await waits until l is assigned a port. The first of the queue scans for a free one.
 func (p *Ports) await(ctx context.Context, l *Listener) error {
 	waiting, cancel := context.WithTimeoutCause(ctx, cmp.Or(p.Wait, defaultWait), ErrNoPort)
 	defer cancel()
-	full := ErrNoPort
-	var again <-chan time.Time
+	reason := ErrNoPort
+	var rescan <-chan time.Time
 	for {
 		select {
-		case <-l.admitted:
+		case <-l.assigned:
 			return nil
 		case <-l.wake:
-		case <-again:
+		case <-rescan:
 		case <-waiting.Done():
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			return full
+			return reason
 		}
-		// A look round, once begun, is finished even when the waiting time is over: only then is the range surely full.
-		if !p.look(l, false) {
+		// A scan is completed even after p.Wait: an incomplete one would not prove that the range is full.
+		if !p.setFull(l, false) {
 			return nil
 		}
-		socket, err := p.scan(ctx, l.line)
+		socket, err := p.scan(ctx, l.queue)
 		if err == nil {
 			p.open(ctx, socket, l)
 			return nil
@@ -130,17 +127,17 @@ func (p *Ports) await(ctx context.Context, l *Listener) error {
 		if !errors.Is(err, ErrNoPort) && !isExhausted(err) {
 			return err
 		}
-		p.look(l, true)
-		full, again = err, time.After(retry)
+		p.setFull(l, true)
+		reason, rescan = err, time.After(scanInterval)
 	}
 }
 
-// scan tries every port of the range once, in random order, and binds the first that is free.
-func (p *Ports) scan(ctx context.Context, line *line) (net.Listener, error) {
-	full := ErrNoPort
+// scan tries every port of the range once, in random order, and binds the first free one.
+func (p *Ports) scan(ctx context.Context, q *queue) (net.Listener, error) {
+	reason := ErrNoPort
 	for i := range shuffled(int(p.Last-p.First) + 1) {
-		at := netip.AddrPortFrom(line.local, p.First+uint16(i))
-		if p.taken(line, at.Port()) {
+		at := netip.AddrPortFrom(q.local, p.First+uint16(i))
+		if p.isOpen(q, at.Port()) {
 			continue
 		}
 		if ctx.Err() != nil {
@@ -150,13 +147,13 @@ func (p *Ports) scan(ctx context.Context, line *line) (net.Listener, error) {
 		if err == nil {
 			return socket, nil
 		}
-		// EACCES: this port is reserved for others, which says nothing about the next one.
+		// With EACCES the port is reserved, but the next one may be free.
 		if !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EACCES) {
 			return nil, err
 		}
-		full = fmt.Errorf("%w, the last one tried: %w", ErrNoPort, err)
+		reason = fmt.Errorf("%w; the last one tried: %w", ErrNoPort, err)
 	}
-	return nil, full
+	return nil, reason
 }
 
 func (p *Ports) listen(ctx context.Context, address string) (net.Listener, error) {
@@ -164,7 +161,7 @@ func (p *Ports) listen(ctx context.Context, address string) (net.Listener, error
 		return p.ListenFunc(ctx, "tcp", address)
 	}
 	config := net.ListenConfig{KeepAliveConfig: KeepAlive()}
-	// With Multipath TCP, data could come in from addresses that nobody has compared with the peer's.
+	// With Multipath TCP, data could arrive from addresses that were not compared with the peer's.
 	config.SetMultipathTCP(false)
 	return config.Listen(ctx, "tcp", address)
 }

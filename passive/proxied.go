@@ -15,18 +15,18 @@ import (
 	"github.com/pires/go-proxyproto"
 )
 
-// headerTime is how long a connection may take to say, in its PROXY header, whose it is.
-const headerTime = 3 * time.Second
+// headerTimeout is the time limit for a PROXY header.
+const headerTimeout = 3 * time.Second
 
-// Proxied returns a listener for control connections of which those from the networks in from have come through a
-// proxy, and begin with a PROXY header, version 1 or 2 (haproxy.org/download/3.0/doc/proxy-protocol.txt). All others
-// are what they seem to be: a header on them is taken for what the client says.
+// Proxied returns a listener for control connections. Those from the networks in from come through a proxy and must begin
+// with a PROXY header, version 1 or 2 (haproxy.org/download/3.0/doc/proxy-protocol.txt). A header on any other connection
+// is ordinary data.
 //
-// Accept does not wait for the header; Read, Write, LocalAddr and RemoteAddr of the connection do, for 3 s. The addresses
-// are then those of the header: where the client came to, and the client. If the header is late, missing or wrong, the
-// connection is reset: Read and Write return why, and the addresses are the socket's, as they are if the proxy says that
-// it has come for itself (LOCAL). HostAddr returns the address of this host to which the proxy came. SetLinger, CloseWrite
-// and SyscallConn reach the socket.
+// Accept does not wait for the header; Read, Write, LocalAddr and RemoteAddr of the connection do, for up to 3 s.
+// LocalAddr and RemoteAddr return the addresses of the header. If the header is late, missing or invalid, the connection is
+// reset, Read and Write return the error, and the addresses are the socket's. They are the socket's as well if the proxy
+// connects on its own behalf (LOCAL). HostAddr always returns the local address of the socket. SetLinger, CloseWrite and
+// SyscallConn act on the socket.
 func Proxied(l net.Listener, from []netip.Prefix) net.Listener {
 	return proxied{l, from}
 }
@@ -38,106 +38,109 @@ type proxied struct {
 
 func (p proxied) Accept() (net.Conn, error) {
 	conn, err := p.Listener.Accept()
-	if err == nil && listed(p.from, AddrPort(conn.RemoteAddr()).Addr()) {
-		conn = newHeaded(conn)
+	if err == nil && isIn(p.from, AddrPort(conn.RemoteAddr()).Addr()) {
+		conn = newProxyConn(conn)
 	}
 	return conn, err
 }
 
-// listed reports whether an address is in one of the networks.
-func listed(networks []netip.Prefix, a netip.Addr) bool {
+// isIn reports whether an address is in one of the networks.
+func isIn(networks []netip.Prefix, a netip.Addr) bool {
 	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(a.WithZone("")) })
 }
 
-// A headed is a connection that begins with a PROXY header.
-type headed struct {
+// A proxyConn is a connection that begins with a PROXY header.
+type proxyConn struct {
 	net.Conn
 	once          sync.Once
-	begin         *bufio.Reader // what was read with the header; nil when that has been given out
+	buffered      *bufio.Reader // data that was read together with the header; nil once it has been consumed
 	local, remote net.Addr
 	err           error
 }
 
-func newHeaded(conn net.Conn) *headed { return &headed{Conn: conn, begin: bufio.NewReader(conn)} }
+func newProxyConn(conn net.Conn) *proxyConn {
+	return &proxyConn{Conn: conn, buffered: bufio.NewReader(conn)}
+}
 
-// header reads the header, unless that has been done, and returns what is wrong with it.
-func (h *headed) header() error {
-	h.once.Do(func() {
-		h.local, h.remote = h.Conn.LocalAddr(), h.Conn.RemoteAddr()
-		// Not a read deadline, which would be that of whoever uses the connection, too.
-		late := time.AfterFunc(headerTime, func() { drop(h.Conn) })
-		said, err := proxyproto.Read(h.begin)
-		if !late.Stop() {
+// readHeader reads the header when it is first called. It always returns the same error.
+func (c *proxyConn) readHeader() error {
+	c.once.Do(func() {
+		c.local, c.remote = c.Conn.LocalAddr(), c.Conn.RemoteAddr()
+		// A read deadline would overwrite the one that the user of the connection has set.
+		timer := time.AfterFunc(headerTimeout, func() { drop(c.Conn) })
+		header, err := proxyproto.Read(c.buffered)
+		if !timer.Stop() {
 			err = os.ErrDeadlineExceeded
 		}
 		if err == nil {
-			err = h.believe(said)
+			err = c.setAddrs(header)
 		}
 		if err != nil {
-			h.err = fmt.Errorf("the PROXY header of %v: %w", h.remote, err)
-			drop(h.Conn)
+			c.err = fmt.Errorf("reading the PROXY header from %v: %w", c.remote, err)
+			drop(c.Conn)
 		}
 	})
-	return h.err
+	return c.err
 }
 
-func (h *headed) believe(said *proxyproto.Header) error {
-	if said.Command.IsLocal() {
+// setAddrs takes the addresses from a header, except from that of a proxy's own connection.
+func (c *proxyConn) setAddrs(header *proxyproto.Header) error {
+	if header.Command.IsLocal() {
 		return nil
 	}
-	from, to, ok := said.TCPAddrs()
+	from, to, ok := header.TCPAddrs()
 	if !ok {
-		return errors.New("it names no TCP connection")
+		return errors.New("it must be that of a TCP connection")
 	}
-	h.local, h.remote = to, from
+	c.local, c.remote = to, from
 	return nil
 }
 
-func (h *headed) LocalAddr() net.Addr {
-	h.header()
-	return h.local
+func (c *proxyConn) LocalAddr() net.Addr {
+	c.readHeader()
+	return c.local
 }
 
-func (h *headed) RemoteAddr() net.Addr {
-	h.header()
-	return h.remote
+func (c *proxyConn) RemoteAddr() net.Addr {
+	c.readHeader()
+	return c.remote
 }
 
-func (h *headed) Read(p []byte) (int, error) {
-	if err := h.header(); err != nil {
+func (c *proxyConn) Read(p []byte) (int, error) {
+	if err := c.readHeader(); err != nil {
 		return 0, err
 	}
-	if h.begin != nil && h.begin.Buffered() > 0 {
-		return h.begin.Read(p)
+	if c.buffered != nil && c.buffered.Buffered() > 0 {
+		return c.buffered.Read(p)
 	}
-	h.begin = nil
-	return h.Conn.Read(p)
+	c.buffered = nil
+	return c.Conn.Read(p)
 }
 
-func (h *headed) Write(p []byte) (int, error) {
-	if err := h.header(); err != nil {
+func (c *proxyConn) Write(p []byte) (int, error) {
+	if err := c.readHeader(); err != nil {
 		return 0, err
 	}
-	return h.Conn.Write(p)
+	return c.Conn.Write(p)
 }
 
-func (h *headed) SetLinger(seconds int) error {
-	if c, ok := h.Conn.(Lingerer); ok {
-		return c.SetLinger(seconds)
+func (c *proxyConn) SetLinger(seconds int) error {
+	if l, ok := c.Conn.(Lingerer); ok {
+		return l.SetLinger(seconds)
 	}
 	return errors.ErrUnsupported
 }
 
-func (h *headed) CloseWrite() error {
-	if c, ok := h.Conn.(HalfCloser); ok {
-		return c.CloseWrite()
+func (c *proxyConn) CloseWrite() error {
+	if h, ok := c.Conn.(HalfCloser); ok {
+		return h.CloseWrite()
 	}
 	return errors.ErrUnsupported
 }
 
-func (h *headed) SyscallConn() (syscall.RawConn, error) {
-	if c, ok := h.Conn.(syscall.Conn); ok {
-		return c.SyscallConn()
+func (c *proxyConn) SyscallConn() (syscall.RawConn, error) {
+	if s, ok := c.Conn.(syscall.Conn); ok {
+		return s.SyscallConn()
 	}
 	return nil, errors.ErrUnsupported
 }

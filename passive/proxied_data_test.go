@@ -9,55 +9,56 @@ import (
 	"time"
 )
 
-func proxying(m *memory) *Ports {
-	p := sharing(m, 1)
+// newProxiedPorts returns one port behind the balancers.
+func newProxiedPorts(m *memoryNet) *Ports {
+	p := newPorts(m, 1)
 	p.ProxyFrom = balancers
 	return p
 }
 
 func TestDataConnectionsThroughAProxy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMemory()
-		p := proxying(m)
-		ours, theirs := claim(t, p, plain(client)), claim(t, p, plain(other))
+		m := newMemoryNet()
+		p := newProxiedPorts(m)
+		ours, theirs := listen(t, p, withoutID(client)), listen(t, p, withoutID(other))
 		refused := []string{
-			header(t, 2, netip.MustParseAddrPort("203.0.113.9:5000"), known), // a stranger
-			local(t),             // not a client
-			"no header at all\n", // not a proxy
+			proxyHeader(t, 2, netip.MustParseAddrPort("203.0.113.9:5000"), publicAddr), // of another client
+			localHeader(t),       // of the proxy's own connection
+			"no header at all\n", // not a header
 		}
-		for _, says := range refused {
-			near := m.dial(t, balancer, only)
-			io.WriteString(near, says)
-			wantEnd(t, near)
+		for _, sent := range refused {
+			clientEnd := m.dial(t, balancer, onlyAddr)
+			io.WriteString(clientEnd, sent)
+			wantDropped(t, clientEnd)
 		}
-		wantEnd(t, m.dial(t, netip.MustParseAddr("203.0.113.9"), only))
+		wantDropped(t, m.dial(t, netip.MustParseAddr("203.0.113.9"), onlyAddr))
 		synctest.Wait()
-		if got := p.Strangers(); got != 4 {
-			t.Errorf("%d strangers; want 4", got)
+		if got := p.Rejected(); got != 4 {
+			t.Errorf("%d connections rejected; want 4", got)
 		}
-		go io.WriteString(m.dial(t, balancer, only), header(t, 1, netip.AddrPortFrom(client, 5000), known)+"hello   ")
+		go io.WriteString(m.dial(t, balancer, onlyAddr), proxyHeader(t, 1, netip.AddrPortFrom(client, 5000), publicAddr)+"hello   ")
 		wantID(t, ours, "hello")
-		conn := m.dial(t, other, only) // not through the proxy
-		go io.WriteString(conn, header(t, 1, netip.AddrPortFrom(client, 5000), known))
-		said := make([]byte, 6)
-		far, err := theirs.Conn(t.Context())
+		conn := m.dial(t, other, onlyAddr) // not from the proxy's network
+		go io.WriteString(conn, proxyHeader(t, 1, netip.AddrPortFrom(client, 5000), publicAddr))
+		got := make([]byte, 6)
+		serverEnd, err := theirs.Conn(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer far.Close()
-		if _, err := io.ReadFull(far, said); err != nil || !bytes.Equal(said, []byte("PROXY ")) {
-			t.Errorf("read %q, %v; want what looks like a header", said, err)
+		defer serverEnd.Close()
+		if _, err := io.ReadFull(serverEnd, got); err != nil || !bytes.Equal(got, []byte("PROXY ")) {
+			t.Errorf("read %q, %v; want the header as data", got, err)
 		}
 	})
 }
 
-func TestAProxysOwnAddressIsNotTheClients(t *testing.T) {
+func TestAddressOfDataConnectionThroughAProxy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMemory()
-		p := proxying(m)
-		l := claim(t, p, plain(client))
-		near := m.dial(t, balancer, only)
-		go io.WriteString(near, header(t, 2, netip.AddrPortFrom(client, 5000), known))
+		m := newMemoryNet()
+		p := newProxiedPorts(m)
+		l := listen(t, p, withoutID(client))
+		clientEnd := m.dial(t, balancer, onlyAddr)
+		go io.WriteString(clientEnd, proxyHeader(t, 2, netip.AddrPortFrom(client, 5000), publicAddr))
 		conn, err := l.Conn(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -69,48 +70,48 @@ func TestAProxysOwnAddressIsNotTheClients(t *testing.T) {
 	})
 }
 
-func TestHeadersAreAwaitedSideBySide(t *testing.T) {
+func TestHeadersAreReadConcurrently(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMemory()
-		p := proxying(m)
-		a, b := claim(t, p, shows(client, "a")), claim(t, p, shows(client, "b"))
+		m := newMemoryNet()
+		p := newProxiedPorts(m)
+		a, b := listen(t, p, withID(client, "a")), listen(t, p, withID(client, "b"))
 		start := time.Now()
-		late := m.dial(t, balancer, only)
-		near := m.dial(t, balancer, only)
-		go io.WriteString(near, header(t, 2, netip.AddrPortFrom(client, 5000), known)+"b       ")
+		late := m.dial(t, balancer, onlyAddr)
+		clientEnd := m.dial(t, balancer, onlyAddr)
+		go io.WriteString(clientEnd, proxyHeader(t, 2, netip.AddrPortFrom(client, 5000), publicAddr)+"b       ")
 		wantID(t, b, "b")
 		if waited := time.Since(start); waited != 0 {
-			t.Errorf("waited %v behind a silent connection", waited)
+			t.Errorf("waited %v for a connection without a header", waited)
 		}
-		wantEnd(t, late)
+		wantDropped(t, late)
 		synctest.Wait()
-		if waited := time.Since(start); waited != headerTime || p.Strangers() != 1 {
-			t.Errorf("the silent one was dropped after %v, %d strangers; want %v, 1", waited, p.Strangers(), headerTime)
+		if waited := time.Since(start); waited != headerTimeout || p.Rejected() != 1 {
+			t.Errorf("the connection without a header was dropped after %v, %d rejected; want %v, 1", waited, p.Rejected(), headerTimeout)
 		}
-		silent := m.dial(t, balancer, only)
+		silent := m.dial(t, balancer, onlyAddr)
 		synctest.Wait()
-		a.Close() // nobody waits: the silent one ends at once, and is no stranger
-		wantEnd(t, silent)
+		a.Close() // no claim waits: the connection is dropped, and not counted as rejected
+		wantDropped(t, silent)
 		synctest.Wait()
-		if waited := time.Since(start); waited != headerTime || p.Strangers() != 1 {
-			t.Errorf("dropped after %v, %d strangers", waited, p.Strangers())
+		if waited := time.Since(start); waited != headerTimeout || p.Rejected() != 1 {
+			t.Errorf("dropped after %v, %d rejected", waited, p.Rejected())
 		}
 	})
 }
 
-func TestALateHeaderIsForThoseWhoWaitedThen(t *testing.T) {
+func TestLateHeaderMatchesOldClaimsOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMemory()
-		p := proxying(m)
-		claim(t, p, plain(other)) // keeps the port open
-		first := claim(t, p, plain(client))
-		near := m.dial(t, balancer, only)
+		m := newMemoryNet()
+		p := newProxiedPorts(m)
+		listen(t, p, withoutID(other)) // keeps the port open
+		first := listen(t, p, withoutID(client))
+		clientEnd := m.dial(t, balancer, onlyAddr)
 		synctest.Wait()
 		first.Close()
-		second := claim(t, p, plain(client))
-		go io.WriteString(near, header(t, 1, netip.AddrPortFrom(client, 5000), known))
-		wantEnd(t, near)
-		go io.WriteString(m.dial(t, balancer, only), header(t, 1, netip.AddrPortFrom(client, 5001), known)+"second  ")
+		second := listen(t, p, withoutID(client))
+		go io.WriteString(clientEnd, proxyHeader(t, 1, netip.AddrPortFrom(client, 5000), publicAddr))
+		wantDropped(t, clientEnd)
+		go io.WriteString(m.dial(t, balancer, onlyAddr), proxyHeader(t, 1, netip.AddrPortFrom(client, 5001), publicAddr)+"second  ")
 		wantID(t, second, "second")
 	})
 }

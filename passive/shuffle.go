@@ -6,16 +6,16 @@ import (
 	"math/rand/v2"
 )
 
-// shuffled yields the numbers from 0 to n-1, each once, in an order that nobody can foretell.
+// shuffled yields the numbers from 0 to n-1, each once, in an unpredictable order.
 //
-// A random start and then one after the other would prefer the port that follows a row of busy ones.
-// Numbers are drawn as they are asked for: as a rule the first is the only one.
+// A random start followed by a sequential scan would prefer the port after a range of busy ones. Numbers are computed on
+// demand, because usually only the first is used.
 func shuffled(n int) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		var seed [32]byte
 		crand.Read(seed[:]) // never fails
 		random := rand.New(rand.NewChaCha8(seed))
-		moved := make(map[int]int) // a list of 0 to n-1, as far as it differs from that
+		moved := make(map[int]int) // the elements of the permutation that differ from their index
 		at := func(i int) int {
 			if v, ok := moved[i]; ok {
 				return v

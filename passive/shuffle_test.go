@@ -21,7 +21,7 @@ func TestShuffledYieldsEachNumberOnce(t *testing.T) {
 	}
 }
 
-// chiSquare says how far counts are from being even.
+// chiSquare returns the chi-square statistic of counts against a uniform distribution.
 func chiSquare(counts []int) (chi float64) {
 	n := 0
 	for _, count := range counts {
@@ -35,19 +35,19 @@ func chiSquare(counts []int) (chi float64) {
 	return chi
 }
 
-// Neither which port is picked may be foretold, nor how far it is from the one before.
+// Neither the port that is picked next nor its distance from the last one may be predictable.
 func TestNoPortIsPreferred(t *testing.T) {
 	const first, size, picks = 60000, 100, 10000
 	for _, tt := range []struct {
 		name string
-		busy int // ports at the begin of the range that others have
+		busy int // ports at the start of the range that are in use
 		most float64
 	}{
 		// The bounds are those of chi-square at 99 and 49 degrees of freedom and a chance of one in 10^9.
 		{"empty range", 0, 209},
-		{"behind a row of busy ports", 50, 134},
+		{"range that starts with busy ports", 50, 134},
 	} {
-		m := newMemory()
+		m := newMemoryNet()
 		for port := first; port < first+tt.busy; port++ {
 			m.occupy(netip.AddrPortFrom(server, uint16(port)), syscall.EADDRINUSE)
 		}
@@ -55,17 +55,17 @@ func TestNoPortIsPreferred(t *testing.T) {
 		free := size - tt.busy
 		ports, steps := make([]int, free), make([]int, free)
 		for i, last := 0, 0; i < picks; i++ {
-			l := hold(t, p, server)
+			l := holdPort(t, p, server)
 			l.Close()
 			port := int(l.Port()) - first - tt.busy
 			ports[port]++
 			steps[(port-last+free)%free]++
 			last = port
 		}
-		for what, counts := range map[string][]int{"ports": ports, "steps": steps} {
+		for values, counts := range map[string][]int{"ports": ports, "steps": steps} {
 			if chi := chiSquare(counts); chi > tt.most || chi < 5 {
 				t.Errorf("%s: chi-square of the %s of %d picks is %.0f; want from 5 (too even for chance) to %.0f",
-					tt.name, what, picks, chi, tt.most)
+					tt.name, values, picks, chi, tt.most)
 			}
 		}
 	}

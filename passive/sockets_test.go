@@ -16,14 +16,14 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// Tests with sockets of the system, on loopback addresses.
+// These tests use TCP sockets on loopback addresses.
 
 var (
 	loopback   = netip.MustParseAddr("127.0.0.1")
 	onLoopback = Claim{Local: loopback, Peer: loopback, Timeout: 30 * time.Second}
 )
 
-// freePort finds a port below those that the system gives to others.
+// freePort returns a free port below the range of ephemeral ports.
 func freePort(t *testing.T, local netip.Addr) uint16 {
 	t.Helper()
 	for range 1000 {
@@ -43,7 +43,7 @@ func onePort(t *testing.T, local netip.Addr) *Ports {
 	return &Ports{First: port, Last: port, Wait: 30 * time.Second, Log: silent}
 }
 
-// connect dials from an address of this host.
+// connect dials to a port from an address of this host.
 func connect(t *testing.T, from, to netip.Addr, port uint16) *net.TCPConn {
 	t.Helper()
 	var d net.Dialer
@@ -52,11 +52,11 @@ func connect(t *testing.T, from, to netip.Addr, port uint16) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(30 * time.Second)) // a hung test is a failed one
+	conn.SetDeadline(time.Now().Add(30 * time.Second)) // a hanging test fails
 	return conn
 }
 
-// wantReset checks that the other end has reset the connection, so that it cannot be taken for an empty file.
+// wantReset checks that the server has reset the connection; a FIN would look like an empty file.
 func wantReset(t *testing.T, conn net.Conn) {
 	t.Helper()
 	_, err := conn.Read(make([]byte, 1))
@@ -78,7 +78,7 @@ func wantPair(t *testing.T, l *Listener, conn net.Conn) {
 	}
 }
 
-func TestStrangersOnTheNetwork(t *testing.T) {
+func TestConnectionsFromOtherHostsAreReset(t *testing.T) {
 	p := onePort(t, loopback)
 	l, err := p.Listen(t.Context(), onLoopback)
 	if err != nil {
@@ -89,12 +89,12 @@ func TestStrangersOnTheNetwork(t *testing.T) {
 		wantRefused(t, netip.AddrFrom4([4]byte{127, 0, 0, last}), loopback, l.Port())
 	}
 	wantPair(t, l, connect(t, loopback, loopback, l.Port()))
-	if got := p.Strangers(); got != 100 {
-		t.Errorf("%d strangers were counted; want 100", got)
+	if got := p.Rejected(); got != 100 {
+		t.Errorf("%d connections rejected; want 100", got)
 	}
 }
 
-// All 50 connections stand at the same time; each has come over the one port.
+// 50 sessions have a connection at the same time, all of them through one port.
 func TestOnePortServes50Sessions(t *testing.T) {
 	p := onePort(t, loopback)
 	var sessions sync.WaitGroup
@@ -104,21 +104,21 @@ func TestOnePortServes50Sessions(t *testing.T) {
 			return err
 		}
 		defer l.Close()
-		near, err := net.Dial("tcp", netip.AddrPortFrom(loopback, l.Port()).String())
+		clientEnd, err := net.Dial("tcp", netip.AddrPortFrom(loopback, l.Port()).String())
 		if err != nil {
 			return err
 		}
-		t.Cleanup(func() { near.Close() })
-		far, err := l.Conn(t.Context())
+		t.Cleanup(func() { clientEnd.Close() })
+		serverEnd, err := l.Conn(t.Context())
 		if err != nil {
 			return err
 		}
-		t.Cleanup(func() { far.Close() })
-		if _, err := near.Write([]byte{i}); err != nil {
+		t.Cleanup(func() { serverEnd.Close() })
+		if _, err := clientEnd.Write([]byte{i}); err != nil {
 			return err
 		}
 		got := make([]byte, 1)
-		if _, err := far.Read(got); err != nil || got[0] != i {
+		if _, err := serverEnd.Read(got); err != nil || got[0] != i {
 			return fmt.Errorf("session %d has the connection of session %d: %v", i, got[0], err)
 		}
 		return nil
@@ -133,7 +133,7 @@ func TestOnePortServes50Sessions(t *testing.T) {
 	sessions.Wait()
 }
 
-// gated keeps what comes in the backlog until the gate is open.
+// A gated listener leaves connections in the backlog until gate is closed.
 type gated struct {
 	net.Listener
 	gate chan struct{}
@@ -144,7 +144,7 @@ func (g gated) Accept() (net.Conn, error) {
 	return g.Listener.Accept()
 }
 
-func TestAStaleConnectionIsNotTaken(t *testing.T) {
+func TestStaleConnectionIsReset(t *testing.T) {
 	p := onePort(t, loopback)
 	gate := make(chan struct{})
 	p.ListenFunc = func(ctx context.Context, network, address string) (net.Listener, error) {
@@ -158,7 +158,7 @@ func TestAStaleConnectionIsNotTaken(t *testing.T) {
 	}
 	defer first.Close()
 	ours := connect(t, loopback, loopback, first.Port())
-	stale := connect(t, loopback, loopback, first.Port()) // connected, as far as its client can tell
+	stale := connect(t, loopback, loopback, first.Port()) // in the backlog: the client sees it as connected
 	close(gate)
 	wantPair(t, first, ours)
 
@@ -185,14 +185,14 @@ func TestIPv6(t *testing.T) {
 	wantPair(t, l, connect(t, local, local, l.Port()))
 }
 
-func TestTheSocketIsClosed(t *testing.T) {
+func TestSocketIsClosed(t *testing.T) {
 	wait := func(l *Listener) { l.Conn(t.Context()) }
 	for _, tt := range []struct {
 		name    string
 		timeout time.Duration
 		end     func(*Listener)
 	}{
-		{"by the time-out", time.Millisecond, wait},
+		{"by the timeout", time.Millisecond, wait},
 		{"by Close", 30 * time.Second, func(l *Listener) { l.Close() }},
 		{"by the connection", 30 * time.Second, func(l *Listener) { wantPair(t, l, connect(t, loopback, loopback, l.Port())) }},
 	} {
@@ -205,14 +205,14 @@ func TestTheSocketIsClosed(t *testing.T) {
 		tt.end(l)
 		other, err := net.Listen("tcp", netip.AddrPortFrom(loopback, l.Port()).String())
 		if err != nil {
-			t.Errorf("%s: another program cannot have the port: %v", tt.name, err)
+			t.Errorf("%s: another program cannot bind the port: %v", tt.name, err)
 			continue
 		}
 		other.Close()
 	}
 }
 
-func TestOnlyTheLocalAddressIsBound(t *testing.T) {
+func TestOnlyLocalAddressIsBound(t *testing.T) {
 	p := onePort(t, loopback)
 	l, err := p.Listen(t.Context(), onLoopback)
 	if err != nil {
@@ -222,11 +222,11 @@ func TestOnlyTheLocalAddressIsBound(t *testing.T) {
 	other := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), l.Port())
 	if conn, err := net.Dial("tcp", other.String()); err == nil {
 		conn.Close()
-		t.Errorf("%v answers, though only %v was asked for", other, loopback)
+		t.Errorf("%v accepts connections; want only %v", other, loopback)
 	}
 }
 
-func TestCloseResetsAConnectionThatNobodyTook(t *testing.T) {
+func TestCloseResetsUnusedConnection(t *testing.T) {
 	p := onePort(t, loopback)
 	l, err := p.Listen(t.Context(), onLoopback)
 	if err != nil {

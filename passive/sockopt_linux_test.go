@@ -41,7 +41,7 @@ func TestSocketOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	listener := l.door.socket.(*net.TCPListener)
+	listener := l.port.socket.(*net.TCPListener)
 	wantOption(t, listener, "SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	wantOption(t, listener, "SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, 0)
 	wantOption(t, listener, "SO_PROTOCOL", unix.SOL_SOCKET, unix.SO_PROTOCOL, unix.IPPROTO_TCP)
@@ -54,14 +54,14 @@ func TestSocketOptions(t *testing.T) {
 	defer conn.Close()
 	wantKeepAlive(t, conn)
 
-	remote, _ := listening(t, loopback)
+	remote, _ := activeClient(t, loopback)
 	conn, err = (&Dialer{Port: freePort(t, loopback)}).Dial(t.Context(), loopback, remote)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	wantKeepAlive(t, conn)
-	// Not SO_REUSEPORT, with which another program could listen on the port, and take what comes there.
+	// With SO_REUSEPORT, another program could listen on the port and receive its connections.
 	wantOption(t, conn.(*net.TCPConn), "SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	wantOption(t, conn.(*net.TCPConn), "SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, 0)
 }

@@ -88,7 +88,7 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Lo
 	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	done := make(chan error, 1)
 	go func() {
-		done <- server.Serve(passive.Retrying{Listener: l, Context: context.WithoutCancel(ctx), Log: log})
+		done <- server.Serve(passive.RetryListener{Listener: l, Context: context.WithoutCancel(ctx), Log: log})
 	}()
 	return func() {
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

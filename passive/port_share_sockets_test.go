@@ -23,7 +23,7 @@ func wantRefused(t *testing.T, from, to netip.Addr, port uint16) {
 	switch {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		real.Missing(t, "the address "+from.String())
-	case errors.Is(err, syscall.ECONNRESET): // it has come and gone before the dialler looked
+	case errors.Is(err, syscall.ECONNRESET): // reset before the dialler checked the connection
 	case err != nil:
 		t.Fatal(err)
 	default:
@@ -33,11 +33,11 @@ func wantRefused(t *testing.T, from, to netip.Addr, port uint16) {
 	}
 }
 
-// 24 sessions of one address, strangers, and a session of another address, all on one port at the same time.
-func TestSessionsShareAPortOfTheSystem(t *testing.T) {
+// 24 sessions of one address and one of another share a port.
+func TestSessionsShareSocket(t *testing.T) {
 	p := onePort(t, loopback)
 	second := netip.MustParseAddr("127.0.0.2")
-	freePort(t, second) // or the host has no such address
+	freePort(t, second) // skips if the host lacks the address
 	var sessions sync.WaitGroup
 	session := func(from netip.Addr, id string) {
 		l, err := p.Listen(t.Context(), Claim{Local: loopback, Peer: from, Timeout: 30 * time.Second, ID: id, Identify: identify})
@@ -46,42 +46,42 @@ func TestSessionsShareAPortOfTheSystem(t *testing.T) {
 			return
 		}
 		defer l.Close()
-		near := connect(t, from, loopback, l.Port())
-		fmt.Fprintf(near, "%-8s", id)
-		far, err := l.Conn(t.Context())
+		clientEnd := connect(t, from, loopback, l.Port())
+		fmt.Fprintf(clientEnd, "%-8s", id)
+		serverEnd, err := l.Conn(t.Context())
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		defer far.Close()
-		said := make([]byte, 8)
-		if _, err := io.ReadFull(far, said); err != nil || string(said) != fmt.Sprintf("%-8s", id) {
-			t.Errorf("session %s has the connection that shows %q, %v", id, said, err)
+		defer serverEnd.Close()
+		got := make([]byte, 8)
+		if _, err := io.ReadFull(serverEnd, got); err != nil || string(got) != fmt.Sprintf("%-8s", id) {
+			t.Errorf("session %s has the connection with ID %q, %v", id, got, err)
 		}
 	}
-	first := claim(t, p, Claim{Local: loopback, Peer: second, Timeout: 30 * time.Second, ID: "last", Identify: identify}) // holds the port
+	first := listen(t, p, Claim{Local: loopback, Peer: second, Timeout: 30 * time.Second, ID: "last", Identify: identify}) // keeps the port open
 	for i := range 24 {
 		sessions.Go(func() { session(loopback, fmt.Sprint(i)) })
 	}
 	sessions.Wait()
-	wantRefused(t, loopback, loopback, first.Port()) // nobody from there waits any more
+	wantRefused(t, loopback, loopback, first.Port()) // no session of this address waits any more
 	fmt.Fprintf(connect(t, second, loopback, first.Port()), "%-8s", "last")
 	wantID(t, first, "last")
 }
 
-// A connection whose claim ends while it is asked for its ID is reset, not closed: it must not look like an empty file.
-func TestAConnectionInExaminationIsReset(t *testing.T) {
+// A connection whose claims end while it is identified must be reset; a FIN would look like an empty file.
+func TestCloseResetsCandidate(t *testing.T) {
 	p := onePort(t, loopback)
-	asked := make(chan bool)
+	identifying := make(chan bool)
 	slow := func(ctx context.Context, conn net.Conn) (net.Conn, string) {
-		close(asked)
+		close(identifying)
 		return identify(ctx, conn)
 	}
-	a := claim(t, p, Claim{Local: loopback, Peer: loopback, Timeout: 30 * time.Second, ID: "a", Identify: slow})
-	b := claim(t, p, Claim{Local: loopback, Peer: loopback, Timeout: 30 * time.Second, ID: "b", Identify: slow})
-	near := connect(t, loopback, loopback, a.Port())
-	<-asked
+	a := listen(t, p, Claim{Local: loopback, Peer: loopback, Timeout: 30 * time.Second, ID: "a", Identify: slow})
+	b := listen(t, p, Claim{Local: loopback, Peer: loopback, Timeout: 30 * time.Second, ID: "b", Identify: slow})
+	clientEnd := connect(t, loopback, loopback, a.Port())
+	<-identifying
 	a.Close()
 	b.Close()
-	wantReset(t, near)
+	wantReset(t, clientEnd)
 }

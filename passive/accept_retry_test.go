@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// A failing listener returns errors from Accept, until it has none left.
+// A failing listener returns errs from Accept before any connection.
 type failing struct {
 	net.Listener
 	errs chan error
@@ -47,13 +47,13 @@ func repeated(errno syscall.Errno, n int) []error {
 }
 
 func TestAcceptRetriesTemporaryErrors(t *testing.T) {
-	for _, errno := range append(exhaustion, interruptions...) {
+	for _, errno := range append(exhaustionErrors, connectionErrors...) {
 		synctest.Test(t, func(t *testing.T) {
-			l, _ := newMemory().listen(t.Context(), "tcp", "192.0.2.1:21")
+			l, _ := newMemoryNet().listen(t.Context(), "tcp", "192.0.2.1:21")
 			defer l.Close()
 			go func() {
-				near, _ := net.Pipe()
-				l.(*memoryListener).backlog <- near
+				clientEnd, _ := net.Pipe()
+				l.(*memoryListener).backlog <- clientEnd
 			}()
 			begin := time.Now()
 			var log bytes.Buffer
@@ -75,12 +75,12 @@ func TestAcceptRetriesTemporaryErrors(t *testing.T) {
 
 func TestAcceptWarnsOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, _ := newMemory().listen(t.Context(), "tcp", "192.0.2.1:21")
+		l, _ := newMemoryNet().listen(t.Context(), "tcp", "192.0.2.1:21")
 		l.Close()
 		var log bytes.Buffer
 		_, err := Accept(t.Context(), failingWith(l, repeated(syscall.EMFILE, 130)...), logRetries(logTo(&log), l))
 		if !errors.Is(err, net.ErrClosed) {
-			t.Errorf("got %v; want that the listener is closed", err)
+			t.Errorf("got %v; want net.ErrClosed", err)
 		}
 		if n := strings.Count(log.String(), "\n"); n != 3 {
 			t.Errorf("%d warnings in 125 s; want 3:\n%s", n, log.String())
@@ -88,35 +88,35 @@ func TestAcceptWarnsOnceAMinute(t *testing.T) {
 	})
 }
 
-func TestAcceptStopsWithItsContext(t *testing.T) {
+func TestAcceptEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, _ := newMemory().listen(t.Context(), "tcp", "192.0.2.1:21")
+		l, _ := newMemoryNet().listen(t.Context(), "tcp", "192.0.2.1:21")
 		defer l.Close()
 		why := errors.New("the end")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, why)
 		defer cancel()
-		if _, err := (Retrying{failingWith(l, repeated(syscall.EMFILE, 1)...), ctx, silent}).Accept(); err != why {
+		if _, err := (RetryListener{failingWith(l, repeated(syscall.EMFILE, 1)...), ctx, silent}).Accept(); err != why {
 			t.Errorf("got %v; want %v", err, why)
 		}
 	})
 }
 
-// failingPorts are ports whose sockets fail to accept at first.
-func failingPorts(m *memory, errs ...error) *Ports {
+// failingPorts returns ports whose sockets first return these errors from Accept.
+func failingPorts(m *memoryNet, errs ...error) *Ports {
 	return &Ports{First: 60000, Last: 60000, Log: silent, ListenFunc: func(ctx context.Context, network, address string) (net.Listener, error) {
 		l, err := m.listen(ctx, network, address)
 		return failingWith(l, errs...), err
 	}}
 }
 
-func TestATemporaryAcceptErrorEndsNoWait(t *testing.T) {
-	for _, errno := range append(exhaustion, interruptions...) {
+func TestTemporaryAcceptErrorEndsNoWait(t *testing.T) {
+	for _, errno := range append(exhaustionErrors, connectionErrors...) {
 		synctest.Test(t, func(t *testing.T) {
-			m := newMemory()
+			m := newMemoryNet()
 			p := failingPorts(m, repeated(errno, 3)...)
-			first := claim(t, p, Claim{Local: server, Peer: client, Timeout: 20 * time.Second})
+			first := listen(t, p, Claim{Local: server, Peer: client, Timeout: 20 * time.Second})
 			other := netip.MustParseAddr("198.51.100.8")
-			second := claim(t, p, Claim{Local: server, Peer: other, Timeout: 20 * time.Second}) // on the same port
+			second := listen(t, p, Claim{Local: server, Peer: other, Timeout: 20 * time.Second}) // on the same port
 			go func() {
 				m.dial(t, client, netip.AddrPortFrom(server, 60000))
 				m.dial(t, other, netip.AddrPortFrom(server, 60000))
@@ -132,38 +132,38 @@ func TestATemporaryAcceptErrorEndsNoWait(t *testing.T) {
 	}
 }
 
-func TestADoorThatCannotAcceptClosesWithItsLastClaim(t *testing.T) {
+func TestPortThatCannotAcceptClosesWithItsLastClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMemory()
+		m := newMemoryNet()
 		p := failingPorts(m, repeated(syscall.EMFILE, 1000)...)
-		l := claim(t, p, Claim{Local: server, Peer: client, Timeout: 20 * time.Second})
+		l := listen(t, p, Claim{Local: server, Peer: client, Timeout: 20 * time.Second})
 		begin := time.Now()
 		if _, err := l.Conn(t.Context()); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != 20*time.Second {
-			t.Errorf("got %v after %v; want the time-out after 20 s", err, time.Since(begin))
+			t.Errorf("got %v after %v; want os.ErrDeadlineExceeded after 20 s", err, time.Since(begin))
 		}
-		synctest.Wait() // goleak tells whether the door's goroutine has ended, and no backoff is left
-		if len(m.sockets) != 0 || len(p.lines) != 0 {
-			t.Errorf("%d sockets and %d lines are left", len(m.sockets), len(p.lines))
+		synctest.Wait() // goleak reports a goroutine of the port, or a backoff, that has not ended
+		if len(m.sockets) != 0 || len(p.queues) != 0 {
+			t.Errorf("%d sockets and %d queues are left", len(m.sockets), len(p.queues))
 		}
 	})
 }
 
 func TestListenWaitsForDescriptors(t *testing.T) {
-	for _, errno := range exhaustion {
+	for _, errno := range exhaustionErrors {
 		for _, passes := range []bool{true, false} {
 			t.Run(fmt.Sprint(errno, passes), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					m := newMemory()
+					m := newMemoryNet()
 					at := netip.AddrPortFrom(server, 60000)
 					m.occupy(at, errno)
 					if passes {
 						time.AfterFunc(time.Second, func() { m.occupy(at, 0) })
 					}
 					begin := time.Now()
-					l, err := (&Ports{First: 60000, Last: 60000, ListenFunc: m.listen}).Listen(t.Context(), anHour)
+					l, err := (&Ports{First: 60000, Last: 60000, ListenFunc: m.listen}).Listen(t.Context(), oneHour)
 					if passes {
 						if err != nil || time.Since(begin) > 1250*time.Millisecond {
-							t.Fatalf("got %v after %v; want a port soon after a second", err, time.Since(begin))
+							t.Fatalf("got %v after %v; want a port within 1.25 s", err, time.Since(begin))
 						}
 						l.Close()
 					} else if !errors.Is(err, errno) || time.Since(begin) != defaultWait {
@@ -176,15 +176,15 @@ func TestListenWaitsForDescriptors(t *testing.T) {
 }
 
 func TestDialWaitsForDescriptors(t *testing.T) {
-	for _, errno := range exhaustion {
+	for _, errno := range exhaustionErrors {
 		synctest.Test(t, func(t *testing.T) {
 			times := 0
 			d := &Dialer{Port: 20, Log: silent, DialFunc: func(context.Context, string, netip.AddrPort, netip.AddrPort) (net.Conn, error) {
 				if times++; times < 4 {
 					return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", errno)}
 				}
-				near, _ := net.Pipe()
-				return near, nil
+				clientEnd, _ := net.Pipe()
+				return clientEnd, nil
 			}}
 			remote := netip.AddrPortFrom(client, 5000)
 			if conn, err := d.Dial(t.Context(), server, remote); err != nil {
@@ -196,7 +196,7 @@ func TestDialWaitsForDescriptors(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			if _, err := d.Dial(ctx, server, remote); !errors.Is(err, errno) {
-				t.Errorf("got %v; want %v when the time is over", err, errno)
+				t.Errorf("got %v; want %v at the end of the context", err, errno)
 			}
 		})
 	}

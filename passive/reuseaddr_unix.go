@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// shareLocalPort lets a socket bind a port that other connections of ours use, or used a moment ago (SO_REUSEADDR).
-func shareLocalPort(_, _ string, socket syscall.RawConn) error {
+// reuseAddr lets a socket bind a port that other connections of this process use, or used recently (SO_REUSEADDR).
+func reuseAddr(_, _ string, socket syscall.RawConn) error {
 	var err error
 	if cerr := socket.Control(func(fd uintptr) {
 		err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
