@@ -5,17 +5,17 @@ import (
 	"net/netip"
 )
 
-// Attempt is what a client says of itself to log in.
+// An Attempt is one try to log in.
 type Attempt struct {
 	User, Password string
-	Certificate    *x509.Certificate // of the client, verified; nil = none
+	Certificate    *x509.Certificate // the client's, verified; nil = none
 	Method         LoginMethod
 	Protocol       string // e.g. "ftp"
-	Session        string // its ID
+	Session        string // the session's ID
 	Peer           netip.AddrPort
 }
 
-// A LoginMethod is what a client proves with who it is.
+// A LoginMethod is the kind of proof that a client logs in with.
 type LoginMethod string
 
 const (
@@ -23,11 +23,11 @@ const (
 	ByCertificate LoginMethod = "certificate"
 )
 
-// An Account is what a login yields.
+// An Account is the result of a login.
 type Account struct {
-	User        string // as whom the session counts, for limits and for the log; "" = as the client has said
-	Store       Store  // of the files that the user may see as "/"
+	User        string // for limits and for the log; "" = Attempt.User
+	Store       Store  // its "/" is the user's root directory
 	Compat      Compat
-	Home        string // the directory where the session begins; "" = "/"
+	Home        string // the directory in which the session starts; "" = "/"
 	MaxSessions int    // of the user at a time; 0 = the server's limit
 }

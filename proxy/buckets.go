@@ -5,18 +5,18 @@ import (
 	"iter"
 )
 
-// Buckets is the service that a [Store] lies in, for an account whose root is the list of its buckets.
+// Buckets is the service that holds the bucket of a [Store], for an account whose root is the list of its buckets.
 type Buckets interface {
-	// List yields the buckets that the account may see, as directories in the order of their names. After an error
-	// nothing more is yielded.
+	// List yields the buckets that the account may see, as directories sorted by name. An error is the last value that
+	// it yields.
 	List(ctx context.Context) iter.Seq2[Entry, error]
 
-	// Make makes a bucket. One that exists is fs.ErrExist, a name that the service refuses fs.ErrInvalid.
+	// Make creates a bucket. The error is fs.ErrExist if it exists, fs.ErrInvalid if the service refuses the name.
 	Make(ctx context.Context, bucket string) error
 
-	// Remove removes an empty bucket. One that holds anything is syscall.ENOTEMPTY, a missing one fs.ErrNotExist.
+	// Remove deletes an empty bucket. The error is syscall.ENOTEMPTY if it has objects, fs.ErrNotExist if it is missing.
 	Remove(ctx context.Context, bucket string) error
 
-	// Open returns the store of a bucket. It makes no request: a bucket that does not exist is the error of the first use.
+	// Open returns the store of a bucket. It sends no request: if the bucket does not exist, the store's first use fails.
 	Open(bucket string) Store
 }

@@ -1,5 +1,6 @@
-// Package proxy is what the protocols that clients speak have in common: a [Store] that keeps the files, and the
-// [Attempt] to log in to one, and the deviations that some devices need, [Compat].
+// Package proxy has the types that the protocols share: the [Store] that keeps the files, the [Attempt] to log in and the
+// [Account] that it yields, the running [Sessions], the [Observer] of events, and [Compat], the deviations from the
+// standards that some devices need.
 //
-// Package ftp speaks FTP and FTPS. A package that keeps files, as s3fs does, knows no protocol.
+// Package ftp serves FTP and FTPS with them. Package s3fs is a [Store], and knows no protocol.
 package proxy

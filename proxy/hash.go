@@ -9,10 +9,10 @@ import (
 	"hash/crc32"
 )
 
-// Algorithms returns the checksums of [Store.Sum], by the names that IANA has for hash functions.
+// Algorithms returns the algorithms of [Store.Sum], by their names in IANA's registry of hash functions.
 func Algorithms() []string { return []string{"CRC32", "MD5", "SHA-1", "SHA-256", "SHA-512"} }
 
-// NewHash returns a new hash of one of the [Algorithms]; nil = it is none of them.
+// NewHash returns a new hash of one of the [Algorithms], or nil for any other name.
 func NewHash(algorithm string) hash.Hash {
 	switch algorithm {
 	case "CRC32":

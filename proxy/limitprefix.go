@@ -2,11 +2,11 @@ package proxy
 
 import "net/netip"
 
-// LimitPrefix returns the addresses that limits per client address count as one client: an IPv4 address alone, an IPv6
-// address with its /64. A host with IPv6 has a /64 of its own, and could use another address of it for every connection.
+// LimitPrefix returns the addresses that count as one client in limits per address: a single IPv4 address, or the /64 of an
+// IPv6 address, because a host with IPv6 usually has a /64 and could use a new address of it for each connection.
 //
-// A link-local address is counted alone, because fe80::/64 is the whole link. An address that decides whose a
-// connection is, as the peer of a data connection, is always compared exactly.
+// A link-local address counts alone, because all hosts of a link share fe80::/64. Use LimitPrefix for limits only: to
+// identify a client, as the peer of a data connection, compare the whole address.
 func LimitPrefix(a netip.Addr) netip.Prefix {
 	a = a.Unmap().WithZone("")
 	bits := a.BitLen()

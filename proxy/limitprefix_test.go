@@ -8,7 +8,7 @@ import (
 func TestLimitPrefix(t *testing.T) {
 	for _, tt := range []struct {
 		a, b string
-		one  bool
+		same bool
 	}{
 		{"192.0.2.1", "192.0.2.1", true},
 		{"192.0.2.1", "192.0.2.2", false},
@@ -21,11 +21,11 @@ func TestLimitPrefix(t *testing.T) {
 		{"fe80::1%eth0", "fe80::2%eth0", false},
 	} {
 		a, b := LimitPrefix(netip.MustParseAddr(tt.a)), LimitPrefix(netip.MustParseAddr(tt.b))
-		if (a == b) != tt.one {
-			t.Errorf("%s counts by %v and %s by %v; one client: want %v", tt.a, a, tt.b, b, tt.one)
+		if (a == b) != tt.same {
+			t.Errorf("prefixes %v of %s and %v of %s: same client %v, want %v", a, tt.a, b, tt.b, a == b, tt.same)
 		}
 	}
 	if p := LimitPrefix(netip.Addr{}); p != (netip.Prefix{}) {
-		t.Errorf("no address counts by %v", p)
+		t.Errorf("prefix of the zero address: %v", p)
 	}
 }

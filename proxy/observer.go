@@ -2,12 +2,12 @@ package proxy
 
 import "context"
 
-// An Observer is told of every event of the protocols: what is worth logging, counting or showing. Observe is called from
-// many goroutines at once, while a client waits, so it must return at once. SessionFrom(ctx) is the session of the event, which
-// all events but AcceptFailed have. An event holds no password.
+// An Observer receives the events of the protocols, to log, count or show them. Observe is called from many goroutines at
+// once, and must return quickly, because a client waits meanwhile. SessionFrom(ctx) returns the session of the event; only
+// AcceptFailed has none. Events contain no passwords.
 type Observer interface {
 	Observe(ctx context.Context, e Event)
 }
 
-// An Event is one of the structs of package event. Kind returns its fixed name, which the log has as "event".
+// An Event is one of the structs of package event. Kind returns its fixed name, the value of the log key "event".
 type Event interface{ Kind() string }

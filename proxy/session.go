@@ -6,74 +6,74 @@ import (
 	"time"
 )
 
-// Info returns whose session it is now.
-func (n *Session) Info() SessionInfo {
-	n.all.mu.Lock()
-	defer n.all.mu.Unlock()
-	return n.status.SessionInfo
+// Info returns the session's ID, protocol, client and current user.
+func (s *Session) Info() SessionInfo {
+	s.all.mu.Lock()
+	defer s.all.mu.Unlock()
+	return s.status.SessionInfo
 }
 
-// End takes the session off the list, and its login with it. Calls after the first do nothing.
-func (n *Session) End() {
-	n.Logout()
-	n.all.mu.Lock()
-	defer n.all.mu.Unlock()
-	if !n.all.running[n] {
+// End logs the session out and removes it from the list. Further calls do nothing.
+func (s *Session) End() {
+	s.Logout()
+	s.all.mu.Lock()
+	defer s.all.mu.Unlock()
+	if !s.all.running[s] {
 		return
 	}
-	delete(n.all.running, n)
-	count(&n.all.byAddress, LimitPrefix(n.status.Client.Addr()), -1)
+	delete(s.all.running, s)
+	count(&s.all.byAddress, LimitPrefix(s.status.Client.Addr()), -1)
 }
 
-// Login makes it a session of user, unless the user has most sessions already, 0 = Sessions.MaxPerUser: then the error is
-// ErrTooManyOfUser. A session that is logged in must be logged out first.
-func (n *Session) Login(user string, most int) error {
-	n.all.mu.Lock()
-	defer n.all.mu.Unlock()
-	if n.all.byUser[user] >= cmp.Or(most, n.all.MaxPerUser, defaultMaxPerUser) {
+// Login sets the user of the session and counts it among the user's sessions. The error is ErrTooManyOfUser if the user has
+// limit sessions already; 0 = the limit of Sessions. A session that is logged in must be logged out first.
+func (s *Session) Login(user string, limit int) error {
+	s.all.mu.Lock()
+	defer s.all.mu.Unlock()
+	if s.all.byUser[user] >= cmp.Or(limit, s.all.MaxPerUser, defaultMaxPerUser) {
 		return ErrTooManyOfUser
 	}
-	count(&n.all.byUser, user, 1)
-	n.status.User, n.counted = user, true
+	count(&s.all.byUser, user, 1)
+	s.status.User, s.counted = user, true
 	return nil
 }
 
 // Logout undoes Login.
-func (n *Session) Logout() {
-	n.all.mu.Lock()
-	defer n.all.mu.Unlock()
-	if n.counted {
-		count(&n.all.byUser, n.status.User, -1)
+func (s *Session) Logout() {
+	s.all.mu.Lock()
+	defer s.all.mu.Unlock()
+	if s.counted {
+		count(&s.all.byUser, s.status.User, -1)
 	}
-	n.status.User, n.counted = "", false
+	s.status.User, s.counted = "", false
 }
 
-// SetTLS notes the version of TLS that the session has from now on.
-func (n *Session) SetTLS(version string) {
-	n.all.mu.Lock()
-	defer n.all.mu.Unlock()
-	n.status.TLS = version
+// SetTLS sets the session's TLS version, which List shows.
+func (s *Session) SetTLS(version string) {
+	s.all.mu.Lock()
+	defer s.all.mu.Unlock()
+	s.status.TLS = version
 }
 
-// SetCommand notes the command that runs, "" = none.
-func (n *Session) SetCommand(command string) {
-	n.all.mu.Lock()
-	defer n.all.mu.Unlock()
-	n.status.Command = command
+// SetCommand sets the running command, which List shows; "" = none.
+func (s *Session) SetCommand(command string) {
+	s.all.mu.Lock()
+	defer s.all.mu.Unlock()
+	s.status.Command = command
 }
 
-// StartTransfer counts and lists a transfer until end is called. The function bytes returns how many bytes it has moved so
-// far; it may be called from any goroutine, and must not call methods of Sessions.
-func (n *Session) StartTransfer(direction Direction, name string, bytes func() int64) (end func()) {
+// StartTransfer counts and lists a transfer until end is called. The bytes function returns the number of bytes transferred
+// so far. It may be called from any goroutine, and must not call methods of Sessions.
+func (s *Session) StartTransfer(direction Direction, name string, bytes func() int64) (end func()) {
 	t := &runningTransfer{TransferStatus{Direction: direction, Name: name, Since: time.Now()}, bytes}
-	n.all.mu.Lock()
-	defer n.all.mu.Unlock()
-	n.transfers = append(n.transfers, t)
-	n.all.transfers++
+	s.all.mu.Lock()
+	defer s.all.mu.Unlock()
+	s.transfers = append(s.transfers, t)
+	s.all.transfers++
 	return func() {
-		n.all.mu.Lock()
-		defer n.all.mu.Unlock()
-		n.transfers = slices.DeleteFunc(n.transfers, func(other *runningTransfer) bool { return other == t })
-		n.all.transfers--
+		s.all.mu.Lock()
+		defer s.all.mu.Unlock()
+		s.transfers = slices.DeleteFunc(s.transfers, func(other *runningTransfer) bool { return other == t })
+		s.all.transfers--
 	}
 }

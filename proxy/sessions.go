@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Limits of Sessions where its fields are 0.
+// Limits that Sessions uses for fields that are 0.
 const (
 	defaultMaxSessions   = 1024
 	defaultMaxPerAddress = 50
@@ -24,15 +24,15 @@ var (
 	ErrTooManyOfUser      = errors.New("too many sessions of the user")
 )
 
-// ErrSessionEnded is the cause of the end of a session that Sessions.End has ended.
+// ErrSessionEnded is the cause with which Sessions.End ends a session.
 var ErrSessionEnded = errors.New("an administrator has ended the session")
 
 // Sessions lists the running sessions of all protocols, limits their number and ends one by its ID. The zero value has the
-// default limits. Its fields must not change while it is used; its methods may be called from many goroutines at once.
+// default limits. The exported fields must not change after first use. Methods may be called from many goroutines at once.
 type Sessions struct {
 	Max           int // at a time; 0 = 1024
 	MaxPerAddress int // by LimitPrefix; 0 = 50
-	MaxPerUser    int // unless the account has a limit of its own; 0 = 50
+	MaxPerUser    int // for accounts without a limit of their own; 0 = 50
 
 	mu        sync.Mutex
 	running   map[*Session]bool
@@ -41,32 +41,32 @@ type Sessions struct {
 	transfers int
 }
 
-// A SessionInfo says whose session something belongs to.
+// A SessionInfo identifies a session.
 type SessionInfo struct {
 	ID       string // unique in the log
 	Protocol string // "ftp"
 	Client   netip.AddrPort
-	User     string // who is logged in; "" = nobody is
+	User     string // "" = not logged in
 }
 
-// A SessionStatus is a session as it is at one moment.
+// A SessionStatus is a snapshot of a session.
 type SessionStatus struct {
 	SessionInfo
 	Since     time.Time
-	TLS       string // its version; "" = in clear
-	Command   string // that runs; "" = none
+	TLS       string // version; "" = without TLS
+	Command   string // the running one; "" = none
 	Transfers []TransferStatus
 }
 
-// A TransferStatus is a running transfer as it is at one moment.
+// A TransferStatus is a snapshot of a running transfer.
 type TransferStatus struct {
 	Direction Direction
 	Name      string
 	Since     time.Time
-	Bytes     int64 // moved so far
+	Bytes     int64 // transferred so far
 }
 
-// A Direction says which way a transfer goes.
+// A Direction is the kind of a transfer.
 type Direction string
 
 const (
@@ -80,52 +80,52 @@ type Session struct {
 	all       *Sessions
 	end       context.CancelCauseFunc
 	status    SessionStatus // without Transfers
-	counted   bool          // among those of its user
+	counted   bool          // in all.byUser
 	transfers []*runningTransfer
 }
 
-// A runningTransfer is a TransferStatus whose bytes are asked for.
+// A runningTransfer is a TransferStatus with a function for its Bytes.
 type runningTransfer struct {
 	TransferStatus
 	bytes func() int64
 }
 
-// Start counts and lists a session, unless there are too many: then the error is ErrTooManySessions or
-// ErrTooManyFromAddress. Sessions.End calls end. The caller must call Session.End.
+// Start counts and lists a session. The error is ErrTooManySessions or ErrTooManyFromAddress if a limit is reached.
+// Sessions.End calls end to end the session. The caller must call Session.End when it has ended.
 func (s *Sessions) Start(info SessionInfo, end context.CancelCauseFunc) (*Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	from := LimitPrefix(info.Client.Addr())
+	client := LimitPrefix(info.Client.Addr())
 	switch {
 	case len(s.running) >= cmp.Or(s.Max, defaultMaxSessions):
 		return nil, ErrTooManySessions
-	case s.byAddress[from] >= cmp.Or(s.MaxPerAddress, defaultMaxPerAddress):
+	case s.byAddress[client] >= cmp.Or(s.MaxPerAddress, defaultMaxPerAddress):
 		return nil, ErrTooManyFromAddress
 	}
-	n := &Session{all: s, end: end, status: SessionStatus{SessionInfo: info, Since: time.Now()}}
+	session := &Session{all: s, end: end, status: SessionStatus{SessionInfo: info, Since: time.Now()}}
 	if s.running == nil {
 		s.running = make(map[*Session]bool)
 	}
-	s.running[n] = true
-	count(&s.byAddress, from, 1)
-	return n, nil
+	s.running[session] = true
+	count(&s.byAddress, client, 1)
+	return session, nil
 }
 
-// Running returns how many sessions and how many transfers there are.
+// Running returns the number of running sessions and of running transfers.
 func (s *Sessions) Running() (sessions, transfers int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.running), s.transfers
 }
 
-// List returns the running sessions, the oldest first.
+// List returns a snapshot of the running sessions, the oldest first.
 func (s *Sessions) List() []SessionStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := make([]SessionStatus, 0, len(s.running))
-	for n := range s.running {
-		status := n.status
-		for _, t := range n.transfers {
+	for session := range s.running {
+		status := session.status
+		for _, t := range session.transfers {
 			t.Bytes = t.bytes()
 			status.Transfers = append(status.Transfers, t.TransferStatus)
 		}
@@ -135,29 +135,29 @@ func (s *Sessions) List() []SessionStatus {
 	return list
 }
 
-// End ends the session of that ID as at a shutdown, with ErrSessionEnded as the cause. It reports whether there is one, and does
-// not wait for its end.
+// End ends the session with this ID as a shutdown does, with ErrSessionEnded as the cause. It does not wait for the end.
+// It reports whether such a session was running.
 func (s *Sessions) End(id string) bool {
-	n := s.find(id)
-	if n == nil {
+	session := s.find(id)
+	if session == nil {
 		return false
 	}
-	n.end(ErrSessionEnded)
+	session.end(ErrSessionEnded)
 	return true
 }
 
 func (s *Sessions) find(id string) *Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for n := range s.running {
-		if n.status.ID == id {
-			return n
+	for session := range s.running {
+		if session.status.ID == id {
+			return session
 		}
 	}
 	return nil
 }
 
-// count adds to the number of key, and forgets keys whose number is 0.
+// count adds by to the number of key, and deletes the key when its number becomes 0.
 func count[K comparable](m *map[K]int, key K, by int) {
 	if *m == nil {
 		*m = make(map[K]int)

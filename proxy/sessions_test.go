@@ -7,124 +7,124 @@ import (
 	"net/netip"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// start starts a session from an address.
-func start(s *Sessions, from string) (*Session, error) {
-	return s.Start(SessionInfo{Client: netip.AddrPortFrom(netip.MustParseAddr(from), 1024)}, func(error) {})
+// start starts a session of a client.
+func start(s *Sessions, address string) (*Session, error) {
+	return s.Start(SessionInfo{Client: netip.AddrPortFrom(netip.MustParseAddr(address), 1024)}, func(error) {})
 }
 
-// begin starts a session that must not be refused.
-func begin(t *testing.T, s *Sessions, from string) *Session {
+// mustStart is start for a session that must be accepted.
+func mustStart(t *testing.T, s *Sessions, address string) *Session {
 	t.Helper()
-	n, err := start(s, from)
+	session, err := start(s, address)
 	if err != nil {
-		t.Fatalf("%s: %v", from, err)
+		t.Fatalf("a session of %s: %v", address, err)
 	}
-	return n
+	return session
 }
 
-func TestSessionsAreLimited(t *testing.T) {
+func TestMaxSessions(t *testing.T) {
 	s := &Sessions{Max: 3, MaxPerAddress: 2}
 	const a, b = "192.0.2.1", "192.0.2.2"
-	first, second := begin(t, s, a), begin(t, s, a)
+	first, second := mustStart(t, s, a), mustStart(t, s, a)
 	if _, err := start(s, a); err != ErrTooManyFromAddress {
-		t.Errorf("a third session from an address: %v", err)
+		t.Errorf("third session of an address: %v, want %v", err, ErrTooManyFromAddress)
 	}
-	third := begin(t, s, b)
+	third := mustStart(t, s, b)
 	if _, err := start(s, b); err != ErrTooManySessions {
-		t.Errorf("a fourth session: %v", err)
+		t.Errorf("fourth session: %v, want %v", err, ErrTooManySessions)
 	}
 	first.End()
-	first.End() // once is enough
-	fourth := begin(t, s, b)
-	if n, _ := s.Running(); n != 3 {
-		t.Errorf("%d sessions run, want 3", n)
+	first.End() // must not count twice
+	fourth := mustStart(t, s, b)
+	if sessions, _ := s.Running(); sessions != 3 {
+		t.Errorf("%d sessions are running, want 3", sessions)
 	}
-	for _, n := range []*Session{second, third, fourth} {
-		n.End()
+	for _, session := range []*Session{second, third, fourth} {
+		session.End()
 	}
 	if len(s.running) != 0 || len(s.byAddress) != 0 {
-		t.Errorf("%v, %v are left", s.running, s.byAddress)
+		t.Errorf("after the last session: %v and %v, want empty maps", s.running, s.byAddress)
 	}
 }
 
-func TestSessionsOfAUserAreLimited(t *testing.T) {
+func TestMaxSessionsPerUser(t *testing.T) {
 	s := &Sessions{MaxPerUser: 2}
-	var n [5]*Session
-	for i := range n {
-		n[i] = begin(t, s, "192.0.2.1")
+	var sessions [5]*Session
+	for i := range sessions {
+		sessions[i] = mustStart(t, s, "192.0.2.1")
 	}
 	for i, user := range []string{"x", "x", "y", "y"} {
-		if err := n[i].Login(user, 0); err != nil {
-			t.Errorf("%s: %v", user, err)
+		if err := sessions[i].Login(user, 0); err != nil {
+			t.Errorf("login of %s: %v", user, err)
 		}
 	}
-	if err := n[4].Login("x", 0); err != ErrTooManyOfUser || n[4].Info().User != "" {
-		t.Errorf("a third session of one user: %v, as %q", err, n[4].Info().User)
+	last := sessions[4]
+	if err := last.Login("x", 0); err != ErrTooManyOfUser || last.Info().User != "" {
+		t.Errorf("third session of a user: %v, user %q; want %v and no user", err, last.Info().User, ErrTooManyOfUser)
 	}
-	if err := n[4].Login("x", 3); err != nil {
-		t.Errorf("a third session of a user who may have three: %v", err)
+	if err := last.Login("x", 3); err != nil {
+		t.Errorf("third session of a user with the limit 3: %v", err)
 	}
-	n[4].Logout()
-	n[4].Logout() // once is enough
-	n[0].Logout()
-	if err := n[4].Login("x", 0); err != nil {
-		t.Errorf("a place that was given back: %v", err)
+	last.Logout()
+	last.Logout() // must not count twice
+	sessions[0].Logout()
+	if err := last.Login("x", 0); err != nil {
+		t.Errorf("login after another session of the user has logged out: %v", err)
 	}
-	for _, n := range n {
-		n.End() // logs out
+	for _, session := range sessions {
+		session.End() // logs out
 	}
 	if len(s.byUser) != 0 {
-		t.Errorf("%v are left", s.byUser)
+		t.Errorf("after the last session: %v, want an empty map", s.byUser)
 	}
 }
 
-// A /64 is one client: its owner has an address of it for every session.
-func TestSessionsOfAnIPv6NetworkAreLimited(t *testing.T) {
+// A client with IPv6 has a whole /64, and could use a new address for each session.
+func TestMaxSessionsPerIPv6Network(t *testing.T) {
 	s := new(Sessions)
-	var in []*Session
+	var started []*Session
 	for i := range 1024 {
-		if n, err := start(s, fmt.Sprintf("2001:db8::%x", i+1)); err == nil {
-			in = append(in, n)
+		if session, err := start(s, fmt.Sprintf("2001:db8::%x", i+1)); err == nil {
+			started = append(started, session)
 		}
 	}
-	if len(in) != 50 {
-		t.Errorf("%d sessions from one /64; want 50", len(in))
+	if len(started) != 50 {
+		t.Errorf("%d sessions of one /64, want 50", len(started))
 	}
-	begin(t, s, "2001:db8:0:1::1") // another /64
-	in[7].End()
-	begin(t, s, "2001:db8::ffff:4")
+	mustStart(t, s, "2001:db8:0:1::1") // another /64
+	started[7].End()
+	mustStart(t, s, "2001:db8::ffff:4")
 }
 
-func TestSessionsStartAtOnce(t *testing.T) {
+func TestLimitsHoldForConcurrentSessions(t *testing.T) {
 	s := &Sessions{Max: 10, MaxPerAddress: 10}
 	var wg sync.WaitGroup
-	var in sync.Map
-	for i := range 100 {
+	var loggedIn atomic.Int32
+	for range 100 {
 		wg.Go(func() {
-			if n, err := start(s, "192.0.2.1"); err == nil && n.Login("x", 10) == nil {
-				in.Store(i, true)
+			if session, err := start(s, "192.0.2.1"); err == nil && session.Login("x", 10) == nil {
+				loggedIn.Add(1)
 			}
 		})
 	}
 	wg.Wait()
-	n := 0
-	in.Range(func(any, any) bool { n++; return true })
-	if n != 10 {
-		t.Errorf("%d came in, want 10", n)
+	if n := loggedIn.Load(); n != 10 {
+		t.Errorf("%d sessions are logged in, want 10", n)
 	}
 }
 
-// The list is a copy, the oldest session first.
-func TestSessionsAreListed(t *testing.T) {
+// List returns a copy, with the oldest session first.
+func TestList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, since, moved := new(Sessions), time.Now(), int64(7)
 		info := SessionInfo{ID: "b", Protocol: "ftp", Client: netip.MustParseAddrPort("192.0.2.1:1024")}
-		n, err := s.Start(info, func(error) {})
+		session, err := s.Start(info, func(error) {})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,12 +133,12 @@ func TestSessionsAreListed(t *testing.T) {
 		if _, err := s.Start(info, func(error) {}); err != nil {
 			t.Fatal(err)
 		}
-		n.Login("alice", 0)
-		n.SetTLS("TLS 1.3")
-		n.SetCommand("STOR")
-		end := n.StartTransfer(Upload, "/f", func() int64 { return moved })
-		second := n.StartTransfer(Download, "/g", func() int64 { return 1 })
-		second()
+		session.Login("alice", 0)
+		session.SetTLS("TLS 1.3")
+		session.SetCommand("STOR")
+		end := session.StartTransfer(Upload, "/f", func() int64 { return moved })
+		endSecond := session.StartTransfer(Download, "/g", func() int64 { return 1 })
+		endSecond()
 		later := since.Add(time.Second)
 		want := []SessionStatus{
 			{SessionInfo: SessionInfo{"b", "ftp", info.Client, "alice"}, Since: since, TLS: "TLS 1.3", Command: "STOR",
@@ -149,16 +149,16 @@ func TestSessionsAreListed(t *testing.T) {
 			t.Errorf("got  %+v\nwant %+v", got, want)
 		}
 		if sessions, transfers := s.Running(); sessions != 2 || transfers != 1 {
-			t.Errorf("%d sessions, %d transfers", sessions, transfers)
+			t.Errorf("%d sessions and %d transfers are running, want 2 and 1", sessions, transfers)
 		}
 		end()
 		if _, transfers := s.Running(); transfers != 0 {
-			t.Errorf("%d transfers are left", transfers)
+			t.Errorf("%d transfers are running after the end of the last one", transfers)
 		}
 	})
 }
 
-func TestASessionIsEnded(t *testing.T) {
+func TestEndSessionByID(t *testing.T) {
 	s := new(Sessions)
 	ended := make(map[string]error)
 	for _, id := range []string{"a", "b"} {
@@ -166,23 +166,25 @@ func TestASessionIsEnded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if s.End("c") || !s.End("b") {
-		t.Error("there is a session c, or none of b")
+	if s.End("c") {
+		t.Error("End reports a session that does not exist")
+	}
+	if !s.End("b") {
+		t.Error("End does not find session b")
 	}
 	if len(ended) != 1 || !errors.Is(ended["b"], ErrSessionEnded) {
-		t.Errorf("ended: %v", ended)
+		t.Errorf("ended sessions and causes: %v, want b with %v", ended, ErrSessionEnded)
 	}
 }
 
-// What is done for a session carries whose it is.
 func TestSessionFrom(t *testing.T) {
-	if _, ok := SessionFrom(t.Context()); ok {
-		t.Error("a session from nowhere")
+	if info, ok := SessionFrom(t.Context()); ok {
+		t.Errorf("a context without a session has %+v", info)
 	}
 	ctx, cancel := context.WithCancel(WithSession(t.Context(), SessionInfo{ID: "a"}))
 	defer cancel()
 	ctx = WithSession(ctx, SessionInfo{ID: "a", User: "alice"})
 	if info, ok := SessionFrom(ctx); !ok || info.User != "alice" {
-		t.Errorf("got %+v, %v", info, ok)
+		t.Errorf("got %+v, %v, want the session of alice", info, ok)
 	}
 }

@@ -6,60 +6,62 @@ import (
 	"time"
 )
 
-// A Source is an upload as a [Store] sees it: runs of new bytes, and of bytes that are there already, as many as it takes, in the
-// order of the content. A store that
-// refuses an upload does so before it reads the first new byte, for which a client may be waiting.
+// A Source is an upload as a [Store] sees it: runs of new bytes and runs copied from stored files, in the order of the
+// content. A store that refuses an upload must do so before it reads the first new byte: a client may wait for the answer
+// before it sends.
 type Source interface {
-	// Next returns the next run of the content, and io.EOF after the last one. The store must have read the New of
-	// the run before to its io.EOF.
+	// Next returns the next run of the content, and io.EOF after the last one. The store must first read the New of the
+	// previous run to its io.EOF.
 	Next(ctx context.Context) (Run, error)
 
-	// Attributes returns what the file is to have besides its content. They are complete once Next has returned io.EOF.
+	// Attributes returns the attributes to set with the content. They are final once Next has returned io.EOF.
 	Attributes() Attributes
 
-	// Commit blocks until the upload is known to be whole, or returns why it is not; it returns the same when it is
-	// called again. A store may prepare everything meanwhile, but nothing may be visible before Commit returns nil.
-	// It must be called after Next has returned io.EOF.
+	// Commit must be called after Next has returned io.EOF. It blocks until the upload is known to be complete, and
+	// returns nil, or the reason why it is not. Further calls return the same. Meanwhile the store may prepare
+	// the file, but must not publish it before Commit returns nil.
 	Commit() error
 }
 
-// Attributes are set with the content of a file. The zero value sets none.
+// Attributes are set together with the content of a file. The zero value sets none.
 type Attributes struct {
-	// ModTime is the modification time, see [Store.SetTime]; zero = that of the upload. A store that cannot set it
-	// together with the content sets it after the commit, and logs a warning if that fails: the upload has succeeded.
+	// ModTime is the modification time, see [Store.SetTime]; zero = the time of the upload. A store that cannot set it
+	// together with the content sets it after the commit. If that fails, it logs a warning, and the upload succeeds.
 	ModTime time.Time
 }
 
-// A Run is a stretch of the content: either of the two.
+// A Run is a sequence of bytes of the content. Exactly one of its fields is set.
 type Run struct {
-	Copy *Copy     // bytes that are there already
-	New  io.Reader // new ones, to the reader's io.EOF; any other error breaks the upload
+	Copy *Copy     // stored bytes
+	New  io.Reader // new bytes, to the reader's io.EOF; any other error fails the upload
 }
 
-// A Copy is a range of a file, or of an upload that can be resumed, which the store copies by itself.
+// A Copy is a range of a file or of a resumable upload, which the store copies on its side.
 type Copy struct {
-	From   string // the name; "" = that of the upload itself
-	ETag   string // of the version of From, which else is [ErrStale]; "" = the one that is there when a Put first copies from it
+	From   string // the name; "" = the name that is written
+	ETag   string // of the version of From, any other version is [ErrStale]; "" = the version at the first copy from it
 	Offset int64  // of the first byte
-	Length int64  // in bytes; below 0 = to the end
+	Length int64  // in bytes; negative = to the end
 }
 
-// Write says on what conditions a Put stores a file, and how much comes.
+// Write has the conditions of a Put, and the announced size.
 type Write struct {
-	New bool // the name must be free, else fs.ErrExist
+	New bool // the name must be free, otherwise the error is fs.ErrExist
 
-	// Base is the ETag, as an [Entry] had it, of the file or of the resumable upload whose bytes are copied from the
-	// upload's own name. What is there otherwise depends on the first run:
+	// Base is the ETag, from an [Entry], of the file or resumable upload at the name that is written, for uploads that
+	// copy bytes of it. Its effect depends on the first run.
 	//
-	// If that copies the beginning of the upload's own name, it resumes an upload or keeps the beginning of the file. If
-	// another one than Base is there, the Put fails with an [OffsetError]. "" = the store decides: a resumable upload that
-	// is newer than the file comes first, and must be resumed where it stands. A copy to the end is of the file that is
-	// there, of any version, or of none. With a Base, a resumable upload that is newer than the file is an [OffsetError]:
-	// the caller may mean to go on with that one.
+	// If the first run copies the beginning of that name, the Put resumes an upload or keeps the beginning of the file:
 	//
-	// In all other cases Base is of the file that the upload replaces, and another version of it is [ErrStale]. "" = the
-	// version that is there, if the first run copies from it; and else copies from the upload's own name are
-	// errors.ErrUnsupported.
+	//   - A copy of n bytes is of Base. If the name has another version, or a resumable upload that is newer than the
+	//     file, the error is an [OffsetError]. Without Base, the copy is of a resumable upload if that is newer
+	//     than the file, and must then be all of it; otherwise it is of the file.
+	//   - A copy to the end is of the file, whatever its version; without a file it is empty. With Base, a resumable
+	//     upload that is newer than the file is an [OffsetError], because the caller may mean to resume that one.
+	//
+	// With any other first run, Base is the version of the file that the Put replaces, and another version is [ErrStale].
+	// Without Base, that is the current version if the first run copies from it. If it does not, later copies from the
+	// name that is written are errors.ErrUnsupported.
 	Base string
 
 	Size int64 // of the new bytes, as announced; 0 = unknown

@@ -9,110 +9,107 @@ import (
 	"time"
 )
 
-// A Store is all that a front-end asks of a storage.
+// A Store is a tree of files and directories. The protocols use nothing else of a storage.
 //
-// Names are absolute, slash-separated and clean: "/", "/a", "/a/b". A store has files and directories, and,
-// unlike a disk, may hold a file and a directory of one name; the method called says which is meant.
-// A method may be called from many goroutines at once.
+// Names are absolute, slash-separated and clean: "/", "/a", "/a/b". Unlike a disk, a store may have a file and a directory of
+// the same name; the method determines which one is used. Methods may be called from many goroutines at once.
 //
-// Errors are judged with errors.Is, in the standard library's words:
+// Errors are tested with errors.Is:
 //
-//   - fs.ErrNotExist, fs.ErrExist, fs.ErrPermission: as in io/fs; ErrDenied where a rule forbids it, and not the storage;
-//   - fs.ErrInvalid: the store cannot hold such a name;
-//   - syscall.EISDIR, ENOTDIR, ENOTEMPTY: a directory where a file is wanted, the reverse, a full directory;
+//   - fs.ErrNotExist, fs.ErrExist: as in io/fs;
+//   - fs.ErrPermission: the storage refused; ErrDenied: a rule of the account did, before the storage was asked;
+//   - fs.ErrInvalid: the store cannot have such a name;
+//   - syscall.EISDIR: the name is a directory, not a file; ENOTDIR: a file, not a directory; ENOTEMPTY: the directory is not empty;
 //   - syscall.ESPIPE: the offset does not fit;
-//   - syscall.E2BIG: the store cannot hold that much metadata of a file;
-//   - syscall.EFBIG: more than the store takes in one file or in one step;
-//   - syscall.ENOSPC: the storage is full; ENOBUFS: no buffer came free in time;
-//   - ErrStale: the version of a file that was asked for, or that is being read, is no longer there;
-//   - syscall.EBUSY: another session changes the same name, and trying again is sensible; an upload can be resumed;
-//   - errors.ErrUnsupported: the store cannot do this at all.
+//   - syscall.E2BIG: too much metadata for one file;
+//   - syscall.EFBIG: the file is too large, or the operation has too many files;
+//   - syscall.ENOSPC: the storage is full; ENOBUFS: no buffer became free in time;
+//   - ErrStale: the requested version of a file does not exist any more;
+//   - syscall.EBUSY: another session is changing the same name: retry; an upload can be resumed;
+//   - errors.ErrUnsupported: the store can never do this.
 //
-// Any other error means that the storage failed, and that trying again later is sensible.
+// Any other error means that the storage failed; a later retry may succeed.
 type Store interface {
-	// Stat describes the file of that name or, when there is none, the directory.
-	// A name that ends in a slash asks for the directory alone.
+	// Stat describes the file with this name or, if it does not exist, the directory. A name with a slash at its end means
+	// the directory only.
 	//
-	// Where there is neither, but an upload to the file broke and can be resumed, the entry is Resumable. If the data had
-	// ended by then, its Size is at least one byte less than all: clients compare the size with that of their own file and
-	// take it for stored where both are the same.
+	// If neither exists, but a failed upload to the name can be resumed, the entry is Resumable. Its Size is less than
+	// the size of the complete file, even if all data had arrived: clients compare sizes to see whether a file is stored.
 	Stat(ctx context.Context, name string) (Entry, error)
 
-	// List yields the entries of dir whose names begin with prefix, as they arrive, in the order of their bytes;
-	// a directory's name may count with a slash at its end for that.
-	// With an empty prefix a directory that does not exist yields fs.ErrNotExist; "/" always exists.
-	// After an error nothing more is yielded.
+	// List yields the entries of dir whose names begin with prefix, as they arrive, sorted by the bytes of their names. A
+	// directory may be sorted as if its name ended in a slash. If dir does not exist and prefix is empty, List yields
+	// fs.ErrNotExist; "/" always exists. An error is the last value that it yields.
 	List(ctx context.Context, dir, prefix string) iter.Seq2[Entry, error]
 
-	// Open reads a range of a file. All bytes are of one version of the file: where another has taken its place, or it
-	// was deleted, and the rest cannot be had, the reader fails with ErrStale; so does Open if the range's version
-	// is not the present one. An offset equal to the size reads nothing; beyond it, the error is syscall.ESPIPE. A range
-	// that is longer than the file ends with it.
+	// Open reads a range of a file. All bytes are of one version: if the file is replaced or deleted meanwhile and the rest
+	// cannot be read, the reader fails with ErrStale. Open fails with ErrStale if at.ETag is not the current version.
+	// A range from the end of the file is empty; an offset beyond it is syscall.ESPIPE. A range that is longer than the
+	// file ends with the file.
 	Open(ctx context.Context, name string, at Range) (Reader, error)
 
-	// Put makes the runs of src the content of name, and returns nil when that is complete and durable. It publishes
-	// when src has ended with io.EOF and its Commit has returned nil, and in no other case: any other error leaves name as
-	// it was and is returned, wrapped or not. After one that is ErrDiscard, nothing of the upload is kept for resuming.
+	// Put stores the runs of src as the file name. It publishes the file only if src.Next has returned io.EOF and then
+	// src.Commit nil, and returns nil when the file is complete and durable. On an error of src, which it returns, wrapped or
+	// not, name stays as it was; the upload can be resumed unless the error is ErrDiscard.
 	//
-	// After Commit ctx ends only when the server must: then Put returns within a minute, and its error wraps
-	// context.Canceled if it is not known whether the content was published.
+	// After Commit, ctx ends only if the server must stop. Put then returns within a minute. Its error wraps
+	// context.Canceled if it is unknown whether the file was published.
 	//
-	// A first copy from the beginning of the name itself resumes an upload that broke, at the offset that Stat told, or keeps
-	// so much of the file that is there, see [Write]. What does not fit is syscall.ESPIPE, and an [OffsetError] tells what
-	// does. A copy to the end where nothing is there is empty. Behind what was resumed, copies are errors.ErrUnsupported.
+	// If the first run copies the beginning of name itself, Put resumes a failed upload at the offset that Stat reported,
+	// or keeps the beginning of the file, see [Write]. If the offset does not fit, the error is syscall.ESPIPE and an
+	// [OffsetError]. Any further copy in a resumed upload is errors.ErrUnsupported.
 	//
-	// Copies are of one version of each file: a range that goes beyond its end is an [OffsetError] with its size. If the file
-	// of which something is kept changes before the new content is published, the Put fails with syscall.EBUSY; if another
-	// source does before it is copied, with ErrStale. A store that cannot copy, or
-	// could have done so only if it had known of it before the first new byte, answers errors.ErrUnsupported.
+	// All copies from a file are of one version of it. A range beyond its end is an [OffsetError] with its size. If the file
+	// that is replaced changes before the Put publishes, the error is syscall.EBUSY if bytes of it were copied. If another
+	// file changes before it is copied, the error is ErrStale. A store that cannot copy, or would have to
+	// know of the copy before the first new byte, returns errors.ErrUnsupported.
 	Put(ctx context.Context, name string, src Source, w Write) (Stored, error)
 
-	// Rename moves a file, or a directory with all below it. A file at the new name is replaced by a file if replace is
-	// true, and is fs.ErrExist if not; a directory there is fs.ErrExist.
+	// Rename moves a file, or a directory with all its entries. If to is a file and replace is true, a file replaces it;
+	// otherwise an existing file or directory at to is fs.ErrExist.
 	Rename(ctx context.Context, from, to string, replace bool) (Stored, error)
 
-	// Remove deletes a file. A directory is syscall.EISDIR.
+	// Remove deletes a file, or a resumable upload. A directory is syscall.EISDIR.
 	Remove(ctx context.Context, name string) (Stored, error)
 
-	// Mkdir makes an empty directory; those above it need not exist.
-	// A directory or file of that name is fs.ErrExist.
+	// Mkdir creates an empty directory; its parent need not exist. An existing directory or file is fs.ErrExist.
 	Mkdir(ctx context.Context, dir string) (Stored, error)
 
-	// Rmdir deletes an empty directory. A file is syscall.ENOTDIR, a full one syscall.ENOTEMPTY.
+	// Rmdir deletes an empty directory. A file is syscall.ENOTDIR, a directory with entries syscall.ENOTEMPTY.
 	Rmdir(ctx context.Context, dir string) (Stored, error)
 
-	// SetTime changes the modification time that Stat reports.
+	// SetTime sets the modification time that Stat reports. A directory is syscall.EISDIR.
 	SetTime(ctx context.Context, name string, mtime time.Time) (Stored, error)
 
-	// Sum returns a checksum of length bytes from offset on. The algorithm is one of CRC32, MD5, SHA-1,
-	// SHA-256 and SHA-512; a length below 0 means to the end.
+	// Sum returns a checksum of length bytes of a file from offset; a negative length means to the end. The algorithm is
+	// one of [Algorithms].
 	Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error)
 
-	// Usage returns the total size of the files in dir and in all directories below it, in bytes, and their number.
-	// Uploads that can be resumed do not count. An empty or missing directory has none.
+	// Usage returns the total size in bytes and the number of the files in dir and all directories below it. Resumable
+	// uploads do not count. A missing directory counts as empty.
 	Usage(ctx context.Context, dir string) (bytes, files int64, err error)
 }
 
-// ErrStale says that a version of a file is no longer there: another has taken its place, or it was deleted.
-var ErrStale = errors.New("the file has changed, or was removed")
+// ErrStale means that a version of a file does not exist any more: the file was replaced or deleted.
+var ErrStale = errors.New("the file was changed or removed")
 
-// ErrDenied says that a rule forbids the account what it asks for, and that the storage was not asked. It wraps
-// fs.ErrPermission, which by itself is the storage's refusal.
-var ErrDenied = fmt.Errorf("the account may not do this: %w", fs.ErrPermission)
+// ErrDenied means that a rule of the account forbids an operation; the storage was not asked. It wraps fs.ErrPermission,
+// which by itself is a refusal by the storage.
+var ErrDenied = fmt.Errorf("forbidden for this account: %w", fs.ErrPermission)
 
-// ErrDiscard is the error of an upload of which nothing may be resumed: its data is corrupt, or it exceeds a limit.
-// Errors of a [Source] wrap it.
-var ErrDiscard = errors.New("nothing of the upload is kept")
+// ErrDiscard means that an upload must not be resumed, because its data is corrupt or exceeds a limit. Errors of a
+// [Source] wrap it.
+var ErrDiscard = errors.New("upload is discarded")
 
-// Stored describes a change that a [Store] has made, for logs, audits and events. A field that the change has not told
-// the store is empty: no request is made for it.
+// Stored describes a change that a [Store] has made, for logs, audits and events. Fields that the store did not learn from
+// the change itself are empty: it sends no request for them.
 type Stored struct {
-	Bucket   string // "" = the store has none
-	Key      string // of the file or directory that was written or removed, as the storage names it
-	From     string // the key that a rename removed
+	Bucket   string // "" = the store has no buckets
+	Key      string // of the written or removed file or directory, as the storage names it
+	From     string // the old key of a rename
 	Size     int64  // bytes of a written file
 	ETag     string // of a written file
-	OldETag  string // of the file that was replaced or removed
+	OldETag  string // of the replaced or removed file
 	Version  string // the version ID of a written file
-	Checksum string // of a written file, as S3 keeps it: the algorithm, a colon and the value, e.g. "CRC32C:yZRlqg=="
+	Checksum string // of a written file, as S3 stores it: algorithm, colon, value, e.g. "CRC32C:yZRlqg=="
 }

@@ -30,7 +30,7 @@ func TestPartsThatS3Loses(t *testing.T) {
 			t.Errorf("without its parts it stands at %d", at)
 		}
 		_, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1), storetest.First(2*minPart)), proxy.Write{})
-		if at, ok := proxy.FittingOffset(err); !errors.Is(err, syscall.ESPIPE) || !ok || at != 0 {
+		if e, ok := errors.AsType[*proxy.OffsetError](err); !errors.Is(err, syscall.ESPIPE) || !ok || e.Offset != 0 {
 			t.Errorf("resumed without its parts: error %v, want one that says 0", err)
 		}
 		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1)), proxy.Write{}); err != nil {

@@ -98,7 +98,7 @@ func TestUploadThatBrokeOrFile(t *testing.T) {
 					return nil, nil
 				}
 				_, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1), storetest.First(twoParts+1)), proxy.Write{})
-				if at, _ := proxy.FittingOffset(err); !errors.Is(err, syscall.ESPIPE) || at != test.want {
+				if e, ok := errors.AsType[*proxy.OffsetError](err); !errors.Is(err, syscall.ESPIPE) || !ok || e.Offset != test.want {
 					t.Errorf("error %v, want one that says %d", err, test.want)
 				}
 			})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"syscall"
 
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 
@@ -48,10 +47,11 @@ func (s *session) toldOf(arg string) proxy.Entry {
 
 // atWrongOffset refuses an upload to an offset that does not fit, and says which one does.
 func atWrongOffset(err error) (reply, bool) {
-	n, ok := proxy.FittingOffset(err)
-	if !ok || !errors.Is(err, syscall.ESPIPE) {
+	e, ok := errors.AsType[*proxy.OffsetError](err)
+	if !ok {
 		return reply{}, false
 	}
+	n := e.Offset
 	if n == 0 {
 		return reply{554, "That offset does not fit, there is nothing to go on with: begin at 0."}, true
 	}

@@ -168,8 +168,10 @@ func (failing) Read([]byte) (int, error) { return 0, errCut }
 
 // offset returns the offset that an error tells, 0 if it tells none.
 func offset(err error) int64 {
-	at, _ := proxy.FittingOffset(err)
-	return at
+	if e, ok := errors.AsType[*proxy.OffsetError](err); ok {
+		return e.Offset
+	}
+	return 0
 }
 
 // stands returns where a broken upload stands, 0 where there is none.
