@@ -9,9 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -26,60 +23,6 @@ const (
 	copyPartSize  = 512 << 20 // of a part, about: a service that copies parts one after the other has many to do at once
 	copyPartsMost = 1000      // which all services take; larger objects have larger parts first, then more
 )
-
-// like returns the multipart upload that makes an object of the same kind as one that is there: its headers, metadata,
-// storage class and KMS key. Key, bucket and tags are the caller's to add.
-//
-// It has no checksum algorithm: with one, S3 services refuse to copy parts from an object that has none itself.
-func like(is *s3.HeadObjectOutput) *s3.CreateMultipartUploadInput {
-	in := &s3.CreateMultipartUploadInput{
-		Metadata:                maps.Clone(is.Metadata),
-		CacheControl:            is.CacheControl,
-		ContentDisposition:      is.ContentDisposition,
-		ContentEncoding:         is.ContentEncoding,
-		ContentLanguage:         is.ContentLanguage,
-		ContentType:             is.ContentType,
-		StorageClass:            types.StorageClass(is.StorageClass),
-		WebsiteRedirectLocation: is.WebsiteRedirectLocation,
-	}
-	if expires, err := http.ParseTime(aws.ToString(is.ExpiresString)); err == nil {
-		in.Expires = &expires
-	}
-	if is.ServerSideEncryption != "" && is.ServerSideEncryption != types.ServerSideEncryptionAes256 {
-		in.ServerSideEncryption, in.SSEKMSKeyId, in.BucketKeyEnabled = is.ServerSideEncryption, is.SSEKMSKeyId, is.BucketKeyEnabled
-	}
-	return in
-}
-
-// allMetadata returns an error for an object with metadata that S3 cannot tell in headers: a copy that says its metadata
-// again would lose them.
-func allMetadata(is *s3.HeadObjectOutput) error {
-	if n := aws.ToInt32(is.MissingMeta); n > 0 {
-		return fmt.Errorf("%d metadata entries that headers cannot hold would be lost: %w", n, errors.ErrUnsupported)
-	}
-	return nil
-}
-
-// tagging returns an object's tags as a request to write another takes them, nil if it has none. Only where HEAD has
-// said that there are tags does it ask for them.
-func (f *FS) tagging(ctx context.Context, key string, is *s3.HeadObjectOutput) (*string, error) {
-	if aws.ToInt32(is.TagCount) == 0 {
-		return nil, nil
-	}
-	// Not of the version: that takes another permission.
-	out, err := f.api.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: &f.bucket, Key: &key})
-	if err != nil {
-		return nil, fmt.Errorf("tags of %q: %w", key, err)
-	}
-	if len(out.TagSet) == 0 { // which a page of a proxy has as well, and the copy would have none
-		return nil, fmt.Errorf("%w: no tags of %q, which has %d", errUnconfirmed, key, *is.TagCount)
-	}
-	tags := make(url.Values)
-	for _, t := range out.TagSet {
-		tags.Add(aws.ToString(t.Key), aws.ToString(t.Value))
-	}
-	return aws.String(strings.ReplaceAll(tags.Encode(), "+", "%20")), nil
-}
 
 // A multipart is a multipart upload that runs.
 type multipart struct{ key, id string }

@@ -3,6 +3,7 @@ package s3fs
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -230,4 +231,24 @@ func (u *upload) markFinishing() {
 	if u.resuming.finished == nil {
 		u.resuming.finished = u.fs.client.uploads.ending(u.fs.place(u.key))
 	}
+}
+
+// place names a key among all that a client knows.
+func (f *FS) place(key string) string { return f.bucket + "/" + key }
+
+// cleansUp notes that uploads to a place are being aborted, and returns what notes that they are.
+func (l *uploads) cleansUp(place string) (end func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.begin(&l.cleaning, place)
+}
+
+// cleanedUp waits for the clean-ups of this process that are about a place, or about a directory above it.
+func (l *uploads) cleanedUp(ctx context.Context, place string) {
+	for i := range place {
+		if place[i] == '/' {
+			l.await(ctx, &l.cleaning, place[:i+1])
+		}
+	}
+	l.await(ctx, &l.cleaning, strings.TrimSuffix(place, "/"))
 }

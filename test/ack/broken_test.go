@@ -112,7 +112,7 @@ var brokenBuilds = []brokenBuild{
 	},
 	{
 		name:  "MFMT has no If-Match",
-		edits: []edit{{"s3fs/settime.go", `ontoItself(key, is, as), o, condition{match: is.ETag}`, `ontoItself(key, is, as), o, condition{}`}},
+		edits: []edit{{"s3fs/attributes.go", `ontoItself(key, is, as), o, condition{match: is.ETag}`, `ontoItself(key, is, as), o, condition{}`}},
 		store: "embedded-2", patterns: []string{"mfmt"},
 	},
 	{
