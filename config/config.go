@@ -21,7 +21,7 @@ import (
 // The commands that take options.
 const (
 	Serve = "serve" // the bridge
-	Check = "check" // takes the options of Serve, and is loaded as Serve
+	Check = "check" // has the options of Serve, and some of its own
 	Demo  = "demo"  // the bridge with a store of its own, and defaults to try it out
 )
 
@@ -98,6 +98,9 @@ type Config struct {
 
 	Dir string // of the demo's store
 	S3  string // address of the demo's S3 service
+
+	JSON         bool // of Check: print JSON
+	FixLifecycle bool // of Check: add a lifecycle rule
 }
 
 // Certified tells whether there is a certificate, from files or made at the start.

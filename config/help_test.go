@@ -7,7 +7,7 @@ import (
 )
 
 func TestHelp(t *testing.T) {
-	for _, command := range []string{Serve, Demo} {
+	for _, command := range []string{Serve, Demo, Check} {
 		for _, columns := range []int{80, 100} {
 			help := Help(command, columns)
 			for line := range strings.Lines(help) {

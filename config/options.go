@@ -16,7 +16,7 @@ type option struct {
 	shown  string                      // what the help calls the default, where def does not say it
 	help   string                      // whole sentences, in plain text
 	set    func(*Config, string) error // parses a value into its field
-	only   string                      // the one command that has it; empty = all
+	only   string                      // the command that has it, Serve = Check too; empty = all
 	secret bool                        // environment only
 }
 
@@ -45,8 +45,10 @@ func (o *option) env() string {
 // isBool tells whether the flag stands without a value, or has it behind an equals sign.
 func (o *option) isBool() bool { return o.value == "" }
 
-// in tells whether a command has the option.
-func (o *option) in(command string) bool { return o.only == "" || o.only == command }
+// in reports whether a command has the option. Check has those of Serve too.
+func (o *option) in(command string) bool {
+	return o.only == "" || o.only == command || o.only == Serve && command == Check
+}
 
 // defaultIn is the default of a command.
 func (o *option) defaultIn(command string) string {

@@ -19,6 +19,7 @@ const (
 	logging   = "Logging"
 	file      = "Configuration file"
 	demo      = "Demo"
+	checking  = "Check"
 )
 
 // options is the one place where options are defined.
@@ -222,6 +223,13 @@ var options = []*option{
 	{name: "s3", group: demo, value: "ADDRESS", def: "127.0.0.1:9000", only: Demo,
 		help: "Where the demo's store answers to S3 tools.",
 		set:  field(func(c *Config) *string { return &c.S3 }, s3Address)},
+
+	{name: "json", group: checking, def: "false", only: Check,
+		help: "Print one JSON object a line.",
+		set:  field(func(c *Config) *bool { return &c.JSON }, parseBool)},
+	{name: "fix-lifecycle", group: checking, def: "false", only: Check,
+		help: "Add the lifecycle rule that aborts incomplete multipart uploads, if the bucket has none. Its other rules stay.",
+		set:  field(func(c *Config) *bool { return &c.FixLifecycle }, parseBool)},
 
 	{name: "config", group: file, value: "FILE", shown: "none",
 		help: "A YAML file with the options above, by the same names, without the dashes.",

@@ -76,13 +76,17 @@ var permissions = map[string]string{
 	"DeleteObject":            "s3:DeleteObject",
 	"DeleteObjects":           "s3:DeleteObject",
 	"GetObject":               "s3:GetObject",
-	"HeadObject":              "s3:GetObject and s3:ListBucket",
-	"ListMultipartUploads":    "s3:ListBucketMultipartUploads, without which broken uploads cannot be resumed",
-	"ListObjectsV2":           "s3:ListBucket",
-	"ListParts":               "s3:ListMultipartUploadParts, without which broken uploads cannot be resumed",
-	"PutObject":               "s3:PutObject",
-	"UploadPart":              "s3:PutObject",
-	"UploadPartCopy":          "s3:GetObject and s3:PutObject",
+
+	"GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+	"PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
+
+	"HeadObject":           "s3:GetObject and s3:ListBucket",
+	"ListMultipartUploads": "s3:ListBucketMultipartUploads, without which broken uploads cannot be resumed",
+	"ListObjectsV2":        "s3:ListBucket",
+	"ListParts":            "s3:ListMultipartUploadParts, without which broken uploads cannot be resumed",
+	"PutObject":            "s3:PutObject",
+	"UploadPart":           "s3:PutObject",
+	"UploadPartCopy":       "s3:GetObject and s3:PutObject",
 }
 
 var (

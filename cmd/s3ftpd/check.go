@@ -3,70 +3,72 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
+	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/proxy/budget"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// check proves that what serve would do with the same options works, one line a check.
+// check tries everything that serve needs with the same options, and prints one result a check.
 func check(ctx context.Context, p *process) error {
-	r := &report{w: p.stdout}
-	c, err := p.load(config.Serve)
+	c, err := p.load(config.Check)
 	switch {
 	case errors.Is(err, config.ErrHelp):
 		return err
 	case err != nil:
+		r := &report{w: p.stdout, json: wantsJSON(p)}
 		for line := range strings.Lines(err.Error()) {
-			r.fail("%s", line)
+			r.fail("config", "", "%s", line)
 		}
 		return r.verdict()
 	}
-	r.ok("the configuration is complete, and without contradictions")
+	r := &report{w: p.stdout, json: c.JSON}
+	r.ok("config", "the configuration is complete and consistent")
 	checkPassword(r, c)
 	checkPorts(ctx, r, c)
 	checkTLS(r, c)
 	checkProxies(r, c)
 	checkPassiveAddress(ctx, r, c)
-	if err := checkStorage(ctx, r, c); err != nil {
-		r.fail("%v", err)
-	}
+	checkStorage(ctx, r, c)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	return r.verdict()
 }
 
-// checkPassword says what may not be meant so in the password.
+// wantsJSON reports whether an invalid configuration asks for JSON, so that a program can read what is wrong with it.
+func wantsJSON(p *process) bool {
+	return slices.Contains(p.args, "--json") || slices.Contains(p.args, "--json=true") || slices.Contains(p.environ, "S3FTPD_JSON=true")
+}
+
+// checkPassword warns of characters in the password that may be there by mistake.
 func checkPassword(r *report, c *config.Config) {
-	password := secret(c, func(problem string) { r.note("%s %s", passwordSource(c), problem) })
+	password := secret(c, func(problem string) { r.warn("password", "", "%s %s", passwordSource(c), problem) })
 	if password != nil {
-		password() // its errors are those of the configuration
+		password() // an error of it is one of the configuration
 	}
 }
 
-// checkStorage tries out the bucket. Each question may take as long as S3 may be silent.
-func checkStorage(ctx context.Context, r *report, c *config.Config) error {
-	log := slog.New(slog.DiscardHandler) // the findings say it all
+// checkStorage tries the bucket. Each check may take as long as S3 may be silent.
+func checkStorage(ctx context.Context, r *report, c *config.Config) {
+	log := slog.New(slog.DiscardHandler) // the results say it all
 	client, err := connect(ctx, c, service(c, log))
 	if err != nil {
-		return err
+		r.fail("endpoint", "", "%v", err)
+		return
 	}
 	defer client.Close()
 	if url := pathURL(ctx, c, client); url != "" {
-		r.note("the endpoint has a path, which few services need: files are stored at %s", url)
+		r.warn("endpoint", "", "the endpoint has a path, which few services need: files are stored at %s", url)
 	}
 	checkKnown(r, client, c.Bucket)
 	checkFindings(ctx, r, s3fs.New(client, storeOptions(c, client, budget.New(c.Memory), log)).Probe(ctx, c.S3Timeout))
-	return nil
 }
 
-// checkKnown says what is known of the service, if it is recognized.
+// checkKnown prints what is known of the service, if it is recognized.
 func checkKnown(r *report, client *s3fs.Client, bucket string) {
 	known, ok := client.Known(bucket)
 	if !ok {
@@ -76,42 +78,5 @@ func checkKnown(r *report, client *s3fs.Client, bucket string) {
 	if options := known.Options(); len(options) > 0 {
 		text = "it takes " + strings.Join(options, ", ") + ", which is set by itself. " + text
 	}
-	r.ok("the service is known as %s: %s (%s, %s)", known.Name, text, known.Source, known.Date)
-}
-
-// A report prints the checks, and keeps the count.
-type report struct {
-	w           io.Writer
-	all, failed int
-	err         error // of the writer
-}
-
-func (r *report) ok(format string, args ...any)   { r.line("ok   ", format, args...) }
-func (r *report) note(format string, args ...any) { r.line("note ", format, args...) }
-
-func (r *report) fail(format string, args ...any) {
-	r.failed++
-	r.line("FAIL ", format, args...)
-}
-
-// line prints one line, whatever the values have in them.
-func (r *report) line(word, format string, args ...any) {
-	r.all++
-	text := strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) {
-			return ' '
-		}
-		return c
-	}, strings.TrimSpace(fmt.Sprintf(format, args...)))
-	if _, err := fmt.Fprintf(r.w, "%s %s\n", word, text); r.err == nil {
-		r.err = err
-	}
-}
-
-// verdict is the error of the command.
-func (r *report) verdict() error {
-	if r.err == nil && r.failed > 0 {
-		return fmt.Errorf("%d of %d checks failed", r.failed, r.all)
-	}
-	return r.err
+	r.ok("service", "the service is known as %s: %s (%s, %s)", known.Name, text, known.Source, known.Date)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,9 +32,12 @@ func checked(t *testing.T, args []string) (code int, words []string, text string
 	t.Helper()
 	code, text, stderr := output(t, "", []string{"S3FTPD_PASSWORD=canary-password"}, args...)
 	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "      advice: ") && len(words) > 0 && len(line) > 20 {
+			continue
+		}
 		word, rest, _ := strings.Cut(line, " ")
-		if words = append(words, word); !slices.Contains([]string{"ok", "FAIL", "note"}, word) || !strings.HasSuffix(rest, "\n") || len(rest) < 10 {
-			t.Errorf("a line that says nothing: %q", line)
+		if words = append(words, word); !slices.Contains([]string{"ok", "FAIL", "warn"}, word) || !strings.HasSuffix(rest, "\n") || len(rest) < 10 {
+			t.Errorf("not a result: %q", line)
 		}
 	}
 	failed := slices.Contains(words, "FAIL")
@@ -63,8 +67,8 @@ func TestCheckOnMinIO(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, more := range [][]string{nil, {"--prefix=a b/c", "--tags=a=b", "--storage-class=REDUCED_REDUNDANCY", "--checksum=sha256"}, {"--checksum=md5"}} {
-		code, words, text := checked(t, checkArgs(server.Endpoint, more...))
-		if code != 0 || slices.Compact(slices.Sorted(slices.Values(words)))[0] != "note" || strings.Count(text, "note ") != 3 {
+		code, _, text := checked(t, checkArgs(server.Endpoint, more...))
+		if code != 0 || strings.Count(text, "warn ") != 3 {
 			t.Errorf("%v:\n%s", more, text)
 		}
 		out, err := server.Client().ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
@@ -73,7 +77,7 @@ func TestCheckOnMinIO(t *testing.T) {
 		}
 	}
 	_, _, text := checked(t, checkArgs(server.Endpoint, "--checksum=none"))
-	if !strings.Contains(text, "put, with no checksum") || !strings.Contains(text, "note  content that was damaged") {
+	if !strings.Contains(text, "put, with no checksum") || !strings.Contains(text, "warn  content that does not match") {
 		t.Error(text)
 	}
 }
@@ -113,10 +117,10 @@ func TestCheckFindsTheServiceWrong(t *testing.T) {
 		"wrong secret": {checkArgs(server.Endpoint), "canary", []string{"FAIL  the bucket does not answer: S3 says SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY"}},
 		"no bucket":    {checkArgs(server.Endpoint, "--bucket=nowhere"), "", []string{"FAIL  the bucket does not answer", "make the bucket, or check --bucket"}},
 		"read only": {checkArgs(refusing("PUT", "POST", "DELETE"), "--prefix=a"), "",
-			[]string{"ok    the bucket answers", "FAIL  an object cannot be put", "S3 says AccessDenied, Access Denied; allow s3:PutObject; "}},
+			[]string{"ok    the bucket answers", "FAIL  an object cannot be put", "S3 says AccessDenied, Access Denied\n      advice: allow s3:PutObject; "}},
 		"no deletion": {checkArgs(refusing("DELETE"), "--prefix=a"), "",
-			[]string{"ok    an object can be copied", "FAIL  a multipart upload cannot be aborted: S3 says AccessDenied, Access Denied; allow s3:AbortMultipartUpload; ",
-				"FAIL  an object cannot be deleted: S3 says AccessDenied, Access Denied; allow s3:DeleteObject; ", `FAIL  left behind, and to be removed by hand: the upload`}},
+			[]string{"ok    an object can be copied", "FAIL  a multipart upload cannot be aborted: S3 says AccessDenied, Access Denied\n      advice: allow s3:AbortMultipartUpload; ",
+				"FAIL  an object cannot be deleted: S3 says AccessDenied, Access Denied\n      advice: allow s3:DeleteObject; ", `FAIL  objects of the check could not be removed: the upload`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			keysOf(t, server)
@@ -142,8 +146,8 @@ func checkable(t *testing.T) string {
 }
 
 func TestCheckOnTheEmbeddedStore(t *testing.T) {
-	code, _, text := checked(t, checkArgs(checkable(t), "--prefix=a"))
-	if code != 0 || strings.Count(text, "note ") != 1 || strings.Count(text, "\n") != 23 {
+	code, words, text := checked(t, checkArgs(checkable(t), "--prefix=a"))
+	if code != 0 || strings.Count(text, "warn ") != 1 || len(words) != 24 {
 		t.Errorf("%d\n%s", code, text)
 	}
 }
@@ -180,7 +184,7 @@ func TestCheckNamesTheRegion(t *testing.T) {
 		io.WriteString(w, "<Error><Code>AuthorizationHeaderMalformed</Code></Error>")
 	}))
 	defer server.Close()
-	const says = "FAIL  the bucket does not answer: the bucket is in eu-west-1, --region says us-east-1; use --region eu-west-1\n"
+	const says = "FAIL  the bucket does not answer: the bucket is in eu-west-1, --region says us-east-1\n      advice: use --region eu-west-1\n"
 	if code, _, text := checked(t, checkArgs(server.URL, "--region=us-east-1")); code != exitFailure || !strings.Contains(text, says) {
 		t.Errorf("%d\n%s", code, text)
 	}
@@ -198,14 +202,14 @@ func TestCheckFindsTheMachineWrong(t *testing.T) {
 		fail bool
 		says string
 	}{
-		"port taken":           {[]string{"--ftp=" + taken}, true, `FAIL  --ftp "` + taken + `"`},
-		"passive port taken":   {[]string{"--passive-ports=" + port}, true, fmt.Sprintf("FAIL  no port of --passive-ports %s-%[1]s", port)},
-		"active port taken":    {[]string{"--active=true", "--active-port=" + port}, false, "note  active data connections leave from any port, not from " + port},
-		"active port free":     {[]string{"--active=true", "--active-port=" + freePort}, false, "ok    active data connections leave from port " + freePort},
-		"address for all":      {[]string{"--passive-address=203.0.113.10"}, false, "ok    the reply to PASV names 203.0.113.10 to a public client"},
-		"address for some":     {[]string{"--passive-address=127.0.0.0/8=auto,203.0.113.10"}, false, "ok    the reply to PASV names 127.0.0.1 to a local client"},
-		"address nobody knows": {[]string{"--ftp=:0", "--passive-address=10.1.2.3"}, false, "note  the reply to PASV names 10.1.2.3 to a public client"},
-		"name nobody knows":    {[]string{"--passive-address=ftp.invalid"}, true, "FAIL  the reply to PASV has no address for a public client"},
+		"port taken":         {[]string{"--ftp=" + taken}, true, `FAIL  --ftp "` + taken + `"`},
+		"passive port taken": {[]string{"--passive-ports=" + port}, true, fmt.Sprintf("FAIL  cannot listen on any port of --passive-ports %s-%[1]s", port)},
+		"active port taken":  {[]string{"--active=true", "--active-port=" + port}, false, "warn  active data connections leave from any port, not from " + port},
+		"active port free":   {[]string{"--active=true", "--active-port=" + freePort}, false, "ok    active data connections leave from port " + freePort},
+		"address for all":    {[]string{"--passive-address=203.0.113.10"}, false, "ok    PASV (227) tells public clients 203.0.113.10\n"},
+		"address for some":   {[]string{"--passive-address=127.0.0.0/8=auto,203.0.113.10"}, false, "ok    PASV (227) tells local clients 127.0.0.1\n"},
+		"private address":    {[]string{"--ftp=:0", "--passive-address=10.1.2.3"}, false, "warn  PASV (227) tells public clients 10.1.2.3, a private address that they cannot reach\n      advice: set --passive-address"},
+		"unknown name":       {[]string{"--passive-address=ftp.invalid"}, true, "FAIL  PASV (227) has no address for public clients"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, _, text := checked(t, checkArgs(endpoint, test.args...))
@@ -249,19 +253,55 @@ func TestReason(t *testing.T) {
 	}
 }
 
-// A report that nobody gets is a failure, whatever it says.
+// A report that cannot be written is a failure, and control characters in a result do not break its lines.
 func TestReport(t *testing.T) {
 	r, w := io.Pipe()
 	r.Close()
 	report := &report{w: w}
-	report.ok("fine")
+	report.ok("a", "fine")
 	if report.verdict() == nil {
-		t.Error("a report that cannot be written is fine")
+		t.Error("no error of the writer")
 	}
 	out := newConsole()
 	report.w, report.err = out, nil
-	report.note("a\n\x1b[31mb %s", "c\r\n")
-	if got := out.String(); got != "note  a  [31mb c\n" || report.verdict() != nil {
+	report.warn("a", "d\ne", "a\n\x1b[31mb %s", "c\r\n")
+	if got := out.String(); got != "warn  a  [31mb c\n      advice: d e\n" || report.verdict() != nil {
 		t.Errorf("%q", got)
+	}
+}
+
+// With --json, standard output has one JSON object a line and nothing else, also if the configuration is invalid.
+func TestCheckJSON(t *testing.T) {
+	endpoint := checkable(t)
+	for name, test := range map[string]struct {
+		args []string
+		want map[string]string // status by check
+	}{
+		"valid": {checkArgs(endpoint, "--json"), map[string]string{"config": "ok", "bucket": "ok", "lifecycle": "warning", "delete": "ok", "listen-ftp": "ok"}},
+		"port":  {checkArgs(endpoint, "--json", "--ftp="+taken(t)), map[string]string{"listen-ftp": "failed", "bucket": "ok"}},
+		"bad":   {[]string{"check", "--json", "--bucket=a/b"}, map[string]string{"config": "failed"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, text, _ := output(t, "", []string{"S3FTPD_PASSWORD=x"}, test.args...)
+			failed := false
+			got := map[string]result{}
+			for line := range strings.Lines(text) {
+				var x result
+				d := json.NewDecoder(strings.NewReader(line))
+				d.DisallowUnknownFields()
+				if err := d.Decode(&x); err != nil || x.Check == "" || x.Text == "" {
+					t.Fatalf("%q: %v", line, err)
+				}
+				got[x.Check], failed = x, failed || x.Status == statusFailed
+			}
+			for check, status := range test.want {
+				if got[check].Status != status || status != statusOK && check != "config" && got[check].Advice == "" {
+					t.Errorf("%s: %+v, want %s", check, got[check], status)
+				}
+			}
+			if failed != (code == exitFailure) {
+				t.Errorf("code %d after\n%s", code, text)
+			}
+		})
 	}
 }

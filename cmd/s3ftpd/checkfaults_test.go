@@ -93,8 +93,8 @@ var checkFaults = map[string]checkFault{
 	},
 }
 
-// TestCheckLines: each fault of the service has lines of its own, see testdata/check.txt, where all lines of a sound service stand under
-// "nothing", and under a fault the lines that another one has there.
+// TestCheckLines compares the lines of check with testdata/check.txt. Section "nothing" has those of a service without a fault. The other
+// sections have the lines that a fault changes.
 func TestCheckLines(t *testing.T) {
 	store := embedded(t, "invoices")
 	golden, err := os.ReadFile("testdata/check.txt")
@@ -109,9 +109,9 @@ func TestCheckLines(t *testing.T) {
 	for name, fault := range checkFaults {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, line := range strings.SplitAfter(storageLines(t, store, fault), "\n") {
-				if name == "nothing" || !slices.Contains(strings.SplitAfter(want["nothing"], "\n"), line) {
-					got = append(got, line)
+			for _, one := range results(storageLines(t, store, fault)) {
+				if name == "nothing" || !slices.Contains(results(want["nothing"]), one) {
+					got = append(got, one)
 				}
 			}
 			if text := strings.Join(got, ""); text != want[name] {
@@ -122,6 +122,18 @@ func TestCheckLines(t *testing.T) {
 	if len(want) != len(checkFaults) {
 		t.Errorf("%d sections for %d faults", len(want), len(checkFaults))
 	}
+}
+
+// results splits the output of check into its results, each with its advice.
+func results(text string) (list []string) {
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, " ") && len(list) > 0 {
+			list[len(list)-1] += line
+		} else {
+			list = append(list, line)
+		}
+	}
+	return list
 }
 
 var (

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,73 +16,92 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// checkWords are what a check is called when it succeeded and when it failed, and what goes without it; no loss = nothing works then.
-var checkWords = map[s3fs.Check]struct{ ok, failed, loss string }{
-	s3fs.CheckBucket: {ok: "the bucket answers", failed: "the bucket does not answer"},
-	s3fs.CheckPut:    {ok: "an object can be put", failed: "an object cannot be put, and what needs one is not tried"},
-	s3fs.CheckAttributes: {"it has the attributes that are configured", "it lacks attributes that are configured",
-		"files are stored without them: check --storage-class, --sse and --tags"},
-	s3fs.CheckRead: {ok: "it can be read, and is what was put", failed: "it cannot be read"},
-	s3fs.CheckList: {ok: "it is listed", failed: "it is not listed"},
-	s3fs.CheckDamaged: {"content that was damaged on its way is refused", "content that was damaged on its way is not refused",
-		"what S3 gets is not verified: try another --checksum"},
-	s3fs.CheckPutNew: {"STOU: If-None-Match holds when an object is put", "STOU: If-None-Match does not hold when an object is put",
-		"STOU may replace a file that appears at the same moment"},
-	s3fs.CheckPutUnchanged: {"APPE: If-Match holds when an object is put", "APPE: If-Match does not hold when an object is put",
-		"APPE may replace what another writes at the same moment"},
-	s3fs.CheckCopy: {ok: "an object can be copied", failed: "an object cannot be copied"},
-	s3fs.CheckCopyNew: {"RNTO: If-None-Match holds when an object is copied", "RNTO: If-None-Match does not hold when an object is copied",
-		"RNTO of a directory may replace a file that appears at the new name at the same moment"},
-	s3fs.CheckMultipart: {ok: "an object can be uploaded in parts, and HEAD shows it", failed: "an object cannot be uploaded in parts"},
-	s3fs.CheckPartCopy: {"a part can be copied from an object", "a part cannot be copied from an object",
-		"nothing can be appended to files of 5 MiB and more, and files over 5 GiB cannot be renamed"},
-	s3fs.CheckCompleteMatch: {"If-None-Match and If-Match hold when a multipart upload is completed",
-		"conditions do not hold when a multipart upload is completed",
-		"STOU and APPE may replace what another writes at the same moment"},
-	s3fs.CheckResume: {"an upload that breaks can be resumed", "an upload that breaks cannot be resumed",
-		"clients begin such uploads again: --resume 0 saves the requests"},
-	s3fs.CheckAbort: {ok: "a multipart upload can be aborted", failed: "a multipart upload cannot be aborted"},
-	s3fs.CheckLifecycle: {"the bucket aborts multipart uploads that are never completed",
-		"the bucket is not known to abort multipart uploads that are never completed",
-		"their parts stay, unseen and billed: give the bucket a lifecycle rule with AbortIncompleteMultipartUpload, unless the service does that by itself"},
-	s3fs.CheckDeleteMatch: {"a deletion with If-Match spares what was replaced", "a deletion with If-Match does not spare what was replaced",
-		"a rename may delete what another writes to the old name at the same moment"},
-	s3fs.CheckDeleteMany: {"objects can be deleted, many at once", "many objects cannot be deleted at once",
-		"files that were renamed with their directory stay under the old name too"},
-	s3fs.CheckDelete: {ok: "an object can be deleted", failed: "an object cannot be deleted"},
-	s3fs.CheckLeft:   {failed: "left behind, and to be removed by hand"},
+// A checkText is how a check of S3 is reported.
+type checkText struct {
+	check      string // name of the result
+	ok, failed string // text of the result
+	loss       string // what does not work without it, added to failed
+	advice     string // unless the error has advice of its own
 }
 
-// checksumWords are the checksums that an object was put with.
+var checkTexts = map[s3fs.Check]checkText{
+	s3fs.CheckBucket: {check: "bucket", ok: "the bucket answers", failed: "the bucket does not answer"},
+	s3fs.CheckPut:    {check: "put", ok: "an object can be put", failed: "an object cannot be put, and checks that need one are left out"},
+	s3fs.CheckAttributes: {"attributes", "the object has the configured attributes", "the object lacks configured attributes",
+		"files are stored without them", "check --storage-class, --sse and --tags"},
+	s3fs.CheckRead: {check: "read", ok: "the object can be read, and its content is right", failed: "the object cannot be read"},
+	s3fs.CheckList: {check: "list", ok: "the object is listed", failed: "the object is not listed"},
+	s3fs.CheckDamaged: {"checksum", "content that does not match its checksum is refused", "content that does not match its checksum is not refused",
+		"S3 does not verify uploads", "try another --checksum"},
+	s3fs.CheckPutNew: {"put-if-none-match", "STOU: PutObject obeys If-None-Match", "STOU: PutObject does not obey If-None-Match",
+		"STOU may replace a file that appears at the same moment", ""},
+	s3fs.CheckPutUnchanged: {"put-if-match", "APPE: PutObject obeys If-Match", "APPE: PutObject does not obey If-Match",
+		"APPE may replace a file that another client writes at the same moment", ""},
+	s3fs.CheckCopy: {check: "copy", ok: "an object can be copied", failed: "an object cannot be copied"},
+	s3fs.CheckCopyNew: {"copy-if-none-match", "RNTO: CopyObject obeys If-None-Match", "RNTO: CopyObject does not obey If-None-Match",
+		"RNTO of a directory may replace a file that appears at the new name at the same moment", ""},
+	s3fs.CheckMultipart: {check: "multipart", ok: "an object can be uploaded in parts, and HEAD shows it", failed: "an object cannot be uploaded in parts"},
+	s3fs.CheckPartCopy: {"part-copy", "a part can be copied from an object", "a part cannot be copied from an object",
+		"APPE to files of 5 MiB and more fails, and so does RNTO of files over 5 GiB", ""},
+	s3fs.CheckCompleteMatch: {"complete-conditions", "CompleteMultipartUpload obeys If-None-Match and If-Match",
+		"CompleteMultipartUpload does not obey If-None-Match and If-Match",
+		"STOU and APPE may replace a file that another client writes at the same moment", ""},
+	s3fs.CheckResume: {"resume", "a broken upload can be resumed", "a broken upload cannot be resumed",
+		"clients upload such files from the beginning", "--resume 0 saves the requests"},
+	s3fs.CheckAbort: {check: "abort", ok: "a multipart upload can be aborted", failed: "a multipart upload cannot be aborted"},
+	s3fs.CheckLifecycle: {"lifecycle", "a lifecycle rule aborts incomplete multipart uploads", "no lifecycle rule is known to abort incomplete multipart uploads",
+		"their parts stay, hidden and billed", "run s3ftpd check --fix-lifecycle, unless the service aborts them by itself"},
+	s3fs.CheckDeleteMatch: {"delete-if-match", "RNTO: DeleteObject obeys If-Match", "RNTO: DeleteObject does not obey If-Match",
+		"RNTO may delete a file that another client writes to the old name at the same moment", ""},
+	s3fs.CheckDeleteMany: {"delete-many", "several objects can be deleted at once", "several objects cannot be deleted at once",
+		"files that RNTO has moved with their directory stay under the old name too", ""},
+	s3fs.CheckDelete:  {check: "delete", ok: "an object can be deleted", failed: "an object cannot be deleted"},
+	s3fs.CheckLeft:    {check: "clean-up", failed: "objects of the check could not be removed", advice: "remove them by hand"},
+	s3fs.CheckFeature: {check: "feature"},
+}
+
+// checksumWords name the checksum that an object was put with.
 var checksumWords = map[string]string{"crc32c": "a CRC32C checksum", "crc32": "a CRC32 checksum", "sha256": "a SHA-256 checksum",
 	"md5": "an MD5 checksum", "none": "no checksum"}
 
 // attributeOptions are the options that configure the attributes of objects.
 var attributeOptions = map[string]string{"x-amz-storage-class": "--storage-class", "x-amz-server-side-encryption": "--sse", "x-amz-tagging-count": "--tags"}
 
-// checkFindings prints a line for each finding, until ctx ends: what fails then has been broken off.
+// checkFindings reports findings until ctx ends: requests after that were cancelled, and their errors say nothing about S3.
 func checkFindings(ctx context.Context, r *report, findings iter.Seq[s3fs.Finding]) {
 	for found := range findings {
 		if ctx.Err() != nil {
 			return
 		}
-		words := checkWords[found.Check]
-		switch {
-		case found.Err == nil:
-			r.ok("%s%s", words.ok, detail(found))
-		case found.Check == s3fs.CheckBucket:
-			r.fail("%s: %s; %s", words.failed, reason(found.Err), advice(found.Err))
-		case found.Check == s3fs.CheckFeature:
-			r.note("%s: %s; %s%s", unsupported(found.Refusal), reason(found.Err), instead(found.Refusal.Feature), remedy(found))
-		case found.Required:
-			r.fail("%s%s: %s%s", words.failed, leftBehind(found.Left), reason(found.Err), remedy(found))
-		default:
-			r.note("%s: %s; %s%s", words.failed, why(found), words.loss, remedy(found))
-		}
+		r.add(findingResult(found))
 	}
 }
 
-// detail is what else there is to say of a check that succeeded, to be appended.
+// findingResult returns the result of a check of S3.
+func findingResult(found s3fs.Finding) result {
+	text := checkTexts[found.Check]
+	x := result{Check: text.check, Status: statusWarning, Action: found.Action}
+	switch {
+	case found.Err == nil:
+		x.Status, x.Text = statusOK, text.ok+detail(found)
+	case found.Check == s3fs.CheckFeature:
+		x.Text = fmt.Sprintf("%s: %s; %s", unsupported(found.Refusal), reason(found.Err), found.Refusal.Feature.Instead())
+		x.Advice = cmp.Or(found.Refusal.Feature.Option(), s3fs.Advice(found.Err))
+	case found.Check == s3fs.CheckBucket:
+		x.Status, x.Text, x.Advice = statusFailed, text.failed+": "+reason(found.Err), advice(found.Err)
+	default:
+		x.Text, x.Advice = fmt.Sprintf("%s%s: %s", text.failed, leftBehind(found.Left), why(found)), cmp.Or(remedy(found), text.advice)
+		if text.loss != "" {
+			x.Text += "; " + text.loss
+		}
+		if found.Required {
+			x.Status = statusFailed
+		}
+	}
+	return x
+}
+
+// detail returns facts about a check that succeeded, to be appended.
 func detail(found s3fs.Finding) string {
 	var text string
 	switch {
@@ -94,9 +114,9 @@ func detail(found s3fs.Finding) string {
 		}
 		text = strings.Join(kept, ", ")
 	case found.OtherETag:
-		text = "though with another ETag than CompleteMultipartUpload told"
+		text = "with another ETag than CompleteMultipartUpload returned"
 	case found.Check == s3fs.CheckLifecycle:
-		text = fmt.Sprintf("%d days after they were begun", found.AbortDays)
+		text = fmt.Sprintf("%d days after they began", found.AbortDays)
 	}
 	if text != "" {
 		text = ", " + text
@@ -104,7 +124,7 @@ func detail(found s3fs.Finding) string {
 	return text
 }
 
-// why is why an optional check failed: the attributes that differ, or the error.
+// why returns the cause of a failed check: the attributes that differ, or the error.
 func why(found s3fs.Finding) string {
 	var lacks []string
 	for _, a := range found.Attributes {
@@ -118,7 +138,7 @@ func why(found s3fs.Finding) string {
 	return reason(found.Err)
 }
 
-// leftBehind names what the checks could not remove, to be appended.
+// leftBehind lists the objects and uploads that the checks could not remove, to be appended.
 func leftBehind(left []s3fs.LeftBehind) string {
 	var names []string
 	for _, l := range left {
@@ -143,16 +163,7 @@ func unsupported(r s3fs.Refusal) string {
 	return text
 }
 
-// instead says what is done without a feature, and which option helps.
-func instead(x s3fs.Feature) string {
-	text := x.Instead()
-	if option := x.Option(); option != "" {
-		text += "; what helps: " + option
-	}
-	return text
-}
-
-// reason is why something failed, in S3's words where S3 has said something, else in the network's.
+// reason returns the error of S3 if S3 has answered, else that of the network. Both are shorter than the SDK's.
 func reason(err error) string {
 	if region, ok := errors.AsType[*s3fs.RegionError](err); ok {
 		return region.Error()
@@ -166,14 +177,10 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// remedy is what may help against a finding, to be appended.
+// remedy returns the advice of an error. If access is denied, it names the permission.
 func remedy(found s3fs.Finding) string {
-	text := s3fs.Advice(found.Err)
-	if errors.Is(found.Err, fs.ErrPermission) && !strings.Contains(text, found.Action) {
-		text = strings.TrimSuffix("allow "+found.Action+"; "+text, "; ")
+	if text := s3fs.Advice(found.Err); text != "" || !errors.Is(found.Err, fs.ErrPermission) || found.Action == "" {
+		return text
 	}
-	if text != "" {
-		text = "; " + text
-	}
-	return text
+	return "allow " + found.Action
 }

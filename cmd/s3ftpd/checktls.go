@@ -1,8 +1,10 @@
 package main
 
 import (
+	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -11,13 +13,14 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 )
 
-// checkTLS says what clients will be shown, what they will have to show, and what in clear remains possible.
+// checkTLS reports the certificate and the TLS versions that clients get, the certificates that they must show, and where passwords and
+// files still go in clear.
 func checkTLS(r *report, c *config.Config) {
 	k, err := openCertificate(c, slog.New(slog.DiscardHandler))
 	switch {
 	case err != nil:
 		for line := range strings.Lines(err.Error()) {
-			r.fail("%s", line)
+			r.fail("certificate", "", "%s", line)
 		}
 		return
 	case k == nil:
@@ -33,81 +36,129 @@ func checkTLS(r *report, c *config.Config) {
 }
 
 func checkCertificate(r *report, c *config.Config, k *certificate) {
+	const check, renew = "certificate", "write a new certificate and its key into --tls-cert and --tls-key; s3ftpd loads it without a restart"
 	leaf := k.leaf()
-	until, good := leaf.NotAfter.UTC().Format(time.DateOnly), strings.Join(hosts(leaf), ", ")
-	if good == "" {
-		good = "no name: clients that compare names refuse it"
-	}
+	until, names := leaf.NotAfter.UTC().Format(time.DateOnly), strings.Join(hosts(leaf), ", ")
 	if c.TLSSelfSigned {
-		r.ok("a certificate is made at each start, for %s; clients have to be told to believe it", good)
+		r.ok(check, "a certificate for %s is made at each start; clients must be told to trust it", names)
 		return
 	}
-	switch is := age(leaf, time.Now()); {
-	case strings.HasPrefix(is, "expires"):
-		r.note("--tls-cert %q %s, on %s; a new one is taken up by itself, without a restart", c.TLSCert, is, until)
-	case is != "":
-		r.fail("--tls-cert %q %s: it is good from %s until %s", c.TLSCert, is, leaf.NotBefore.UTC().Format(time.DateOnly), until)
+	switch problem := age(leaf, time.Now()); {
+	case strings.HasPrefix(problem, "expires"):
+		r.warn(check, renew, "--tls-cert %q %s, on %s", c.TLSCert, problem, until)
+	case problem != "":
+		r.fail(check, renew, "--tls-cert %q %s: it is valid from %s until %s", c.TLSCert, problem, leaf.NotBefore.UTC().Format(time.DateOnly), until)
 	default:
-		r.ok("--tls-cert %q belongs to its key, and is good until %s, for %s", c.TLSCert, until, good)
+		r.ok(check, "--tls-cert %q matches its key and is valid until %s", c.TLSCert, until)
+	}
+	checkNames(r, c, leaf)
+}
+
+// checkNames compares the names in the certificate with those that the configuration gives clients.
+func checkNames(r *report, c *config.Config, leaf *x509.Certificate) {
+	const check = "certificate-name"
+	names := strings.Join(hosts(leaf), ", ")
+	if names == "" {
+		r.warn(check, "make a certificate with the names that clients connect to as subjectAltName (DNS: or IP:)",
+			"--tls-cert %q has no name, so clients that verify it refuse it", c.TLSCert)
+		return
+	}
+	fits := true
+	for _, host := range advertised(c) {
+		if leaf.VerifyHostname(host) != nil {
+			fits = false
+			r.warn(check, "make a certificate that has "+host+" too, or make sure that clients connect to a name that it has",
+				"--tls-cert %q is for %s, and not for %s, which --passive-address or --ftp names", c.TLSCert, names, host)
+		}
+	}
+	if fits {
+		r.ok(check, "the certificate is for %s: clients must connect to one of these", names)
 	}
 }
 
-// checkClientCA names those whose certificates are believed. That they can be read is known already.
+// advertised returns the host names in --ftp, --ftps and --passive-address. Clients compare the certificate with the name that they
+// connect to for commands, so the addresses that PASV names do not matter.
+func advertised(c *config.Config) (names []string) {
+	add := func(host string) {
+		host = strings.TrimSuffix(host, ".")
+		if _, err := netip.ParseAddr(host); err != nil && host != "" && host != "auto" && host != "localhost" && !slices.Contains(names, host) {
+			names = append(names, host)
+		}
+	}
+	for _, address := range []string{c.FTP, c.FTPS} {
+		if host, _, err := net.SplitHostPort(address); err == nil {
+			add(host)
+		}
+	}
+	for _, rule := range c.PassiveAddress {
+		add(rule.Address)
+	}
+	return names
+}
+
+// checkClientCA reports the authorities of client certificates. openCertificate has read them already.
 func checkClientCA(r *report, c *config.Config) {
+	const check = "tls-client-ca"
 	list, _ := readPEM("--tls-client-ca", c.TLSClientCA).certificates()
 	var from []string
 	for _, ca := range list {
-		if is := age(ca, time.Now()); is != "" {
-			r.note("--tls-client-ca %q: the certificate of %s %s", c.TLSClientCA, ca.Subject, strings.Split(is, ",")[0])
+		if problem := age(ca, time.Now()); problem != "" {
+			r.warn(check, "add the authority's new certificate to the file", "--tls-client-ca %q: the certificate of %s %s",
+				c.TLSClientCA, ca.Subject, strings.Split(problem, ",")[0])
 		}
 		from = append(from, ca.Subject.String())
 	}
 	text := ""
 	if c.UserCertificate != "" {
-		text = fmt.Sprintf("; that of %s stands for the password of %s", c.UserCertificate, c.User)
+		text = fmt.Sprintf("; that of %s replaces the password of %s", c.UserCertificate, c.User)
 	}
-	r.ok("clients have to show a certificate from %s%s", strings.Join(from, " or "), text)
+	r.ok(check, "clients must show a certificate from %s%s", strings.Join(from, " or "), text)
 }
 
 func checkDemand(r *report, c *config.Config) {
+	const check = "tls"
 	switch {
 	case c.TLS == "off" && c.FTPS == "":
-		r.note("nothing uses the certificate: --tls is off, and --ftps is empty; --tls optional or --tls required does")
+		r.warn(check, "set --tls optional or --tls required", "nothing uses the certificate: --tls is off, and --ftps is empty")
 	case c.FTP == "":
 	case c.TLS == "required":
-		r.ok("TLS is required on --ftp, to log in and for every transfer")
+		r.ok(check, "TLS is required on --ftp, to log in and for every transfer")
 	case c.TLS == "optional":
-		r.note("passwords and files of clients that do not ask for TLS go in clear on --ftp; --tls required refuses them")
+		r.warn(check, "--tls required refuses them", "on --ftp, passwords and files of clients that do not ask for TLS go in clear")
 	default:
-		r.note("passwords and files go in clear on --ftp, since --tls is off")
+		r.warn(check, "set --tls optional or --tls required", "on --ftp, passwords and files go in clear, since --tls is off")
 	}
 }
 
 func checkDataSession(r *report, c *config.Config) {
+	const check = "tls-data-session"
 	switch c.TLSDataSession {
 	case "off":
-		r.note("data connections cannot resume the TLS session of their control connection, so nothing but its address tells a client from others")
+		r.warn(check, "--tls-data-session offer", "data connections cannot resume the TLS session of their control connection: "+
+			"they are matched to their client by its address alone")
 	case "require":
-		r.ok("data connections have to resume the TLS session of their control connection; curl, lftp, FileZilla and WinSCP do so, Python's ftplib does not")
+		r.ok(check, "data connections must resume the TLS session of their control connection; curl, lftp, FileZilla and WinSCP do, Python's ftplib does not")
 	default:
-		r.ok("data connections may resume the TLS session of their control connection; others are taken from the client's own address alone")
+		r.ok(check, "data connections may resume the TLS session of their control connection; others are matched to their client by its address")
 	}
 	if c.TLSUploadClose == "lenient" {
-		r.note("an upload that somebody cuts on the way is published like a whole one, since --tls-upload-close is lenient")
+		r.warn("tls-upload-close", "--tls-upload-close strict, if all clients send close_notify",
+			"an upload that is cut on the way is published like a complete one, since --tls-upload-close is lenient")
 	}
 }
 
-// checkProxies says whose word on where clients come from is believed.
+// checkProxies reports the load balancers whose PROXY headers are trusted.
 func checkProxies(r *report, c *config.Config) {
+	const check = "proxy-protocol"
 	var from []string
 	for _, network := range c.ProxyProtocolFrom {
 		from = append(from, network.String())
 	}
-	switch anybody := slices.ContainsFunc(c.ProxyProtocolFrom, func(n netip.Prefix) bool { return n.Bits() == 0 }); {
-	case anybody:
-		r.note("everybody can say to come from any address, since --proxy-protocol-from is %s; it has to be the load balancers' own network, "+
-			"unless nobody else can connect", strings.Join(from, ","))
+	switch everyone := slices.ContainsFunc(c.ProxyProtocolFrom, func(n netip.Prefix) bool { return n.Bits() == 0 }); {
+	case everyone:
+		r.warn(check, "name the load balancers' own network, unless only they can connect",
+			"every client can claim any address, since --proxy-protocol-from is %s", strings.Join(from, ","))
 	case len(from) > 0:
-		r.ok("connections from %s have to begin with a PROXY header, those to passive ports too", strings.Join(from, ", "))
+		r.ok(check, "connections from %s must begin with a PROXY header, those to passive ports too", strings.Join(from, ", "))
 	}
 }

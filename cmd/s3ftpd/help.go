@@ -43,12 +43,12 @@ Usage:
 
 `
 
-const checkHelp = `s3ftpd check proves that serve would work with the same options: that they are complete,
-that the ports can be listened on, that the certificate is good and what TLS asks of
-clients, what the reply to PASV names, and what can be done in the bucket. Below the prefix
-it writes small objects of random names, and removes them again.
+const checkHelp = `s3ftpd check tries everything that serve needs with the same options: the configuration,
+the ports, the certificate, the address that PASV names, the bucket and the permissions.
+Below the prefix it writes small objects with random names, and removes them again.
 
-One line a check says ok, FAIL or note, and why. The exit code is 1 when one has failed.
+It prints one line a check: ok, warn or FAIL, and below it how to fix it. With --json it
+prints one JSON object a line. The exit code is 1 if a check has failed, else 0.
 
 Usage:
   s3ftpd check [options]
@@ -71,7 +71,7 @@ func help(command string) string {
 	case config.Demo:
 		return demoHelp + config.Help(config.Demo, columns)
 	case config.Check:
-		return checkHelp + config.Help(config.Serve, columns)
+		return checkHelp + config.Help(config.Check, columns)
 	case "passwd":
 		return passwdHelp
 	case "version":

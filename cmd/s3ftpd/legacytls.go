@@ -50,18 +50,19 @@ func suiteNames(ids []uint16) string {
 	return strings.Join(names, ", ")
 }
 
-// checkVersions says what clients can speak.
+// checkVersions reports the TLS versions and, below TLS 1.3, the cipher suites that clients can use.
 func checkVersions(r *report, c *config.Config, k *certificate) {
+	const check = "tls-versions"
 	switch {
 	case c.TLSLegacy:
-		r.note("TLS 1.0 to 1.3 are spoken, since --tls-legacy is on, which is for old devices alone; below TLS 1.3 with %s, and, which are weak, with %s",
-			suiteNames(soundSuites()), suiteNames(legacySuites()))
+		r.warn(check, "remove --tls-legacy once the last old device is gone",
+			"TLS 1.0 to 1.3 are enabled, since --tls-legacy is on; below TLS 1.3 with %s, and with %s, which are weak", suiteNames(soundSuites()), suiteNames(legacySuites()))
 		if _, ok := k.leaf().PublicKey.(*rsa.PublicKey); !ok {
-			r.note("--tls-cert %q has no RSA key: old devices that know only suites with RSA in their names cannot connect", c.TLSCert)
+			r.warn(check, "make a certificate with an RSA key", "--tls-cert %q has no RSA key: old devices that know only suites with RSA in their names cannot connect", c.TLSCert)
 		}
 	case c.TLSMin == "1.3":
-		r.ok("TLS 1.3 is spoken, and nothing older")
+		r.ok(check, "TLS 1.3 is enabled, and no older version")
 	default:
-		r.ok("TLS 1.2 and 1.3 are spoken, TLS 1.2 with %s; --tls-legacy is for devices that need older ones", suiteNames(soundSuites()))
+		r.ok(check, "TLS 1.2 and 1.3 are enabled, TLS 1.2 with %s; --tls-legacy is for devices that need older versions", suiteNames(soundSuites()))
 	}
 }

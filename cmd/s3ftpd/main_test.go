@@ -228,7 +228,7 @@ func TestReadme(t *testing.T) {
 
 // The options that the documents speak of are there.
 func TestDocumentsNameOptions(t *testing.T) {
-	help := config.Help(config.Serve, columns) + config.Help(config.Demo, columns)
+	help := config.Help(config.Check, columns) + config.Help(config.Demo, columns)
 	named := 0
 	for _, file := range []string{"README.md", "docs/network.md", "docs/operation.md", "docs/s3.md"} {
 		text, err := os.ReadFile("../../" + file)

@@ -37,7 +37,7 @@ func TestDoubtfulPasswords(t *testing.T) {
 		t.Error(text)
 	}
 	code, text, _ := output(t, "", nil, append(append([]string{"check"}, args...), "--password-file", file)...)
-	if code != exitFailure || !strings.Contains(text, `note  --password-file "`+file+`" has 2 lines`) || strings.Contains(text, "canary") {
+	if code != exitFailure || !strings.Contains(text, `warn  --password-file "`+file+`" has 2 lines`) || strings.Contains(text, "canary") {
 		t.Error(text)
 	}
 

@@ -44,7 +44,7 @@ func TestPathInTheEndpoint(t *testing.T) {
 	endpoint := server.URL + "/storage/v1/s3"
 	url := endpoint + "/invoices/a%20b/FILE"
 	_, _, text := checked(t, checkArgs(endpoint, "--prefix=a b"))
-	if !strings.Contains(text, "note  the endpoint has a path, which few services need: files are stored at "+url+"\n") {
+	if !strings.Contains(text, "warn  the endpoint has a path, which few services need: files are stored at "+url+"\n") {
 		t.Error(text)
 	}
 	r := start(t, []string{"S3FTPD_PASSWORD=x"}, "--user=alice", "--bucket=invoices", "--prefix=a b", "--ftp=127.0.0.1:0",

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+
+	"github.com/s3ftpd/s3ftpd/config"
+)
+
+// publicClient stands for clients from the internet. The address is for documentation (RFC 5737).
+var publicClient = netip.AddrFrom4([4]byte{198, 51, 100, 1})
+
+// checkPassiveAddress reports the address that PASV names to a client of the local network, to one of the internet, and to those of each
+// network in --passive-address.
+func checkPassiveAddress(ctx context.Context, r *report, c *config.Config) {
+	const check = "passive-address"
+	r.ok("epsv", "EPSV (229) names no address: clients connect to the address of their control connection")
+	local, ok := localAddress(cmp.Or(c.FTP, c.FTPS))
+	if !ok {
+		r.warn(check, "", "PASV (227) is refused, since --ftp and --ftps listen on IPv6 only; clients use EPSV")
+		return
+	}
+	resolve := passiveAddress(c.PassiveAddress, net.DefaultResolver.LookupNetIP, slog.New(slog.DiscardHandler))
+	for _, client := range passiveClients(local, c.PassiveAddress) {
+		switch told, err := resolve(ctx, local, client.from); {
+		case err != nil:
+			r.fail(check, "check the host name in --passive-address", "PASV (227) has no address for %s: %v", client.name, err)
+		case client.from == publicClient && !local.IsLoopback() && isInner(told):
+			r.warn(check, "set --passive-address to the public address if there are public clients; for local clients beside them: 10.0.0.0/8=auto,PUBLIC",
+				"PASV (227) tells %s %s, a private address that they cannot reach", client.name, told)
+		default:
+			r.ok(check, "PASV (227) tells %s %s", client.name, told)
+		}
+	}
+}
+
+// A passiveClient is an example of a client.
+type passiveClient struct {
+	name string
+	from netip.Addr
+}
+
+// passiveClients returns a local client, a public one, and one of each network that has a rule of its own.
+func passiveClients(local netip.Addr, rules []config.Rule) []passiveClient {
+	list := []passiveClient{{"local clients", local}, {"public clients", publicClient}}
+	for _, rule := range rules {
+		if rule.Client.IsValid() && rule.Client.Bits() > 0 && !rule.Client.Contains(local) && rule.Client.Addr().Is4() {
+			list = append(list, passiveClient{"clients of " + rule.Client.String(), rule.Client.Addr()})
+		}
+	}
+	return list
+}
+
+// localAddress returns the IPv4 address that local clients connect to: the host that is listened on or, if that is all addresses, the
+// machine's first one that is not loopback. It is false if the host is an IPv6 address.
+func localAddress(listen string) (netip.Addr, bool) {
+	if at, err := netip.ParseAddrPort(listen); err == nil && !at.Addr().Unmap().IsUnspecified() {
+		return at.Addr().Unmap(), at.Addr().Unmap().Is4()
+	}
+	addrs, _ := net.InterfaceAddrs() // without any, loopback is left
+	for _, a := range addrs {
+		if network, err := netip.ParsePrefix(a.String()); err == nil && network.Addr().Is4() && !network.Addr().IsLoopback() {
+			return network.Addr(), true
+		}
+	}
+	return loopback, true
+}
