@@ -14,12 +14,12 @@ var abortWhen = []struct {
 	heard  string
 	whole  bool
 }{
-	{"without a transfer", func(aborted) string { return "" }, "S> 226 No transfer *", false},
-	{"with a port", func(aborted) string { return "C> EPSV\nS> 229 *" }, "S> 226 No transfer *", false},
-	{"before the data connection", aborted.begun, "S> 426 Transfer aborted.\nS> 226 No transfer *", false},
-	{"during the transfer", aborted.halfWay, "S> 426 Transfer aborted.\nS> 226 No transfer *", false},
-	{"at its end", aborted.atItsEnd, "S> 426 Transfer aborted.\nS> 226 No transfer *", false},
-	{"after its reply", func(a aborted) string { return a.ended() + "\nS> 226 Transfer complete." }, "S> 226 No transfer *", true},
+	{"without a transfer", func(aborted) string { return "" }, "S> 226 ABOR *", false},
+	{"with a port", func(aborted) string { return "C> EPSV\nS> 229 *" }, "S> 226 ABOR *", false},
+	{"before the data connection", aborted.begun, "S> 426 Transfer aborted.\nS> 226 ABOR *", false},
+	{"during the transfer", aborted.halfWay, "S> 426 Transfer aborted.\nS> 226 ABOR *", false},
+	{"at its end", aborted.atItsEnd, "S> 426 Transfer aborted.\nS> 226 ABOR *", false},
+	{"after its reply", func(a aborted) string { return a.ended() + "\nS> 226 Transfer complete." }, "S> 226 ABOR *", true},
 }
 
 // aborted is a transfer's command, with the data that belong to it.

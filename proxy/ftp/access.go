@@ -50,7 +50,7 @@ func (s *session) cmdUser(ctx context.Context, arg string) error {
 		}
 		s.observe(ctx, event.CertificateInsufficient{User: s.user, Err: err}) // the password may
 	}
-	return s.ok(331, "Now the password.")
+	return s.ok(331, "Password required.")
 }
 
 func (s *session) cmdPass(ctx context.Context, arg string) error {
@@ -59,9 +59,9 @@ func (s *session) cmdPass(ctx context.Context, arg string) error {
 	case s.tls == nil && s.insists():
 		return needsTLS
 	case !asked && s.store != nil && s.tls.certificate() != nil:
-		return s.ok(202, "Logged in already, by certificate.") // some clients say PASS whatever USER is answered
+		return s.ok(202, "Already logged in by certificate.") // some clients say PASS whatever USER is answered
 	case !asked:
-		return reply{503, "Say USER first."}
+		return reply{503, "Send USER first."}
 	}
 	account, err := s.authenticate(ctx, s.attempt(proxy.ByPassword, arg, s.tls.certificate()))
 	var last reply
@@ -73,9 +73,9 @@ func (s *session) cmdPass(ctx context.Context, arg string) error {
 		return s.refuse(ctx, err)
 	case err != nil:
 		s.observe(ctx, event.LoginUndecided{User: s.user, Method: proxy.ByPassword, Code: 530, Err: err})
-		return reply{530, "The login cannot be checked now, try again later."}
+		return reply{530, "Login cannot be checked, try again later."}
 	}
-	return s.admit(ctx, account, proxy.ByPassword, reply{230, "Logged in."})
+	return s.admit(ctx, account, proxy.ByPassword, reply{230, "Login successful."})
 }
 
 // admit lets a user in, unless there are too many sessions of the user's.
@@ -83,7 +83,7 @@ func (s *session) admit(ctx context.Context, a proxy.Account, method proxy.Login
 	s.user = clip(cmp.Or(a.User, s.name))
 	if err := s.entry.Login(s.user, a.MaxSessions); err != nil {
 		s.observe(ctx, event.LoginRefused{User: s.user, Method: method, Code: 530, Err: err})
-		return reply{530, "Too many sessions of this user, close one first."}
+		return reply{530, "Too many sessions for this user."}
 	}
 	s.queue.setLoggedIn(true)
 	s.store, s.login, s.known, s.compat, s.dir = a.Store, nil, directories{}, a.Compat, cmp.Or(a.Home, "/")
@@ -141,18 +141,18 @@ func (s *session) refuse(ctx context.Context, err error) error {
 	}
 	if s.wrong++; s.wrong == mostWrong {
 		s.closed = true
-		return reply{421, "Wrong user or password, and for the last time; closing the connection."}
+		return reply{421, "Too many failed logins, closing connection."}
 	}
-	return reply{530, "Wrong user or password."}
+	return reply{530, "Login incorrect."}
 }
 
 func (s *session) cmdAcct(context.Context, string) error {
-	return s.ok(202, "No account is needed.")
+	return s.ok(202, "No account required.")
 }
 
 func (s *session) cmdRein(context.Context, string) error {
 	s.reset()
-	return s.ok(220, "Ready for a new user.")
+	return s.ok(220, "Service ready for new user.")
 }
 
 func (s *session) cmdQuit(context.Context, string) error {

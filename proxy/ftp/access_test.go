@@ -38,8 +38,8 @@ func TestLoginIsCancelled(t *testing.T) {
 		took    time.Duration
 	}{
 		"the client leaves":    {0, func(s *script) { s.hangUp() }, errLeft, 0},
-		"the server goes down": {0, func(s *script) { s.play("! drain\nS> 421 The server is going down*\nS.") }, errGoesDown, 0},
-		"the time is over":     {10 * time.Second, func(s *script) { s.play("T> 10s\nS> 421 No login in time*\nS.") }, errNoLogin, 10 * time.Second},
+		"the server goes down": {0, func(s *script) { s.play("! drain\nS> 421 Server is shutting down*\nS.") }, errGoesDown, 0},
+		"the time is over":     {10 * time.Second, func(s *script) { s.play("T> 10s\nS> 421 Login timeout*\nS.") }, errNoLogin, 10 * time.Second},
 		"all is well":          {0, func(s *script) { s.play("T> 1m\nS> 230 *") }, nil, time.Minute - time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

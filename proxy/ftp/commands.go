@@ -168,17 +168,17 @@ func (s *session) find(l line, verb, arg string) (command, error) {
 	c, known := commands[verb]
 	switch {
 	case l.tooLong:
-		return command{}, reply{500, fmt.Sprintf("The line is too long, %d bytes is the most.", s.queue.maxLine())}
+		return command{}, reply{500, fmt.Sprintf("Command line too long, the limit is %d bytes.", s.queue.maxLine())}
 	case !known && !isWord(verb):
-		return command{}, reply{500, "That is not a command."}
+		return command{}, reply{500, "Syntax error, command unrecognized."}
 	case !known:
-		return command{}, reply{502, "That command is not implemented."}
+		return command{}, reply{502, "Command not implemented."}
 	case c.need&login != 0 && s.store == nil:
-		return command{}, reply{530, "Log in with USER and PASS first."}
+		return command{}, reply{530, "Please log in with USER and PASS."}
 	case c.need&argument != 0 && arg == "":
-		return command{}, reply{501, verb + " needs an argument: " + c.help + "."}
+		return command{}, reply{501, verb + " requires an argument: " + c.help + "."}
 	case s.ranged(verb):
-		return command{}, reply{504, "RANG is for HASH alone, use REST."}
+		return command{}, reply{504, "RANG applies to HASH only, use REST."}
 	}
 	return c, nil
 }

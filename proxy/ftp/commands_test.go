@@ -23,7 +23,7 @@ func TestNeedsLogin(t *testing.T) {
 				continue
 			}
 			for _, text := range []string{verb, verb + " x", strings.ToLower(verb) + " 1"} {
-				s.play(fmt.Sprintf("C> %s\nS> 530 Log in with USER and PASS first.", text))
+				s.play(fmt.Sprintf("C> %s\nS> 530 Please log in with USER and PASS.", text))
 			}
 		}
 		s.play("=> /x \"x\"")
@@ -46,7 +46,7 @@ func TestNeedsArgument(t *testing.T) {
 			if c.help == "" {
 				t.Errorf("%s needs an argument that HELP does not name", verb)
 			}
-			s.play(fmt.Sprintf("C> %s\nS> 501 %s needs an argument: *", verb, verb))
+			s.play(fmt.Sprintf("C> %s\nS> 501 %s requires an argument: *", verb, verb))
 			s.play(fmt.Sprintf("C= %q\nS> 501 *", verb+" \r\n"))
 		}
 	})

@@ -58,11 +58,11 @@ func (s *session) optsUTF8(options string) error {
 	switch strings.ToUpper(options) {
 	case "", "ON":
 		s.utf8 = true
-		return s.ok(200, "Names are UTF-8.")
+		return s.ok(200, "File names are UTF-8.")
 	case "OFF":
 		if s.utf8 = false; s.compat.Names != proxy.UTF8 {
-			return s.ok(200, "Names are "+s.compat.Names.String()+".")
+			return s.ok(200, "File names are "+s.compat.Names.String()+".")
 		}
 	}
-	return reply{504, "Names are UTF-8, always."}
+	return reply{504, "File names are always UTF-8."}
 }

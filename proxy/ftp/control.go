@@ -38,7 +38,7 @@ func (p *pause) stand(conn net.Conn) (more bool) {
 
 // Why the server hears no more from a client that is still there.
 var (
-	errSlow          = reply{421, "That command line takes too long, closing the connection."}
+	errSlow          = reply{421, "Command line timeout, closing connection."}
 	errOtherProtocol = errors.New("the client speaks another protocol")
 )
 

@@ -37,7 +37,7 @@ func (a activePort) Conn(ctx context.Context) (net.Conn, error) {
 func (a activePort) Close() error { return nil }
 
 // onlyEPSV: after EPSV ALL the client has promised to use nothing else (RFC 2428, section 4).
-var onlyEPSV = reply{503, "Only EPSV after EPSV ALL."}
+var onlyEPSV = reply{503, "Only EPSV is allowed after EPSV ALL."}
 
 // listen makes a passive port; the one before, if no transfer took it, is closed.
 func (s *session) listen(ctx context.Context) (port uint16, err error) {
@@ -49,7 +49,7 @@ func (s *session) listen(ctx context.Context) (port uint16, err error) {
 	l, err := s.srv.Passive.Listen(ctx, claim)
 	if err != nil {
 		s.observe(ctx, event.PassiveExhausted{Code: 425, Err: err})
-		return 0, fmt.Errorf("%w: %w", reply{425, "No port is free for a data connection, try again."}, err)
+		return 0, fmt.Errorf("%w: %w", reply{425, "No passive port available, try again later."}, err)
 	}
 	s.port = l
 	return l.Port(), nil
@@ -70,7 +70,7 @@ func (s *session) cmdPasv(ctx context.Context, _ string) error {
 		}
 		if err != nil {
 			s.observe(ctx, event.PassiveUnresolved{Code: 425, Err: err})
-			return reply{425, "The passive address is not known now, use EPSV."}
+			return reply{425, "Passive address unknown, use EPSV."}
 		}
 		address = a.Unmap()
 	}
@@ -91,9 +91,9 @@ func (s *session) cmdEpsv(ctx context.Context, arg string) error {
 	switch arg = strings.ToUpper(arg); {
 	case arg == "ALL":
 		s.extend = true
-		return s.ok(200, "Only EPSV from now on.")
+		return s.ok(200, "EPSV ALL accepted.")
 	case arg != "" && !isNumber(arg):
-		return reply{501, "EPSV takes 1, 2, ALL or nothing."}
+		return reply{501, "Use EPSV [1 | 2 | ALL]."}
 	case arg != "" && arg != family:
 		return reply{522, "Network protocol not supported, use (" + family + ")"}
 	}
@@ -120,18 +120,18 @@ func (s *session) active(verb, arg string, parse func(string) (netip.AddrPort, e
 	case s.extend:
 		return onlyEPSV
 	case s.dialer == nil:
-		return reply{502, "No active data connections here, use PASV or EPSV."}
+		return reply{502, "Active mode is disabled, use PASV or EPSV."}
 	}
 	remote, err := parse(arg)
 	if err != nil {
 		return fmt.Errorf("%s: %w", verb, err)
 	}
 	if remote.Addr() != s.peer.Addr().WithZone("") || remote.Port() < 1024 {
-		return reply{500, "Only your own address, and a port from 1024 on."}
+		return reply{500, "Use your own address and a port above 1023."}
 	}
 	remote = netip.AddrPortFrom(s.peer.Addr(), remote.Port()) // in the zone that the client has come from
 	s.port = activePort{s.dialer.Dial, s.own, remote, cmp.Or(s.srv.DataTimeout, 20*time.Second)}
-	return s.ok(200, verb+" noted.")
+	return s.ok(200, verb+" command successful.")
 }
 
 // parsePort reads h1,h2,h3,h4,p1,p2 (RFC 959, section 4.1.2).
@@ -139,13 +139,13 @@ func parsePort(arg string) (netip.AddrPort, error) {
 	f := strings.Split(arg, ",")
 	var b [6]byte
 	if len(f) != len(b) {
-		return netip.AddrPort{}, reply{501, "PORT takes six numbers: h1,h2,h3,h4,p1,p2."}
+		return netip.AddrPort{}, reply{501, "Use PORT h1,h2,h3,h4,p1,p2."}
 	}
 	for i, number := range f {
 		number = trimBlanks(number)
 		n, err := strconv.ParseUint(number, 10, 8)
 		if err != nil || !isNumber(number) {
-			return netip.AddrPort{}, reply{501, "PORT takes numbers from 0 to 255."}
+			return netip.AddrPort{}, reply{501, "PORT requires numbers from 0 to 255."}
 		}
 		b[i] = byte(n)
 	}
@@ -154,7 +154,7 @@ func parsePort(arg string) (netip.AddrPort, error) {
 
 // parseEprt reads |family|address|port|, where any printable character may stand for | (RFC 2428, section 2).
 func parseEprt(arg string) (netip.AddrPort, error) {
-	bad := reply{501, "EPRT takes |family|address|port|."}
+	bad := reply{501, "Use EPRT |family|address|port|."}
 	if arg == "" || arg[0] < 33 || arg[0] > 126 {
 		return netip.AddrPort{}, bad
 	}

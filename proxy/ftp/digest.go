@@ -30,7 +30,7 @@ func (s *session) optsHash(options string) error {
 	if name := strings.ToUpper(options); slices.Contains(proxy.Algorithms(), name) {
 		s.hash = name
 	} else if name != "" {
-		return reply{501, "There is no such algorithm, it stays " + s.digest() + "."}
+		return reply{501, "Unknown algorithm, still using " + s.digest() + "."}
 	}
 	return s.ok(200, s.digest())
 }
@@ -52,7 +52,7 @@ func (s *session) cmdHash(ctx context.Context, arg string) error {
 		}
 		sum, err := store.Sum(ctx, name, algorithm, o.start, o.end-o.start)
 		if errors.Is(err, syscall.ESPIPE) && chosen == nil {
-			return fmt.Errorf("%w: %w", reply{450, "The file is changing, try again."}, err)
+			return fmt.Errorf("%w: %w", reply{450, "File is changing, try again."}, err)
 		}
 		// The draft's end is the last octet. An empty file has none, but has to begin and end somewhere.
 		text = fmt.Sprintf("%s %d-%d %s %s", algorithm, o.start, max(o.end-1, o.start), hex.EncodeToString(sum), path)

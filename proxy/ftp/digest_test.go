@@ -59,7 +59,7 @@ func TestChangingFile(t *testing.T) {
 			}
 			return nil, fmt.Errorf("4 bytes: %w", syscall.ESPIPE)
 		})
-		s.play("<= /a \"hello\"\nC> HASH a\nS> 450 The file is changing, try again.\nC> RANG 0 4\nS> 350 *\nC> HASH a\nS> 554 *")
+		s.play("<= /a \"hello\"\nC> HASH a\nS> 450 File is changing, try again.\nC> RANG 0 4\nS> 350 *\nC> HASH a\nS> 554 *")
 	})
 }
 

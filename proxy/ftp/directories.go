@@ -121,7 +121,7 @@ func (s *session) cmdMkd(ctx context.Context, arg string) error {
 		return err
 	}
 	s.known.add(dir)
-	return s.ok(257, names.Quote(dir)+" made.")
+	return s.ok(257, names.Quote(dir)+" created.")
 }
 
 // make makes a directory. With lenient ones, one that is there is as good, even if another session makes it at this moment.
@@ -151,7 +151,7 @@ func (s *session) cmdRmd(ctx context.Context, arg string) error {
 		return err
 	}
 	if dir == "/" {
-		return reply{550, "The root cannot be removed."}
+		return reply{550, "Cannot remove the root directory."}
 	}
 	done, err := s.store.Rmdir(ctx, dir)
 	if err != nil && !(errors.Is(err, fs.ErrNotExist) && s.known[dir]) {
@@ -160,5 +160,5 @@ func (s *session) cmdRmd(ctx context.Context, arg string) error {
 	s.known.forget(dir)
 	s.known.add(path.Dir(dir)) // it may vanish now
 	s.observe(ctx, event.Rmdir{Name: dir, Stored: done})
-	return s.ok(250, "Removed.")
+	return s.ok(250, "Directory removed.")
 }

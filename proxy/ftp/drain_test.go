@@ -43,9 +43,9 @@ func TestDrainDuringACommit(t *testing.T) {
 	}{
 		{publishing{needs: 50 * time.Second}, false, "226 *", 50 * time.Second},
 		{publishing{needs: 80 * time.Second}, false, "226 *", 80 * time.Second},
-		{publishing{needs: 80 * time.Second, fails: errDown}, false, "451 The storage does not answer*", 80 * time.Second},
-		{publishing{needs: time.Hour}, false, "451 Going down, and the storage has not confirmed the file*", 90 * time.Second},
-		{publishing{needs: time.Hour}, true, "451 Going down, and the storage has not confirmed the file*", 90 * time.Second},
+		{publishing{needs: 80 * time.Second, fails: errDown}, false, "451 Storage error*", 80 * time.Second},
+		{publishing{needs: time.Hour}, false, "451 Server is shutting down, upload not confirmed*", 90 * time.Second},
+		{publishing{needs: time.Hour}, true, "451 Server is shutting down, upload not confirmed*", 90 * time.Second},
 	} {
 		logging(t, func(srv *Server) {
 			srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) { return proxy.Account{Store: c.store}, nil }

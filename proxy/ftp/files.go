@@ -25,7 +25,7 @@ func (s *session) cmdDele(ctx context.Context, arg string) error {
 	}
 	s.known.add(path.Dir(name)) // it may vanish now
 	s.observe(ctx, event.FileDelete{Name: name, Stored: done})
-	return s.ok(250, "Deleted.")
+	return s.ok(250, "File deleted.")
 }
 
 func (s *session) cmdRnfr(ctx context.Context, arg string) error {
@@ -37,31 +37,31 @@ func (s *session) cmdRnfr(ctx context.Context, arg string) error {
 		return err
 	}
 	s.from = name
-	return s.ok(350, "Now the new name.")
+	return s.ok(350, "Ready for RNTO.")
 }
 
 func (s *session) cmdRnto(ctx context.Context, arg string) error {
 	from := take(&s.from)
 	if from == "" {
-		return reply{503, "Say RNFR first."}
+		return reply{503, "Send RNFR first."}
 	}
 	to, err := names.Resolve(s.dir, arg)
 	if from == "/" || to == "/" {
-		return reply{550, "The root cannot be renamed."}
+		return reply{550, "Cannot rename the root directory."}
 	}
 	var done proxy.Stored
 	if err == nil {
 		done, err = s.store.Rename(ctx, from, to, true)
 	}
 	if errors.Is(err, syscall.EFBIG) { // 552 is no reply to RNTO (RFC 959, section 5.4)
-		err = fmt.Errorf("%w: %w", reply{553, "That is more than can be renamed in one step."}, err)
+		err = fmt.Errorf("%w: %w", reply{553, "Too many files in the directory to rename."}, err)
 	}
 	if err != nil {
 		return err
 	}
 	s.known.move(from, to)
 	s.observe(ctx, event.Rename{Name: from, To: to, Stored: done})
-	return s.ok(250, "Renamed.")
+	return s.ok(250, "Rename successful.")
 }
 
 // file describes the file that a path means; a directory is syscall.EISDIR.

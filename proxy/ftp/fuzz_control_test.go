@@ -63,12 +63,12 @@ func checkSession(t *testing.T, in []byte, text string) {
 	switch {
 	case in[0] == 22 || len(lines) > 0 && isOtherProtocol(lines[0].text) && !lines[0].tooLong:
 		want = 1
-	case strings.HasSuffix(text, "for the last time; closing the connection.\r\n"), strings.HasSuffix(text, "no commands, closing the connection.\r\n"):
+	case strings.HasSuffix(text, "421 Too many failed logins, closing connection.\r\n"), strings.HasSuffix(text, "421 Too many unknown commands, closing connection.\r\n"):
 		want = len(finals)
 	case quit >= 0:
 		want = 1 + quit + 1
 	}
-	if len(finals) != want || strings.HasSuffix(text, "421 Internal error, closing the connection.\r\n") {
+	if len(finals) != want || strings.HasSuffix(text, "421 Internal error, closing connection.\r\n") {
 		t.Errorf("%q: %d final replies, want %d: %q", in, len(finals), want, text)
 	}
 	for _, code := range codes {

@@ -39,10 +39,10 @@ func TestLoginStates(t *testing.T) {
 		for sentences := []string{""}; len(sentences[0]) <= 4; sentences = oneWordMore(sentences) {
 			for _, sentence := range sentences {
 				all++
-				want := "530 Log in with USER and PASS first.\r"
+				want := "530 Please log in with USER and PASS.\r"
 				if loggedIn.MatchString(sentence) {
 					in++
-					want = "425 Say PASV, EPSV, PORT or EPRT first.\r"
+					want = "425 Use PASV, EPSV, PORT or EPRT first.\r"
 				}
 				if got := s.converse(sentence, "RETR a", "STOR a", "LIST"); got != strings.Repeat(want, 3) {
 					t.Errorf("%s: %q, want three times %q", sentence, got, want)

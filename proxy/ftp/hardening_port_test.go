@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	notYours = "500 Only your own address, and a port from 1024 on."
-	notSix   = "501 PORT takes six numbers: h1,h2,h3,h4,p1,p2."
-	notBytes = "501 PORT takes numbers from 0 to 255."
-	notEprt  = "501 EPRT takes |family|address|port|."
+	notYours = "500 Use your own address and a port above 1023."
+	notSix   = "501 Use PORT h1,h2,h3,h4,p1,p2."
+	notBytes = "501 PORT requires numbers from 0 to 255."
+	notEprt  = "501 Use EPRT |family|address|port|."
 	noFamily = "522 Network protocol not supported, use (1,2)"
 )
 
@@ -123,9 +123,9 @@ func TestPortBounce(t *testing.T) {
 			for i, v := range refused {
 				before := "C> EPSV\nS> 229 *"
 				if i%2 == 0 {
-					before = "C> EPRT " + owns[client][0] + "\nS> 200 EPRT noted."
+					before = "C> EPRT " + owns[client][0] + "\nS> 200 EPRT command successful."
 				}
-				s.play(fmt.Sprintf("%s\nC> %s\nS> %s\nC> NLST\nS> 425 Say PASV, EPSV, PORT or EPRT first.", before, v.command, v.want))
+				s.play(fmt.Sprintf("%s\nC> %s\nS> %s\nC> NLST\nS> 425 Use PASV, EPSV, PORT or EPRT first.", before, v.command, v.want))
 				if open := s.passivePorts(); len(open)+len(dialled) > 0 {
 					t.Fatalf("%s: dialled %v, and listens on %v", v.command, dialled, open)
 				}
@@ -134,7 +134,7 @@ func TestPortBounce(t *testing.T) {
 		for client, own := range owns { // as the dialler is the one that would have told
 			s.play(client)
 			for _, arg := range own {
-				s.play("C> EPRT " + arg + "\nS> 200 EPRT noted.\nC> NLST\nS> 150 *\nS> 425 *")
+				s.play("C> EPRT " + arg + "\nS> 200 EPRT command successful.\nC> NLST\nS> 150 *\nS> 425 *")
 			}
 			want := netip.AddrPortFrom(s.from.Addr(), 51201)
 			if len(dialled) != len(own) || slices.ContainsFunc(dialled, func(a netip.AddrPort) bool { return a != want }) {

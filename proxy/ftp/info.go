@@ -24,9 +24,9 @@ func (s *session) cmdNoop(context.Context, string) error { return nil }
 func (s *session) cmdHost(_ context.Context, arg string) error {
 	switch {
 	case s.store != nil || s.asked:
-		return reply{503, "HOST goes before USER."}
+		return reply{503, "Send HOST before USER."}
 	case !isHost(arg):
-		return reply{501, "HOST takes a host name, or an address in brackets."}
+		return reply{501, "HOST requires a host name, or an address in brackets."}
 	}
 	return s.ok(220, "s3ftpd ready.")
 }
@@ -53,7 +53,7 @@ func (s *session) cmdAvbl(context.Context, string) error {
 }
 
 func (s *session) cmdSmnt(context.Context, string) error {
-	return reply{502, "There is nothing to mount."}
+	return reply{502, "SMNT not implemented."}
 }
 
 // features is the text of the reply to FEAT: what goes beyond RFC 959 (RFC 2389, section 3).
@@ -86,7 +86,7 @@ func (s *session) cmdOpts(_ context.Context, arg string) error {
 	case "MODE":
 		return s.optsMode(options)
 	}
-	return reply{501, "There are options for HASH, MLST, MODE and UTF8 only."}
+	return reply{501, "Use OPTS HASH, MLST, MODE or UTF8."}
 }
 
 // sendHelp answers HELP: the commands, or what one takes.
@@ -95,14 +95,14 @@ func (s *session) sendHelp(all map[string]command, arg string) error {
 		verb, _ := split(arg)
 		c, ok := all[verb]
 		if !ok {
-			return reply{502, "There is no such command."}
+			return reply{502, "Unknown command."}
 		}
 		if verb == "SITE" { // ncftp looks here for what there is
 			return s.sendSiteHelp(siteCommands)
 		}
 		return s.ok(214, strings.TrimSpace(verb+" "+c.help))
 	}
-	return s.ok(214, "Commands:\n"+columns(slices.Sorted(maps.Keys(all)))+"HELP command tells more.")
+	return s.ok(214, "Commands:\n"+columns(slices.Sorted(maps.Keys(all)))+"Use HELP command for its arguments.")
 }
 
 // columns sets words in lines of eight.
@@ -122,7 +122,7 @@ func (s *session) cmdStat(ctx context.Context, arg string) error {
 	if arg != "" {
 		return s.statPath(ctx, arg)
 	}
-	return s.ok(211, s.status("No transfer is in progress."))
+	return s.ok(211, s.status("No transfer in progress."))
 }
 
 // status is the text of a 211 reply.

@@ -98,7 +98,7 @@ func (s *session) list(ctx context.Context, verb, arg string, entries func(name,
 		if err != nil {
 			return err
 		}
-		if err := t.connect(ctx, "Here comes the list."); err != nil {
+		if err := t.connect(ctx, "Here comes the directory listing."); err != nil {
 			return err
 		}
 		return t.send(func(w io.Writer) error {
@@ -254,7 +254,7 @@ func (s *session) statPath(ctx context.Context, arg string) error {
 		begin()
 		if err != nil {
 			s.failed(ctx, "STAT", arg, reply{code: 213}, causedBy(ctx, err))
-			return s.ok(213, "Incomplete, the storage does not answer as it should.")
+			return s.ok(213, "Incomplete, storage error.")
 		}
 		if e.hidden {
 			continue

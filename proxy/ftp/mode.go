@@ -31,11 +31,11 @@ func (s *session) cmdMode(_ context.Context, arg string) error {
 	switch mode := strings.ToUpper(arg); mode {
 	case "S", "Z":
 		s.packing.on = mode == "Z"
-		return s.ok(200, "Mode is "+s.packing.String()+".")
+		return s.ok(200, "Mode set to "+s.packing.String()+".")
 	case "B", "C":
-		return reply{504, "That mode is not implemented, use MODE S or MODE Z."}
+		return reply{504, "Mode not implemented, use MODE S or MODE Z."}
 	}
-	return reply{501, "There is no such mode, use MODE S or MODE Z."}
+	return reply{501, "Unknown mode, use MODE S or MODE Z."}
 }
 
 // optsMode sets how MODE Z compresses. It takes any number of options with their values; without options it restores the
@@ -43,7 +43,7 @@ func (s *session) cmdMode(_ context.Context, arg string) error {
 func (s *session) optsMode(options string) error {
 	words := strings.Fields(strings.ToUpper(options))
 	if len(words)%2 == 0 || words[0] != "Z" {
-		return reply{501, "Say OPTS MODE Z, and options with their values."}
+		return reply{501, "Use OPTS MODE Z [option value] ..."}
 	}
 	level := modez.DefaultLevel
 	if len(words) > 1 {
@@ -55,7 +55,7 @@ func (s *session) optsMode(options string) error {
 			level, _ = strconv.Atoi(value)
 		case option == "ENGINE" && value == "ZLIB", option == "METHOD" && value == "8":
 		default:
-			return reply{501, "Options are LEVEL, from 0 to 9, ENGINE ZLIB and METHOD 8."}
+			return reply{501, "Options are LEVEL 0 to 9, ENGINE ZLIB and METHOD 8."}
 		}
 	}
 	s.packing.level = level

@@ -14,7 +14,7 @@ import (
 func (s *session) cmdMfmt(ctx context.Context, arg string) error {
 	mtime, path, ok := cutTime(arg)
 	if !ok {
-		return reply{501, "MFMT takes YYYYMMDDHHMMSS and a file."}
+		return reply{501, "Use MFMT YYYYMMDDHHMMSS file."}
 	}
 	name, err := s.setTime(ctx, path, mtime)
 	if err != nil {
@@ -28,12 +28,12 @@ func (s *session) cmdMfmt(ctx context.Context, arg string) error {
 func (s *session) siteUtime(ctx context.Context, arg string) error {
 	path, mtime, ok := parseUtime(arg)
 	if !ok {
-		return reply{501, "SITE UTIME takes YYYYMMDDHHMMSS and a file."}
+		return reply{501, "Use SITE UTIME YYYYMMDDHHMMSS file."}
 	}
 	if _, err := s.setTime(ctx, path, mtime); err != nil {
 		return err
 	}
-	return s.ok(200, "The time is set.")
+	return s.ok(200, "File modification time set.")
 }
 
 // timesAfter splits a name from the three times that follow it.

@@ -37,12 +37,12 @@ func (s *session) cmdRang(_ context.Context, arg string) error {
 	o, ok := parseOctets(arg)
 	switch {
 	case ok && o == octets{1, 0}:
-		return s.ok(350, "The next HASH is of the whole file.")
+		return s.ok(350, "Next HASH covers the whole file.")
 	case !ok || o.start > o.end || o.end == math.MaxInt64:
-		return reply{501, "RANG takes the first and the last octet; RANG 1 0 means all."}
+		return reply{501, "Use RANG first last; RANG 1 0 means the whole file."}
 	}
 	s.octets = &octets{o.start, o.end + 1}
-	return s.ok(350, "The next HASH is of these octets.")
+	return s.ok(350, "Next HASH covers this range.")
 }
 
 // ranged says whether a command is a transfer of what RANG has chosen, which would be of the whole file: an upload that
@@ -78,7 +78,7 @@ func readings(arg string, ranges bool) []reading {
 	numbers, spaced := strings.CutPrefix(numbers, " ")
 	o, ok := parseOctets(command{}.trim(numbers))
 	if r.octets = o; !ok || !spaced || o.start >= o.end {
-		r.err = fmt.Errorf("range: %w", reply{501, "After a name may come the octet to begin with, and a greater one to end before."})
+		r.err = fmt.Errorf("range: %w", reply{501, "Use file [start end], start < end."})
 	}
 	return append(all, r)
 }

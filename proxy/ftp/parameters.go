@@ -13,52 +13,52 @@ func (s *session) cmdType(_ context.Context, arg string) error {
 	switch kind {
 	case "A", "AN":
 		s.ascii = true
-		return s.ok(200, "Type is A: ends of line are converted.")
+		return s.ok(200, "Type set to A.")
 	case "I", "L8":
 		s.ascii = false
-		return s.ok(200, "Type is I: bytes are kept as they are.")
+		return s.ok(200, "Type set to I.")
 	case "AT", "AC", "E", "EN", "ET", "EC", "L":
-		return reply{504, "Use TYPE I or TYPE A."}
+		return reply{504, "Type not implemented, use TYPE I or TYPE A."}
 	}
 	if size, ok := strings.CutPrefix(kind, "L"); ok && isNumber(size) {
-		return reply{504, "Bytes have 8 bits here, use TYPE L 8."}
+		return reply{504, "Byte size not implemented, use TYPE L 8."}
 	}
-	return reply{501, "There is no such type, use TYPE I or TYPE A."}
+	return reply{501, "Unknown type, use TYPE I or TYPE A."}
 }
 
 func (s *session) cmdStru(_ context.Context, arg string) error {
 	switch strings.ToUpper(arg) {
 	case "F":
-		return s.ok(200, "Structure is F.")
+		return s.ok(200, "Structure set to F.")
 	case "R", "P":
-		return reply{504, "Files have no such structure here, use STRU F."}
+		return reply{504, "Structure not implemented, use STRU F."}
 	}
-	return reply{501, "There is no such structure, use STRU F."}
+	return reply{501, "Unknown structure, use STRU F."}
 }
 
 // cmdAllo notes the size of the next upload. A second number, "R m", is about records and without effect.
 func (s *session) cmdAllo(_ context.Context, arg string) error {
 	f := strings.Split(arg, " ")
 	if len(f) != 1 && (len(f) != 3 || strings.ToUpper(f[1]) != "R" || !isNumber(f[2])) || !isNumber(f[0]) {
-		return reply{501, "ALLO needs a number of bytes."}
+		return reply{501, "ALLO requires a number of bytes."}
 	}
 	size, err := strconv.ParseInt(f[0], 10, 64)
 	if err != nil {
-		return reply{552, "That is more than the storage takes."}
+		return reply{552, "File too large for the storage."}
 	}
 	s.size = size
-	return s.ok(200, "ALLO noted for the next upload.")
+	return s.ok(200, "ALLO command successful.")
 }
 
 // cmdRest says where the next transfer begins (RFC 3659, section 5).
 func (s *session) cmdRest(_ context.Context, arg string) error {
 	if !isNumber(arg) {
-		return reply{501, "REST needs a number of bytes."}
+		return reply{501, "REST requires a number of bytes."}
 	}
 	offset, err := strconv.ParseInt(arg, 10, 64)
 	switch {
 	case err != nil:
-		return reply{554, "No file is that long."}
+		return reply{554, "Offset too large."}
 	case offset > 0 && s.ascii:
 		return noOffsetInText
 	}
@@ -67,6 +67,6 @@ func (s *session) cmdRest(_ context.Context, arg string) error {
 }
 
 // noOffsetInText: in TYPE A an offset would count converted bytes, which no store knows.
-var noOffsetInText = reply{554, "No offsets in ASCII mode, use TYPE I."}
+var noOffsetInText = reply{554, "REST not allowed in ASCII mode, use TYPE I."}
 
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

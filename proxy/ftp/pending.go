@@ -53,7 +53,7 @@ func atWrongOffset(err error) (reply, bool) {
 	}
 	n := e.Offset
 	if n == 0 {
-		return reply{554, "That offset does not fit, there is nothing to go on with: begin at 0."}, true
+		return reply{554, "Invalid offset, nothing to resume: start at 0."}, true
 	}
-	return reply{554, fmt.Sprintf("That offset does not fit, %d bytes are here: say REST %d.", n, n)}, true
+	return reply{554, fmt.Sprintf("Invalid offset, %d bytes stored: send REST %d.", n, n)}, true
 }

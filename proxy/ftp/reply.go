@@ -103,11 +103,11 @@ func (e dataError) Unwrap() error { return e.err }
 func replyToTLS(err error) reply {
 	switch {
 	case errors.Is(err, errNotResumed):
-		return reply{522, "The data connection has to resume the TLS session of this connection: let the client reuse TLS sessions."}
+		return reply{522, "Data connection must resume the TLS session of the control connection."}
 	case errors.Is(err, errOtherCertificate):
-		return reply{522, "The data connection has to show the same client certificate as this connection."}
+		return reply{522, "Data connection must use the client certificate of the control connection."}
 	}
-	return reply{522, "No TLS on the data connection: PROT P was said, and the client has to shake hands."}
+	return reply{522, "TLS handshake failed on the data connection."}
 }
 
 // A connectError says that there never was a data connection.
@@ -123,17 +123,17 @@ func replyTo(err error) reply {
 		return r
 	}
 	if errors.As(err, new(connectError)) {
-		return reply{425, "Cannot open the data connection."}
+		return reply{425, "Cannot open data connection."}
 	}
 	if errors.As(err, new(tlsError)) {
 		return replyToTLS(err)
 	}
 	if errors.Is(err, errNoCloseNotify) {
-		return reply{426, "The data connection was cut: it ended without TLS close_notify, the transfer is incomplete."}
+		return reply{426, "Data connection closed without TLS close_notify, transfer incomplete."}
 	}
 	// Before the table, in which its cause may mean the store: EPERM from a packet filter, ENOBUFS from the kernel.
 	if errors.As(err, new(dataError)) {
-		return reply{426, "The data connection broke, the transfer is incomplete."}
+		return reply{426, "Data connection lost, transfer incomplete."}
 	}
 	if r, ok := atWrongOffset(err); ok {
 		return r
@@ -143,7 +143,7 @@ func replyTo(err error) reply {
 			return e.reply
 		}
 	}
-	return reply{451, "The storage does not answer as it should, try again later."}
+	return reply{451, "Storage error, try again later."}
 }
 
 // replies is walked from the top; the more telling errors come first.
@@ -152,30 +152,30 @@ var replies = []struct {
 	reply reply
 }{
 	{errAborted, reply{426, "Transfer aborted."}},
-	{errUnconfirmed, reply{451, "Going down, and the storage has not confirmed the file: look whether it is stored."}},
-	{errGoingDown, reply{426, "Transfer aborted, the server is going down."}},
-	{proxy.ErrSessionEnded, reply{426, "Transfer aborted, the session was ended by an administrator."}},
-	{errTooManyAhead, reply{426, "Too many commands wait, the transfer is void."}},
-	{errControlLost, reply{426, "The control connection ended, the transfer is void."}},
-	{modez.ErrTruncated, reply{426, "The compressed data was cut, the transfer is incomplete."}},
-	{modez.ErrCorrupt, reply{426, "The compressed data is damaged, nothing was stored: send the file again."}},
-	{modez.ErrNotZlib, reply{426, "The compressed data is damaged from its first bytes on, nothing was stored."}},
-	{modez.ErrExpands, reply{552, "The compressed data expands too much, use MODE S for this file."}},
-	{errTooShort, reply{426, "Fewer bytes came than ALLO announced, nothing was stored."}},
-	{proxy.ErrStale, reply{426, "The file changed while it was sent, the transfer is incomplete."}},
-	{syscall.EBUSY, reply{450, "Another session changes the same name, try again."}},
-	{syscall.ENOTEMPTY, reply{550, "The directory is not empty."}},
-	{syscall.EISDIR, reply{550, "That is a directory."}},
-	{syscall.ENOTDIR, reply{550, "That is not a directory."}},
-	{syscall.ESPIPE, reply{554, "That offset does not fit the file."}},
-	{syscall.E2BIG, reply{550, "The file's metadata would be too long."}},
-	{syscall.EFBIG, reply{552, "That is more than the storage takes."}},
-	{syscall.ENOSPC, reply{452, "The storage is full."}},
-	{syscall.ENOBUFS, reply{452, "No buffer came free, try again later."}},
-	{errors.ErrUnsupported, reply{504, "The storage cannot do that."}},
+	{errUnconfirmed, reply{451, "Server is shutting down, upload not confirmed: check whether the file is stored."}},
+	{errGoingDown, reply{426, "Transfer aborted, server is shutting down."}},
+	{proxy.ErrSessionEnded, reply{426, "Transfer aborted, session ended by an administrator."}},
+	{errTooManyAhead, reply{426, "Transfer aborted, too many commands queued."}},
+	{errControlLost, reply{426, "Transfer aborted, control connection lost."}},
+	{modez.ErrTruncated, reply{426, "Compressed data truncated, transfer incomplete."}},
+	{modez.ErrCorrupt, reply{426, "Compressed data corrupt, nothing stored."}},
+	{modez.ErrNotZlib, reply{426, "Data is not in zlib format, nothing stored."}},
+	{modez.ErrExpands, reply{552, "Compressed data expands too much, use MODE S."}},
+	{errTooShort, reply{426, "Fewer bytes received than announced by ALLO, nothing stored."}},
+	{proxy.ErrStale, reply{426, "File changed during transfer, transfer incomplete."}},
+	{syscall.EBUSY, reply{450, "File is in use by another session, try again."}},
+	{syscall.ENOTEMPTY, reply{550, "Directory not empty."}},
+	{syscall.EISDIR, reply{550, "Is a directory."}},
+	{syscall.ENOTDIR, reply{550, "Not a directory."}},
+	{syscall.ESPIPE, reply{554, "Invalid offset."}},
+	{syscall.E2BIG, reply{550, "File metadata too long."}},
+	{syscall.EFBIG, reply{552, "File too large for the storage."}},
+	{syscall.ENOSPC, reply{452, "Insufficient storage space."}},
+	{syscall.ENOBUFS, reply{452, "No transfer buffer available, try again later."}},
+	{errors.ErrUnsupported, reply{504, "Not supported by the storage."}},
 	{fs.ErrNotExist, reply{550, "No such file or directory."}},
-	{fs.ErrExist, reply{550, "That name exists already."}},
+	{fs.ErrExist, reply{550, "File already exists."}},
 	{fs.ErrPermission, reply{550, "Permission denied."}},
-	{fs.ErrInvalid, reply{553, "That name is not allowed."}},
-	{context.DeadlineExceeded, reply{451, "The storage took too long, try again later."}},
+	{fs.ErrInvalid, reply{553, "File name not allowed."}},
+	{context.DeadlineExceeded, reply{451, "Storage timeout, try again later."}},
 }

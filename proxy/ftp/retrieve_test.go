@@ -62,5 +62,5 @@ func TestReplacedInDownload(t *testing.T) {
 	withBody(t, func(context.Context) io.Reader {
 		stale := fmt.Errorf("read: %w", proxy.ErrStale)
 		return io.MultiReader(bytes.NewReader([]byte("hello")), readerFunc(func([]byte) (int, error) { return 0, stale }))
-	}, openRetr+"D!\nS> 426 The file changed while it was sent, the transfer is incomplete.")
+	}, openRetr+"D!\nS> 426 File changed during transfer, transfer incomplete.")
 }

@@ -120,36 +120,36 @@ func isWeak(state tls.ConnectionState) bool {
 func (s *session) insists() bool { return s.srv.TLS != nil && s.srv.TLS.Control == Required }
 
 // needsTLS refuses a login in clear where that is not allowed, before there is a password on the wire if possible.
-var needsTLS = reply{530, "TLS is needed to log in: say AUTH TLS first."}
+var needsTLS = reply{530, "TLS required, send AUTH TLS first."}
 
 func (s *session) cmdAuth(_ context.Context, arg string) error {
 	switch {
 	case s.srv.TLS == nil || s.srv.TLS.Control == Never && s.tls == nil:
-		return reply{502, "There is no TLS here."}
+		return reply{502, "TLS is not available."}
 	case s.tls != nil:
-		return reply{503, "The connection is secure already."}
+		return reply{503, "TLS is already active."}
 	}
 	arg = strings.ToUpper(arg)
 	switch arg {
 	case "TLS", "TLS-C", "SSL", "TLS-P":
 	default:
-		return reply{504, "That mechanism is not known, use AUTH TLS."}
+		return reply{504, "Unknown mechanism, use AUTH TLS."}
 	}
 	s.reset() // what was said in clear may be another's word
 	// SSL and TLS-P mean protected data connections as well (RFC 4217, section 17).
 	s.sized, s.private = arg == "SSL" || arg == "TLS-P", arg == "SSL" || arg == "TLS-P"
-	return s.ok(234, "Begin the TLS handshake.")
+	return s.ok(234, "Proceed with TLS negotiation.")
 }
 
 // notSecure answers what has a meaning under TLS only.
-var notSecure = reply{503, "Say AUTH TLS first."}
+var notSecure = reply{503, "Send AUTH TLS first."}
 
 func (s *session) cmdPbsz(_ context.Context, arg string) error {
 	switch {
 	case s.tls == nil:
 		return notSecure
 	case !isNumber(arg):
-		return reply{501, "PBSZ needs a number, 0 for TLS."}
+		return reply{501, "Use PBSZ 0."}
 	}
 	s.sized = true
 	return s.ok(200, "PBSZ=0")
@@ -161,28 +161,28 @@ func (s *session) cmdProt(_ context.Context, arg string) error {
 	case s.tls == nil:
 		return notSecure
 	case !s.sized:
-		return reply{503, "Say PBSZ 0 first."}
+		return reply{503, "Send PBSZ 0 first."}
 	}
 	switch strings.ToUpper(arg) {
 	case "P":
 		s.private = true
-		return s.ok(200, "Data connections are protected.")
+		return s.ok(200, "Protection level set to P.")
 	case "C":
 		if s.insists() {
-			return reply{534, "Data connections have to be protected here: PROT P."}
+			return reply{534, "TLS required on data connections, use PROT P."}
 		}
 		s.private = false
-		return s.ok(200, "Data connections are in clear.")
+		return s.ok(200, "Protection level set to C.")
 	case "S", "E":
-		return reply{536, "TLS does not have that level, use PROT P."}
+		return reply{536, "Protection level not supported, use PROT P."}
 	}
-	return reply{504, "There is no such level, use PROT P."}
+	return reply{504, "Unknown protection level, use PROT P."}
 }
 
 // cmdCcc refuses to go on in clear: whoever is in between could then say what he likes.
 func (s *session) cmdCcc(context.Context, string) error {
 	if s.tls == nil {
-		return reply{533, "The connection is in clear."}
+		return reply{533, "TLS is not active."}
 	}
-	return reply{534, "The connection stays secure."}
+	return reply{534, "CCC not allowed."}
 }

@@ -97,7 +97,7 @@ func TestListenerFailsWithSessions(t *testing.T) {
 		s.net.mu.Unlock()
 		s.ends = net.ErrClosed
 		l.Close()
-		s.play("S> 421 The server is going down, closing the connection.\nS.")
+		s.play("S> 421 Server is shutting down, closing connection.\nS.")
 	})
 }
 

@@ -80,7 +80,7 @@ func (s *session) serve(ctx context.Context) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = s.reportPanic("command", v)
-			s.write(reply{421, "Internal error, closing the connection."})
+			s.write(reply{421, "Internal error, closing connection."})
 		}
 	}()
 	s.reset()
@@ -109,10 +109,10 @@ func (s *session) answer(ctx context.Context, l line) error {
 	r := s.obey(ctx, l)
 	if r.code == 234 && l.pause.stand(s.raw) {
 		// Sent in clear, to be obeyed as if it had come over TLS.
-		r, s.closed = reply{503, "Nothing may follow AUTH before its reply, closing the connection."}, true
+		r, s.closed = reply{503, "Data received between AUTH and its reply, closing connection."}, true
 	}
 	if s.oddOnes(r) {
-		r, s.closed = reply{421, "Those are no commands, closing the connection."}, true
+		r, s.closed = reply{421, "Too many unknown commands, closing connection."}, true
 	}
 	err := s.write(r)
 	if l.pause == nil {
@@ -141,10 +141,10 @@ var errHungUp = errors.New("the client closed the control connection")
 
 // Last replies of sessions that the server ends.
 var (
-	errNoLogin  = reply{421, "No login in time, closing the connection."}
-	errGoesDown = reply{421, "The server is going down, closing the connection."}
-	errEnded    = reply{421, "The session was ended by an administrator, closing the connection."}
-	errLeft     = reply{421, "You have closed the connection."}
+	errNoLogin  = reply{421, "Login timeout, closing connection."}
+	errGoesDown = reply{421, "Server is shutting down, closing connection."}
+	errEnded    = reply{421, "Session ended by an administrator, closing connection."}
+	errLeft     = reply{421, "Connection closed by client."}
 )
 
 // farewell is the last reply of a session whose drain has ended.
@@ -158,7 +158,7 @@ func (s *session) farewell() reply {
 // replyToTooMany refuses a session.
 func replyToTooMany(err error) reply {
 	if errors.Is(err, proxy.ErrTooManyFromAddress) {
-		return reply{421, "Too many sessions from your address, close one first."}
+		return reply{421, "Too many sessions from your address."}
 	}
 	return reply{421, "Too many sessions, try again later."}
 }
@@ -181,7 +181,7 @@ func (s *session) next() (line, error) {
 		s.more = l.more
 		return *l, l.err
 	case <-idle.C:
-		return line{}, reply{421, "Idle for too long, closing the connection."}
+		return line{}, reply{421, "Idle timeout, closing connection."}
 	case <-s.login:
 		return line{}, errNoLogin
 	case <-s.drain.Done():

@@ -51,7 +51,7 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 		if s.srv.Sessions.End("none") || !s.srv.Sessions.End(idle.ID) {
 			t.Error("the idle session cannot be ended, or one that is not there can")
 		}
-		s.play("1\nS> 421 The session was ended by an administrator, closing the connection.\nS.\n" +
+		s.play("1\nS> 421 Session ended by an administrator, closing connection.\nS.\n" +
 			"2\nD= \" world\"\nD.\nS> 226 *\nC> NOOP\nS> 200 *\n=> /a \"hello world\"")
 		if list := s.srv.Sessions.List(); len(list) != 1 || list[0].ID != busy.ID || len(list[0].Transfers) != 0 {
 			t.Errorf("the other session is listed as %+v", list)
@@ -64,9 +64,9 @@ func TestSessionsAreListedAndEnded(t *testing.T) {
 func TestAnEndedSessionHasTimeLeft(t *testing.T) {
 	for name, c := range map[string]string{
 		"a transfer that ends":     "D= \"hello\"\nT> 59s\nD.\nS> 226 *\nS> 421 *\nS.\n=> /a \"hello\"",
-		"a transfer that lasts":    "D= \"hello\"\nT> 1m\nS> 426 Transfer aborted, the session was ended by an administrator.\nS> 421 The session was ended*\nS.\n=>",
+		"a transfer that lasts":    "D= \"hello\"\nT> 1m\nS> 426 Transfer aborted, session ended by an administrator.\nS> 421 Session ended by*\nS.\n=>",
 		"an upload in its commit":  "! slow /a 2m\nD= \"hello\"\nD.\nT> 119s\nS-\nT> 2s\nS> 226 *\nS> 421 *\nS.\n=> /a \"hello\"",
-		"a command that goes down": "D= \"hello\"\n! drain\nT> 1m\nS> 426 *\nS> 421 The session was ended*\nS.\n=>",
+		"a command that goes down": "D= \"hello\"\n! drain\nT> 1m\nS> 426 *\nS> 421 Session ended by*\nS.\n=>",
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(s *script) {
@@ -84,7 +84,7 @@ func TestALoginEndsWithItsSession(t *testing.T) {
 	logging(t, func(srv *Server) { ended = slowLogin(srv) }, func(s *script, _ *safeBuffer) {
 		s.play("! login no\nS> 220 *\nC> USER a\nS> 331 *\nC> PASS b\nS-")
 		s.srv.Sessions.End(s.statusOf("").ID)
-		s.play("S> 421 The session was ended*\nS.")
+		s.play("S> 421 Session ended by*\nS.")
 		if err := <-ended; err != errEnded {
 			t.Errorf("Login ended with %v, want %v", err, errEnded)
 		}

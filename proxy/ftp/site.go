@@ -30,25 +30,25 @@ func (s *session) cmdSite(ctx context.Context, arg string) error {
 	verb, arg := split(trimLeftBlanks(arg))
 	c, ok := siteCommands[verb]
 	if !ok {
-		return reply{504, "There is no such SITE command."}
+		return reply{504, "Unknown SITE command."}
 	}
 	return c.run(s, ctx, c.trim(arg))
 }
 
 func (s *session) sendSiteHelp(all map[string]command) error {
-	return s.ok(214, "SITE commands:\n"+columns(slices.Sorted(maps.Keys(all)))+"CHMOD and UMASK are accepted and without effect.")
+	return s.ok(214, "SITE commands:\n"+columns(slices.Sorted(maps.Keys(all)))+"CHMOD and UMASK have no effect.")
 }
 
 // siteMode accepts what has no meaning here.
 func (s *session) siteMode(context.Context, string) error {
-	return s.ok(200, "Accepted, without effect: access is the storage's to grant.")
+	return s.ok(200, "Accepted, has no effect.")
 }
 
 // siteFormat tells clients of IBM i, which ask for names and lists as Unix has them, or which there are.
 func siteFormat(verb string) func(*session, context.Context, string) error {
 	return func(s *session, _ context.Context, arg string) error {
 		if arg != "1" && arg != "" {
-			return reply{504, "Names and lists are like Unix's here: " + verb + " 1."}
+			return reply{504, "Only Unix format is supported, use " + verb + " 1."}
 		}
 		return s.ok(250, verb+" is 1.")
 	}
@@ -60,9 +60,9 @@ func (s *session) siteIdle(_ context.Context, arg string) error {
 	if arg != "" {
 		n, err := strconv.ParseInt(arg, 10, 32)
 		if err != nil || n < 1 || !isNumber(arg) {
-			return reply{501, "SITE IDLE takes a number of seconds."}
+			return reply{501, "SITE IDLE requires a number of seconds."}
 		}
 		s.idle = min(time.Duration(n)*time.Second, most)
 	}
-	return s.ok(200, fmt.Sprintf("Idle time-out is %d seconds, %d at most.", int(cmp.Or(s.idle, most).Seconds()), int(most.Seconds())))
+	return s.ok(200, fmt.Sprintf("Idle timeout is %d seconds, the limit is %d.", int(cmp.Or(s.idle, most).Seconds()), int(most.Seconds())))
 }

@@ -41,7 +41,7 @@ func (s *script) notePort(reply string) {
 		s.dial, s.data = netip.AddrPortFrom(s.to.Addr(), uint16(hi<<8|lo)), nil
 	} else if n, _ := fmt.Sscanf(reply, "229 Entering Extended Passive Mode (|||%d|)", &port); n == 1 {
 		s.dial, s.data = netip.AddrPortFrom(s.to.Addr(), uint16(port)), nil
-	} else if strings.HasSuffix(reply, " noted.\r") && !s.deaf {
+	} else if (reply == "200 PORT command successful.\r" || reply == "200 EPRT command successful.\r") && !s.deaf {
 		l, err := s.net.listen(s.offer.String())
 		if err != nil {
 			s.fatalf("%v", err)

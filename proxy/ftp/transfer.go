@@ -44,10 +44,10 @@ func (s *session) transfer(ctx context.Context, verb, name string, offset int64,
 	port := take(&s.port)
 	switch {
 	case port == nil:
-		return reply{425, "Say PASV, EPSV, PORT or EPRT first."}
+		return reply{425, "Use PASV, EPSV, PORT or EPRT first."}
 	case s.insists() && !s.private:
 		s.holdRefused(port)
-		return reply{521, "Data connections have to be protected here, say PBSZ 0 and PROT P first."}
+		return reply{521, "TLS required on data connections, send PBSZ 0 and PROT P first."}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -180,7 +180,7 @@ func (a *attendance) hear(l *line) {
 	case inTurn && verb == "NOOP":
 		a.say(reply{200, "OK."})
 	case inTurn && verb == "STAT" && trimBlanks(arg) == "":
-		a.say(reply{211, a.status("A transfer is in progress.")})
+		a.say(reply{211, a.status("Transfer in progress.")})
 	default:
 		if a.pending = append(a.pending, l); len(a.pending) == maxQueued {
 			a.lines = nil
@@ -208,7 +208,7 @@ func (a *attendance) say(r reply) {
 // cmdAbor comes here when no transfer is in progress, or after the one that it ended.
 func (s *session) cmdAbor(context.Context, string) error {
 	s.drop()
-	return s.ok(226, "No transfer is in progress any more.")
+	return s.ok(226, "ABOR command successful.")
 }
 
 // run is work, with the data connection ended as befits its outcome.

@@ -34,7 +34,7 @@ func (s *session) cmdStou(ctx context.Context, arg string) error {
 	s.offset = 0
 	to := destination{Write: proxy.Write{New: true, Size: take(&s.size)}}
 	if names.IsDirectoryPath(arg) { // below it may be what has the name of a file
-		return reply{553, "STOU takes the name of a file, or nothing."}
+		return reply{553, "STOU requires a file name, or none."}
 	}
 	return s.receive(ctx, "STOU", unique(arg), to)
 }
@@ -79,7 +79,7 @@ func (s *session) receive(ctx context.Context, verb, arg string, to destination)
 	}
 	text, store := s.ascii, s.store
 	err = s.transfer(ctx, verb, name, to.first, func(ctx context.Context, t *transfer) error {
-		mark := "Opening " + kind(text) + " mode data connection, send the file."
+		mark := "Opening " + kind(text) + " mode data connection."
 		if verb == "STOU" {
 			mark = "FILE: " + arg
 		}

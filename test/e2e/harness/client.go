@@ -149,7 +149,7 @@ func (c *Client) Offset(name string) (at int64) {
 	c.Cmd(229, "EPSV")
 	c.Cmd(350, "REST 1")
 	text := c.Cmd(554, "STOR %s", name)
-	if _, err := fmt.Sscanf(text, "That offset does not fit, %d bytes", &at); err != nil {
+	if _, err := fmt.Sscanf(text, "Invalid offset, %d bytes", &at); err != nil {
 		c.T.Fatalf("%q: %v", text, err)
 	}
 	return at
