@@ -1,5 +1,5 @@
-// Package event has the events that a protocol tells a [proxy.Observer] of: one struct for each kind. docs/operation.md lists what
-// the log makes of them.
+// Package event has the events that protocols report to a [proxy.Observer], a struct for each kind. docs/operation.md lists
+// their log lines.
 package event
 
 import (
@@ -8,14 +8,14 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// A Cause says where a failure comes from. It decides, and not the code of the reply, at which level a failure is logged.
+// A Cause is the origin of a failure. It, not the reply code, determines the level at which the failure is logged.
 type Cause int
 
 const (
-	CauseNone    Cause = iota // there is no failure
-	CauseRequest              // the request: a file that is missing, or what is refused without asking the storage
-	CauseClient               // the client, its connection, or a limit that works as it should: aborted, cut, a name that exists
-	CauseServer               // what the operator can mend: the storage, the network, keys, a full disk
+	CauseNone    Cause = iota // no failure
+	CauseRequest              // the request: a missing file, or a refusal without a request to the storage
+	CauseClient               // the client, its connection, or a limit: ABOR, a lost connection, an existing name
+	CauseServer               // a problem for the operator: the storage, the network, credentials, a full disk
 )
 
 // String returns the cause as logs show it.
@@ -23,23 +23,23 @@ func (c Cause) String() string { return [...]string{"none", "request", "client",
 
 // Events of a session.
 type (
-	// SessionStart is the begin of a session.
+	// SessionStart is the start of a session.
 	SessionStart struct {
-		TLS bool // from the first byte on
+		TLS bool // implicit: from the first byte
 	}
-	// SessionEnd is the end of a session. Its context has the user that was logged in.
+	// SessionEnd is the end of a session. Its context has the user who was logged in last.
 	SessionEnd struct {
 		Duration time.Duration
-		Err      error // nil = the client has taken its leave
+		Err      error // nil = the client quit
 	}
-	// SessionRefused is a client that got no session, as there are too many.
+	// SessionRefused is a connection refused because a limit of sessions is reached.
 	SessionRefused struct {
 		Code int
 		Err  error
 	}
-	// ClientSoftware is the name of the client's program, as the client says it.
+	// ClientSoftware is the name that the client's program gives itself.
 	ClientSoftware struct{ Name string }
-	// Panic is a fault of the program, which has ended the session and no other.
+	// Panic is a panic, which ended this session only.
 	Panic struct {
 		Where string
 		Err   error
@@ -61,25 +61,25 @@ func (ClientSoftware) Kind() string { return "client.software" }
 // Kind implements [proxy.Event].
 func (Panic) Kind() string { return "panic" }
 
-// Events of logins. User is the name that the client gives, which the context has only after the login.
+// Events of logins. User is the name that the client sent; the context has the user only after the login.
 type (
-	// LoginOK is a login. Its context has the user.
+	// LoginOK is a successful login. Its context has the user.
 	LoginOK struct{ Method proxy.LoginMethod }
-	// LoginRefused is a wrong password, or one session too many of the user.
+	// LoginRefused is a login with a wrong user or password, or above the user's limit of sessions.
 	LoginRefused struct {
 		User   string
 		Method proxy.LoginMethod
 		Code   int
 		Err    error
 	}
-	// LoginUndecided is a login that could not be judged.
+	// LoginUndecided is a login that could not be checked, because of an error on the server.
 	LoginUndecided struct {
 		User   string
 		Method proxy.LoginMethod
 		Code   int
 		Err    error
 	}
-	// CertificateInsufficient is a certificate that does not log in without a password.
+	// CertificateInsufficient is a client certificate that does not replace the password.
 	CertificateInsufficient struct {
 		User string
 		Err  error
@@ -98,11 +98,11 @@ func (LoginUndecided) Kind() string { return "login.undecided" }
 // Kind implements [proxy.Event].
 func (CertificateInsufficient) Kind() string { return "login.certificate" }
 
-// Events of commands and of what they change.
+// Events of commands, transfers and changes.
 type (
-	// Command is a command that begins.
+	// Command is the start of a command.
 	Command struct{ Command, Name string }
-	// CommandFailed is a command that failed, but for transfers.
+	// CommandFailed is a command that failed and is not a transfer.
 	CommandFailed struct {
 		Command, Name string
 		Code          int
@@ -113,39 +113,39 @@ type (
 	TransferEnd struct {
 		Direction     proxy.Direction
 		Command, Name string
-		Offset        int64 // where the client resumes; below 0 = at the end of what is there
-		Bytes         int64 // moved
+		Offset        int64 // the client's; negative = the end of the stored file
+		Bytes         int64 // transferred
 		Duration      time.Duration
 		Code          int
 		Cause         Cause // CauseNone = complete
 		Err           error
 		Stored        proxy.Stored // of a complete upload
 	}
-	// FileDelete is a file that was deleted.
+	// FileDelete is a deleted file.
 	FileDelete struct {
 		Name   string
 		Stored proxy.Stored
 	}
-	// Rename is a file or directory that was renamed.
+	// Rename is a renamed file or directory.
 	Rename struct {
 		Name, To string
 		Stored   proxy.Stored
 	}
-	// SetTime is a file whose modification time was set.
+	// SetTime is a file with a modification time that was set.
 	SetTime struct {
 		Name   string
 		Time   time.Time
 		Stored proxy.Stored
 	}
-	// Mkdir is a directory that was made.
+	// Mkdir is a new directory.
 	Mkdir struct {
 		Name   string
 		Stored proxy.Stored
 	}
-	// Rmdir is a directory that was removed.
+	// Rmdir is a removed directory.
 	Rmdir struct {
 		Name   string
-		Stored proxy.Stored // zero if the directory had vanished with its last file
+		Stored proxy.Stored // zero if the directory was gone already, with its last file
 	}
 )
 
@@ -175,28 +175,28 @@ func (Rmdir) Kind() string { return "dir.delete" }
 
 // Events of connections.
 type (
-	// AcceptFailed is a listener that has to wait before it can accept the next connection, such as for a file descriptor.
+	// AcceptFailed is a listener that cannot accept a connection, e.g. because no file descriptor is free, and retries.
 	AcceptFailed struct {
 		Address string // of the listener
 		Err     error
 	}
-	// TLSHandshake is a control connection that is secured.
+	// TLSHandshake is a completed handshake on a control connection.
 	TLSHandshake struct{ Version, Cipher string }
-	// TLSLegacy is the first connection of a session whose TLS is too weak for anything but an old device. On the control
-	// connection it comes in place of TLSHandshake.
+	// TLSLegacy is the first handshake of a session with a version or cipher that only --tls-legacy allows. On the control
+	// connection it replaces TLSHandshake.
 	TLSLegacy struct{ Version, Cipher string }
-	// DataOpen is a data connection that was made, and secured where that was asked for.
+	// DataOpen is an established data connection, after its TLS handshake if it has one.
 	DataOpen struct {
 		Mode    string // "passive" or "active"
-		TLS     string // its version; "" = in clear
-		Resumed bool   // a TLS session
+		TLS     string // version; "" = without TLS
+		Resumed bool   // the TLS session
 	}
-	// PassiveExhausted is a client that got no passive port, as none is free.
+	// PassiveExhausted is a request for a passive port when none is free.
 	PassiveExhausted struct {
 		Code int
 		Err  error
 	}
-	// PassiveUnresolved is a client that got no passive port, as the address to name is not known.
+	// PassiveUnresolved is a request for a passive port when the address to announce cannot be resolved.
 	PassiveUnresolved struct {
 		Code int
 		Err  error

@@ -7,13 +7,13 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// Handler returns a handler that adds the session and the user of a line's context to the line, where it does not have them,
-// and gives it to h. So a line of a store says for whom it worked, if it is logged with its context.
+// Handler returns a handler that adds the session and the user of the context to each line without them, and passes it to h.
+// So a line that a store logs with its context shows the session that caused it.
 func Handler(h slog.Handler) slog.Handler { return sessionHandler{Handler: h} }
 
 type sessionHandler struct {
 	slog.Handler
-	session, user bool // the handler has them from WithAttrs
+	session, user bool // the key is set already, at first by WithAttrs
 }
 
 // Handle implements slog.Handler.
@@ -22,9 +22,9 @@ func (h sessionHandler) Handle(ctx context.Context, r slog.Record) error {
 	if !ok {
 		return h.Handler.Handle(ctx, r)
 	}
-	r = r.Clone() // others may have it too
+	r = r.Clone() // other handlers may use r too
 	r.Attrs(func(a slog.Attr) bool {
-		h.note(a)
+		h.seen(a)
 		return true
 	})
 	if !h.session {
@@ -36,7 +36,8 @@ func (h sessionHandler) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-func (h *sessionHandler) note(a slog.Attr) {
+// seen notes whether a is the session or the user.
+func (h *sessionHandler) seen(a slog.Attr) {
 	h.session = h.session || a.Key == "session"
 	h.user = h.user || a.Key == "user"
 }
@@ -44,13 +45,13 @@ func (h *sessionHandler) note(a slog.Attr) {
 // WithAttrs implements slog.Handler.
 func (h sessionHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	for _, a := range attrs {
-		h.note(a)
+		h.seen(a)
 	}
 	h.Handler = h.Handler.WithAttrs(attrs)
 	return h
 }
 
-// WithGroup implements slog.Handler. What Handle adds to a line belongs to its group, as all attributes do.
+// WithGroup implements slog.Handler. The attributes that Handle adds are in the group too.
 func (h sessionHandler) WithGroup(name string) slog.Handler {
 	h.Handler = h.Handler.WithGroup(name)
 	return h

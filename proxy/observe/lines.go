@@ -7,7 +7,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
-// lineOf makes a line of an event. Functions of few cases keep the stacks of sessions small.
+// lineOf returns the line for an event. Three functions, because one with all cases would need a larger stack in each session.
 func lineOf(e proxy.Event) line {
 	if l, ok := lineOfSession(e); ok {
 		return l
@@ -18,40 +18,40 @@ func lineOf(e proxy.Event) line {
 	return lineOfConnection(e)
 }
 
-// lineOfSession makes a line of an event of a session or a login.
+// lineOfSession returns the line for an event of a session or a login.
 func lineOfSession(e proxy.Event) (l line, ok bool) {
 	switch e := e.(type) {
 	case event.SessionStart:
 		return info("session begins").with(slog.Bool("implicit", e.TLS)), true
 	case event.SessionEnd:
-		return info("session ends").with(slog.Float64("seconds", e.Duration.Seconds())).failed(e.Err), true
+		return info("session ends").with(slog.Float64("seconds", e.Duration.Seconds())).withErr(e.Err), true
 	case event.SessionRefused:
-		return warning("session refused").with(slog.Int("code", e.Code)).failed(e.Err), true
+		return warning("session refused").with(slog.Int("code", e.Code)).withErr(e.Err), true
 	case event.ClientSoftware:
 		return debug("client").with(slog.String("name", e.Name)), true
 	case event.Panic:
-		return problem("session panics").with(slog.String("where", e.Where)).failed(e.Err), true
+		return problem("session panics").with(slog.String("where", e.Where)).withErr(e.Err), true
 	case event.LoginOK:
 		return info("login").with(slog.String("method", string(e.Method))), true
 	case event.LoginRefused:
-		return warning("login refused").login(e.User, e.Method).with(slog.Int("code", e.Code)).failed(e.Err), true
+		return warning("login refused").withLogin(e.User, e.Method).with(slog.Int("code", e.Code)).withErr(e.Err), true
 	case event.LoginUndecided:
-		return problem("login undecided").login(e.User, e.Method).with(slog.Int("code", e.Code)).failed(e.Err), true
+		return problem("login undecided").withLogin(e.User, e.Method).with(slog.Int("code", e.Code)).withErr(e.Err), true
 	case event.CertificateInsufficient:
-		return debug("certificate alone does not log in").login(e.User, proxy.ByCertificate).failed(e.Err), true
+		return debug("certificate alone does not log in").withLogin(e.User, proxy.ByCertificate).withErr(e.Err), true
 	default:
 		return line{}, false
 	}
 }
 
-// lineOfCommand makes a line of an event of a command.
+// lineOfCommand returns the line for an event of a command or a change.
 func lineOfCommand(e proxy.Event) (l line, ok bool) {
 	switch e := e.(type) {
 	case event.Command:
-		return debug("command").command(e.Command, e.Name), true
+		return debug("command").withCommand(e.Command, e.Name), true
 	case event.CommandFailed:
-		return line{level: Level(e.Cause), message: "command failed"}.command(e.Command, e.Name).with(slog.Int("code", e.Code)).
-			caused(e.Cause).failed(e.Err), true
+		return line{level: Level(e.Cause), message: "command failed"}.withCommand(e.Command, e.Name).with(slog.Int("code", e.Code)).
+			withCause(e.Cause).withErr(e.Err), true
 	case event.TransferEnd:
 		return transferLine(e), true
 	case event.FileDelete:
@@ -69,21 +69,21 @@ func lineOfCommand(e proxy.Event) (l line, ok bool) {
 	}
 }
 
-// transferLine makes a line of the end of a transfer: there is one for each at level info.
+// transferLine returns the line for the end of a transfer. Its level is at least info.
 func transferLine(e event.TransferEnd) line {
-	l := line{level: max(Level(e.Cause), slog.LevelInfo), message: "transfer"}.command(e.Command, e.Name).
+	l := line{level: max(Level(e.Cause), slog.LevelInfo), message: "transfer"}.withCommand(e.Command, e.Name).
 		with(slog.String("direction", string(e.Direction)), slog.Int64("bytes", e.Bytes))
 	if e.Offset != 0 {
 		l = l.with(slog.Int64("offset", e.Offset))
 	}
-	return l.with(slog.Float64("seconds", e.Duration.Seconds()), slog.Int("code", e.Code)).caused(e.Cause).failed(e.Err)
+	return l.with(slog.Float64("seconds", e.Duration.Seconds()), slog.Int("code", e.Code)).withCause(e.Cause).withErr(e.Err)
 }
 
-// lineOfConnection makes a line of an event of a connection. An event that is not known here is not lost.
+// lineOfConnection returns the line for an event of a connection, or for an unknown event.
 func lineOfConnection(e proxy.Event) line {
 	switch e := e.(type) {
 	case event.AcceptFailed:
-		return warning("cannot accept a connection, retrying").with(slog.String("address", e.Address)).failed(e.Err)
+		return warning("cannot accept a connection, retrying").with(slog.String("address", e.Address)).withErr(e.Err)
 	case event.TLSHandshake:
 		return info("TLS").with(slog.String("version", e.Version), slog.String("cipher", e.Cipher))
 	case event.TLSLegacy:
@@ -94,9 +94,9 @@ func lineOfConnection(e proxy.Event) line {
 		}
 		return debug("TLS on the data connection").with(slog.String("mode", e.Mode), slog.String("version", e.TLS), slog.Bool("resumed", e.Resumed))
 	case event.PassiveExhausted:
-		return warning("no passive port").with(slog.Int("code", e.Code)).failed(e.Err)
+		return warning("no passive port").with(slog.Int("code", e.Code)).withErr(e.Err)
 	case event.PassiveUnresolved:
-		return problem("no passive address").with(slog.Int("code", e.Code)).failed(e.Err)
+		return problem("no passive address").with(slog.Int("code", e.Code)).withErr(e.Err)
 	}
 	return info(e.Kind()).with(slog.Any("details", e))
 }

@@ -1,7 +1,7 @@
-// Package observe has observers of the protocols' events: for now the log.
+// Package observe has observers of the protocols' events. The only one yet is the log.
 //
-// [Log] makes a line of each event, with fixed names and keys, which docs/operation.md lists. [Handler] adds the session and
-// the user to the lines of other packages, such as those of a store.
+// [Log] writes a line for each event, with the fixed names and keys that docs/operation.md lists. [Handler] adds the session
+// and the user to the lines of other packages, as those of a store.
 package observe
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
-// All returns an Observer that tells all of these of each event, in their order.
+// All returns an Observer that passes each event to all of these, in this order.
 func All(observers ...proxy.Observer) proxy.Observer { return all(observers) }
 
 type all []proxy.Observer
@@ -24,8 +24,8 @@ func (a all) Observe(ctx context.Context, e proxy.Event) {
 	}
 }
 
-// Log returns an Observer that writes a line for each event to log. The lines say themselves whose session they are of: a Handler
-// is not needed for them, and would make the stack of each session deeper.
+// Log returns an Observer that writes a line for each event to log. The lines contain the session and the user, so if log has
+// a [Handler], Log bypasses it: it would only make the stack of each session deeper.
 func Log(log *slog.Logger) proxy.Observer {
 	if h, ok := log.Handler().(sessionHandler); ok {
 		log = slog.New(h.Handler)
@@ -54,7 +54,7 @@ func (o logObserver) Observe(ctx context.Context, e proxy.Event) {
 	o.log.LogAttrs(ctx, l.level, l.message, append(attrs, l.attrs...)...)
 }
 
-// Level returns the level at which a failure is logged.
+// Level returns the level at which a failure with this cause is logged.
 func Level(c event.Cause) slog.Level {
 	switch c {
 	case event.CauseRequest:
@@ -65,7 +65,7 @@ func Level(c event.Cause) slog.Level {
 	return slog.LevelInfo
 }
 
-// A line is what an event says in the log, besides its session.
+// A line is the log line for an event, without its name and session.
 type line struct {
 	level   slog.Level
 	message string
@@ -77,7 +77,7 @@ func info(message string) line    { return line{level: slog.LevelInfo, message: 
 func warning(message string) line { return line{level: slog.LevelWarn, message: message} }
 func problem(message string) line { return line{level: slog.LevelError, message: message} }
 
-// with adds attributes, but for empty texts.
+// with adds attributes, except empty strings.
 func (l line) with(attrs ...slog.Attr) line {
 	for _, a := range attrs {
 		if a.Value.Kind() != slog.KindString || a.Value.String() != "" {
@@ -87,26 +87,26 @@ func (l line) with(attrs ...slog.Attr) line {
 	return l
 }
 
-// failed adds an error, if there is one.
-func (l line) failed(err error) line {
+// withErr adds an error, unless it is nil.
+func (l line) withErr(err error) line {
 	if err == nil {
 		return l
 	}
 	return l.with(slog.Any("err", err))
 }
 
-// caused adds the cause of a failure, if it is one.
-func (l line) caused(c event.Cause) line {
+// withCause adds the cause, unless it is CauseNone.
+func (l line) withCause(c event.Cause) line {
 	if c == event.CauseNone {
 		return l
 	}
 	return l.with(slog.String("cause", c.String()))
 }
 
-func (l line) command(command, name string) line {
+func (l line) withCommand(command, name string) line {
 	return l.with(slog.String("command", command), slog.String("name", name))
 }
 
-func (l line) login(user string, method proxy.LoginMethod) line {
+func (l line) withLogin(user string, method proxy.LoginMethod) line {
 	return l.with(slog.String("user", user), slog.String("method", string(method)))
 }

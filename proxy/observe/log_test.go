@@ -25,11 +25,11 @@ var (
 	alice  = proxy.SessionInfo{ID: "0a1b", Protocol: "ftp", Client: netip.MustParseAddrPort("192.0.2.7:1025"), User: "alice"}
 )
 
-// logged are events, the level and the message of their lines, and what these have behind the session.
-var logged = []struct {
+// lineTests are events with their lines.
+var lineTests = []struct {
 	event proxy.Event
 	level string
-	line  string
+	line  string // the message, and the attributes after those of the session
 }{
 	{event.SessionStart{}, "INFO", `"session begins","implicit":false`},
 	{event.SessionEnd{Duration: 1500 * time.Millisecond, Err: errCut}, "INFO", `"session ends","seconds":1.5,"err":"cut"`},
@@ -70,7 +70,7 @@ var logged = []struct {
 	{event.PassiveUnresolved{Code: 425, Err: errCut}, "ERROR", `"no passive address","code":425,"err":"cut"`},
 }
 
-// lineFor returns the line of an event, without its time.
+// lineFor returns the line for an event, without its time.
 func lineFor(ctx context.Context, e proxy.Event) string {
 	var b bytes.Buffer
 	Log(slog.New(jsonHandler(&b))).Observe(ctx, e)
@@ -86,11 +86,10 @@ func jsonHandler(b *bytes.Buffer) slog.Handler {
 	}})
 }
 
-// Each event is one line with its name, its session, and what it says; before a login there is no user.
-func TestLog(t *testing.T) {
-	seen := make(map[string]bool)
-	for _, c := range logged {
-		seen[c.event.Kind()] = true
+func TestLogWritesOneLinePerEvent(t *testing.T) {
+	tested := make(map[string]bool)
+	for _, c := range lineTests {
+		tested[c.event.Kind()] = true
 		info := alice
 		info.User = ""
 		message, rest, _ := strings.Cut(c.line, `",`)
@@ -104,8 +103,8 @@ func TestLog(t *testing.T) {
 		}
 	}
 	for _, kind := range kinds(t) {
-		if !seen[kind] {
-			t.Errorf("no line of %s is compared", kind)
+		if !tested[kind] {
+			t.Errorf("lineTests lacks %s", kind)
 		}
 	}
 	if got := lineFor(proxy.WithSession(t.Context(), alice), event.LoginOK{}); !strings.Contains(got, `"peer":"192.0.2.7:1025","user":"alice"}`) {
@@ -116,18 +115,18 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// A stranger is an event that the log does not know.
-type stranger struct{ N int }
+// An unknownEvent is of no type that the log knows.
+type unknownEvent struct{ N int }
 
-func (stranger) Kind() string { return "a.stranger" }
+func (unknownEvent) Kind() string { return "unknown.event" }
 
-func TestAnUnknownEventIsLogged(t *testing.T) {
-	if got := lineFor(t.Context(), stranger{7}); got != `{"level":"INFO","msg":"a.stranger","event":"a.stranger","details":{"N":7}}` {
+func TestLogUnknownEvent(t *testing.T) {
+	if got := lineFor(t.Context(), unknownEvent{7}); got != `{"level":"INFO","msg":"unknown.event","event":"unknown.event","details":{"N":7}}` {
 		t.Error(got)
 	}
 }
 
-// docs/operation.md has each event with its keys and its level.
+// docs/operation.md must have a row for each event, with exactly its keys and its level.
 func TestEventsAreDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/operation.md")
 	if err != nil {
@@ -146,10 +145,10 @@ func TestEventsAreDocumented(t *testing.T) {
 		}
 		rows[m[1]] = documented{keys, m[3]}
 	}
-	for _, c := range logged {
+	for _, c := range lineTests {
 		row, ok := rows[c.event.Kind()]
 		if !ok {
-			t.Errorf("%s has no row", c.event.Kind())
+			t.Errorf("docs/operation.md has no row for %s", c.event.Kind())
 			continue
 		}
 		var line map[string]any
@@ -158,24 +157,24 @@ func TestEventsAreDocumented(t *testing.T) {
 		}
 		for key := range line {
 			if _, ok := row.keys[key]; !ok && !slices.Contains([]string{"level", "msg", "event"}, key) {
-				t.Errorf("the row of %s lacks %s", c.event.Kind(), key)
+				t.Errorf("the row of %s lacks the key %s", c.event.Kind(), key)
 			}
 			row.keys[key] = true
 		}
 		if !strings.HasPrefix(row.level, "by `cause`") && !strings.EqualFold(row.level, c.level) {
-			t.Errorf("%s is documented as %s, and logged at %s", c.event.Kind(), row.level, c.level)
+			t.Errorf("%s is documented at level %s, but logged at %s", c.event.Kind(), row.level, c.level)
 		}
 	}
 	for kind, row := range rows {
 		for key, seen := range row.keys {
 			if !seen {
-				t.Errorf("the row of %s has %s, which no line has", kind, key)
+				t.Errorf("the row of %s has the key %s, but no line has it", kind, key)
 			}
 		}
 	}
 }
 
-// kinds returns the names of all kinds of events, as package event has them in its source.
+// kinds returns the kinds of all events, from the source of package event.
 func kinds(t *testing.T) (all []string) {
 	t.Helper()
 	files, err := filepath.Glob("../event/*.go")
@@ -192,16 +191,15 @@ func kinds(t *testing.T) (all []string) {
 		}
 	}
 	if len(all) == 0 {
-		t.Fatal("there are no events")
+		t.Fatal("no Kind method found in package event")
 	}
 	return all
 }
 
-// An Observer of several tells each of them of an event.
-func TestAll(t *testing.T) {
+func TestAllPassesEventToEach(t *testing.T) {
 	var one, two bytes.Buffer
 	All(Log(slog.New(jsonHandler(&one))), Log(slog.New(jsonHandler(&two)))).Observe(t.Context(), event.Mkdir{Name: "/d"})
 	if one.Len() == 0 || one.String() != two.String() {
-		t.Errorf("one heard %q, two heard %q", one.String(), two.String())
+		t.Errorf("the first wrote %q, the second %q; want the same line", one.String(), two.String())
 	}
 }
