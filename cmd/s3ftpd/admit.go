@@ -17,24 +17,24 @@ import (
 // A login is what ftp.Server asks about an attempt.
 type login func(context.Context, proxy.Attempt) (proxy.Account, error)
 
-// admit returns a login that yields the account of those whom the gate lets in. An attempt with a certificate and no
+// admit returns a login that yields the account of the users whom the authenticator accepts. An attempt with a certificate and no
 // password is judged by the certificate alone.
-func admit(gate *auth.Gate, account func(user string, peer netip.Addr) proxy.Account) login {
+func admit(authenticator *auth.Authenticator, account func(user string, peer netip.Addr) proxy.Account) login {
 	return func(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
 		denied := error(fs.ErrPermission)
 		if a.Certificate != nil {
 			names := subjects(a.Certificate)
-			if gate.Certified(a.User, names...) {
+			if authenticator.AcceptsCertificate(a.User, names...) {
 				return account(a.User, a.Peer.Addr()), nil
 			}
-			if gate.Subject != "" {
+			if authenticator.Subject != "" {
 				denied = wrongLogin("wrong user or password; for a login by certificate, --user-certificate must be " + strings.Join(names, " or "))
 			}
 			if a.Password == "" {
 				return proxy.Account{}, denied
 			}
 		}
-		err := gate.Check(ctx, a.User, a.Password)
+		err := authenticator.Check(ctx, a.User, a.Password)
 		switch {
 		case errors.Is(err, auth.ErrDenied):
 			return proxy.Account{}, denied
@@ -57,11 +57,11 @@ func secret(c *config.Config, warn func(problem string)) func() (string, error) 
 	case c.PasswordFile != "":
 		return auth.File(c.PasswordFile, warn)
 	case c.Password != "":
-		password, problems := auth.Tidy(string(c.Password))
+		password, problems := auth.Clean(string(c.Password))
 		for _, problem := range problems {
 			warn(problem)
 		}
-		return auth.Text(password)
+		return auth.Fixed(password)
 	}
 	return nil
 }
@@ -89,7 +89,7 @@ func usable(c *config.Config) error {
 	}
 	text, err := password()
 	if err == nil {
-		err = auth.Usable(text)
+		err = auth.Validate(text)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", passwordSource(c), err)

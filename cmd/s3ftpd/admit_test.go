@@ -24,7 +24,7 @@ func accountOf(store proxy.Store) func(string, netip.Addr) proxy.Account {
 
 func TestAdmit(t *testing.T) {
 	store := proxy.Store(new(s3fs.FS))
-	in := admit(&auth.Gate{User: "alice", Secret: auth.Text("wonderland")}, accountOf(store))
+	in := admit(&auth.Authenticator{User: "alice", Secret: auth.Fixed("wonderland")}, accountOf(store))
 	if got, err := in(t.Context(), proxy.Attempt{User: "alice", Password: "wonderland"}); err != nil || got.Store != store || got.User != "alice" {
 		t.Errorf("right: %v, %v", got, err)
 	}
@@ -33,7 +33,7 @@ func TestAdmit(t *testing.T) {
 	}
 	// A file that may not be read any more is no wrong password, although io/fs has one word for both.
 	forbidden := func() (string, error) { return "", &fs.PathError{Op: "open", Path: "password", Err: fs.ErrPermission} }
-	got, err := admit(&auth.Gate{User: "alice", Secret: forbidden}, accountOf(store))(t.Context(), proxy.Attempt{User: "alice", Password: "wonderland"})
+	got, err := admit(&auth.Authenticator{User: "alice", Secret: forbidden}, accountOf(store))(t.Context(), proxy.Attempt{User: "alice", Password: "wonderland"})
 	if got.Store != nil || err == nil || errors.Is(err, fs.ErrPermission) {
 		t.Errorf("cannot tell: %v, %v", got, err)
 	}
@@ -70,8 +70,8 @@ func TestAdmitByCertificate(t *testing.T) {
 		"they mean nothing, PASS right": {"", "wonderland", "alice", "wonderland", alice, true},
 		"they mean nothing, PASS wrong": {"", "wonderland", "alice", "x", alice, false},
 	} {
-		gate := &auth.Gate{User: "alice", Secret: secret(&config.Config{Password: config.Secret(c.secret)}, nil), Subject: c.subject}
-		got, err := admit(gate, accountOf(store))(t.Context(),
+		authenticator := &auth.Authenticator{User: "alice", Secret: secret(&config.Config{Password: config.Secret(c.secret)}, nil), Subject: c.subject}
+		got, err := admit(authenticator, accountOf(store))(t.Context(),
 			proxy.Attempt{User: c.user, Password: c.password, Certificate: c.certificate})
 		if c.in && (err != nil || got.Store != store) || !c.in && (!errors.Is(err, fs.ErrPermission) || got.Store != nil) {
 			t.Errorf("%s: got %v, %v", name, got, err)

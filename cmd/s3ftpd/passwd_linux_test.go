@@ -69,8 +69,8 @@ func TestPasswdAtTerminal(t *testing.T) {
 	if code != 0 || strings.Contains(seen, "wonder") || strings.Contains(seen, "argon") {
 		t.Errorf("%d, seen: %q", code, seen)
 	}
-	gate := &auth.Gate{User: "alice", Secret: auth.Text(strings.TrimSpace(out)), Turns: auth.NewTurns(1)}
-	if err := gate.Check(t.Context(), "alice", "wonderland"); err != nil {
+	authenticator := &auth.Authenticator{User: "alice", Secret: auth.Fixed(strings.TrimSpace(out)), Limiter: auth.NewHashLimiter(1)}
+	if err := authenticator.Check(t.Context(), "alice", "wonderland"); err != nil {
 		t.Errorf("%q: %v", out, err)
 	}
 	code, out, seen = typed(t, "wonderland\r", "wonderlnad\r")

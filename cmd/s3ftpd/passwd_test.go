@@ -19,8 +19,8 @@ func TestPasswd(t *testing.T) {
 		if code != 0 || err != "" || strings.Contains(hash, "\n") || strings.Contains(out, "wonder") {
 			t.Errorf("%q: %d, %q, %q", stdin, code, out, err)
 		}
-		gate := &auth.Gate{User: "alice", Secret: auth.Text(hash), Turns: auth.NewTurns(1)}
-		if err := gate.Check(t.Context(), "alice", password); err != nil {
+		authenticator := &auth.Authenticator{User: "alice", Secret: auth.Fixed(hash), Limiter: auth.NewHashLimiter(1)}
+		if err := authenticator.Check(t.Context(), "alice", password); err != nil {
 			t.Errorf("%q: %v", stdin, err)
 		}
 	}

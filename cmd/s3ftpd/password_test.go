@@ -26,7 +26,7 @@ func TestDoubtfulPasswords(t *testing.T) {
 	write("\uFEFFcanary \n")
 	r := start(t, nil, append(args, "--password-file", file)...)
 	text := r.stderr.await(t, "listening")
-	if !strings.Contains(text, `"option":"--password-file \"`+file+`\"","problem":"begins or ends with a blank`) {
+	if !strings.Contains(text, `"option":"--password-file \"`+file+`\"","problem":"begins or ends with white space`) {
 		t.Error(text)
 	}
 	write("wonderland\ncanary\n")
@@ -42,7 +42,7 @@ func TestDoubtfulPasswords(t *testing.T) {
 	}
 
 	r = start(t, []string{"S3FTPD_PASSWORD=canary "}, args...)
-	r.stderr.await(t, `"option":"S3FTPD_PASSWORD","problem":"begins or ends with a blank`)
+	r.stderr.await(t, `"option":"S3FTPD_PASSWORD","problem":"begins or ends with white space`)
 }
 
 // A hash that a shell has eaten lets nobody in, wherever it stands.

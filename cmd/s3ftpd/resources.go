@@ -16,15 +16,15 @@ import (
 
 // resources are shared by all sessions of the process.
 type resources struct {
-	budget   *budget.Budget // the memory of their transfers
-	turns    *auth.Turns    // to hash passwords, which takes a core each
-	registry *s3fs.Registry // of their changes to the bucket
+	budget   *budget.Budget    // the memory of their transfers
+	hashing  *auth.HashLimiter // to hash passwords, which takes a core each
+	registry *s3fs.Registry    // of their changes to the bucket
 	sessions *proxy.Sessions
 }
 
 func newResources(c *config.Config) resources {
 	return resources{
-		budget: budget.New(c.Memory), turns: auth.NewTurns(runtime.GOMAXPROCS(0)), registry: new(s3fs.Registry),
+		budget: budget.New(c.Memory), hashing: auth.NewHashLimiter(runtime.GOMAXPROCS(0)), registry: new(s3fs.Registry),
 		sessions: &proxy.Sessions{Max: c.MaxSessions, MaxPerAddress: c.MaxSessionsPerIP, MaxPerUser: c.MaxSessionsPerUser},
 	}
 }

@@ -90,7 +90,7 @@ func server(
 		return proxy.Account{User: user, Store: store, Compat: compat(c, user, peer)}
 	}
 	s := &ftp.Server{
-		Login:  admit(&auth.Gate{User: c.User, Secret: password, Turns: all.turns, Subject: c.UserCertificate}, account),
+		Login:  admit(&auth.Authenticator{User: c.User, Secret: password, Limiter: all.hashing, Subject: c.UserCertificate}, account),
 		Compat: func(peer netip.Addr) proxy.Compat { return compat(c, "", peer) },
 		Passive: passive.Ports{First: c.PassivePorts.First, Last: c.PassivePorts.Last, ProxyFrom: c.ProxyProtocolFrom,
 			Group: proxy.LimitPrefix, Log: log},

@@ -216,7 +216,7 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// A password that is a hash lets its user in: the server is given turns to hash with.
+// A password that is a hash lets its user in: the server has a limiter for hashing.
 func TestServerHashesPasswords(t *testing.T) {
 	hash, err := auth.Hash("wonderland")
 	if err != nil {

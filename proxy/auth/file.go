@@ -11,16 +11,17 @@ import (
 	"unicode/utf8"
 )
 
-// Text returns a Secret that never changes.
-func Text(secret string) func() (string, error) {
+// Fixed returns a function for Authenticator.Secret that always returns secret.
+func Fixed(secret string) func() (string, error) {
 	return func() (string, error) { return secret, nil }
 }
 
-// longest is more than any password or hash is long.
-const longest = 4096
+// maxSecret is the maximal length of a secret in bytes.
+const maxSecret = 4096
 
-// File returns a Secret that is a file's content, as Tidy has it. The file is read each time: a changed password counts from
-// the next login on, and no stale one is ever good. Each content's problems go to warn once; nil = nowhere.
+// File returns a function for Authenticator.Secret that reads a file, and passes it through Clean. It reads the file each
+// time, so a changed password is valid from the next login, and the old one no longer. It passes the problems of each new
+// content to warn; nil = it drops them.
 func File(path string, warn func(problem string)) func() (string, error) {
 	var (
 		mu   sync.Mutex
@@ -31,7 +32,7 @@ func File(path string, warn func(problem string)) func() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		password, problems := Tidy(text)
+		password, problems := Clean(text)
 		mu.Lock()
 		changed := text != last
 		last = text
@@ -51,11 +52,11 @@ func read(path string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, longest+1))
+	text, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 	switch {
 	case err != nil:
 		return "", err
-	case len(text) > longest:
+	case len(text) > maxSecret:
 		return "", errors.New(path + " is too long for a password")
 	case strings.HasPrefix(string(text), "\xFF\xFE"), strings.HasPrefix(string(text), "\xFE\xFF"):
 		return "", errors.New(path + " is UTF-16: save it as UTF-8")
@@ -63,9 +64,9 @@ func read(path string) (string, error) {
 	return string(text), nil
 }
 
-// Tidy returns the password or hash that a text holds, without a byte order mark, line ends and, around a hash, blanks. The problems
-// say what may not be meant so, without showing any of the password.
-func Tidy(text string) (password string, problems []string) {
+// Clean returns the password or hash in text, without a byte order mark, line ends and, around a hash, white space. The
+// problems describe likely mistakes, without any part of the password.
+func Clean(text string) (password string, problems []string) {
 	text = strings.TrimPrefix(text, "\uFEFF")
 	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 	if lines := strings.Count(text, "\n") + 1; lines > 1 {
@@ -76,7 +77,7 @@ func Tidy(text string) (password string, problems []string) {
 	if trimmed := strings.TrimFunc(text, isBlank); isHash.MatchString(trimmed) {
 		text = trimmed
 	} else if trimmed != text {
-		problems = append(problems, "begins or ends with a blank, which is part of the password")
+		problems = append(problems, "begins or ends with white space, which is part of the password")
 	}
 	if !utf8.ValidString(text) {
 		problems = append(problems, "is not UTF-8 (perhaps Latin-1): clients that send UTF-8 cannot log in")
@@ -84,5 +85,5 @@ func Tidy(text string) (password string, problems []string) {
 	return text, problems
 }
 
-// isBlank reports whether a character looks like nothing at the end of a line.
+// isBlank reports whether a character is invisible at the end of a line.
 func isBlank(r rune) bool { return unicode.IsSpace(r) || r == '\u200B' || r == '\uFEFF' }

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// What an editor leaves in a file was silently a part of the password.
-func TestTidy(t *testing.T) {
-	const blank, latin = "begins or ends with a blank", "is not UTF-8"
+// Line ends and byte order marks that editors add used to be part of the password, without a warning.
+func TestClean(t *testing.T) {
+	const blank, notUTF8 = "begins or ends with white space", "is not UTF-8"
 	for _, c := range []struct {
 		text, want string
 		problems   []string // their beginnings
@@ -28,19 +28,18 @@ func TestTidy(t *testing.T) {
 		{"one\n\n", "one", []string{"has 2 lines"}},
 		{"one\r\ntwo\r\n", "one", []string{"has 2 lines"}},
 		{"one \ntwo\nthree", "one ", []string{"has 3 lines", blank}},
-		{"p\xE4ss", "p\xE4ss", []string{latin}},
+		{"p\xE4ss", "p\xE4ss", []string{notUTF8}},
 		{"päss", "päss", nil},
 		{"", "", nil},
 	} {
-		got, problems := Tidy(c.text)
+		got, problems := Clean(c.text)
 		if got != c.want || !slices.EqualFunc(problems, c.problems, strings.HasPrefix) {
 			t.Errorf("%q: got %q, %q, want %q, %q", c.text, got, problems, c.want, c.problems)
 		}
 	}
 }
 
-// Problems are told once, and again when the file has changed.
-func TestFileWarnsOnce(t *testing.T) {
+func TestFileWarnsOncePerContent(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "password")
 	warnings := 0
 	secret := File(name, func(string) { warnings++ })

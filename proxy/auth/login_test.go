@@ -60,40 +60,39 @@ func TestCheck(t *testing.T) {
 		"bcrypt, 72 bytes":             {bcryptHash(t, long, "2y"), "alice", long, nil},
 		"bcrypt, 73 bytes":             {bcryptHash(t, long, "2y"), "alice", long + "x", ErrDenied},
 		"UTF-8":                        {"pässwörd", "alice", "pässwörd", nil},
-		"bytes that are no UTF-8":      {"p\xe4ss", "alice", "p\xe4ss", nil},
+		"invalid UTF-8":                {"p\xe4ss", "alice", "p\xe4ss", nil},
 		"a line break in the password": {hashedRaw("won\nder"), "alice", "won\nder", ErrDenied},
-		"a delete in the password":     {hashedRaw("won\x7fder"), "alice", "won\x7fder", ErrDenied},
+		"a DEL in the password":        {hashedRaw("won\x7fder"), "alice", "won\x7fder", ErrDenied},
 	} {
-		g := &Gate{User: "alice", Secret: Text(c.secret), Turns: NewTurns(1)}
-		for range 2 { // the second time from memory, where it was right
-			if got := g.Check(t.Context(), c.user, c.password); got != c.want {
+		a := &Authenticator{User: "alice", Secret: Fixed(c.secret), Limiter: NewHashLimiter(1)}
+		for range 2 { // a successful login is cached the second time
+			if got := a.Check(t.Context(), c.user, c.password); got != c.want {
 				t.Errorf("%s: got %v, want %v", name, got, c.want)
 			}
 		}
 	}
 }
 
-// Made by the reference implementation, with the salt "somesalt".
+// Hashes by the reference implementation, with the salt "somesalt".
 const (
 	argonReference = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
 	argonOther     = "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc"
 )
 
-// hashedRaw hashes what Hash refuses.
+// hashedRaw returns a hash of a password that Hash refuses.
 func hashedRaw(password string) string {
 	hash, _ := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
 	return string(hash)
 }
 
-func TestGateWithoutUser(t *testing.T) {
-	g := &Gate{Secret: Text("wonderland")}
-	if err := g.Check(t.Context(), "", "wonderland"); err != ErrDenied {
+func TestAuthenticatorWithoutUser(t *testing.T) {
+	a := &Authenticator{Secret: Fixed("wonderland")}
+	if err := a.Check(t.Context(), "", "wonderland"); err != ErrDenied {
 		t.Errorf("got %v", err)
 	}
 }
 
-// A certificate stands for the password of the one user, and of nobody where no subject is set.
-func TestCertified(t *testing.T) {
+func TestAcceptsCertificate(t *testing.T) {
 	alice := []string{"CN=alice", "alice"}
 	for name, c := range map[string]struct {
 		allowed, subject, user string
@@ -105,50 +104,50 @@ func TestCertified(t *testing.T) {
 		"another certificate":      {"alice", "alice", "alice", []string{"CN=bob", "bob"}, false},
 		"another case":             {"alice", "alice", "alice", []string{"CN=Alice", "Alice"}, false},
 		"another user":             {"alice", "alice", "bob", alice, false},
-		"nobody":                   {"", "alice", "", alice, false},
+		"no user":                  {"", "alice", "", alice, false},
 		"no subject":               {"alice", "", "alice", alice, false},
 		"no subject, an empty one": {"alice", "", "alice", []string{""}, false},
 		"no name":                  {"alice", "alice", "alice", nil, false},
 	} {
-		if got := (&Gate{User: c.allowed, Subject: c.subject}).Certified(c.user, c.subjects...); got != c.want {
-			t.Errorf("%s: got %v", name, got)
+		if got := (&Authenticator{User: c.allowed, Subject: c.subject}).AcceptsCertificate(c.user, c.subjects...); got != c.want {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
 		}
 	}
 }
 
-// Without a password none is right, not even none.
-func TestNoSecret(t *testing.T) {
+// Without a secret every password is wrong, the empty one too.
+func TestAuthenticatorWithoutSecret(t *testing.T) {
 	for _, password := range []string{"", "x"} {
-		if err := (&Gate{User: "alice", Subject: "alice"}).Check(t.Context(), "alice", password); err != ErrDenied {
-			t.Errorf("%q: got %v", password, err)
+		if err := (&Authenticator{User: "alice", Subject: "alice"}).Check(t.Context(), "alice", password); err != ErrDenied {
+			t.Errorf("password %q: got %v, want %v", password, err, ErrDenied)
 		}
 	}
 }
 
-// What cannot be told is neither yes nor no.
-func TestCheckCannotTell(t *testing.T) {
-	broken := errors.New("disk on fire")
+// A password that cannot be checked is an error of its own, so that the client is not told that it is wrong.
+func TestCheckWithInvalidSecret(t *testing.T) {
+	errRead := errors.New("input/output error")
 	for name, secret := range map[string]func() (string, error){
-		"unreadable":     func() (string, error) { return "", broken },
-		"empty":          Text(""),
-		"unknown hash":   Text("$6$salt$hash"),
-		"broken bcrypt":  Text("$2y$10$abc"),
-		"broken argon2":  Text("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ"),
-		"argon2 version": Text(strings.Replace(argonReference, "v=19", "v=16", 1)),
-		"argon2 of 1 TB": Text(strings.Replace(argonReference, "m=256", "m=1073741824", 1)),
-		"argon2 of none": Text(strings.Replace(argonReference, "t=2", "t=0", 1)),
-		"no threads":     Text(strings.Replace(argonReference, "p=1", "p=0", 1)),
+		"unreadable":     func() (string, error) { return "", errRead },
+		"empty":          Fixed(""),
+		"unknown hash":   Fixed("$6$salt$hash"),
+		"broken bcrypt":  Fixed("$2y$10$abc"),
+		"broken argon2":  Fixed("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ"),
+		"argon2 version": Fixed(strings.Replace(argonReference, "v=19", "v=16", 1)),
+		"argon2 1 TiB":   Fixed(strings.Replace(argonReference, "m=256", "m=1073741824", 1)),
+		"0 passes":       Fixed(strings.Replace(argonReference, "t=2", "t=0", 1)),
+		"0 threads":      Fixed(strings.Replace(argonReference, "p=1", "p=0", 1)),
 	} {
-		g := &Gate{User: "alice", Secret: secret, Turns: NewTurns(1)}
-		err := g.Check(t.Context(), "alice", "")
+		a := &Authenticator{User: "alice", Secret: secret, Limiter: NewHashLimiter(1)}
+		err := a.Check(t.Context(), "alice", "")
 		if err == nil || errors.Is(err, ErrDenied) {
-			t.Errorf("%s: got %v", name, err)
+			t.Errorf("%s: got %v, want an error other than %v", name, err, ErrDenied)
 		}
-		if name == "unreadable" && !errors.Is(err, broken) {
-			t.Errorf("the cause is lost in %v", err)
+		if name == "unreadable" && !errors.Is(err, errRead) {
+			t.Errorf("%v does not wrap its cause", err)
 		}
 		if err != nil && strings.Contains(err.Error(), "c29tZXNhbHQ") {
-			t.Errorf("%s: the hash shows in %v", name, err)
+			t.Errorf("%s: the error contains the hash: %v", name, err)
 		}
 	}
 }
@@ -156,65 +155,65 @@ func TestCheckCannotTell(t *testing.T) {
 func TestHash(t *testing.T) {
 	a, b := hashed(t, "wonderland"), hashed(t, "wonderland")
 	if a == b {
-		t.Error("two hashes with one salt")
+		t.Error("two hashes have the same salt")
 	}
-	if !strings.HasPrefix(a, "$argon2id$v=19$m=19456,t=2,p=1$") || Usable(a) != nil {
-		t.Errorf("got %s, %v", a, Usable(a))
+	if !strings.HasPrefix(a, "$argon2id$v=19$m=19456,t=2,p=1$") || Validate(a) != nil {
+		t.Errorf("got %s, %v", a, Validate(a))
 	}
 	for _, password := range []string{"", "a\nb", "a\x00", "\x7f"} {
 		if hash, err := Hash(password); err == nil {
-			t.Errorf("%q is hashed: %s", password, hash)
+			t.Errorf("Hash(%q) = %s, want an error", password, hash)
 		}
 	}
 }
 
-// A gate without turns hashes nothing.
-func TestNoTurns(t *testing.T) {
-	g := &Gate{User: "alice", Secret: Text(bcryptHash(t, "wonderland", "2y"))}
-	if err := g.Check(t.Context(), "alice", "wonderland"); !errors.Is(err, errNoTurns) {
+// Without a limiter an Authenticator does not hash, rather than without a limit.
+func TestNoLimiter(t *testing.T) {
+	a := &Authenticator{User: "alice", Secret: Fixed(bcryptHash(t, "wonderland", "2y"))}
+	if err := a.Check(t.Context(), "alice", "wonderland"); !errors.Is(err, errNoLimiter) {
 		t.Errorf("got %v", err)
 	}
 }
 
-// Gates share their turns: with every turn taken no password is hashed, right or wrong, and the wait ends with its context.
-func TestTurns(t *testing.T) {
-	turns := NewTurns(3)
-	for range cap(turns.free) {
-		turns.free <- struct{}{}
+// Authenticators share a limiter. While the maximal number of passwords is being hashed, further ones wait, until their context ends.
+func TestHashLimiter(t *testing.T) {
+	limiter := NewHashLimiter(3)
+	for range cap(limiter.running) {
+		limiter.running <- struct{}{}
 	}
-	g := &Gate{User: "alice", Secret: Text(bcryptHash(t, "wonderland", "2y")), Turns: turns}
+	a := &Authenticator{User: "alice", Secret: Fixed(bcryptHash(t, "wonderland", "2y")), Limiter: limiter}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := g.Check(ctx, "alice", "wonderland"); !errors.Is(err, context.Canceled) {
+	if err := a.Check(ctx, "alice", "wonderland"); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	for range 100 { // a turn that is free with the end of the context is not taken
-		<-turns.free
-		hashed := func() bool { t.Error("a password is hashed for a context that has ended"); return true }
-		ended := &endedLater{Context: ctx}
-		if _, err := turns.hash(ended, hashed); !errors.Is(err, context.Canceled) {
+	for range 100 { // the context ends at the moment when hashing becomes possible
+		<-limiter.running
+		hashed := func() bool { t.Error("a password is hashed after the end of its context"); return true }
+		ending := &endsAfterFirstErr{Context: ctx}
+		if _, err := limiter.hash(ending, hashed); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
-		turns.free <- struct{}{}
+		limiter.running <- struct{}{}
 	}
-	easy := &Gate{User: "alice", Secret: Text("wonderland"), Turns: turns}
-	if err := easy.Check(t.Context(), "alice", "wonderland"); err != nil {
-		t.Errorf("a plain password has to wait: %v", err)
+	plain := &Authenticator{User: "alice", Secret: Fixed("wonderland"), Limiter: limiter}
+	if err := plain.Check(t.Context(), "alice", "wonderland"); err != nil {
+		t.Errorf("a password in plain text waits for the limiter: %v", err)
 	}
-	other := &Gate{User: "alice", Secret: g.Secret, Turns: turns}
+	other := &Authenticator{User: "alice", Secret: a.Secret, Limiter: limiter}
 	var waiting sync.WaitGroup
 	results := make(chan error, 10)
 	for range 5 {
-		waiting.Go(func() { results <- g.Check(t.Context(), "alice", "wonderland") })
+		waiting.Go(func() { results <- a.Check(t.Context(), "alice", "wonderland") })
 		waiting.Go(func() { results <- other.Check(t.Context(), "alice", "wonderland") })
 	}
 	select {
 	case err := <-results:
-		t.Errorf("hashed out of turn: %v", err)
+		t.Errorf("a password was hashed beyond the limit: %v", err)
 	default:
 	}
-	for range cap(turns.free) {
-		<-turns.free
+	for range cap(limiter.running) {
+		<-limiter.running
 	}
 	waiting.Wait()
 	for range 10 {
@@ -226,8 +225,8 @@ func TestTurns(t *testing.T) {
 
 func TestFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "password")
-	g := &Gate{User: "alice", Secret: File(name, nil), Turns: NewTurns(1)}
-	if err := g.Check(t.Context(), "alice", "x"); !errors.Is(err, os.ErrNotExist) {
+	a := &Authenticator{User: "alice", Secret: File(name, nil), Limiter: NewHashLimiter(1)}
+	if err := a.Check(t.Context(), "alice", "x"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("without a file: %v", err)
 	}
 	for _, c := range []struct{ text, password string }{
@@ -236,18 +235,18 @@ func TestFile(t *testing.T) {
 		if err := os.WriteFile(name, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := g.Check(t.Context(), "alice", c.password); err != nil {
+		if err := a.Check(t.Context(), "alice", c.password); err != nil {
 			t.Errorf("%q: %v", c.text, err)
 		}
-		if err := g.Check(t.Context(), "alice", "one"); (err == nil) != (c.password == "one") {
+		if err := a.Check(t.Context(), "alice", "one"); (err == nil) != (c.password == "one") {
 			t.Errorf("%q: the first password: %v", c.text, err)
 		}
 	}
-	for _, text := range []string{"", "\n", "\uFEFF\n", "\n\nseven", "\xFF\xFEs\x00", strings.Repeat("x", longest+1)} {
+	for _, text := range []string{"", "\n", "\uFEFF\n", "\n\nseven", "\xFF\xFEs\x00", strings.Repeat("x", maxSecret+1)} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := g.Check(t.Context(), "alice", "seven"); err == nil || errors.Is(err, ErrDenied) {
+		if err := a.Check(t.Context(), "alice", "seven"); err == nil || errors.Is(err, ErrDenied) {
 			t.Errorf("%.10q: %v", text, err)
 		}
 	}
@@ -262,20 +261,20 @@ func FuzzSecret(f *testing.F) {
 		if err == nil && s == nil || err != nil && text != "" && len(text) > 12 && strings.Contains(err.Error(), text) {
 			t.Fatalf("%q: %v, %v", text, s, err)
 		}
-		if a, ok := s.(argon); ok && (a.time < 1 || a.threads < 1 || a.memory > argonMemory || len(a.key) == 0) {
+		if a, ok := s.(argonSecret); ok && (a.time < 1 || a.threads < 1 || a.memory > maxArgonMemory || len(a.key) == 0) {
 			t.Fatalf("%q would be %+v", text, a)
 		}
 	})
 }
 
-// An endedLater is a context that has ended but for the first look at it.
-type endedLater struct {
+// endsAfterFirstErr is an ended context with an Err method that returns nil the first time.
+type endsAfterFirstErr struct {
 	context.Context
-	looks int
+	calls int
 }
 
-func (e *endedLater) Err() error {
-	if e.looks++; e.looks == 1 {
+func (e *endsAfterFirstErr) Err() error {
+	if e.calls++; e.calls == 1 {
 		return nil
 	}
 	return e.Context.Err()

@@ -14,16 +14,16 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// A secret is a password as it is kept.
+// A secret is a password in plain text or a hash.
 type secret interface {
-	// matches tells whether a password is this one. The error is that of turns.
-	matches(ctx context.Context, turns *Turns, password string) (bool, error)
+	// matches reports whether password is right. An error is that of limiter.
+	matches(ctx context.Context, limiter *HashLimiter, password string) (bool, error)
 }
 
-// isHash matches whatever is written like a hash, and then has to be one that we know.
+// isHash matches the beginning of a hash. A secret with it must be a hash of a known kind.
 var isHash = regexp.MustCompile(`^\$([a-z0-9-]+)\$`)
 
-// parse reads a password or a hash.
+// parse parses a password or a hash.
 func parse(text string) (secret, error) {
 	kind := ""
 	if m := isHash.FindStringSubmatch(text); m != nil {
@@ -33,97 +33,97 @@ func parse(text string) (secret, error) {
 	case "":
 		switch {
 		case text == "":
-			return nil, errors.New("is empty: a password is wanted")
+			return nil, errors.New("is empty")
 		case hasControl(text):
 			return nil, errors.New("has control characters, which no FTP client can send")
 		}
-		return plain(text), checkEaten(text)
+		return plainSecret(text), checkMangled(text)
 	case "argon2id":
 		return parseArgon(text)
 	case "2a", "2b", "2y":
 		if _, err := bcrypt.Cost([]byte(text)); err != nil || len(text) != bcryptLen {
-			return nil, errors.New("looks like a bcrypt hash, and is none")
+			return nil, errors.New("is not a valid bcrypt hash")
 		}
-		return bcrypted(text), nil
+		return bcryptSecret(text), nil
 	}
-	return nil, fmt.Errorf("looks like a hash of the kind %q; argon2id and bcrypt are known", kind)
+	return nil, fmt.Errorf("has a hash of the unsupported kind %q: must be argon2id or bcrypt", kind)
 }
 
-// plain is a password as it is typed.
-type plain string
+// plainSecret is a password in plain text.
+type plainSecret string
 
-func (p plain) matches(_ context.Context, _ *Turns, password string) (bool, error) {
+func (p plainSecret) matches(_ context.Context, _ *HashLimiter, password string) (bool, error) {
 	return same(password, string(p)), nil
 }
 
-// bcrypted is a bcrypt hash.
-type bcrypted string
+// bcryptSecret is a bcrypt hash.
+type bcryptSecret string
 
 const (
 	bcryptLen = 60 // bytes of a hash
-	bcryptMax = 72 // bytes of a password that count; longer ones are refused, not cut
+	bcryptMax = 72 // bytes of a password that bcrypt uses; longer passwords are refused, not truncated
 )
 
-func (h bcrypted) matches(ctx context.Context, turns *Turns, password string) (bool, error) {
-	return turns.hash(ctx, func() bool {
+func (h bcryptSecret) matches(ctx context.Context, limiter *HashLimiter, password string) (bool, error) {
+	return limiter.hash(ctx, func() bool {
 		fits := len(password) <= bcryptMax
 		return bcrypt.CompareHashAndPassword([]byte(h), []byte(password)) == nil && fits
 	})
 }
 
-// argon is an argon2id hash (RFC 9106).
-type argon struct {
+// argonSecret is an argon2id hash (RFC 9106).
+type argonSecret struct {
 	memory    uint32 // KiB
 	time      uint32
 	threads   uint8
 	salt, key []byte
 }
 
-// Hash makes the argon2id hash of a password, in the PHC notation that Gate understands: 19 MiB of memory, two
-// passes, one thread, a random salt. It refuses a password that could never be sent.
+// Hash returns the argon2id hash of a password in the PHC format: 19 MiB of memory, two passes, one thread, a random salt. It
+// refuses passwords that FTP cannot send.
 func Hash(password string) (string, error) {
 	if password == "" || hasControl(password) {
 		return "", errors.New("the password is empty or has control characters, which no FTP client can send")
 	}
-	a := argon{memory: 19 << 10, time: 2, threads: 1, salt: make([]byte, 16), key: make([]byte, 32)}
+	a := argonSecret{memory: 19 << 10, time: 2, threads: 1, salt: make([]byte, 16), key: make([]byte, 32)}
 	rand.Read(a.salt)
-	a.key = a.of(password)
+	a.key = a.hash(password)
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, a.memory, a.time, a.threads,
 		base64.RawStdEncoding.EncodeToString(a.salt), base64.RawStdEncoding.EncodeToString(a.key)), nil
 }
 
-// Bounds on what a hash may ask for: a gigabyte, and bytes enough to mean something.
+// Limits of the parameters of a hash: at most 1 GiB of memory and 64 passes, at least 8 bytes of salt and of key.
 const (
-	argonMemory = 1 << 20
-	argonTime   = 64
-	argonBytes  = 8
+	maxArgonMemory = 1 << 20 // KiB
+	maxArgonTime   = 64
+	minArgonBytes  = 8
 )
 
 func parseArgon(text string) (secret, error) {
-	var a argon
+	var a argonSecret
 	var version int
 	fields := strings.Split(text, "$")
 	if len(fields) != 6 {
-		return nil, errors.New("looks like an argon2id hash, and is none")
+		return nil, errors.New("is not a valid argon2id hash")
 	}
 	_, err1 := fmt.Sscanf(fields[2]+" "+fields[3], "v=%d m=%d,t=%d,p=%d", &version, &a.memory, &a.time, &a.threads)
 	var err2, err3 error
 	a.salt, err2 = base64.RawStdEncoding.Strict().DecodeString(fields[4])
 	a.key, err3 = base64.RawStdEncoding.Strict().DecodeString(fields[5])
 	switch {
-	case errors.Join(err1, err2, err3) != nil || version != argon2.Version || len(a.salt) < argonBytes || len(a.key) < argonBytes:
-		return nil, errors.New("looks like an argon2id hash, and is none")
-	case a.time < 1 || a.threads < 1 || a.memory > argonMemory || a.time > argonTime:
-		return nil, errors.New("is an argon2id hash that asks for too much, or for nothing")
+	case errors.Join(err1, err2, err3) != nil || version != argon2.Version || len(a.salt) < minArgonBytes || len(a.key) < minArgonBytes:
+		return nil, errors.New("is not a valid argon2id hash")
+	case a.time < 1 || a.threads < 1 || a.memory > maxArgonMemory || a.time > maxArgonTime:
+		return nil, errors.New("is an argon2id hash with invalid parameters: must be at most 1 GiB and 64 passes, and not 0")
 	}
 	return a, nil
 }
 
-func (a argon) matches(ctx context.Context, turns *Turns, password string) (bool, error) {
-	return turns.hash(ctx, func() bool { return subtle.ConstantTimeCompare(a.of(password), a.key) == 1 })
+func (a argonSecret) matches(ctx context.Context, limiter *HashLimiter, password string) (bool, error) {
+	return limiter.hash(ctx, func() bool { return subtle.ConstantTimeCompare(a.hash(password), a.key) == 1 })
 }
 
-// of hashes a password the way this hash was made.
-func (a argon) of(password string) []byte {
+// hash hashes a password with the parameters of a.
+func (a argonSecret) hash(password string) []byte {
 	return argon2.IDKey([]byte(password), a.salt, a.time, a.memory, a.threads, uint32(len(a.key)))
 }

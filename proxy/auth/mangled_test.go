@@ -10,8 +10,8 @@ import (
 
 var variable = regexp.MustCompile(`\$([A-Za-z_][A-Za-z0-9_]*|[0-9])`)
 
-// inQuotes is what bash makes of a text in double quotes, where no variable has a value.
-func inQuotes(text string) string {
+// expandedByBash returns the value of a text in double quotes, without any variable set.
+func expandedByBash(text string) string {
 	return variable.ReplaceAllStringFunc(text, func(name string) string {
 		if name == "$0" {
 			return "/bin/bash"
@@ -20,14 +20,14 @@ func inQuotes(text string) string {
 	})
 }
 
-// inZsh is the same of zsh, which takes all digits for one name.
-func inZsh(text string) string {
+// expandedByZsh is the same for zsh, where $10 is one variable.
+func expandedByZsh(text string) string {
 	return regexp.MustCompile(`\$([A-Za-z_][A-Za-z0-9_]*|[0-9]+)`).ReplaceAllString(text, "")
 }
 
-// A hash of which a shell had left "=19=19456,t=2,p=1..." was taken for a plain password, and every login was wrong.
-func TestEatenHashes(t *testing.T) {
-	eaten := []string{
+// A hash that a shell had changed to "=19=19456,t=2,p=1..." was taken as a password in plain text, so that every login failed.
+func TestMangledHashesAreRefused(t *testing.T) {
+	mangled := []string{
 		"=19=19456,t=2,p=1", "=19=19456,t=2,p=1/xyz", "=19=19456,t=2,p=1+a/b", "argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA",
 		"v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA", "$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA", "m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA",
 		"$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaA", "'" + argonReference + "'", `"` + argonReference + `"`, "'$6$salt$hash'",
@@ -35,31 +35,30 @@ func TestEatenHashes(t *testing.T) {
 	}
 	for range 20 {
 		argon := hashed(t, "wonderland")
-		eaten = append(eaten, inQuotes(argon), inZsh(argon))
+		mangled = append(mangled, expandedByBash(argon), expandedByZsh(argon))
 		for _, cost := range []int{bcrypt.MinCost, 6} {
 			hash, err := bcrypt.GenerateFromPassword([]byte("wonderland"), cost)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, costly := range []string{string(hash), strings.Replace(string(hash), "$0", "$1", 1)} {
-				eaten = append(eaten, inQuotes(costly), inQuotes(strings.Replace(costly, "$2a", "$2y", 1)))
+			for _, variant := range []string{string(hash), strings.Replace(string(hash), "$0", "$1", 1)} {
+				mangled = append(mangled, expandedByBash(variant), expandedByBash(strings.Replace(variant, "$2a", "$2y", 1)))
 			}
 		}
 	}
-	for _, text := range eaten {
-		if err := Usable(text); err != errEaten && err != errQuoted {
-			t.Errorf("%q is taken for a password: %v", text, err)
+	for _, text := range mangled {
+		if err := Validate(text); err != errMangled && err != errQuoted {
+			t.Errorf("Validate(%q) = %v, want %v or %v", text, err, errMangled, errQuoted)
 		}
 	}
 }
 
-// Passwords that people have are not refused.
-func TestPasswordsThatAreNone(t *testing.T) {
+func TestPasswordsAreNotMistakenForMangledHashes(t *testing.T) {
 	for _, text := range []string{
 		"x", "y", "wonderland", "t=2,p=1", "$ecret", "pa$$word", "abc.def", "yes/no", "correct horse battery staple", "19", "=19", "a/b.c", "y2k", "b1234",
 		"'quoted'", "4VZ1qHJmDkUkcKfYVIRpRlRZ7IR2fiUvSTQYQGg8RkVE", strings.Repeat("ab", 26), "bash", "ash5x", "1=1,2=2",
 	} {
-		if err := Usable(text); err != nil {
+		if err := Validate(text); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
