@@ -35,23 +35,23 @@ type Attributes struct {
 	Tags         map[string]string
 }
 
-// onPut puts the attributes on a new object.
-func (a *Attributes) onPut(in *s3.PutObjectInput) {
+// applyToPut puts the attributes on a new object.
+func (a *Attributes) applyToPut(in *s3.PutObjectInput) {
 	in.ACL = types.ObjectCannedACL(a.ACL)
 	in.StorageClass = types.StorageClass(a.StorageClass)
-	in.Tagging = a.tagging()
+	in.Tagging = a.tagHeader()
 	in.ServerSideEncryption, in.SSEKMSKeyId = types.ServerSideEncryption(a.SSE), optional(a.KMSKey)
 }
 
-// onCreate puts the attributes on a new object that is uploaded in parts.
-func (a *Attributes) onCreate(in *s3.CreateMultipartUploadInput) {
-	a.onCreateCopy(in)
+// applyToCreate puts the attributes on a new object that is uploaded in parts.
+func (a *Attributes) applyToCreate(in *s3.CreateMultipartUploadInput) {
+	a.applyToCopyCreate(in)
 	in.StorageClass = types.StorageClass(a.StorageClass)
-	in.Tagging = a.tagging()
+	in.Tagging = a.tagHeader()
 }
 
-// onCreateCopy puts on a copy in parts what S3 does not copy, and leaves the rest of in alone.
-func (a *Attributes) onCreateCopy(in *s3.CreateMultipartUploadInput) {
+// applyToCopyCreate puts on a copy in parts what S3 does not copy, and leaves the rest of in alone.
+func (a *Attributes) applyToCopyCreate(in *s3.CreateMultipartUploadInput) {
 	if a.ACL != "" {
 		in.ACL = types.ObjectCannedACL(a.ACL)
 	}
@@ -60,8 +60,8 @@ func (a *Attributes) onCreateCopy(in *s3.CreateMultipartUploadInput) {
 	}
 }
 
-// onCopy puts on a copy what S3 does not copy, and leaves the rest of in alone.
-func (a *Attributes) onCopy(in *s3.CopyObjectInput) {
+// applyToCopy puts on a copy what S3 does not copy, and leaves the rest of in alone.
+func (a *Attributes) applyToCopy(in *s3.CopyObjectInput) {
 	if a.ACL != "" {
 		in.ACL = types.ObjectCannedACL(a.ACL)
 	}
@@ -70,8 +70,8 @@ func (a *Attributes) onCopy(in *s3.CopyObjectInput) {
 	}
 }
 
-// tagging writes the tags as their header has them, where a plus sign would not stand for a space everywhere.
-func (a *Attributes) tagging() *string {
+// tagHeader writes the tags as their header has them, where a plus sign would not stand for a space everywhere.
+func (a *Attributes) tagHeader() *string {
 	tags := make(url.Values)
 	for key, value := range a.Tags {
 		tags.Set(key, value)
@@ -87,11 +87,11 @@ func optional(text string) *string {
 	return aws.String(text)
 }
 
-// like returns the multipart upload that makes an object of the same kind as one that is there: its headers, metadata,
+// createInputLike returns the multipart upload that makes an object of the same kind as one that is there: its headers, metadata,
 // storage class and KMS key. Key, bucket and tags are the caller's to add.
 //
 // It has no checksum algorithm: with one, S3 services refuse to copy parts from an object that has none itself.
-func like(is *s3.HeadObjectOutput) *s3.CreateMultipartUploadInput {
+func createInputLike(is *s3.HeadObjectOutput) *s3.CreateMultipartUploadInput {
 	in := &s3.CreateMultipartUploadInput{
 		Metadata:                maps.Clone(is.Metadata),
 		CacheControl:            is.CacheControl,
@@ -111,18 +111,18 @@ func like(is *s3.HeadObjectOutput) *s3.CreateMultipartUploadInput {
 	return in
 }
 
-// allMetadata returns an error for an object with metadata that S3 cannot tell in headers: a copy that says its metadata
+// checkMetadata returns an error for an object with metadata that S3 cannot tell in headers: a copy that says its metadata
 // again would lose them.
-func allMetadata(is *s3.HeadObjectOutput) error {
+func checkMetadata(is *s3.HeadObjectOutput) error {
 	if n := aws.ToInt32(is.MissingMeta); n > 0 {
 		return fmt.Errorf("%d metadata entries that headers cannot hold would be lost: %w", n, errors.ErrUnsupported)
 	}
 	return nil
 }
 
-// tagging returns an object's tags as a request to write another takes them, nil if it has none. Only where HEAD has
+// objectTags returns an object's tags as a request to write another takes them, nil if it has none. Only where HEAD has
 // said that there are tags does it ask for them.
-func (f *FS) tagging(ctx context.Context, key string, is *s3.HeadObjectOutput) (*string, error) {
+func (f *FS) objectTags(ctx context.Context, key string, is *s3.HeadObjectOutput) (*string, error) {
 	if aws.ToInt32(is.TagCount) == 0 {
 		return nil, nil
 	}
@@ -162,15 +162,15 @@ func contentType(key string) *string {
 	return nil
 }
 
-// unknownTypes are what services say of an object that was put without a type.
-var unknownTypes = []string{"", "binary/octet-stream", "application/octet-stream"}
+// genericTypes are what services say of an object that was put without a type.
+var genericTypes = []string{"", "binary/octet-stream", "application/octet-stream"}
 
-// retyped returns the type that the copy of an object gets under another name, nil if its own stays: the new name's extension
+// contentTypeOfCopy returns the type that the copy of an object gets under another name, nil if its own stays: the new name's extension
 // stands for none, or the object has another type than its old name stands for, by somebody's choice. So "photo.jpg.part"
 // becomes an image once it is "photo.jpg".
-func retyped(is *s3.HeadObjectOutput, source, target string) *string {
+func contentTypeOfCopy(is *s3.HeadObjectOutput, source, target string) *string {
 	has, want := aws.ToString(is.ContentType), contentType(target)
-	given := !slices.Contains(unknownTypes, has)
+	given := !slices.Contains(genericTypes, has)
 	if old := contentType(source); old != nil {
 		given = has != *old
 	}
@@ -196,42 +196,42 @@ func (f *FS) SetTime(ctx context.Context, name string, mtime time.Time) (proxy.S
 // setTimeTries is how often a copy is tried that fails because another session changes the object. One in parts takes too long for that.
 const setTimeTries = 4
 
-// settlePause is half of how long to wait before the first repetition of an operation that met another session's.
-const settlePause = 50 * time.Millisecond
+// conflictPause is half of how long to wait before the first repetition of an operation that met another session's.
+const conflictPause = 50 * time.Millisecond
 
 // setTime sets the time of the object with this ETag alone; "" = of any.
 func (f *FS) setTime(ctx context.Context, key string, mtime time.Time, etag string) (proxy.Stored, error) {
 	done := f.storedAt(key)
-	l := f.lock(key)
+	l := f.newNameLock(key)
 	defer l.release()
 	for i := 1; ; i++ {
-		if err := l.take(ctx); err != nil {
+		if err := l.acquire(ctx); err != nil {
 			return done, err
 		}
-		is, err := f.datable(ctx, key)
+		is, err := f.headForSetTime(ctx, key)
 		if err != nil {
 			return done, err
 		}
 		if etag != "" && unquote(is.ETag) != etag {
 			return done, fmt.Errorf("%w: %q has the ETag %s, want %s", errBusy, key, unquote(is.ETag), etag)
 		}
-		made, err := f.copyWithTime(ctx, key, is, seconds(mtime), l)
+		made, err := f.copyWithTime(ctx, key, is, formatMtime(mtime), l)
 		if !changed(err) {
 			done.Size, done.ETag, done.OldETag, done.Version = aws.ToInt64(is.ContentLength), made.etag, unquote(is.ETag), made.version
 			return done, err
 		}
 		// Another process may be at it: it copies the file onto itself too, or replaces it. If it has deleted it, HEAD says so.
-		if i == setTimeTries || f.inParts(aws.ToInt64(is.ContentLength)) {
+		if i == setTimeTries || f.exceedsCopyLimit(aws.ToInt64(is.ContentLength)) {
 			return done, fmt.Errorf("%w: %v", errBusy, err)
 		}
-		if err := pause(ctx, settlePause<<i, err); err != nil {
+		if err := pause(ctx, conflictPause<<i, err); err != nil {
 			return done, err
 		}
 	}
 }
 
-// datable describes the object whose time is to be set.
-func (f *FS) datable(ctx context.Context, key string) (*s3.HeadObjectOutput, error) {
+// headForSetTime describes the object whose time is to be set.
+func (f *FS) headForSetTime(ctx context.Context, key string) (*s3.HeadObjectOutput, error) {
 	is, err := f.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &f.bucket, Key: &key})
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := f.statDir(ctx, key+"/"); err != nil {
@@ -242,22 +242,22 @@ func (f *FS) datable(ctx context.Context, key string) (*s3.HeadObjectOutput, err
 	if err != nil {
 		return nil, err
 	}
-	return is, allMetadata(is)
+	return is, checkMetadata(is)
 }
 
 // copyWithTime copies an object onto itself, with a time in its metadata, unless it has changed since it was described. A large one is
 // copied without the lock.
-func (f *FS) copyWithTime(ctx context.Context, key string, is *s3.HeadObjectOutput, mtime string, l *nameLock) (made copyMade, err error) {
-	as := like(is)
-	f.attributes.onCreateCopy(as)
+func (f *FS) copyWithTime(ctx context.Context, key string, is *s3.HeadObjectOutput, mtime string, l *nameLock) (made copyResult, err error) {
+	as := createInputLike(is)
+	f.attributes.applyToCopyCreate(as)
 	if as.Metadata == nil {
 		as.Metadata = make(map[string]string)
 	}
 	as.Metadata["mtime"] = mtime
 	o := object{key: key, size: aws.ToInt64(is.ContentLength), etag: unquote(is.ETag)}
-	if f.inParts(o.size) {
+	if f.exceedsCopyLimit(o.size) {
 		as.Key = &key
-		if as.Tagging, err = f.tagging(ctx, key, is); err != nil {
+		if as.Tagging, err = f.objectTags(ctx, key, is); err != nil {
 			return made, err
 		}
 		made.etag, err = f.copyPartsWithTime(ctx, o, as, l)
@@ -268,11 +268,11 @@ func (f *FS) copyWithTime(ctx context.Context, key string, is *s3.HeadObjectOutp
 		return made, err
 	}
 	defer cancel()
-	var t tried
-	made, err = f.sendCopy(ctx, f.ontoItself(key, is, as), o, condition{match: is.ETag}, counting(&t))
+	var t attemptCount
+	made, err = f.sendCopy(ctx, f.selfCopyInput(key, is, as), o, condition{match: is.ETag}, countAttempts(&t))
 	if unclear(err, t) && f.hasTime(ctx, key, mtime, o.size) {
 		f.log.WarnContext(ctx, "S3 did not confirm a time that it has stored", "key", key, "err", err)
-		return copyMade{}, nil
+		return copyResult{}, nil
 	}
 	return made, err
 }
@@ -281,10 +281,10 @@ func (f *FS) copyWithTime(ctx context.Context, key string, is *s3.HeadObjectOutp
 // published, it makes sure that no other session of this process has replaced or deleted the object.
 func (f *FS) copyPartsWithTime(ctx context.Context, o object, as *s3.CreateMultipartUploadInput, l *nameLock) (etag string, err error) {
 	ctx, watch := f.watch(ctx, o.key)
-	defer watch.end()
+	defer watch.stop()
 	only := condition{match: quoted(o.etag)}
 	l.check = func(ctx context.Context) error {
-		if !watch.has(f.place(o.key)) {
+		if !watch.sawWrite(f.bucketKey(o.key)) {
 			return nil
 		}
 		return f.holds(ctx, o.key, only)
@@ -299,8 +299,8 @@ func (f *FS) hasTime(ctx context.Context, key, mtime string, size int64) bool {
 	return err == nil && now.size == size && now.head.Metadata["mtime"] == mtime
 }
 
-// ontoItself is the copy of an object with other metadata: what such a copy does not keep by itself is said again.
-func (f *FS) ontoItself(key string, is *s3.HeadObjectOutput, as *s3.CreateMultipartUploadInput) *s3.CopyObjectInput {
+// selfCopyInput is the copy of an object with other metadata: what such a copy does not keep by itself is said again.
+func (f *FS) selfCopyInput(key string, is *s3.HeadObjectOutput, as *s3.CreateMultipartUploadInput) *s3.CopyObjectInput {
 	in := &s3.CopyObjectInput{
 		Bucket:                  &f.bucket,
 		Key:                     &key,
@@ -328,8 +328,8 @@ func replaceMetadata(in *s3.CopyObjectInput, as *s3.CreateMultipartUploadInput) 
 	in.Expires = as.Expires
 }
 
-// seconds writes a time as mtime reads it: in decimals, without a fraction where there is none.
-func seconds(t time.Time) string {
+// formatMtime writes a time as mtime reads it: in decimals, without a fraction where there is none.
+func formatMtime(t time.Time) string {
 	text := strconv.FormatInt(t.Unix(), 10)
 	if n := t.Nanosecond(); n != 0 && t.Unix() >= 0 {
 		text += "." + strings.TrimRight(fmt.Sprintf("%09d", n), "0")

@@ -66,7 +66,7 @@ func noise(size int) []byte {
 func kept(t *testing.T, f *FS, key string) map[string]string {
 	t.Helper()
 	is := headOf(t, f, key)
-	tags, err := f.tagging(t.Context(), key, is)
+	tags, err := f.objectTags(t.Context(), key, is)
 	if err != nil {
 		t.Fatal(err)
 	}

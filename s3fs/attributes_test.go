@@ -108,12 +108,12 @@ func TestAttributesOnEveryWayOfWriting(t *testing.T) {
 func TestAttributesOnCopiesInParts(t *testing.T) {
 	in := &s3.CreateMultipartUploadInput{StorageClass: "GLACIER_IR", Tagging: aws.String("a=b"), ServerSideEncryption: "aws:kms",
 		SSEKMSKeyId: aws.String("theirs"), BucketKeyEnabled: aws.Bool(true)}
-	new(Attributes).onCreateCopy(in)
+	new(Attributes).applyToCopyCreate(in)
 	if in.ServerSideEncryption != "aws:kms" || *in.SSEKMSKeyId != "theirs" || in.BucketKeyEnabled == nil || in.ACL != "" {
 		t.Errorf("without attributes: %+v", in)
 	}
 	a := Attributes{StorageClass: "STANDARD_IA", SSE: "AES256", ACL: "private", Tags: map[string]string{"c": "d"}}
-	a.onCreateCopy(in)
+	a.applyToCopyCreate(in)
 	if in.StorageClass != "GLACIER_IR" || *in.Tagging != "a=b" || in.ServerSideEncryption != "AES256" || in.SSEKMSKeyId != nil ||
 		in.BucketKeyEnabled != nil || in.ACL != "private" {
 		t.Errorf("with attributes: %+v", in)

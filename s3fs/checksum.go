@@ -27,13 +27,13 @@ type algorithm string
 const (
 	crc32C    algorithm = "crc32c"
 	crc32IEEE algorithm = "crc32"
-	sha2      algorithm = "sha256"
+	sha256Sum algorithm = "sha256"
 	md5Sum    algorithm = "md5" // as Content-MD5, which the oldest services know
 	none      algorithm = "none"
 	auto                = "auto" // crc32c, until the service refuses it
 )
 
-var algorithms = []string{string(crc32C), string(crc32IEEE), string(sha2), string(md5Sum), string(none), auto}
+var algorithms = []string{string(crc32C), string(crc32IEEE), string(sha256Sum), string(md5Sum), string(none), auto}
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -43,7 +43,7 @@ func (a algorithm) hash() hash.Hash {
 		return crc32.New(castagnoli)
 	case crc32IEEE:
 		return crc32.NewIEEE()
-	case sha2:
+	case sha256Sum:
 		return sha256.New()
 	case md5Sum:
 		return md5.New()
@@ -51,15 +51,15 @@ func (a algorithm) hash() hash.Hash {
 	return noHash{}
 }
 
-// multipart returns what S3 is to keep for an upload in parts: the checksum of the whole, where S3 can join those of
+// checksumType returns what S3 is to keep for an upload in parts: the checksum of the whole, where S3 can join those of
 // the parts.
-func (a algorithm) multipart() (types.ChecksumAlgorithm, types.ChecksumType) {
+func (a algorithm) checksumType() (types.ChecksumAlgorithm, types.ChecksumType) {
 	switch a {
 	case crc32C:
 		return types.ChecksumAlgorithmCrc32c, types.ChecksumTypeFullObject
 	case crc32IEEE:
 		return types.ChecksumAlgorithmCrc32, types.ChecksumTypeFullObject
-	case sha2:
+	case sha256Sum:
 		return types.ChecksumAlgorithmSha256, types.ChecksumTypeComposite
 	}
 	return "", ""
@@ -78,7 +78,7 @@ type checksum struct {
 
 // set fills in the one field of a request that is for this algorithm.
 func (s checksum) set(crc32c, crc32, sha256, md5 **string) {
-	field := map[algorithm]**string{crc32C: crc32c, crc32IEEE: crc32, sha2: sha256, md5Sum: md5}[s.algorithm]
+	field := map[algorithm]**string{crc32C: crc32c, crc32IEEE: crc32, sha256Sum: sha256, md5Sum: md5}[s.algorithm]
 	if field != nil {
 		text := base64.StdEncoding.EncodeToString(s.value)
 		*field = &text
@@ -88,15 +88,15 @@ func (s checksum) set(crc32c, crc32, sha256, md5 **string) {
 // sum returns the part's checksum: the one taken on arrival, if that is what is asked for.
 func (p *part) sum(a algorithm) checksum {
 	h := p.hash
-	if a != p.hot {
+	if a != p.algorithm {
 		h = a.hash()
-		io.Copy(h, p.content())
+		io.Copy(h, p.reader())
 	}
 	return checksum{a, h.Sum(nil)}
 }
 
-// wholeSum joins the checksums of the parts, where all are of one kind that can be joined.
-func (u *upload) wholeSum() (whole checksum, ok bool) {
+// fullChecksum joins the checksums of the parts, where all are of one kind that can be joined.
+func (u *upload) fullChecksum() (whole checksum, ok bool) {
 	if len(u.sending.parts) == 0 {
 		return checksum{}, false
 	}
@@ -107,7 +107,7 @@ func (u *upload) wholeSum() (whole checksum, ok bool) {
 	}
 	var crc uint32
 	for _, s := range u.sending.parts {
-		crc = joinCRC(polynomial, crc, binary.BigEndian.Uint32(s.sum.value), s.size)
+		crc = combineCRC(polynomial, crc, binary.BigEndian.Uint32(s.sum.value), s.size)
 	}
 	whole.value = binary.BigEndian.AppendUint32(nil, crc)
 	return whole, true
@@ -124,8 +124,8 @@ func (c *Client) algorithm() algorithm {
 	return crc32C
 }
 
-// plainSum returns the checksum of parts of a multipart upload that has no checksum algorithm. Directory buckets take no MD5.
-func (f *FS) plainSum() algorithm {
+// plainPartAlgorithm returns the checksum of parts of a multipart upload that has no checksum algorithm. Directory buckets take no MD5.
+func (f *FS) plainPartAlgorithm() algorithm {
 	configured := f.client.checksum == string(md5Sum)
 	if f.client.algorithm() == none || !configured && (isDirectoryBucket(f.bucket) || !f.client.features.supports(partMD5, f.bucket)) {
 		return none
@@ -133,12 +133,12 @@ func (f *FS) plainSum() algorithm {
 	return md5Sum
 }
 
-// checked runs f with the checksum to send. Where the checksum is not configured and the service refuses CRC32C, f runs
+// withChecksum runs f with the checksum to send. Where the checksum is not configured and the service refuses CRC32C, f runs
 // again with MD5.
-func (c *Client) checked(f func(algorithm) error) error {
+func (c *Client) withChecksum(f func(algorithm) error) error {
 	if c.checksum != auto {
 		err := f(algorithm(c.checksum))
-		if c.checksum == string(none) && wantsChecksum(err) {
+		if c.checksum == string(none) && requiresChecksum(err) {
 			err = fmt.Errorf("--checksum none, which a bucket with Object Lock refuses: %w", err)
 		}
 		return err
@@ -151,42 +151,42 @@ func (c *Client) checked(f func(algorithm) error) error {
 	})
 }
 
-// wantsChecksum reports whether S3 refused a request because it has no checksum, as buckets with Object Lock do.
-func wantsChecksum(err error) bool {
+// requiresChecksum reports whether S3 refused a request because it has no checksum, as buckets with Object Lock do.
+func requiresChecksum(err error) bool {
 	api, ok := errors.AsType[smithy.APIError](err)
 	return ok && status(err) == http.StatusBadRequest && strings.Contains(api.ErrorMessage(), "Content-MD5")
 }
 
-// completing runs send, which is to complete an upload, with the checksums of its parts and of the whole. Where the service
+// withCompleteChecksums runs send, which is to complete an upload, with the checksums of its parts and of the whole. Where the service
 // refuses them, send runs again without: S3 then compares the parts by their ETags.
 //
 // S3Proxy refuses them with 500, and goes on to do so when the request is repeated. On AWS a 500 is no refusal.
-func (c *Client) completing(send func(checksums bool) error) error {
+func (c *Client) withCompleteChecksums(send func(checksums bool) error) error {
 	refuses := func(err error) bool {
 		return refusesChecksum(err) || status(err) == http.StatusInternalServerError && !c.onAWS()
 	}
 	return c.features.attempt(completeChecksums, "", refuses, send)
 }
 
-// headerCodes are what services call a header that they do not know, whatever they say besides.
-var headerCodes = []string{"NotImplemented", "ExcessHeaderValues", "InvalidHeader", "UnsupportedHeader", "UnsupportedArgument"}
+// unknownHeaderCodes are what services call a header that they do not know, whatever they say besides.
+var unknownHeaderCodes = []string{"NotImplemented", "ExcessHeaderValues", "InvalidHeader", "UnsupportedHeader", "UnsupportedArgument"}
 
 // refusesChecksum reports whether the service does not know a header with a checksum, as against a wrong value in it.
 func refusesChecksum(err error) bool {
 	api, ok := errors.AsType[smithy.APIError](err)
 	switch {
-	case !ok, slices.Contains(badSum, api.ErrorCode()):
+	case !ok, slices.Contains(checksumMismatchCodes, api.ErrorCode()):
 		return false
-	case status(err) == http.StatusNotImplemented, slices.Contains(headerCodes, api.ErrorCode()):
+	case status(err) == http.StatusNotImplemented, slices.Contains(unknownHeaderCodes, api.ErrorCode()):
 		return true
 	}
 	message := strings.ToLower(api.ErrorMessage())
 	return status(err) == http.StatusBadRequest && (strings.Contains(message, "checksum") || strings.Contains(message, "header"))
 }
 
-// contentMD5 gives a list of keys to delete its MD5, the only checksum that all services take for it. Directory buckets
+// sendContentMD5 gives a list of keys to delete its MD5, the only checksum that all services take for it. Directory buckets
 // take the SDK's CRC32 and no MD5.
-func (f *FS) contentMD5(o *s3.Options) {
+func (f *FS) sendContentMD5(o *s3.Options) {
 	if isDirectoryBucket(f.bucket) {
 		return
 	}
@@ -196,29 +196,29 @@ func (f *FS) contentMD5(o *s3.Options) {
 	})
 }
 
-// badSum lists what S3 calls a checksum that does not fit the content it received.
-var badSum = []string{"BadDigest", "XAmzContentChecksumMismatch", "InvalidDigest"}
+// checksumMismatchCodes lists what S3 calls a checksum that does not fit the content it received.
+var checksumMismatchCodes = []string{"BadDigest", "XAmzContentChecksumMismatch", "InvalidDigest"}
 
-// joinCRC returns the CRC-32 of a content of which the first part's is a and the rest's, n bytes long, is b.
+// combineCRC returns the CRC-32 of a content of which the first part's is a and the rest's, n bytes long, is b.
 //
 // Appending n bytes multiplies a's remainder by x^8n modulo the polynomial, which is in reversed notation. s3demo, which
 // verifies the result in tests, combines checksums by code of its own.
-func joinCRC(polynomial, a, b uint32, n int64) uint32 {
+func combineCRC(polynomial, a, b uint32, n int64) uint32 {
 	square := uint32(1) << 30 // x
 	for range 3 {
-		square = multiply(polynomial, square, square)
+		square = multiplyModulo(polynomial, square, square)
 	}
 	for ; n > 0; n >>= 1 { // square is x^8, x^16, x^32 ...
 		if n&1 == 1 {
-			a = multiply(polynomial, square, a)
+			a = multiplyModulo(polynomial, square, a)
 		}
-		square = multiply(polynomial, square, square)
+		square = multiplyModulo(polynomial, square, square)
 	}
 	return a ^ b
 }
 
-// multiply returns a times b modulo the polynomial; the highest bit stands for x^0.
-func multiply(polynomial, a, b uint32) (product uint32) {
+// multiplyModulo returns a times b modulo the polynomial; the highest bit stands for x^0.
+func multiplyModulo(polynomial, a, b uint32) (product uint32) {
 	for ; a != 0; a <<= 1 {
 		if a>>31 == 1 {
 			product ^= b

@@ -31,7 +31,7 @@ func TestJoinCRC(t *testing.T) {
 				b[i] = byte(random.Uint32())
 			}
 			want := crc32.Checksum(append(a[:1000:1000], b...), table)
-			if got := joinCRC(polynomial, crc32.Checksum(a, table), crc32.Checksum(b, table), int64(n)); got != want {
+			if got := combineCRC(polynomial, crc32.Checksum(a, table), crc32.Checksum(b, table), int64(n)); got != want {
 				t.Errorf("%#x, %d bytes: %#x, want %#x", polynomial, n, got, want)
 			}
 		}
@@ -60,9 +60,9 @@ func TestChecksumModes(t *testing.T) {
 				case out.ChecksumCRC32 != nil:
 					got = checksum{crc32IEEE, []byte(*out.ChecksumCRC32)}
 				case out.ChecksumSHA256 != nil:
-					got = checksum{sha2, nil}
+					got = checksum{sha256Sum, nil}
 				}
-				want := map[string]algorithm{"auto": crc32C, "crc32c": crc32C, "crc32": crc32IEEE, "sha256": sha2}[mode]
+				want := map[string]algorithm{"auto": crc32C, "crc32c": crc32C, "crc32": crc32IEEE, "sha256": sha256Sum}[mode]
 				if got.algorithm != want || want == crc32C && string(got.value) != crcText(make([]byte, size)) {
 					t.Errorf("%d bytes: S3 keeps %q %q, want %q of the whole", size, got.algorithm, got.value, want)
 				}
@@ -84,13 +84,13 @@ func TestDamageIsRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := u.part()
-			if err := u.fill(p, strings.NewReader(string(content))); err != errFull && err != io.EOF {
+			p := u.newPart()
+			if err := u.fillPart(p, strings.NewReader(string(content))); err != errFull && err != io.EOF {
 				t.Fatal(err)
 			}
 			p.buffers[0][17] ^= 1
 			if size == 1000 {
-				err = u.single(p)
+				err = u.putSingle(p)
 			} else {
 				err = u.sendAll(p, zeros(1000))
 			}
@@ -108,9 +108,9 @@ func TestDamageIsRefused(t *testing.T) {
 // sendAll sends the first part of a multipart upload, and what follows.
 func (u *upload) sendAll(first *part, more io.Reader) error {
 	if err := u.send(first); err != nil {
-		return u.keepOrAbort(err)
+		return u.suspendOrAbort(err)
 	}
-	return u.run(&runs{ctx: u.ctx, src: storetest.Source(more)})
+	return u.receiveAndPublish(&sourceReader{ctx: u.ctx, src: storetest.Source(more)})
 }
 
 // noRetries is for what goes wrong every time.
@@ -128,8 +128,8 @@ func TestWholeChecksumIsCompared(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer u.close()
-	p := u.part()
-	if err := u.fill(p, endless{}); err != errFull {
+	p := u.newPart()
+	if err := u.fillPart(p, endless{}); err != errFull {
 		t.Fatal(err)
 	}
 	err = u.sendAll(p, io.MultiReader(zeros(minPart+1000), readerFunc(func([]byte) (int, error) {

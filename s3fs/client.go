@@ -45,8 +45,8 @@ type Client struct {
 	features   features
 	timeout    time.Duration // Service.Timeout
 	names      *nameLocks    // of Service.Registry, as are uploads
-	uploads    *uploads
-	leftovers  leftovers
+	uploads    *uploadRegistry
+	background background
 	clock      clock
 	minio      atomic.Bool     // the service has shown itself as MinIO
 	times      keptTimes       // for listings
@@ -126,7 +126,7 @@ type idleCloser interface{ CloseIdleConnections() }
 
 // Close closes the connections that are not in use, and gives up what the client would do by itself.
 func (c *Client) Close() {
-	c.leftovers.close()
+	c.background.close()
 	if h, ok := c.http.(idleCloser); ok {
 		h.CloseIdleConnections()
 	}

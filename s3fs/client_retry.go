@@ -33,7 +33,7 @@ func newRetryer(credentials aws.CredentialsProvider, backoff time.Duration) aws.
 		o.Backoff = silenceBackoff{retry.NewExponentialJitterBackoff(backoff)}
 		o.RateLimiter = ratelimit.None
 		damaged := make(map[string]struct{})
-		for _, code := range badSum {
+		for _, code := range checksumMismatchCodes {
 			damaged[code] = struct{}{}
 		}
 		o.Retryables = append([]retry.IsErrorRetryable{lastSilence}, o.Retryables...)

@@ -51,9 +51,9 @@ func signPayload(stack *middleware.Stack) error {
 		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
 	) (middleware.FinalizeOutput, middleware.Metadata, error) {
 		if req, ok := in.Request.(*smithyhttp.Request); ok {
-			if body, ok := req.GetStream().(*content); ok {
+			if body, ok := req.GetStream().(*partReader); ok {
 				h := sha256.New()
-				if _, err := body.part.content().WriteTo(h); err != nil {
+				if _, err := body.part.reader().WriteTo(h); err != nil {
 					return middleware.FinalizeOutput{}, middleware.Metadata{}, err
 				}
 				ctx = v4.SetPayloadHash(ctx, hex.EncodeToString(h.Sum(nil)))

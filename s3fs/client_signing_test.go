@@ -161,7 +161,7 @@ func TestRedirectionsEnd(t *testing.T) {
 			return resp, nil
 		}
 		c := dial(t, Service{Endpoint: "https://fake", Credentials: keys("a", "s"), HTTPClient: s})
-		_, err := New(c, Options{Bucket: "b"}).mark(t.Context(), "d/", condition{})
+		_, err := New(c, Options{Bucket: "b"}).putMarker(t.Context(), "d/", condition{})
 		if err == nil || !declined(err) || len(s.requests()) != requests {
 			t.Errorf("%q: %d requests, %v", location, len(s.requests()), err)
 		}

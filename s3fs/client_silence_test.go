@@ -259,7 +259,7 @@ func TestPartIsReadSlowly(t *testing.T) {
 		}()
 		c := s3http.New(s3http.Config{Timeout: testTimeout, Dial: func(context.Context, string, string) (net.Conn, error) { return near, nil }})
 		defer c.CloseIdleConnections()
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://s3/", p.content())
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://s3/", p.reader())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,15 +24,15 @@ const (
 	copyPartsMost = 1000      // which all services take; larger objects have larger parts first, then more
 )
 
-// A multipart is a multipart upload that runs.
-type multipart struct{ key, id string }
+// A multipartUpload is a multipart upload that runs.
+type multipartUpload struct{ key, id string }
 
 // wholeObject is the span of an object that is copied without a range: S3 takes ranges only of sources over 5 MiB.
 var wholeObject = span{0, -1}
 
 // copyPart makes a range of an object a part of a multipart upload, unless the object is no longer what its ETag says.
 // It returns the part's ETag, as S3 gave it.
-func (f *FS) copyPart(ctx context.Context, to multipart, source, etag string, number int32, s span) (copied *string, err error) {
+func (f *FS) copyPart(ctx context.Context, to multipartUpload, source, etag string, number int32, s span) (copied *string, err error) {
 	in := &s3.UploadPartCopyInput{
 		Bucket:     &f.bucket,
 		Key:        &to.key,
@@ -43,7 +43,7 @@ func (f *FS) copyPart(ctx context.Context, to multipart, source, etag string, nu
 	if s != wholeObject {
 		in.CopySourceRange = aws.String(fmt.Sprintf("bytes=%d-%d", s.first, s.last))
 	}
-	err = f.fromUnchanged(ctx, partCopySource, object{key: source, etag: etag}, "", func(match *string) error {
+	err = f.ifSourceUnchanged(ctx, partCopySource, object{key: source, etag: etag}, "", func(match *string) error {
 		in.CopySourceIfMatch = match
 		out, err := f.api.UploadPartCopy(s3http.WithSlow(ctx), in)
 		if err == nil {
@@ -62,14 +62,14 @@ type span struct{ first, last int64 }
 
 func (s span) size() int64 { return s.last - s.first + 1 }
 
-// ranges divides size bytes, of which there must be some, into parts that S3 copies, all of one size but the last, which
+// copySpans divides size bytes, of which there must be some, into parts that S3 copies, all of one size but the last, which
 // is shorter by less than their number. Up to 512 MiB there is one, then parts have 256 to 512 MiB up to 500 GiB; above
 // that, 1,000 parts grow to 5 GiB, and above 4.9 TiB there are more.
-func (f *FS) ranges(size int64) []span {
-	n := ceil(size, cmp.Or(f.copySpan, copyPartSize))
-	n = min(n, max(copyPartsMost, ceil(size, maxCopy)))
+func (f *FS) copySpans(size int64) []span {
+	n := divideUp(size, cmp.Or(f.copySpan, copyPartSize))
+	n = min(n, max(copyPartsMost, divideUp(size, maxCopy)))
 	n = max(min(n, size/minPart), 1)
-	each := ceil(size, n)
+	each := divideUp(size, n)
 	spans := make([]span, 0, n)
 	for first := int64(0); first < size; first += each {
 		spans = append(spans, span{first, min(first+each, size) - 1})
@@ -77,10 +77,10 @@ func (f *FS) ranges(size int64) []span {
 	return spans
 }
 
-func ceil(a, b int64) int64 { return (a + b - 1) / b }
+func divideUp(a, b int64) int64 { return (a + b - 1) / b }
 
-// inParts reports whether an object of so many bytes is too large to be copied in one request.
-func (f *FS) inParts(size int64) bool { return size > cmp.Or(f.copyMost, maxCopy) }
+// exceedsCopyLimit reports whether an object of so many bytes is too large to be copied in one request.
+func (f *FS) exceedsCopyLimit(size int64) bool { return size > cmp.Or(f.copyMost, maxCopy) }
 
 // copyInParts copies an object of any size, with some bytes, as it is described by like; it does so unless the object has
 // changed since, or the condition is not met, which is fs.ErrExist if the name was to be free. It returns the
@@ -91,20 +91,20 @@ func (f *FS) copyInParts(
 	ctx context.Context, o object, as *s3.CreateMultipartUploadInput, only condition, l *nameLock,
 ) (etag string, err error) {
 	l.release()
-	to, err := f.begin(ctx, as)
+	to, err := f.createCopyUpload(ctx, as)
 	if err != nil {
 		return "", err
 	}
-	spans := f.ranges(o.size)
+	spans := f.copySpans(o.size)
 	if len(spans) == 1 {
 		spans[0] = wholeObject
 	}
-	parts, err := f.copyParts(ctx, to, o, 1, spans, make(chan struct{}, copiesAtOnce))
+	parts, err := f.copyParts(ctx, to, o, 1, spans, make(chan struct{}, maxConcurrentCopies))
 	if err == nil {
-		err = l.take(ctx)
+		err = l.acquire(ctx)
 	}
 	if err == nil {
-		etag, err = f.publishCopy(ctx, to, parts, only, o.size, as.Metadata)
+		etag, err = f.completeCopy(ctx, to, parts, only, o.size, as.Metadata)
 	}
 	if err != nil {
 		f.abortUpload(ctx, to)
@@ -112,8 +112,8 @@ func (f *FS) copyInParts(
 	return etag, err
 }
 
-// copyOf returns the upload that makes target a copy of an object, if that still is what it was.
-func (f *FS) copyOf(ctx context.Context, o object, target string) (*s3.CreateMultipartUploadInput, error) {
+// copyCreateInput returns the upload that makes target a copy of an object, if that still is what it was.
+func (f *FS) copyCreateInput(ctx context.Context, o object, target string) (*s3.CreateMultipartUploadInput, error) {
 	is, err := o.head, error(nil)
 	if is == nil {
 		is, err = f.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &f.bucket, Key: &o.key})
@@ -124,29 +124,29 @@ func (f *FS) copyOf(ctx context.Context, o object, target string) (*s3.CreateMul
 	if etag := unquote(is.ETag); etag != o.etag {
 		return nil, fmt.Errorf("%w: %q has the ETag %s, want %s", errNotMet, o.key, etag, o.etag)
 	}
-	if err := allMetadata(is); err != nil {
+	if err := checkMetadata(is); err != nil {
 		return nil, err
 	}
-	as := like(is)
-	if to := retyped(is, o.key, target); to != nil {
+	as := createInputLike(is)
+	if to := contentTypeOfCopy(is, o.key, target); to != nil {
 		as.ContentType = to
 	}
-	f.attributes.onCreateCopy(as)
+	f.attributes.applyToCopyCreate(as)
 	as.Key = &target
-	as.Tagging, err = f.tagging(ctx, o.key, is)
+	as.Tagging, err = f.objectTags(ctx, o.key, is)
 	return as, err
 }
 
-// begin begins a multipart upload. It outlasts the caller for the same reason as upload.create does.
-func (f *FS) begin(ctx context.Context, as *s3.CreateMultipartUploadInput) (multipart, error) {
+// createCopyUpload begins a multipart upload. It outlasts the caller for the same reason as upload.create does.
+func (f *FS) createCopyUpload(ctx context.Context, as *s3.CreateMultipartUploadInput) (multipartUpload, error) {
 	if err := context.Cause(ctx); err != nil {
-		return multipart{}, err
+		return multipartUpload{}, err
 	}
-	ctx, cancel := outlast(ctx, cleanup)
+	ctx, cancel := outlast(ctx, cancelGrace)
 	defer cancel()
 	as.Bucket = &f.bucket
 	var id *string
-	err := f.withClass(as.StorageClass, func(class types.StorageClass) error {
+	err := f.withStorageClass(as.StorageClass, func(class types.StorageClass) error {
 		as.StorageClass = class
 		out, err := f.api.CreateMultipartUpload(ctx, as)
 		if err == nil {
@@ -155,21 +155,21 @@ func (f *FS) begin(ctx context.Context, as *s3.CreateMultipartUploadInput) (mult
 		return err
 	})
 	if err != nil {
-		return multipart{}, err
+		return multipartUpload{}, err
 	}
-	return multipart{aws.ToString(as.Key), aws.ToString(id)}, nil
+	return multipartUpload{aws.ToString(as.Key), aws.ToString(id)}, nil
 }
 
 // copyParts copies spans of an object, each as a part, the first with that number. Of all that share the slots, as many parts are copied at
 // a time as there are slots.
 func (f *FS) copyParts(
-	ctx context.Context, to multipart, o object, first int32, spans []span, slots chan struct{},
+	ctx context.Context, to multipartUpload, o object, first int32, spans []span, slots chan struct{},
 ) ([]types.CompletedPart, error) {
 	parts := make([]types.CompletedPart, len(spans))
 	for i := range parts {
 		parts[i].PartNumber = aws.Int32(first + int32(i))
 	}
-	err := each(ctx, parts, func(ctx context.Context, p types.CompletedPart) error {
+	err := forEach(ctx, parts, func(ctx context.Context, p types.CompletedPart) error {
 		select {
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
@@ -186,28 +186,28 @@ func (f *FS) copyParts(
 	return parts, err
 }
 
-// publishCopy makes the parts the object. Whether they are is seen by looking at it, in particular when S3's answer was
+// completeCopy makes the parts the object. Whether they are is seen by looking at it, in particular when S3's answer was
 // lost.
-func (f *FS) publishCopy(
-	ctx context.Context, to multipart, parts []types.CompletedPart, only condition, size int64, metadata map[string]string,
+func (f *FS) completeCopy(
+	ctx context.Context, to multipartUpload, parts []types.CompletedPart, only condition, size int64, metadata map[string]string,
 ) (etag string, err error) {
 	if err := context.Cause(ctx); err != nil {
 		return "", err
 	}
 	ctx, cancel := f.client.outlastCopy(ctx)
 	defer cancel()
-	ctx, stop := context.WithTimeout(ctx, longestPublish)
+	ctx, stop := context.WithTimeout(ctx, publishTimeout)
 	defer stop()
-	want := product{size: size, etag: wholeETag(parts)}
-	out, err := f.joinParts(ctx, to, parts, only)
+	want := expectedObject{size: size, etag: multipartETag(parts)}
+	out, err := f.sendCompleteCopy(ctx, to, parts, only)
 	is, headErr := f.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &f.bucket, Key: &to.key})
 	switch {
 	case headErr != nil:
 		return want.etag, errors.Join(err, fmt.Errorf("what became of the copy %q: %w", to.key, headErr))
-	case err == nil && !want.completedAs(out, is):
+	case err == nil && !want.isCompletedAs(out, is):
 		return want.etag, fmt.Errorf("the copy %q has %d bytes and the ETag %s, want %d and %s",
 			to.key, aws.ToInt64(is.ContentLength), aws.ToString(is.ETag), want.size, aws.ToString(out.ETag))
-	case err != nil && want.is(is) && maps.Equal(is.Metadata, metadata):
+	case err != nil && want.matches(is) && maps.Equal(is.Metadata, metadata):
 		f.log.WarnContext(ctx, "S3 did not confirm a copy that it has completed", "key", to.key, "err", err)
 		return unquote(is.ETag), nil
 	case only.noneMatch != nil && precondition(err):
@@ -218,9 +218,9 @@ func (f *FS) publishCopy(
 	return unquote(is.ETag), nil
 }
 
-// joinParts asks S3 to make the parts the object.
-func (f *FS) joinParts(
-	ctx context.Context, to multipart, parts []types.CompletedPart, only condition,
+// sendCompleteCopy asks S3 to make the parts the object.
+func (f *FS) sendCompleteCopy(
+	ctx context.Context, to multipartUpload, parts []types.CompletedPart, only condition,
 ) (out *s3.CompleteMultipartUploadOutput, err error) {
 	err = f.conditionally(ctx, completeUpload, to.key, only, func(only condition) (err error) {
 		out, err = f.api.CompleteMultipartUpload(s3http.WithExpect(s3http.WithSlow(ctx)), &s3.CompleteMultipartUploadInput{
@@ -236,8 +236,8 @@ func (f *FS) joinParts(
 	return out, err
 }
 
-// wholeETag returns the ETag that an object has which is made of these parts; "" where they are not checksums.
-func wholeETag(parts []types.CompletedPart) string {
+// multipartETag returns the ETag that an object has which is made of these parts; "" where they are not checksums.
+func multipartETag(parts []types.CompletedPart) string {
 	sums := md5.New()
 	for _, p := range parts {
 		sum, err := hex.DecodeString(unquote(p.ETag))

@@ -56,7 +56,7 @@ func TestSourceConditionRefused(t *testing.T) {
 		f := s.fs(Options{})
 		o := object{key: "large", size: minPart, etag: "e"}
 		heads = 2
-		_, err := f.copyPart(t.Context(), multipart{"copy", "id"}, o.key, o.etag, 1, span{0, minPart - 1})
+		_, err := f.copyPart(t.Context(), multipartUpload{"copy", "id"}, o.key, o.etag, 1, span{0, minPart - 1})
 		if (err != nil) != (changed > 0) || err != nil && !precondition(err) {
 			t.Errorf("%s: %v, requests %q", name, err, s.requests())
 		}
@@ -116,7 +116,7 @@ func TestCopyReplacesNothing(t *testing.T) {
 				return nil, nil
 			}
 			f := s.fs(Options{})
-			_, err := f.copy(t.Context(), object{key: "from", size: 1, etag: "e"}, "to", absent, f.lock("to"))
+			_, err := f.copy(t.Context(), object{key: "from", size: 1, etag: "e"}, "to", absent, f.newNameLock("to"))
 			if !errors.Is(err, test.want) {
 				t.Errorf("%s: %v, want %v", name, err, test.want)
 			}
@@ -139,7 +139,7 @@ func TestCopyByChecksum(t *testing.T) {
 			}
 			return resp, nil
 		}
-		if got := s.fs(Options{}).isCopy(t.Context(), object{key: "from", size: 1, etag: "e-2"}, "to"); got != want {
+		if got := s.fs(Options{}).wasCopied(t.Context(), object{key: "from", size: 1, etag: "e-2"}, "to"); got != want {
 			t.Errorf("checksum %q: %v, want %v", sum, got, want)
 		}
 	}
@@ -196,7 +196,7 @@ func TestCopyWithoutETag(t *testing.T) {
 			return nil, nil
 		})
 		f := inSmallParts(s.fs(Options{}))
-		_, err := f.copy(t.Context(), object{key: "large", size: 2 * minPart, etag: "e"}, "copy", condition{}, f.lock("to"))
+		_, err := f.copy(t.Context(), object{key: "large", size: 2 * minPart, etag: "e"}, "copy", condition{}, f.newNameLock("to"))
 		if (err == nil) != want {
 			t.Errorf("%d bytes: %v", size, err)
 		}
@@ -211,7 +211,7 @@ func TestRefusalWords(t *testing.T) {
 		s := newFake(t)
 		s.fault = func(*http.Request, string) (*http.Response, error) { return refusal(403, code, ""), nil }
 		f := s.fs(Options{})
-		if _, err := f.copy(t.Context(), object{key: "a", etag: "e"}, "b", condition{}, f.lock("b")); !errors.Is(err, want) {
+		if _, err := f.copy(t.Context(), object{key: "a", etag: "e"}, "b", condition{}, f.newNameLock("b")); !errors.Is(err, want) {
 			t.Errorf("%s: %v", code, err)
 		}
 	}
@@ -226,7 +226,7 @@ func TestTagsOfNoVersion(t *testing.T) {
 		return response(200, "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"), nil
 	}
 	is := &s3.HeadObjectOutput{TagCount: aws.Int32(1), VersionId: aws.String("v")}
-	tags, err := s.fs(Options{}).tagging(t.Context(), "a", is)
+	tags, err := s.fs(Options{}).objectTags(t.Context(), "a", is)
 	if err != nil || aws.ToString(tags) != "a=b" || strings.Contains(asked, "versionId") {
 		t.Errorf("%v, %v, asked %s", tags, err, asked)
 	}
@@ -238,7 +238,7 @@ func TestCopyOfWholeObject(t *testing.T) {
 		s := newFake(t)
 		s.copying(func(*http.Request, string) (*http.Response, error) { return nil, nil })
 		f := inSmallParts(s.fs(Options{}))
-		f.copyInParts(t.Context(), object{key: "large", size: size, etag: "e"}, &s3.CreateMultipartUploadInput{Key: aws.String("copy")}, condition{}, f.lock("copy"))
+		f.copyInParts(t.Context(), object{key: "large", size: size, etag: "e"}, &s3.CreateMultipartUploadInput{Key: aws.String("copy")}, condition{}, f.newNameLock("copy"))
 		if got := s.header("PartCopy 1", "X-Amz-Copy-Source-Range"); got != want {
 			t.Errorf("%d bytes: range %q, want %q", size, got, want)
 		}

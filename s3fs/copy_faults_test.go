@@ -165,20 +165,20 @@ func TestPartsAtOnce(t *testing.T) {
 		ended := make(chan error)
 		go func() {
 			as := &s3.CreateMultipartUploadInput{Key: aws.String("to")}
-			_, err := f.copyInParts(t.Context(), object{key: "k", size: 50 * minPart, etag: "e"}, as, condition{}, f.lock("to"))
+			_, err := f.copyInParts(t.Context(), object{key: "k", size: 50 * minPart, etag: "e"}, as, condition{}, f.newNameLock("to"))
 			ended <- err
 		}()
 		for _, gate := range []chan struct{}{third, others} {
 			synctest.Wait()
-			if n := len(s.requests()) - 1; n != copiesAtOnce {
-				t.Errorf("%d parts were begun, want %d", n, copiesAtOnce)
+			if n := len(s.requests()) - 1; n != maxConcurrentCopies {
+				t.Errorf("%d parts were begun, want %d", n, maxConcurrentCopies)
 			}
 			close(gate)
 		}
 		if err := <-ended; err == nil || !strings.Contains(err.Error(), "AccessDenied") {
 			t.Errorf("error %v", err)
 		}
-		if n := len(s.requests()) - 2; n != copiesAtOnce || s.requests()[n+1] != "Abort" {
+		if n := len(s.requests()) - 2; n != maxConcurrentCopies || s.requests()[n+1] != "Abort" {
 			t.Errorf("%d parts were begun, the last request was %s", n, s.requests()[n+1])
 		}
 	})

@@ -45,7 +45,7 @@ func TestCopiesOutlastTheirCallers(t *testing.T) {
 					}
 					select {
 					case <-r.Context().Done():
-						if took := time.Since(begun); !stopped || took != time.Minute+cleanup {
+						if took := time.Since(begun); !stopped || took != time.Minute+cancelGrace {
 							t.Errorf("%s, stopped: %v: broken off after %v", name, stopped, took)
 						}
 						return nil, r.Context().Err()

@@ -30,7 +30,7 @@ func TestRanges(t *testing.T) {
 		{5*mib + 1, 5 * mib, 1, 5*mib + 1},
 		{12 * mib, 5 * mib, 2, 6 * mib},
 	} {
-		spans := (&FS{copySpan: test.span}).ranges(test.size)
+		spans := (&FS{copySpan: test.span}).copySpans(test.size)
 		next := int64(0)
 		for i, s := range spans {
 			short := test.first - s.size()
@@ -54,7 +54,7 @@ func TestCopyPartFaults(t *testing.T) {
 	} {
 		s := newFake(t)
 		s.fault = func(*http.Request, string) (*http.Response, error) { return answer(), nil }
-		etag, err := s.fs(Options{}).copyPart(t.Context(), multipart{"k", "id"}, "s", "e", 1, span{0, 9})
+		etag, err := s.fs(Options{}).copyPart(t.Context(), multipartUpload{"k", "id"}, "s", "e", 1, span{0, 9})
 		if err == nil || etag != nil || !strings.Contains(err.Error(), `copying bytes 0 to 9 of "s"`) {
 			t.Errorf("%s: %v, %v", name, etag, err)
 		}
@@ -68,19 +68,19 @@ func TestCopyParts(t *testing.T) {
 		f := New(c, Options{Bucket: "files"})
 		f.copySpan = minPart
 		source := dressed(t, f, "a b+c/ü", size)
-		in := like(source)
+		in := createInputLike(source)
 		in.Bucket, in.Key = &f.bucket, aws.String("copy")
 		var err error
-		if in.Tagging, err = f.tagging(t.Context(), "a b+c/ü", source); err != nil {
+		if in.Tagging, err = f.objectTags(t.Context(), "a b+c/ü", source); err != nil {
 			t.Fatal(err)
 		}
 		out, err := f.api.CreateMultipartUpload(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
 		}
-		to := multipart{"copy", aws.ToString(out.UploadId)}
+		to := multipartUpload{"copy", aws.ToString(out.UploadId)}
 		var parts []types.CompletedPart
-		for i, s := range f.ranges(size) {
+		for i, s := range f.copySpans(size) {
 			n := int32(i + 1)
 			if _, err := f.copyPart(t.Context(), to, "a b+c/ü", "0123456789abcdef", n, s); !precondition(err) {
 				t.Errorf("part %d of another version: %v", n, err)

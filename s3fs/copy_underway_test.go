@@ -24,7 +24,7 @@ func (s *fake) slowly(slow string, leave func()) (over *bool) {
 			select {
 			case <-r.Context().Done():
 				return nil, r.Context().Err()
-			case <-time.After(cleanup / 2):
+			case <-time.After(cancelGrace / 2):
 				*over = true
 			}
 		}
@@ -66,8 +66,8 @@ func TestCopyUnderWay(t *testing.T) {
 					t.Errorf("multipart upload ended: %v", ended)
 				}
 				begun := len(s.requests())
-				f.copy(ctx, object{key: "k"}, "to", condition{}, f.lock("to"))
-				f.copyInParts(ctx, object{key: "k", size: 9}, &s3.CreateMultipartUploadInput{Key: aws.String("to")}, condition{}, f.lock("to"))
+				f.copy(ctx, object{key: "k"}, "to", condition{}, f.newNameLock("to"))
+				f.copyInParts(ctx, object{key: "k", size: 9}, &s3.CreateMultipartUploadInput{Key: aws.String("to")}, condition{}, f.newNameLock("to"))
 				f.reserve(ctx, "to/")
 				if len(s.requests()) > begun {
 					t.Errorf("begun too late: %v", s.requests()[begun:])

@@ -115,8 +115,8 @@ func TestMtime(t *testing.T) {
 func TestTimesComeBack(t *testing.T) {
 	for year := 2; year <= 9999; year++ {
 		for _, want := range []time.Time{time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(year, 12, 31, 23, 59, 59, 0, time.UTC)} {
-			if got := mtime(map[string]string{"mtime": seconds(want)}, nil); !got.Equal(want) {
-				t.Fatalf("%v comes back as %v from %q", want, got, seconds(want))
+			if got := mtime(map[string]string{"mtime": formatMtime(want)}, nil); !got.Equal(want) {
+				t.Fatalf("%v comes back as %v from %q", want, got, formatMtime(want))
 			}
 		}
 	}

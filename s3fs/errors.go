@@ -113,14 +113,14 @@ func declined(err error) bool {
 
 // unclear reports whether S3 may have obeyed a request in spite of its error: a try was not answered, or S3 failed on the way, or
 // the condition of a repetition does not hold because of what the first try made.
-func unclear(err error, t tried) bool {
+func unclear(err error, t attemptCount) bool {
 	switch {
 	case err == nil:
 		return false
-	case t.open > 0:
+	case t.ambiguous > 0:
 		return true
 	case wordFor(err) == nil && (precondition(err) || conflicts(err)):
-		return t.times > 1
+		return t.sent > 1
 	}
 	return maybeObeyed(err)
 }

@@ -55,7 +55,7 @@ func TestRefusalLasts(t *testing.T) {
 			<-time.After(want.after)
 			clear(s.objects)
 			s.forget()
-			if _, err := f.mark(t.Context(), "d/", absent); err != nil {
+			if _, err := f.putMarker(t.Context(), "d/", absent); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(s.requests(), want.calls) {
@@ -72,7 +72,7 @@ func TestRefusalLasts(t *testing.T) {
 		<-time.After(refusalLasts)
 		s.fault = nil
 		clear(s.objects)
-		if _, err := f.mark(t.Context(), "d/", absent); err != nil || len(f.client.Refusals()) != 0 {
+		if _, err := f.putMarker(t.Context(), "d/", absent); err != nil || len(f.client.Refusals()) != 0 {
 			t.Errorf("%v, refusals %v", err, f.client.Refusals())
 		}
 	})
@@ -93,10 +93,10 @@ func TestConditionRefused(t *testing.T) {
 		s := newFake(t)
 		s.fault = refusing(conditional, refuse.status, refuse.code, refuse.message)
 		f := s.fs(Options{})
-		if _, err := f.mark(t.Context(), "d/", absent); err != nil {
+		if _, err := f.putMarker(t.Context(), "d/", absent); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := f.mark(t.Context(), "d/", absent); !precondition(err) {
+		if _, err := f.putMarker(t.Context(), "d/", absent); !precondition(err) {
 			t.Errorf("%s: put where there is an object: %v", name, err)
 		}
 		if got := f.client.Refusals(); len(got) != 1 {
@@ -110,7 +110,7 @@ func TestConditionNotToBlame(t *testing.T) {
 	s := newFake(t)
 	s.fault = refusing(func(_ *http.Request, call string) bool { return call == "Put" }, 400, "InvalidRequest", "no")
 	f := s.fs(Options{})
-	if _, err := f.mark(t.Context(), "d/", absent); err == nil || precondition(err) {
+	if _, err := f.putMarker(t.Context(), "d/", absent); err == nil || precondition(err) {
 		t.Errorf("error %v", err)
 	}
 	if got := f.client.Refusals(); len(got) != 0 {
@@ -130,7 +130,7 @@ func TestConflict(t *testing.T) {
 				n++
 				return call == "Put" && n <= times
 			}, 409, "ConditionalRequestConflict", "")
-			_, err := s.fs(Options{}).mark(t.Context(), "d/", absent)
+			_, err := s.fs(Options{}).putMarker(t.Context(), "d/", absent)
 			if (err == nil) != want || precondition(err) {
 				t.Errorf("%d conflicts: %v", times, err)
 			}
@@ -142,7 +142,7 @@ func TestConflict(t *testing.T) {
 func TestMatchOfDeleted(t *testing.T) {
 	s := newFake(t)
 	s.fault = refusing(func(_ *http.Request, call string) bool { return call == "Put" }, 404, "NoSuchKey", "")
-	_, err := s.fs(Options{}).mark(t.Context(), "d/", condition{match: quoted("e")})
+	_, err := s.fs(Options{}).putMarker(t.Context(), "d/", condition{match: quoted("e")})
 	if !precondition(err) || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
@@ -184,7 +184,7 @@ func TestCompleteChecksumRefused(t *testing.T) {
 		c := newFake(t).fs(Options{}).client
 		var asked []bool
 		for range 2 {
-			err := c.completing(func(checksums bool) error {
+			err := c.withCompleteChecksums(func(checksums bool) error {
 				if asked = append(asked, checksums); checksums {
 					return failed(status, code)
 				}
@@ -272,7 +272,7 @@ func TestPrefixRefused(t *testing.T) {
 				t.Errorf("%s: listed %q, want %q", bucket, names, want)
 			}
 		}
-		open, err := f.openUploads(t.Context(), "d/f")
+		open, err := f.listUploadsTo(t.Context(), "d/f")
 		if err != nil || len(open) != 1 || *open[0].UploadId != "1" {
 			t.Errorf("%s: uploads %v, %v", bucket, open, err)
 		}
@@ -290,7 +290,7 @@ func TestNoChecksumWanted(t *testing.T) {
 	}
 	f := s.fs(Options{})
 	f.client.checksum = string(none)
-	if _, err := f.mark(t.Context(), "d/", condition{}); err == nil || !strings.Contains(err.Error(), "--checksum none") {
+	if _, err := f.putMarker(t.Context(), "d/", condition{}); err == nil || !strings.Contains(err.Error(), "--checksum none") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -332,7 +332,7 @@ func TestEncodingTypeRefused(t *testing.T) {
 func TestCompleteFailsOnAWS(t *testing.T) {
 	c := dial(t, Service{Endpoint: "https://s3.eu-west-1.amazonaws.com", Credentials: keys("a", "s")})
 	times := 0
-	err := c.completing(func(bool) error {
+	err := c.withCompleteChecksums(func(bool) error {
 		times++
 		return failed(500, "InternalError")
 	})

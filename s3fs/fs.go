@@ -75,7 +75,7 @@ func New(c *Client, o Options) *FS {
 		bucket:    o.Bucket,
 		budget:    o.Budget,
 		partSize:  cmp.Or(o.PartSize, 8<<20),
-		maxParts:  max(cmp.Or(o.MaxParts, 10_000), 2*leaseReserve),
+		maxParts:  max(cmp.Or(o.MaxParts, 10_000), 2*reservedPartNumbers),
 		uniform:   o.UniformParts,
 		resume:    cmp.Or(o.Resume, 24*time.Hour),
 		renameMax: cmp.Or(o.RenameMax, 10_000),
@@ -121,7 +121,7 @@ func (c *Client) outlastCopy(ctx context.Context) (context.Context, context.Canc
 	if c.stopping == nil {
 		return longer, cancel
 	}
-	soon, done := outlast(c.stopping, cleanup)
+	soon, done := outlast(c.stopping, cancelGrace)
 	context.AfterFunc(soon, cancel)
 	return longer, func() {
 		done()
@@ -145,7 +145,7 @@ func completing(ctx context.Context) (context.Context, context.CancelFunc, error
 	if err := context.Cause(ctx); err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := outlast(ctx, cleanup)
+	ctx, cancel := outlast(ctx, cancelGrace)
 	return ctx, cancel, nil
 }
 

@@ -18,41 +18,41 @@ var errBusy = fmt.Errorf("another session changes the name: %w", syscall.EBUSY)
 //
 // The zero value has no locks. A name that nobody waits for costs one map entry.
 type nameLocks struct {
-	mu      sync.Mutex
-	waiting map[lockedName][]chan struct{} // for each locked name, first come, first served
+	mu     sync.Mutex
+	queues map[lockedName][]chan struct{} // for each locked name, first come, first served
 }
 
 // A lockedName is a key without a slash at its end: a file and the marker of a directory of that name share a lock.
 type lockedName struct{ bucket, name string }
 
-// take locks a name if it is free. Else it returns a channel that is closed once the lock has been handed over.
-func (l *nameLocks) take(n lockedName) (handed chan struct{}) {
+// acquireOrQueue locks a name if it is free. Else it returns a channel that is closed once the lock has been handed over.
+func (l *nameLocks) acquireOrQueue(n lockedName) (handed chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.lockFree(n) {
+	if l.acquireIfFree(n) {
 		return nil
 	}
 	handed = make(chan struct{})
-	l.waiting[n] = append(l.waiting[n], handed)
+	l.queues[n] = append(l.queues[n], handed)
 	return handed
 }
 
-// try locks a name if it is free, and reports whether it was.
-func (l *nameLocks) try(n lockedName) bool {
+// tryAcquire locks a name if it is free, and reports whether it was.
+func (l *nameLocks) tryAcquire(n lockedName) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.lockFree(n)
+	return l.acquireIfFree(n)
 }
 
-// lockFree is try for a caller that holds mu.
-func (l *nameLocks) lockFree(n lockedName) bool {
-	if _, locked := l.waiting[n]; locked {
+// acquireIfFree is try for a caller that holds mu.
+func (l *nameLocks) acquireIfFree(n lockedName) bool {
+	if _, locked := l.queues[n]; locked {
 		return false
 	}
-	if l.waiting == nil {
-		l.waiting = make(map[lockedName][]chan struct{})
+	if l.queues == nil {
+		l.queues = make(map[lockedName][]chan struct{})
 	}
-	l.waiting[n] = nil
+	l.queues[n] = nil
 	return true
 }
 
@@ -61,32 +61,32 @@ func (l *nameLocks) release(names ...lockedName) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, n := range names {
-		queue := l.waiting[n]
+		queue := l.queues[n]
 		if len(queue) == 0 {
-			delete(l.waiting, n)
+			delete(l.queues, n)
 			continue
 		}
-		l.waiting[n] = queue[1:]
+		l.queues[n] = queue[1:]
 		close(queue[0])
 	}
 }
 
-// cancel ends the waiting for a name, and reports whether the lock has been handed over already.
-func (l *nameLocks) cancel(n lockedName, handed chan struct{}) bool {
+// cancelWait ends the waiting for a name, and reports whether the lock has been handed over already.
+func (l *nameLocks) cancelWait(n lockedName, handed chan struct{}) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	queue := l.waiting[n]
+	queue := l.queues[n]
 	i := slices.Index(queue, handed)
 	if i < 0 {
 		return true
 	}
-	l.waiting[n] = slices.Delete(queue, i, i+1)
+	l.queues[n] = slices.Delete(queue, i, i+1)
 	return false
 }
 
-// wait locks a name, for which it waits until the deadline. It returns errBusy after that, and the cause when ctx ends.
-func (l *nameLocks) wait(ctx context.Context, n lockedName, deadline time.Time) error {
-	handed := l.take(n)
+// acquire locks a name, for which it waits until the deadline. It returns errBusy after that, and the cause when ctx ends.
+func (l *nameLocks) acquire(ctx context.Context, n lockedName, deadline time.Time) error {
+	handed := l.acquireOrQueue(n)
 	if handed == nil {
 		return nil
 	}
@@ -101,7 +101,7 @@ func (l *nameLocks) wait(ctx context.Context, n lockedName, deadline time.Time) 
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	if l.cancel(n, handed) {
+	if l.cancelWait(n, handed) {
 		l.release(n)
 	}
 	return err
@@ -118,8 +118,8 @@ type nameLock struct {
 	check  func(context.Context) error // whether the operation may still go on, once the names are locked; nil = it may
 }
 
-// lock prepares to lock the names of one or two keys.
-func (f *FS) lock(keys ...string) *nameLock {
+// newNameLock prepares to lock the names of one or two keys.
+func (f *FS) newNameLock(keys ...string) *nameLock {
 	l := &nameLock{client: f.client}
 	for _, key := range keys {
 		l.add(f.bucket, key)
@@ -140,10 +140,10 @@ func (l *nameLock) add(bucket, key string) {
 	l.count++
 }
 
-// take locks the names, for which it waits for as long as S3 may be silent, and then runs check. It does nothing while they are locked.
-func (l *nameLock) take(ctx context.Context) error { return l.takeWithin(ctx, l.client.timeout) }
+// acquire locks the names, for which it waits for as long as S3 may be silent, and then runs check. It does nothing while they are locked.
+func (l *nameLock) acquire(ctx context.Context) error { return l.acquireWithin(ctx, l.client.timeout) }
 
-func (l *nameLock) takeWithin(ctx context.Context, wait time.Duration) error {
+func (l *nameLock) acquireWithin(ctx context.Context, wait time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := context.Cause(ctx); err != nil || l.held {
@@ -151,7 +151,7 @@ func (l *nameLock) takeWithin(ctx context.Context, wait time.Duration) error {
 	}
 	deadline := time.Now().Add(wait)
 	for i, n := range l.names[:l.count] {
-		if err := l.client.names.wait(ctx, n, deadline); err != nil {
+		if err := l.client.names.acquire(ctx, n, deadline); err != nil {
 			l.client.names.release(l.names[:i]...)
 			return err
 		}
@@ -166,11 +166,11 @@ func (l *nameLock) takeWithin(ctx context.Context, wait time.Duration) error {
 	return nil
 }
 
-// try locks the name if it is free, and reports whether it was.
-func (l *nameLock) try() bool {
+// tryAcquire locks the name if it is free, and reports whether it was.
+func (l *nameLock) tryAcquire() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.held = l.client.names.try(l.names[0])
+	l.held = l.client.names.tryAcquire(l.names[0])
 	return l.held
 }
 
@@ -188,33 +188,33 @@ func (l *nameLock) release() {
 // lock all the time sees changes that no condition would tell: some services ignore conditions, and a copy of an object onto itself
 // keeps the ETag.
 type nameWatch struct {
-	uploads *uploads
+	uploads *uploadRegistry
 	prefix  string // bucket and key, or the beginning of keys
 	mu      sync.Mutex
-	changed map[string]bool // by bucket and key
+	written map[string]bool // by bucket and key
 }
 
 type watchKey struct{}
 
 // watch begins to watch the keys with a prefix; end ends it. What is done with the context that it returns is not noted.
 func (f *FS) watch(ctx context.Context, prefix string) (context.Context, *nameWatch) {
-	w := &nameWatch{uploads: f.client.uploads, prefix: f.place(prefix), changed: make(map[string]bool)}
+	w := &nameWatch{uploads: f.client.uploads, prefix: f.bucketKey(prefix), written: make(map[string]bool)}
 	w.uploads.mu.Lock()
 	defer w.uploads.mu.Unlock()
 	if w.uploads.watches == nil {
 		w.uploads.watches = make(map[*nameWatch]bool)
 	}
 	w.uploads.watches[w] = true
-	return w.own(ctx), w
+	return w.ignoring(ctx), w
 }
 
-// own returns a context in which nothing is noted, in addition to the watches that ctx has already.
-func (w *nameWatch) own(ctx context.Context) context.Context {
+// ignoring returns a context in which nothing is noted, in addition to the watches that ctx has already.
+func (w *nameWatch) ignoring(ctx context.Context) context.Context {
 	others, _ := ctx.Value(watchKey{}).([]*nameWatch)
 	return context.WithValue(ctx, watchKey{}, append(slices.Clip(others), w))
 }
 
-func (w *nameWatch) end() {
+func (w *nameWatch) stop() {
 	if w == nil {
 		return
 	}
@@ -223,25 +223,25 @@ func (w *nameWatch) end() {
 	delete(w.uploads.watches, w)
 }
 
-// has reports whether a key was changed.
-func (w *nameWatch) has(place string) bool {
+// sawWrite reports whether a key was changed.
+func (w *nameWatch) sawWrite(place string) bool {
 	if w == nil {
 		return false
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.changed[place]
+	return w.written[place]
 }
 
 // forget forgets that a key was changed.
 func (w *nameWatch) forget(place string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.changed, place)
+	delete(w.written, place)
 }
 
-// changed notes for the watches that a request about a place was answered.
-func (l *uploads) changed(ctx context.Context, place string) {
+// noteWrite notes for the watches that a request about a place was answered.
+func (l *uploadRegistry) noteWrite(ctx context.Context, place string) {
 	own, _ := ctx.Value(watchKey{}).([]*nameWatch)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -249,7 +249,7 @@ func (l *uploads) changed(ctx context.Context, place string) {
 	for w := range l.watches {
 		if strings.HasPrefix(place, w.prefix) && !slices.Contains(own, w) {
 			w.mu.Lock()
-			w.changed[place] = true
+			w.written[place] = true
 			w.mu.Unlock()
 		}
 	}
@@ -260,8 +260,8 @@ const recentFor = 2 * time.Second
 
 // recentWrites are the keys that this process has written lately, in two generations. The zero value has none.
 type recentWrites struct {
-	since    time.Time // when the younger generation began
-	now, old map[string]bool
+	since      time.Time // when the younger generation began
+	young, old map[string]bool
 }
 
 // rotate makes the younger generation the older one when it is older than recentFor.
@@ -270,22 +270,22 @@ func (r *recentWrites) rotate() {
 	if age < recentFor {
 		return
 	}
-	r.old = r.now
+	r.old = r.young
 	if age >= 2*recentFor {
 		r.old = nil
 	}
-	r.now, r.since = make(map[string]bool), time.Now()
+	r.young, r.since = make(map[string]bool), time.Now()
 }
 
 func (r *recentWrites) add(place string) {
 	r.rotate()
-	r.now[place] = true
+	r.young[place] = true
 }
 
-// wroteLately reports whether this process has written a key in the last seconds.
-func (l *uploads) wroteLately(place string) bool {
+// wroteRecently reports whether this process has written a key in the last seconds.
+func (l *uploadRegistry) wroteRecently(place string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.recent.rotate()
-	return l.recent.now[place] || l.recent.old[place]
+	return l.recent.young[place] || l.recent.old[place]
 }

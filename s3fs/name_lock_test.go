@@ -20,7 +20,7 @@ func locked(t *testing.T, f *FS, want int) {
 	t.Helper()
 	f.client.names.mu.Lock()
 	defer f.client.names.mu.Unlock()
-	if got := len(f.client.names.waiting); got != want {
+	if got := len(f.client.names.queues); got != want {
 		t.Errorf("%d names are locked, want %d", got, want)
 	}
 }
@@ -29,17 +29,17 @@ func locked(t *testing.T, f *FS, want int) {
 func TestLocksAreHandedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t).fs(Options{})
-		first := f.lock("a", "b")
-		if err := first.take(t.Context()); err != nil {
+		first := f.newNameLock("a", "b")
+		if err := first.acquire(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		ctx, leave := context.WithCancel(t.Context())
 		order := make(chan string, 9)
 		wait := func(ctx context.Context, who string, keys ...string) {
 			go func() {
-				l := f.lock(keys...)
+				l := f.newNameLock(keys...)
 				begun := time.Now()
-				err := l.take(ctx)
+				err := l.acquire(ctx)
 				switch {
 				case errors.Is(err, syscall.EBUSY) && time.Since(begun) == 30*time.Second:
 					who += " too long"
@@ -73,9 +73,9 @@ func TestLocksAreHandedOn(t *testing.T) {
 // TestLockCostsNothing where nobody else wants it: it is on the way of each small file.
 func TestLockCostsNothing(t *testing.T) {
 	f := newFake(t).fs(Options{})
-	l := f.lock("a")
+	l := f.newNameLock("a")
 	if n := testing.AllocsPerRun(100, func() {
-		if err := l.takeWithin(t.Context(), time.Second); err != nil {
+		if err := l.acquireWithin(t.Context(), time.Second); err != nil {
 			t.Fatal(err)
 		}
 		l.release()
@@ -92,8 +92,8 @@ func TestUploadOfALockedName(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newFake(t)
 				f := s.fs(Options{Resume: time.Hour, PartSize: 2 * minPart})
-				other := f.lock("f")
-				if err := other.take(t.Context()); err != nil {
+				other := f.newNameLock("f")
+				if err := other.acquire(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				begun := time.Now()
@@ -121,8 +121,8 @@ func TestOperationsOnALockedName(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newFake(t)
 			f := s.fs(Options{})
-			other := f.lock("f")
-			if err := other.take(t.Context()); err != nil {
+			other := f.newNameLock("f")
+			if err := other.acquire(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if err := op.do(t.Context(), f); !errors.Is(err, syscall.EBUSY) || len(s.requests()) > 0 {
@@ -161,8 +161,8 @@ func TestConditionalPutWaitsForTheLock(t *testing.T) {
 			sent := false
 			c := dial(t, Service{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: arriving{s, func(call string) { sent = sent || call == "Put" }}})
 			f := New(c, Options{Bucket: "b", Resume: -1})
-			other := f.lock("f")
-			if err := other.take(t.Context()); err != nil {
+			other := f.newNameLock("f")
+			if err := other.acquire(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			over := make(chan error)

@@ -70,7 +70,7 @@ func (m *meeting) contended() bool {
 	l := m.client.names
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, queue := range l.waiting {
+	for _, queue := range l.queues {
 		if len(queue) > 0 {
 			return true
 		}

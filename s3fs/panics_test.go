@@ -37,7 +37,7 @@ func TestAPanicOfTheOrderFailsThePut(t *testing.T) {
 		c := dial(t, Service{Endpoint: "http://s3", Credentials: keys("a", "s"), HTTPClient: client, MaxBackoff: time.Millisecond})
 		p := &part{buffers: [][]byte{[]byte("payload")}, size: int64(len("payload"))}
 		_, err := c.api.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("b"), Key: aws.String("f"), ContentLength: &p.size,
-			Body: &content{part: p, commit: func() error { panic("a mistake in the order") }}})
+			Body: &partReader{part: p, commit: func() error { panic("a mistake in the order") }}})
 		if err == nil || !strings.Contains(err.Error(), "a mistake in the order") {
 			t.Errorf("got %v", err)
 		}

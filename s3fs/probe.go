@@ -188,7 +188,7 @@ func (p *prober) multipartProbes() []probe {
 
 // cleanUp removes whatever may have been made, also where nobody waits any more, and returns what it cannot remove.
 func (p *prober) cleanUp(ctx context.Context) (left []LeftBehind, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelGrace)
 	defer cancel()
 	try := func(what LeftBehind, e error) {
 		if e != nil {

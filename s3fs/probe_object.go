@@ -94,9 +94,9 @@ func (p *prober) put(
 ) (etag string, err error) {
 	before := p.made[key]
 	p.made[key] = true
-	err = p.client.checked(func(a algorithm) error {
+	err = p.client.withChecksum(func(a algorithm) error {
 		in := &s3.PutObjectInput{Bucket: &p.bucket, Key: &key, Body: bytes.NewReader(p.content), ContentLength: aws.Int64(int64(len(p.content)))}
-		p.attributes.onPut(in)
+		p.attributes.applyToPut(in)
 		sumOf(a, claimed).set(&in.ChecksumCRC32C, &in.ChecksumCRC32, &in.ChecksumSHA256, &in.ContentMD5)
 		change(in)
 		out, err := p.api.PutObject(ctx, in, options...)
@@ -153,7 +153,7 @@ func (p *prober) damaged(ctx context.Context, _ *Finding) error {
 	if err == nil {
 		return errors.New("the service takes no notice of checksums")
 	}
-	if api, ok := errors.AsType[smithy.APIError](err); ok && slices.Contains(badSum, api.ErrorCode()) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok && slices.Contains(checksumMismatchCodes, api.ErrorCode()) {
 		return nil
 	}
 	return err
@@ -203,7 +203,7 @@ func wantRefusal(header string, err error) error {
 func (p *prober) copied(ctx context.Context, _ *Finding) error {
 	target := p.key + "-copied"
 	p.made[target] = true
-	_, err := p.copy(ctx, object{key: p.key, size: int64(len(p.content)), etag: p.etag}, target, condition{}, p.lock(target))
+	_, err := p.copy(ctx, object{key: p.key, size: int64(len(p.content)), etag: p.etag}, target, condition{}, p.newNameLock(target))
 	_, err = p.arrived(ctx, target, err)
 	return err
 }

@@ -18,7 +18,7 @@ import (
 func (p *prober) inParts(ctx context.Context, found *Finding) error {
 	key := p.key + "-parts"
 	var told string
-	err := p.client.checked(func(a algorithm) error {
+	err := p.client.withChecksum(func(a algorithm) error {
 		id, part, err := p.onePart(ctx, key, a)
 		if err == nil {
 			told, err = p.complete(ctx, key, id, part, func(*s3.CompleteMultipartUploadInput) {})
@@ -37,7 +37,7 @@ func (p *prober) conditionalComplete(ctx context.Context, _ *Finding) error {
 	if err != nil {
 		return err
 	}
-	return p.client.checked(func(a algorithm) error {
+	return p.client.withChecksum(func(a algorithm) error {
 		id, part, err := p.onePart(ctx, key, a)
 		if err != nil {
 			return err
@@ -68,8 +68,8 @@ func (p *prober) conditionalComplete(ctx context.Context, _ *Finding) error {
 // onePart begins an upload, and sends the content as its only part.
 func (p *prober) onePart(ctx context.Context, key string, a algorithm) (id string, part types.CompletedPart, err error) {
 	create := &s3.CreateMultipartUploadInput{}
-	p.attributes.onCreate(create)
-	create.ChecksumAlgorithm, create.ChecksumType = a.multipart()
+	p.attributes.applyToCreate(create)
+	create.ChecksumAlgorithm, create.ChecksumType = a.checksumType()
 	if id, err = p.begin(ctx, key, create); err != nil {
 		return "", part, err
 	}
@@ -96,7 +96,7 @@ func (p *prober) part(ctx context.Context, key, id string, number int, a algorit
 func (p *prober) partCopied(ctx context.Context, _ *Finding) error {
 	key := p.key + "-part-copied"
 	create := &s3.CreateMultipartUploadInput{}
-	p.attributes.onCreateCopy(create)
+	p.attributes.applyToCopyCreate(create)
 	id, err := p.begin(ctx, key, create)
 	if err != nil {
 		return err
@@ -147,7 +147,7 @@ func (p *prober) complete(
 // and completes it without that part.
 func (p *prober) resumed(ctx context.Context, _ *Finding) error {
 	key := p.key + "-resumed"
-	err := p.client.checked(func(a algorithm) error {
+	err := p.client.withChecksum(func(a algorithm) error {
 		id, part, err := p.onePart(ctx, key, a)
 		if err != nil {
 			return err
@@ -195,7 +195,7 @@ func (p *prober) findOpen(ctx context.Context, key, id string) error {
 func (p *prober) aborted(ctx context.Context, _ *Finding) error {
 	key := p.key + "-aborted"
 	create := &s3.CreateMultipartUploadInput{}
-	p.attributes.onCreate(create)
+	p.attributes.applyToCreate(create)
 	id, err := p.begin(ctx, key, create)
 	if err != nil {
 		return err

@@ -30,8 +30,8 @@ func (f *FS) remove(ctx context.Context, name string) (done proxy.Stored, err er
 	if err != nil {
 		return done, err
 	}
-	l := f.lock(key)
-	if err := l.take(ctx); err != nil {
+	l := f.newNameLock(key)
+	if err := l.acquire(ctx); err != nil {
 		return done, err
 	}
 	defer l.release()
@@ -44,8 +44,8 @@ func (f *FS) remove(ctx context.Context, name string) (done proxy.Stored, err er
 		}
 		defer cancel()
 		done.OldETag = is.etag
-		end := f.abortOpenAfter(ctx, key)
-		err = f.deleteSeen(ctx, key, is.etag, deleteTries, func() (string, error) {
+		end := f.abortAfterDelete(ctx, key)
+		err = f.deleteCurrent(ctx, key, is.etag, deleteTries, func() (string, error) {
 			now, err := f.head(ctx, key)
 			if err != nil {
 				return "", err
@@ -59,9 +59,9 @@ func (f *FS) remove(ctx context.Context, name string) (done proxy.Stored, err er
 		return done, err
 	}
 	if _, err = f.statDir(ctx, key+"/"); errors.Is(err, fs.ErrNotExist) {
-		f.client.uploads.cleanedUp(ctx, f.place(key))
-		open, listErr := f.openUploads(ctx, key)
-		if f.abortOpen(ctx, key, f.client.uploads.collect(f.place(key)), open, listErr) > 0 {
+		f.client.uploads.awaitCleanUps(ctx, f.bucketKey(key))
+		open, listErr := f.listUploadsTo(ctx, key)
+		if f.abortUploadsTo(ctx, key, f.client.uploads.takeSuspended(f.bucketKey(key)), open, listErr) > 0 {
 			return done, nil
 		}
 	}
@@ -75,12 +75,12 @@ func (f *FS) remove(ctx context.Context, name string) (done proxy.Stored, err er
 //
 // S3 answers 204. Some services answer 200, as a proxy does that S3 has not heard of: then HEAD tells whether the object is gone.
 func (f *FS) delete(ctx context.Context, key, was string, match *string) error {
-	var t tried
-	out, err := f.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &f.bucket, Key: &key, IfMatch: match}, counting(&t))
+	var t attemptCount
+	out, err := f.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &f.bucket, Key: &key, IfMatch: match}, countAttempts(&t))
 	switch {
-	case err == nil && answeredWith(out.ResultMetadata, http.StatusNoContent):
+	case err == nil && hasStatus(out.ResultMetadata, http.StatusNoContent):
 		return nil
-	case t.times > 1 && errors.Is(err, fs.ErrNotExist):
+	case t.sent > 1 && errors.Is(err, fs.ErrNotExist):
 		return nil // the first try has deleted it
 	case err == nil:
 		err = errUnconfirmed
@@ -94,14 +94,14 @@ func (f *FS) delete(ctx context.Context, key, was string, match *string) error {
 			f.client.features.refuse(emptyAnswers, "", err)
 		}
 		return nil
-	case gone == nil && (t.open > 0 || errors.Is(err, errUnconfirmed)) && was != "" && now.etag != was:
+	case gone == nil && (t.ambiguous > 0 || errors.Is(err, errUnconfirmed)) && was != "" && now.etag != was:
 		return nil // another one was stored after the deletion
 	}
 	return err
 }
 
-// answeredWith reports whether the answer to a request had this HTTP status.
-func answeredWith(metadata middleware.Metadata, status int) bool {
+// hasStatus reports whether the answer to a request had this HTTP status.
+func hasStatus(metadata middleware.Metadata, status int) bool {
 	answer, ok := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response)
 	return ok && answer.StatusCode == status
 }
@@ -117,8 +117,8 @@ func (f *FS) mkdir(ctx context.Context, dir string) (made proxy.Stored, err erro
 	if err != nil {
 		return made, err
 	}
-	l := f.lock(key)
-	if err := l.take(ctx); err != nil {
+	l := f.newNameLock(key)
+	if err := l.acquire(ctx); err != nil {
 		return made, err
 	}
 	defer l.release()
@@ -133,19 +133,19 @@ func (f *FS) mkdir(ctx context.Context, dir string) (made proxy.Stored, err erro
 	}
 	defer cancel()
 	made = f.storedAt(key)
-	made.ETag, err = f.markNew(ctx, key)
+	made.ETag, err = f.putNewMarker(ctx, key)
 	return made, err
 }
 
-// markNew puts the marker of a directory that is not there. A rename of another process that reserves the name would otherwise take
+// putNewMarker puts the marker of a directory that is not there. A rename of another process that reserves the name would otherwise take
 // this marker for its own, and delete it.
-func (f *FS) markNew(ctx context.Context, key string) (etag string, err error) {
-	etag, err = f.markFree(ctx, key, markerType)
+func (f *FS) putNewMarker(ctx context.Context, key string) (etag string, err error) {
+	etag, err = f.putMarkerIfAbsent(ctx, key, markerType)
 	if !precondition(err) {
 		return etag, err
 	}
 	if _, missing := f.statDir(ctx, key); errors.Is(missing, fs.ErrNotExist) {
-		return f.mark(ctx, key, condition{}) // SeaweedFS keeps an empty directory for a while, without listing it
+		return f.putMarker(ctx, key, condition{}) // SeaweedFS keeps an empty directory for a while, without listing it
 	}
 	return "", fmt.Errorf("%w: %w", fs.ErrExist, err)
 }
@@ -153,15 +153,15 @@ func (f *FS) markNew(ctx context.Context, key string) (etag string, err error) {
 // markerType is the type of directory markers.
 const markerType = "application/x-directory"
 
-// mark puts the marker of a directory, on a condition if there is one, and returns its ETag.
-func (f *FS) mark(ctx context.Context, key string, only condition) (etag string, err error) {
-	return f.markAs(ctx, key, markerType, only)
+// putMarker puts the marker of a directory, on a condition if there is one, and returns its ETag.
+func (f *FS) putMarker(ctx context.Context, key string, only condition) (etag string, err error) {
+	return f.putMarkerAs(ctx, key, markerType, only)
 }
 
-// markFree puts a marker of some type where there is none, and looks for it if S3 did not confirm it. It returns its ETag.
-func (f *FS) markFree(ctx context.Context, key, contentType string) (etag string, err error) {
-	var t tried
-	etag, err = f.markAs(ctx, key, contentType, absent, counting(&t))
+// putMarkerIfAbsent puts a marker of some type where there is none, and looks for it if S3 did not confirm it. It returns its ETag.
+func (f *FS) putMarkerIfAbsent(ctx context.Context, key, contentType string) (etag string, err error) {
+	var t attemptCount
+	etag, err = f.putMarkerAs(ctx, key, contentType, absent, countAttempts(&t))
 	if unclear(err, t) {
 		if there, _ := f.head(ctx, key); there != nil && aws.ToString(there.head.ContentType) == contentType {
 			f.log.WarnContext(ctx, "S3 did not confirm a directory's marker that it has stored", "key", key, "err", err)
@@ -171,16 +171,16 @@ func (f *FS) markFree(ctx context.Context, key, contentType string) (etag string
 	return etag, err
 }
 
-// markAs is mark for a marker with a type of its own.
-func (f *FS) markAs(ctx context.Context, key, contentType string, only condition, options ...func(*s3.Options)) (etag string, err error) {
-	err = f.client.checked(func(a algorithm) error {
+// putMarkerAs is mark for a marker with a type of its own.
+func (f *FS) putMarkerAs(ctx context.Context, key, contentType string, only condition, options ...func(*s3.Options)) (etag string, err error) {
+	err = f.client.withChecksum(func(a algorithm) error {
 		in := &s3.PutObjectInput{
 			Bucket:        &f.bucket,
 			Key:           &key,
 			ContentLength: aws.Int64(0),
 			ContentType:   &contentType,
 		}
-		f.attributes.onPut(in)
+		f.attributes.applyToPut(in)
 		checksum{a, a.hash().Sum(nil)}.set(&in.ChecksumCRC32C, &in.ChecksumCRC32, &in.ChecksumSHA256, &in.ContentMD5)
 		return f.conditionally(ctx, putObject, key, only, func(only condition) error {
 			in.IfMatch, in.IfNoneMatch = only.match, only.noneMatch
@@ -209,13 +209,13 @@ func (f *FS) rmdir(ctx context.Context, dir string) (done proxy.Stored, err erro
 	if key == f.prefix {
 		return done, fs.ErrPermission
 	}
-	l := f.lock(key)
-	if err := l.take(ctx); err != nil {
+	l := f.newNameLock(key)
+	if err := l.acquire(ctx); err != nil {
 		return done, err
 	}
 	defer l.release()
 	done = f.storedAt(key)
-	look := func() (string, error) { return f.emptyDir(ctx, key) }
+	look := func() (string, error) { return f.emptyDirMarker(ctx, key) }
 	if done.OldETag, err = look(); err != nil {
 		return done, err
 	}
@@ -227,8 +227,8 @@ func (f *FS) rmdir(ctx context.Context, dir string) (done proxy.Stored, err erro
 	return done, f.deleteMarker(ctx, key, done.OldETag, deleteTries, look)
 }
 
-// emptyDir returns the ETag of the marker of a directory that has nothing else.
-func (f *FS) emptyDir(ctx context.Context, key string) (etag string, err error) {
+// emptyDirMarker returns the ETag of the marker of a directory that has nothing else.
+func (f *FS) emptyDirMarker(ctx context.Context, key string) (etag string, err error) {
 	objects, err := f.firstKeys(ctx, key, 2)
 	switch {
 	case err != nil:
@@ -247,7 +247,7 @@ func (f *FS) emptyDir(ctx context.Context, key string) (etag string, err error) 
 // deleteMarker is deleteSeen for the marker of a directory, whose ETag a listing or its PutObject has told. AWS obeys If-Match only where
 // s3:GetObject is allowed, which these two do not need: without it, the marker is deleted as it is.
 func (f *FS) deleteMarker(ctx context.Context, key, etag string, tries int, look func() (string, error)) error {
-	err := f.deleteSeen(ctx, key, etag, tries, look)
+	err := f.deleteCurrent(ctx, key, etag, tries, look)
 	if status(err) == http.StatusForbidden {
 		return f.delete(ctx, key, etag, nil)
 	}

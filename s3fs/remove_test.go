@@ -149,7 +149,7 @@ func TestMarkerConditions(t *testing.T) {
 			}
 			f := s.fs(Options{})
 			if op == "a rename" {
-				f.release(t.Context(), "d/", same)
+				f.deleteReservationMarker(t.Context(), "d/", same)
 			} else if _, err := f.Rmdir(t.Context(), "/d"); !errors.Is(err, test.want) || test.want == nil && err != nil {
 				t.Errorf("%s: error %v, want %v", name, err, test.want)
 			}

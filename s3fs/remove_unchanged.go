@@ -22,14 +22,14 @@ import (
 // After a copy, the source is deleted only if its ETag is still the copied one: a client may have stored another content
 // under its name meanwhile. S3 compares the ETag as it deletes. Where a service does not, it is compared just before.
 
-// deleteAtOnce is how many keys are in one request to delete.
-const deleteAtOnce = 1000
+// maxDeleteKeys is how many keys are in one request to delete.
+const maxDeleteKeys = 1000
 
-// versions are the ETags of objects, by key.
-type versions map[string]string
+// etagsByKey are the ETags of objects, by key.
+type etagsByKey map[string]string
 
-// A copyMade is what S3 has told of a copy: two objects of one ETag are told apart by LastModified.
-type copyMade struct {
+// A copyResult is what S3 has told of a copy: two objects of one ETag are told apart by LastModified.
+type copyResult struct {
 	etag     string
 	modified time.Time // zero = unknown
 	version  string    // ID, "" = unknown
@@ -47,8 +47,8 @@ func sameTime(a, b time.Time) bool {
 // errRewritten says that an object has the same content as before, and was written since, as MFMT does.
 var errRewritten = fmt.Errorf("%w: another session has written the same content, or other metadata", errNotMet)
 
-// rewritten reports whether an object was written between two answers to HEAD that have the same ETag.
-func rewritten(was, now *s3.HeadObjectOutput) bool {
+// isRewritten reports whether an object was written between two answers to HEAD that have the same ETag.
+func isRewritten(was, now *s3.HeadObjectOutput) bool {
 	switch {
 	case was == nil:
 		return false
@@ -66,7 +66,7 @@ func (f *FS) deleteUnchanged(ctx context.Context, key, etag string, was *s3.Head
 		switch {
 		case err != nil:
 			return "", err
-		case now.etag == etag && rewritten(was, now.head):
+		case now.etag == etag && isRewritten(was, now.head):
 			return "", errRewritten
 		}
 		return now.etag, nil
@@ -76,7 +76,7 @@ func (f *FS) deleteUnchanged(ctx context.Context, key, etag string, was *s3.Head
 		err = errNotMet
 	}
 	if err == nil {
-		_, err = f.deleteMatching(ctx, key, etag, look)
+		_, err = f.deleteIfMatch(ctx, key, etag, look)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -90,10 +90,10 @@ func (f *FS) deleteUnchanged(ctx context.Context, key, etag string, was *s3.Head
 	return err
 }
 
-// deleteMatching deletes an object on the condition that its ETag is still etag, which the caller has just been told; "" = no condition. A
+// deleteIfMatch deletes an object on the condition that its ETag is still etag, which the caller has just been told; "" = no condition. A
 // service that does not know the condition is asked without it. So is one that answers 412 although look tells the same ETag: see misjudged.
 // If look tells another one, it is returned as now, with the error.
-func (f *FS) deleteMatching(ctx context.Context, key, etag string, look func() (string, error)) (now string, err error) {
+func (f *FS) deleteIfMatch(ctx context.Context, key, etag string, look func() (string, error)) (now string, err error) {
 	if etag == "" {
 		return "", f.delete(ctx, key, etag, nil)
 	}
@@ -121,11 +121,11 @@ func (f *FS) deleteMatching(ctx context.Context, key, etag string, look func() (
 // deleteTries is how often the deletion of a name is tried whose object another session replaces.
 const deleteTries = 2
 
-// deleteSeen deletes an object whose ETag look has just told, whatever it is. It deletes nothing that look has not told: if another process
+// deleteCurrent deletes an object whose ETag look has just told, whatever it is. It deletes nothing that look has not told: if another process
 // has replaced the object, it looks again, or is errBusy after the last try. An object that is gone already is no error.
-func (f *FS) deleteSeen(ctx context.Context, key, etag string, tries int, look func() (string, error)) error {
+func (f *FS) deleteCurrent(ctx context.Context, key, etag string, tries int, look func() (string, error)) error {
 	for try := 1; ; try++ {
-		now, err := f.deleteMatching(ctx, key, etag, look)
+		now, err := f.deleteIfMatch(ctx, key, etag, look)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil
@@ -142,7 +142,7 @@ func (f *FS) deleteSeen(ctx context.Context, key, etag string, tries int, look f
 // processes, the watch of those by this one, which cannot change them during the deletion. It returns the keys that are not there any more,
 // that this process has changed, or that have the same ETag and another LastModified than written has.
 func (f *FS) deleteAllUnchanged(
-	ctx context.Context, dir string, then versions, written map[string]time.Time, w *nameWatch,
+	ctx context.Context, dir string, then etagsByKey, written map[string]time.Time, w *nameWatch,
 ) (late []string, err error) {
 	there := make(map[string]bool)
 	for page, err := range f.pages(ctx, dir, "") {
@@ -155,13 +155,13 @@ func (f *FS) deleteAllUnchanged(
 			switch etag, ok := then[o.key]; {
 			case ok && etag == o.etag && !sameTime(written[o.key], o.mtime):
 				late = append(late, o.key)
-			case ok && (etag == o.etag || w.has(f.place(o.key))):
+			case ok && (etag == o.etag || w.sawWrite(f.bucketKey(o.key))):
 				keys = append(keys, o.key)
 			case ok:
 				f.log.WarnContext(ctx, "an object that was written while its directory was renamed is kept", "key", o.key)
 			}
 		}
-		changed, err := f.deleteLocked(ctx, keys, then, w)
+		changed, err := f.deleteUnderLocks(ctx, keys, then, w)
 		if err != nil {
 			return nil, err
 		}
@@ -175,9 +175,9 @@ func (f *FS) deleteAllUnchanged(
 	return late, nil
 }
 
-// deleteLocked deletes objects under the locks of their names: those whose locks are free together, the others one by one. It returns
+// deleteUnderLocks deletes objects under the locks of their names: those whose locks are free together, the others one by one. It returns
 // those that this process has changed.
-func (f *FS) deleteLocked(ctx context.Context, keys []string, then versions, w *nameWatch) (changed []string, err error) {
+func (f *FS) deleteUnderLocks(ctx context.Context, keys []string, then etagsByKey, w *nameWatch) (changed []string, err error) {
 	var together, singly []string
 	var locks []*nameLock
 	release := func() {
@@ -188,13 +188,13 @@ func (f *FS) deleteLocked(ctx context.Context, keys []string, then versions, w *
 	}
 	defer release()
 	for _, key := range keys {
-		l := f.lock(key)
-		if !l.try() {
+		l := f.newNameLock(key)
+		if !l.tryAcquire() {
 			singly = append(singly, key)
 			continue
 		}
 		locks = append(locks, l)
-		if w.has(f.place(key)) {
+		if w.sawWrite(f.bucketKey(key)) {
 			changed = append(changed, key)
 		} else {
 			together = append(together, key)
@@ -205,7 +205,7 @@ func (f *FS) deleteLocked(ctx context.Context, keys []string, then versions, w *
 	}
 	release()
 	for _, key := range singly {
-		deleted, err := f.deleteUnlessChanged(ctx, key, then[key], w)
+		deleted, err := f.deleteUnderLock(ctx, key, then[key], w)
 		if err != nil {
 			return nil, err
 		}
@@ -216,14 +216,14 @@ func (f *FS) deleteLocked(ctx context.Context, keys []string, then versions, w *
 	return changed, nil
 }
 
-// deleteUnlessChanged deletes an object, under the lock of its name, unless this process has changed it.
-func (f *FS) deleteUnlessChanged(ctx context.Context, key, etag string, w *nameWatch) (deleted bool, err error) {
-	l := f.lock(key)
-	if err := l.take(ctx); err != nil {
+// deleteUnderLock deletes an object, under the lock of its name, unless this process has changed it.
+func (f *FS) deleteUnderLock(ctx context.Context, key, etag string, w *nameWatch) (deleted bool, err error) {
+	l := f.newNameLock(key)
+	if err := l.acquire(ctx); err != nil {
 		return false, err
 	}
 	defer l.release()
-	if w.has(f.place(key)) {
+	if w.sawWrite(f.bucketKey(key)) {
 		return false, nil
 	}
 	return true, f.deleteUnchanged(ctx, key, etag, nil)
@@ -231,7 +231,7 @@ func (f *FS) deleteUnlessChanged(ctx context.Context, key, etag string, w *nameW
 
 // deleteAll deletes objects, many in one request, that have the ETags in then, as far as these are there. Keys that XML
 // cannot hold, and those that S3 could not delete for the moment, are deleted one by one.
-func (f *FS) deleteAll(ctx context.Context, keys []string, then versions) error {
+func (f *FS) deleteAll(ctx context.Context, keys []string, then etagsByKey) error {
 	var singly, together []string
 	for _, key := range keys {
 		if inXML(key) {
@@ -241,10 +241,10 @@ func (f *FS) deleteAll(ctx context.Context, keys []string, then versions) error 
 		}
 	}
 	refuses := func(err error) bool { return unknown(err) || status(err) == http.StatusMethodNotAllowed }
-	for batch := range slices.Chunk(together, deleteAtOnce) {
+	for batch := range slices.Chunk(together, maxDeleteKeys) {
 		err := f.client.features.attempt(manyDeletions, "", refuses, func(with bool) error {
 			if !with {
-				return f.deleteSingly(ctx, batch, then)
+				return f.deleteOneByOne(ctx, batch, then)
 			}
 			left, err := f.deleteBatch(ctx, batch, then)
 			singly = append(singly, left...)
@@ -254,12 +254,12 @@ func (f *FS) deleteAll(ctx context.Context, keys []string, then versions) error 
 			return err
 		}
 	}
-	return f.deleteSingly(s3http.WithBrief(ctx), singly, then)
+	return f.deleteOneByOne(s3http.WithBrief(ctx), singly, then)
 }
 
-// deleteSingly deletes objects one by one, those that have ETags in then as far as they still have them.
-func (f *FS) deleteSingly(ctx context.Context, keys []string, then versions) error {
-	return each(ctx, keys, func(ctx context.Context, key string) error {
+// deleteOneByOne deletes objects one by one, those that have ETags in then as far as they still have them.
+func (f *FS) deleteOneByOne(ctx context.Context, keys []string, then etagsByKey) error {
+	return forEach(ctx, keys, func(ctx context.Context, key string) error {
 		if etag := then[key]; etag != "" {
 			return f.deleteUnchanged(ctx, key, etag, nil)
 		}
@@ -272,10 +272,10 @@ func (f *FS) deleteSingly(ctx context.Context, keys []string, then versions) err
 
 // deleteBatch deletes objects in one request, and returns the keys of those that S3 has not deleted, but may delete if
 // it is asked for one at a time: with a condition that DeleteObjects does not take, or later, as after SlowDown.
-func (f *FS) deleteBatch(ctx context.Context, keys []string, then versions) (left []string, err error) {
+func (f *FS) deleteBatch(ctx context.Context, keys []string, then etagsByKey) (left []string, err error) {
 	var errs []types.Error
 	if then == nil {
-		errs, err = f.deleteMany(ctx, keys, nil)
+		errs, err = f.sendDeleteObjects(ctx, keys, nil)
 	} else {
 		feature := conditionOn(deleteObjects, condition{})
 		err = f.client.features.attempt(feature, "", unknown, func(with bool) (err error) {
@@ -283,7 +283,7 @@ func (f *FS) deleteBatch(ctx context.Context, keys []string, then versions) (lef
 			if !with {
 				only = nil // the keys have been listed with these ETags just before
 			}
-			errs, err = f.deleteMany(ctx, keys, only)
+			errs, err = f.sendDeleteObjects(ctx, keys, only)
 			return err
 		})
 	}
@@ -303,9 +303,9 @@ func (f *FS) deleteBatch(ctx context.Context, keys []string, then versions) (lef
 	return left, nil
 }
 
-// deleteMany deletes objects in one request, and returns what S3 says of those that it has not deleted. Keys of which the answer says
+// sendDeleteObjects deletes objects in one request, and returns what S3 says of those that it has not deleted. Keys of which the answer says
 // nothing are not confirmed: an empty answer may be a proxy's. So are all of them if S3 may have obeyed in spite of an error.
-func (f *FS) deleteMany(ctx context.Context, keys []string, then versions) ([]types.Error, error) {
+func (f *FS) sendDeleteObjects(ctx context.Context, keys []string, then etagsByKey) ([]types.Error, error) {
 	ids := make([]types.ObjectIdentifier, len(keys))
 	for i := range keys {
 		ids[i].Key = &keys[i]
@@ -313,11 +313,11 @@ func (f *FS) deleteMany(ctx context.Context, keys []string, then versions) ([]ty
 			ids[i].ETag = quoted(etag)
 		}
 	}
-	var t tried
+	var t attemptCount
 	out, err := f.api.DeleteObjects(ctx, &s3.DeleteObjectsInput{
 		Bucket: &f.bucket,
 		Delete: &types.Delete{Objects: ids, Quiet: aws.Bool(false)},
-	}, f.contentMD5, counting(&t))
+	}, f.sendContentMD5, countAttempts(&t))
 	switch {
 	case unclear(err, t):
 		f.log.WarnContext(ctx, "S3 did not confirm deletions, which are made one by one", "keys", len(keys), "err", err)

@@ -120,7 +120,7 @@ func TestDeletionsWithoutConditions(t *testing.T) {
 		if test.call == "Delete" {
 			err = f.deleteUnchanged(t.Context(), "a", "e", nil)
 		} else {
-			err = f.deleteAll(t.Context(), []string{"a", "b"}, versions{"a": "e", "b": "e"})
+			err = f.deleteAll(t.Context(), []string{"a", "b"}, etagsByKey{"a": "e", "b": "e"})
 		}
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -160,7 +160,7 @@ func TestDeletionsRepeated(t *testing.T) {
 			}
 			return nil, nil
 		}
-		err := s.fs(Options{}).deleteAll(t.Context(), []string{"a", "b"}, versions{"a": "e", "b": "e"})
+		err := s.fs(Options{}).deleteAll(t.Context(), []string{"a", "b"}, etagsByKey{"a": "e", "b": "e"})
 		if !errors.Is(err, test.want) || test.want == nil && err != nil {
 			t.Errorf("%s: %v", code, err)
 		}
@@ -199,7 +199,7 @@ func TestDeletionsWhoseAnswerIsLost(t *testing.T) {
 			if want {
 				deletions = 0
 			}
-			err := s.fs(Options{}).deleteAll(t.Context(), []string{"a", "b"}, versions{"a": "e", "b": "e"})
+			err := s.fs(Options{}).deleteAll(t.Context(), []string{"a", "b"}, etagsByKey{"a": "e", "b": "e"})
 			if (err != nil) != want || s.count("Delete") != deletions || s.count("Head") == 0 != want {
 				t.Errorf("%s, %s: error %v, requests %q", name, state, err, s.requests())
 			}

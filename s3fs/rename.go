@@ -43,16 +43,16 @@ func (f *FS) rename(ctx context.Context, from, to string, replace bool) (made pr
 	if source == f.prefix || target == f.prefix {
 		return made, fs.ErrPermission // the root stays where it is
 	}
-	l := f.lock(source, target)
-	if err := l.take(ctx); err != nil {
+	l := f.newNameLock(source, target)
+	if err := l.acquire(ctx); err != nil {
 		return made, err
 	}
 	defer l.release()
-	return f.move(ctx, source, target, replace, l)
+	return f.renameLocked(ctx, source, target, replace, l)
 }
 
-// move renames what has the key source, without the slash or with it, under the lock of both names.
-func (f *FS) move(ctx context.Context, source, target string, replace bool, l *nameLock) (made proxy.Stored, err error) {
+// renameLocked renames what has the key source, without the slash or with it, under the lock of both names.
+func (f *FS) renameLocked(ctx context.Context, source, target string, replace bool, l *nameLock) (made proxy.Stored, err error) {
 	asDir := later(func() (*info, error) { return f.statDir(ctx, target) })
 	what, err := f.statFileFirst(ctx, source)
 	_, dirErr := asDir()
@@ -68,7 +68,7 @@ func (f *FS) move(ctx context.Context, source, target string, replace bool, l *n
 	case what.dir:
 		made = f.storedAt(target)
 		made.From = source
-		return made, f.renameDirInTurn(ctx, source, target, l)
+		return made, f.renameDirLocked(ctx, source, target, l)
 	}
 	source, target = strings.TrimSuffix(source, "/"), strings.TrimSuffix(target, "/")
 	only := condition{}
@@ -94,18 +94,18 @@ func (f *FS) renameFile(ctx context.Context, what *info, source, target string, 
 	for try := 1; ; try++ {
 		copied, err := f.copyFile(ctx, what, source, target, only, l)
 		done.Size, done.ETag, done.Version = what.size, copied.etag, copied.version
-		if !made && (err == nil || errors.Is(err, errCopied)) {
+		if !made && (err == nil || errors.Is(err, errSourceChanged)) {
 			made = true
 			var cancel context.CancelFunc
 			ctx, cancel = f.client.outlastCopy(ctx) // there is a copy: the rename is completed even if the caller goes
 			defer cancel()
-			f.abortLeft(ctx, target, "")
+			f.abortSuperseded(ctx, target, "")
 			if only != (condition{}) { // the name is not free any more: the copy has it
 				only = condition{match: quoted(copied.etag)}
 			}
 		}
 		if err == nil {
-			err = f.stillThere(ctx, source, target, what, copied)
+			err = f.checkCopyExists(ctx, source, target, what, copied)
 		}
 		if err == nil {
 			err = f.deleteSource(ctx, source, what)
@@ -116,7 +116,7 @@ func (f *FS) renameFile(ctx context.Context, what *info, source, target string, 
 		if try == renameTries {
 			return done, fmt.Errorf("%w: %v", errBusy, err)
 		}
-		if err = l.take(ctx); err != nil {
+		if err = l.acquire(ctx); err != nil {
 			return done, err
 		}
 		what, err = f.head(ctx, source)
@@ -129,14 +129,14 @@ func (f *FS) renameFile(ctx context.Context, what *info, source, target string, 
 	}
 }
 
-// stillThere looks for a copy where LastModified of its source cannot show that another process has renamed the copy back, as it is of the
+// checkCopyExists looks for a copy where LastModified of its source cannot show that another process has renamed the copy back, as it is of the
 // same second as the copy. The process's own writes of that second need no look.
-func (f *FS) stillThere(ctx context.Context, source, target string, what *info, copied copyMade) error {
+func (f *FS) checkCopyExists(ctx context.Context, source, target string, what *info, copied copyResult) error {
 	modified := aws.ToTime(what.head.LastModified)
 	if copied.modified.IsZero() || modified.IsZero() || !sameTime(modified.Truncate(time.Second), copied.modified) {
 		return nil
 	}
-	if f.client.uploads.wroteLately(f.place(source)) {
+	if f.client.uploads.wroteRecently(f.bucketKey(source)) {
 		return nil
 	}
 	_, err := f.head(ctx, target)
@@ -149,7 +149,7 @@ func (f *FS) stillThere(ctx context.Context, source, target string, what *info, 
 // deleteSource deletes a file that was copied as it was described. It returns errRewritten if only the metadata was changed since.
 func (f *FS) deleteSource(ctx context.Context, source string, what *info) error {
 	// An upload to the old name that was completed meanwhile is a new file there, and stays.
-	end := f.abortOpenAfter(ctx, source)
+	end := f.abortAfterDelete(ctx, source)
 	err := f.deleteUnchanged(ctx, source, what.etag, what.head)
 	end(err == nil)
 	return err
@@ -157,14 +157,14 @@ func (f *FS) deleteSource(ctx context.Context, source string, what *info) error 
 
 // copyFile copies a file as it was described. Before a copy in parts is published, it makes sure that the file is still there: who has deleted
 // it meanwhile was told so.
-func (f *FS) copyFile(ctx context.Context, what *info, source, target string, only condition, l *nameLock) (copyMade, error) {
+func (f *FS) copyFile(ctx context.Context, what *info, source, target string, only condition, l *nameLock) (copyResult, error) {
 	o := object{key: source, size: what.size, etag: what.etag, class: what.class, head: what.head}
 	l.check = func(ctx context.Context) error {
 		now, err := f.head(ctx, source)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return fmt.Errorf("%w: %q is gone", errNotMet, source)
-		case err == nil && (now.etag != what.etag || rewritten(what.head, now.head)):
+		case err == nil && (now.etag != what.etag || isRewritten(what.head, now.head)):
 			return fmt.Errorf("%w: %q was written meanwhile", errNotMet, source)
 		}
 		return err
@@ -177,38 +177,38 @@ func (f *FS) copyFile(ctx context.Context, what *info, source, target string, on
 // copy copies an object within the bucket, unless it has changed since it was described, or the condition on the target
 // does not hold, which is fs.ErrExist if the name was to be free. It returns the copy's version; after an error, the one that
 // the copy may have, without an ETag if there is none. The lock is that of the names; a copy in parts releases it meanwhile.
-func (f *FS) copy(ctx context.Context, o object, target string, only condition, l *nameLock) (made copyMade, err error) {
-	if f.inParts(o.size) {
-		as, err := f.copyOf(ctx, o, target)
+func (f *FS) copy(ctx context.Context, o object, target string, only condition, l *nameLock) (made copyResult, err error) {
+	if f.exceedsCopyLimit(o.size) {
+		as, err := f.copyCreateInput(ctx, o, target)
 		if err != nil {
-			return copyMade{}, err
+			return copyResult{}, err
 		}
 		etag, err := f.copyInParts(ctx, o, as, only, l)
-		return copyMade{etag: etag}, err
+		return copyResult{etag: etag}, err
 	}
 	ctx, cancel, err := f.client.completingCopy(ctx)
 	if err != nil {
-		return copyMade{}, err
+		return copyResult{}, err
 	}
 	defer cancel()
 	in := f.copyInput(o, target)
-	var t tried
-	made, err = f.sendCopy(ctx, in, o, only, counting(&t))
+	var t attemptCount
+	made, err = f.sendCopy(ctx, in, o, only, countAttempts(&t))
 	switch {
-	case copiesNoMarkers(err) && o.size == 0 && strings.HasSuffix(o.key, "/") && strings.HasSuffix(target, "/"):
-		etag, err := f.mark(ctx, target, condition{})
-		return copyMade{etag: etag}, err
-	case unclear(err, t) && f.isCopy(ctx, o, target):
+	case refusesMarkerCopy(err) && o.size == 0 && strings.HasSuffix(o.key, "/") && strings.HasSuffix(target, "/"):
+		etag, err := f.putMarker(ctx, target, condition{})
+		return copyResult{etag: etag}, err
+	case unclear(err, t) && f.wasCopied(ctx, o, target):
 		f.log.WarnContext(ctx, "S3 did not confirm a copy that it has made", "key", target, "err", err)
-		return copyMade{etag: o.etag}, nil
+		return copyResult{etag: o.etag}, nil
 	case only.noneMatch != nil && precondition(err) && f.holds(ctx, target, only) != nil: // else it is the source that has changed
-		return copyMade{}, fmt.Errorf("%w: %w", fs.ErrExist, err)
-	case errors.Is(err, errCopied):
+		return copyResult{}, fmt.Errorf("%w: %w", fs.ErrExist, err)
+	case errors.Is(err, errSourceChanged):
 		return made, err
-	case declined(err) && t.open == 0:
-		return copyMade{}, err // refused, and what is there is not ours
+	case declined(err) && t.ambiguous == 0:
+		return copyResult{}, err // refused, and what is there is not ours
 	case err != nil:
-		return copyMade{etag: o.etag}, err
+		return copyResult{etag: o.etag}, err
 	}
 	return made, nil
 }
@@ -222,14 +222,14 @@ func (f *FS) copyInput(o object, target string) *s3.CopyObjectInput {
 		StorageClass: types.StorageClass(o.class),
 	}
 	if o.head != nil {
-		as := like(o.head)
+		as := createInputLike(o.head)
 		in.ServerSideEncryption, in.SSEKMSKeyId, in.BucketKeyEnabled = as.ServerSideEncryption, as.SSEKMSKeyId, as.BucketKeyEnabled
 		in.WebsiteRedirectLocation = as.WebsiteRedirectLocation
-		if as.ContentType = retyped(o.head, o.key, target); as.ContentType != nil && allMetadata(o.head) == nil {
+		if as.ContentType = contentTypeOfCopy(o.head, o.key, target); as.ContentType != nil && checkMetadata(o.head) == nil {
 			replaceMetadata(in, as)
 		}
 	}
-	f.attributes.onCopy(in)
+	f.attributes.applyToCopy(in)
 	return in
 }
 
@@ -237,16 +237,16 @@ func (f *FS) copyInput(o object, target string) *s3.CopyObjectInput {
 // of the request is done without.
 func (f *FS) sendCopy(
 	ctx context.Context, in *s3.CopyObjectInput, o object, only condition, options ...func(*s3.Options),
-) (made copyMade, err error) {
+) (made copyResult, err error) {
 	err = f.conditionally(ctx, copyObject, *in.Key, only, func(only condition) error {
 		in.IfMatch, in.IfNoneMatch = only.match, only.noneMatch
-		return f.fromUnchanged(ctx, copySourceMatch, o, *in.Key, func(match *string) error {
+		return f.ifSourceUnchanged(ctx, copySourceMatch, o, *in.Key, func(match *string) error {
 			in.CopySourceIfMatch = match
-			return f.withClass(in.StorageClass, func(class types.StorageClass) error {
+			return f.withStorageClass(in.StorageClass, func(class types.StorageClass) error {
 				in.StorageClass = class
 				out, err := f.api.CopyObject(s3http.WithSlow(ctx), in, options...)
 				if err == nil {
-					made = copyMade{unquote(out.CopyObjectResult.ETag), aws.ToTime(out.CopyObjectResult.LastModified), aws.ToString(out.VersionId)}
+					made = copyResult{unquote(out.CopyObjectResult.ETag), aws.ToTime(out.CopyObjectResult.LastModified), aws.ToString(out.VersionId)}
 				}
 				return err
 			})
@@ -255,13 +255,13 @@ func (f *FS) sendCopy(
 	return made, err
 }
 
-// errCopied says that S3 has made a copy without a condition, whose source is no longer what it was before the copy.
-var errCopied = errors.New("the source has changed since it was copied")
+// errSourceChanged says that S3 has made a copy without a condition, whose source is no longer what it was before the copy.
+var errSourceChanged = errors.New("the source has changed since it was copied")
 
-// fromUnchanged runs send, which copies from o, on the condition that o's ETag is what it was. Where the service does not
+// ifSourceUnchanged runs send, which copies from o, on the condition that o's ETag is what it was. Where the service does not
 // know the condition, the ETag is compared before and after the copy; only before, if the copy replaces o, because it can have
 // another ETag, as that of an object in parts.
-func (f *FS) fromUnchanged(ctx context.Context, x Feature, o object, replaced string, send func(match *string) error) error {
+func (f *FS) ifSourceUnchanged(ctx context.Context, x Feature, o object, replaced string, send func(match *string) error) error {
 	return f.client.features.attempt(x, "", unknown, func(with bool) error {
 		only := condition{match: quoted(o.etag)}
 		if with {
@@ -274,15 +274,15 @@ func (f *FS) fromUnchanged(ctx context.Context, x Feature, o object, replaced st
 			return err
 		}
 		if err := f.holds(ctx, o.key, only); err != nil {
-			return fmt.Errorf("%w: %w", errCopied, err)
+			return fmt.Errorf("%w: %w", errSourceChanged, err)
 		}
 		return nil
 	})
 }
 
-// withClass runs send with the storage class of what is copied. A class that cannot be asked for, as that of an object
+// withStorageClass runs send with the storage class of what is copied. A class that cannot be asked for, as that of an object
 // which MinIO has moved to another store, is left to the bucket.
-func (f *FS) withClass(class types.StorageClass, send func(types.StorageClass) error) error {
+func (f *FS) withStorageClass(class types.StorageClass, send func(types.StorageClass) error) error {
 	if class == "" {
 		return send(class)
 	}
@@ -295,9 +295,9 @@ func (f *FS) withClass(class types.StorageClass, send func(types.StorageClass) e
 	})
 }
 
-// copiesNoMarkers reports whether an error is that of a service which cannot copy the marker of a directory, as it has a
+// refusesMarkerCopy reports whether an error is that of a service which cannot copy the marker of a directory, as it has a
 // directory of its own there: versitygw and, by the second code, SeaweedFS.
-func copiesNoMarkers(err error) bool {
+func refusesMarkerCopy(err error) bool {
 	return errorCode(err) == "DirectoryObjectContainsData" || errorCode(err) == "NoSuchKey"
 }
 

@@ -13,31 +13,31 @@ import (
 	"time"
 )
 
-// copiesAtOnce is how many objects, or parts of one, S3 copies at a time.
-const copiesAtOnce = 16
+// maxConcurrentCopies is how many objects, or parts of one, S3 copies at a time.
+const maxConcurrentCopies = 16
 
 // A dirRename is the rename of a directory. The locks of both names are held until the new one is reserved; after that, one object at a time
 // is locked, and the watches tell what other sessions of this process have changed meanwhile.
 type dirRename struct {
 	*FS
-	source, target string
-	old, new       *nameWatch // of the keys in source and in target
-	marker         string     // ETag of the marker that reserves target
-	mu             sync.Mutex
-	copies         versions             // that may have been made
-	written        map[string]time.Time // LastModified of the copies, as far as known
+	source, target     string
+	oldWatch, newWatch *nameWatch // of the keys in source and in target
+	marker             string     // ETag of the marker that reserves target
+	mu                 sync.Mutex
+	copies             etagsByKey           // that may have been made
+	written            map[string]time.Time // LastModified of the copies, as far as known
 }
 
-// renameDirInTurn renames a directory when no other rename of a directory has one of the names. It waits for that without the locks of
+// renameDirLocked renames a directory when no other rename of a directory has one of the names. It waits for that without the locks of
 // the names.
-func (f *FS) renameDirInTurn(ctx context.Context, source, target string, l *nameLock) error {
+func (f *FS) renameDirLocked(ctx context.Context, source, target string, l *nameLock) error {
 	l.release()
-	dirs := f.lock(source+"/", target+"/") // which no file has
-	if err := dirs.take(ctx); err != nil {
+	dirs := f.newNameLock(source+"/", target+"/") // which no file has
+	if err := dirs.acquire(ctx); err != nil {
 		return err
 	}
 	defer dirs.release()
-	if err := l.take(ctx); err != nil {
+	if err := l.acquire(ctx); err != nil {
 		return err
 	}
 	return f.renameDir(ctx, source, target, l)
@@ -51,12 +51,12 @@ func (f *FS) renameDir(ctx context.Context, source, target string, l *nameLock) 
 	} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	d := &dirRename{FS: f, source: source, target: target, copies: make(versions), written: make(map[string]time.Time)}
-	ctx, d.old = f.watch(ctx, source)
-	defer d.old.end()
-	ctx, d.new = f.watch(ctx, target)
-	defer d.new.end()
-	objects, err := f.below(ctx, source)
+	d := &dirRename{FS: f, source: source, target: target, copies: make(etagsByKey), written: make(map[string]time.Time)}
+	ctx, d.oldWatch = f.watch(ctx, source)
+	defer d.oldWatch.stop()
+	ctx, d.newWatch = f.watch(ctx, target)
+	defer d.newWatch.stop()
+	objects, err := f.listForRename(ctx, source)
 	if err == nil && len(objects) == 0 {
 		err = fs.ErrNotExist // since it was looked for
 	}
@@ -78,9 +78,9 @@ func (d *dirRename) undo(ctx context.Context) error {
 	if d.copies[d.target] == "" {
 		d.copies[d.target] = d.marker
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelGrace)
 	defer cancel()
-	_, err := d.deleteAllUnchanged(ctx, d.target, d.copies, d.written, d.new)
+	_, err := d.deleteAllUnchanged(ctx, d.target, d.copies, d.written, d.newWatch)
 	return err
 }
 
@@ -89,26 +89,26 @@ func (d *dirRename) deleteSources(ctx context.Context, objects []object) error {
 	ctx, cancel := d.client.outlastCopy(ctx) // all is copied: the rename is completed even if the caller goes
 	defer cancel()
 	for key := range d.copies {
-		d.abortLeft(ctx, key, "")
+		d.abortSuperseded(ctx, key, "")
 	}
-	deleted, end := false, d.abortOpenBelow(ctx, d.source)
+	deleted, end := false, d.abortAfterDirDelete(ctx, d.source)
 	defer func() { end(deleted) }()
-	sources, written := make(versions), make(map[string]time.Time)
+	sources, written := make(etagsByKey), make(map[string]time.Time)
 	for _, o := range objects {
 		sources[o.key], written[o.key] = o.etag, o.mtime
 	}
 	if sources[d.source] == "" {
-		if err := d.releaseTarget(ctx); err != nil {
+		if err := d.deleteReservation(ctx); err != nil {
 			return err
 		}
 	}
-	late, err := d.deleteAllUnchanged(ctx, d.source, sources, written, d.old)
+	late, err := d.deleteAllUnchanged(ctx, d.source, sources, written, d.oldWatch)
 	if err != nil {
 		return err
 	}
 	gone := 0
 	for _, key := range late {
-		is, err := d.catchUp(ctx, key)
+		is, err := d.reconcile(ctx, key)
 		if err != nil {
 			return err
 		}
@@ -117,7 +117,7 @@ func (d *dirRename) deleteSources(ctx context.Context, objects []object) error {
 		}
 	}
 	for _, o := range objects {
-		d.abortLeft(ctx, o.key, "")
+		d.abortSuperseded(ctx, o.key, "")
 	}
 	deleted = true
 	if gone == len(objects) {
@@ -126,26 +126,26 @@ func (d *dirRename) deleteSources(ctx context.Context, objects []object) error {
 	return nil
 }
 
-// releaseTarget deletes the marker that has reserved the new name, unless another session of this process has deleted it and made another.
-func (d *dirRename) releaseTarget(ctx context.Context) error {
-	l := d.lock(d.target)
-	if err := l.take(ctx); err != nil {
+// deleteReservation deletes the marker that has reserved the new name, unless another session of this process has deleted it and made another.
+func (d *dirRename) deleteReservation(ctx context.Context) error {
+	l := d.newNameLock(d.target)
+	if err := l.acquire(ctx); err != nil {
 		return err
 	}
 	defer l.release()
-	if !d.new.has(d.place(d.target)) {
-		d.release(ctx, d.target, d.marker)
+	if !d.newWatch.sawWrite(d.bucketKey(d.target)) {
+		d.deleteReservationMarker(ctx, d.target, d.marker)
 	}
 	return nil
 }
 
-// catchUp renames an object that another session has changed, or deletes the copy of one that a session of this process has deleted. It
+// reconcile renames an object that another session has changed, or deletes the copy of one that a session of this process has deleted. It
 // reports whether the object or its copy is left. A copy that another session has replaced stays, and so does its source. If another process
 // has removed the source, the copy stays: the process may have renamed the source to the copy's name.
-func (d *dirRename) catchUp(ctx context.Context, key string) (there bool, err error) {
+func (d *dirRename) reconcile(ctx context.Context, key string) (there bool, err error) {
 	to := d.target + strings.TrimPrefix(key, d.source)
-	l := d.lock(key, to)
-	if err := l.take(ctx); err != nil {
+	l := d.newNameLock(key, to)
+	if err := l.acquire(ctx); err != nil {
 		return false, err
 	}
 	defer l.release()
@@ -154,10 +154,10 @@ func (d *dirRename) catchUp(ctx context.Context, key string) (there bool, err er
 	switch {
 	case there && err != nil:
 		return true, err
-	case d.new.has(d.place(to)) || there && d.inParts(is.size):
+	case d.newWatch.sawWrite(d.bucketKey(to)) || there && d.exceedsCopyLimit(is.size):
 		d.log.WarnContext(ctx, "an object that was written while its directory was renamed is kept", "key", key)
 		return there, nil
-	case !there && !d.old.has(d.place(key)):
+	case !there && !d.oldWatch.sawWrite(d.bucketKey(key)):
 		d.log.WarnContext(ctx, "another process has removed an object while its directory was renamed, its copy is kept", "key", key)
 		return true, nil
 	case !there:
@@ -184,7 +184,7 @@ func (f *FS) reserve(ctx context.Context, dir string) (etag string, err error) {
 	}
 	defer cancel()
 	own := markerType + "; reserved=" + strings.ToLower(rand.Text()) // which tells the marker from another session's
-	etag, err = f.markFree(ctx, dir, own)
+	etag, err = f.putMarkerIfAbsent(ctx, dir, own)
 	switch {
 	case precondition(err):
 		return "", fmt.Errorf("%w: %w", fs.ErrExist, err)
@@ -196,13 +196,13 @@ func (f *FS) reserve(ctx context.Context, dir string) (etag string, err error) {
 		err = fs.ErrExist // since it was looked for
 	}
 	if err != nil {
-		f.release(ctx, dir, etag)
+		f.deleteReservationMarker(ctx, dir, etag)
 	}
 	return etag, err
 }
 
-// release deletes the marker that has reserved a name, if there is one, and if it is not another process's by now.
-func (f *FS) release(ctx context.Context, dir, etag string) {
+// deleteReservationMarker deletes the marker that has reserved a name, if there is one, and if it is not another process's by now.
+func (f *FS) deleteReservationMarker(ctx context.Context, dir, etag string) {
 	if etag == "" {
 		return
 	}
@@ -228,16 +228,16 @@ func (f *FS) release(ctx context.Context, dir, etag string) {
 func (d *dirRename) copyAll(ctx context.Context, objects []object) error {
 	var small, large []object
 	for _, o := range objects {
-		if d.inParts(o.size) {
+		if d.exceedsCopyLimit(o.size) {
 			large = append(large, o)
 		} else {
 			small = append(small, o)
 		}
 	}
-	err := each(ctx, small, d.copyOne)
+	err := forEach(ctx, small, d.copyOne)
 	for _, o := range large {
 		if err == nil {
-			err = safely(ctx, o, d.copyOne)
+			err = doRecovered(ctx, o, d.copyOne)
 		}
 	}
 	return err
@@ -250,18 +250,18 @@ func (d *dirRename) copyOne(ctx context.Context, o object) error {
 	if to == d.target {
 		only = condition{match: quoted(d.marker)} // ours, see reserve
 	}
-	l := d.lock(o.key, to)
+	l := d.newNameLock(o.key, to)
 	l.check = func(context.Context) error {
-		if d.new.has(d.place(to)) {
+		if d.newWatch.sawWrite(d.bucketKey(to)) {
 			return fmt.Errorf("%q was stored meanwhile: %w", to, fs.ErrExist)
 		}
 		return nil
 	}
-	if err := l.take(ctx); err != nil {
+	if err := l.acquire(ctx); err != nil {
 		return err
 	}
 	defer l.release()
-	d.old.forget(d.place(o.key)) // the copy is of the current object; a copy in parts takes the lock again later
+	d.oldWatch.forget(d.bucketKey(o.key)) // the copy is of the current object; a copy in parts takes the lock again later
 	made, err := d.copy(ctx, o, to, only, l)
 	if made.etag != "" {
 		d.mu.Lock()
@@ -274,8 +274,8 @@ func (d *dirRename) copyOne(ctx context.Context, o object) error {
 	return err
 }
 
-// below lists what a directory has, if it may be renamed.
-func (f *FS) below(ctx context.Context, dir string) (objects []object, err error) {
+// listForRename lists what a directory has, if it may be renamed.
+func (f *FS) listForRename(ctx context.Context, dir string) (objects []object, err error) {
 	for page, err := range f.pages(ctx, dir, "") {
 		if err != nil {
 			return nil, err
@@ -288,17 +288,17 @@ func (f *FS) below(ctx context.Context, dir string) (objects []object, err error
 	return objects, nil
 }
 
-// each calls do for all items, several at a time, and after the first error for no more. What is under way then is
+// forEach calls do for all items, several at a time, and after the first error for no more. What is under way then is
 // waited for: of a request that was broken off nobody knows what it did.
-func each[T any](ctx context.Context, items []T, do func(context.Context, T) error) error {
+func forEach[T any](ctx context.Context, items []T, do func(context.Context, T) error) error {
 	handing, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	next := make(chan T)
 	var wg sync.WaitGroup
-	for range min(copiesAtOnce, len(items)) {
+	for range min(maxConcurrentCopies, len(items)) {
 		wg.Go(func() {
 			for item := range next {
-				if err := safely(ctx, item, do); err != nil {
+				if err := doRecovered(ctx, item, do); err != nil {
 					fail(err)
 				}
 			}
@@ -317,7 +317,7 @@ func each[T any](ctx context.Context, items []T, do func(context.Context, T) err
 	return context.Cause(handing)
 }
 
-func safely[T any](ctx context.Context, item T, do func(context.Context, T) error) (err error) {
+func doRecovered[T any](ctx context.Context, item T, do func(context.Context, T) error) (err error) {
 	defer recovered(&err)
 	return do(ctx, item)
 }

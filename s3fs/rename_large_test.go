@@ -35,7 +35,7 @@ func TestRenameManyKeys(t *testing.T) {
 		names = append(names, name)
 		want[name] = fmt.Sprintf("%x", md5.Sum([]byte(name)))
 	}
-	if err := each(t.Context(), names, func(ctx context.Context, name string) error {
+	if err := forEach(t.Context(), names, func(ctx context.Context, name string) error {
 		return errOf(f.Put(ctx, "/old/"+name, storetest.Source(strings.NewReader(name)), proxy.Write{}))
 	}); err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func sixGiB(t *testing.T, f *FS, key string) (size int64) {
 		t.Fatal(err)
 	}
 	etag := unquote(headOf(t, f, "block").ETag)
-	to, err := f.begin(t.Context(), &s3.CreateMultipartUploadInput{Key: &key})
+	to, err := f.createCopyUpload(t.Context(), &s3.CreateMultipartUploadInput{Key: &key})
 	if err != nil {
 		t.Fatal(err)
 	}

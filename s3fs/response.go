@@ -75,7 +75,7 @@ func (c *Client) confirm(stack *middleware.Stack) error {
 		if is, ok := out.Result.(*s3.HeadObjectOutput); err == nil && ok && !hasLength(is, metadata) {
 			err = fmt.Errorf("%w: HEAD tells no length", errUnconfirmed)
 		}
-		if err == nil && (!confirms(out.Result) || isDeletion(out.Result) && c.features.supports(emptyAnswers, "") && !answeredWith(metadata, http.StatusNoContent)) {
+		if err == nil && (!confirms(out.Result) || isDeletion(out.Result) && c.features.supports(emptyAnswers, "") && !hasStatus(metadata, http.StatusNoContent)) {
 			err = errUnconfirmed
 		}
 		return out, metadata, err

@@ -205,7 +205,7 @@ func TestUnconfirmedRead(t *testing.T) {
 			}
 			return nil
 		}},
-		"uploads": {"ListUploads", func(ctx context.Context, f *FS) error { _, err := f.uploadsIn(ctx, "d/"); return err }},
+		"uploads": {"ListUploads", func(ctx context.Context, f *FS) error { _, err := f.listUploadsIn(ctx, "d/"); return err }},
 		"parts":   {"ListParts", func(ctx context.Context, f *FS) error { _, err := f.listParts(ctx, "f", "id"); return err }},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -241,7 +241,7 @@ func TestUnreadableAnswer(t *testing.T) {
 			}
 			f := s.fs(Options{Resume: time.Hour})
 			_, err := f.page(t.Context(), "d/", "", "", 0)
-			_, uploadsErr := f.uploadsIn(t.Context(), "d/")
+			_, uploadsErr := f.listUploadsIn(t.Context(), "d/")
 			_, partsErr := f.listParts(t.Context(), "f", "id")
 			if err := errors.Join(err, uploadsErr, partsErr); err != nil {
 				t.Error(err)
@@ -335,7 +335,7 @@ func TestUnconfirmedTags(t *testing.T) {
 	for _, body := range []string{"", "<html>Welcome</html>", "<Tagging><TagSet></TagSet></Tagging>"} {
 		s := newFake(t)
 		s.fault = func(*http.Request, string) (*http.Response, error) { return response(200, body), nil }
-		tags, err := s.fs(Options{}).tagging(t.Context(), "f", &s3.HeadObjectOutput{TagCount: aws.Int32(1)})
+		tags, err := s.fs(Options{}).objectTags(t.Context(), "f", &s3.HeadObjectOutput{TagCount: aws.Int32(1)})
 		if err == nil || tags != nil {
 			t.Errorf("answered %q: %v, %v", body, tags, err)
 		}

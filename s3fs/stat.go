@@ -55,7 +55,7 @@ func (f *FS) statResumable(ctx context.Context, name string, missing error) (pro
 	if err != nil {
 		return proxy.Entry{}, missing
 	}
-	if f.client.uploads.settle(ctx, f.bucket+"/"+key) {
+	if f.client.uploads.awaitFinishing(ctx, f.bucket+"/"+key) {
 		i, err := f.stat(ctx, name)
 		if err == nil {
 			return i.entry(), nil

@@ -47,10 +47,10 @@ func (f *FS) sum(ctx context.Context, name, algorithm string, offset, length int
 	}
 	var sum []byte
 	if offset == 0 {
-		sum, err = f.keptSum(ctx, key, algorithm, length)
+		sum, err = f.storedChecksum(ctx, key, algorithm, length)
 	}
 	if sum == nil && err == nil {
-		sum, err = f.readSum(ctx, name, h, offset, length)
+		sum, err = f.computeSum(ctx, name, h, offset, length)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := f.statDir(ctx, key+"/"); err != nil {
@@ -61,10 +61,10 @@ func (f *FS) sum(ctx context.Context, name, algorithm string, offset, length int
 	return sum, err
 }
 
-// keptSum returns what S3 keeps of the first length bytes of an object, which must be all that it has; nil if S3 keeps
+// storedChecksum returns what S3 keeps of the first length bytes of an object, which must be all that it has; nil if S3 keeps
 // nothing of the kind.
-func (f *FS) keptSum(ctx context.Context, key, algorithm string, length int64) ([]byte, error) {
-	out, err := f.headSums(ctx, key)
+func (f *FS) storedChecksum(ctx context.Context, key, algorithm string, length int64) ([]byte, error) {
+	out, err := f.headWithChecksums(ctx, key)
 	if err != nil {
 		if refusesHead(err) {
 			return nil, nil // then it is read
@@ -74,11 +74,11 @@ func (f *FS) keptSum(ctx context.Context, key, algorithm string, length int64) (
 	if length >= 0 && (out.ContentLength == nil || length != *out.ContentLength) {
 		return nil, nil
 	}
-	return f.kept(out, algorithm), nil
+	return f.checksumIn(out, algorithm), nil
 }
 
-// readSum reads what h is to be the checksum of.
-func (f *FS) readSum(ctx context.Context, name string, h hash.Hash, offset, length int64) ([]byte, error) {
+// computeSum reads what h is to be the checksum of.
+func (f *FS) computeSum(ctx context.Context, name string, h hash.Hash, offset, length int64) ([]byte, error) {
 	at := proxy.Range{Offset: offset}
 	if length >= 0 {
 		at.Length = max(length, 1) // 0 = to the end
@@ -101,8 +101,8 @@ func (f *FS) readSum(ctx context.Context, name string, h hash.Hash, offset, leng
 	return h.Sum(nil), nil
 }
 
-// headSums describes an object, with the checksums that S3 keeps of it, if the service tells them.
-func (f *FS) headSums(ctx context.Context, key string) (is *s3.HeadObjectOutput, err error) {
+// headWithChecksums describes an object, with the checksums that S3 keeps of it, if the service tells them.
+func (f *FS) headWithChecksums(ctx context.Context, key string) (is *s3.HeadObjectOutput, err error) {
 	err = f.client.features.attempt(checksumMode, "", refusesHead, func(with bool) (err error) {
 		in := &s3.HeadObjectInput{Bucket: &f.bucket, Key: &key}
 		if with {
@@ -119,8 +119,8 @@ func refusesHead(err error) bool {
 	return slices.Contains([]int{http.StatusBadRequest, http.StatusNotImplemented}, status(err))
 }
 
-// storedSum returns the checksum of an algorithm in an answer to HEAD, nil where there is none.
-func storedSum(out *s3.HeadObjectOutput, algorithm string) *string {
+// checksumField returns the checksum of an algorithm in an answer to HEAD, nil where there is none.
+func checksumField(out *s3.HeadObjectOutput, algorithm string) *string {
 	switch algorithm {
 	case "CRC32":
 		return out.ChecksumCRC32
@@ -136,13 +136,13 @@ func storedSum(out *s3.HeadObjectOutput, algorithm string) *string {
 	return nil
 }
 
-// kept returns the checksum of an object's whole content, if S3 says it and there can be no doubt about what it is of.
-func (f *FS) kept(out *s3.HeadObjectOutput, algorithm string) []byte {
+// checksumIn returns the checksum of an object's whole content, if S3 says it and there can be no doubt about what it is of.
+func (f *FS) checksumIn(out *s3.HeadObjectOutput, algorithm string) []byte {
 	size := proxy.NewHash(algorithm).Size()
-	if sum := decodeSum(aws.ToString(storedSum(out, algorithm))); ofContent(out) && len(sum) == size {
+	if sum := decodeSum(aws.ToString(checksumField(out, algorithm))); isFullObject(out) && len(sum) == size {
 		return sum
 	}
-	if algorithm == "MD5" && f.client.putsMD5(out) && isPlain(out) {
+	if algorithm == "MD5" && f.client.hasMD5ETags(out) && isPlainObject(out) {
 		if sum, err := hex.DecodeString(unquote(out.ETag)); err == nil && len(sum) == size {
 			return sum
 		}
@@ -150,9 +150,9 @@ func (f *FS) kept(out *s3.HeadObjectOutput, algorithm string) []byte {
 	return nil
 }
 
-// ofContent reports whether the checksums of an object are of its content, and not of those of its parts. A service
+// isFullObject reports whether the checksums of an object are of its content, and not of those of its parts. A service
 // that does not tell has only objects in one part believed.
-func ofContent(out *s3.HeadObjectOutput) bool {
+func isFullObject(out *s3.HeadObjectOutput) bool {
 	if out.ChecksumType == "" {
 		return !strings.Contains(aws.ToString(out.ETag), "-")
 	}
@@ -175,18 +175,18 @@ var plainClasses = []types.StorageClass{
 	types.StorageClassIntelligentTiering, types.StorageClassGlacierIr, types.StorageClassGlacier, types.StorageClassDeepArchive,
 }
 
-// isPlain reports whether an object was written by one PUT or copy, and is not encrypted in a way that makes its ETag a
+// isPlainObject reports whether an object was written by one PUT or copy, and is not encrypted in a way that makes its ETag a
 // number like any other. A replica may have the ETag of an object that is.
-func isPlain(out *s3.HeadObjectOutput) bool {
+func isPlainObject(out *s3.HeadObjectOutput) bool {
 	return slices.Contains([]types.ServerSideEncryption{"", types.ServerSideEncryptionAes256}, out.ServerSideEncryption) &&
 		out.SSECustomerAlgorithm == nil && out.SSEKMSKeyId == nil &&
 		out.ReplicationStatus != types.ReplicationStatusReplica &&
 		slices.Contains(plainClasses, out.StorageClass)
 }
 
-// putsMD5 reports whether the service is known to give plain objects their MD5 for an ETag: AWS and MinIO promise
+// hasMD5ETags reports whether the service is known to give plain objects their MD5 for an ETag: AWS and MinIO promise
 // that. Others have ETags that look like it and are not, for instance those of objects that can be appended to.
-func (c *Client) putsMD5(out *s3.HeadObjectOutput) bool {
+func (c *Client) hasMD5ETags(out *s3.HeadObjectOutput) bool {
 	if c.onAWS() {
 		return true
 	}

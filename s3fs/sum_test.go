@@ -144,11 +144,11 @@ func TestSumOnMinIO(t *testing.T) {
 			}
 			var got []string
 			for _, algorithm := range []string{"CRC32", "MD5", "SHA-1", "SHA-256", "SHA-512"} {
-				out, err := f.headSums(t.Context(), checksum+"/f")
+				out, err := f.headWithChecksums(t.Context(), checksum+"/f")
 				if err != nil {
 					t.Fatal(err)
 				}
-				kept := f.kept(out, algorithm)
+				kept := f.checksumIn(out, algorithm)
 				if kept != nil {
 					got = append(got, algorithm)
 				}

@@ -45,26 +45,26 @@ func (f *FS) Put(ctx context.Context, name string, src proxy.Source, w proxy.Wri
 	return made.Stored, wrap("put", name, err)
 }
 
-func (f *FS) put(ctx context.Context, key string, src proxy.Source, w proxy.Write) (published, error) {
+func (f *FS) put(ctx context.Context, key string, src proxy.Source, w proxy.Write) (putResult, error) {
 	if err := context.Cause(ctx); err != nil {
-		return published{}, err
+		return putResult{}, err
 	}
-	r := &runs{ctx: ctx, src: src}
-	first, err := r.first()
+	r := &sourceReader{ctx: ctx, src: src}
+	first, err := r.firstCopy()
 	if err != nil {
-		return published{}, err
+		return putResult{}, err
 	}
 	u, err := f.prepare(ctx, key, w, first)
 	if err != nil {
-		return published{}, err
+		return putResult{}, err
 	}
 	defer u.close()
 	if u.resuming.resumed {
 		r.takeCopy() // which is what was resumed
 	}
 	u.publishing.commit, u.publishing.attributes = sync.OnceValue(src.Commit), src.Attributes
-	err = u.run(r)
-	return u.publishing.made, err
+	err = u.receiveAndPublish(r)
+	return u.publishing.result, err
 }
 
 // prepare prepares an upload, according to what is there already if some of it is to be kept. First is its first run, nil if that is
@@ -77,40 +77,40 @@ func (f *FS) prepare(ctx context.Context, key string, w proxy.Write, first *prox
 	ctx, watch := f.watch(ctx, key)
 	switch {
 	case own && first.Offset == 0:
-		u, err = f.resumeOrAppend(ctx, key, w, keptBytes(first.Length))
+		u, err = f.resumeOrAppend(ctx, key, w, keepLength(first.Length))
 	case own || w.Base != "":
-		u, err = f.change(ctx, key, w)
+		u, err = f.replaceKeepingRanges(ctx, key, w)
 	default:
 		u, err = f.upload(ctx, key, w, 0)
 	}
 	if err != nil {
-		watch.end()
+		watch.stop()
 		return nil, err
 	}
 	u.publishing.watch = watch
 	return u, nil
 }
 
-// run receives the content. Up to one part is sent as a whole; of a longer one each part is sent while the next is
+// receiveAndPublish receives the content. Up to one part is sent as a whole; of a longer one each part is sent while the next is
 // received.
-func (u *upload) run(r *runs) error {
-	p, err := u.receive(u.part(), r)
+func (u *upload) receiveAndPublish(r *sourceReader) error {
+	p, err := u.receive(u.newPart(), r)
 	if p != nil {
 		p.seal()
 	}
 	u.markFinishing()
 	switch {
 	case err == errUnchanged:
-		u.publishing.made.keeps(u.publishing.base.is)
-		u.publishing.made.timeUnset = !u.publishing.attributes().ModTime.IsZero()
+		u.publishing.result.setUnchanged(u.publishing.base.head)
+		u.publishing.result.timeUnset = !u.publishing.attributes().ModTime.IsZero()
 		return u.publishing.commit()
-	case err == io.EOF && !u.inParts():
-		return u.single(p)
+	case err == io.EOF && !u.isMultipart():
+		return u.putSingle(p)
 	case err == io.EOF:
 		return u.finishMultipart(p)
 	}
-	u.resuming.rest = p
-	return u.keepOrAbort(err)
+	u.resuming.unsent = p
+	return u.suspendOrAbort(err)
 }
 
 // An upload is one Put on its way. It belongs to the goroutine that reads the content; the senders of parts only
@@ -133,28 +133,28 @@ func (f *FS) upload(ctx context.Context, key string, w proxy.Write, kept int64) 
 	if size > 0 {
 		size += kept
 	}
-	plan := f.plan(size)
+	plan := f.planParts(size)
 	if size > 0 && size > plan.capacity() {
 		return nil, fmt.Errorf("%d bytes announced, %d possible: %w", size, plan.capacity(), syscall.EFBIG)
 	}
 	u := &upload{
 		fs: f, key: key,
-		receiving: receiving{plan: plan, hot: f.client.algorithm()},
-		sending:   sending{answers: make(chan answer, mostInFlight), pace: newPace()},
+		receiving: receiving{plan: plan, algorithm: f.client.algorithm()},
+		sending:   sending{results: make(chan partResult, maxInFlight), concurrency: newConcurrency()},
 		publishing: publishing{
-			mustBeNew: w.New, lock: nameLock{client: f.client}, made: published{Stored: f.storedAt(key)},
+			mustBeNew: w.New, lock: nameLock{client: f.client}, result: putResult{Stored: f.storedAt(key)},
 			commit:     func() error { return nil },
 			attributes: func() proxy.Attributes { return proxy.Attributes{} },
 		},
 		resuming: resuming{
-			owner:     owner{place: f.place(key)},
+			owner:     ownership{bucketKey: f.bucketKey(key)},
 			resumable: f.resume > 0 && f.client.features.supports(highPartNumbers, ""),
 		},
 	}
 	u.publishing.lock.add(f.bucket, key)
-	u.publishing.lock.check = u.conditionHolds
+	u.publishing.lock.check = u.checkCondition
 	u.ctx, u.fail = context.WithCancelCause(ctx)
-	u.sending.ctx, u.sending.cancel = outlast(u.ctx, cleanup)
+	u.sending.ctx, u.sending.cancel = outlast(u.ctx, cancelGrace)
 	return u, nil
 }
 
@@ -163,19 +163,19 @@ func (u *upload) close() {
 	u.fail(nil)
 	u.sending.cancel()
 	u.resuming.awaitLease()
-	u.fs.client.uploads.disown(u.sending.id, &u.resuming.owner)
-	u.publishing.watch.end()
-	if u.resuming.finished != nil {
-		u.resuming.finished()
+	u.fs.client.uploads.unregister(u.sending.id, &u.resuming.owner)
+	u.publishing.watch.stop()
+	if u.resuming.endFinishing != nil {
+		u.resuming.endFinishing()
 	}
 }
 
 // receiving is the part of an upload that ends when all of the content has been received.
 type receiving struct {
-	plan   parts             // the sizes of the parts to come
-	hot    algorithm         // what is computed while the content arrives
-	ahead  []byte            // read already, belongs into the next part
-	others map[string]object // from which is copied besides the base, by key
+	plan        partPlan          // the sizes of the parts to come
+	algorithm   algorithm         // what is computed while the content arrives
+	peeked      []byte            // read already, belongs into the next part
+	copySources map[string]object // from which is copied besides the base, by key
 }
 
 // errUnchanged says that the content is the one that the file has already.
@@ -183,12 +183,12 @@ var errUnchanged = errors.New("the file stays as it is")
 
 // receive receives the content, of which p is the first part. It sends each part that is full when more follows, and returns the last one
 // with io.EOF. With another error it returns the part that was not sent, if there is one.
-func (u *upload) receive(p *part, r *runs) (*part, error) {
+func (u *upload) receive(p *part, r *sourceReader) (*part, error) {
 	next := u.peek(r) // before any memory: nobody has to wait for it to hear that an upload may begin
 	for {
 		switch next {
 		case nil:
-			if next = u.fill(p, r); next != errFull {
+			if next = u.fillPart(p, r); next != errFull {
 				continue
 			}
 			if next = u.peek(r); next == nil {
@@ -196,7 +196,7 @@ func (u *upload) receive(p *part, r *runs) (*part, error) {
 					return nil, next
 				}
 			}
-		case errCopy:
+		case errCopyNext:
 			if p, next = u.receiveCopy(p, r); p == nil {
 				return nil, next
 			}
@@ -208,19 +208,19 @@ func (u *upload) receive(p *part, r *runs) (*part, error) {
 
 // receiveCopy receives the copy that follows, behind part p, and returns the part that goes on, and what follows the copy. It looks at that
 // before it does anything: a client is told that an upload may begin before the store asks S3 for what takes time.
-func (u *upload) receiveCopy(p *part, r *runs) (*part, error) {
-	c, err := u.resolve(r.takeCopy())
+func (u *upload) receiveCopy(p *part, r *sourceReader) (*part, error) {
+	c, err := u.resolveCopy(r.takeCopy())
 	if err != nil {
 		return p, err
 	}
 	next := u.peek(r)
-	switch empty := p.size == 0 && len(u.sending.parts) == 0 && u.sending.pending == nil; {
+	switch empty := p.size == 0 && len(u.sending.parts) == 0 && u.sending.pendingCopy == nil; {
 	case next == io.EOF && empty && c.base && u.publishing.base != nil && c.bytes == c.size:
 		return p, errUnchanged
-	case next != nil && next != errCopy && next != io.EOF:
+	case next != nil && next != errCopyNext && next != io.EOF:
 		return p, next
 	}
-	if p, err = u.copyInto(p, c); err != nil {
+	if p, err = u.appendRange(p, c); err != nil {
 		return p, err
 	}
 	return p, next
@@ -231,48 +231,48 @@ func (u *upload) nextPart(p *part) (*part, error) {
 	if err := u.send(p); err != nil {
 		return nil, err
 	}
-	if u.sending.dataParts() >= u.receiving.plan.numbers {
+	if u.sending.uploadedParts() >= u.receiving.plan.maxParts {
 		return nil, fmt.Errorf("more than %d bytes in %d parts: %w", u.sending.size, len(u.sending.parts), syscall.EFBIG)
 	}
-	return u.part(), nil
+	return u.newPart(), nil
 }
 
-// dataParts returns how many parts there are that were sent, and not copied by S3.
-func (s *sending) dataParts() int { return len(s.parts) - s.copiedParts }
+// uploadedParts returns how many parts there are that were sent, and not copied by S3.
+func (s *sending) uploadedParts() int { return len(s.parts) - s.copiedParts }
 
-// part begins the next part.
-func (u *upload) part() *part {
-	i := u.sending.dataParts()
-	target := u.receiving.plan.next(i, u.sending.size-u.sending.copiedSize)
-	claim := u.fs.budget.Claim(u.receiving.plan.least(target), i == 0)
-	return &part{claim: claim, target: target, hot: u.receiving.hot, hash: u.receiving.hot.hash(), grown: u.resuming.releaseRetained}
+// newPart begins the next part.
+func (u *upload) newPart() *part {
+	i := u.sending.uploadedParts()
+	target := u.receiving.plan.sizeOf(i, u.sending.size-u.sending.copiedSize)
+	claim := u.fs.budget.Claim(u.receiving.plan.minToSend(target), i == 0)
+	return &part{claim: claim, target: target, algorithm: u.receiving.algorithm, hash: u.receiving.algorithm.hash(), onMinSize: u.resuming.releaseRetained}
 }
 
-// fill fills a part from what was read ahead and from r.
-func (u *upload) fill(p *part, r io.Reader) error {
+// fillPart fills a part from what was read ahead and from r.
+func (u *upload) fillPart(p *part, r io.Reader) error {
 	if p.size == p.target {
 		return errFull // of copied bytes
 	}
-	if len(u.receiving.ahead) > 0 {
+	if len(u.receiving.peeked) > 0 {
 		space, err := p.space(u.ctx, u.fs.stall)
 		if err != nil {
 			return err
 		}
-		p.took(space[:copy(space, u.receiving.ahead)])
-		u.receiving.ahead = nil
+		p.advance(space[:copy(space, u.receiving.peeked)])
+		u.receiving.peeked = nil
 	}
 	return p.fill(u.ctx, r, u.fs.stall)
 }
 
 // peek reads one byte, which tells whether there is more at all.
 func (u *upload) peek(r io.Reader) error {
-	if len(u.receiving.ahead) > 0 {
+	if len(u.receiving.peeked) > 0 {
 		return nil // there was no memory for it
 	}
 	b := make([]byte, 1)
 	for range 100 {
 		n, err := r.Read(b)
-		u.receiving.ahead = b[:n]
+		u.receiving.peeked = b[:n]
 		if n > 0 && err == io.EOF {
 			return nil // which comes again
 		}
@@ -283,68 +283,68 @@ func (u *upload) peek(r io.Reader) error {
 	return io.ErrNoProgress
 }
 
-// runs reads a source: Read returns its new bytes, and errCopy before each copy, which takeCopy returns.
-type runs struct {
-	ctx  context.Context
-	src  proxy.Source
-	new  io.Reader   // the present run, if it is of new bytes
-	copy *proxy.Copy // the present run, if it is a copy
-	end  error       // of the source
+// sourceReader reads a source: Read returns its new bytes, and errCopy before each copy, which takeCopy returns.
+type sourceReader struct {
+	ctx      context.Context
+	src      proxy.Source
+	newBytes io.Reader   // the present run, if it is of new bytes
+	copy     *proxy.Copy // the present run, if it is a copy
+	err      error       // of the source
 }
 
-// errCopy says that the next run is a copy.
-var errCopy = errors.New("the next run is a copy")
+// errCopyNext says that the next run is a copy.
+var errCopyNext = errors.New("the next run is a copy")
 
-// first returns the first run if it is a copy, nil if it is not. Read and takeCopy return it again.
-func (r *runs) first() (*proxy.Copy, error) {
-	for r.new == nil && r.copy == nil && r.end == nil {
-		r.next()
+// firstCopy returns the first run if it is a copy, nil if it is not. Read and takeCopy return it again.
+func (r *sourceReader) firstCopy() (*proxy.Copy, error) {
+	for r.newBytes == nil && r.copy == nil && r.err == nil {
+		r.nextRun()
 	}
-	if r.end == io.EOF {
+	if r.err == io.EOF {
 		return nil, nil
 	}
-	return r.copy, r.end
+	return r.copy, r.err
 }
 
 // Read implements io.Reader. It ends with io.EOF when the source has.
-func (r *runs) Read(p []byte) (int, error) {
+func (r *sourceReader) Read(p []byte) (int, error) {
 	for {
 		switch {
-		case r.end != nil:
-			return 0, r.end
+		case r.err != nil:
+			return 0, r.err
 		case r.copy != nil:
-			return 0, errCopy
-		case r.new == nil:
-			r.next()
+			return 0, errCopyNext
+		case r.newBytes == nil:
+			r.nextRun()
 			continue
 		}
-		n, err := r.new.Read(p)
+		n, err := r.newBytes.Read(p)
 		if err == io.EOF {
-			r.new, err = nil, nil
+			r.newBytes, err = nil, nil
 			if n == 0 {
 				continue
 			}
 		}
-		r.end = err
+		r.err = err
 		return n, err
 	}
 }
 
 // takeCopy returns the copy that Read has stopped at. Read goes on behind it.
-func (r *runs) takeCopy() *proxy.Copy {
+func (r *sourceReader) takeCopy() *proxy.Copy {
 	c := r.copy
 	r.copy = nil
 	return c
 }
 
-// next asks for the next run. A copy of no bytes is none.
-func (r *runs) next() {
+// nextRun asks for the next run. A copy of no bytes is none.
+func (r *sourceReader) nextRun() {
 	run, err := r.src.Next(r.ctx)
 	if err != nil {
-		r.end = err
+		r.err = err
 		return
 	}
-	if r.new = run.New; run.Copy != nil && run.Copy.Length != 0 {
+	if r.newBytes = run.New; run.Copy != nil && run.Copy.Length != 0 {
 		r.copy = run.Copy
 	}
 }

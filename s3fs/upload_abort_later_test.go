@@ -61,7 +61,7 @@ func TestEndingIsRepeated(t *testing.T) {
 				if n := len(slices.DeleteFunc(slices.Clone(s.requests()), func(c string) bool { return c != "Abort" })); test.atOnce != (n == 1) || n > 4*80 {
 					t.Errorf("asked %d times", n)
 				}
-				if queue := f.client.leftovers.queue; (len(queue) > 0) != (!test.ended && !test.atOnce) {
+				if queue := f.client.background.aborts; (len(queue) > 0) != (!test.ended && !test.atOnce) {
 					t.Errorf("%d still to be ended", len(queue))
 				}
 				closing := time.Now()

@@ -58,7 +58,7 @@ func TestDeletionAbortsUploads(t *testing.T) {
 				t.Fatal(err)
 			}
 			cleaned(t, f)
-			open, err := f.openUploads(t.Context(), "d/x")
+			open, err := f.listUploadsTo(t.Context(), "d/x")
 			if err != nil || len(open) != 2 {
 				t.Errorf("%d uploads are open, %v; want the other program's, and the one that is running", len(open), err)
 			}
@@ -67,7 +67,7 @@ func TestDeletionAbortsUploads(t *testing.T) {
 			if _, err := f.Remove(t.Context(), "/d/x"); err != nil {
 				t.Errorf("removing the one that broke: %v", err)
 			}
-			if err := f.sendAbort(t.Context(), multipart{"d/x", *theirs.UploadId}); err != nil {
+			if err := f.sendAbort(t.Context(), multipartUpload{"d/x", *theirs.UploadId}); err != nil {
 				t.Error(err)
 			}
 			noUploads(t, f, "d/x")
@@ -157,11 +157,11 @@ func TestFailedDeletionRemembersUploads(t *testing.T) {
 	s := newFake(t)
 	f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
 	s.objects["/b/f"] = 3
-	f.client.uploads.leave("b/f", "left", lease{"l", openLease})
-	f.client.uploads.leave("b/f", "resumed", lease{"l", openLease})
+	f.client.uploads.addSuspended("b/f", "left", lease{"l", openLeaseSize})
+	f.client.uploads.addSuspended("b/f", "resumed", lease{"l", openLeaseSize})
 	s.fault = func(_ *http.Request, call string) (*http.Response, error) {
 		if call == "Delete" {
-			f.client.uploads.leave("b/f", "resumed", lease{"new", minLease})
+			f.client.uploads.addSuspended("b/f", "resumed", lease{"new", minLeaseSize})
 			return refusal(403, "AccessDenied", ""), nil
 		}
 		return nil, nil
@@ -170,8 +170,8 @@ func TestFailedDeletionRemembersUploads(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	cleaned(t, f)
-	want := leftOpen{"left": {"l", openLease}, "resumed": {"new", minLease}}
-	if got := f.client.uploads.collect("b/f"); !maps.Equal(got, want) {
+	want := suspendedUploads{"left": {"l", openLeaseSize}, "resumed": {"new", minLeaseSize}}
+	if got := f.client.uploads.takeSuspended("b/f"); !maps.Equal(got, want) {
 		t.Errorf("%v is remembered, want %v", got, want)
 	}
 }

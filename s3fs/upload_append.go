@@ -23,18 +23,18 @@ import (
 // A base is the object that an upload replaces, and of which it keeps something. The object stays until the whole is
 // published, and nothing is published if it changes meanwhile. Such an upload has no lease part, so what a killed process
 // leaves of it is not taken for the beginning of a file.
-type base struct{ is *s3.HeadObjectOutput }
+type base struct{ head *s3.HeadObjectOutput }
 
 // size returns that of the object.
-func (b *base) size() int64 { return aws.ToInt64(b.is.ContentLength) }
+func (b *base) size() int64 { return aws.ToInt64(b.head.ContentLength) }
 
-// keptBytes is how many of the bytes that are there an upload keeps in front of its new ones; below 0 = all of the object.
-type keptBytes int64
+// keepLength is how many of the bytes that are there an upload keeps in front of its new ones; below 0 = all of the object.
+type keepLength int64
 
-func (k keptBytes) isAll() bool { return k < 0 }
+func (k keepLength) isAll() bool { return k < 0 }
 
 // appendTo prepares an upload that keeps the beginning of an object.
-func (f *FS) appendTo(ctx context.Context, key string, w proxy.Write, kept keptBytes, there *info) (*upload, error) {
+func (f *FS) appendTo(ctx context.Context, key string, w proxy.Write, kept keepLength, there *info) (*upload, error) {
 	before := int64(kept)
 	if kept.isAll() {
 		before = there.size
@@ -42,41 +42,41 @@ func (f *FS) appendTo(ctx context.Context, key string, w proxy.Write, kept keptB
 	if before > minPart {
 		before = 0 // it is copied by S3
 	}
-	u, err := f.replace(ctx, key, w, before, there)
+	u, err := f.replaceObject(ctx, key, w, before, there)
 	if err != nil {
 		return nil, err
 	}
 	u.sending.forCopies = there.size > minPart && int64(kept) < there.size && !kept.isAll() // more may be kept behind the new bytes
-	if _, err := u.resolve(&proxy.Copy{Length: int64(kept)}); err != nil {
+	if _, err := u.resolveCopy(&proxy.Copy{Length: int64(kept)}); err != nil {
 		u.close()
 		return nil, err
 	}
 	return u, nil
 }
 
-// change prepares an upload that keeps something of an object, but not at first its beginning: of the version Base, or of the present one
+// replaceKeepingRanges prepares an upload that keeps something of an object, but not at first its beginning: of the version Base, or of the present one
 // if that was not given.
-func (f *FS) change(ctx context.Context, key string, w proxy.Write) (*upload, error) {
+func (f *FS) replaceKeepingRanges(ctx context.Context, key string, w proxy.Write) (*upload, error) {
 	there, err := f.head(ctx, key)
 	switch {
 	case w.Base != "" && errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: %v", proxy.ErrStale, err)
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, standsAt(0)
+		return nil, offsetError(0)
 	case err != nil:
 		return nil, err
 	case w.Base != "" && !sameETag(w.Base, there.etag):
 		return nil, fmt.Errorf("%w: %q has the ETag %s, not %s", proxy.ErrStale, key, there.etag, w.Base)
 	}
-	u, err := f.replace(ctx, key, w, 0, there)
+	u, err := f.replaceObject(ctx, key, w, 0, there)
 	if err == nil {
 		u.sending.forCopies = there.size > minPart
 	}
 	return u, err
 }
 
-// replace prepares an upload that replaces an object by one like it, and is announced to have so many bytes of it before its new ones.
-func (f *FS) replace(ctx context.Context, key string, w proxy.Write, before int64, there *info) (*upload, error) {
+// replaceObject prepares an upload that replaces an object by one like it, and is announced to have so many bytes of it before its new ones.
+func (f *FS) replaceObject(ctx context.Context, key string, w proxy.Write, before int64, there *info) (*upload, error) {
 	if w.New {
 		return nil, fs.ErrExist
 	}
@@ -88,35 +88,35 @@ func (f *FS) replace(ctx context.Context, key string, w proxy.Write, before int6
 	return u, err
 }
 
-// appendToNothing prepares an upload that appends to an object which is not there. It is published only if there still is none: another
+// appendToMissing prepares an upload that appends to an object which is not there. It is published only if there still is none: another
 // client may have begun the file meanwhile, and what it has appended must not be lost.
-func (f *FS) appendToNothing(ctx context.Context, key string, w proxy.Write) (*upload, error) {
+func (f *FS) appendToMissing(ctx context.Context, key string, w proxy.Write) (*upload, error) {
 	u, err := f.upload(ctx, key, w, 0)
 	if err == nil {
-		u.publishing.startsFile = true
+		u.publishing.baseMissing = true
 	}
 	return u, err
 }
 
-// create begins the multipart upload of an object like the one that is there, except for its time.
-func (b *base) create(u *upload) (*s3.CreateMultipartUploadInput, error) {
-	if err := allMetadata(b.is); err != nil {
+// createInput begins the multipart upload of an object like the one that is there, except for its time.
+func (b *base) createInput(u *upload) (*s3.CreateMultipartUploadInput, error) {
+	if err := checkMetadata(b.head); err != nil {
 		return nil, err
 	}
-	in := like(b.is)
-	u.fs.attributes.onCreateCopy(in)
+	in := createInputLike(b.head)
+	u.fs.attributes.applyToCopyCreate(in)
 	delete(in.Metadata, "mtime")
-	tags, err := u.fs.tagging(u.sending.ctx, u.key, b.is)
+	tags, err := u.fs.objectTags(u.sending.ctx, u.key, b.head)
 	in.Tagging = tags
 	return in, err
 }
 
-// put makes the object that is put in place of another one like it.
-func (b *base) put(u *upload, in *s3.PutObjectInput) error {
+// applyTo makes the object that is put in place of another one like it.
+func (b *base) applyTo(u *upload, in *s3.PutObjectInput) error {
 	if b == nil {
 		return nil
 	}
-	as, err := b.create(u)
+	as, err := b.createInput(u)
 	if err != nil {
 		return err
 	}
@@ -128,12 +128,12 @@ func (b *base) put(u *upload, in *s3.PutObjectInput) error {
 	return nil
 }
 
-// withBaseClass runs send with a storage class, which may be left to the bucket if it is that of the base, see withClass.
-func (u *upload) withBaseClass(class types.StorageClass, send func(types.StorageClass) error) error {
+// withBaseStorageClass runs send with a storage class, which may be left to the bucket if it is that of the base, see withClass.
+func (u *upload) withBaseStorageClass(class types.StorageClass, send func(types.StorageClass) error) error {
 	if u.publishing.base == nil {
 		return send(class)
 	}
-	return u.fs.withClass(class, send)
+	return u.fs.withStorageClass(class, send)
 }
 
 // A copyRange is a range of an object that becomes part of an upload's content. S3 copies it itself. Only up to 5 MiB at
@@ -144,22 +144,22 @@ type copyRange struct {
 	offset, bytes int64
 }
 
-// first returns the first n bytes of a range.
-func (r copyRange) first(n int64) copyRange {
+// takeFirst returns the first n bytes of a range.
+func (r copyRange) takeFirst(n int64) copyRange {
 	r.bytes = n
 	return r
 }
 
-// from returns a range without its first n bytes.
-func (r copyRange) from(n int64) copyRange {
+// dropFirst returns a range without its first n bytes.
+func (r copyRange) dropFirst(n int64) copyRange {
 	r.offset += n
 	r.bytes -= n
 	return r
 }
 
-// judge names the error of a request for the range. If the object has changed, trying again is sensible where it is the one that
+// copyError names the error of a request for the range. If the object has changed, trying again is sensible where it is the one that
 // the upload replaces.
-func (r copyRange) judge(err error) error {
+func (r copyRange) copyError(err error) error {
 	switch {
 	case !changed(err) && !errors.Is(err, proxy.ErrStale):
 		return err
@@ -169,9 +169,9 @@ func (r copyRange) judge(err error) error {
 	return fmt.Errorf("%w: %q: %v", proxy.ErrStale, r.key, err)
 }
 
-// resolve returns the range that a copy means.
-func (u *upload) resolve(c *proxy.Copy) (copyRange, error) {
-	o, err := u.sourceOf(c)
+// resolveCopy returns the range that a copy means.
+func (u *upload) resolveCopy(c *proxy.Copy) (copyRange, error) {
+	o, err := u.copySourceOf(c)
 	if err != nil {
 		return copyRange{}, err
 	}
@@ -186,31 +186,31 @@ func (u *upload) resolve(c *proxy.Copy) (copyRange, error) {
 		}
 	case u.fs.uniform && r.bytes > minPart:
 		return copyRange{}, fmt.Errorf("parts that are copied are of another size: %w", errors.ErrUnsupported)
-	case r.bytes > minPart && len(u.fs.ranges(r.bytes)) >= u.numbersLeft():
+	case r.bytes > minPart && len(u.fs.copySpans(r.bytes)) >= u.partNumbersLeft():
 		return copyRange{}, fmt.Errorf("%d bytes are copied, which leaves no part numbers: %w", r.bytes, syscall.EFBIG)
 	}
 	return r, nil
 }
 
-// numbersLeft returns how many more parts there may be.
-func (u *upload) numbersLeft() int {
-	n := u.receiving.plan.numbers - u.sending.dataParts()
-	if u.sending.pending != nil {
-		n -= len(u.fs.ranges(u.sending.pending.bytes))
+// partNumbersLeft returns how many more parts there may be.
+func (u *upload) partNumbersLeft() int {
+	n := u.receiving.plan.maxParts - u.sending.uploadedParts()
+	if u.sending.pendingCopy != nil {
+		n -= len(u.fs.copySpans(u.sending.pendingCopy.bytes))
 	}
 	return n
 }
 
-// sourceOf returns the version of an object from which a copy is made.
-func (u *upload) sourceOf(c *proxy.Copy) (o object, err error) {
+// copySourceOf returns the version of an object from which a copy is made.
+func (u *upload) copySourceOf(c *proxy.Copy) (o object, err error) {
 	switch {
 	case u.resuming.resumed:
 		return object{}, fmt.Errorf("a copy behind what was resumed: %w", errors.ErrUnsupported)
 	case c.From != "":
 		o, err = u.otherSource(c)
 	case u.publishing.base != nil:
-		o = object{key: u.key, size: u.publishing.base.size(), etag: unquote(u.publishing.base.is.ETag), head: u.publishing.base.is}
-	case u.publishing.startsFile:
+		o = object{key: u.key, size: u.publishing.base.size(), etag: unquote(u.publishing.base.head.ETag), head: u.publishing.base.head}
+	case u.publishing.baseMissing:
 		o = object{key: u.key} // there is none
 	default:
 		return object{}, fmt.Errorf("a copy of %q, whose version was not given: %w", u.key, errors.ErrUnsupported)
@@ -227,7 +227,7 @@ func (u *upload) otherSource(c *proxy.Copy) (object, error) {
 	if err != nil {
 		return object{}, err
 	}
-	if o, ok := u.receiving.others[key]; ok {
+	if o, ok := u.receiving.copySources[key]; ok {
 		return o, nil
 	}
 	is, err := u.fs.head(u.ctx, key)
@@ -235,56 +235,56 @@ func (u *upload) otherSource(c *proxy.Copy) (object, error) {
 	case c.ETag != "" && errors.Is(err, fs.ErrNotExist):
 		return object{}, fmt.Errorf("%w: %v", proxy.ErrStale, err)
 	case err != nil:
-		return object{}, u.cause(fmt.Errorf("the source %q of a copy: %w", key, err))
+		return object{}, u.failureCause(fmt.Errorf("the source %q of a copy: %w", key, err))
 	}
-	if u.receiving.others == nil {
-		u.receiving.others = make(map[string]object)
+	if u.receiving.copySources == nil {
+		u.receiving.copySources = make(map[string]object)
 	}
-	u.receiving.others[key] = object{key: key, size: is.size, etag: is.etag, head: is.head}
-	return u.receiving.others[key], nil
+	u.receiving.copySources[key] = object{key: key, size: is.size, etag: is.etag, head: is.head}
+	return u.receiving.copySources[key], nil
 }
 
-// copyInto makes a range what follows in the content, behind part p, and returns the part that goes on. A range is read where
+// appendRange makes a range what follows in the content, behind part p, and returns the part that goes on. A range is read where
 // that is up to 5 MiB, not counting what a part that is shorter needs to become one of 5 MiB.
-func (u *upload) copyInto(p *part, r copyRange) (*part, error) {
+func (u *upload) appendRange(p *part, r copyRange) (*part, error) {
 	border := int64(0)
 	if p.size > 0 {
 		border = max(minPart-p.size, 0)
 	}
 	if r.bytes-border <= minPart {
-		return u.readInto(p, r)
+		return u.readRange(p, r)
 	}
-	if u.sending.summed {
+	if u.sending.hasChecksums {
 		return p, fmt.Errorf("a copy of %d bytes behind parts that were sent with checksums: %w", r.bytes, errors.ErrUnsupported)
 	}
-	u.notResumable()
+	u.setNotResumable()
 	u.sending.forCopies = true
 	var err error
 	if border > 0 {
-		if p, err = u.readInto(p, r.first(border)); err != nil {
+		if p, err = u.readRange(p, r.takeFirst(border)); err != nil {
 			return p, err
 		}
 	}
 	switch {
 	case p.size > 0:
 		p, err = u.nextPart(p)
-	case u.sending.pending != nil:
-		err = u.begin()
+	case u.sending.pendingCopy != nil:
+		err = u.prepareForPart()
 	}
 	if err != nil {
 		return p, err
 	}
-	r = r.from(border)
-	u.sending.pending = &r
+	r = r.dropFirst(border)
+	u.sending.pendingCopy = &r
 	return p, nil
 }
 
-// readInto reads a range into part p, and into others if it becomes full. It returns the last of them.
-func (u *upload) readInto(p *part, r copyRange) (*part, error) {
+// readRange reads a range into part p, and into others if it becomes full. It returns the last of them.
+func (u *upload) readRange(p *part, r copyRange) (*part, error) {
 	if r.bytes == 0 {
 		return p, nil
 	}
-	u.notResumable()
+	u.setNotResumable()
 	v := &version{fs: u.fs, key: r.key, etag: aws.ToString(r.head.ETag), size: r.size}
 	s := &stream{version: v, ctx: u.ctx, at: r.offset, end: r.offset + r.bytes, retry: true}
 	defer s.close()
@@ -294,7 +294,7 @@ func (u *upload) readInto(p *part, r copyRange) (*part, error) {
 		case s.at == s.end && (err == errFull || err == io.EOF):
 			return p, nil
 		case err != errFull:
-			return p, u.cause(fmt.Errorf("reading what is copied: %w", r.judge(err)))
+			return p, u.failureCause(fmt.Errorf("reading what is copied: %w", r.copyError(err)))
 		}
 		if p, err = u.nextPart(p); err != nil {
 			return nil, err
@@ -302,11 +302,11 @@ func (u *upload) readInto(p *part, r copyRange) (*part, error) {
 	}
 }
 
-// cause returns why the upload has failed, if it has while it did what failed with err.
-func (u *upload) cause(err error) error { return cmp.Or(context.Cause(u.ctx), err) }
+// failureCause returns why the upload has failed, if it has while it did what failed with err.
+func (u *upload) failureCause(err error) error { return cmp.Or(context.Cause(u.ctx), err) }
 
-// notResumable notes that nothing of the upload can be resumed, as not all of it came from its client.
-func (u *upload) notResumable() {
+// setNotResumable notes that nothing of the upload can be resumed, as not all of it came from its client.
+func (u *upload) setNotResumable() {
 	u.resuming.resumable = false
 	u.resuming.releaseRetained()
 }
@@ -319,12 +319,12 @@ type partCopy struct {
 
 // startCopy has S3 copy the pending range, if there is one, while what follows is received.
 func (u *upload) startCopy() {
-	if u.sending.pending == nil {
+	if u.sending.pendingCopy == nil {
 		return
 	}
-	r := *u.sending.pending
-	u.sending.pending = nil
-	spans := u.fs.ranges(r.bytes)
+	r := *u.sending.pendingCopy
+	u.sending.pendingCopy = nil
+	spans := u.fs.copySpans(r.bytes)
 	c := partCopy{first: len(u.sending.parts)}
 	for i := range spans {
 		u.sending.parts = append(u.sending.parts, sentPart{size: spans[i].size()})
@@ -334,15 +334,15 @@ func (u *upload) startCopy() {
 	u.sending.size += r.bytes
 	u.sending.copiedParts += len(spans)
 	u.sending.copiedSize += r.bytes
-	u.receiving.plan.numbers -= len(spans)
-	if u.sending.slots == nil {
-		u.sending.slots = make(chan struct{}, copiesAtOnce)
+	u.receiving.plan.maxParts -= len(spans)
+	if u.sending.copySlots == nil {
+		u.sending.copySlots = make(chan struct{}, maxConcurrentCopies)
 	}
-	to, first := multipart{u.key, u.sending.id}, u.sending.number(c.first)
+	to, first := multipartUpload{u.key, u.sending.id}, u.sending.partNumber(c.first)
 	c.await = later(func() ([]types.CompletedPart, error) {
-		parts, err := u.fs.copyParts(u.ctx, to, r.object, first, spans, u.sending.slots)
+		parts, err := u.fs.copyParts(u.ctx, to, r.object, first, spans, u.sending.copySlots)
 		if err != nil {
-			err = r.judge(err)
+			err = r.copyError(err)
 			u.fail(err)
 		}
 		return parts, err

@@ -393,7 +393,7 @@ func TestByteBehindFullMemory(t *testing.T) {
 	}
 	defer u.close()
 	u.sending.parts = []sentPart{{size: 8 << 20}}
-	p := u.part()
+	p := u.newPart()
 	if err := p.fill(t.Context(), iotest.DataErrReader(zeros(minPart)), time.Second); err != io.EOF && err != errFull {
 		t.Fatal(err)
 	}
@@ -405,12 +405,12 @@ func TestByteBehindFullMemory(t *testing.T) {
 		defer b.Return(buffer)
 	}
 	defer p.free()
-	u.receiving.ahead = []byte("x")
+	u.receiving.peeked = []byte("x")
 	r := strings.NewReader("yz")
-	if err := u.fill(p, r); err != errFull || p.size != minPart {
+	if err := u.fillPart(p, r); err != errFull || p.size != minPart {
 		t.Fatalf("error %v, %d bytes, want a part that is full for lack of memory", err, p.size)
 	}
-	if err := u.peek(r); err != nil || string(u.receiving.ahead) != "x" || r.Len() != 2 {
-		t.Errorf("error %v, %q is ahead of %d bytes", err, u.receiving.ahead, r.Len())
+	if err := u.peek(r); err != nil || string(u.receiving.peeked) != "x" || r.Len() != 2 {
+		t.Errorf("error %v, %q is ahead of %d bytes", err, u.receiving.peeked, r.Len())
 	}
 }

@@ -98,7 +98,7 @@ func TestCleanUpsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t).fs(Options{})
 		done := make(chan struct{})
-		for range mostCleanUps {
+		for range maxCleanUps {
 			f.cleanUp(t.Context(), "f", func(context.Context) { <-done })
 		}
 		at := 0

@@ -207,7 +207,7 @@ func TestACommitIsWaitedForWithABound(t *testing.T) {
 				_, err := s.fs(Options{PartSize: minPart, Resume: resume}).Put(ctx, "/f", storetest.Source(zeros(size)), proxy.Write{})
 				took := time.Since(gone)
 				t.Logf("%d bytes, resume %v: Put returns %v after its caller has gone", size, resume, took)
-				if !errors.Is(err, context.Canceled) || gone.IsZero() || took > 2*cleanup {
+				if !errors.Is(err, context.Canceled) || gone.IsZero() || took > 2*cancelGrace {
 					t.Errorf("%d bytes, resume %v: %v after %v", size, resume, err, took)
 				}
 			})

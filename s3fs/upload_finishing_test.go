@@ -62,13 +62,13 @@ func TestStatWaitsForTheEndOfAnUpload(t *testing.T) {
 // TestStatWaitsNoLongerThanItsClient: neither for an upload whose end does not come, nor beyond its own context.
 func TestStatWaitsNoLongerThanItsClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var l uploads
-		if l.settle(t.Context(), "b/f") {
+		var l uploadRegistry
+		if l.awaitFinishing(t.Context(), "b/f") {
 			t.Error("waited for nothing")
 		}
-		first, second := l.ending("b/f"), l.ending("b/f")
+		first, second := l.startFinishing("b/f"), l.startFinishing("b/f")
 		begin := time.Now()
-		if !l.settle(t.Context(), "b/f") || time.Since(begin) != longestEnd {
+		if !l.awaitFinishing(t.Context(), "b/f") || time.Since(begin) != finishTimeout {
 			t.Errorf("waited %v", time.Since(begin))
 		}
 		first()
@@ -77,10 +77,10 @@ func TestStatWaitsNoLongerThanItsClient(t *testing.T) {
 			<-time.After(time.Second)
 			second()
 		}()
-		if !l.settle(t.Context(), "b/f") || time.Since(begin) != time.Second {
+		if !l.awaitFinishing(t.Context(), "b/f") || time.Since(begin) != time.Second {
 			t.Errorf("waited %v", time.Since(begin))
 		}
-		if l.settle(t.Context(), "b/f") || len(l.endings) > 0 {
+		if l.awaitFinishing(t.Context(), "b/f") || len(l.finishing) > 0 {
 			t.Error("the end is not forgotten")
 		}
 	})

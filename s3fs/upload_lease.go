@@ -26,11 +26,11 @@ import (
 // a hash of the ETags. The content repeats the whole hash, and is compared where the service tells a checksum of it.
 
 const (
-	leaseReserve = 100 // part numbers at the upper end that no data part has
-	openLease    = 97  // bytes of a lease that covers all parts
-	minLease     = 4096
-	leaseSalts   = 16                        // by which two leases for the same parts differ
-	maxLease     = minLease + leaseSalts<<16 // no lease is that long
+	reservedPartNumbers = 100 // part numbers at the upper end that no data part has
+	openLeaseSize       = 97  // bytes of a lease that covers all parts
+	minLeaseSize        = 4096
+	leaseSalts          = 16                            // by which two leases for the same parts differ
+	maxLeaseSize        = minLeaseSize + leaseSalts<<16 // no lease is that long
 )
 
 // A lease is a lease part as S3 described it when it was sent.
@@ -39,8 +39,8 @@ type lease struct {
 	size int64
 }
 
-// is reports whether p is this lease part.
-func (l lease) is(p *types.Part) bool {
+// matches reports whether p is this lease part.
+func (l lease) matches(p *types.Part) bool {
 	return p != nil && aws.ToInt64(p.Size) == l.size && sameETag(l.etag, unquote(p.ETag))
 }
 
@@ -50,63 +50,67 @@ func (f *FS) splitLease(parts []types.Part) (*types.Part, []types.Part) {
 	if last < 0 || int(aws.ToInt32(parts[last].PartNumber)) != f.maxParts || !isLeaseSize(aws.ToInt64(parts[last].Size)) {
 		return nil, parts
 	}
-	if last > 0 && int(aws.ToInt32(parts[last-1].PartNumber)) > f.maxParts-leaseReserve {
+	if last > 0 && int(aws.ToInt32(parts[last-1].PartNumber)) > f.maxParts-reservedPartNumbers {
 		return nil, parts // the last part of a very long upload of another program
 	}
 	return &parts[last], parts[:last]
 }
 
-func isLeaseSize(size int64) bool { return size == openLease || minLease <= size && size < maxLease }
+func isLeaseSize(size int64) bool {
+	return size == openLeaseSize || minLeaseSize <= size && size < maxLeaseSize
+}
 
-// covered returns the parts that a lease covers, from the first on. It returns none if one of them has changed since.
-func covered(l *types.Part, uploadID string, parts []types.Part) []types.Part {
+// coveredParts returns the parts that a lease covers, from the first on. It returns none if one of them has changed since.
+func coveredParts(l *types.Part, uploadID string, parts []types.Part) []types.Part {
 	size := aws.ToInt64(l.Size)
-	if size == openLease {
+	if size == openLeaseSize {
 		return parts
 	}
-	n, cover := 0, newCover(uploadID, (size-minLease)%leaseSalts)
+	n, cover := 0, newPartsDigest(uploadID, (size-minLeaseSize)%leaseSalts)
 	for i, p := range parts {
 		cover.add(p.ETag, aws.ToInt64(p.Size))
-		if cover.size() == size && hasSum(l, cover.content()) {
+		if cover.leaseSize() == size && hasContent(l, cover.leasePart()) {
 			n = i + 1
 		}
 	}
 	return parts[:n]
 }
 
-// hasSum reports whether a part has this content, as far as S3 tells a checksum.
-func hasSum(p *types.Part, content *part) bool {
-	told := partSum(*p)
+// hasContent reports whether a part has this content, as far as S3 tells a checksum.
+func hasContent(p *types.Part, content *part) bool {
+	told := partChecksum(*p)
 	return told.value == nil || bytes.Equal(told.value, content.sum(told.algorithm).value)
 }
 
-// A cover hashes the parts that a lease covers.
-type cover struct {
+// A partsDigest hashes the parts that a lease covers.
+type partsDigest struct {
 	hash.Hash
 	salt int64
 }
 
-func newCover(uploadID string, salt int64) *cover {
-	c := &cover{sha256.New(), salt}
+func newPartsDigest(uploadID string, salt int64) *partsDigest {
+	c := &partsDigest{sha256.New(), salt}
 	fmt.Fprintln(c, uploadID, salt)
 	return c
 }
 
-func (c *cover) add(etag *string, size int64) { fmt.Fprintln(c, strings.ToLower(unquote(etag)), size) }
-
-// size returns the size of the lease part that covers what was added.
-func (c *cover) size() int64 {
-	code := binary.BigEndian.Uint16(c.Sum(nil))
-	return minLease + int64(code)*leaseSalts + c.salt
+func (c *partsDigest) add(etag *string, size int64) {
+	fmt.Fprintln(c, strings.ToLower(unquote(etag)), size)
 }
 
-// content returns the lease part that covers what was added.
-func (c *cover) content() *part { return repeated(c.Sum(nil), c.size()) }
+// leaseSize returns the size of the lease part that covers what was added.
+func (c *partsDigest) leaseSize() int64 {
+	code := binary.BigEndian.Uint16(c.Sum(nil))
+	return minLeaseSize + int64(code)*leaseSalts + c.salt
+}
 
-// repeated returns a part of size bytes that repeats text.
-func repeated(text []byte, size int64) *part {
+// leasePart returns the lease part that covers what was added.
+func (c *partsDigest) leasePart() *part { return repeatedPart(c.Sum(nil), c.leaseSize()) }
+
+// repeatedPart returns a part of size bytes that repeats text.
+func repeatedPart(text []byte, size int64) *part {
 	p := &part{size: size, hash: noHash{}}
-	block := bytes.Repeat(text, (minLease+len(text)-1)/len(text))
+	block := bytes.Repeat(text, (minLeaseSize+len(text)-1)/len(text))
 	for size > 0 {
 		n := min(size, int64(len(block)))
 		p.buffers = append(p.buffers, block[:n])
@@ -120,12 +124,12 @@ const leaseNote = "This part marks an upload of s3ftpd. It never becomes part of
 
 // writeOpenLease begins to write an open lease, which the first part does not wait for.
 func (u *upload) writeOpenLease() {
-	u.resuming.leasing = later(func() (lease, error) {
-		if !u.resuming.owner.enter() {
-			return lease{}, errTaken
+	u.resuming.openLease = later(func() (lease, error) {
+		if !u.resuming.owner.beginRequest() {
+			return lease{}, errTakenOver
 		}
-		defer u.resuming.owner.leave()
-		l, err := u.putLease(repeated([]byte(leaseNote), openLease))
+		defer u.resuming.owner.endRequest()
+		l, err := u.putLease(repeatedPart([]byte(leaseNote), openLeaseSize))
 		if refusesPartNumber(err) {
 			u.fs.client.features.refuse(highPartNumbers, "", err)
 		}
@@ -138,24 +142,24 @@ var errNoLease = errors.New("the upload has no lease part")
 
 // awaitLease waits for the open lease, if one is being written.
 func (r *resuming) awaitLease() error {
-	if r.leasing == nil {
+	if r.openLease == nil {
 		return nil
 	}
-	l, err := r.leasing()
+	l, err := r.openLease()
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoLease, err)
 	}
-	r.lease, r.leasing = l, nil
+	r.lease, r.openLease = l, nil
 	return nil
 }
 
 // renewLease writes a lease that covers these parts.
 func (u *upload) renewLease(parts []sentPart) error {
-	c := newCover(u.sending.id, rand.Int64N(leaseSalts))
+	c := newPartsDigest(u.sending.id, rand.Int64N(leaseSalts))
 	for _, p := range parts {
 		c.add(p.etag, p.size)
 	}
-	l, err := u.putLease(c.content())
+	l, err := u.putLease(c.leasePart())
 	if err == nil {
 		u.resuming.lease = l
 	}

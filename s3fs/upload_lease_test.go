@@ -35,19 +35,19 @@ func TestOwnUploadsAreRecognized(t *testing.T) {
 		parts []types.Part
 		want  bool
 	}{
-		"begun here":                       {[]types.Part{one, listedPart(10_000, openLease, "l")}, true},
-		"resumed":                          {[]types.Part{one, listedPart(10_000, minLease, "l")}, true},
-		"resumed, with a long lease":       {[]types.Part{one, listedPart(10_000, maxLease-1, "l")}, true},
-		"only a lease":                     {[]types.Part{listedPart(10_000, openLease, "l")}, true},
-		"the longest of ours":              {[]types.Part{one, listedPart(9_900, minPart, "e2"), listedPart(10_000, openLease, "l")}, true},
+		"begun here":                       {[]types.Part{one, listedPart(10_000, openLeaseSize, "l")}, true},
+		"resumed":                          {[]types.Part{one, listedPart(10_000, minLeaseSize, "l")}, true},
+		"resumed, with a long lease":       {[]types.Part{one, listedPart(10_000, maxLeaseSize-1, "l")}, true},
+		"only a lease":                     {[]types.Part{listedPart(10_000, openLeaseSize, "l")}, true},
+		"the longest of ours":              {[]types.Part{one, listedPart(9_900, minPart, "e2"), listedPart(10_000, openLeaseSize, "l")}, true},
 		"no parts":                         {nil, false},
 		"another program's":                {[]types.Part{one}, false},
-		"with a last part of another size": {[]types.Part{one, listedPart(10_000, openLease+1, "l")}, false},
-		"with a long last part":            {[]types.Part{one, listedPart(10_000, maxLease, "l")}, false},
-		"of 10,000 parts":                  {[]types.Part{one, listedPart(9_999, minPart, "e2"), listedPart(10_000, openLease, "l")}, false},
-		"with another highest number":      {[]types.Part{one, listedPart(1_000, openLease, "l")}, false},
+		"with a last part of another size": {[]types.Part{one, listedPart(10_000, openLeaseSize+1, "l")}, false},
+		"with a long last part":            {[]types.Part{one, listedPart(10_000, maxLeaseSize, "l")}, false},
+		"of 10,000 parts":                  {[]types.Part{one, listedPart(9_999, minPart, "e2"), listedPart(10_000, openLeaseSize, "l")}, false},
+		"with another highest number":      {[]types.Part{one, listedPart(1_000, openLeaseSize, "l")}, false},
 	} {
-		if got := f.ours(test.parts); got != test.want {
+		if got := f.isOurs(test.parts); got != test.want {
 			t.Errorf("%s: ours: %v, want %v", name, got, test.want)
 		}
 	}
@@ -65,12 +65,12 @@ func TestLeaseCovers(t *testing.T) {
 	grown[3] = listedPart(4, minPart+4, "e3")
 	for salt := range int64(leaseSalts) {
 		for _, n := range []int{5, 20} {
-			c := newCover("id", salt)
+			c := newPartsDigest("id", salt)
 			for _, p := range parts[:n] {
 				c.add(p.ETag, *p.Size)
 			}
-			l := listedPart(10_000, c.size(), "l")
-			sum := c.content().sum(crc32C)
+			l := listedPart(10_000, c.leaseSize(), "l")
+			sum := c.leasePart().sum(crc32C)
 			sum.set(&l.ChecksumCRC32C, &l.ChecksumCRC32, &l.ChecksumSHA256, new(*string))
 			for name, test := range map[string]struct {
 				id    string
@@ -86,19 +86,19 @@ func TestLeaseCovers(t *testing.T) {
 				"in other spelling":  {"id", upperCase(parts), n},
 				"nothing was listed": {"id", nil, 0},
 			} {
-				if got := len(covered(&l, test.id, test.parts)); got != test.want {
+				if got := len(coveredParts(&l, test.id, test.parts)); got != test.want {
 					t.Errorf("%d parts, salt %d, %s: %d are covered, want %d", n, salt, name, got, test.want)
 				}
 			}
-			wrong := c.content().sum(crc32C)
+			wrong := c.leasePart().sum(crc32C)
 			wrong.value[0]++
 			wrong.set(&l.ChecksumCRC32C, &l.ChecksumCRC32, &l.ChecksumSHA256, new(*string))
-			if got := len(covered(&l, "id", parts)); got != 0 {
+			if got := len(coveredParts(&l, "id", parts)); got != 0 {
 				t.Errorf("with another content, the lease covers %d parts", got)
 			}
 		}
 	}
-	if all := listedPart(10_000, openLease, "l"); len(covered(&all, "id", parts)) != len(parts) {
+	if all := listedPart(10_000, openLeaseSize, "l"); len(coveredParts(&all, "id", parts)) != len(parts) {
 		t.Error("an open lease does not cover all")
 	}
 }
@@ -296,12 +296,12 @@ func TestRivalsForOneUpload(t *testing.T) {
 			leases++
 		case call == "ListParts" && leases == 1:
 			leases++
-			s.parts[10_000], s.tags[10_000] = minLease+1, "of the rival"
+			s.parts[10_000], s.tags[10_000] = minLeaseSize+1, "of the rival"
 		}
 		return nil, nil
 	}
 	other := s.fs(Options{PartSize: minPart, Resume: time.Hour})
-	if _, err := other.Put(t.Context(), "/f", storetest.Source(zeros(7), storetest.First(2*minPart)), proxy.Write{}); !errors.Is(err, errTaken) {
+	if _, err := other.Put(t.Context(), "/f", storetest.Source(zeros(7), storetest.First(2*minPart)), proxy.Write{}); !errors.Is(err, errTakenOver) {
 		t.Errorf("error %v, want that another session has resumed it", err)
 	}
 	if !s.open || s.parts[3] != 0 {
@@ -313,24 +313,24 @@ func TestRivalsForOneUpload(t *testing.T) {
 func TestDataPartsLeaveRoomForTheLease(t *testing.T) {
 	for _, most := range []int{250, 1000, 10_000} {
 		f := newFake(t).fs(Options{MaxParts: most})
-		if got := f.plan(0).numbers; got != most-leaseReserve {
-			t.Errorf("of %d numbers, %d are for data, want %d", most, got, most-leaseReserve)
+		if got := f.planParts(0).maxParts; got != most-reservedPartNumbers {
+			t.Errorf("of %d numbers, %d are for data, want %d", most, got, most-reservedPartNumbers)
 		}
 		there := &info{size: 600 << 20, head: &s3.HeadObjectOutput{ContentLength: aws.Int64(600 << 20), ETag: aws.String(`"e"`)}}
 		u, err := f.appendTo(t.Context(), "f", proxy.Write{}, -1, there)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := u.resolve(&proxy.Copy{Length: -1})
+		r, err := u.resolveCopy(&proxy.Copy{Length: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		u.sending.id, u.sending.pending = "id", &r
+		u.sending.id, u.sending.pendingCopy = "id", &r
 		u.startCopy()
 		u.awaitCopies()
 		u.close()
-		if last := len(u.sending.parts) + u.receiving.plan.numbers; len(u.sending.parts) == 0 || last != most-leaseReserve {
-			t.Errorf("an append has parts up to %d, want %d", last, most-leaseReserve)
+		if last := len(u.sending.parts) + u.receiving.plan.maxParts; len(u.sending.parts) == 0 || last != most-reservedPartNumbers {
+			t.Errorf("an append has parts up to %d, want %d", last, most-reservedPartNumbers)
 		}
 	}
 }

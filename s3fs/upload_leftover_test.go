@@ -26,7 +26,7 @@ func TestLeftAtTheEnd(t *testing.T) {
 		o      Options
 	}{
 		"a narrow way":          {shared: true, sizes: []int64{45, 101}, most: 4 * part, turns: 4},
-		"slow connections":      {sizes: []int64{45, 151}, most: (mostInFlight + 1) * part, turns: 2},
+		"slow connections":      {sizes: []int64{45, 151}, most: (maxInFlight + 1) * part, turns: 2},
 		"parts that have grown": {shared: true, sizes: []int64{151}, most: 2 * 4 * part, turns: 8, o: Options{MaxParts: 200}},
 	} {
 		for _, size := range test.sizes {

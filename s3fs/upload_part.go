@@ -12,14 +12,14 @@ import (
 
 // A part is a stretch of a file's content, held in memory until S3 has taken it.
 type part struct {
-	claim    *budget.Claim
-	target   int64            // bytes after which it is full
-	buffers  [][]byte         // of claim
-	retained *budget.Retained // of buffers; nil = they are not retained
-	size     int64
-	hot      algorithm
-	hash     hash.Hash // hot's, over the content, taken while the processor's caches hold it
-	grown    func()    // called once, when it is long enough to be any part of an upload
+	claim     *budget.Claim
+	target    int64            // bytes after which it is full
+	buffers   [][]byte         // of claim
+	retained  *budget.Retained // of buffers; nil = they are not retained
+	size      int64
+	algorithm algorithm
+	hash      hash.Hash // hot's, over the content, taken while the processor's caches hold it
+	onMinSize func()    // called once, when it is long enough to be any part of an upload
 }
 
 // errFull says that a part has taken what it can; more of the content follows.
@@ -35,7 +35,7 @@ func (p *part) fill(ctx context.Context, r io.Reader, stall time.Duration) error
 			return err
 		}
 		n, err := r.Read(space)
-		p.took(space[:n])
+		p.advance(space[:n])
 		if err != nil {
 			return err
 		}
@@ -72,8 +72,8 @@ func (p *part) space(ctx context.Context, stall time.Duration) ([]byte, error) {
 	return buffer[:min(int64(len(buffer)), p.target-p.size)], nil
 }
 
-// took counts bytes that were put into the space as part of the content.
-func (p *part) took(b []byte) {
+// advance counts bytes that were put into the space as part of the content.
+func (p *part) advance(b []byte) {
 	if len(b) == 0 {
 		return
 	}
@@ -81,14 +81,14 @@ func (p *part) took(b []byte) {
 	*last = (*last)[:len(*last)+len(b)]
 	p.size += int64(len(b))
 	p.hash.Write(b)
-	if p.grown != nil && p.size >= minPart {
-		p.grown()
-		p.grown = nil
+	if p.onMinSize != nil && p.size >= minPart {
+		p.onMinSize()
+		p.onMinSize = nil
 	}
 }
 
-// cut cuts the last byte off, and returns it as a part.
-func (p *part) cut() *part {
+// cutLastByte cuts the last byte off, and returns it as a part.
+func (p *part) cutLastByte() *part {
 	i := len(p.buffers) - 1
 	if len(p.buffers[i]) == 0 { // for bytes that did not come
 		i--
@@ -98,7 +98,7 @@ func (p *part) cut() *part {
 	end := &part{claim: p.claim, buffers: [][]byte{{(*last)[n]}}, size: 1, hash: noHash{}}
 	*last = (*last)[:n]
 	p.size--
-	p.hot, p.hash = "", noHash{} // to be taken anew
+	p.algorithm, p.hash = "", noHash{} // to be taken anew
 	return end
 }
 
@@ -116,19 +116,19 @@ func (p *part) free() {
 	p.buffers = nil
 }
 
-// content returns a reader of the part, for one request and its repetitions.
-func (p *part) content() *content { return &content{part: p} }
+// reader returns a reader of the part, for one request and its repetitions.
+func (p *part) reader() *partReader { return &partReader{part: p} }
 
-// content reads a part. It seeks, so that a request can be sent again, and writes buffer by buffer, without a copy.
-type content struct {
+// partReader reads a part. It seeks, so that a request can be sent again, and writes buffer by buffer, without a copy.
+type partReader struct {
 	part   *part
 	offset int64
 	commit func() error // called before the last byte is given out, if there is one; its error is the reader's
 }
 
 // Read implements io.Reader.
-func (c *content) Read(b []byte) (int, error) {
-	next, err := c.next()
+func (c *partReader) Read(b []byte) (int, error) {
+	next, err := c.nextBytes()
 	if err == nil && len(next) == 0 {
 		err = io.EOF
 	}
@@ -141,9 +141,9 @@ func (c *content) Read(b []byte) (int, error) {
 }
 
 // WriteTo implements io.WriterTo.
-func (c *content) WriteTo(w io.Writer) (total int64, err error) {
+func (c *partReader) WriteTo(w io.Writer) (total int64, err error) {
 	for {
-		next, err := c.next()
+		next, err := c.nextBytes()
 		if err != nil || len(next) == 0 {
 			return total, err
 		}
@@ -157,7 +157,7 @@ func (c *content) WriteTo(w io.Writer) (total int64, err error) {
 }
 
 // Seek implements io.Seeker.
-func (c *content) Seek(offset int64, whence int) (int64, error) {
+func (c *partReader) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:
 		offset += c.offset
@@ -171,8 +171,8 @@ func (c *content) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// next returns what follows in the present buffer. It runs in a goroutine of net/http, with the caller's commit.
-func (c *content) next() (_ []byte, err error) {
+// nextBytes returns what follows in the present buffer. It runs in a goroutine of net/http, with the caller's commit.
+func (c *partReader) nextBytes() (_ []byte, err error) {
 	defer recovered(&err)
 	at := c.offset
 	for _, buffer := range c.part.buffers {
@@ -196,60 +196,60 @@ const minPart = 5 << 20
 
 const mebibyte = 1 << 20
 
-// parts plans the sizes of an upload's parts.
-type parts struct {
-	numbers int   // how many there may be
-	base    int64 // the smallest, and the first
-	most    int64 // the largest
-	uniform bool  // all but the last must be of one size
-	size    int64 // announced for the whole; 0 = unknown
+// partPlan plans the sizes of an upload's parts.
+type partPlan struct {
+	maxParts int   // how many there may be
+	minSize  int64 // the smallest, and the first
+	maxSize  int64 // the largest
+	uniform  bool  // all but the last must be of one size
+	total    int64 // announced for the whole; 0 = unknown
 }
 
-// plan returns the sizes for a content of size bytes, 0 where that is unknown.
-func (f *FS) plan(size int64) parts {
+// planParts returns the sizes for a content of size bytes, 0 where that is unknown.
+func (f *FS) planParts(size int64) partPlan {
 	most := f.budget.MaxClaim() / budget.BufferSize * budget.BufferSize
 	base := (f.partSize + budget.BufferSize - 1) / budget.BufferSize * budget.BufferSize
-	p := parts{numbers: f.maxParts - leaseReserve, base: min(max(base, minPart), most), most: most, uniform: f.uniform, size: size}
+	p := partPlan{maxParts: f.maxParts - reservedPartNumbers, minSize: min(max(base, minPart), most), maxSize: most, uniform: f.uniform, total: size}
 	if p.uniform {
-		p.base = min(max(p.base, p.share(size, p.numbers)), most)
+		p.minSize = min(max(p.minSize, p.evenShare(size, p.maxParts)), most)
 	}
 	return p
 }
 
 // capacity returns how many bytes an upload takes whose parts are all full.
-func (p parts) capacity() int64 {
-	if p.size > 0 {
-		return int64(p.numbers) * p.most
+func (p partPlan) capacity() int64 {
+	if p.total > 0 {
+		return int64(p.maxParts) * p.maxSize
 	}
 	total := int64(0)
-	for i := range p.numbers {
-		total += p.next(i, total)
+	for i := range p.maxParts {
+		total += p.sizeOf(i, total)
 	}
 	return total
 }
 
-// next returns the size of part i, counted from 0, where so many bytes went before it.
+// sizeOf returns the size of part i, counted from 0, where so many bytes went before it.
 //
 // Of a known length, each part takes its share of the rest. Otherwise parts double every tenth of the numbers.
-func (p parts) next(i int, before int64) int64 {
+func (p partPlan) sizeOf(i int, before int64) int64 {
 	switch {
 	case p.uniform:
-		return p.base
-	case p.size > before:
-		return min(max(p.base, p.share(p.size-before, p.numbers-i)), p.most)
+		return p.minSize
+	case p.total > before:
+		return min(max(p.minSize, p.evenShare(p.total-before, p.maxParts-i)), p.maxSize)
 	}
-	return min(p.base<<min(10*i/p.numbers, 20), p.most)
+	return min(p.minSize<<min(10*i/p.maxParts, 20), p.maxSize)
 }
 
-// least returns how much of a part of size bytes is enough to send it, when memory for the rest is wanting.
-func (p parts) least(size int64) int64 {
+// minToSend returns how much of a part of size bytes is enough to send it, when memory for the rest is wanting.
+func (p partPlan) minToSend(size int64) int64 {
 	if p.uniform {
 		return size
 	}
 	return max(size/2, minPart)
 }
 
-func (parts) share(size int64, n int) int64 {
+func (partPlan) evenShare(size int64, n int) int64 {
 	each := (size + int64(n) - 1) / int64(max(n, 1))
 	return (each + mebibyte - 1) / mebibyte * mebibyte
 }

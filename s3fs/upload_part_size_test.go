@@ -33,12 +33,12 @@ func TestPlan(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.o.Budget = budget.New(test.memory)
-			p := New(&Client{}, test.o).plan(test.size)
+			p := New(&Client{}, test.o).planParts(test.size)
 			var sent, first, last int64
-			for i := 0; i < p.numbers && (test.size == 0 || sent < test.size); i++ {
-				size := p.next(i, sent)
-				if size < minPart || p.least(size) < minPart || p.least(size) > size || size+budget.BufferSize > test.memory {
-					t.Fatalf("part %d: %d bytes, sent with %d", i, size, p.least(size))
+			for i := 0; i < p.maxParts && (test.size == 0 || sent < test.size); i++ {
+				size := p.sizeOf(i, sent)
+				if size < minPart || p.minToSend(size) < minPart || p.minToSend(size) > size || size+budget.BufferSize > test.memory {
+					t.Fatalf("part %d: %d bytes, sent with %d", i, size, p.minToSend(size))
 				}
 				if i == 0 {
 					first = size
@@ -58,16 +58,16 @@ func TestPlan(t *testing.T) {
 
 // Where memory is short and parts are sent early, the later ones make up for it.
 func TestPlanMakesUpForShortParts(t *testing.T) {
-	p := New(&Client{}, Options{}).plan(200 << 30)
+	p := New(&Client{}, Options{}).planParts(200 << 30)
 	sent := int64(0)
-	for i := range p.numbers {
-		size := p.next(i, sent)
-		if i < p.numbers/4 {
-			size = p.least(size)
+	for i := range p.maxParts {
+		size := p.sizeOf(i, sent)
+		if i < p.maxParts/4 {
+			size = p.minToSend(size)
 		}
 		sent += size
 	}
 	if sent < 200<<30 {
-		t.Errorf("%d bytes in all parts, %d were announced", sent, p.size)
+		t.Errorf("%d bytes in all parts, %d were announced", sent, p.total)
 	}
 }

@@ -12,23 +12,23 @@ func TestRegistry(t *testing.T) {
 	service.Registry = nil
 	other := place(service)
 
-	l := first.lock("f")
-	if err := l.take(t.Context()); err != nil {
+	l := first.newNameLock("f")
+	if err := l.acquire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if second.lock("f").try() {
+	if second.newNameLock("f").tryAcquire() {
 		t.Error("the name is locked twice in one process")
 	}
-	if !other.lock("f").try() {
+	if !other.newNameLock("f").tryAcquire() {
 		t.Error("the name is locked for another process")
 	}
 	l.release()
 
-	first.client.uploads.own("id", &owner{})
-	if second.client.uploads.owner("id") == nil {
+	first.client.uploads.register("id", &ownership{})
+	if second.client.uploads.ownerOf("id") == nil {
 		t.Error("the upload is not known to the same process")
 	}
-	if other.client.uploads.owner("id") != nil {
+	if other.client.uploads.ownerOf("id") != nil {
 		t.Error("the upload is known to another process")
 	}
 }

@@ -92,7 +92,7 @@ func TestResumeOfAnUploadThatIsGone(t *testing.T) {
 		if !errors.Is(err, syscall.EBUSY) || leases != resumeTries {
 			t.Errorf("%v after %d tries, want %v after %d", err, leases, syscall.EBUSY, resumeTries)
 		}
-		if took := time.Since(begun); took < settlePause || took > 2*time.Second {
+		if took := time.Since(begun); took < conflictPause || took > 2*time.Second {
 			t.Errorf("that took %v", took)
 		}
 	})

@@ -19,7 +19,7 @@ import (
 
 // replica returns another process's view of the same bucket.
 func replica(t *testing.T, c *Client, bucket string) *FS {
-	other := &Client{api: c.api, http: c.http, checksum: c.checksum, names: new(nameLocks), uploads: new(uploads), timeout: c.timeout, log: c.log}
+	other := &Client{api: c.api, http: c.http, checksum: c.checksum, names: new(nameLocks), uploads: new(uploadRegistry), timeout: c.timeout, log: c.log}
 	return New(other, Options{Bucket: bucket, PartSize: minPart})
 }
 

@@ -29,13 +29,13 @@ var errSuperseded = errors.New("another write or deletion of the key took preced
 //
 // A short upload leaves no time for that: it is verified only where this process has written to the key meanwhile. An object that
 // may not be read is not verified.
-func (u *upload) verifyCompleted(ctx context.Context, want product, out *s3.CompleteMultipartUploadOutput) error {
-	if !u.resuming.resumed && !u.resuming.owner.touched.Load() && time.Since(u.sending.begun) <= verifyAfter {
+func (u *upload) verifyCompleted(ctx context.Context, want expectedObject, out *s3.CompleteMultipartUploadOutput) error {
+	if !u.resuming.resumed && !u.resuming.owner.conflicting.Load() && time.Since(u.sending.created) <= verifyAfter {
 		return nil
 	}
 	now, err := u.fs.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &u.fs.bucket, Key: &u.key}, persistent)
 	switch {
-	case err == nil && (want.completedAs(out, now) || u.fs.client.tellsOtherETags(want, out, now)):
+	case err == nil && (want.isCompletedAs(out, now) || u.fs.client.hasOtherETagForm(want, out, now)):
 		return nil
 	case errors.Is(err, fs.ErrPermission):
 		u.fs.log.WarnContext(ctx, "a completed upload cannot be verified, allow s3:GetObject", "key", u.key, "err", err)
@@ -47,7 +47,7 @@ func (u *upload) verifyCompleted(ctx context.Context, want product, out *s3.Comp
 	default:
 		err = fmt.Errorf("verifying a completed upload: %v", err)
 	}
-	u.fs.client.uploads.disown(u.sending.id, &u.resuming.owner)
+	u.fs.client.uploads.unregister(u.sending.id, &u.resuming.owner)
 	u.sending.id, u.resuming.contentRefused = "", true // there is nothing to resume, or to abort
 	return err
 }
@@ -60,12 +60,12 @@ func (c *Client) noteWrites(stack *middleware.Stack) error {
 	) (middleware.InitializeOutput, middleware.Metadata, error) {
 		places := written(in.Parameters)
 		for place, uploadID := range places {
-			c.uploads.touch(place, uploadID)
+			c.uploads.noteConflict(place, uploadID)
 		}
 		defer func() {
 			for place, uploadID := range places {
-				c.uploads.touch(place, uploadID)
-				c.uploads.changed(ctx, place)
+				c.uploads.noteConflict(place, uploadID)
+				c.uploads.noteWrite(ctx, place)
 			}
 		}()
 		return next.HandleInitialize(ctx, in)
@@ -96,8 +96,8 @@ func written(request any) map[string]string {
 	return nil
 }
 
-// completedAs reports whether an object is the one that an upload was completed as. Where S3 tells no useful ETag, its size has to do.
-func (p product) completedAs(out *s3.CompleteMultipartUploadOutput, now *s3.HeadObjectOutput) bool {
+// isCompletedAs reports whether an object is the one that an upload was completed as. Where S3 tells no useful ETag, its size has to do.
+func (p expectedObject) isCompletedAs(out *s3.CompleteMultipartUploadOutput, now *s3.HeadObjectOutput) bool {
 	etag := unquote(out.ETag)
 	switch {
 	case aws.ToInt64(now.ContentLength) != p.size:
@@ -107,34 +107,34 @@ func (p product) completedAs(out *s3.CompleteMultipartUploadOutput, now *s3.Head
 	case sameETag(etag, unquote(now.ETag)):
 		return true
 	}
-	return p.is(now) || len(etag) < minETag
+	return p.matches(now) || len(etag) < minETagLength
 }
 
-// tellsOtherETags reports whether a service other than AWS tells ETags of another form for an object than for its completed upload, as
+// hasOtherETagForm reports whether a service other than AWS tells ETags of another form for an object than for its completed upload, as
 // gofakes3 does: then the size has to do. On AWS, such an object is another one.
-func (c *Client) tellsOtherETags(p product, out *s3.CompleteMultipartUploadOutput, now *s3.HeadObjectOutput) bool {
+func (c *Client) hasOtherETagForm(p expectedObject, out *s3.CompleteMultipartUploadOutput, now *s3.HeadObjectOutput) bool {
 	endpoint := c.api.Options().BaseEndpoint
 	ofParts := func(etag *string) bool { return strings.Contains(aws.ToString(etag), "-") }
 	return endpoint != nil && !isAWS(*endpoint) && aws.ToInt64(now.ContentLength) == p.size && ofParts(out.ETag) && !ofParts(now.ETag)
 }
 
-// minETag is the length of the shortest ETag that tells objects apart: Dell ECS answers CompleteMultipartUpload with "00".
-const minETag = 8
+// minETagLength is the length of the shortest ETag that tells objects apart: Dell ECS answers CompleteMultipartUpload with "00".
+const minETagLength = 8
 
-// A product is an object as a request was to make it.
-type product struct {
+// A expectedObject is an object as a request was to make it.
+type expectedObject struct {
 	size int64
 	sum  checksum // where one is kept of the whole
 	etag string   // "" = unknown
 }
 
-// object describes the object that a part alone makes.
-func (p *part) object(a algorithm) product {
-	return product{p.size, p.sum(a), hex.EncodeToString(p.sum(md5Sum).value)}
+// expected describes the object that a part alone makes.
+func (p *part) expected(a algorithm) expectedObject {
+	return expectedObject{p.size, p.sum(a), hex.EncodeToString(p.sum(md5Sum).value)}
 }
 
-// is reports whether an object has the content that it was to have.
-func (p product) is(there *s3.HeadObjectOutput) bool {
+// matches reports whether an object has the content that it was to have.
+func (p expectedObject) matches(there *s3.HeadObjectOutput) bool {
 	if aws.ToInt64(there.ContentLength) != p.size {
 		return false
 	}
@@ -144,11 +144,11 @@ func (p product) is(there *s3.HeadObjectOutput) bool {
 	return p.etag != "" && sameETag(p.etag, unquote(there.ETag))
 }
 
-// made reports whether S3 has made the object that a request was to make which it has not confirmed. The object itself
+// wasStored reports whether S3 has made the object that a request was to make which it has not confirmed. The object itself
 // tells, when the answer was lost.
-func (u *upload) made(ctx context.Context, p product) bool {
+func (u *upload) wasStored(ctx context.Context, p expectedObject) bool {
 	there, err := u.fs.api.HeadObject(s3http.WithBrief(ctx), &s3.HeadObjectInput{Bucket: &u.fs.bucket, Key: &u.key, ChecksumMode: types.ChecksumModeEnabled})
-	return err == nil && p.is(there)
+	return err == nil && p.matches(there)
 }
 
 // sameAs compares a checksum with the one that S3 keeps of an object's whole content, where it keeps one of the kind.
@@ -163,23 +163,23 @@ func (s checksum) sameAs(is *s3.HeadObjectOutput) (same, known bool) {
 	return false, false
 }
 
-// isCopy reports whether target is the copy of an object that S3 was to make and has not confirmed. A copy of an object
+// wasCopied reports whether target is the copy of an object that S3 was to make and has not confirmed. A copy of an object
 // in parts has another ETag than its source on AWS; then only a checksum of the content tells.
-func (f *FS) isCopy(ctx context.Context, o object, target string) bool {
+func (f *FS) wasCopied(ctx context.Context, o object, target string) bool {
 	ctx = s3http.WithBrief(ctx)
-	source, err := f.headSums(ctx, o.key)
+	source, err := f.headWithChecksums(ctx, o.key)
 	if err != nil || unquote(source.ETag) != o.etag {
 		return false
 	}
-	there, err := f.headSums(ctx, target)
+	there, err := f.headWithChecksums(ctx, target)
 	if err != nil || aws.ToInt64(there.ContentLength) != o.size || !maps.Equal(there.Metadata, source.Metadata) {
 		return false
 	}
-	return unquote(there.ETag) == o.etag || sameSums(source, there)
+	return unquote(there.ETag) == o.etag || sameChecksums(source, there)
 }
 
-// sameSums reports whether S3 keeps a checksum of the whole content of two objects, and it is the same.
-func sameSums(a, b *s3.HeadObjectOutput) bool {
+// sameChecksums reports whether S3 keeps a checksum of the whole content of two objects, and it is the same.
+func sameChecksums(a, b *s3.HeadObjectOutput) bool {
 	if a.ChecksumType != types.ChecksumTypeFullObject || b.ChecksumType != types.ChecksumTypeFullObject {
 		return false
 	}
@@ -198,22 +198,22 @@ func sameSums(a, b *s3.HeadObjectOutput) bool {
 	return same
 }
 
-// tried tells how often a request was sent.
-type tried struct {
-	times int
-	open  int // how many of these tries S3 may have obeyed in spite of their errors, such as a lost answer
+// attemptCount tells how often a request was sent.
+type attemptCount struct {
+	sent      int
+	ambiguous int // how many of these tries S3 may have obeyed in spite of their errors, such as a lost answer
 }
 
-// counting counts how many times a request is sent. A refusal of the last try says nothing of an earlier one.
-func counting(t *tried) func(*s3.Options) {
+// countAttempts counts how many times a request is sent. A refusal of the last try says nothing of an earlier one.
+func countAttempts(t *attemptCount) func(*s3.Options) {
 	const id = "s3fs: count"
 	count := middleware.FinalizeMiddlewareFunc(id, func(
 		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
 	) (middleware.FinalizeOutput, middleware.Metadata, error) {
-		t.times++
+		t.sent++
 		out, metadata, err := next.HandleFinalize(ctx, in)
 		if maybeObeyed(err) {
-			t.open++
+			t.ambiguous++
 		}
 		return out, metadata, err
 	})

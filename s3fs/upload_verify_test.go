@@ -100,7 +100,7 @@ func TestETagOfAnotherForm(t *testing.T) {
 			now  *s3.HeadObjectOutput
 			want bool
 		}{{answer(`"1"`, 7), elsewhere}, {answer(`"1"`, 8), false}, {answer(`"1-2"`, 7), false}} {
-			if got := c.tellsOtherETags(product{size: 7}, out, test.now); got != test.want {
+			if got := c.hasOtherETagForm(expectedObject{size: 7}, out, test.now); got != test.want {
 				t.Errorf("at %q, %s of %d bytes: %v, want %v", endpoint, *test.now.ETag, *test.now.ContentLength, got, test.want)
 			}
 		}

@@ -54,7 +54,7 @@ var brokenBuilds = []brokenBuild{
 		_, parts = u.fs.splitLease(parts)
 		u.sending.size = 0
 		for i := range min(len(parts), len(u.sending.parts)) {
-			u.sending.parts[i] = sentPart{size: aws.ToInt64(parts[i].Size), etag: parts[i].ETag, sum: partSum(parts[i])}
+			u.sending.parts[i] = sentPart{size: aws.ToInt64(parts[i].Size), etag: parts[i].ETag, sum: partChecksum(parts[i])}
 			u.sending.size += u.sending.parts[i].size
 		}
 	}
@@ -73,7 +73,7 @@ var brokenBuilds = []brokenBuild{
 		name: "226 is sent before S3 has the file",
 		edits: []edit{
 			{"s3fs/upload_single.go", `if !first || commit() == nil {`, `if _ = first; commit() == nil {`},
-			{"s3fs/upload_single.go", `err = u.object(ctx, p, commit, counting(&t))`, `go u.object(ctx, p, func() error { return nil }, counting(new(tried)))`},
+			{"s3fs/upload_single.go", `err = u.putObject(ctx, p, commit, countAttempts(&t))`, `go u.putObject(ctx, p, func() error { return nil }, countAttempts(new(attemptCount)))`},
 			{"s3fs/upload_single.go", "\tdefer cancel()\n\tvar refused", "\t_ = cancel\n\tvar refused"},
 			{"s3fs/upload_single.go", "\tdefer p.free()\n", ""},
 		},
@@ -82,7 +82,7 @@ var brokenBuilds = []brokenBuild{
 	{
 		name: "parts are put together in another order",
 		edits: []edit{
-			{"s3fs/upload_multipart.go", `func (s *sending) number(i int) int32 { return int32(i) + 1 }`, `func (s *sending) number(i int) int32 {
+			{"s3fs/upload_multipart.go", `func (s *sending) partNumber(i int) int32 { return int32(i) + 1 }`, `func (s *sending) partNumber(i int) int32 {
 	if i < 2 {
 		i ^= 1
 	}
@@ -105,14 +105,14 @@ var brokenBuilds = []brokenBuild{
 		name: "a rename deletes its source whatever it is by now",
 		edits: []edit{
 			{"s3fs/remove_unchanged.go", `if err == nil && now != etag {`, `if err == nil && now == "" {`},
-			{"s3fs/remove_unchanged.go", `case now.etag == etag && rewritten(was, now.head):`, `case now.etag == etag && now.head == nil:`},
+			{"s3fs/remove_unchanged.go", `case now.etag == etag && isRewritten(was, now.head):`, `case now.etag == etag && now.head == nil:`},
 			{"s3fs/remove_unchanged.go", `return unlessBusy(ctx, func() error { return f.delete(ctx, key, etag, only.match) })`, `return f.delete(ctx, key, etag, nil)`},
 		},
 		store: "embedded-2", patterns: []string{"source"},
 	},
 	{
 		name:  "MFMT has no If-Match",
-		edits: []edit{{"s3fs/attributes.go", `ontoItself(key, is, as), o, condition{match: is.ETag}`, `ontoItself(key, is, as), o, condition{}`}},
+		edits: []edit{{"s3fs/attributes.go", `selfCopyInput(key, is, as), o, condition{match: is.ETag}`, `selfCopyInput(key, is, as), o, condition{}`}},
 		store: "embedded-2", patterns: []string{"mfmt"},
 	},
 	{
@@ -127,17 +127,17 @@ var brokenBuilds = []brokenBuild{
 	},
 	{
 		name:  "a deletion aborts an upload that runs",
-		edits: []edit{{"s3fs/upload_abort.go", "if f.client.uploads.owner(m.id) != nil {\n\t\t\tcontinue", "if f == nil {\n\t\t\tcontinue"}},
+		edits: []edit{{"s3fs/upload_abort.go", "if f.client.uploads.ownerOf(m.id) != nil {\n\t\t\tcontinue", "if f == nil {\n\t\t\tcontinue"}},
 		store: "minio", patterns: []string{"deleted"},
 	},
 	{
 		name:  "an append to a free name replaces what has come there",
-		edits: []edit{{"s3fs/upload_publish.go", `if p.mustBeNew || p.startsFile {`, `if p.mustBeNew {`}},
+		edits: []edit{{"s3fs/upload_publish.go", `if p.mustBeNew || p.baseMissing {`, `if p.mustBeNew {`}},
 		store: "embedded-2", patterns: []string{"appends"},
 	},
 	{
 		name:  "changes of one process to a name have no order",
-		edits: []edit{{"s3fs/name_lock.go", `if _, locked := l.waiting[n]; locked {`, `if l == nil {`}},
+		edits: []edit{{"s3fs/name_lock.go", `if _, locked := l.queues[n]; locked {`, `if l == nil {`}},
 		store: "minio", patterns: []string{"swap", "source"},
 	},
 }
