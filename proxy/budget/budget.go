@@ -16,8 +16,8 @@ type Budget struct {
 	mu         sync.Mutex
 	used       int64           // bytes of all buffers in use
 	prefetched int64           // bytes of those that Prefetch returned
-	claims     map[*Claim]bool // that hold buffers, and may take more
-	waiters    []*waiter       // in the order of their arrival
+	claims     map[*Claim]bool // with buffers, and not sealed
+	waiters    []*waiter       // the oldest first
 	retained   []*Retained     // the oldest first
 	unused     bufferLists
 }
@@ -27,7 +27,7 @@ func New(bytes int64) *Budget {
 	return &Budget{size: max(bytes, minSize), claims: make(map[*Claim]bool)}
 }
 
-// Borrow returns one buffer, for a transfer that needs no other at the same time: [BufferSize] bytes, or
+// Borrow returns one buffer, for a transfer that needs only one at a time: [BufferSize] bytes, or
 // [SmallBufferSize] if more than half of the budget is in use. It waits as [Claim.Take] does. The caller must
 // Return it.
 func (b *Budget) Borrow(ctx context.Context, stall time.Duration) ([]byte, error) {
@@ -44,11 +44,11 @@ func (b *Budget) Return(buffers ...[]byte) {
 	b.wake()
 }
 
-// Prefetch returns buffers for that many bytes of a download, which are read before the client asks for them. It
-// does not wait: it returns nil if afterwards more than half of the budget would be in use, or if a claim waits.
+// Prefetch returns buffers for that many bytes of a download, to be read from S3 before the client needs them. It does
+// not wait: it returns nil if more than half of the budget would be in use, or if a claim waits.
 //
-// No claim relies on these buffers: only the download's client decides when they come back. The caller must give
-// them to ReturnPrefetched.
+// The check against deadlock treats these buffers as lost, because only the download's client determines when they are
+// free again. The caller must give them to ReturnPrefetched.
 func (b *Budget) Prefetch(bytes int64) [][]byte {
 	n := roundUp(bytes, false)
 	if !b.grantPrefetch(n) {
@@ -88,17 +88,17 @@ func (b *Budget) HalfFree() bool {
 	return b.used <= b.size/2
 }
 
-// Stats is what a budget is used for at one moment.
+// Stats is a snapshot of the use of a budget.
 type Stats struct {
 	Size       int64 // of the budget, in bytes
 	Used       int64 // bytes of all buffers in use
 	Prefetched int64 // bytes of those that Prefetch returned
-	Claims     int   // claims that hold buffers, and may take more
+	Claims     int   // claims with buffers that are not sealed
 	Waiting    int   // claims that wait for a buffer
-	Retained   int   // parts that can be evicted, or soon can be
+	Retained   int   // parts that can be evicted now, or once they are sent
 }
 
-// Stats returns the present use of the budget.
+// Stats returns the current use of the budget.
 func (b *Budget) Stats() Stats {
 	b.mu.Lock()
 	defer b.mu.Unlock()

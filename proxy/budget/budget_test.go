@@ -10,7 +10,7 @@ import (
 
 const mib = 1 << 20
 
-// takeAll takes all the memory there is.
+// takeAll takes buffers until the budget is used up.
 func takeAll(t *testing.T, c *Claim) (buffers [][]byte) {
 	t.Helper()
 	for now := c.budget.Stats(); now.Used < now.Size; now = c.budget.Stats() {
@@ -34,8 +34,8 @@ func takeLater(t *testing.T, c *Claim) func() error {
 	return func() error { return <-done }
 }
 
-// isIdle checks that the budget is not in use.
-func isIdle(t *testing.T, b *Budget) {
+// checkIdle checks that the budget is not in use.
+func checkIdle(t *testing.T, b *Budget) {
 	t.Helper()
 	if now := b.Stats(); now != (Stats{Size: now.Size}) {
 		t.Errorf("the budget is still in use: %+v", now)
@@ -50,8 +50,7 @@ func TestSizeIsAtLeast8MiB(t *testing.T) {
 	}
 }
 
-// TestBorrow returns small buffers once more than half of the budget is in use, until all of it is.
-func TestBorrow(t *testing.T) {
+func TestBorrowReturnsSmallBuffersBeyondHalfOfTheBudget(t *testing.T) {
 	b := New(8 * mib)
 	var all [][]byte
 	for {
@@ -70,23 +69,23 @@ func TestBorrow(t *testing.T) {
 		if len(buffer) != want {
 			t.Fatalf("buffer %d has %d bytes, want %d", len(all), len(buffer), want)
 		}
-		all = append(all, buffer[:1]) // Return counts all of it
+		all = append(all, buffer[:1]) // Return must count its capacity
 	}
 	if used := b.Stats().Used; used != 8*mib || cap(all[0]) != BufferSize || cap(all[len(all)-1]) != SmallBufferSize {
 		t.Errorf("%d buffers of together %d bytes, from %d bytes to %d", len(all), used, cap(all[0]), cap(all[len(all)-1]))
 	}
 	b.Return(all...)
-	isIdle(t, b)
+	checkIdle(t, b)
 }
 
-// TestForeignBuffersAreNotCounted: what did not come from a budget does not make it larger.
+// Returning a buffer that is not from the budget must not make the budget larger.
 func TestForeignBuffersAreNotCounted(t *testing.T) {
 	b := New(0)
 	b.Return([]byte{1}, make([]byte, BufferSize-1), nil)
-	isIdle(t, b)
+	checkIdle(t, b)
 }
 
-// TestUnusedBuffersAreLimited: of memory that all comes back, less than half is kept for reuse.
+// When all buffers are returned at once, at most half of the memory is kept for reuse.
 func TestUnusedBuffersAreLimited(t *testing.T) {
 	b := New(64 * mib)
 	c := b.Claim(64*mib, false)
@@ -102,10 +101,9 @@ func TestUnusedBuffersAreLimited(t *testing.T) {
 	if unused == 0 || unused > b.size/2 {
 		t.Errorf("%d bytes of %d are kept for reuse", unused, b.size)
 	}
-	isIdle(t, b)
+	checkIdle(t, b)
 }
 
-// TestBuffersAreReused, so that an upload that goes on leaves no garbage.
 func TestBuffersAreReused(t *testing.T) {
 	b := New(64 * mib)
 	allocations := testing.AllocsPerRun(100, func() {
@@ -117,8 +115,8 @@ func TestBuffersAreReused(t *testing.T) {
 		c.Seal()
 		c.Free(buffer)
 	})
-	if allocations > 1 { // the claim
-		t.Errorf("%.0f allocations for one buffer, want none but the claim", allocations)
+	if allocations > 1 {
+		t.Errorf("%.0f allocations for a buffer, want only the claim", allocations)
 	}
 }
 
@@ -126,7 +124,7 @@ func TestPrefetchUsesHalfOfTheBudget(t *testing.T) {
 	b := New(32 * mib)
 	first := b.Prefetch(16*mib - 1)
 	if len(first) != 16*mib/BufferSize || b.Prefetch(1) != nil {
-		t.Errorf("%d buffers, and more", len(first))
+		t.Errorf("half of the budget has %d buffers, want %d; or more can be prefetched", len(first), 16*mib/BufferSize)
 	}
 	b.ReturnPrefetched(first[0])
 	again := b.Prefetch(1)
@@ -135,10 +133,10 @@ func TestPrefetchUsesHalfOfTheBudget(t *testing.T) {
 	}
 	b.ReturnPrefetched(again...)
 	b.ReturnPrefetched(first[1:]...)
-	isIdle(t, b)
+	checkIdle(t, b)
 }
 
-// TestPrefetchDoesNotOvertakeWaiters even where it would fit.
+// Even if its buffers fit, Prefetch must not overtake a claim that waits for more.
 func TestPrefetchDoesNotOvertakeWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(32 * mib)
@@ -146,10 +144,10 @@ func TestPrefetchDoesNotOvertakeWaiters(t *testing.T) {
 		buffers := takeAll(t, holder)
 		served := takeLater(t, b.Claim(16*mib, false))
 		b.mu.Lock()
-		b.used -= 20 * mib // only for the next call
+		b.used -= 20 * mib // so that Prefetch would fit
 		b.mu.Unlock()
 		if b.Prefetch(BufferSize) != nil {
-			t.Error("it overtook")
+			t.Error("Prefetch returned buffers while a claim waits")
 		}
 		b.mu.Lock()
 		b.used += 20 * mib
@@ -162,7 +160,6 @@ func TestPrefetchDoesNotOvertakeWaiters(t *testing.T) {
 	})
 }
 
-// TestReturnPrefetchedServesWaiters at once.
 func TestReturnPrefetchedServesWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(8 * mib)
@@ -179,12 +176,12 @@ func TestReturnPrefetchedServesWaiters(t *testing.T) {
 	})
 }
 
-// TestNoClaimReliesOnPrefetched: with half of the memory prefetched for clients that read nothing, three parts that
-// are filled at the same time must not lock each other out of the other half.
-func TestNoClaimReliesOnPrefetched(t *testing.T) {
+// The memory of prefetched buffers may never be free again, if the clients do not read. With half of the budget prefetched,
+// three parts that are filled at the same time deadlocked in the other half.
+func TestPrefetchedBuffersCauseNoDeadlock(t *testing.T) {
 	b := New(64 * mib)
 	if b.Prefetch(32*mib) == nil {
-		t.Fatal("no memory")
+		t.Fatal("half of the budget cannot be prefetched")
 	}
 	claims := make([]*Claim, 3)
 	for i := range claims {
@@ -192,7 +189,7 @@ func TestNoClaimReliesOnPrefetched(t *testing.T) {
 	}
 	for more, full := true, 0; full == 0; {
 		if !more {
-			t.Fatalf("locked up, holding %d, %d and %d of %d each", claims[0].held, claims[1].held, claims[2].held, claims[0].need)
+			t.Fatalf("deadlock, holding %d, %d and %d of %d each", claims[0].held, claims[1].held, claims[2].held, claims[0].need)
 		}
 		more = false
 		for _, c := range claims {

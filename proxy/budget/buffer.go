@@ -1,22 +1,22 @@
 package budget
 
-// The sizes of a buffer in bytes. The first part of an upload begins with a small one, as most files are small.
+// The sizes of a buffer in bytes. The first part of an upload starts with a small one, because most files are small.
 const (
 	BufferSize      = 256 << 10
 	SmallBufferSize = 32 << 10
 )
 
-// minUnused is how many bytes of returned buffers are kept for reuse even if no buffer is in use.
+// minUnused is the number of bytes in returned buffers that are kept for reuse even if no buffer is in use.
 const minUnused = 8 << 20
 
-// bufferLists are the returned buffers, small ones and others. They are limited, and a running upload still finds the
-// buffers that it has just returned. Left to the garbage collector, as much memory would pile up again as is in use.
+// bufferLists are the returned buffers that are kept for reuse, small ones and others. Without them, each part of an upload
+// would leave garbage, which adds up to as much memory as is in use before the garbage collector runs.
 type bufferLists [2][][]byte
 
 // list returns the list of buffers of n bytes.
 func (l *bufferLists) list(n int) *[][]byte { return &l[n/BufferSize] }
 
-// buffer returns a buffer of n bytes that was granted: a returned one if there is one, or else a new one.
+// buffer returns a buffer of n bytes, which must have been granted. It reuses a returned one if it can.
 func (b *Budget) buffer(n int64) []byte {
 	if buffer := b.reuse(int(n)); buffer != nil {
 		return buffer
@@ -38,7 +38,7 @@ func (b *Budget) reuse(n int) []byte {
 	return buffer
 }
 
-// put takes buffers back. It keeps a limited number of them for reuse.
+// put returns buffers to the budget. It keeps a limited number of them for reuse.
 func (b *Budget) put(buffers [][]byte) {
 	for _, buffer := range buffers {
 		buffer = buffer[:cap(buffer)]
@@ -53,7 +53,7 @@ func (b *Budget) put(buffers [][]byte) {
 	}
 }
 
-// roundUp returns the size of the buffers that size bytes take, where the first buffer may be a small one.
+// roundUp returns the total size of the buffers for size bytes, where the first buffer may be a small one.
 func roundUp(size int64, startSmall bool) int64 {
 	if startSmall {
 		return SmallBufferSize + roundUp(max(size-SmallBufferSize, 0), false)

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// minClaim is the least that [Budget.MaxClaim] returns: the memory of a part of 5 MiB, the smallest that S3 takes,
-// at the beginning of a file.
+// minClaim is the minimum of [Budget.MaxClaim]: the buffers of the first part of a file, with 5 MiB, the smallest part that
+// S3 accepts.
 const minClaim = SmallBufferSize + 5<<20
 
 // A Claim takes the buffers of one part of an upload, from the part's first byte until the part is sealed.
@@ -17,12 +17,12 @@ const minClaim = SmallBufferSize + 5<<20
 type Claim struct {
 	budget     *Budget
 	startSmall bool
-	need       int64 // bytes without which the part cannot be sent
+	need       int64 // bytes of buffers before the part can be sent
 	held       int64 // bytes of the buffers taken
 }
 
-// Claim returns a claim for a part that can be sent with size bytes of content, but may take more of it. Size must be
-// at most [Budget.MaxClaim]. If startSmall is true, the first buffer is a small one. A new claim holds no memory yet.
+// Claim returns a claim for a part that can be sent once it has size bytes of content. It may have more. Size must be at
+// most [Budget.MaxClaim]. If startSmall is true, the first buffer is a small one. A new claim holds no memory yet.
 func (b *Budget) Claim(size int64, startSmall bool) *Claim {
 	return &Claim{budget: b, startSmall: startSmall, need: roundUp(size, startSmall)}
 }
@@ -33,8 +33,8 @@ func (b *Budget) MaxClaim() int64 { return max(b.size/4, minClaim) }
 
 // Take returns the next buffer. It waits up to stall for one, and then fails with [syscall.ENOBUFS].
 //
-// If no buffer is free and the claim holds all that it needs, Take does not wait. It returns nil without an error:
-// the caller must send what it has. Take must not be called after Seal.
+// If no buffer is free and the claim holds all that it needs, Take does not wait. It returns nil without an error: the
+// caller must send the part as it is. Take must not be called after Seal.
 func (c *Claim) Take(ctx context.Context, stall time.Duration) ([]byte, error) {
 	b := c.budget
 	b.mu.Lock()
@@ -58,8 +58,8 @@ func (c *Claim) Take(ctx context.Context, stall time.Duration) ([]byte, error) {
 	return b.buffer(n), nil
 }
 
-// Seal says that the part takes no more buffers, so that those it has come back without more memory: by Free, or by a
-// [Retained]. It may be called again.
+// Seal declares that the part takes no more buffers. It needs no more memory before it can return those it has, by Free or by
+// a [Retained]. Further calls do nothing.
 func (c *Claim) Seal() {
 	b := c.budget
 	b.mu.Lock()
@@ -79,7 +79,7 @@ func (c *Claim) nextSize() int64 {
 	return BufferSize
 }
 
-// lacks returns how many bytes more the claim needs.
+// lacks returns the number of bytes that the claim needs beyond those it holds.
 func (c *Claim) lacks() int64 { return max(c.need-c.held, 0) }
 
 // A waiter is a claim that waits for its next buffer.
@@ -88,7 +88,7 @@ type waiter struct {
 	granted chan struct{} // closed with the budget locked
 }
 
-// await waits until the buffer is granted. After an error it is not.
+// await waits until w is granted its buffer. After an error it is not granted.
 func (b *Budget) await(ctx context.Context, w *waiter, stall time.Duration) error {
 	timer := time.NewTimer(stall)
 	defer timer.Stop()
@@ -116,13 +116,12 @@ func (b *Budget) withdraw(w *waiter) bool {
 		return false
 	}
 	b.waiters = slices.Delete(b.waiters, i, i+1)
-	b.wake() // those that had to queue behind it
+	b.wake() // claims that had to queue after it
 	return true
 }
 
-// wake grants buffers to waiters in the order of their arrival. A claim that already holds buffers may overtake
-// others, as the memory it holds comes back once its part is complete. A claim that holds none never does, or
-// others would starve.
+// wake grants buffers to waiters, the oldest first. A claim that holds buffers may overtake others, because it returns them
+// once its part is complete. A claim without buffers never overtakes: others could starve.
 func (b *Budget) wake() {
 	queued := false
 	b.waiters = slices.DeleteFunc(b.waiters, func(w *waiter) bool {
@@ -144,7 +143,7 @@ func (b *Budget) grant(c *Claim) {
 	b.claims[c] = true
 }
 
-// makeRoom reports whether the claim's next buffer fits. It evicts retained parts as far as needed.
+// makeRoom reports whether the claim's next buffer fits. It evicts retained parts if that helps.
 func (b *Budget) makeRoom(c *Claim) bool {
 	for !b.fits(c) {
 		if !b.evict() {
@@ -176,8 +175,8 @@ func (b *Budget) fits(c *Claim) bool {
 	return safe(b.size-b.prefetched, claims)
 }
 
-// safe is the safety check of the banker's algorithm. All memory that these claims do not hold becomes free without
-// them; the claims must then be satisfiable one after the other, where each returns all it holds.
+// safe is the safety check of the banker's algorithm. Memory that none of these claims holds becomes free independently of
+// them. With it, the claims must be able to complete one after the other, where each returns all it holds.
 func safe(size int64, claims []*Claim) bool {
 	for _, c := range claims {
 		size -= c.held

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestClaimsDoNotDeadlock has many parts of all sizes filled at once, in far less memory than they take together.
+// Many parts of all sizes are filled at the same time, with far less memory than they need together.
 func TestClaimsDoNotDeadlock(t *testing.T) {
 	for seed := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) {
@@ -23,7 +23,7 @@ func TestClaimsDoNotDeadlock(t *testing.T) {
 				pause := time.Duration(1 + random.Int64N(1000))
 				all.Go(func() {
 					for range 5 {
-						if err := fillOne(t, b, buffers, pause); err != nil {
+						if err := fillPart(t, b, buffers, pause); err != nil {
 							t.Errorf("a part of %d buffers: %v", buffers, err)
 							return
 						}
@@ -31,13 +31,13 @@ func TestClaimsDoNotDeadlock(t *testing.T) {
 				})
 			}
 			all.Wait()
-			isIdle(t, b)
+			checkIdle(t, b)
 		})
 	}
 }
 
-// fillOne takes what one part needs, buffer by buffer, and frees it some time after it is full.
-func fillOne(t *testing.T, b *Budget, buffers int64, pause time.Duration) error {
+// fillPart takes the buffers of a part one by one, and frees them some time after the last one.
+func fillPart(t *testing.T, b *Budget, buffers int64, pause time.Duration) error {
 	c := b.Claim(buffers*BufferSize, false)
 	var taken [][]byte
 	for range buffers {
@@ -57,8 +57,7 @@ func fillOne(t *testing.T, b *Budget, buffers int64, pause time.Duration) error 
 	return nil
 }
 
-// TestTakeFails once it has waited for the stall time, or its context has ended. Then it waits no longer.
-func TestTakeFails(t *testing.T) {
+func TestTakeFailsAfterStallTimeOrEndOfContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(0)
 		holder := b.Claim(b.size, false)
@@ -72,25 +71,25 @@ func TestTakeFails(t *testing.T) {
 		defer cancel()
 		begin = time.Now()
 		if _, err := b.Claim(1, true).Take(ctx, time.Minute); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != time.Second {
-			t.Errorf("after %v: %v, want the end of the context after a second", time.Since(begin), err)
+			t.Errorf("after %v: %v, want DeadlineExceeded after a second", time.Since(begin), err)
 		}
 		holder.Free(buffers...)
-		isIdle(t, b)
+		checkIdle(t, b)
 	})
 }
 
-// TestGrantAtTheLastMoment counts, even if the context has ended: the buffer is in use already.
-func TestGrantAtTheLastMoment(t *testing.T) {
+// A buffer that is granted at the moment when the context ends is in use, so await must not fail: the buffer would be lost.
+func TestGrantAtEndOfContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	waiter := &waiter{granted: make(chan struct{})} // that is no longer in the queue
+	waiter := &waiter{granted: make(chan struct{})} // granted, so not in the queue
 	if err := New(0).await(ctx, waiter, 0); err != nil {
 		t.Errorf("the granted buffer is lost: %v", err)
 	}
 }
 
-// TestGivingUpServesThoseBehind: a small claim that had to queue behind a large one is served when that one gives up.
-func TestGivingUpServesThoseBehind(t *testing.T) {
+// A small claim that queues after a large one is served when the large one times out.
+func TestTimeoutServesNextWaiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(0)
 		fillUp(t, b)
@@ -103,7 +102,7 @@ func TestGivingUpServesThoseBehind(t *testing.T) {
 	})
 }
 
-// fillUp takes all memory but a small buffer, by claims that are sealed.
+// fillUp takes all memory except at most a small buffer, with sealed claims.
 func fillUp(t *testing.T, b *Budget) (buffers [][]byte) {
 	t.Helper()
 	for b.size-b.used > SmallBufferSize {
@@ -127,13 +126,13 @@ func TestNewClaimsDoNotOvertake(t *testing.T) {
 		held := fillUp(t, b)
 		served := takeLater(t, b.Claim(BufferSize, false))
 		if _, err := b.Claim(SmallBufferSize, true).Take(t.Context(), time.Second); !errors.Is(err, syscall.ENOBUFS) {
-			t.Errorf("a small claim got what a large one waits for: %v", err)
+			t.Errorf("a small claim overtook a large one: %v", err)
 		}
 		takeLater(t, b.Claim(SmallBufferSize, true))
 		last := len(held) - 1
 		b.Return(held[last])
 		if n := b.Stats().Waiting; len(held[last]) != SmallBufferSize || n != 2 {
-			t.Errorf("%d claims wait after %d bytes were returned, want both", n, len(held[last]))
+			t.Errorf("%d claims wait after %d bytes were returned, want 2", n, len(held[last]))
 		}
 		b.Return(held[:last]...)
 		if err := served(); err != nil {
@@ -148,7 +147,7 @@ func TestClaimsAreServedInOrder(t *testing.T) {
 		holder := b.Claim(b.size, false)
 		held := takeAll(t, holder)
 		if buffer, err := holder.Take(t.Context(), time.Hour); buffer != nil || err != nil {
-			t.Errorf("a part that is large enough has to wait: %v", err)
+			t.Errorf("Take for a claim with all it needs: %v, want nil without waiting", err)
 		}
 		holder.Seal()
 		order := make(chan int)
@@ -165,13 +164,13 @@ func TestClaimsAreServedInOrder(t *testing.T) {
 		for i := range 3 {
 			b.Return(held[i])
 			if got := <-order; got != i {
-				t.Errorf("claim %d was served as number %d", got, i)
+				t.Errorf("claim %d was served at position %d", got, i)
 			}
 		}
 	})
 }
 
-// TestSealServesWaiters: a claim that might need the free memory holds another up only until it is sealed.
+// A claim that may need the free memory blocks others only until it is sealed.
 func TestSealServesWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(8 * mib)
@@ -186,7 +185,7 @@ func TestSealServesWaiters(t *testing.T) {
 			_, err = second.Take(t.Context(), 0)
 		}
 		if now := b.Stats(); !errors.Is(err, syscall.ENOBUFS) || now.Used != 7*mib {
-			t.Fatalf("%v with %d bytes in use, want ENOBUFS with all but those that the first claim needs", err, now.Used)
+			t.Fatalf("%v with %d bytes in use, want ENOBUFS, with the bytes free that the first claim needs", err, now.Used)
 		}
 		served := takeLater(t, second)
 		first.Seal()
@@ -196,8 +195,7 @@ func TestSealServesWaiters(t *testing.T) {
 	})
 }
 
-// TestFirstBufferMayBeSmall: a claim of either kind needs a whole number of buffers.
-func TestFirstBufferMayBeSmall(t *testing.T) {
+func TestClaimNeedsWholeBuffers(t *testing.T) {
 	for _, test := range []struct {
 		size       int64
 		startSmall bool
@@ -231,12 +229,11 @@ func TestFirstBufferMayBeSmall(t *testing.T) {
 	}
 }
 
-// TestMaxClaim is a quarter of the budget, but a part of 5 MiB always fits.
-func TestMaxClaim(t *testing.T) {
+func TestMaxClaimIsAQuarterButFits5MiB(t *testing.T) {
 	for size, want := range map[int64]int64{8 << 20: SmallBufferSize + 5<<20, 20 << 20: SmallBufferSize + 5<<20, 256 << 20: 64 << 20} {
 		b := New(size)
 		if got := b.MaxClaim(); got != want || got < b.Claim(5<<20, true).need {
-			t.Errorf("%d of %d bytes, want %d", got, size, want)
+			t.Errorf("MaxClaim of %d bytes is %d, want %d", size, got, want)
 		}
 	}
 }

@@ -2,9 +2,9 @@ package budget
 
 import "slices"
 
-// A Retained is the buffers of a sealed part. It has two users at first: the caller, who sends the part, and the
-// retention, which keeps the part after that in case it is needed once more. The last user's Release returns the
-// buffers to the budget. While the retention is the only user, the budget may evict the buffers.
+// A Retained counts the users of the buffers of a sealed part. At first these are the sender, which is the caller, and the
+// retention, which keeps the buffers in case the part is needed again. Release by the last user returns the buffers to the
+// budget. While the retention is the only user, the budget may evict them.
 type Retained struct {
 	budget  *Budget
 	buffers *[][]byte
@@ -21,7 +21,7 @@ func (c *Claim) Retain(buffers *[][]byte) *Retained {
 	return r
 }
 
-// Release ends one use of the buffers. The user must not read them after that.
+// Release removes one user, which must not read the buffers after that.
 func (r *Retained) Release() {
 	b := r.budget
 	b.mu.Lock()
@@ -44,8 +44,7 @@ func (r *Retained) Reclaim() bool {
 	return true
 }
 
-// evict returns to the budget the buffers that were retained first of those that have no other user, if there are
-// any.
+// evict returns the oldest retained buffers without another user to the budget. It reports false if all have one.
 func (b *Budget) evict() bool {
 	i := slices.IndexFunc(b.retained, func(r *Retained) bool { return r.users == 1 })
 	if i < 0 {

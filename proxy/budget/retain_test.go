@@ -27,14 +27,14 @@ func TestLastReleaseReturnsTheBuffers(t *testing.T) {
 	for name, order := range map[string]func(*testing.T, *Retained){
 		"reclaimed while in use": func(t *testing.T, r *Retained) {
 			if !r.Reclaim() {
-				t.Error("it cannot be reclaimed")
+				t.Error("Reclaim reports false")
 			}
 			r.Release()
 		},
 		"reclaimed after use": func(t *testing.T, r *Retained) {
 			r.Release()
 			if !r.Reclaim() {
-				t.Error("it cannot be reclaimed")
+				t.Error("Reclaim reports false")
 			}
 		},
 	} {
@@ -43,22 +43,21 @@ func TestLastReleaseReturnsTheBuffers(t *testing.T) {
 			r, buffers := retained(t, b, 3)
 			order(t, r)
 			if r.Reclaim() {
-				t.Error("it can be reclaimed twice")
+				t.Error("the second Reclaim reports true")
 			}
 			if now := b.Stats(); now.Used != 3*BufferSize || now.Retained != 0 || len(*buffers) != 3 {
 				t.Errorf("before the last Release: %+v, and %d buffers", now, len(*buffers))
 			}
 			r.Release()
 			if *buffers != nil {
-				t.Error("the buffers can still be reached")
+				t.Error("the buffers are not set to nil")
 			}
-			isIdle(t, b)
+			checkIdle(t, b)
 		})
 	}
 }
 
-// TestEviction takes the oldest part that is not in use, and no more of them than necessary.
-func TestEviction(t *testing.T) {
+func TestOldestUnusedPartIsEvicted(t *testing.T) {
 	b := New(8 * mib)
 	first, inUse := retained(t, b, 8)
 	second, oldest := retained(t, b, 8)
@@ -75,17 +74,17 @@ func TestEviction(t *testing.T) {
 		t.Errorf("%d, %d and %d buffers are left; want those of the second part evicted", len(*inUse), len(*oldest), len(*newest))
 	}
 	if second.Reclaim() || !third.Reclaim() {
-		t.Error("an evicted part can be reclaimed, or another cannot")
+		t.Error("the evicted part can be reclaimed, or the other unused one cannot")
 	}
 	if buffer, err := b.Claim(BufferSize, false).Take(t.Context(), 0); !errors.Is(err, syscall.ENOBUFS) {
-		t.Errorf("%d bytes, %v: of a part that is in use, or reclaimed", len(buffer), err)
+		t.Errorf("got %d bytes, %v; want ENOBUFS, as the other parts are in use or reclaimed", len(buffer), err)
 	}
 	if !first.Reclaim() {
 		t.Error("a part in use cannot be reclaimed")
 	}
 }
 
-// TestReleaseServesWaiters: a part that can be evicted from now on makes room for a claim that waits.
+// When its sender releases a part, the part can be evicted for a claim that waits.
 func TestReleaseServesWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(8 * mib)

@@ -1,8 +1,7 @@
-// Package stall writes to a peer that may be slow, but must not stall: with a deadline that each byte renews, not one for
-// the whole.
+// Package stall writes to peers that may be slow but must not stall, with a deadline that each accepted byte renews.
 //
-// A slow peer accepts a part of a write until the deadline passes, and [net.Conn] then returns both the number of bytes and
-// an error. Taking that for a failure would cut off clients on slow lines; ignoring it would wait for dead ones forever.
+// If a slow peer has accepted a part of a write when the deadline passes, [net.Conn] returns the number of bytes and an
+// error. To treat that as a failure would cut off clients on slow lines; to ignore it would wait for dead ones forever.
 package stall
 
 import (
@@ -11,9 +10,9 @@ import (
 	"os"
 )
 
-// Write writes p to w. Before each attempt it calls renew, which sets the deadline by which w must have accepted another
-// byte, or returns an error that ends the Write. A deadline that passes ends it only if w has accepted nothing since it was
-// set, so at the latest two deadlines after the last byte.
+// Write writes p to w. Before each attempt it calls renew, which must set the deadline for the next byte; an error of renew
+// ends the Write. An expired deadline ends it only if w has accepted nothing since renew set it, so no later than two
+// deadlines after the last byte.
 func Write(w io.Writer, p []byte, renew func() error) (n int, err error) {
 	for n < len(p) {
 		if err := renew(); err != nil {

@@ -8,22 +8,22 @@ import (
 	"testing"
 )
 
-// accepts is a writer that accepts so many bytes in each attempt, with so many errors.
-type accepts struct {
+// A partialWriter accepts sizes[i] bytes in attempt i, and returns errs[i].
+type partialWriter struct {
 	sizes []int
 	errs  []error
 	got   []byte
 }
 
-func (a *accepts) Write(p []byte) (int, error) {
-	n, err := min(a.sizes[0], len(p)), a.errs[0]
-	a.sizes, a.errs = a.sizes[1:], a.errs[1:]
-	a.got = append(a.got, p[:n]...)
+func (w *partialWriter) Write(p []byte) (int, error) {
+	n, err := min(w.sizes[0], len(p)), w.errs[0]
+	w.sizes, w.errs = w.sizes[1:], w.errs[1:]
+	w.got = append(w.got, p[:n]...)
 	return n, err
 }
 
 func TestWrite(t *testing.T) {
-	late := fmt.Errorf("write tcp: %w", os.ErrDeadlineExceeded)
+	expired := fmt.Errorf("write tcp: %w", os.ErrDeadlineExceeded)
 	for name, test := range map[string]struct {
 		sizes []int
 		errs  []error
@@ -31,43 +31,42 @@ func TestWrite(t *testing.T) {
 		err   error
 	}{
 		"at once":                 {[]int{6}, []error{nil}, "abcdef", nil},
-		"slowly":                  {[]int{1, 2, 3}, []error{late, late, nil}, "abcdef", nil},
-		"late, and complete":      {[]int{6}, []error{late}, "abcdef", nil},
-		"stalled":                 {[]int{2, 0}, []error{late, late}, "ab", os.ErrDeadlineExceeded},
-		"stalled at once":         {[]int{0}, []error{late}, "", os.ErrDeadlineExceeded},
+		"slowly":                  {[]int{1, 2, 3}, []error{expired, expired, nil}, "abcdef", nil},
+		"expired, and complete":   {[]int{6}, []error{expired}, "abcdef", nil},
+		"stalled":                 {[]int{2, 0}, []error{expired, expired}, "ab", os.ErrDeadlineExceeded},
+		"stalled at once":         {[]int{0}, []error{expired}, "", os.ErrDeadlineExceeded},
 		"reset after some bytes":  {[]int{2}, []error{io.ErrClosedPipe}, "ab", io.ErrClosedPipe},
-		"reset after a slow part": {[]int{2, 1}, []error{late, io.ErrClosedPipe}, "abc", io.ErrClosedPipe},
+		"reset after a slow part": {[]int{2, 1}, []error{expired, io.ErrClosedPipe}, "abc", io.ErrClosedPipe},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &accepts{sizes: test.sizes, errs: test.errs}
+			w := &partialWriter{sizes: test.sizes, errs: test.errs}
 			renewed, attempts := 0, len(test.sizes)
 			n, err := Write(w, []byte("abcdef"), func() error { renewed++; return nil })
 			if n != len(test.want) || string(w.got) != test.want || !errors.Is(err, test.err) {
-				t.Errorf("got %d, %q, %v", n, w.got, err)
+				t.Errorf("Write = %d, %v and wrote %q; want %d, %v and %q", n, err, w.got, len(test.want), test.err, test.want)
 			}
 			if renewed != attempts {
-				t.Errorf("%d deadlines for %d attempts", renewed, attempts)
+				t.Errorf("renew was called %d times for %d attempts", renewed, attempts)
 			}
 		})
 	}
 }
 
-// The error of renew ends a Write between two attempts.
-func TestRenewEnds(t *testing.T) {
-	over := errors.New("the transfer is over")
-	w := &accepts{sizes: []int{2, 4}, errs: []error{nil, nil}}
+func TestErrorOfRenewEndsWrite(t *testing.T) {
+	errEnded := errors.New("the transfer is over")
+	w := &partialWriter{sizes: []int{2, 4}, errs: []error{nil, nil}}
 	n, err := Write(w, []byte("abcdef"), func() error {
 		if len(w.got) > 0 {
-			return over
+			return errEnded
 		}
 		return nil
 	})
-	if n != 2 || err != over {
-		t.Errorf("got %d, %v", n, err)
+	if n != 2 || err != errEnded {
+		t.Errorf("Write = %d, %v; want 2, %v", n, err, errEnded)
 	}
 }
 
-// Nothing is allocated, since each packet of a transfer goes through here.
+// Write must not allocate, because it is called for each block of a transfer.
 func TestWriteAllocatesNothing(t *testing.T) {
 	p := make([]byte, 100)
 	count := 0
