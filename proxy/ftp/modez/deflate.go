@@ -12,8 +12,8 @@ import (
 	"sync"
 )
 
-// DefaultLevel is the fastest compression level. Higher levels take several times as long; a client that gains by one can
-// ask for it.
+// DefaultLevel is the fastest compression level. Higher levels take several times as long; a client can select one if it
+// gains by that.
 const DefaultLevel = zlib.BestSpeed
 
 // MaxCompressing is how many streams a [Compressor] compresses at the same time. It bounds their memory, 0.9 to 1.3 MiB each.
@@ -27,12 +27,12 @@ type Compressor struct {
 	unused  [zlib.BestCompression + 1]sync.Pool // of *deflater, by level
 }
 
-// Compress sends to w, as one zlib stream, all that write writes to its argument. The bytes of each Write have been sent
-// when it returns. The level is 0, which does not compress, to 9, the slowest.
+// Compress calls write with a writer, and sends the bytes written to that as one zlib stream to w. Each Write sends all its
+// bytes before it returns. The level is from 0, without compression, to 9, the slowest.
 //
-// While MaxCompressing other streams are being compressed, this one consists of uncompressed blocks.
+// While MaxCompressing other streams are being compressed, this one has uncompressed blocks.
 //
-// Compress ends the stream only if write returns nil; otherwise the stream is truncated, and a reader can tell.
+// Compress ends the stream only if write returns nil. Otherwise the stream is truncated, which its reader detects.
 func (c *Compressor) Compress(w io.Writer, level int, write func(io.Writer) error) error {
 	if level <= zlib.NoCompression || !c.acquire() {
 		return complete(newStorer(w), write)
@@ -112,7 +112,7 @@ type deflater struct {
 	level int
 }
 
-// newDeflater returns a deflater for a new stream to w, an unused one if there is one.
+// newDeflater returns a deflater for a new stream to w. It reuses one if it can.
 func (c *Compressor) newDeflater(w io.Writer, level int) *deflater {
 	d, ok := c.unused[level].Get().(*deflater)
 	if !ok {

@@ -13,20 +13,20 @@ import (
 	"time"
 )
 
-// zlibOf returns a zlib stream.
-func zlibOf(t testing.TB, level int, content []byte) []byte {
+// zlibStream returns content as a zlib stream.
+func zlibStream(t testing.TB, level int, content []byte) []byte {
 	t.Helper()
-	return compressed(t, new(Compressor), level, content)
+	return compress(t, new(Compressor), level, content)
 }
 
-// compressed returns a zlib stream that c makes.
-func compressed(t testing.TB, c *Compressor, level int, content []byte) []byte {
+// compress returns content as a zlib stream of c.
+func compress(t testing.TB, c *Compressor, level int, content []byte) []byte {
 	t.Helper()
 	b := new(bytes.Buffer)
 	err := c.Compress(b, level, func(w io.Writer) error {
 		n, err := w.Write(content)
 		if n != len(content) {
-			t.Errorf("%d bytes of %d are written", n, len(content))
+			t.Errorf("Write returned %d, want %d", n, len(content))
 		}
 		return err
 	})
@@ -36,19 +36,19 @@ func compressed(t testing.TB, c *Compressor, level int, content []byte) []byte {
 	return b.Bytes()
 }
 
-// inflated reads all of what an upload would be given.
-func inflated(r io.Reader) ([]byte, error) { return io.ReadAll(NewReader(r, time.Hour)) }
+// inflate decompresses a stream, and returns an error like io.ReadAll.
+func inflate(r io.Reader) ([]byte, error) { return io.ReadAll(NewReader(r, time.Hour)) }
 
-// pieces are ways in which a stream may come apart.
-var pieces = map[string]func(io.Reader) io.Reader{
-	"whole":             func(r io.Reader) io.Reader { return r },
-	"byte by byte":      iotest.OneByteReader,
-	"by halves":         iotest.HalfReader,
-	"with its end":      iotest.DataErrReader,
-	"bytes, end at one": func(r io.Reader) io.Reader { return iotest.DataErrReader(iotest.OneByteReader(r)) },
+// chunkings split a stream into the bytes of single reads.
+var chunkings = map[string]func(io.Reader) io.Reader{
+	"at once":                          func(r io.Reader) io.Reader { return r },
+	"byte by byte":                     iotest.OneByteReader,
+	"in halves":                        iotest.HalfReader,
+	"end with last byte":               iotest.DataErrReader,
+	"byte by byte, end with last byte": func(r io.Reader) io.Reader { return iotest.DataErrReader(iotest.OneByteReader(r)) },
 }
 
-// contents compress well, badly, and in more than one of the pieces in which they are inflated.
+// contents returns contents that compress well and badly, some of which take several reads to decompress.
 func contents() [][]byte {
 	noise := make([]byte, 100<<10)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -61,21 +61,21 @@ func contents() [][]byte {
 func TestDeflateInflate(t *testing.T) {
 	for _, content := range contents() {
 		for level := range zlib.BestCompression + 1 {
-			stream := zlibOf(t, level, content)
-			for name, cut := range pieces {
-				if got, err := inflated(cut(bytes.NewReader(stream))); !bytes.Equal(got, content) || err != nil {
-					t.Errorf("level %d, read %s: %d bytes, %v; want %d", level, name, len(got), err, len(content))
+			stream := zlibStream(t, level, content)
+			for name, chunks := range chunkings {
+				if got, err := inflate(chunks(bytes.NewReader(stream))); !bytes.Equal(got, content) || err != nil {
+					t.Errorf("level %d, source %s: %d bytes, %v; want %d", level, name, len(got), err, len(content))
 				}
 			}
 			got, err := io.ReadAll(iotest.OneByteReader(NewReader(bytes.NewReader(stream), time.Hour)))
 			if !bytes.Equal(got, content) || err != nil {
-				t.Errorf("level %d, taken byte by byte: %d bytes, %v; want %d", level, len(got), err, len(content))
+				t.Errorf("level %d, read byte by byte: %d bytes, %v; want %d", level, len(got), err, len(content))
 			}
 		}
 	}
 }
 
-// TestCompressFlushes: what was written can be inflated before more is, as lists are read while they come.
+// Written bytes must be decompressible before the next Write, because clients show listings while they arrive.
 func TestCompressFlushes(t *testing.T) {
 	for level := range zlib.BestCompression + 1 {
 		sent := new(bytes.Buffer)
@@ -99,28 +99,28 @@ func TestCompressFlushes(t *testing.T) {
 	}
 }
 
-// TestMaxCompressing: where as many streams are compressed as may be, the next is not, but is a zlib stream all the same. When
-// they have ended, also by an error or a panic, others are compressed again.
+// Beyond the limit a stream is not compressed, but is still a valid zlib stream. When the others have ended, also by an error or
+// a panic, streams are compressed again.
 func TestMaxCompressing(t *testing.T) {
 	c, content := new(Compressor), []byte(strings.Repeat("a", 1000))
 	errBroken := errors.New("broken")
-	for _, ends := range []error{nil, errBroken} {
+	for _, end := range []error{nil, errBroken} {
 		var nest func(streams int) error
 		nest = func(streams int) error {
-			stream := compressed(t, c, 1, content)
+			stream := compress(t, c, 1, content)
 			if full := streams == MaxCompressing; full != (len(stream) > 1000) {
 				t.Errorf("%d bytes for 1000 while %d other streams are compressed", len(stream), streams)
 			}
-			if got, err := inflated(bytes.NewReader(stream)); !bytes.Equal(got, content) || err != nil {
+			if got, err := inflate(bytes.NewReader(stream)); !bytes.Equal(got, content) || err != nil {
 				t.Errorf("%d bytes, %v", len(got), err)
 			}
 			if streams == MaxCompressing {
-				return ends
+				return end
 			}
 			return c.Compress(io.Discard, 1+streams%9, func(io.Writer) error { return nest(streams + 1) })
 		}
-		if err := nest(0); err != ends {
-			t.Errorf("ends with %v, want %v", err, ends)
+		if err := nest(0); err != end {
+			t.Errorf("got %v, want %v", err, end)
 		}
 	}
 	for range MaxCompressing {
@@ -129,13 +129,12 @@ func TestMaxCompressing(t *testing.T) {
 			c.Compress(io.Discard, 1, func(io.Writer) error { panic("broken") })
 		}()
 	}
-	if n := len(compressed(t, c, 1, content)); n > 100 {
-		t.Errorf("%d bytes after panics", n)
+	if n := len(compress(t, c, 1, content)); n > 100 {
+		t.Errorf("%d bytes after panics, want a compressed stream", n)
 	}
 }
 
-// TestCompressBroken: a stream whose writer fails has no end.
-func TestCompressBroken(t *testing.T) {
+func TestErrorTruncatesStream(t *testing.T) {
 	broken := errors.New("broken")
 	for level := range zlib.BestCompression + 1 {
 		sent := new(bytes.Buffer)
@@ -143,21 +142,21 @@ func TestCompressBroken(t *testing.T) {
 			io.WriteString(w, "half")
 			return broken
 		})
-		if got, end := inflated(sent); err != broken || string(got) != "hal" || end != ErrTruncated {
-			t.Errorf("level %d: %v, then %q, %v", level, err, got, end)
+		if got, end := inflate(sent); err != broken || string(got) != "hal" || end != ErrTruncated {
+			t.Errorf("level %d: Compress returned %v; inflated %q, %v, want %q, %v", level, err, got, end, "hal", ErrTruncated)
 		}
 	}
 }
 
-// TestCompressAgain: a stream after one that broke knows nothing of it.
-func TestCompressAgain(t *testing.T) {
+// A reused deflater must not send bytes of a failed stream in the next one.
+func TestReusedDeflaterHasNoOldBytes(t *testing.T) {
 	c := new(Compressor)
 	err := c.Compress(failingWriter{}, 3, func(w io.Writer) error { _, err := io.WriteString(w, "secret"); return err })
 	if !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("error %v", err)
 	}
 	for range 3 {
-		if got, err := inflated(bytes.NewReader(compressed(t, c, 3, []byte("new")))); string(got) != "new" || err != nil {
+		if got, err := inflate(bytes.NewReader(compress(t, c, 3, []byte("new")))); string(got) != "new" || err != nil {
 			t.Errorf("%q, %v", got, err)
 		}
 	}
@@ -167,7 +166,7 @@ type failingWriter struct{}
 
 func (failingWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
-// BenchmarkDeflate compresses lines of a log.
+// BenchmarkDeflate compresses and decompresses a log file.
 func BenchmarkDeflate(b *testing.B) {
 	log := new(bytes.Buffer)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -176,20 +175,20 @@ func BenchmarkDeflate(b *testing.B) {
 	}
 	c := new(Compressor)
 	for _, level := range []int{1, 3, 6, 9} {
-		stream := zlibOf(b, level, log.Bytes())
+		stream := zlibStream(b, level, log.Bytes())
 		b.Run(fmt.Sprint("level ", level), func(b *testing.B) {
 			b.SetBytes(int64(log.Len()))
 			for b.Loop() {
-				compressed(b, c, level, log.Bytes())
+				compress(b, c, level, log.Bytes())
 			}
 			b.ReportMetric(float64(log.Len())/float64(len(stream)), "of-wire")
 		})
 	}
-	stream := zlibOf(b, 6, log.Bytes())
+	stream := zlibStream(b, 6, log.Bytes())
 	b.Run("inflate", func(b *testing.B) {
 		b.SetBytes(int64(log.Len()))
 		for b.Loop() {
-			inflated(bytes.NewReader(stream))
+			inflate(bytes.NewReader(stream))
 		}
 	})
 }

@@ -18,42 +18,42 @@ var (
 	// ErrCorrupt means that the zlib stream is invalid. The bytes read so far may be wrong, so none may be kept for resuming.
 	ErrCorrupt = errors.New("zlib stream is corrupt")
 
-	// ErrNotZlib means that the first bytes are not the header of a zlib stream. No byte was read of it, so an upload that
-	// it was to resume stays resumable.
+	// ErrNotZlib means that the first bytes are not the header of a zlib stream. No byte was decompressed, so an upload that
+	// the stream resumes stays resumable.
 	ErrNotZlib = errors.New("not a zlib stream")
 
-	// ErrExpands means that the zlib stream expands more than files do, as a decompression bomb does.
+	// ErrExpands means that the zlib stream expands more than real files, as a decompression bomb does.
 	ErrExpands = errors.New("zlib stream expands too much")
 
-	// ErrStalled means that bytes of the zlib stream keep arriving without any data in them. It wraps os.ErrDeadlineExceeded.
+	// ErrStalled means that bytes of the zlib stream keep arriving, but contain no data. It wraps os.ErrDeadlineExceeded.
 	ErrStalled = fmt.Errorf("zlib stream contains no data: %w", os.ErrDeadlineExceeded)
 )
 
-// One byte of a stream may expand to 1,032 (RFC 1951), and those of empty disk images do. So the first 4 GiB of a file may
-// expand by any factor. Beyond them the limit is 200: enough for logs and sparse images, but 1 GiB cannot become 1 TiB.
+// One byte of a stream may expand to 1,032 bytes (RFC 1951), as in empty disk images. So the first 4 GiB of a file may have any
+// factor. Beyond them the limit is 200, which is enough for logs and sparse images, but does not let 1 GiB become 1 TiB.
 const (
 	freeExpansion = 4 << 30
 	maxExpansion  = 200
 )
 
-// A Reader decompresses a zlib stream. It returns io.EOF only if the stream is complete, its checksum is right, and its source
-// ended there with io.EOF; else the error of the source, or one of this package.
+// A Reader decompresses a zlib stream. It returns io.EOF only if the stream is complete, its checksum is right, and the source
+// returns io.EOF after it. Otherwise it returns the error of the source, or one of this package.
 //
-// It holds back the last byte until the end is known, so that a broken upload never has the size of the complete file.
-// A Reader is not reused, so that no upload can contain bytes of another.
+// It holds back the last byte until it knows how the stream ends, so that a truncated upload never has the size of the
+// complete file. A Reader is not reused, so that no upload can contain bytes of another.
 type Reader struct {
 	wire  wire
 	in    *bufio.Reader
 	z     io.Reader // nil before the first Read
 	buf   []byte
 	out   []byte // the part of buf that is decompressed and not yet returned
-	err   error  // what follows out; nil = not known
+	err   error  // after out; nil = unknown yet
 	total int64  // decompressed
 	free  int64  // freeExpansion
 }
 
-// NewReader returns a Reader of the stream that r brings. It fails with [ErrStalled] when bytes have arrived for longer than
-// stall without any data in them; a source that brings no bytes must fail by itself.
+// NewReader returns a Reader for the stream that r reads. It fails with [ErrStalled] when bytes have arrived for longer than
+// stall but contained no data. When no bytes arrive, r itself must fail.
 func NewReader(r io.Reader, stall time.Duration) *Reader {
 	return &Reader{wire: wire{r: r, stall: stall}, buf: make([]byte, 32<<10), free: freeExpansion}
 }
@@ -74,7 +74,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// fill decompresses more, behind the rest of out.
+// fill decompresses more, and appends it to the rest of out.
 func (r *Reader) fill() {
 	r.wire.since, r.wire.idle = time.Now(), 0
 	rest := copy(r.buf, r.out)
@@ -105,7 +105,7 @@ func (r *Reader) inflate(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// end returns how the source ends after the end of the stream.
+// end returns the error of the source after the end of the stream: io.EOF if nothing follows.
 func (r *Reader) end() error {
 	_, err := r.in.ReadByte()
 	if err == nil {
@@ -114,7 +114,7 @@ func (r *Reader) end() error {
 	return err
 }
 
-// streamError translates an error of zlib; one of the source stays as it is.
+// streamError translates an error of zlib, and returns one of the source as it is.
 func streamError(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return ErrTruncated
@@ -126,13 +126,13 @@ func streamError(err error) error {
 	return err
 }
 
-// wire is the source of a Reader. It fails when it has brought bytes for longer than stall without any data in them: empty
-// blocks are no progress. But compress/flate returns no data before it has 32 KiB, so bytes that arrive slowly get more time:
-// stall once more for each 512 of them.
+// wire is the source of a Reader. It fails when it has read bytes for longer than stall that contained no data, such as empty
+// blocks. Because compress/flate returns no data before it has 32 KiB, slow bytes get more time: stall again for each 512
+// of them.
 type wire struct {
 	r     io.Reader
 	bytes int64     // read
-	since time.Time // of the last data
+	since time.Time // the last data
 	idle  int64     // bytes since then
 	stall time.Duration
 }

@@ -12,17 +12,16 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// A Codec translates between text as a client writes it and UTF-8. Its zero value translates nothing.
+// A Codec translates between the charset of a client and UTF-8. The zero value is for UTF-8.
 type Codec struct {
 	Charset   proxy.Charset
 	Backslash bool // a backslash in a path stands for a slash
 }
 
-// DecodePath returns a path that a client sent as UTF-8, with slashes between its elements. A path that is invalid in the
-// charset becomes one that [Resolve] refuses.
+// DecodePath returns a path from a client in UTF-8, with slashes between its elements. If the path is invalid in the charset,
+// the result is one that [Resolve] refuses.
 //
-// A path must be decoded before anything is looked for in it: in Shift-JIS and GBK a backslash, or a bracket, may be half of a
-// character.
+// Decode a path before you search in it: in Shift-JIS and GBK, a backslash or bracket may be the second byte of a character.
 func (c Codec) DecodePath(path string) string {
 	text, ok := c.Decode(path)
 	if !ok {
@@ -34,13 +33,13 @@ func (c Codec) DecodePath(path string) string {
 	return text
 }
 
-// CanEncode reports whether a client can be told of the name of a directory's entry, and ask for it by what it is told.
+// CanEncode reports whether a listing can show the name of an entry, such that the client can use it in a command.
 func (c Codec) CanEncode(name string) bool {
 	_, ok := c.Encode(name)
 	return ok && proxy.IsElement(name) && !(c.Backslash && strings.Contains(name, `\`))
 }
 
-// Decode returns a text as UTF-8, and whether encoding that yields the same bytes again.
+// Decode returns text in UTF-8, and whether encoding that yields the same bytes again.
 func (c Codec) Decode(text string) (string, bool) {
 	if c.Charset == proxy.UTF8 || isASCII(text) {
 		return text, true
@@ -50,7 +49,7 @@ func (c Codec) Decode(text string) (string, bool) {
 	return decoded, ok && again == text
 }
 
-// Encode returns a text in the charset, and whether decoding that yields the same text again.
+// Encode returns text in the charset, and whether decoding that yields the same text again.
 func (c Codec) Encode(text string) (string, bool) {
 	if c.Charset == proxy.UTF8 || isASCII(text) {
 		return text, true
@@ -60,13 +59,13 @@ func (c Codec) Encode(text string) (string, bool) {
 		return "", false
 	}
 	if c.Charset == proxy.ShiftJIS {
-		encoded = likeWindows(encoded)
+		encoded = useIBMExtensions(encoded)
 	}
 	again, _ := encodingOf(c.Charset).NewDecoder().String(encoded)
 	return encoded, again == text
 }
 
-// EncodeText returns a text in the charset, with a question mark for each character that the charset lacks.
+// EncodeText returns text in the charset, with a question mark for each character that the charset lacks.
 func (c Codec) EncodeText(text string) string {
 	if encoded, ok := c.Encode(text); ok {
 		return encoded
@@ -94,23 +93,23 @@ func encodingOf(c proxy.Charset) encoding.Encoding {
 	return encoding.Nop
 }
 
-// likeWindows replaces NEC's copies of the IBM extensions to Shift-JIS (rows 89 to 92) by IBM's own (rows 115 to 119). Both
-// encode the same characters; Windows sends IBM's (https://encoding.spec.whatwg.org/#shift_jis-encoder), while package japanese
-// writes NEC's. A common one of them is in the family name Takahashi.
-func likeWindows(text string) string {
+// useIBMExtensions replaces the NEC codes of the IBM extensions to Shift-JIS (rows 89 to 92) by the IBM codes (rows 115 to 119).
+// Both encode the same characters. Windows sends the IBM codes (https://encoding.spec.whatwg.org/#shift_jis-encoder), package
+// japanese writes the NEC codes. One of these characters is common in the family name Takahashi.
+func useIBMExtensions(text string) string {
 	var b strings.Builder
 	for i := 0; i < len(text); {
 		char := text[i:min(i+lenShiftJIS(text[i]), len(text))]
 		i += len(char)
-		if own, ok := necToIBM()[char]; ok {
-			char = own
+		if ibm, ok := necToIBM()[char]; ok {
+			char = ibm
 		}
 		b.WriteString(char)
 	}
 	return b.String()
 }
 
-// lenShiftJIS returns how many bytes a character has that begins with first.
+// lenShiftJIS returns the length in bytes of a character with this first byte.
 func lenShiftJIS(first byte) int {
 	if 0x81 <= first && first <= 0x9f || 0xe0 <= first && first <= 0xfc {
 		return 2
@@ -118,20 +117,20 @@ func lenShiftJIS(first byte) int {
 	return 1
 }
 
-// necToIBM maps NEC's copies of the IBM extensions to IBM's own.
+// necToIBM maps the NEC codes of the IBM extensions to the IBM codes.
 var necToIBM = sync.OnceValue(func() map[string]string {
-	own := make(map[string]string)
+	ibm := make(map[string]string)
 	for first := byte(0xfa); first <= 0xfc; first++ {
 		for second := byte(0x40); second <= 0xfc; second++ {
 			char := string([]byte{first, second})
 			decoded, _ := japanese.ShiftJIS.NewDecoder().String(char)
 			nec, err := japanese.ShiftJIS.NewEncoder().String(decoded)
 			if err == nil && (nec[0] == 0xed || nec[0] == 0xee) {
-				own[nec] = char
+				ibm[nec] = char
 			}
 		}
 	}
-	return own
+	return ibm
 })
 
 func isASCII(text string) bool {

@@ -11,8 +11,8 @@ import (
 
 func codecOf(c proxy.Charset) Codec { return Codec{Charset: c} }
 
-// TestCharsets: what is decoded comes back the same, and what would not is refused.
-func TestCharsets(t *testing.T) {
+// Text that does not come back the same after decoding and encoding is refused.
+func TestDecodeAndEncodeCharsets(t *testing.T) {
 	for _, c := range []struct {
 		charset    proxy.Charset
 		wire, text string
@@ -24,7 +24,7 @@ func TestCharsets(t *testing.T) {
 		{proxy.ShiftJIS, `a\b~`, `a\b~`},
 		{proxy.ShiftJIS, "\xb1\xb2", "ｱｲ"},
 		{proxy.ShiftJIS, "\x87\x40\x87\x54", "①Ⅰ"},
-		{proxy.ShiftJIS, "\xfb\xfc\x8b\xb4", "髙橋"}, // of those that there are twice
+		{proxy.ShiftJIS, "\xfb\xfc\x8b\xb4", "髙橋"}, // with one of the characters that have two codes
 		{proxy.ShiftJIS, "\xfa\x40\xfc\x4b", "ⅰ黑"},
 		{proxy.GBK, "\xd5\x5c\xdf\x5b", "誠遊"},
 		{proxy.GBK, "\xa2\xe3", "€"},
@@ -56,20 +56,19 @@ func TestCharsets(t *testing.T) {
 				t.Errorf("%v: %q is %q", charset, text, got)
 			}
 			if got := codecOf(charset).EncodeText("a" + text + "b"); utf8.ValidString(text) && got != "a?b" {
-				t.Errorf("%v: %q is said as %q", charset, text, got)
+				t.Errorf("%v: EncodeText of a, %q and b is %q, want a?b", charset, text, got)
 			}
 		}
 	}
 }
 
-// TestCodecPaths: what a client's path means, and which names it can be told.
-func TestCodecPaths(t *testing.T) {
+func TestDecodePathAndCanEncode(t *testing.T) {
 	for _, c := range []struct {
 		codec    Codec
 		wire     string
-		text     string // which DecodePath returns
-		isShown  string // a name
-		isHidden string // a name
+		text     string // from DecodePath
+		isShown  string // a name that CanEncode accepts
+		isHidden string // a name that it refuses
 	}{
 		{Codec{}, `a\b`, `a\b`, `a\b`, "a/b"},
 		{Codec{Backslash: true}, `a\b`, "a/b", "a", `a\b`},
@@ -81,13 +80,13 @@ func TestCodecPaths(t *testing.T) {
 			t.Errorf("%v: %q is %q, want %q", c.codec, c.wire, got, c.text)
 		}
 		if !c.codec.CanEncode(c.isShown) || c.codec.CanEncode(c.isHidden) {
-			t.Errorf("%v: %q is hidden, or %q is shown", c.codec, c.isShown, c.isHidden)
+			t.Errorf("%v: CanEncode refuses %q, or accepts %q", c.codec, c.isShown, c.isHidden)
 		}
 	}
 }
 
-// FuzzNames: whatever bytes come in whichever charset, they are refused or come back the same; a backslash splits no character;
-// nothing that a terminal obeys goes out, and a name that is shown means itself.
+// FuzzNames checks for each charset that bytes from a client are refused or encoded back to the same bytes, that a backslash never
+// splits a character, that no control characters are sent, and that a name in a listing resolves to itself.
 func FuzzNames(f *testing.F) {
 	for _, seed := range []string{"a", `\d\e.txt`, "\x95\x5c\\\x83\x5c", "\xd5\x5c\\\xdf\x5b", "caf\xe9\\\xff", "\x81\x30\x81\x31", "\x94\x39\xfc\x36",
 		"\xee\xe0", "\x1b[2J", "\u009b2J", "a\x7f", "\x81\\", "\xc3", "é表"} {
@@ -96,45 +95,45 @@ func FuzzNames(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, charset uint8, in string) {
-		if len(in) > 4096 { // no command line is longer
+		if len(in) > 4096 { // the limit of a command line
 			return
 		}
-		plain, bent := Codec{Charset: proxy.Charset(charset % 4)}, Codec{Charset: proxy.Charset(charset % 4), Backslash: true}
+		plain, backslash := Codec{Charset: proxy.Charset(charset % 4)}, Codec{Charset: proxy.Charset(charset % 4), Backslash: true}
 		text := plain.DecodePath(in)
 		if name, err := Resolve("/", text); err == nil {
 			if back, ok := plain.Encode(text); back != in || !ok {
 				t.Errorf("%v: %q is %q, and comes back as %q", plain.Charset, in, text, back)
 			}
-			if got, want := strings.Count(bent.DecodePath(in), "/"), strings.Count(in, "/")+separators(plain.Charset, in); got != want {
-				t.Errorf("%v: %q is %q, with %d slashes, want %d", plain.Charset, in, bent.DecodePath(in), got, want)
+			if got, want := strings.Count(backslash.DecodePath(in), "/"), strings.Count(in, "/")+countBackslashes(plain.Charset, in); got != want {
+				t.Errorf("%v: %q is %q, with %d slashes, want %d", plain.Charset, in, backslash.DecodePath(in), got, want)
 			}
 			if strings.ContainsFunc(name, unicode.IsControl) || !utf8.ValidString(name) {
 				t.Errorf("%v: %q is the name %q", plain.Charset, in, name)
 			}
 		}
-		for _, c := range []Codec{plain, bent} {
+		for _, c := range []Codec{plain, backslash} {
 			checkEncoded(t, c, in)
 		}
 	})
 }
 
-// separators counts the backslashes that are no halves of characters.
-func separators(c proxy.Charset, text string) (n int) {
+// countBackslashes counts the backslashes that are not a byte of another character.
+func countBackslashes(c proxy.Charset, text string) (n int) {
 	for i := 0; i < len(text); i++ {
 		switch {
 		case text[i] == '\\':
 			n++
 		case c == proxy.ShiftJIS && (0x81 <= text[i] && text[i] <= 0x9f || text[i] >= 0xe0), c == proxy.GBK && text[i] >= 0x81:
-			i++ // of four bytes, the second half begins like another two
+			i++ // a character of four bytes looks like two of two bytes
 		}
 	}
 	return n
 }
 
-// checkEncoded checks what a client is told of a file of that name.
+// checkEncoded checks how a name is sent to a client.
 func checkEncoded(t *testing.T, c Codec, name string) {
 	if got, rest, ok := Unquote(Quote(name) + " x"); got != name || rest != " x" || !ok {
-		t.Errorf("%q in quotes is %q, then %q, %v", name, got, rest, ok)
+		t.Errorf("Unquote(Quote(%q)) = %q, %q, %v", name, got, rest, ok)
 	}
 	if proxy.IsPrintable(name) {
 		text, ok := c.Decode(c.EncodeText(name))

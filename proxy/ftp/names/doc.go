@@ -1,6 +1,6 @@
-// Package names translates between names as FTP clients write them and as a [proxy.Store] has them.
+// Package names translates between the paths of FTP clients and the names of a [proxy.Store].
 //
-// A [Codec] decodes and encodes charsets, [Resolve] turns a path into the name of a file or directory, a [Pattern] matches
-// names against wildcards, and [Quote] writes a name as RFC 959 wants it in replies. The package knows neither commands nor
-// sessions, and is the only one that imports golang.org/x/text.
+// A [Codec] decodes and encodes charsets, [Resolve] turns a path into a name, a [Pattern] matches names against wildcards, and
+// [Quote] quotes a name for a reply, as in RFC 959. The package has no commands and no sessions, and is the only one that
+// imports golang.org/x/text.
 package names

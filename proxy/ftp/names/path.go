@@ -8,11 +8,11 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// Resolve turns the path that a client gave into the name that a Store takes. No other function does.
+// Resolve returns the name of a Store for the path that a client sent. No other function does.
 //
-// A path is absolute or relative to dir; "." and ".." are folded at the root, "//" and a slash at the end
-// count for nothing. Bytes are kept as they are: there is no normalisation, and a backslash is a
-// character like others. A control character or invalid UTF-8 is fs.ErrInvalid.
+// The path is absolute or relative to dir. Resolve removes "." and "..", which stops at the root, and doubled and trailing
+// slashes. It changes no other bytes: it does not normalise Unicode, and a backslash is an ordinary character. A control
+// character or invalid UTF-8 is fs.ErrInvalid.
 func Resolve(dir, arg string) (string, error) {
 	if !proxy.IsPrintable(arg) {
 		return "", fs.ErrInvalid
@@ -23,16 +23,16 @@ func Resolve(dir, arg string) (string, error) {
 	return path.Clean("/" + arg), nil
 }
 
-// IsDirectoryPath reports whether a path can name nothing but a directory: its last element is "", "." or "..".
+// IsDirectoryPath reports whether a path can only mean a directory, because its last element is "", "." or "..".
 func IsDirectoryPath(arg string) bool {
 	_, last := path.Split(arg)
 	return arg != "" && (last == "" || last == "." || last == "..")
 }
 
-// Quote returns a name as RFC 959 wants it in a 257 reply: in quotes, those inside doubled.
+// Quote returns a name as in a 257 reply of RFC 959: in quotes, with quotes in the name doubled.
 func Quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
-// Unquote reads a name in quotes, as [Quote] makes them, at the beginning of a text.
+// Unquote returns the name at the beginning of text, which is quoted as by [Quote], and the rest of text.
 func Unquote(text string) (name, rest string, ok bool) {
 	after, ok := strings.CutPrefix(text, `"`)
 	if !ok {

@@ -78,7 +78,7 @@ func TestIsDirectoryPath(t *testing.T) {
 	}
 }
 
-// FuzzResolve: every name is absolute and clean, has no control bytes, and means itself.
+// FuzzResolve checks that names are absolute and clean, have no control characters, and resolve to themselves.
 func FuzzResolve(f *testing.F) {
 	for _, seed := range [][2]string{{"/", "a"}, {"/a/b", "../.."}, {"/a", "//b/./c/"}, {"/", "\x7f"}, {"/", "\xff"}, {"/a", "\\..\\"}} {
 		f.Add(seed[0], seed[1])
@@ -86,7 +86,7 @@ func FuzzResolve(f *testing.F) {
 	f.Fuzz(func(t *testing.T, dir, arg string) {
 		dir, err := Resolve("/", dir)
 		if err != nil {
-			return // no session is ever there
+			return // no session can be in this directory
 		}
 		name, err := Resolve(dir, arg)
 		if err != nil {
@@ -96,11 +96,11 @@ func FuzzResolve(f *testing.F) {
 			t.Errorf("%q in %q is %q", arg, dir, name)
 		}
 		if !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
-			t.Errorf("%q in %q is %q, which cannot be said", arg, dir, name)
+			t.Errorf("%q in %q is %q, which is not printable", arg, dir, name)
 		}
 		for _, from := range []string{"/", dir, name} {
 			if again, err := Resolve(from, name); again != name || err != nil {
-				t.Errorf("%q is %q, %v in %q", name, again, err, from)
+				t.Errorf("Resolve(%q, %q) = %q, %v", from, name, again, err)
 			}
 		}
 	})

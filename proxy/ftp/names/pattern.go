@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// A Pattern is the last element of a path that a listing is asked for: "*" stands for any characters, "?" for
-// one, "[a-z]" or "[!a-z]" for one of a set, or not of it. A backslash is a character like others.
+// A Pattern is the last element of the path of a listing, with wildcards: "*" matches any characters, "?" one, "[a-z]" one of a
+// set and "[!a-z]" one that is not in the set. A backslash is an ordinary character.
 type Pattern struct {
 	text  string
 	parts []part
@@ -18,7 +18,7 @@ type part func(rune) bool
 // IsPattern reports whether an element has wildcards.
 func IsPattern(elem string) bool { return strings.ContainsAny(elem, "*?[") }
 
-// NewPattern returns the pattern that a text means. Every text is a valid pattern.
+// NewPattern parses a pattern. Every text is a valid one.
 func NewPattern(text string) Pattern {
 	p := Pattern{text: text}
 	for rest := []rune(text); len(rest) > 0; {
@@ -42,13 +42,14 @@ func NewPattern(text string) Pattern {
 	return p
 }
 
-// newSet parses a set behind its opening bracket, and returns what follows it; nil if the set has no end.
+// newSet parses a set from the character after its opening bracket, and returns the rest after it. The set is nil if it has
+// no closing bracket.
 func newSet(body []rune) (set part, after []rune) {
 	not := len(body) > 0 && (body[0] == '!' || body[0] == '^')
 	if not {
 		body = body[1:]
 	}
-	end := slices.Index(body[min(1, len(body)):], ']') + 1 // a bracket at once is a member
+	end := slices.Index(body[min(1, len(body)):], ']') + 1 // a closing bracket in first place is a member
 	if end == 0 {
 		return nil, nil
 	}
@@ -56,7 +57,7 @@ func newSet(body []rune) (set part, after []rune) {
 	return func(r rune) bool { return isMember(members, r) != not }, body[end+1:]
 }
 
-// isMember reports whether r is one of the members, of which three may be a range such as a-z.
+// isMember reports whether r is one of the members. Three of them may be a range such as a-z.
 func isMember(members []rune, r rune) bool {
 	for len(members) > 0 {
 		n, last := 1, members[0]
@@ -71,7 +72,7 @@ func isMember(members []rune, r rune) bool {
 	return false
 }
 
-// Prefix returns what every name that matches begins with.
+// Prefix returns the text before the first wildcard. All matching names begin with it.
 func (p Pattern) Prefix() string {
 	if i := strings.IndexAny(p.text, "*?["); i >= 0 {
 		return p.text[:i]
@@ -79,8 +80,8 @@ func (p Pattern) Prefix() string {
 	return p.text
 }
 
-// Match reports whether the pattern matches all of name; a name that is equal to the pattern does.
-// It goes back to the last star only, so its time is bounded by the product of the lengths.
+// Match reports whether the pattern matches all of name. It also matches a name that is equal to the text of the pattern. Match
+// backtracks to the last star only, so its time is bounded by the product of the lengths.
 func (p Pattern) Match(name string) bool {
 	runes, i, at := []rune(name), 0, 0
 	star, from := -1, 0
