@@ -22,7 +22,7 @@ import (
 func TestContractOnMinIO(t *testing.T) {
 	t.Parallel() // most of its time it waits for the server's disk
 	// MinIO keeps "a" and "a/b", but does not list the second.
-	contract(t, minio(t, "contract"), storetest.Limits{NoTwins: true})
+	contract(t, minio(t, "contract"), storetest.Limits{NoSharedNames: true})
 }
 
 // TestContractOnVersityGW runs on a store whose objects are files: "a" and "a/b" cannot both be there, and of a directory
@@ -33,7 +33,7 @@ func TestContractOnVersityGW(t *testing.T) {
 	server := real.VersityGW(t)
 	c := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
 	makeBucket(t, c, "contract")
-	contract(t, c, storetest.Limits{NoTwins: true})
+	contract(t, c, storetest.Limits{NoSharedNames: true})
 }
 
 // TestContractOnGofakes3 runs on a store that cannot copy parts, ignores the conditions of CompleteMultipartUpload, and carries the

@@ -292,8 +292,8 @@ func TestCopyOfAnotherFileBreaks(t *testing.T) {
 	f, h := hookedFS(t, Options{PartSize: minPart, Resume: time.Hour})
 	putBase(t, f, 12<<20)
 	for name, src := range map[string]proxy.Source{
-		"read":   storetest.Runs(storetest.New(letters("new", 2*minPart)), storetest.Of("/f", "", 0, 10), storetest.New(cutAfter(2*minPart))),
-		"copied": storetest.Runs(storetest.New(letters("new", 3)), storetest.Of("/f", "", 0, -1), storetest.New(cutAfter(2*minPart))),
+		"read":   storetest.Runs(storetest.New(letters("new", 2*minPart)), storetest.CopyOf("/f", "", 0, 10), storetest.New(cutAfter(2*minPart))),
+		"copied": storetest.Runs(storetest.New(letters("new", 3)), storetest.CopyOf("/f", "", 0, -1), storetest.New(cutAfter(2*minPart))),
 	} {
 		h.forget()
 		if _, err := f.Put(t.Context(), "/"+name, src, proxy.Write{}); !errors.Is(err, errCut) {
@@ -368,7 +368,7 @@ func TestCopyKeepsWhatTheObjectIs(t *testing.T) {
 		if _, err := f.Put(t.Context(), "/f", storetest.Runs(storetest.New(zeros(3)), storetest.Kept(3, -1)), proxy.Write{Base: is.etag}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.Put(t.Context(), "/g", storetest.Runs(storetest.Of("/f", "", 0, -1)), proxy.Write{}); err != nil {
+		if _, err := f.Put(t.Context(), "/g", storetest.Runs(storetest.CopyOf("/f", "", 0, -1)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
 		for key, want := range map[string]bool{"f": true, "g": false} {

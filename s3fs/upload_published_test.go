@@ -96,7 +96,7 @@ func TestTimeOfAnUploadInParts(t *testing.T) {
 				return nil, nil
 			}
 			f := s.fs(Options{PartSize: minPart})
-			made, err := f.Put(t.Context(), "/f", storetest.Timed(zeros(twoParts), time.Unix(981173106, 0)), proxy.Write{})
+			made, err := f.Put(t.Context(), "/f", storetest.WithModTime(zeros(twoParts), time.Unix(981173106, 0)), proxy.Write{})
 			if err != nil || made.ETag != test.etag || made.Size != twoParts || s.count("Copy") != test.copies {
 				t.Errorf("%+v, %v, %d copies", made, err, s.count("Copy"))
 			}

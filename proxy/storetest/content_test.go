@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestContents: no content is the beginning of a longer one, else a mixture of two could pass for one of them.
-func TestContents(t *testing.T) {
+// If a content were the beginning of another one, tests could not detect a mixture of the two.
+func TestNoContentIsThePrefixOfAnother(t *testing.T) {
 	read := func(size int) []byte {
 		text, err := io.ReadAll(content(size))
 		if err != nil || len(text) != size {
@@ -19,7 +19,7 @@ func TestContents(t *testing.T) {
 	for i, shorter := range sizes {
 		for _, longer := range sizes[i+1:] {
 			if bytes.HasPrefix(read(longer), read(shorter)) {
-				t.Errorf("the content of %d bytes is the beginning of that of %d", shorter, longer)
+				t.Errorf("the content of %d bytes is the prefix of that of %d", shorter, longer)
 			}
 		}
 	}

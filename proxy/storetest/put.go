@@ -13,102 +13,105 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-var errCut = errors.New("the data connection was cut")
+// errUpload is the error of a source of which an upload fails.
+var errUpload = errors.New("the data connection was lost")
 
-// cut returns a reader that breaks after so many bytes.
-func cut(size int) io.Reader { return io.MultiReader(content(size), iotest.ErrReader(errCut)) }
+// failingAfter returns a reader of content(size) that then fails with errUpload.
+func failingAfter(size int) io.Reader {
+	return io.MultiReader(content(size), iotest.ErrReader(errUpload))
+}
 
 var puts = map[string]func(*store){
-	"a file of any size comes back": func(s *store) {
+	"files of all sizes": func(s *store) {
 		for _, size := range few(s, 0, part-1, part, part+1, 1, 3*part+7) {
 			s.run(fmt.Sprint(size), func(s *store) {
 				name := fmt.Sprintf("/of %d", size)
-				s.put(name, size)
-				s.holds(name, content(size), 0)
+				s.putContent(name, size)
+				s.checkContent(name, content(size), 0)
 				i, err := s.Stat(s.ctx, name)
-				s.ok(err)
+				s.must(err)
 				if i.Size != int64(size) {
 					s.Errorf("size %d, want %d", i.Size, size)
 				}
 			})
 		}
 	},
-	"nothing of a broken upload appears": func(s *store) {
+	"a failed upload creates no file": func(s *store) {
 		for _, size := range few(s, 0, part-1, part, 3*part+7, 1, part+1) {
-			s.fails(s.Put(s.ctx, "/broken", Source(cut(size)), proxy.Write{}), errCut)
-			s.gone("/broken")
-			s.shows("/")
+			s.failUpload("/broken", size)
+			s.checkMissing("/broken")
+			s.checkList("/")
 		}
 	},
-	"a broken upload leaves the old content": func(s *store) {
+	"a failed upload leaves the old file unchanged": func(s *store) {
 		for _, size := range few(s, 0, part, 1, 2*part+1) {
-			s.text("/old", "as it was")
-			s.fails(s.Put(s.ctx, "/old", Source(cut(size)), proxy.Write{}), errCut)
-			s.says("/old", "as it was")
+			s.putText("/old", "as it was")
+			s.failUpload("/old", size)
+			s.checkText("/old", "as it was")
 		}
 	},
-	"the end of the data is not the order to publish": func(s *store) {
+	"an upload is published after Commit only": func(s *store) {
 		for _, size := range few(s, 0, 2, part, 2*part+1, 1, part+1) {
-			s.text("/old", "as it was")
-			s.fails(s.Put(s.ctx, "/old", Uncommitted(content(size), errCut), proxy.Write{}), errCut)
-			s.says("/old", "as it was")
-			s.ok(s.Put(s.ctx, "/new", Source(content(size)), proxy.Write{}))
-			s.holds("/new", content(size), 0)
+			s.putText("/old", "as it was")
+			s.checkError(s.Put(s.ctx, "/old", Uncommitted(content(size), errUpload), proxy.Write{}), errUpload)
+			s.checkText("/old", "as it was")
+			s.must(s.Put(s.ctx, "/new", Source(content(size)), proxy.Write{}))
+			s.checkContent("/new", content(size), 0)
 		}
 	},
-	"a stream cut like a short last part is no end": func(s *store) {
+	"io.ErrUnexpectedEOF of the source fails the upload": func(s *store) {
 		r := io.MultiReader(content(100), iotest.ErrReader(io.ErrUnexpectedEOF))
-		s.fails(s.Put(s.ctx, "/cut", Source(r), proxy.Write{}), io.ErrUnexpectedEOF)
-		s.gone("/cut")
+		s.checkError(s.Put(s.ctx, "/cut", Source(r), proxy.Write{}), io.ErrUnexpectedEOF)
+		s.checkMissing("/cut")
 	},
-	"the end may come with the last bytes": func(s *store) {
+	"io.EOF may come with the last bytes": func(s *store) {
 		for _, size := range few(s, 2*part, 1, part) {
-			s.ok(s.Put(s.ctx, "/f", Source(iotest.DataErrReader(content(size))), proxy.Write{}))
-			s.holds("/f", content(size), 0)
+			s.must(s.Put(s.ctx, "/f", Source(iotest.DataErrReader(content(size))), proxy.Write{}))
+			s.checkContent("/f", content(size), 0)
 		}
 	},
-	"bytes may come one at a time": func(s *store) {
-		s.ok(s.Put(s.ctx, "/f", Source(iotest.OneByteReader(content(1000))), proxy.Write{}))
-		s.holds("/f", content(1000), 0)
+	"bytes may arrive one at a time": func(s *store) {
+		s.must(s.Put(s.ctx, "/f", Source(iotest.OneByteReader(content(1000))), proxy.Write{}))
+		s.checkContent("/f", content(1000), 0)
 	},
-	"a new content replaces the old": func(s *store) {
-		s.put("/f", 2*part)
-		s.text("/f", "short")
-		s.says("/f", "short")
-		s.put("/f", part+1)
-		s.holds("/f", content(part+1), 0)
+	"an upload replaces the old file": func(s *store) {
+		s.putContent("/f", 2*part)
+		s.putText("/f", "short")
+		s.checkText("/f", "short")
+		s.putContent("/f", part+1)
+		s.checkContent("/f", content(part+1), 0)
 	},
-	"what must be new is": func(s *store) {
+	"Write.New refuses an existing file": func(s *store) {
 		for _, size := range []int{3, part + 1} {
 			name := fmt.Sprintf("/%d", size)
-			s.ok(s.Put(s.ctx, name, Source(content(size)), proxy.Write{New: true}))
-			s.fails(s.Put(s.ctx, name, Source(strings.NewReader("other")), proxy.Write{New: true}), fs.ErrExist)
+			s.must(s.Put(s.ctx, name, Source(content(size)), proxy.Write{New: true}))
+			s.checkError(s.Put(s.ctx, name, Source(strings.NewReader("other")), proxy.Write{New: true}), fs.ErrExist)
 			if !s.limits.NoNewLarge {
-				s.fails(s.Put(s.ctx, name, Source(content(2*part)), proxy.Write{New: true}), fs.ErrExist)
+				s.checkError(s.Put(s.ctx, name, Source(content(2*part)), proxy.Write{New: true}), fs.ErrExist)
 			}
-			s.holds(name, content(size), 0)
+			s.checkContent(name, content(size), 0)
 		}
 	},
-	"a size may be announced": func(s *store) {
+	"the size may be announced": func(s *store) {
 		for _, size := range few(s, 3*part+7, 1, part) {
-			s.ok(s.Put(s.ctx, "/f", Source(content(size)), proxy.Write{Size: int64(size)}))
-			s.holds("/f", content(size), 0)
+			s.must(s.Put(s.ctx, "/f", Source(content(size)), proxy.Write{Size: int64(size)}))
+			s.checkContent("/f", content(size), 0)
 		}
 	},
-	"the directory need not be there": func(s *store) {
-		s.text("/a/b/c", "deep")
-		s.says("/a/b/c", "deep")
-		s.shows("/a", "b/")
+	"the directory need not exist": func(s *store) {
+		s.putText("/a/b/c", "deep")
+		s.checkText("/a/b/c", "deep")
+		s.checkList("/a", "b/")
 	},
-	"the root is no file": func(s *store) {
-		s.fails(s.Put(s.ctx, "/", Source(strings.NewReader("x")), proxy.Write{}), syscall.EISDIR)
+	"the root is not a file": func(s *store) {
+		s.checkError(s.Put(s.ctx, "/", Source(strings.NewReader("x")), proxy.Write{}), syscall.EISDIR)
 	},
-	"a cancelled upload does not appear": func(s *store) {
+	"a cancelled upload creates no file": func(s *store) {
 		for _, size := range []int{10, 2 * part} {
 			ctx, cancel := context.WithCancel(s.ctx)
 			stop := readerFunc(func([]byte) (int, error) { cancel(); return 0, io.EOF })
-			s.fails(s.Put(ctx, "/f", Source(io.MultiReader(content(size), stop)), proxy.Write{}), context.Canceled)
-			s.gone("/f")
+			s.checkError(s.Put(ctx, "/f", Source(io.MultiReader(content(size), stop)), proxy.Write{}), context.Canceled)
+			s.checkMissing("/f")
 		}
 	},
 }

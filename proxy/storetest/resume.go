@@ -14,191 +14,182 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// resumes are about uploads that broke. A store need not keep what is shorter than a part, and may keep nothing at all.
+// resumes are tests of failed uploads. A store need not keep those that are shorter than a part, and may keep none at all.
 var resumes = map[string]func(*store){
-	"a broken upload is resumed": func(s *store) {
+	"a failed upload is resumed": func(s *store) {
 		for _, size := range few(s, part, part+1, 2*part, 3*part+7, 2*part-1) {
 			name := fmt.Sprintf("/cut at %d", size)
-			s.fails(s.Put(s.ctx, name, Source(cut(size)), proxy.Write{}), errCut)
-			if n := s.stands(name); n != int64(size) {
-				s.Errorf("%d of %d bytes are safe", n, size)
+			s.failUpload(name, size)
+			if n := s.resumableSize(name); n != int64(size) {
+				s.Errorf("the resumable upload has %d of %d bytes", n, size)
 			}
 			more := few(s, 4*part, 1)[0]
-			s.resume(name, size, more)
-			s.holds(name, of(size, more), 0)
+			s.resumeUpload(name, size, more)
+			s.checkContent(name, joined(size, more), 0)
 		}
 	},
-	"a resumed upload may end where it stands": func(s *store) {
-		s.fails(s.Put(s.ctx, "/f", Source(cut(2*part+100)), proxy.Write{}), errCut)
-		s.resume("/f", 2*part+100, 0)
-		s.holds("/f", content(2*part+100), 0)
+	"a resumed upload may add no bytes": func(s *store) {
+		s.failUpload("/f", 2*part+100)
+		s.resumeUpload("/f", 2*part+100, 0)
+		s.checkContent("/f", content(2*part+100), 0)
 	},
-	"an upload that breaks again and again gets there": func(s *store) {
+	"an upload that fails repeatedly makes progress": func(s *store) {
 		if s.limits.SlowResume {
 			s.Skip("this store needs more time")
 		}
 		size := int64(few(s, 6*part+1000, 3*part+1000)[0])
 		random := rand.New(rand.NewPCG(1, 2))
-		for at, tries := int64(0), 0; ; at, tries = s.stands("/f"), tries+1 {
+		for at, tries := int64(0), 0; ; at, tries = s.resumableSize("/f"), tries+1 {
 			if tries == 20 {
-				s.Fatalf("no more than %d bytes are safe after %d tries", at, tries)
+				s.Fatalf("only %d bytes are stored after %d tries", at, tries)
 			}
 			more := part + random.Int64N(2*part)
 			if at+more >= size {
-				s.ok(s.Put(s.ctx, "/f", Source(from(content(int(size)), at), First(at)), proxy.Write{}))
+				s.must(s.Put(s.ctx, "/f", Source(skip(content(int(size)), at), First(at)), proxy.Write{}))
 				break
 			}
-			s.fails(s.Put(s.ctx, "/f", Source(io.MultiReader(io.LimitReader(from(content(int(size)), at), more), failing{}), First(at)), proxy.Write{}), errCut)
-			if now := s.stands("/f"); now < at {
-				s.Fatalf("%d bytes are safe, where %d were", now, at)
+			s.checkError(s.Put(s.ctx, "/f", Source(io.MultiReader(io.LimitReader(skip(content(int(size)), at), more), iotest.ErrReader(errUpload)), First(at)), proxy.Write{}), errUpload)
+			if now := s.resumableSize("/f"); now < at {
+				s.Fatalf("%d bytes are stored, before the retry it was %d", now, at)
 			}
 		}
-		s.holds("/f", content(int(size)), 0)
+		s.checkContent("/f", content(int(size)), 0)
 	},
-	"an upload that is not ordered to be published can be resumed": func(s *store) {
+	"an upload with a failed Commit can be resumed": func(s *store) {
 		for _, size := range few(s, part+2, 3*part+7, 2*part+1, 2*part-1) {
 			name := fmt.Sprint("/", size)
-			s.fails(s.Put(s.ctx, name, Uncommitted(content(size), errCut), proxy.Write{}), errCut)
-			s.gone(name)
-			at := s.stands(name)
+			s.checkError(s.Put(s.ctx, name, Uncommitted(content(size), errUpload), proxy.Write{}), errUpload)
+			s.checkMissing(name)
+			at := s.resumableSize(name)
 			if at != int64(size)-1 {
-				s.Errorf("%d of %d bytes are safe, want all but one, lest they be taken for the whole", at, size)
+				s.Errorf("the resumable upload has %d of %d bytes, want all but one", at, size)
 			}
-			s.ok(s.Put(s.ctx, name, Source(from(content(size), at), First(at)), proxy.Write{}))
-			s.holds(name, content(size), 0)
+			s.must(s.Put(s.ctx, name, Source(skip(content(size), at), First(at)), proxy.Write{}))
+			s.checkContent(name, content(size), 0)
 		}
 	},
-	"what is wrong is not resumed": func(s *store) {
+	"an upload that failed with ErrDiscard cannot be resumed": func(s *store) {
 		for _, size := range few(s, 2*part+1, part+5) {
-			s.fails(s.Put(s.ctx, "/f", Source(cut(part)), proxy.Write{}), errCut)
-			s.fails(s.Put(s.ctx, "/f", Source(io.MultiReader(content(size), iotest.ErrReader(proxy.ErrDiscard)), First(s.stands("/f"))), proxy.Write{}), proxy.ErrDiscard)
-			if at := s.stands("/f"); at != 0 {
-				s.Errorf("%d of %d bytes are kept, and more that went before", at, size)
+			s.failUpload("/f", part)
+			s.checkError(s.Put(s.ctx, "/f", Source(io.MultiReader(content(size), iotest.ErrReader(proxy.ErrDiscard)), First(s.resumableSize("/f"))), proxy.Write{}), proxy.ErrDiscard)
+			if at := s.resumableSize("/f"); at != 0 {
+				s.Errorf("after ErrDiscard a resumable upload of %d bytes exists", at)
 			}
 		}
 	},
-	"an offset that does not fit is refused, and the right one said": func(s *store) {
-		s.fails(s.Put(s.ctx, "/f", Source(cut(2*part+5)), proxy.Write{}), errCut)
+	"a wrong offset is an error with the right one": func(s *store) {
+		s.failUpload("/f", 2*part+5)
 		for _, n := range []int64{1, 2*part + 4, 2*part + 6, 9 * part} {
 			err := s.Put(s.ctx, "/f", Source(content(1), First(n)), proxy.Write{})
-			s.fails(err, syscall.ESPIPE)
-			if at := offset(err); at != 2*part+5 {
-				s.Errorf("offset %d: said %d", n, at)
-			}
+			s.checkOffset(err, 2*part+5)
 		}
-		s.gone("/f")
+		s.checkMissing("/f")
 		err := s.Put(s.ctx, "/g", Source(content(1), First(5)), proxy.Write{})
-		s.fails(err, syscall.ESPIPE)
-		s.gone("/g")
+		s.checkError(err, syscall.ESPIPE)
+		s.checkMissing("/g")
 	},
-	"what is published is not mixed with what is broken": func(s *store) {
-		s.text("/f", "0123456789")
-		s.fails(s.Put(s.ctx, "/f", Source(cut(part+5)), proxy.Write{}), errCut)
-		s.says("/f", "0123456789")
+	"a file and a newer failed upload are not mixed": func(s *store) {
+		s.putText("/f", "0123456789")
+		s.failUpload("/f", part+5)
+		s.checkText("/f", "0123456789")
 		for _, n := range []int64{4, 10} {
 			err := s.Put(s.ctx, "/f", Source(strings.NewReader("x"), First(n)), proxy.Write{})
-			s.fails(err, syscall.ESPIPE)
-			if at := offset(err); at != part+5 {
-				s.Errorf("offset %d: said %d", n, at)
-			}
+			s.checkOffset(err, part+5)
 		}
 		e, err := s.Stat(s.ctx, "/f")
-		s.ok(err)
+		s.must(err)
 		err = s.Put(s.ctx, "/f", Source(strings.NewReader("x"), All()), proxy.Write{Base: e.ETag})
-		s.fails(err, syscall.ESPIPE)
-		if at := offset(err); at != part+5 {
-			s.Errorf("told the size: said %d", at)
-		}
-		s.says("/f", "0123456789")
-		s.ok(s.Put(s.ctx, "/f", Source(content(7), First(part+5)), proxy.Write{}))
-		s.holds("/f", of(part+5, 7), 0)
+		s.checkOffset(err, part+5)
+		s.checkText("/f", "0123456789")
+		s.must(s.Put(s.ctx, "/f", Source(content(7), First(part+5)), proxy.Write{}))
+		s.checkContent("/f", joined(part+5, 7), 0)
 	},
-	"a complete upload ends broken ones": func(s *store) {
+	"a complete upload aborts failed ones": func(s *store) {
 		for _, size := range []int{10, 2*part + 1} {
-			s.fails(s.Put(s.ctx, "/f", Source(cut(part+5)), proxy.Write{}), errCut)
-			s.put("/f", size)
-			s.ok(s.Remove(s.ctx, "/f"))
-			if n := s.stands("/f"); n != 0 {
-				s.Errorf("an upload of %d bytes left one that stands at %d", size, n)
+			s.failUpload("/f", part+5)
+			s.putContent("/f", size)
+			s.must(s.Remove(s.ctx, "/f"))
+			if n := s.resumableSize("/f"); n != 0 {
+				s.Errorf("after an upload of %d bytes, a resumable one of %d exists", size, n)
 			}
 		}
 	},
-	"all of a content that was not published is not said to be there": func(s *store) {
+	"a failed upload never has the size of the complete file": func(s *store) {
 		for _, size := range few(s, part+1, part, 2*part+1) {
 			name := fmt.Sprint("/", size)
-			s.fails(s.Put(s.ctx, name, Uncommitted(content(size), errCut), proxy.Write{}), errCut)
-			if at := s.stands(name); at >= int64(size) {
-				s.Errorf("%d of %d bytes are said to be there", at, size)
+			s.checkError(s.Put(s.ctx, name, Uncommitted(content(size), errUpload), proxy.Write{}), errUpload)
+			if at := s.resumableSize(name); at >= int64(size) {
+				s.Errorf("the resumable upload has the size %d, want less than %d", at, size)
 			}
 		}
 	},
-	"what broke is not looked for in a file": func(s *store) {
-		s.fails(s.Put(s.ctx, "/f", Source(cut(part+5)), proxy.Write{}), errCut)
+	"a resumable upload that was superseded by a file is not resumed": func(s *store) {
+		s.failUpload("/f", part+5)
 		e, err := s.Stat(s.ctx, "/f")
-		s.ok(err)
-		s.put("/f", 3*part)
+		s.must(err)
+		s.putContent("/f", 3*part)
 		err = s.Put(s.ctx, "/f", Source(content(7), First(part+5)), proxy.Write{Base: e.ETag})
-		s.fails(err, syscall.ESPIPE)
-		if at := offset(err); at != 3*part {
-			s.Errorf("said %d", at)
-		}
-		s.holds("/f", content(3*part), 0)
+		s.checkOffset(err, 3*part)
+		s.checkContent("/f", content(3*part), 0)
 	},
-	"a broken upload is no file": func(s *store) {
-		s.fails(s.Put(s.ctx, "/d/f", Source(cut(part+5)), proxy.Write{}), errCut)
-		s.shows("/")
-		s.fails(s.Rename(s.ctx, "/d/f", "/g", true), fs.ErrNotExist)
+	"a failed upload is not a file": func(s *store) {
+		s.failUpload("/d/f", part+5)
+		s.checkList("/")
+		s.checkError(s.Rename(s.ctx, "/d/f", "/g", true), fs.ErrNotExist)
 		_, err := s.Open(s.ctx, "/d/f", proxy.Range{})
-		s.fails(err, fs.ErrNotExist)
-		s.ok(s.Mkdir(s.ctx, "/d/f"))
+		s.checkError(err, fs.ErrNotExist)
+		s.must(s.Mkdir(s.ctx, "/d/f"))
 	},
-	"a broken upload can be deleted": func(s *store) {
-		s.fails(s.Put(s.ctx, "/f", Source(cut(part+5)), proxy.Write{}), errCut)
-		s.ok(s.Remove(s.ctx, "/f"))
-		if n := s.stands("/f"); n != 0 {
-			s.Errorf("it stands at %d", n)
+	"a failed upload can be deleted": func(s *store) {
+		s.failUpload("/f", part+5)
+		s.must(s.Remove(s.ctx, "/f"))
+		if n := s.resumableSize("/f"); n != 0 {
+			s.Errorf("a resumable upload of %d bytes exists", n)
 		}
-		s.fails(s.Remove(s.ctx, "/f"), fs.ErrNotExist)
+		s.checkError(s.Remove(s.ctx, "/f"), fs.ErrNotExist)
 	},
 }
 
-type failing struct{}
-
-func (failing) Read([]byte) (int, error) { return 0, errCut }
-
-// offset returns the offset that an error tells, 0 if it tells none.
-func offset(err error) int64 {
-	if e, ok := errors.AsType[*proxy.OffsetError](err); ok {
-		return e.Offset
-	}
-	return 0
+// failUpload stores size bytes of a new file, and fails.
+func (s *store) failUpload(name string, size int) {
+	s.Helper()
+	s.checkError(s.Put(s.ctx, name, Source(failingAfter(size)), proxy.Write{}), errUpload)
 }
 
-// stands returns where a broken upload stands, 0 where there is none.
-func (s *store) stands(name string) int64 {
+// checkOffset checks that err is an OffsetError with the offset want.
+func (s *store) checkOffset(err error, want int64) {
+	s.Helper()
+	s.checkError(err, syscall.ESPIPE)
+	if e, ok := errors.AsType[*proxy.OffsetError](err); !ok || e.Offset != want {
+		s.Errorf("error %v, want an OffsetError with offset %d", err, want)
+	}
+}
+
+// resumableSize returns the size of a resumable upload, or 0 if none exists.
+func (s *store) resumableSize(name string) int64 {
 	s.Helper()
 	e, err := s.Stat(s.ctx, name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return 0
 	case err != nil || !e.Resumable || e.Dir || e.Size <= 0 || e.ETag == "" || e.Name != path.Base(name):
-		s.Errorf("Stat of %s: %v, %v; want an upload that can be resumed, or fs.ErrNotExist", name, describe(e), err)
+		s.Errorf("Stat of %s: %v, %v; want a resumable upload, or fs.ErrNotExist", name, describe(e), err)
 	}
 	return e.Size
 }
 
-// resume goes on with an upload of which the content of so many bytes has been sent, with more bytes of another.
-func (s *store) resume(name string, sent, more int) {
+// resumeUpload resumes an upload of content(sent), and adds content(more).
+func (s *store) resumeUpload(name string, sent, more int) {
 	s.Helper()
-	at := s.stands(name)
-	s.ok(s.Put(s.ctx, name, Source(from(of(sent, more), at), First(at)), proxy.Write{}))
+	at := s.resumableSize(name)
+	s.must(s.Put(s.ctx, name, Source(skip(joined(sent, more), at), First(at)), proxy.Write{}))
 }
 
-// of returns the content of so many bytes, and after it one of more.
-func of(size, more int) io.Reader { return io.MultiReader(content(size), content(more)) }
+// joined returns content(size) followed by content(more).
+func joined(size, more int) io.Reader { return io.MultiReader(content(size), content(more)) }
 
-// from skips the first n bytes.
-func from(r io.Reader, n int64) io.Reader {
+// skip returns r without its first n bytes.
+func skip(r io.Reader, n int64) io.Reader {
 	if _, err := io.CopyN(io.Discard, r, n); err != nil {
 		panic(err)
 	}

@@ -15,16 +15,15 @@ type source struct {
 	attributes proxy.Attributes
 }
 
-// Source returns a source with what r reads as its new bytes, to r's io.EOF, and with copies before them. Its Commit
-// returns nil.
+// Source returns a source with copies, and then the bytes of r, to its io.EOF, as new ones. Its Commit returns nil.
 func Source(r io.Reader, before ...proxy.Copy) proxy.Source { return Uncommitted(r, nil, before...) }
 
-// Uncommitted is Source with an error of Commit; nil = none.
+// Uncommitted is Source with a Commit that returns err.
 func Uncommitted(r io.Reader, err error, before ...proxy.Copy) proxy.Source {
 	return CommittedBy(r, func() error { return err }, before...)
 }
 
-// CommittedBy is Source with a Commit.
+// CommittedBy is Source with the given Commit.
 func CommittedBy(r io.Reader, commit func() error, before ...proxy.Copy) proxy.Source {
 	s := &source{commit: commit}
 	for _, c := range before {
@@ -34,8 +33,8 @@ func CommittedBy(r io.Reader, commit func() error, before ...proxy.Copy) proxy.S
 	return s
 }
 
-// Timed is Source with a modification time.
-func Timed(r io.Reader, mtime time.Time) proxy.Source {
+// WithModTime is Source with a modification time.
+func WithModTime(r io.Reader, mtime time.Time) proxy.Source {
 	return &source{runs: []proxy.Run{{New: r}}, commit: func() error { return nil }, attributes: proxy.Attributes{ModTime: mtime}}
 }
 
@@ -44,28 +43,28 @@ func Runs(runs ...proxy.Run) proxy.Source {
 	return &source{runs: runs, commit: func() error { return nil }}
 }
 
-// Broken returns a source of runs that is whole, but is not committed because of err.
-func Broken(src proxy.Source, err error) proxy.Source {
+// withCommitError returns src with a Commit that returns err. The src must be from this package.
+func withCommitError(src proxy.Source, err error) proxy.Source {
 	s := *src.(*source)
 	s.commit = func() error { return err }
 	return &s
 }
 
-// New returns a run of the bytes that r reads, to its io.EOF.
+// New returns a run of new bytes, to the io.EOF of r.
 func New(r io.Reader) proxy.Run { return proxy.Run{New: r} }
 
-// Kept returns a run of length bytes of the name itself, below 0 = to its end.
-func Kept(offset, length int64) proxy.Run { return Of("", "", offset, length) }
+// Kept returns a run that copies length bytes of the name that is written; a negative length = to its end.
+func Kept(offset, length int64) proxy.Run { return CopyOf("", "", offset, length) }
 
-// Of returns a run of length bytes of a version of another file, below 0 = to its end.
-func Of(name, etag string, offset, length int64) proxy.Run {
+// CopyOf returns a run that copies length bytes of a version of another file; a negative length = to its end.
+func CopyOf(name, etag string, offset, length int64) proxy.Run {
 	return proxy.Run{Copy: &proxy.Copy{From: name, ETag: etag, Offset: offset, Length: length}}
 }
 
-// First returns the copy of the first n bytes of what is there, to go on behind them.
+// First returns a copy of the first n bytes of the name that is written, to resume or overwrite after them.
 func First(n int64) proxy.Copy { return proxy.Copy{Length: n} }
 
-// All returns the copy of all that is there, to append to it.
+// All returns a copy of the whole file that is written, to append to it.
 func All() proxy.Copy { return proxy.Copy{Length: -1} }
 
 func (s *source) Next(context.Context) (proxy.Run, error) {

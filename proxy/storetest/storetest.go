@@ -1,7 +1,6 @@
-// Package storetest is the contract of [proxy.Store] as tests: whoever writes a store runs them on it.
+// Package storetest tests implementations of [proxy.Store] against its contract.
 //
-// What they rely on beyond the interface's own words: a store that sends long contents in parts should be set to
-// parts of 5 MiB, around which the sizes here are chosen.
+// If the store splits large files into parts, set it to parts of 5 MiB: the tests use sizes around multiples of that.
 package storetest
 
 import (
@@ -20,23 +19,24 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// Limits are what a store cannot do that the interface leaves to it. The zero value is a store that can do it all.
+// Limits are the optional parts of the contract that a store does not implement. The zero value is for a store that
+// implements all.
 type Limits struct {
-	NoTwins       bool // a file and a directory cannot have one name
-	NoResume      bool // nothing is kept of an upload that breaks
-	NoLargeAppend bool // nothing of what is longer than a part can be kept or copied: that is errors.ErrUnsupported
-	Unsorted      bool // listings have no order
-	NoNewLarge    bool // a file of more than one part replaces what must be new
-	KeepsTime     bool // a time that was set stays with a new content
-	LingeringDirs bool // a directory without a marker stays for a while after its last file, and its name is taken
-	SlowResume    bool // an upload that broke twice within a second cannot be resumed
+	NoSharedNames bool // a file and a directory cannot have the same name
+	NoResume      bool // a failed upload cannot be resumed
+	NoLargeAppend bool // ranges of files of more than one part cannot be copied: that is errors.ErrUnsupported
+	Unsorted      bool // List does not sort
+	NoNewLarge    bool // Write.New is ignored for a file of more than one part
+	KeepsTime     bool // a new content keeps the time that was set
+	LingeringDirs bool // after its last file, a directory without a marker exists for a while
+	SlowResume    bool // an upload that failed twice within a second cannot be resumed
 
-	// These are not limits of the store's.
-	Brief  bool     // run all tests, each with few values
-	Groups []string // run these groups of tests alone; nil = all
+	// Options of the tests:
+	Brief  bool     // run each test with few values
+	Groups []string // run only these groups of tests; nil = all
 }
 
-// Run runs the contract on the stores that open returns, which have to be empty and the test's own.
+// Run runs the tests. Each calls open, which must return an empty store.
 func Run(t *testing.T, limits Limits, open func(t *testing.T) proxy.Store) {
 	groups := map[string]map[string]func(*store){
 		"put":         puts,
@@ -56,15 +56,15 @@ func Run(t *testing.T, limits Limits, open func(t *testing.T) proxy.Store) {
 	for group, cases := range groups {
 		t.Run(group, func(t *testing.T) {
 			if limits.Groups != nil && !slices.Contains(limits.Groups, group) {
-				t.Skip("this group is not wanted")
+				t.Skip("not in Limits.Groups")
 			}
 			if limits.NoResume && group == "resume" {
-				t.Skip("this store keeps nothing of an upload that breaks")
+				t.Skip("this store cannot resume uploads")
 			}
 			for name, test := range cases {
 				t.Run(name, func(t *testing.T) {
-					if limits.NoTwins && strings.Contains(name, "twin") {
-						t.Skip("this store cannot hold a file and a directory of one name")
+					if limits.NoSharedNames && strings.Contains(name, "with the same name") {
+						t.Skip("this store cannot have a file and a directory with the same name")
 					}
 					test(&store{open(t), t, t.Context(), limits})
 				})
@@ -73,7 +73,7 @@ func Run(t *testing.T, limits Limits, open func(t *testing.T) proxy.Store) {
 	}
 }
 
-// store is the one under test, with what the tests say all the time.
+// A store is the store of one test, with helpers. Its methods that change the store check the returned proxy.Stored.
 type store struct {
 	proxy.Store
 	*testing.T
@@ -81,65 +81,65 @@ type store struct {
 	limits Limits
 }
 
-// Put stores a file, and checks what the store says of it.
+// Put is Store.Put, with a check of the result.
 func (s *store) Put(ctx context.Context, name string, src proxy.Source, w proxy.Write) error {
-	made, err := s.Store.Put(ctx, name, src, w)
-	s.described(name, made, err)
-	if e, statErr := s.Stat(ctx, name); err == nil && statErr == nil && !e.Dir && made.Size != e.Size {
-		s.Errorf("Put of %s tells %d bytes, Stat %d", name, made.Size, e.Size)
+	stored, err := s.Store.Put(ctx, name, src, w)
+	s.checkStored(name, stored, err)
+	if e, statErr := s.Stat(ctx, name); err == nil && statErr == nil && !e.Dir && stored.Size != e.Size {
+		s.Errorf("Put of %s returns the size %d, Stat %d", name, stored.Size, e.Size)
 	}
 	return err
 }
 
-// Rename renames, and checks what the store says of it.
+// Rename is Store.Rename, with a check of the result.
 func (s *store) Rename(ctx context.Context, from, to string, replace bool) error {
-	made, err := s.Store.Rename(ctx, from, to, replace)
+	stored, err := s.Store.Rename(ctx, from, to, replace)
 	if err == nil && from != to {
-		s.described(to, made, nil)
-		s.described(from, proxy.Stored{Key: made.From}, nil)
+		s.checkStored(to, stored, nil)
+		s.checkStored(from, proxy.Stored{Key: stored.From}, nil)
 	}
 	return err
 }
 
-// Remove removes a file, and checks what the store says of it.
+// Remove is Store.Remove, with a check of the result.
 func (s *store) Remove(ctx context.Context, name string) error {
-	made, err := s.Store.Remove(ctx, name)
-	return s.described(name, made, err)
+	stored, err := s.Store.Remove(ctx, name)
+	return s.checkStored(name, stored, err)
 }
 
-// Mkdir makes a directory, and checks what the store says of it.
+// Mkdir is Store.Mkdir, with a check of the result.
 func (s *store) Mkdir(ctx context.Context, dir string) error {
-	made, err := s.Store.Mkdir(ctx, dir)
-	return s.described(dir, made, err)
+	stored, err := s.Store.Mkdir(ctx, dir)
+	return s.checkStored(dir, stored, err)
 }
 
-// Rmdir removes a directory, and checks what the store says of it.
+// Rmdir is Store.Rmdir, with a check of the result.
 func (s *store) Rmdir(ctx context.Context, dir string) error {
-	made, err := s.Store.Rmdir(ctx, dir)
-	return s.described(dir, made, err)
+	stored, err := s.Store.Rmdir(ctx, dir)
+	return s.checkStored(dir, stored, err)
 }
 
-// SetTime sets a time, and checks what the store says of it.
+// SetTime is Store.SetTime, with a check of the result.
 func (s *store) SetTime(ctx context.Context, name string, mtime time.Time) error {
-	made, err := s.Store.SetTime(ctx, name, mtime)
-	return s.described(name, made, err)
+	stored, err := s.Store.SetTime(ctx, name, mtime)
+	return s.checkStored(name, stored, err)
 }
 
-// described checks that a change is described with the key of name, unless it failed. It returns err.
-func (s *store) described(name string, made proxy.Stored, err error) error {
+// checkStored checks that the result of a change has the key of name, unless the change failed. It returns err.
+func (s *store) checkStored(name string, stored proxy.Stored, err error) error {
 	s.Helper()
-	if err == nil && !strings.HasSuffix(strings.TrimSuffix(made.Key, "/"), strings.TrimPrefix(name, "/")) {
-		s.Errorf("a change of %s is described as one of the key %q", name, made.Key)
+	if err == nil && !strings.HasSuffix(strings.TrimSuffix(stored.Key, "/"), strings.TrimPrefix(name, "/")) {
+		s.Errorf("the result of a change of %s has the key %q", name, stored.Key)
 	}
 	return err
 }
 
-// run runs a part of a test.
+// run runs a subtest.
 func (s *store) run(name string, test func(*store)) {
 	s.Run(name, func(t *testing.T) { test(&store{s.Store, t, t.Context(), s.limits}) })
 }
 
-// few returns the last of the values where the tests are to be brief, else all.
+// few returns values, or only the last one if the tests are brief.
 func few[T any](s *store, values ...T) []T {
 	if s.limits.Brief {
 		return values[len(values)-1:]
@@ -147,60 +147,61 @@ func few[T any](s *store, values ...T) []T {
 	return values
 }
 
-// append adds to a file of so many bytes, which may be more than the store can add to. It reports whether they are there.
-func (s *store) append(name string, size int, src proxy.Source) bool {
+// tryAppend runs an upload that keeps bytes of a file of size bytes. It reports false if the store cannot copy from a file
+// of that size.
+func (s *store) tryAppend(name string, size int, src proxy.Source) bool {
 	s.Helper()
 	err := s.Put(s.ctx, name, src, proxy.Write{})
 	if size >= part && s.limits.NoLargeAppend && errors.Is(err, errors.ErrUnsupported) {
 		return false
 	}
-	s.ok(err)
+	s.must(err)
 	return true
 }
 
-// part is the size of the parts in which a store may send a long content.
+// part is the size of the parts into which a store may split a file.
 const part = 5 << 20
 
-// content returns what the files of so many bytes hold in these tests.
+// content returns the content of the test files with size bytes.
 func content(size int) io.Reader {
 	seed := [32]byte{'s'}
-	binary.LittleEndian.PutUint64(seed[1:], uint64(size)) // all of it, so that no content is the beginning of another
+	binary.LittleEndian.PutUint64(seed[1:], uint64(size)) // the whole size, so that no content is the prefix of another
 	return io.LimitReader(rand.NewChaCha8(seed), int64(size))
 }
 
-// put stores a file, which has to work.
-func (s *store) put(name string, size int) {
+// putContent stores content(size).
+func (s *store) putContent(name string, size int) {
 	s.Helper()
-	s.ok(s.Put(s.ctx, name, Source(content(size)), proxy.Write{}))
+	s.must(s.Put(s.ctx, name, Source(content(size)), proxy.Write{}))
 }
 
-// text stores a short file.
-func (s *store) text(name, content string) {
+// putText stores a short file.
+func (s *store) putText(name, content string) {
 	s.Helper()
-	s.ok(s.Put(s.ctx, name, Source(strings.NewReader(content)), proxy.Write{}))
+	s.must(s.Put(s.ctx, name, Source(strings.NewReader(content)), proxy.Write{}))
 }
 
-// ok ends the test on an error.
-func (s *store) ok(err error) {
+// must ends the test if err is not nil.
+func (s *store) must(err error) {
 	s.Helper()
 	if err != nil {
 		s.Fatal(err)
 	}
 }
 
-// fails checks that err is the word wanted.
-func (s *store) fails(err, want error) {
+// checkError checks that err is want.
+func (s *store) checkError(err, want error) {
 	s.Helper()
 	if !errors.Is(err, want) {
 		s.Errorf("error %v, want %v", err, want)
 	}
 }
 
-// holds checks a file's content, read from offset on, against what it should be from its beginning.
-func (s *store) holds(name string, want io.Reader, offset int64) {
+// checkContent checks that a file, read from offset, has the content want without its first offset bytes.
+func (s *store) checkContent(name string, want io.Reader, offset int64) {
 	s.Helper()
 	r, err := s.Open(s.ctx, name, proxy.Range{Offset: offset})
-	s.ok(err)
+	s.must(err)
 	defer r.Close()
 	if _, err := io.CopyN(io.Discard, want, offset); err != nil {
 		s.Fatal(err)
@@ -208,29 +209,29 @@ func (s *store) holds(name string, want io.Reader, offset int64) {
 	gotSum, gotSize := sum(s.T, r)
 	wantSum, wantSize := sum(s.T, want)
 	if gotSum != wantSum || gotSize != wantSize {
-		s.Errorf("%s from %d on: %d bytes with SHA-256 %x, want %d with %x", name, offset, gotSize, gotSum, wantSize, wantSum)
+		s.Errorf("%s from offset %d: %d bytes with SHA-256 %x, want %d with %x", name, offset, gotSize, gotSum, wantSize, wantSum)
 	}
 }
 
-// says checks a short file's content.
-func (s *store) says(name, want string) {
+// checkText checks the content of a short file.
+func (s *store) checkText(name, want string) {
 	s.Helper()
-	s.holds(name, strings.NewReader(want), 0)
+	s.checkContent(name, strings.NewReader(want), 0)
 }
 
-// gone checks that there is neither a file nor a directory; an upload that can be resumed there may be.
-func (s *store) gone(name string) {
+// checkMissing checks that neither a file nor a directory exists. A resumable upload may exist.
+func (s *store) checkMissing(name string) {
 	s.Helper()
 	if i, err := s.Stat(s.ctx, name); !errors.Is(err, fs.ErrNotExist) && !(err == nil && i.Resumable) {
 		s.Errorf("Stat of %s: %v, %v; want fs.ErrNotExist", name, i, err)
 	}
 }
 
-// list returns the names in a directory, with a slash behind those of directories.
+// list returns the names in a directory, those of directories with a slash at the end.
 func (s *store) list(dir, prefix string) (names []string) {
 	s.Helper()
 	for i, err := range s.List(s.ctx, dir, prefix) {
-		s.ok(err)
+		s.must(err)
 		name := i.Name
 		if i.Dir {
 			name += "/"
@@ -243,14 +244,15 @@ func (s *store) list(dir, prefix string) (names []string) {
 	return names
 }
 
-// shows checks the names in a directory.
-func (s *store) shows(dir string, want ...string) {
+// checkList checks the names in a directory.
+func (s *store) checkList(dir string, want ...string) {
 	s.Helper()
 	if got := strings.Join(s.list(dir, ""), " "); got != strings.Join(want, " ") {
 		s.Errorf("%s has %q, want %q", dir, got, want)
 	}
 }
 
+// sum returns the SHA-256 and the number of bytes that r reads.
 func sum(t *testing.T, r io.Reader) ([sha256.Size]byte, int64) {
 	t.Helper()
 	h := sha256.New()

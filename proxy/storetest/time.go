@@ -9,7 +9,7 @@ import (
 )
 
 var times = map[string]func(*store){
-	"a time that is set is told, and nothing else changes": func(s *store) {
+	"SetTime changes the time only": func(s *store) {
 		for _, size := range few(s, 0, 10, part+1) {
 			for _, t := range few(s,
 				time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC),
@@ -18,47 +18,47 @@ var times = map[string]func(*store){
 				time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
 				time.Date(2, 1, 1, 0, 0, 0, 0, time.UTC),
 			) {
-				s.put("/a b+c.txt", size)
-				s.ok(s.SetTime(s.ctx, "/a b+c.txt", t))
+				s.putContent("/a b+c.txt", size)
+				s.must(s.SetTime(s.ctx, "/a b+c.txt", t))
 				i, err := s.Stat(s.ctx, "/a b+c.txt")
-				s.ok(err)
+				s.must(err)
 				if !i.ModTime.Equal(t) || i.Size != int64(size) {
-					s.Errorf("%d bytes of %v, want %d of %v", i.Size, i.ModTime, size, t)
+					s.Errorf("size %d and time %v, want %d and %v", i.Size, i.ModTime, size, t)
 				}
-				s.holds("/a b+c.txt", content(size), 0)
+				s.checkContent("/a b+c.txt", content(size), 0)
 			}
 		}
 	},
-	"a time that was set goes along with a rename, and ends with a new content": func(s *store) {
+	"the time is kept by a rename and lost with a new content": func(s *store) {
 		t := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
-		s.text("/a", "x")
-		s.ok(s.SetTime(s.ctx, "/a", t))
-		s.ok(s.Rename(s.ctx, "/a", "/b", true))
+		s.putText("/a", "x")
+		s.must(s.SetTime(s.ctx, "/a", t))
+		s.must(s.Rename(s.ctx, "/a", "/b", true))
 		i, err := s.Stat(s.ctx, "/b")
-		s.ok(err)
+		s.must(err)
 		if !i.ModTime.Equal(t) {
 			s.Errorf("time %v after the rename, want %v", i.ModTime, t)
 		}
-		s.text("/b", "y")
+		s.putText("/b", "y")
 		if i, err = s.Stat(s.ctx, "/b"); err != nil || i.ModTime.Equal(t) != s.limits.KeepsTime {
-			s.Errorf("time %v, %v after a new content", i.ModTime, err)
+			s.Errorf("time %v, %v after a new content; want that it is kept: %v", i.ModTime, err, s.limits.KeepsTime)
 		}
 	},
-	"a time that comes with the content is set": func(s *store) {
+	"ModTime of Attributes is set": func(s *store) {
 		at := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 		for _, size := range few(s, 0, 10, part, 2*part+1) {
-			s.ok(s.Put(s.ctx, "/f", Timed(content(size), at), proxy.Write{}))
+			s.must(s.Put(s.ctx, "/f", WithModTime(content(size), at), proxy.Write{}))
 			i, err := s.Stat(s.ctx, "/f")
-			s.ok(err)
+			s.must(err)
 			if !i.ModTime.Equal(at) {
-				s.Errorf("%d bytes have the time %v, want %v", size, i.ModTime, at)
+				s.Errorf("the file of %d bytes has the time %v, want %v", size, i.ModTime, at)
 			}
-			s.holds("/f", content(size), 0)
+			s.checkContent("/f", content(size), 0)
 		}
 	},
-	"only files have times to set": func(s *store) {
-		s.ok(s.Mkdir(s.ctx, "/d"))
-		s.fails(s.SetTime(s.ctx, "/d", time.Unix(0, 0)), syscall.EISDIR)
-		s.fails(s.SetTime(s.ctx, "/none", time.Unix(0, 0)), fs.ErrNotExist)
+	"SetTime refuses directories and missing files": func(s *store) {
+		s.must(s.Mkdir(s.ctx, "/d"))
+		s.checkError(s.SetTime(s.ctx, "/d", time.Unix(0, 0)), syscall.EISDIR)
+		s.checkError(s.SetTime(s.ctx, "/none", time.Unix(0, 0)), fs.ErrNotExist)
 	},
 }
