@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 
@@ -31,7 +32,9 @@ func check(ctx context.Context, p *process) error {
 	checkPorts(ctx, r, c)
 	checkTLS(r, c)
 	checkProxies(r, c)
-	checkPassiveAddress(ctx, r, c)
+	for _, told := range checkPassiveAddress(ctx, r, c) {
+		checkReach(ctx, r, c, told, (&net.Dialer{Timeout: reachTimeout}).DialContext)
+	}
 	checkStorage(ctx, r, c)
 	if err := ctx.Err(); err != nil {
 		return err

@@ -147,7 +147,7 @@ func checkable(t *testing.T) string {
 
 func TestCheckOnTheEmbeddedStore(t *testing.T) {
 	code, words, text := checked(t, checkArgs(checkable(t), "--prefix=a"))
-	if code != 0 || strings.Count(text, "warn ") != 1 || len(words) != 24 {
+	if code != 0 || strings.Count(text, "warn ") != 1 || len(words) != 25 {
 		t.Errorf("%d\n%s", code, text)
 	}
 }

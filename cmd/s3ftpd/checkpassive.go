@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/s3ftpd/s3ftpd/config"
 )
@@ -14,18 +15,22 @@ import (
 var publicClient = netip.AddrFrom4([4]byte{198, 51, 100, 1})
 
 // checkPassiveAddress reports the address that PASV names to a client of the local network, to one of the internet, and to those of each
-// network in --passive-address.
-func checkPassiveAddress(ctx context.Context, r *report, c *config.Config) {
+// network in --passive-address. It returns these addresses, each once.
+func checkPassiveAddress(ctx context.Context, r *report, c *config.Config) (all []netip.Addr) {
 	const check = "passive-address"
 	r.ok("epsv", "EPSV (229) names no address: clients connect to the address of their control connection")
 	local, ok := localAddress(cmp.Or(c.FTP, c.FTPS))
 	if !ok {
 		r.warn(check, "", "PASV (227) is refused, since --ftp and --ftps listen on IPv6 only; clients use EPSV")
-		return
+		return nil
 	}
 	resolve := passiveAddress(c.PassiveAddress, net.DefaultResolver.LookupNetIP, slog.New(slog.DiscardHandler))
 	for _, client := range passiveClients(local, c.PassiveAddress) {
-		switch told, err := resolve(ctx, local, client.from); {
+		told, err := resolve(ctx, local, client.from)
+		if err == nil && !slices.Contains(all, told) {
+			all = append(all, told)
+		}
+		switch {
 		case err != nil:
 			r.fail(check, "check the host name in --passive-address", "PASV (227) has no address for %s: %v", client.name, err)
 		case client.from == publicClient && !local.IsLoopback() && isInner(told):
@@ -35,6 +40,7 @@ func checkPassiveAddress(ctx context.Context, r *report, c *config.Config) {
 			r.ok(check, "PASV (227) tells %s %s", client.name, told)
 		}
 	}
+	return all
 }
 
 // A passiveClient is an example of a client.

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/config"
+)
+
+// reachTimeout limits a connection to a passive port. All are tried at the same time.
+const reachTimeout = 2 * time.Second
+
+// A dialFunc connects as net.Dialer.DialContext does.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// checkReach listens on some passive ports and connects to them at an address that PASV names. Behind NAT a failure proves nothing: many
+// routers do not send packets for their public address back into the network that they come from (hairpin NAT).
+func checkReach(ctx context.Context, r *report, c *config.Config, told netip.Addr, dial dialFunc) {
+	ports, listeners := listenSome(ctx, c)
+	defer closeAll(listeners)
+	if len(ports) == 0 {
+		return // checkPorts has reported that
+	}
+	const check = "passive-reach"
+	errs := make([]error, len(ports))
+	var all sync.WaitGroup
+	for i, l := range listeners {
+		all.Go(func() { errs[i] = reach(ctx, l, netip.AddrPortFrom(told, ports[i]), dial) })
+	}
+	all.Wait()
+	at := fmt.Sprintf("%s, port %s", told, numbers(ports))
+	failed := slices.IndexFunc(errs, func(err error) bool { return err != nil })
+	switch own := isOwn(told); {
+	case failed < 0 && own:
+		r.ok(check, "passive ports answer at %s; from this machine, so a firewall before it is not tested", at)
+	case failed < 0:
+		r.ok(check, "passive ports answer at %s, from this machine by way of its router", at)
+	case errors.Is(errs[failed], errAnotherHost):
+		r.fail(check, fmt.Sprintf("forward ports %d-%d of %s to the same ports of this machine, or correct --passive-address", c.PassivePorts.First, c.PassivePorts.Last, told),
+			"at %s port %d another program or machine answers", told, ports[failed])
+	case own:
+		r.fail(check, fmt.Sprintf("allow TCP ports %d-%d in the firewall of this machine", c.PassivePorts.First, c.PassivePorts.Last),
+			"passive port %d does not answer at %s, an address of this machine: %s", ports[failed], told, reason(errs[failed]))
+	default:
+		r.warn(check, fmt.Sprintf("while s3ftpd serves, try from outside: curl -v --disable-epsv ftp://...; ports %d-%d of %s must be forwarded to this machine",
+			c.PassivePorts.First, c.PassivePorts.Last, told),
+			"inconclusive: passive port %d does not answer at %s from this machine (%s); its router may lack hairpin NAT, and clients outside may reach it",
+			ports[failed], told, reason(errs[failed]))
+	}
+}
+
+// listenSome listens on the first, the last and another passive port, as far as they are free.
+func listenSome(ctx context.Context, c *config.Config) (ports []uint16, listeners []net.Listener) {
+	first, last := int(c.PassivePorts.First), int(c.PassivePorts.Last)
+	host := ""
+	if local, err := netip.ParseAddrPort(cmp.Or(c.FTP, c.FTPS)); err == nil && !local.Addr().IsUnspecified() {
+		host = local.Addr().String()
+	}
+	for _, port := range slices.Compact([]int{first, first + (last-first)/2, last}) {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		if err == nil {
+			ports, listeners = append(ports, uint16(port)), append(listeners, l)
+		}
+	}
+	return ports, listeners
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		l.Close()
+	}
+}
+
+// Errors of connections that were accepted, and not by the listener of the check. A silent one may have met a transparent proxy.
+var (
+	errAnotherHost = errors.New("another program or machine answers")
+	errSilent      = errors.New("something on the way accepts the connection")
+)
+
+// reach connects to an address and compares what it reads with the token that l sends to every connection.
+func reach(ctx context.Context, l net.Listener, to netip.AddrPort, dial dialFunc) error {
+	token := rand.Text()
+	go greet(l, token)
+	conn, err := dial(ctx, "tcp", to.String())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetReadDeadline(time.Now().Add(reachTimeout))
+	got := make([]byte, len(token))
+	switch n, err := io.ReadFull(conn, got); {
+	case n == 0:
+		return errSilent
+	case err != nil || string(got) != token:
+		return errAnotherHost
+	}
+	return nil
+}
+
+// greet sends the token to every connection until l is closed.
+func greet(l net.Listener, token string) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		io.WriteString(conn, token)
+		conn.Close()
+	}
+}
+
+// isOwn reports whether an address is one of this machine.
+func isOwn(a netip.Addr) bool {
+	return a.IsLoopback() || slices.ContainsFunc(ownAddresses(), func(ip net.IP) bool { return ip.Equal(a.AsSlice()) })
+}
+
+// numbers lists ports.
+func numbers(ports []uint16) string {
+	var list []string
+	for _, port := range ports {
+		list = append(list, strconv.Itoa(int(port)))
+	}
+	return strings.Join(list, ", ")
+}
