@@ -8,12 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// cannedACLs are the ACLs that S3 has a name for.
+// cannedACLs lists the canned ACLs of S3.
 var cannedACLs = []string{"private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read", "bucket-owner-read",
 	"bucket-owner-full-control"}
 
-// orNone lets an empty text stand for the zero value.
-func orNone[T any](parse func(string) (T, error)) func(string) (T, error) {
+// orEmpty returns a parser that accepts an empty text as the zero value.
+func orEmpty[T any](parse func(string) (T, error)) func(string) (T, error) {
 	return func(text string) (v T, err error) {
 		if text == "" {
 			return v, nil
@@ -22,27 +22,27 @@ func orNone[T any](parse func(string) (T, error)) func(string) (T, error) {
 	}
 }
 
-// parseStorageClass reads the name of a storage class. Which there are is up to the service.
+// parseStorageClass reads the name of a storage class. The names depend on the service.
 func parseStorageClass(text string) (string, error) {
 	if len(text) > 64 || strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") != "" {
-		return "", errors.New("the name of a storage class is wanted, in capitals, such as STANDARD_IA or INTELLIGENT_TIERING")
+		return "", errors.New("must be the name of a storage class in capitals, e.g. STANDARD_IA")
 	}
 	return text, nil
 }
 
-// parseKMSKey reads what names a key of KMS.
+// parseKMSKey reads the identifier of a KMS key.
 func parseKMSKey(text string) (string, error) {
 	if len(text) > 2048 || !isPrintable(text) || strings.Contains(text, " ") {
-		return "", errors.New("the ID, the ARN or the alias of a KMS key is wanted, such as alias/uploads")
+		return "", errors.New("must be the ID, ARN or alias of a KMS key, e.g. alias/uploads")
 	}
 	return text, nil
 }
 
-// What S3 takes as an object's tags.
+// S3's limits for the tags of an object.
 const (
-	mostTags     = 10
-	longestKey   = 128 // characters, as the next
-	longestValue = 256
+	maxTags     = 10
+	maxTagKey   = 128 // characters
+	maxTagValue = 256 // characters
 )
 
 // parseTags reads KEY=VALUE,KEY2=VALUE2.
@@ -51,35 +51,35 @@ func parseTags(text string) (map[string]string, error) {
 	for item := range strings.SplitSeq(text, ",") {
 		key, value, isTag := strings.Cut(strings.TrimSpace(item), "=")
 		if !isTag {
-			return nil, fmt.Errorf("%s is no tag; tags are written key=value,key2=value2", quoted(item))
+			return nil, fmt.Errorf("%s is not a tag: must be key=value,key2=value2", quoted(item))
 		}
 		if err := checkTag(key, value); err != nil {
 			return nil, err
 		}
-		if _, twice := tags[key]; twice {
-			return nil, fmt.Errorf("the tag %s is there twice", quoted(key))
+		if _, exists := tags[key]; exists {
+			return nil, fmt.Errorf("must have the tag %s only once", quoted(key))
 		}
 		tags[key] = value
 	}
-	if len(tags) > mostTags {
-		return nil, fmt.Errorf("S3 takes %d tags at most; these are %d", mostTags, len(tags))
+	if len(tags) > maxTags {
+		return nil, fmt.Errorf("must be at most %d tags, not %d", maxTags, len(tags))
 	}
 	return tags, nil
 }
 
-// checkTag refuses a tag that S3 would refuse.
+// checkTag returns an error for a tag that S3 would reject.
 func checkTag(key, value string) error {
 	switch {
 	case key == "":
-		return errors.New("a tag has no key; tags are written key=value,key2=value2")
-	case utf8.RuneCountInString(key) > longestKey:
-		return fmt.Errorf("the key %s is too long; S3 takes %d characters", quoted(key), longestKey)
-	case utf8.RuneCountInString(value) > longestValue:
-		return fmt.Errorf("the value of %s is too long; S3 takes %d characters", quoted(key), longestValue)
+		return errors.New("tag without a key: must be key=value,key2=value2")
+	case utf8.RuneCountInString(key) > maxTagKey:
+		return fmt.Errorf("the tag key %s must be at most %d characters", quoted(key), maxTagKey)
+	case utf8.RuneCountInString(value) > maxTagValue:
+		return fmt.Errorf("the value of the tag %s must be at most %d characters", quoted(key), maxTagValue)
 	case strings.HasPrefix(strings.ToLower(key), "aws:"):
-		return fmt.Errorf("the key %s is one of AWS's own, which begin with aws: and are not for others", quoted(key))
+		return fmt.Errorf("the tag key %s must not begin with aws:, which AWS reserves", quoted(key))
 	case !isTagText(key) || !isTagText(value):
-		return fmt.Errorf("the tag %s has other characters than letters, digits, spaces and + - = . _ : / @", quoted(key+"="+value))
+		return fmt.Errorf("the tag %s must contain only letters, digits, spaces and + - = . _ : / @", quoted(key+"="+value))
 	}
 	return nil
 }
@@ -90,19 +90,19 @@ func isTagText(text string) bool {
 	})
 }
 
-// keyHasUse holds a KMS key against the encryption that would use it.
-func (l *loading) keyHasUse() {
+// checkKMSKey reports a KMS key without an encryption that uses it.
+func (l *loader) checkKMSKey() {
 	c := &l.config
-	if c.SSEKMSKey == "" || strings.HasPrefix(c.SSE, "aws:kms") || !l.sound("sse", "sse-kms-key") {
+	if c.SSEKMSKey == "" || strings.HasPrefix(c.SSE, "aws:kms") || !l.valid("sse", "sse-kms-key") {
 		return
 	}
-	l.mistakes.add(l.where("sse-kms-key")+" "+quoted(c.SSEKMSKey), "is used with --sse aws:kms or aws:kms:dsse alone, and %s", l.encryption())
+	l.mistakes.add(l.source("sse-kms-key")+" "+quoted(c.SSEKMSKey), "requires --sse aws:kms or aws:kms:dsse, but %s", l.sseText())
 }
 
-// encryption says what is chosen of --sse.
-func (l *loading) encryption() string {
+// sseText describes the value of --sse.
+func (l *loader) sseText() string {
 	if l.config.SSE == "" {
-		return "neither is set"
+		return "--sse is not set"
 	}
-	return l.where("sse") + " is " + l.config.SSE
+	return l.source("sse") + " is " + l.config.SSE
 }

@@ -21,16 +21,16 @@ func TestParseTags(t *testing.T) {
 	if got, err := parseTags("a=b=c, d=e f"); err != nil || !maps.Equal(got, map[string]string{"a": "b=c", "d": "e f"}) {
 		t.Errorf("got %q, %v", got, err)
 	}
-	for text, says := range map[string]string{
-		"": "no tag", "a": "no tag", "a=b,": "no tag", "=b": "no key", "a=b,a=c": "twice", "aws:x=y": "AWS's own", "AWS:x=y": "AWS's own",
-		"a=b;c": "other characters", "a\n=b": "other characters", "a=\xff": "other characters", "a&b=c": "other characters",
-		strings.Join(ten, ",") + ",x=y":           "10 tags at most; these are 11",
+	for text, wantErr := range map[string]string{
+		"": "not a tag", "a": "not a tag", "a=b,": "not a tag", "=b": "without a key", "a=b,a=c": "only once", "aws:x=y": "AWS reserves", "AWS:x=y": "AWS reserves",
+		"a=b;c": "only letters", "a\n=b": "only letters", "a=\xff": "only letters", "a&b=c": "only letters",
+		strings.Join(ten, ",") + ",x=y":           "at most 10 tags, not 11",
 		strings.Repeat("k", 129) + "=v":           "128",
 		"k=" + strings.Repeat("v", 257):           "256",
 		"\u00fc=" + strings.Repeat("\u00fc", 257): "256",
 	} {
-		if got, err := parseTags(text); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%.40q: got %v, %v, want a word of %q", text, got, err, says)
+		if got, err := parseTags(text); err == nil || !strings.Contains(err.Error(), wantErr) {
+			t.Errorf("%.40q: got %v, %v, want an error with %q", text, got, err, wantErr)
 		}
 	}
 }
@@ -41,7 +41,7 @@ func TestParseAttributes(t *testing.T) {
 		text  string
 		good  bool
 	}{
-		{orNone(parseStorageClass), "", true},
+		{orEmpty(parseStorageClass), "", true},
 		{parseStorageClass, "GLACIER_IR", true},
 		{parseStorageClass, "X-CLASS_9", true},
 		{parseStorageClass, "Standard", false},
@@ -64,34 +64,34 @@ func TestParseUploads(t *testing.T) {
 		}
 	}
 	for text, good := range map[string]bool{"0": true, "off": true, "24h": true, "-1h": false, "-1ns": false, "1d": false, "0s": true, "": false} {
-		if _, err := orOff(text); (err == nil) != good {
+		if _, err := parseResume(text); (err == nil) != good {
 			t.Errorf("resume %q: %v", text, err)
 		}
 	}
 }
 
-// What is wrong with the options for storage is said as for all others.
-func TestMistakesOfStorage(t *testing.T) {
-	file := written(t, "s3ftpd.yaml", "sse: AES256\n")
+// Messages about options of the storage, and about combinations of them.
+func TestStorageMistakes(t *testing.T) {
+	file := writeFile(t, "s3ftpd.yaml", "sse: AES256\n")
 	for args, want := range map[string]string{
-		"--storage-class=standard": `--storage-class "standard": the name of a storage class is wanted, in capitals, such as STANDARD_IA or INTELLIGENT_TIERING`,
-		"--sse=aes256":             `--sse "aes256": AES256, aws:kms or aws:kms:dsse is wanted`,
-		"--acl=mine": `--acl "mine": private, public-read, public-read-write, authenticated-read, aws-exec-read, bucket-owner-read ` +
-			`or bucket-owner-full-control is wanted`,
-		"--tags=a":                               `--tags "a": "a" is no tag; tags are written key=value,key2=value2`,
-		"--max-parts=249":                        `--max-parts "249": a number from 250 to 10000 is wanted`,
-		"--uniform-parts=maybe":                  `--uniform-parts "maybe": on, off or auto is wanted`,
-		"--resume=1":                             `--resume "1": a duration such as 24h or 90m is wanted, or 0 for off`,
-		"--rename-max=0":                         `--rename-max "0": a number from 1 on is wanted`,
-		"--list-mtime=mtime":                     `--list-mtime "mtime": auto, s3 or metadata is wanted`,
-		"--sse-kms-key=alias/x":                  `--sse-kms-key "alias/x": is used with --sse aws:kms or aws:kms:dsse alone, and neither is set`,
-		"--sse-kms-key=alias/x --config=" + file: `--sse-kms-key "alias/x": is used with --sse aws:kms or aws:kms:dsse alone, and ` + file + `:1: sse is AES256`,
-		"--sse-kms-key=alias/x --sse=kms":        `--sse "kms": AES256, aws:kms or aws:kms:dsse is wanted`,
+		"--storage-class=standard": `--storage-class "standard": must be the name of a storage class in capitals, e.g. STANDARD_IA`,
+		"--sse=aes256":             `--sse "aes256": must be AES256, aws:kms or aws:kms:dsse`,
+		"--acl=mine": `--acl "mine": must be private, public-read, public-read-write, authenticated-read, aws-exec-read, bucket-owner-read ` +
+			`or bucket-owner-full-control`,
+		"--tags=a":                               `--tags "a": "a" is not a tag: must be key=value,key2=value2`,
+		"--max-parts=249":                        `--max-parts "249": must be a number from 250 to 10000`,
+		"--uniform-parts=maybe":                  `--uniform-parts "maybe": must be on, off or auto`,
+		"--resume=1":                             `--resume "1": must be a duration, e.g. 24h or 90m, or 0 for off`,
+		"--rename-max=0":                         `--rename-max "0": must be a number of at least 1`,
+		"--list-mtime=mtime":                     `--list-mtime "mtime": must be auto, s3 or metadata`,
+		"--sse-kms-key=alias/x":                  `--sse-kms-key "alias/x": requires --sse aws:kms or aws:kms:dsse, but --sse is not set`,
+		"--sse-kms-key=alias/x --config=" + file: `--sse-kms-key "alias/x": requires --sse aws:kms or aws:kms:dsse, but ` + file + `:1: sse is AES256`,
+		"--sse-kms-key=alias/x --sse=kms":        `--sse "kms": must be AES256, aws:kms or aws:kms:dsse`,
 		"--sse-kms-key=alias/x --sse=aws:kms":    "",
 		"--sse= --acl= --tags= --storage-class=": "",
 	} {
 		got := ""
-		if _, err := load(Serve, append(strings.Fields(args), completeArgs...), completeEnv, machine); err != nil {
+		if _, err := load(Serve, append(strings.Fields(args), completeArgs...), completeEnv, noLimit); err != nil {
 			got = err.Error()
 		}
 		if got != want {

@@ -10,15 +10,15 @@ import (
 	"strings"
 )
 
-// Choices are the values of an option that depends on who the client is.
+// Choices holds the values of an option that depends on the user and on the client's network.
 type Choices[T any] struct {
 	Users    map[string]T
 	Networks map[netip.Prefix]T
-	Others   T // of all other clients
+	Others   T // for all other clients
 }
 
-// For returns the value for a user, "" before the login, at an address: the user's own or, where there is none, that of the
-// smallest network that the address is in.
+// For returns the value for a user ("" before the login) and a client address: that of the user, else that of the smallest
+// network that contains the address.
 func (c Choices[T]) For(user string, client netip.Addr) T {
 	if v, ok := c.Users[user]; ok {
 		return v
@@ -32,7 +32,7 @@ func (c Choices[T]) For(user string, client netip.Addr) T {
 	return v
 }
 
-// add notes the value for a network or a user. What has a slash or a colon, or is all digits and dots, is taken for a network.
+// add sets the value for a network or a user. A key with a slash or a colon, or of digits and dots alone, is a network.
 func (c *Choices[T]) add(key string, v T) error {
 	if c.Users == nil {
 		c.Users, c.Networks = map[string]T{}, map[netip.Prefix]T{}
@@ -42,18 +42,18 @@ func (c *Choices[T]) add(key string, v T) error {
 		if err != nil {
 			return err
 		}
-		return once(c.Networks, network, v, "network")
+		return addUnique(c.Networks, network, v, "network")
 	}
 	user, err := parseUser(key)
 	if err != nil {
 		return err
 	}
-	return once(c.Users, user, v, "user")
+	return addUnique(c.Users, user, v, "user")
 }
 
-func once[K comparable, T any](m map[K]T, key K, v T, what string) error {
-	if _, twice := m[key]; twice {
-		return fmt.Errorf("the %s %v is there twice", what, key)
+func addUnique[K comparable, T any](m map[K]T, key K, v T, kind string) error {
+	if _, exists := m[key]; exists {
+		return fmt.Errorf("must name the %s %v only once", kind, key)
 	}
 	m[key] = v
 	return nil
@@ -64,23 +64,23 @@ var (
 	parseAllo  = byClient("hint", "auto", "binding", "hint")
 )
 
-// byClient reads an option whose value is one word for everybody, or NETWORK=WORD and USER=WORD,... with, at the end, a word for
-// all other clients. Without that last one they get the first of the words. The example is one of the words.
+// byClient returns a parser for WORD, or NETWORK=WORD,USER=WORD,...,WORD. The last word is for all other clients; without it
+// they get words[0]. The example is one of the words.
 func byClient(example string, words ...string) func(text string) (Choices[string], error) {
 	parse := oneOf(words...)
 	return func(text string) (Choices[string], error) {
-		c, closed := Choices[string]{Others: words[0]}, false
+		c, hasDefault := Choices[string]{Others: words[0]}, false
 		for item := range strings.SplitSeq(text, ",") {
 			item = strings.TrimSpace(item)
-			at := strings.LastIndexByte(item, '=') // a user's name may have one too
+			at := strings.LastIndexByte(item, '=') // a user name may contain one
 			word, err := parse(item[at+1:])
 			switch {
 			case err != nil:
-				return c, fmt.Errorf("%w, and for some clients 10.0.0.0/8=%s or a user's name instead of the network", err, example)
-			case closed:
-				return c, errors.New("the value for all other clients stands last, and there is one")
+				return c, fmt.Errorf("%w, optionally by network or user, e.g. 10.0.0.0/8=%[2]s or scanner=%[2]s", err, example)
+			case hasDefault:
+				return c, errors.New("must have one value for all other clients, at the end")
 			case at < 0:
-				c.Others, closed = word, true
+				c.Others, hasDefault = word, true
 			default:
 				err = c.add(item[:at], word)
 			}
@@ -92,8 +92,8 @@ func byClient(example string, words ...string) func(text string) (Choices[string
 	}
 }
 
-// parseWho reads a switch, or the networks and users for which it is on.
-func parseWho(text string) (Choices[bool], error) {
+// parseBoolChoices reads a boolean, or a list of the networks and users for which the option is on.
+func parseBoolChoices(text string) (Choices[bool], error) {
 	if on, err := parseBool(text); err == nil {
 		return Choices[bool]{Others: on}, nil
 	}
@@ -101,7 +101,7 @@ func parseWho(text string) (Choices[bool], error) {
 	for item := range strings.SplitSeq(text, ",") {
 		item = strings.TrimSpace(item)
 		if _, err := parseBool(item); err == nil || item == "" || strings.Contains(item, "=") {
-			return c, errors.New("true, false or a list of networks and users is wanted, such as 10.0.0.0/8,scanner")
+			return c, errors.New("must be true, false or a list of networks and users, e.g. 10.0.0.0/8,scanner")
 		}
 		if err := c.add(item, true); err != nil {
 			return c, err
@@ -110,10 +110,10 @@ func parseWho(text string) (Choices[bool], error) {
 	return c, nil
 }
 
-// usersAreThere holds options that name users against who may log in.
-func (l *loading) usersAreThere() {
+// checkUserRefs reports options that name an unknown user.
+func (l *loader) checkUserRefs() {
 	c := &l.config
-	if !l.sound("user") || c.User == "" {
+	if !l.valid("user") || c.User == "" {
 		return
 	}
 	for _, o := range []struct {
@@ -122,8 +122,8 @@ func (l *loading) usersAreThere() {
 	}{{"names", maps.Keys(c.Names.Users)}, {"backslash", maps.Keys(c.Backslash.Users)}, {"lenient-dirs", maps.Keys(c.LenientDirs.Users)},
 		{"allo", maps.Keys(c.Allo.Users)}} {
 		for _, user := range slices.Sorted(o.users) {
-			if user != c.User && l.sound(o.name) {
-				l.mistakes.add(l.where(o.name)+" "+quoted(l.given[o.name].text), "there is no user %s; --user is %s", quoted(user), quoted(c.User))
+			if user != c.User && l.valid(o.name) {
+				l.mistakes.add(l.source(o.name)+" "+quoted(l.values[o.name].text), "names the unknown user %s: must be %s, as in --user", quoted(user), quoted(c.User))
 			}
 		}
 	}

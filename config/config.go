@@ -1,15 +1,15 @@
-// Package config turns flags, environment variables and a YAML file into plain values.
+// Package config reads the configuration from flags, environment variables and a YAML file.
 //
-// Every option is one row of one table: its name, and from it the flag (--part-size), the environment
-// variable (S3FTPD_PART_SIZE) and the key in the file (part-size:), its default, its help and its parser.
-// Flags beat the environment, the environment beats the file, the file beats the defaults.
+// Every option is one row of a table, with its name, default, help and parser. The name gives the flag (--part-size), the
+// environment variable (S3FTPD_PART_SIZE) and the key in the file (part-size:). Flags override the environment, which
+// overrides the file, which overrides the defaults.
 //
-// Reading is strict. An unknown name, a bad value and a contradiction are mistakes, and all of them are
-// reported together, each in one line that names the option as it was written, its value, and what would be
-// right. A secret has no flag and no key, and its value is in no message.
+// Parsing is strict. Unknown names, invalid values and contradictions are all reported together, one line each, with the
+// option as the user wrote it, its value, and what it must be. Secrets cannot be flags or keys in the file, and their
+// values are never in a message.
 //
-// The package knows nothing of what the values are for, and opens no file but the configuration itself,
-// the password file (to see that it can be read) and the kernel's memory limits.
+// The package does not act on the values. It reads only the configuration file, the password file (to check that it is
+// readable) and the kernel's memory limits.
 package config
 
 import (
@@ -20,38 +20,38 @@ import (
 
 // The commands that take options.
 const (
-	Serve = "serve" // the bridge
+	Serve = "serve" // the server
 	Check = "check" // has the options of Serve, and some of its own
-	Demo  = "demo"  // the bridge with a store of its own, and defaults to try it out
+	Demo  = "demo"  // the server with an embedded S3 store and defaults for trying it out
 )
 
-// Config is a complete configuration without contradictions, as Load returns it.
+// Config is a complete, valid configuration.
 type Config struct {
-	FTP  string // address of the listener for sessions that begin in clear, as net.Listen takes it; empty = none
-	FTPS string // the same for sessions that begin with TLS; one of the two is there
+	FTP  string // listen address for plain FTP and AUTH TLS; empty = none
+	FTPS string // listen address for implicit TLS; at least one of the two is set
 
 	TLSCert, TLSKey string // both or neither
 	TLSSelfSigned   bool
-	TLS             string // on FTP: off, optional or required; off without a certificate
+	TLS             string // for FTP: off, optional or required; off without a certificate
 	TLSMin          string // 1.2 or 1.3
-	TLSLegacy       bool   // TLS 1.0 and up, whatever TLSMin says, and weak cipher suites
-	TLSClientCA     string // whose certificates clients have to show; empty = nobody's
+	TLSLegacy       bool   // TLS 1.0 and 1.1, regardless of TLSMin, and weak cipher suites
+	TLSClientCA     string // file with the CAs of client certificates; empty = no client certificates
 	TLSDataSession  string // off, offer or require
 	TLSUploadClose  string // strict or lenient
 
-	ProxyProtocolFrom []netip.Prefix // whose connections begin with a PROXY header
+	ProxyProtocolFrom []netip.Prefix // proxies whose connections begin with a PROXY header
 
 	PassivePorts   Ports
 	PassiveShare   string // address or ticket
-	PassiveAddress []Rule // the first that fits the client; none = auto
+	PassiveAddress []Rule // the first that matches the client applies; none = auto
 	Active         bool
 	ActivePort     uint16 // 0 = any
-	ActivePortTLS  uint16 // the same on sessions that begin with TLS
+	ActivePortTLS  uint16 // the same for implicit TLS
 
 	User            string
-	Password        Secret // empty where PasswordFile is set, and perhaps where UserCertificate is
+	Password        Secret // empty if PasswordFile is set; may be empty if UserCertificate is
 	PasswordFile    string
-	UserCertificate string // common name, or the whole subject as RFC 4514 writes it; empty = no certificate stands for the password
+	UserCertificate string // common name, or the whole subject as in RFC 4514, of a certificate that replaces the password; empty = none
 
 	Names       Choices[string] // utf-8, latin1, shift-jis or gbk
 	Backslash   Choices[bool]
@@ -59,29 +59,29 @@ type Config struct {
 	Allo        Choices[string] // auto, binding or hint
 
 	Bucket       string
-	Prefix       string // empty, or ends in a slash
+	Prefix       string // empty, or ends with a slash
 	Endpoint     string // a URL; empty = the SDK's
 	Region       string // empty = the SDK's
-	PathStyle    *bool  // nil = on when there is an endpoint, unless its service is known to refuse that
+	PathStyle    *bool  // nil = on with an endpoint, except for services known to reject it
 	Checksum     string // auto, crc32c, crc32, sha256, md5 or none
 	Payload      string // unsigned or signed
 	RequestPayer bool
 	Memory       int64 // bytes
 	PartSize     int64 // bytes
 
-	MaxParts     int           // 0 = as many as the service is known to take
-	UniformParts *bool         // nil = where the service is known to want it
+	MaxParts     int           // 0 = the known limit of the service
+	UniformParts *bool         // nil = on for services known to require it
 	Resume       time.Duration // 0 = off
 	RenameMax    int
 	ListMtime    string // auto, s3 or metadata
 
-	StorageClass string // empty, as the next four: none is asked for
+	StorageClass string // empty = not sent, as for the next four
 	SSE          string // AES256, aws:kms or aws:kms:dsse
-	SSEKMSKey    string // only with a KMS encryption
+	SSEKMSKey    string // only with aws:kms or aws:kms:dsse
 	ACL          string // canned
 	Tags         map[string]string
 
-	CommitGrace  time.Duration // 0 = measured
+	CommitGrace  time.Duration // 0 = automatic
 	IdleTimeout  time.Duration
 	LoginTimeout time.Duration
 	DataTimeout  time.Duration
@@ -96,26 +96,26 @@ type Config struct {
 	LogLevel  slog.Level
 	LogFormat string // auto, text or json
 
-	Dir string // of the demo's store
+	Dir string // data directory of the demo's store
 	S3  string // address of the demo's S3 service
 
 	JSON         bool // of Check: print JSON
 	FixLifecycle bool // of Check: add a lifecycle rule
 }
 
-// Certified tells whether there is a certificate, from files or made at the start.
-func (c *Config) Certified() bool { return c.TLSCert != "" || c.TLSSelfSigned }
+// HasCertificate reports whether the server has a certificate, from files or self-signed.
+func (c *Config) HasCertificate() bool { return c.TLSCert != "" || c.TLSSelfSigned }
 
-// Ports is a range of ports; both ends belong to it.
+// Ports is a range of ports that includes First and Last.
 type Ports struct{ First, Last uint16 }
 
-// A Rule says which address the reply to PASV names to the clients of one network.
+// A Rule is the address in replies to PASV for the clients of a network.
 type Rule struct {
-	Client  netip.Prefix // the zero Prefix stands for every client
+	Client  netip.Prefix // the zero Prefix matches every client
 	Address string       // "auto", an IPv4 address or a host name
 }
 
-// A Secret is a string that prints as "(secret)", with every verb and in every log.
+// A Secret is a string that prints as "(secret)", with every verb and in logs.
 type Secret string
 
 func (Secret) String() string   { return "(secret)" }
@@ -124,5 +124,5 @@ func (Secret) GoString() string { return "(secret)" }
 // LogValue implements slog.LogValuer.
 func (Secret) LogValue() slog.Value { return slog.StringValue("(secret)") }
 
-// MarshalText implements encoding.TextMarshaler, for whatever encodes a whole Config.
+// MarshalText implements encoding.TextMarshaler, for encoders of a whole Config.
 func (Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }

@@ -5,94 +5,94 @@ import (
 	"strings"
 )
 
-// contradictions notes what cannot be meant although every single value is good.
-func (l *loading) contradictions() {
+// checkCombinations reports missing options, and combinations of valid values that contradict each other.
+func (l *loader) checkCombinations() {
 	c := &l.config
-	l.somethingIsListenedOn()
-	l.certificateIsThere()
-	l.versionsAgree()
-	l.clientsAreCertified()
-	l.ticketsAreThere()
-	l.partsFit()
-	l.keyHasUse()
-	l.usersAreThere()
-	if c.Bucket == "" && l.sound("bucket") {
-		l.mistakes.add("--bucket", "is missing: which bucket is to be served?")
+	l.checkListeners()
+	l.checkCertificate()
+	l.checkTLSVersions()
+	l.checkClientCertificates()
+	l.checkTickets()
+	l.checkPartSize()
+	l.checkKMSKey()
+	l.checkUserRefs()
+	if c.Bucket == "" && l.valid("bucket") {
+		l.mistakes.add("--bucket", "is missing: must be the name of the bucket to serve")
 	}
-	l.bucketIsNamedOnce()
-	l.login()
+	l.checkEndpoint()
+	l.checkLogin()
 }
 
-// somethingIsListenedOn wants a listener, and no two on one address.
-func (l *loading) somethingIsListenedOn() {
+// checkListeners requires at least one listener, and different addresses.
+func (l *loader) checkListeners() {
 	c := &l.config
 	switch {
-	case !l.sound("ftp", "ftps"):
+	case !l.valid("ftp", "ftps"):
 	case c.FTP == "" && c.FTPS == "":
-		l.mistakes.add(l.where("ftp")+` ""`, "nothing would be listened on; an address such as :21 is wanted")
-	case c.FTP == c.FTPS && !strings.HasSuffix(c.FTP, ":0"): // which is another port each time
-		l.mistakes.add(l.where("ftps")+" "+quoted(c.FTPS), "is the address of --ftp too; the usual ones are :21 for --ftp and :990 for --ftps")
+		l.mistakes.add(l.source("ftp")+` ""`, "no listener: one of --ftp and --ftps must be an address, e.g. :21")
+	case c.FTP == c.FTPS && !strings.HasSuffix(c.FTP, ":0"): // port 0 is a different port each time
+		l.mistakes.add(l.source("ftps")+" "+quoted(c.FTPS), "must differ from --ftp; the standard ports are :21 for --ftp and :990 for --ftps")
 	}
 }
 
-// partsFit holds a part size that somebody asked for, not the default, against the memory: transfers take turns
-// only if no part takes more than a quarter of it.
-func (l *loading) partsFit() {
+// checkPartSize limits a part size other than the default to a quarter of the memory, so that several transfers can share
+// it.
+func (l *loader) checkPartSize() {
 	c := &l.config
-	if !l.chosen("part-size") || !l.sound("part-size", "memory") {
+	if !l.differsFromDefault("part-size") || !l.valid("part-size", "memory") {
 		return
 	}
-	if most := max(c.Memory/4, minPart); c.PartSize > most {
-		l.mistakes.add(l.where("part-size")+" "+sizeText(c.PartSize), "must not be more than a quarter of %s, which is %s",
-			l.where("memory"), sizeText(c.Memory))
+	if c.PartSize > max(c.Memory/4, minPart) {
+		l.mistakes.add(l.source("part-size")+" "+sizeText(c.PartSize), "must be at most a quarter of %s, which is %s",
+			l.source("memory"), sizeText(c.Memory))
 	}
 }
 
-// login wants a user and one password. The demo has both by itself.
-func (l *loading) login() {
-	_, inFile := l.given["password-file"]
-	_, inEnv := l.given["password"]
+// checkLogin requires a user, and one password unless a certificate replaces it. The demo has defaults for both.
+func (l *loader) checkLogin() {
+	_, inFile := l.values["password-file"]
+	_, inEnv := l.values["password"]
 	switch {
 	case inFile && inEnv:
-		l.mistakes.add(l.where("password-file"), "there is %s too; one of them is enough", l.where("password"))
-	case !l.sound("user", "password", "password-file", "user-certificate"):
+		l.mistakes.add(l.source("password-file"), "must not be combined with %s", l.source("password"))
+	case !l.valid("user", "password", "password-file", "user-certificate"):
 	case inFile || inEnv:
 		if l.config.User == "" {
-			l.mistakes.add("--user", "is missing: whose password is it?")
+			l.mistakes.add("--user", "is missing: must be the name of the user with this password")
 		}
 	case l.command == Demo:
 		l.config.Password = "demo"
 	case l.config.User == "":
-		l.mistakes.add("--user", "is missing: who may log in? The password comes from S3FTPD_PASSWORD or --password-file")
-	case l.config.UserCertificate != "": // stands for the password
+		l.mistakes.add("--user", "is missing: must be a user name, with S3FTPD_PASSWORD or --password-file")
+	case l.config.UserCertificate != "": // replaces the password
 	default:
-		l.mistakes.add(l.where("user")+" "+quoted(l.config.User), "has no password: set S3FTPD_PASSWORD or use --password-file")
+		l.mistakes.add(l.source("user")+" "+quoted(l.config.User), "must have a password: set S3FTPD_PASSWORD or --password-file")
 	}
 }
 
-// chosen tells whether a value is somebody's choice and not the default.
-func (l *loading) chosen(name string) bool {
-	return l.given[name].text != named(name).defaultIn(l.command)
+// differsFromDefault reports whether a value is not the default.
+func (l *loader) differsFromDefault(name string) bool {
+	return l.values[name].text != optionNamed(name).defaultIn(l.command)
 }
 
-// asked tells whether somebody gave a value, be it the default.
-func (l *loading) asked(name string) bool {
-	v, ok := l.given[name]
-	return ok && v.where != byDefault(name)
+// isSet reports whether any source sets the option, even if to the default.
+func (l *loader) isSet(name string) bool {
+	v, ok := l.values[name]
+	return ok && v.source != defaultSource(name)
 }
 
-// sound tells whether no value of these options was refused.
-func (l *loading) sound(names ...string) bool {
-	return !slices.ContainsFunc(names, func(name string) bool { return l.bad[name] })
+// valid reports whether all values of these options are valid.
+func (l *loader) valid(names ...string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { return l.invalid[name] })
 }
 
-// where says where the value of an option comes from.
-func (l *loading) where(name string) string {
-	if v, ok := l.given[name]; ok {
-		return v.where
+// source returns the source of an option's value, as messages name it.
+func (l *loader) source(name string) string {
+	if v, ok := l.values[name]; ok {
+		return v.source
 	}
-	return byDefault(name)
+	return defaultSource(name)
 }
 
-// byDefault is where the value of an option comes from that nobody gave.
-func byDefault(name string) string { return "--" + name + " (default)" }
+// defaultSource is the source of an option's default.
+func defaultSource(name string) string { return "--" + name + " (default)" }

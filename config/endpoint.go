@@ -12,15 +12,15 @@ import (
 
 var errEndpoint = errors.New("must be a URL such as http://127.0.0.1:9000 or https://s3.example.com")
 
-// parseEndpoint reads the URL of an S3 service. An error about a URL that may hold a secret is hidden.
+// parseEndpoint reads the URL of an S3 service. Errors about a URL that may contain a secret are hidden.
 func parseEndpoint(text string) (string, error) {
 	if text == "" {
 		return "", nil
 	}
 	if strings.Contains(text, "@") {
-		return "", hidden{errors.New("keys do not belong into the URL: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")}
+		return "", hidden{errors.New("must not contain keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")}
 	}
-	if strings.ContainsAny(text, "?#") { // a presigned URL has its signature there
+	if strings.ContainsAny(text, "?#") { // a presigned URL has a signature there
 		return "", hidden{errors.New("must end before the ? or # of the URL: the endpoint is the service, such as https://s3.example.com")}
 	}
 	u, err := url.Parse(text)
@@ -40,11 +40,11 @@ func parseEndpoint(text string) (string, error) {
 	return text, nil
 }
 
-// supabasePath is the path of a known service. Its segments can be names of buckets.
+// supabasePath is the path of Supabase's endpoints. Its segments may also be bucket names.
 const supabasePath = "/storage/v1/s3"
 
-// CheckEndpoint refuses an endpoint that names the bucket, which the client adds by itself: every key would begin with the
-// bucket's name once more. With --path-style on, the bucket is in the path, and the host name is the service's.
+// CheckEndpoint returns an error for an endpoint that contains the bucket. S3 clients add the bucket themselves, so that every
+// key would begin with its name. With --path-style on, the bucket may be the first label of the service's host name.
 func (c *Config) CheckEndpoint(endpoint string) error {
 	bucket := c.Bucket
 	if _, err := parseEndpoint(endpoint); err != nil {
@@ -54,22 +54,22 @@ func (c *Config) CheckEndpoint(endpoint string) error {
 	if endpoint == "" || bucket == "" || err != nil {
 		return nil
 	}
-	right := *u
+	fixed := *u
 	segments := strings.Split(strings.Trim(u.Path, "/"), "/")
 	if u.Path != supabasePath && slices.Contains(segments, bucket) {
-		right.Path, right.RawPath = strings.Join(segments[:slices.Index(segments, bucket)], "/"), ""
-		return fmt.Errorf("has the bucket in its path, and --bucket %s adds it again: must be %s", bucket, right.String())
+		fixed.Path, fixed.RawPath = strings.Join(segments[:slices.Index(segments, bucket)], "/"), ""
+		return fmt.Errorf("has the bucket in its path, and --bucket %s adds it again: must be %s", bucket, fixed.String())
 	}
 	_, notAddress := netip.ParseAddr(u.Hostname())
 	if host, ok := cutFold(u.Host, bucket+"."); ok && notAddress != nil && (c.PathStyle == nil || !*c.PathStyle) {
-		right.Host = host
+		fixed.Host = host
 		return fmt.Errorf("has the bucket in its host name, and --bucket %s adds it again: must be %s "+
-			"(or --path-style on, if %s is the service itself)", bucket, right.String(), u.Hostname())
+			"(or --path-style on, if %s is the service itself)", bucket, fixed.String(), u.Hostname())
 	}
 	return nil
 }
 
-// cutFold is strings.CutPrefix without regard to case.
+// cutFold is strings.CutPrefix, ignoring case.
 func cutFold(text, prefix string) (rest string, found bool) {
 	if len(text) <= len(prefix) || !strings.EqualFold(text[:len(prefix)], prefix) {
 		return text, false
@@ -77,13 +77,13 @@ func cutFold(text, prefix string) (rest string, found bool) {
 	return text[len(prefix):], true
 }
 
-// bucketIsNamedOnce compares the endpoint with the bucket.
-func (l *loading) bucketIsNamedOnce() {
+// checkEndpoint reports an endpoint that contains the bucket.
+func (l *loader) checkEndpoint() {
 	c := &l.config
-	if c.Endpoint == "" || !l.sound("endpoint", "bucket", "path-style") {
+	if c.Endpoint == "" || !l.valid("endpoint", "bucket", "path-style") {
 		return
 	}
 	if err := c.CheckEndpoint(c.Endpoint); err != nil {
-		l.mistakes.add(l.where("endpoint")+" "+quoted(c.Endpoint), "%v", err)
+		l.mistakes.add(l.source("endpoint")+" "+quoted(c.Endpoint), "%v", err)
 	}
 }

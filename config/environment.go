@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// prefix begins the name of every environment variable that is meant for the program.
+// prefix is the prefix of the environment variables of options.
 const prefix = "S3FTPD_"
 
-// environment reads the environment. A variable that begins like one of ours and is none is a mistake.
-func (l *loading) environment(environ []string) (values []value) {
+// environment returns the values of environment variables. A variable with the prefix that is not an option is a mistake.
+func (l *loader) environment(environ []string) (values []value) {
 	environ = slices.Sorted(slices.Values(environ))
 	for _, entry := range environ {
 		name, text, _ := strings.Cut(entry, "=")
@@ -19,12 +19,12 @@ func (l *loading) environment(environ []string) (values []value) {
 		}
 		i := slices.IndexFunc(options, func(o *option) bool { return o.env() == name })
 		switch {
-		case i >= 0 && options[i].in(l.command):
+		case i >= 0 && options[i].isIn(l.command):
 			values = append(values, value{options[i], name, text})
 		case i >= 0:
-			l.bad[options[i].name] = true
-			l.mistakes.add(name, "%s", l.refused(options[i]))
-		case !fromOutside(name, text):
+			l.invalid[options[i].name] = true
+			l.mistakes.add(name, "%s", l.notAllowed(options[i]))
+		case !isForeign(name, text):
 			bare := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, prefix), "_", "-"))
 			l.unknown(name, bare, (*option).env)
 		}
@@ -32,16 +32,16 @@ func (l *loading) environment(environ []string) (values []value) {
 	return values
 }
 
-// serviceHost and servicePort match the variables that Kubernetes sets in every container of a namespace
-// that has a service called s3ftpd or s3ftpd-something.
+// serviceHost and servicePort match the variables that Kubernetes sets in every container of a namespace that has a service
+// named s3ftpd or s3ftpd-*.
 var (
 	serviceHost = regexp.MustCompile(`^S3FTPD_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 	servicePort = regexp.MustCompile(`^(tcp|udp|sctp)://`)
 )
 
-// fromOutside tells whether a variable begins like ours without anybody having meant it for us.
-func fromOutside(name, text string) bool {
+// isForeign reports whether a variable with the prefix belongs to Kubernetes or to the tests.
+func isForeign(name, text string) bool {
 	return serviceHost.MatchString(name) ||
 		strings.HasSuffix(name, "_PORT") && servicePort.MatchString(text) ||
-		strings.HasPrefix(name, prefix+"TEST_") // what this repository's own tests are told
+		strings.HasPrefix(name, prefix+"TEST_") // configures the tests of this repository
 }

@@ -7,77 +7,77 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// flags reads the command line. It goes on behind a mistake, so as to find the next one.
-func (l *loading) flags(args []string) ([]value, error) {
-	var strange []string // names that are no option's
-	args = l.dashes(args)
+// flags returns the values of the command line. It reports all mistakes, not only the first.
+func (l *loader) flags(args []string) ([]value, error) {
+	var unknown []string // names that are not options
+	args = l.normalize(args)
 	for {
-		c := &commandLine{FlagSet: pflag.NewFlagSet(l.command, pflag.ContinueOnError), loading: l}
+		c := &commandLine{FlagSet: pflag.NewFlagSet(l.command, pflag.ContinueOnError), loader: l}
 		c.Usage = func() {}
-		c.define(strange)
+		c.define(unknown)
 		err := c.Parse(args)
-		if name, ok := noSuchFlag(err); ok {
-			strange = append(strange, name)
+		if name, ok := unknownFlag(err); ok {
+			unknown = append(unknown, name)
 			continue
 		}
 		if errors.Is(err, pflag.ErrHelp) {
 			return nil, ErrHelp
 		}
-		c.report(err, strange)
+		c.report(err, unknown)
 		return c.values, nil
 	}
 }
 
-// A commandLine is one attempt at reading the arguments; what it finds wrong counts once it is the last.
+// A commandLine parses the arguments once. flags repeats this with each unknown flag defined, to find further mistakes.
 type commandLine struct {
 	*pflag.FlagSet
-	*loading
+	*loader
 	values []value
 }
 
-// define makes a flag of every option, of those too that may not be used, and of the names given.
-func (c *commandLine) define(strange []string) {
+// define defines flags for all options, including those of other commands, and for unknown names.
+func (c *commandLine) define(unknown []string) {
 	for _, o := range options {
 		c.flag(o.name, o, func(text string) { c.values = append(c.values, value{o, "--" + o.name, text}) })
 	}
-	for _, name := range strange {
-		c.flag(name, c.like(name), func(string) {})
+	for _, name := range unknown {
+		c.flag(name, c.similar(name), func(string) {})
 	}
 }
 
-// flag defines one that takes a value if the option like takes one.
+// flag defines a flag. It takes a value if the option like does.
 func (c *commandLine) flag(name string, like *option, set func(string)) {
 	c.Var(setter(set), name, "")
-	if like == nil || like.isBool() || like.alone {
+	if like == nil || like.isBool() || like.optional {
 		c.Lookup(name).NoOptDefVal = "true"
 	}
 }
 
-// report notes what was wrong with the command line as a whole, and drops values of options that are no flags.
-func (c *commandLine) report(err error, strange []string) {
+// report reports the mistakes of the command line, and removes values of options that are not allowed there.
+func (c *commandLine) report(err error, unknown []string) {
 	if e := (*pflag.ValueRequiredError)(nil); errors.As(err, &e) {
-		c.bad[e.GetSpecifiedName()] = true
-		c.mistakes.add("--"+e.GetSpecifiedName(), "a value is missing")
+		c.invalid[e.GetSpecifiedName()] = true
+		c.mistakes.add("--"+e.GetSpecifiedName(), "must have a value")
 	} else if err != nil {
 		c.mistakes.add("command line", "%v", err)
 	}
-	for _, name := range strange {
+	for _, name := range unknown {
 		c.unknown("--"+name, name, flagName)
 	}
-	if len(strange) == 0 { // else an argument may be the value of a name that was misspelt
+	if len(unknown) == 0 { // otherwise an argument may be the value of a misspelled option
 		for _, arg := range c.Args() {
 			c.mistakes.add(quoted(arg), "%s", c.unexpected(arg))
 		}
 	}
 	allowed, count := c.values[:0], map[*option]int{}
 	for _, v := range c.values {
-		why := c.refused(v.option)
+		why := c.notAllowed(v.option)
 		if count[v.option]++; why == "" && count[v.option] == 2 {
-			why = v.option.twice()
+			why = v.option.duplicateText()
 		}
 		if why != "" {
-			c.bad[v.option.name], c.unread = true, c.unread || v.option.name == "config"
-			c.mistakes.add(v.where, "%s", why)
+			c.invalid[v.option.name], c.incomplete = true, c.incomplete || v.option.name == "config"
+			c.mistakes.add(v.source, "%s", why)
 			continue
 		}
 		allowed = append(allowed, v)
@@ -85,38 +85,38 @@ func (c *commandLine) report(err error, strange []string) {
 	c.values = allowed
 }
 
-// twice says why an option cannot be given twice: it is not plain which one would count.
-func (o *option) twice() string {
+// duplicateText returns the message for an option that is set twice on the command line.
+func (o *option) duplicateText() string {
 	if strings.HasSuffix(o.value, ",...") {
-		return "is there twice; a list is one value, with commas: --" + o.name + " " + o.value
+		return "must be set only once, with commas between the items: --" + o.name + " " + o.value
 	}
-	return "is there twice; it takes one value"
+	return "must be set only once"
 }
 
-// unexpected says what is to be said of an argument that is no flag's.
+// unexpected returns the message for an argument that is not a flag's value.
 func (c *commandLine) unexpected(arg string) string {
 	if arg == Serve || arg == Demo || arg == Check {
-		return "the command stands before its options: s3ftpd " + arg + " ..."
+		return "the command must come before its options: s3ftpd " + arg + " ..."
 	}
 	if _, err := parseBool(arg); err == nil {
-		return "a switch takes its value behind an equals sign: --active=" + arg
+		return "the value of a boolean option must follow an equals sign: --active=" + arg
 	}
-	return "options begin with two dashes, and take one value each"
+	return "unexpected argument: options must begin with two dashes and have one value"
 }
 
-// refused says why an option cannot be a flag or a key of this command; empty = it can.
-func (l *loading) refused(o *option) string {
+// notAllowed returns why an option cannot be a flag or a key in the file of this command, or "".
+func (l *loader) notAllowed(o *option) string {
 	switch {
 	case o.secret:
-		return "secrets are never flags, nor keys of a file: set " + o.env() + " in the environment, or use --" + o.name + "-file"
-	case !o.in(l.command):
-		return "an option of `s3ftpd " + o.only + "` alone"
+		return "must not be on the command line or in a configuration file: set " + o.env() + " in the environment, or --" + o.name + "-file"
+	case !o.isIn(l.command):
+		return "must be used with `s3ftpd " + o.command + "` only"
 	}
 	return ""
 }
 
-// dashes gives every option two dashes, and notes where they were not: pflag reads -ftp letter by letter.
-func (l *loading) dashes(args []string) (out []string) {
+// normalize gives every option two dashes, because pflag reads -ftp as the flags -f, -t and -p, and reports single dashes.
+func (l *loader) normalize(args []string) (out []string) {
 	for len(args) > 0 && args[0] != "--" {
 		arg := args[0]
 		args = args[1:]
@@ -126,21 +126,21 @@ func (l *loading) dashes(args []string) (out []string) {
 		}
 		rest := strings.TrimLeft(arg, "-")
 		name, _, hasValue := strings.Cut(rest, "=")
-		out = append(out, l.twoDashes(strings.TrimSuffix(arg, rest), name, rest))
-		if o := l.like(name); o != nil && !hasValue {
-			out, args = o.take(out, args)
+		out = append(out, l.withTwoDashes(strings.TrimSuffix(arg, rest), name, rest))
+		if o := l.similar(name); o != nil && !hasValue {
+			out, args = o.appendValue(out, args)
 		}
 	}
 	return append(out, args...)
 }
 
-// take adds to a command line, which ends with the option, the value that is the next argument, if it takes one. Such a value
-// may begin with anything, unless the option can stand alone; then pflag looks for it behind an equals sign only.
-func (o *option) take(out, args []string) (taken, rest []string) {
+// appendValue appends the next argument to out as the value of the option, if it takes one. For an option with an optional
+// value, pflag requires an equals sign; there the value must not begin with a dash.
+func (o *option) appendValue(out, args []string) (newOut, rest []string) {
 	switch {
-	case len(args) == 0 || o.isBool() || o.alone && strings.HasPrefix(args[0], "-"):
+	case len(args) == 0 || o.isBool() || o.optional && strings.HasPrefix(args[0], "-"):
 		return out, args
-	case o.alone:
+	case o.optional:
 		out[len(out)-1] += "=" + args[0]
 	default:
 		out = append(out, args[0])
@@ -148,28 +148,28 @@ func (o *option) take(out, args []string) (taken, rest []string) {
 	return out, args[1:]
 }
 
-// twoDashes returns an option as pflag takes it.
-func (l *loading) twoDashes(dashes, name, rest string) string {
+// withTwoDashes returns an argument with two dashes.
+func (l *loader) withTwoDashes(dashes, name, rest string) string {
 	if name == "" {
-		l.mistakes.add(dashes, "the name of an option is missing")
-		return "--active" // something harmless in its place
+		l.mistakes.add(dashes, "must be followed by the name of an option")
+		return "--active" // a placeholder without effect
 	}
-	if dashes != "--" && named(name) != nil {
-		l.mistakes.add(dashes+name, "options begin with two dashes: --%s", name)
+	if dashes != "--" && optionNamed(name) != nil {
+		l.mistakes.add(dashes+name, "must begin with two dashes: --%s", name)
 	}
 	return "--" + rest
 }
 
-// like returns the option whose way with values a name, perhaps misspelt, is taken to share, or nil.
-func (l *loading) like(name string) *option {
-	if o := named(name); o != nil {
+// similar returns the option with this name, or else the nearest one, or nil. An unknown flag takes a value if it does.
+func (l *loader) similar(name string) *option {
+	if o := optionNamed(name); o != nil {
 		return o
 	}
 	return nearest(l.command, name)
 }
 
-// noSuchFlag tells whether pflag met a name that it does not know, and which.
-func noSuchFlag(err error) (string, bool) {
+// unknownFlag returns the name of the flag if err is about an unknown one.
+func unknownFlag(err error) (string, bool) {
 	e := (*pflag.NotExistError)(nil)
 	if !errors.As(err, &e) {
 		return "", false
@@ -184,7 +184,7 @@ func flagName(o *option) string {
 	return "--" + o.name
 }
 
-// A setter is a pflag.Value that hands on each text it is set to.
+// A setter is a pflag.Value that passes each value to the function.
 type setter func(string)
 
 func (s setter) Set(text string) error { s(text); return nil }

@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// Help lists the options of a command for a terminal of that many columns, under headings, each with its
-// default and its environment variable.
+// Help returns the options of a command in groups, each with its default and its environment variable, formatted for a
+// terminal of that many columns.
 func Help(command string, columns int) string {
 	var b strings.Builder
 	const indent = 30
 	group := ""
 	for _, o := range options {
-		if !o.in(command) {
+		if !o.isIn(command) {
 			continue
 		}
 		if o.group != group {
@@ -35,39 +35,39 @@ func Help(command string, columns int) string {
 	return strings.TrimPrefix(b.String(), "\n")
 }
 
-// usage is the option as one would write it.
+// usage returns the option and its value as on the command line.
 func (o *option) usage() string {
 	switch {
 	case o.secret:
 		return o.env()
 	case o.isBool():
 		return "--" + o.name
-	case o.alone:
+	case o.optional:
 		return "--" + o.name + " [" + o.value + "]"
 	}
 	return "--" + o.name + " " + o.value
 }
 
-// origin is the line with the default and the environment variable.
+// origin returns the line with the default and the environment variable.
 func (o *option) origin(command string) string {
 	if o.secret {
-		return "[default: " + o.shownIn(command) + "]"
+		return "[default: " + o.defaultTextIn(command) + "]"
 	}
-	return "[default: " + o.shownIn(command) + "; " + o.env() + "]"
+	return "[default: " + o.defaultTextIn(command) + "; " + o.env() + "]"
 }
 
-// shownIn is what is said of the default in a command.
-func (o *option) shownIn(command string) string {
+// defaultTextIn returns the default in a command, for help.
+func (o *option) defaultTextIn(command string) string {
 	if o.secret && command == Demo {
 		return "demo"
 	}
 	if text := o.defaultIn(command); text != "" {
 		return text
 	}
-	return o.shown
+	return o.defaultText
 }
 
-// wrap breaks a text into lines of at most that many characters, where its words allow it.
+// wrap breaks a text into lines of at most that many characters; a longer word has a line of its own.
 func wrap(text string, columns int) (lines []string) {
 	line := ""
 	for word := range strings.FieldsSeq(text) {
@@ -84,7 +84,7 @@ func wrap(text string, columns int) (lines []string) {
 	return append(lines, line)
 }
 
-// Markdown is the table of all options for the README.
+// Markdown returns the table of all options for the documentation.
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("| option | environment | default | meaning |\n|---|---|---|---|\n")
@@ -94,8 +94,8 @@ func Markdown() string {
 			name = ""
 		}
 		def := o.cell(Serve)
-		if o.only != "" {
-			def = o.cell(o.only) + " (`" + o.only + "` alone)"
+		if o.command != "" {
+			def = o.cell(o.command) + " (`" + o.command + "` only)"
 		} else if demo := o.cell(Demo); demo != def {
 			def += " (`demo`: " + demo + ")"
 		}
@@ -104,10 +104,10 @@ func Markdown() string {
 	return b.String()
 }
 
-// cell is the default in a command, as Markdown.
+// cell returns the default in a command, in Markdown.
 func (o *option) cell(command string) string {
-	text := o.shownIn(command)
-	if text == o.shown {
+	text := o.defaultTextIn(command)
+	if text == o.defaultText {
 		return text
 	}
 	return "`" + text + "`"

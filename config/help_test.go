@@ -16,10 +16,10 @@ func TestHelp(t *testing.T) {
 				}
 			}
 			for _, o := range options {
-				if got := strings.Contains(help, "  "+o.usage()) && strings.Contains(help, o.env()); got != o.in(command) {
+				if got := strings.Contains(help, "  "+o.usage()) && strings.Contains(help, o.env()); got != o.isIn(command) {
 					t.Errorf("%s: %s is shown: %v", command, o.name, got)
 				}
-				if o.in(command) && !strings.Contains(strings.Join(strings.Fields(help), " "), o.shownIn(command)) {
+				if o.isIn(command) && !strings.Contains(strings.Join(strings.Fields(help), " "), o.defaultTextIn(command)) {
 					t.Errorf("%s: no default of %s", command, o.name)
 				}
 			}
@@ -27,20 +27,20 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// Every row says what it has to say.
+// Every row of the table is complete, and its defaults are valid.
 func TestTable(t *testing.T) {
 	seen := map[string]bool{}
 	for _, o := range options {
 		if seen[o.name] {
-			t.Errorf("%s is there twice", o.name)
+			t.Errorf("%s is in the table twice", o.name)
 		}
 		seen[o.name] = true
-		if o.def == "" && o.shown == "" || o.help == "" || o.group == "" || !strings.HasSuffix(o.help, ".") {
-			t.Errorf("%s: not all is said: %+v", o.name, *o)
+		if o.def == "" && o.defaultText == "" || o.help == "" || o.group == "" || !strings.HasSuffix(o.help, ".") {
+			t.Errorf("%s: incomplete row: %+v", o.name, *o)
 		}
 		for _, text := range []string{o.def, o.demo} {
 			if err := o.set(new(Config), text); text != "" && err != nil {
-				t.Errorf("%s: the default %q is refused: %v", o.name, text, err)
+				t.Errorf("%s: invalid default %q: %v", o.name, text, err)
 			}
 		}
 	}
@@ -49,7 +49,7 @@ func TestTable(t *testing.T) {
 func TestMarkdown(t *testing.T) {
 	table := Markdown()
 	if got, want := strings.Count(table, "\n"), len(options)+2; got != want {
-		t.Errorf("%d lines, want %d", got, want)
+		t.Errorf("%d rows, want %d", got, want)
 	}
 	for line := range strings.Lines(table) {
 		if strings.Count(line, "|")-strings.Count(line, `\|`) != 5 {
@@ -66,12 +66,12 @@ func FuzzConfig(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		l := &loading{command: Serve, given: map[string]value{}, bad: map[string]bool{}}
+		l := &loader{command: Serve, values: map[string]value{}, invalid: map[string]bool{}}
 		values := l.yaml("file.yaml", text)
-		l.take(values)
+		l.apply(values)
 		for _, v := range values {
-			if v.option.secret || !v.option.in(Serve) || v.option.name == "config" {
-				t.Errorf("%s was taken from a file", v.option.name)
+			if v.option.secret || !v.option.isIn(Serve) || v.option.name == "config" {
+				t.Errorf("%s was read from a file", v.option.name)
 			}
 		}
 		for _, m := range l.mistakes {

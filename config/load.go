@@ -7,50 +7,50 @@ import (
 	"slices"
 )
 
-// ErrHelp is what Load returns where the command line asks for help.
-var ErrHelp = errors.New("help is wanted")
+// ErrHelp means that the command line contains --help.
+var ErrHelp = errors.New("help requested")
 
-// A value is what one source says of one option.
+// A value is the text of an option in one source.
 type value struct {
 	option *option
-	where  string // as the user wrote it: --ftp, S3FTPD_FTP or file.yaml:3: ftp
+	source string // as the user wrote it: --ftp, S3FTPD_FTP or file.yaml:3: ftp
 	text   string
 }
 
-// loading is a configuration on its way.
-type loading struct {
-	command  string
-	config   Config
-	given    map[string]value // the value that counts, by option
-	bad      map[string]bool  // options of which at least one value was refused
-	unread   bool             // there is a file of which not all could be read
-	mistakes Mistakes
+// A loader collects values and mistakes while a Config is built.
+type loader struct {
+	command    string
+	config     Config
+	values     map[string]value // the effective value, by option
+	invalid    map[string]bool  // options with at least one invalid value
+	incomplete bool             // the configuration file could not be read, or only in part
+	mistakes   Mistakes
 }
 
-// Load reads the configuration of a command from its arguments, from the environment (as os.Environ returns
-// it) and from the file that one of them names. The error is ErrHelp or of type Mistakes.
+// Load reads the configuration of a command from its arguments, from the environment (in the form of os.Environ) and from
+// the file that --config names. The error is ErrHelp or of type Mistakes.
 func Load(command string, args, environ []string) (*Config, error) {
 	return load(command, args, environ, os.DirFS("/"))
 }
 
-// load is Load with the file system in which the kernel tells its memory limits.
+// load is Load with the file system that has the kernel's memory limits in /proc and /sys.
 func load(command string, args, environ []string, root fs.FS) (*Config, error) {
-	l := &loading{command: command, given: map[string]value{}, bad: map[string]bool{}}
+	l := &loader{command: command, values: map[string]value{}, invalid: map[string]bool{}}
 	flags, err := l.flags(args)
 	if err != nil {
 		return nil, err
 	}
 	env := l.environment(environ)
-	l.take(l.defaults())
-	l.take(l.file(append(env, flags...)))
-	l.take(env)
-	l.take(flags)
+	l.apply(l.defaults())
+	l.apply(l.file(append(env, flags...)))
+	l.apply(env)
+	l.apply(flags)
 	if l.config.Memory == 0 {
 		l.config.Memory = defaultMemory(root)
 	}
-	if !l.unread { // else an option that seems to be missing may be in the file
-		l.settle()
-		l.contradictions()
+	if !l.incomplete { // otherwise a missing option may be in the file
+		l.setDefaults()
+		l.checkCombinations()
 	}
 	if len(l.mistakes) > 0 {
 		return nil, l.mistakes
@@ -58,29 +58,29 @@ func load(command string, args, environ []string, root fs.FS) (*Config, error) {
 	return &l.config, nil
 }
 
-// defaults is the source that every other beats.
-func (l *loading) defaults() (values []value) {
+// defaults returns the default values, which all other sources override.
+func (l *loader) defaults() (values []value) {
 	for _, o := range options {
-		if text := o.defaultIn(l.command); text != "" && o.in(l.command) {
-			values = append(values, value{o, byDefault(o.name), text})
+		if text := o.defaultIn(l.command); text != "" && o.isIn(l.command) {
+			values = append(values, value{o, defaultSource(o.name), text})
 		}
 	}
 	return values
 }
 
-// take lets a source's values beat those taken before. All are looked at, those that another beats too.
-func (l *loading) take(values []value) {
+// apply parses the values of a source, which override those applied before. Overridden values are checked as well.
+func (l *loader) apply(values []value) {
 	for _, v := range values {
-		l.given[v.option.name] = v
+		l.values[v.option.name] = v
 		if err := v.option.set(&l.config, v.text); err != nil {
-			l.bad[v.option.name] = true
-			l.mistakes.bad(v, err)
+			l.invalid[v.option.name] = true
+			l.mistakes.addValue(v, err)
 		}
 	}
 }
 
-// file returns what the configuration file says, if the last of values about it names one.
-func (l *loading) file(values []value) []value {
+// file returns the values of the configuration file, if the last --config of values names one.
+func (l *loader) file(values []value) []value {
 	for _, v := range slices.Backward(values) {
 		if v.option.name == "config" {
 			return l.read(v)

@@ -15,17 +15,17 @@ import (
 	"time"
 )
 
-// complete are the least arguments, and the environment, with which serve starts.
+// completeArgs and completeEnv are the minimal configuration of serve.
 var (
 	completeArgs = []string{"--bucket", "invoices", "--user", "alice"}
 	completeEnv  = []string{"HOME=/root", "S3FTPD_PASSWORD=wonderland"}
 )
 
-// machine has no memory limit.
-var machine = fstest.MapFS{}
+// noLimit is a root directory without memory limits.
+var noLimit = fstest.MapFS{}
 
-// written returns the name of a file with that text.
-func written(t testing.TB, name, text string) string {
+// writeFile writes a file and returns its name.
+func writeFile(t testing.TB, name, text string) string {
 	t.Helper()
 	name = filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
@@ -35,7 +35,7 @@ func written(t testing.TB, name, text string) string {
 }
 
 func TestDefaults(t *testing.T) {
-	got, err := load(Serve, completeArgs, completeEnv, machine)
+	got, err := load(Serve, completeArgs, completeEnv, noLimit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestDefaultsOfDemo(t *testing.T) {
-	got, err := load(Demo, nil, nil, machine)
+	got, err := load(Demo, nil, nil, noLimit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,16 +62,16 @@ func TestDefaultsOfDemo(t *testing.T) {
 		got.User != "demo" || got.Password != "demo" || got.Bucket != "demo" || got.Region != "us-east-1" {
 		t.Errorf("got %#v, password %q", got, string(got.Password))
 	}
-	if got, err = load(Demo, nil, []string{"S3FTPD_PASSWORD=other"}, machine); err != nil || got.Password != "other" {
-		t.Errorf("with a password of one's own: %v, %v", got, err)
+	if got, err = load(Demo, nil, []string{"S3FTPD_PASSWORD=other"}, noLimit); err != nil || got.Password != "other" {
+		t.Errorf("with S3FTPD_PASSWORD: %v, %v", got, err)
 	}
 }
 
-// Every option is set by each source to values of its own, and the stronger source wins.
+// Each source overrides the weaker ones.
 func TestPrecedence(t *testing.T) {
-	file := written(t, "s3ftpd.yaml", "bucket: from-file\nregion: from-file\nprefix: from-file\nmax-sessions: 7\n")
+	file := writeFile(t, "s3ftpd.yaml", "bucket: from-file\nregion: from-file\nprefix: from-file\nmax-sessions: 7\n")
 	env := append(completeEnv, "S3FTPD_CONFIG="+file, "S3FTPD_BUCKET=from-env", "S3FTPD_REGION=from-env", "S3FTPD_USER=alice")
-	got, err := load(Serve, []string{"--bucket=from-flag"}, env, machine)
+	got, err := load(Serve, []string{"--bucket=from-flag"}, env, noLimit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,15 +80,15 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-func TestConfigFlagBeatsVariable(t *testing.T) {
-	file := written(t, "right.yaml", "region: right")
-	got, err := load(Serve, append(completeArgs, "--config", file), append(completeEnv, "S3FTPD_CONFIG=/nowhere"), machine)
+func TestConfigFlagOverridesEnvironment(t *testing.T) {
+	file := writeFile(t, "right.yaml", "region: right")
+	got, err := load(Serve, append(completeArgs, "--config", file), append(completeEnv, "S3FTPD_CONFIG=/nowhere"), noLimit)
 	if err != nil || got.Region != "right" {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
 
-// One value in each notation arrives in the same field, whatever its type in YAML.
+// A value sets the same field from each source, regardless of its type in YAML.
 func TestValues(t *testing.T) {
 	on := true
 	for _, c := range []struct {
@@ -154,16 +154,16 @@ func TestValues(t *testing.T) {
 		{"prefix", "a/b", "a/b/", func(c *Config) any { return c.Prefix }, "a/b/"},
 		{"endpoint", "http://[::1]:9000", "http://[::1]:9000", func(c *Config) any { return c.Endpoint }, "http://[::1]:9000"},
 	} {
-		file := written(t, "s3ftpd.yaml", c.name+": "+c.yaml+"\n")
+		file := writeFile(t, "s3ftpd.yaml", c.name+": "+c.yaml+"\n")
 		for source, args := range map[string][]string{
 			"flag": {"--" + c.name + "=" + c.text}, "file": {"--config=" + file}, "environment": nil,
 		} {
 			t.Run(c.name+" from "+source, func(t *testing.T) {
 				env := completeEnv
 				if source == "environment" {
-					env = append(slices.Clone(env), named(c.name).env()+"="+c.text)
+					env = append(slices.Clone(env), optionNamed(c.name).env()+"="+c.text)
 				}
-				got, err := load(Serve, append(beside(c.name), args...), env, machine)
+				got, err := load(Serve, append(requiredArgs(c.name), args...), env, noLimit)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -175,8 +175,8 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// beside are the arguments that go with an option, since it means nothing by itself.
-func beside(option string) []string {
+// requiredArgs returns arguments that an option requires.
+func requiredArgs(option string) []string {
 	args := slices.Clone(completeArgs)
 	switch option {
 	case "tls-cert":
@@ -191,42 +191,42 @@ func beside(option string) []string {
 	return args
 }
 
-// Every row of the table can be read from each of its sources: none is forgotten in one of them.
+// Every option can be set by a flag, by a variable and in the file.
 func TestEveryOptionHasEverySource(t *testing.T) {
 	for _, o := range options {
 		text := o.defaultIn(Demo)
-		if o.name == "config" || o.secret || text == "" || !o.in(Demo) {
+		if o.name == "config" || o.secret || text == "" || !o.isIn(Demo) {
 			continue
 		}
-		name := written(t, "s3ftpd.yaml", fmt.Sprintf("%s: %q\n", o.name, text))
+		name := writeFile(t, "s3ftpd.yaml", fmt.Sprintf("%s: %q\n", o.name, text))
 		for _, c := range []struct{ args, env []string }{
 			{args: []string{"--" + o.name + "=" + text}},
 			{env: []string{o.env() + "=" + text}},
 			{args: []string{"--config", name}},
 		} {
-			l := &loading{command: Demo, given: map[string]value{}, bad: map[string]bool{}}
+			l := &loader{command: Demo, values: map[string]value{}, invalid: map[string]bool{}}
 			flags, err := l.flags(c.args)
 			env := l.environment(c.env)
-			l.take(l.file(append(env, flags...)))
-			l.take(env)
-			l.take(flags)
-			if v := l.given[o.name]; err != nil || len(l.mistakes) > 0 || v.text != text {
+			l.apply(l.file(append(env, flags...)))
+			l.apply(env)
+			l.apply(flags)
+			if v := l.values[o.name]; err != nil || len(l.mistakes) > 0 || v.text != text {
 				t.Errorf("%s from %v %v: got %q, %v, %v", o.name, c.args, c.env, v.text, l.mistakes, err)
 			}
 		}
 	}
 }
 
-func TestHelpIsWanted(t *testing.T) {
+func TestErrHelp(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"-h"}, {"--bucket", "x", "--help"}, {"--nonsense", "--help"}} {
-		if _, err := load(Serve, args, nil, machine); !errors.Is(err, ErrHelp) {
+		if _, err := load(Serve, args, nil, noLimit); !errors.Is(err, ErrHelp) {
 			t.Errorf("%v: got %v", args, err)
 		}
 	}
 }
 
-func TestSecretIsNeverPrinted(t *testing.T) {
-	c, err := load(Serve, completeArgs, completeEnv, machine)
+func TestSecretIsNotPrinted(t *testing.T) {
+	c, err := load(Serve, completeArgs, completeEnv, noLimit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,6 +238,6 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	}
 	fmt.Fprintf(&log, "%v %+v %#v", c, c, c)
 	if strings.Contains(log.String(), "wonderland") || strings.Contains(log.String(), fmt.Sprintf("%x", "wonderland")) {
-		t.Errorf("the password shows in %s", log.String())
+		t.Errorf("the password is in the output: %s", log.String())
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 func parseUser(text string) (string, error) {
 	if text == "" || len(text) > 128 || !isPrintable(text) {
-		return "", errors.New("a name of 1 to 128 bytes without control characters is wanted")
+		return "", errors.New("must be a name of 1 to 128 bytes without control characters")
 	}
 	return text, nil
 }
@@ -18,43 +18,43 @@ func parseUser(text string) (string, error) {
 func parsePassword(text string) (Secret, error) {
 	switch {
 	case text == "":
-		return "", errors.New("is empty; a password is wanted")
+		return "", errors.New("must not be empty")
 	case !utf8.ValidString(text):
-		return "", errors.New("is not UTF-8, perhaps Latin-1: clients could not send it")
+		return "", errors.New("must be UTF-8, which clients send, not for example Latin-1")
 	case !isPrintable(text):
-		return "", errors.New("has control characters, which no FTP client can send")
+		return "", errors.New("must not contain control characters, which FTP clients cannot send")
 	}
 	return Secret(text), nil
 }
 
 func parseFileName(text string) (string, error) {
 	if text == "" {
-		return "", errors.New("a file name is wanted")
+		return "", errors.New("must be a file name")
 	}
 	return text, nil
 }
 
-// parseSubject reads the subject of a certificate, of which no more can be told than that it may be one.
+// parseSubject reads the subject or the common name of a certificate. Nearly any text is valid.
 func parseSubject(text string) (string, error) {
 	if len(text) > 1024 || !isPrintable(text) || strings.TrimSpace(text) != text {
-		return "", errors.New("the common name or the whole subject of a certificate is wanted, such as alice or CN=alice,O=Example")
+		return "", errors.New("must be the common name or the whole subject of a certificate, e.g. alice or CN=alice,O=Example")
 	}
 	return text, nil
 }
 
-// readable reads the name of a file that is there, may be read and is not empty.
-func readable(name string) (string, error) {
+// parsePasswordFile reads the name of a file that must be readable and not empty.
+func parsePasswordFile(name string) (string, error) {
 	text, err := os.ReadFile(name)
 	switch {
 	case err != nil:
 		return "", withoutPath(err)
 	case len(text) == 0:
-		return "", errors.New("is empty; a password is wanted")
+		return "", errors.New("must contain a password, but is empty")
 	}
 	return name, nil
 }
 
-// withoutPath returns why a file cannot be read, without its name, which the mistake names already.
+// withoutPath returns the cause of a *fs.PathError, because the message names the file already.
 func withoutPath(err error) error {
 	if e := (*fs.PathError)(nil); errors.As(err, &e) {
 		return e.Err

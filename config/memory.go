@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// mostMemory is the default where nothing limits the process.
-const mostMemory = 256 << 20
+// maxDefaultMemory is the default of --memory without a memory limit.
+const maxDefaultMemory = 256 << 20
 
-// defaultMemory is the default of --memory: 256 MiB, or half of the limit that the process is under.
+// defaultMemory returns the default of --memory: 256 MiB, or half of the process's memory limit if that is less.
 func defaultMemory(root fs.FS) int64 {
-	return max(leastMemory, min(mostMemory, memoryLimit(root)/2))
+	return max(minMemory, min(maxDefaultMemory, memoryLimit(root)/2))
 }
 
-// unlimited stands for no limit; halved it is still beyond every default.
+// unlimited means no limit.
 const unlimited = 1 << 62
 
-// memoryLimit returns the lowest memory limit among the control groups of this process, versions 1 and 2.
+// memoryLimit returns the lowest memory limit of the process's control groups, of version 1 or 2.
 func memoryLimit(root fs.FS) int64 {
 	limit := int64(unlimited)
 	groups, err := fs.ReadFile(root, "proc/self/cgroup")
@@ -32,9 +32,9 @@ func memoryLimit(root fs.FS) int64 {
 		}
 		switch {
 		case fields[0] == "0" && fields[1] == "":
-			limit = min(limit, lowest(root, "sys/fs/cgroup", fields[2], "memory.max"))
+			limit = min(limit, lowestLimit(root, "sys/fs/cgroup", fields[2], "memory.max"))
 		case hasController(fields[1], "memory"):
-			limit = min(limit, lowest(root, "sys/fs/cgroup/memory", fields[2], "memory.limit_in_bytes"))
+			limit = min(limit, lowestLimit(root, "sys/fs/cgroup/memory", fields[2], "memory.limit_in_bytes"))
 		}
 	}
 	return limit
@@ -42,9 +42,9 @@ func memoryLimit(root fs.FS) int64 {
 
 func hasController(list, name string) bool { return strings.Contains(","+list+",", ","+name+",") }
 
-// lowest returns the lowest limit of a group and those above it. Inside a container the mount point itself
-// may be the group, and its path that of the host: levels that are not there limit nothing.
-func lowest(root fs.FS, mount, group, file string) int64 {
+// lowestLimit returns the lowest limit of a group and its parents. Inside a container the mount point may be the group itself,
+// and the path that of the host, so levels that do not exist are skipped.
+func lowestLimit(root fs.FS, mount, group, file string) int64 {
 	limit := int64(unlimited)
 	for group = path.Clean("/" + group); ; group = path.Dir(group) {
 		text, err := fs.ReadFile(root, path.Join(mount, group, file))

@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// Mistakes are the mistakes of a configuration, a line each.
+// Mistakes lists what is wrong with a configuration, one line each.
 type Mistakes []string
 
 func (m Mistakes) Error() string { return strings.Join(m, "\n") }
 
-// add notes a mistake at the place that a user would look for.
-func (m *Mistakes) add(where, format string, args ...any) {
-	*m = append(*m, oneLine(where+": "+fmt.Sprintf(format, args...)))
+// add appends a mistake. The source is the option as the user wrote it.
+func (m *Mistakes) add(source, format string, args ...any) {
+	*m = append(*m, oneLine(source+": "+fmt.Sprintf(format, args...)))
 }
 
-// oneLine escapes what would break a line or reach into the terminal.
+// oneLine escapes control characters, such as line breaks and terminal sequences.
 func oneLine(text string) string {
 	if isPrintable(text) {
 		return text
@@ -25,44 +25,44 @@ func oneLine(text string) string {
 	return strings.Trim(strconv.Quote(text), `"`)
 }
 
-// hidden marks an error about a value that no message may show.
+// A hidden error is about a value that must not be printed, because it may contain a secret.
 type hidden struct{ error }
 
-// bad notes a value that its parser refused.
-func (m *Mistakes) bad(v value, err error) {
+// addValue appends the error of a parser.
+func (m *Mistakes) addValue(v value, err error) {
 	if errors.As(err, new(hidden)) || v.option.secret {
-		m.add(v.where, "%v", err)
+		m.add(v.source, "%v", err)
 		return
 	}
-	m.add(v.where+" "+quoted(v.text), "%v", err)
+	m.add(v.source+" "+quoted(v.text), "%v", err)
 }
 
-// quoted shows a value in one line of a bearable length.
+// quoted returns a value in quotes, shortened to 80 characters.
 func quoted(text string) string {
-	const most = 80
-	if r := []rune(text); len(r) > most {
-		text = string(r[:most]) + "..."
+	const maxLen = 80
+	if r := []rune(text); len(r) > maxLen {
+		text = string(r[:maxLen]) + "..."
 	}
 	return fmt.Sprintf("%q", text)
 }
 
-// unknown notes a name that is no option's, in the notation of the place it stands in. The option that was probably meant
-// is not missing then.
-func (l *loading) unknown(where, name string, notation func(*option) string) {
+// unknown reports a name that is not an option's, and suggests the nearest option in the notation of the source. That
+// option is not reported as missing.
+func (l *loader) unknown(source, name string, notation func(*option) string) {
 	if o := nearest(l.command, name); o != nil {
-		l.bad[o.name] = true
-		l.mistakes.add(where, "no such option; did you mean %s?", notation(o))
+		l.invalid[o.name] = true
+		l.mistakes.add(source, "no such option; did you mean %s?", notation(o))
 		return
 	}
-	l.mistakes.add(where, "no such option; `s3ftpd %s --help` lists them all", l.command)
+	l.mistakes.add(source, "no such option; `s3ftpd %s --help` lists all options", l.command)
 }
 
-// nearest returns the option of a command that name was probably meant to be, or nil.
+// nearest returns the option of a command with the most similar name, or nil.
 func nearest(command, name string) *option {
 	var best *option
 	distance := 1 + max(1, len(name)/3)
 	for _, o := range options {
-		if !o.in(command) {
+		if !o.isIn(command) {
 			continue
 		}
 		if d := edits(name, o.name); d < distance {
@@ -74,14 +74,14 @@ func nearest(command, name string) *option {
 	}
 	for _, o := range options {
 		words, wanted := "-"+o.name+"-", "-"+name+"-"
-		if o.in(command) && (strings.Contains(words, wanted) || strings.Contains(wanted, words)) {
+		if o.isIn(command) && (strings.Contains(words, wanted) || strings.Contains(wanted, words)) {
 			return o
 		}
 	}
 	return nil
 }
 
-// edits counts the bytes to insert, delete, replace or swap with their neighbour to make b of a.
+// edits returns the edit distance of a and b: bytes inserted, deleted, replaced or swapped with a neighbour.
 func edits(a, b string) int {
 	if len(a) > 64 {
 		return len(a)

@@ -5,31 +5,31 @@ import (
 	"strings"
 )
 
-// An option is all there is to know of one option; whatever speaks of options is made from these rows.
+// An option is a row of the table. Flags, help, documentation and shell completion are generated from it.
 type option struct {
-	name   string
-	group  string                      // heading in the help
-	value  string                      // what the value is called in the help; empty = a boolean flag
-	alone  bool                        // the flag may stand without its value too, and then means true
-	def    string                      // default, as a user would write it; empty = left at zero
-	demo   string                      // default of the demo where it differs
-	shown  string                      // what the help calls the default, where def does not say it
-	help   string                      // whole sentences, in plain text
-	set    func(*Config, string) error // parses a value into its field
-	only   string                      // the command that has it, Serve = Check too; empty = all
-	secret bool                        // environment only
+	name        string
+	group       string                      // heading in the help
+	value       string                      // placeholder of the value in the help; empty = a boolean flag
+	optional    bool                        // the value may be omitted, which means true
+	def         string                      // default as a user would write it; empty = the zero value
+	demo        string                      // default of the demo if different
+	defaultText string                      // describes the default if def is empty
+	help        string                      // one line of plain text
+	set         func(*Config, string) error // parses a value into its field of the Config
+	command     string                      // the only command with this option, Serve = Check too; empty = all
+	secret      bool                        // can be set only in the environment
 }
 
-// field makes the set of an option from the place of its value and its parser.
+// field returns the set function of an option from a pointer to its field and a parser.
 func field[T any](of func(*Config) *T, parse func(string) (T, error)) func(*Config, string) error {
 	return func(c *Config, text string) (err error) {
-		*of(c), err = keep(*of(c), text, parse)
+		*of(c), err = parseOr(*of(c), text, parse)
 		return err
 	}
 }
 
-// keep returns the parsed text or, with the error, what was there before.
-func keep[T any](old T, text string, parse func(string) (T, error)) (T, error) {
+// parseOr returns the parsed text, or old and the error.
+func parseOr[T any](old T, text string, parse func(string) (T, error)) (T, error) {
 	v, err := parse(text)
 	if err != nil {
 		return old, err
@@ -37,20 +37,20 @@ func keep[T any](old T, text string, parse func(string) (T, error)) (T, error) {
 	return v, nil
 }
 
-// env is the environment variable of an option.
+// env returns the environment variable of an option.
 func (o *option) env() string {
 	return prefix + strings.ToUpper(strings.ReplaceAll(o.name, "-", "_"))
 }
 
-// isBool tells whether the flag stands without a value, or has it behind an equals sign.
+// isBool reports whether the flag needs no value; --NAME=VALUE is allowed.
 func (o *option) isBool() bool { return o.value == "" }
 
-// in reports whether a command has the option. Check has those of Serve too.
-func (o *option) in(command string) bool {
-	return o.only == "" || o.only == command || o.only == Serve && command == Check
+// isIn reports whether a command has the option. Check has those of Serve too.
+func (o *option) isIn(command string) bool {
+	return o.command == "" || o.command == command || o.command == Serve && command == Check
 }
 
-// defaultIn is the default of a command.
+// defaultIn returns the default in a command.
 func (o *option) defaultIn(command string) string {
 	if command == Demo && o.demo != "" {
 		return o.demo
@@ -58,8 +58,8 @@ func (o *option) defaultIn(command string) string {
 	return o.def
 }
 
-// named returns the option of that name, or nil.
-func named(name string) *option {
+// optionNamed returns the option with that name, or nil.
+func optionNamed(name string) *option {
 	i := slices.IndexFunc(options, func(o *option) bool { return o.name == name })
 	if i < 0 {
 		return nil

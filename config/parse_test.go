@@ -22,7 +22,7 @@ func TestParseSize(t *testing.T) {
 	for _, text := range []string{"", "0", "0MiB", "-1", "8M", "8k", "MiB", "1.5GiB", "8 Mi B", "8MiB/s", "8Mib8", "+8", "0x8", "1e6",
 		"9223372036854775808", "8388608TiB", "٨MiB"} {
 		if got, err := parseSize(text); err == nil {
-			t.Errorf("%q is read as %d", text, got)
+			t.Errorf("%q is parsed as %d", text, got)
 		}
 	}
 }
@@ -37,10 +37,10 @@ func FuzzSize(f *testing.F) {
 			return
 		}
 		if n <= 0 {
-			t.Fatalf("%q is read as %d", text, n)
+			t.Fatalf("%q is parsed as %d", text, n)
 		}
 		if again, err := parseSize(strings.TrimSuffix(sizeText(n), " bytes")); err != nil || again != n {
-			t.Fatalf("%d is written %s, and read as %d, %v", n, sizeText(n), again, err)
+			t.Fatalf("%d is formatted as %s, which is parsed as %d, %v", n, sizeText(n), again, err)
 		}
 	})
 }
@@ -67,11 +67,11 @@ func TestParsePorts(t *testing.T) {
 			t.Errorf("%q: got %v, %v", text, got, err)
 		}
 	}
-	for text, says := range map[string]string{
+	for text, wantErr := range map[string]string{
 		"": "range", "0-10": "range", "10-65536": "range", "a-b": "range", "1-2-3": "range", "-5": "range", "10-5": "5-10", "1 - 2": "range",
 	} {
-		if _, err := parsePorts(text); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%q: got %v, want a word of %s", text, err, says)
+		if _, err := parsePorts(text); err == nil || !strings.Contains(err.Error(), wantErr) {
+			t.Errorf("%q: got %v, want an error with %s", text, err, wantErr)
 		}
 	}
 }
@@ -90,14 +90,14 @@ func TestParseRules(t *testing.T) {
 			t.Errorf("%q: got %v, %v", text, got, err)
 		}
 	}
-	for text, says := range map[string]string{
-		"": "neither", ",": "neither", "auto,auto": "stands last", "203.0.113.10,10.0.0.0/8=auto": "stands last",
-		"10.0.0.1/8=auto": "10.0.0.0/8", "10.0.0.0/8=auto,10.0.0.0/8=x": "twice", "10/8=auto": "no network",
-		"2001:db8::1": "EPSV", "0.0.0.0": "no client", "224.0.0.1": "no client", "203.0.113": "neither", "a b": "neither",
-		"-x.example": "neither", "a..b": "neither", "1.2.3.4=": "neither", "fe80::1%eth0=auto": "no network", "10.0.0.0/8=auto=x": "neither",
+	for text, wantErr := range map[string]string{
+		"": "must be auto", ",": "must be auto", "auto,auto": "at the end", "203.0.113.10,10.0.0.0/8=auto": "at the end",
+		"10.0.0.1/8=auto": "10.0.0.0/8", "10.0.0.0/8=auto,10.0.0.0/8=x": "only once", "10/8=auto": "not a network",
+		"2001:db8::1": "EPSV", "0.0.0.0": "that clients can connect to", "224.0.0.1": "that clients can connect to", "203.0.113": "must be auto", "a b": "must be auto",
+		"-x.example": "must be auto", "a..b": "must be auto", "1.2.3.4=": "must be auto", "fe80::1%eth0=auto": "not a network", "10.0.0.0/8=auto=x": "must be auto",
 	} {
-		if got, err := parseRules(text); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%q: got %v, %v, want a word of %q", text, got, err, says)
+		if got, err := parseRules(text); err == nil || !strings.Contains(err.Error(), wantErr) {
+			t.Errorf("%q: got %v, %v, want an error with %q", text, got, err, wantErr)
 		}
 	}
 }
@@ -115,11 +115,11 @@ func FuzzPassiveAddress(f *testing.F) {
 			return
 		}
 		if len(rules) == 0 {
-			t.Fatalf("%q is read as nothing", text)
+			t.Fatalf("%q gives no rules", text)
 		}
 		for i, r := range rules {
 			if !r.Client.IsValid() && i < len(rules)-1 {
-				t.Fatalf("%q: rules behind the one for all", text)
+				t.Fatalf("%q: rules after the one for all clients", text)
 			}
 			if ip, err := netip.ParseAddr(r.Address); err == nil && !ip.Unmap().Is4() {
 				t.Fatalf("%q: PASV would name %s", text, ip)
@@ -133,22 +133,22 @@ func FuzzPassiveAddress(f *testing.F) {
 
 func TestParseStorage(t *testing.T) {
 	for _, c := range []struct {
-		parse func(string) (string, error)
-		text  string
-		want  string // or
-		says  string
+		parse   func(string) (string, error)
+		text    string
+		want    string // or wantErr
+		wantErr string
 	}{
 		{parseBucket, "invoices", "invoices", ""},
 		{parseBucket, "Old_Bucket.1", "Old_Bucket.1", ""},
 		{parseBucket, "arn:aws:s3:eu-west-1:1:accesspoint/x", "arn:aws:s3:eu-west-1:1:accesspoint/x", ""},
 		{parseBucket, "s3://invoices/alice/", "", `--bucket "invoices" --prefix "alice/"`},
 		{parseBucket, "s3://invoices", "", `--bucket "invoices"`},
-		{parseBucket, "ab", "", "from 3 letters"},
+		{parseBucket, "ab", "", "at least 3 letters"},
 		{parseBucket, "in voices", "", "letters"},
 		{parsePrefix, "", "", ""},
 		{parsePrefix, "a", "a/", ""},
 		{parsePrefix, "customers/ali ce/", "customers/ali ce/", ""},
-		{parsePrefix, "/a", "", "without a slash at its beginning"},
+		{parsePrefix, "/a", "", "without a slash at the beginning"},
 		{parsePrefix, "/", "", "without a slash"},
 		{parsePrefix, "a//b", "", "//"},
 		{parsePrefix, "a/../b", "", ".."},
@@ -184,10 +184,10 @@ func TestParseStorage(t *testing.T) {
 	} {
 		got, err := c.parse(c.text)
 		switch {
-		case c.says == "" && (err != nil || got != c.want):
+		case c.wantErr == "" && (err != nil || got != c.want):
 			t.Errorf("%q: got %q, %v", c.text, got, err)
-		case c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)):
-			t.Errorf("%q: got %q, %v, want a word of %q", c.text, got, err, c.says)
+		case c.wantErr != "" && (err == nil || !strings.Contains(err.Error(), c.wantErr)):
+			t.Errorf("%q: got %q, %v, want an error with %q", c.text, got, err, c.wantErr)
 		}
 	}
 }
@@ -220,6 +220,6 @@ func TestDefaultMemory(t *testing.T) {
 	got, err := load(Serve, append(completeArgs, "--memory=1GiB"), completeEnv,
 		fstest.MapFS{"sys/fs/cgroup/memory.max": limit(100 << 20)})
 	if err != nil || got.Memory != 1<<30 {
-		t.Errorf("what is asked for is not what is given: %v, %v", got, err)
+		t.Errorf("--memory=1GiB with a lower limit: %v, %v", got, err)
 	}
 }

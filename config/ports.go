@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// parsePorts reads FIRST-LAST or a single port.
+// parsePorts reads FIRST-LAST, or a single port.
 func parsePorts(text string) (Ports, error) {
 	first, last, isRange := strings.Cut(text, "-")
 	if !isRange {
@@ -17,9 +17,9 @@ func parsePorts(text string) (Ports, error) {
 	b, errB := strconv.ParseUint(last, 10, 16)
 	switch {
 	case errA != nil || errB != nil || a == 0 || b == 0:
-		return Ports{}, errors.New("a range of ports from 1 to 65535 is wanted, such as 60000-60099, or a single port")
+		return Ports{}, errors.New("must be a range of ports from 1 to 65535, e.g. 60000-60099, or a single port")
 	case a > b:
-		return Ports{}, errors.New("the lower port stands first: " + last + "-" + first)
+		return Ports{}, errors.New("must begin with the lower port: " + last + "-" + first)
 	}
 	return Ports{uint16(a), uint16(b)}, nil
 }
@@ -27,12 +27,12 @@ func parsePorts(text string) (Ports, error) {
 func parsePort(text string) (uint16, error) {
 	n, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {
-		return 0, errors.New("a port from 0 to 65535 is wanted")
+		return 0, errors.New("must be a port from 0 to 65535")
 	}
 	return uint16(n), nil
 }
 
-// listenAddress reads an address that net.Listen takes, or nothing.
+// listenAddress reads an address for net.Listen, or an empty text.
 func listenAddress(text string) (string, error) {
 	if text == "" {
 		return "", nil
@@ -42,15 +42,15 @@ func listenAddress(text string) (string, error) {
 		_, err = parsePort(port)
 	}
 	if err != nil || strings.ContainsAny(host, "/ @") {
-		return "", errors.New("an address with a port is wanted, such as :21, 127.0.0.1:2121 or [::1]:21")
+		return "", errors.New("must be an address with a port, e.g. :21, 127.0.0.1:2121 or [::1]:21")
 	}
 	return text, nil
 }
 
-// s3Address is listenAddress where nothing is not enough.
+// s3Address reads an address for net.Listen, which must not be empty.
 func s3Address(text string) (string, error) {
 	if text == "" {
-		return "", errors.New("an address with a port is wanted, such as 127.0.0.1:9000")
+		return "", errors.New("must be an address with a port, e.g. 127.0.0.1:9000")
 	}
 	return listenAddress(text)
 }

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// parseRules reads a --passive-address: one address for everybody, or NETWORK=ADDRESS,... with, at the end,
-// an address for all other clients. Without that last one they get auto.
+// parseRules reads ADDRESS, or NETWORK=ADDRESS,...,ADDRESS. The last address is for all other clients; without it they get
+// auto.
 func parseRules(text string) ([]Rule, error) {
 	var rules []Rule
 	for item := range strings.SplitSeq(text, ",") {
 		if len(rules) > 0 && !rules[len(rules)-1].Client.IsValid() {
-			return nil, errors.New("the address for all other clients stands last, and there is one")
+			return nil, errors.New("must have one address for all other clients, at the end")
 		}
 		rule, err := parseRule(strings.TrimSpace(item))
 		if err != nil {
@@ -21,7 +21,7 @@ func parseRules(text string) ([]Rule, error) {
 		}
 		for _, earlier := range rules {
 			if earlier.Client == rule.Client {
-				return nil, fmt.Errorf("the network %s is there twice", rule.Client)
+				return nil, fmt.Errorf("must name the network %s only once", rule.Client)
 			}
 		}
 		rules = append(rules, rule)
@@ -41,7 +41,7 @@ func parseRule(item string) (Rule, error) {
 	return Rule{Client: client, Address: address}, checkPassive(address)
 }
 
-// parseNetwork reads a network, or an address that stands for itself alone.
+// parseNetwork reads a network or a single address.
 func parseNetwork(text string) (netip.Prefix, error) {
 	if ip, err := netip.ParseAddr(text); err == nil && ip.Zone() == "" {
 		ip = ip.Unmap()
@@ -49,13 +49,13 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	}
 	network, err := netip.ParsePrefix(text)
 	if network.Addr().Is4In6() && network.Bits() >= 96 {
-		network = netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96) // or it would fit no client
+		network = netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96) // client addresses are unmapped too
 	}
 	switch {
 	case err != nil:
-		return netip.Prefix{}, fmt.Errorf("%q is no network; one looks like 10.0.0.0/8", text)
+		return netip.Prefix{}, fmt.Errorf("%q is not a network: must be like 10.0.0.0/8", text)
 	case network != network.Masked():
-		return netip.Prefix{}, fmt.Errorf("the network of %s is written %s", network, network.Masked())
+		return netip.Prefix{}, fmt.Errorf("%s is not a network: must be %s", network, network.Masked())
 	}
 	return network, nil
 }
@@ -72,7 +72,7 @@ func parseNetworks(text string) (networks []netip.Prefix, err error) {
 	return networks, nil
 }
 
-// checkPassive refuses what the reply to PASV cannot name: it has room for an IPv4 address alone (RFC 959, 4.1.2).
+// checkPassive returns an error for an address that cannot be in a reply to PASV, which has only IPv4 addresses (RFC 959, 4.1.2).
 func checkPassive(address string) error {
 	if address == "auto" {
 		return nil
@@ -82,17 +82,17 @@ func checkPassive(address string) error {
 	case err != nil && isHostName(address):
 		return nil
 	case err != nil:
-		return fmt.Errorf("%q is neither auto nor an IPv4 address nor a host name", address)
+		return fmt.Errorf("%q must be auto, an IPv4 address or a host name", address)
 	case !ip.Unmap().Is4():
-		return fmt.Errorf("%s: PASV can only name an IPv4 address; IPv6 clients use EPSV, which needs none", ip)
+		return fmt.Errorf("%s must be an IPv4 address: IPv6 clients use EPSV, which sends no address", ip)
 	case ip.Unmap().IsUnspecified() || ip.Unmap().IsMulticast():
-		return fmt.Errorf("%s: no client can connect there", ip)
+		return fmt.Errorf("%s must be an address that clients can connect to", ip)
 	}
 	return nil
 }
 
-// isHostName tells whether a text can be a host name (RFC 1123, 2.1). One whose last label is a number is
-// a misspelt address.
+// isHostName reports whether a text is a valid host name (RFC 1123, 2.1). If its last label is a number, it is a misspelled
+// address.
 func isHostName(text string) bool {
 	text = strings.TrimSuffix(text, ".")
 	labels := strings.Split(text, ".")
@@ -104,5 +104,5 @@ func isHostName(text string) bool {
 	return len(text) <= 253 && strings.Trim(labels[len(labels)-1], "0123456789") != ""
 }
 
-// hostBytes are the bytes of host names; the underscore is in use, whatever the RFCs say.
+// hostBytes are the bytes of host names, and the underscore, which is in use despite the RFCs.
 const hostBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"

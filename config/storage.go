@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// isPrintable reports whether a text is UTF-8 without control characters. It is the rule of proxy.IsPrintable, which this package does
-// not import: configuration knows no other part.
+// isPrintable reports whether a text is UTF-8 without control characters. It is the same as proxy.IsPrintable, because this
+// package imports no other one.
 func isPrintable(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
@@ -18,18 +18,18 @@ func parseBucket(text string) (string, error) {
 	name, prefix, hasPrefix := strings.Cut(rest, "/")
 	switch {
 	case strings.HasPrefix(text, "arn:") && isPrintable(text) && !strings.Contains(text, " "):
-		return text, nil // of an access point; these have slashes
+		return text, nil // of an access point; contains slashes
 	case strings.HasPrefix(text, "http://"), strings.HasPrefix(text, "https://"):
-		return "", hidden{errors.New("must be the bucket's name alone: the URL of the service is --endpoint")} // it may have a signature
+		return "", hidden{errors.New("must be the bucket's name optional: the URL of the service is --endpoint")} // the URL may have a signature
 	case isURL || hasPrefix:
-		return "", errors.New("a bucket and a prefix are two options: --bucket " + quoted(name) + " --prefix " + quoted(prefix))
+		return "", errors.New("must be two options: --bucket " + quoted(name) + " --prefix " + quoted(prefix))
 	case len(text) < 3 || len(text) > 255 || strings.Trim(text, hostBytes+".:") != "":
-		return "", errors.New("the name of a bucket is wanted: from 3 letters, digits, dots and hyphens on")
+		return "", errors.New("must be the name of a bucket: at least 3 letters, digits, dots and hyphens")
 	}
 	return text, nil
 }
 
-// maxPrefix leaves half of a key, which S3 ends at 1,024 bytes, to the names below the prefix.
+// maxPrefix is half of the 1,024 bytes of a key, so that the other half is left for names below the prefix.
 const maxPrefix = 512
 
 func parsePrefix(text string) (string, error) {
@@ -38,18 +38,18 @@ func parsePrefix(text string) (string, error) {
 	}
 	for segment := range strings.SplitSeq(strings.TrimSuffix(text, "/"), "/") {
 		if segment == "" || segment == "." || segment == ".." {
-			return "", errors.New("a prefix such as customers/alice/ is wanted, without a slash at its beginning, and without // or .. in it")
+			return "", errors.New("must be a prefix such as customers/alice/, without a slash at the beginning, // or ..")
 		}
 	}
 	if !isPrintable(text) || len(text) > maxPrefix {
-		return "", errors.New("at most 512 bytes of UTF-8 without control characters are wanted")
+		return "", errors.New("must be at most 512 bytes of UTF-8 without control characters")
 	}
 	return strings.TrimSuffix(text, "/") + "/", nil
 }
 
 func parseRegion(text string) (string, error) {
 	if strings.Trim(text, hostBytes) != "" {
-		return "", errors.New("the name of a region is wanted, such as eu-central-1")
+		return "", errors.New("must be the name of a region, e.g. eu-central-1")
 	}
 	return text, nil
 }

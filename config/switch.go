@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// parseBool reads a switch.
+// parseBool reads a boolean.
 func parseBool(text string) (bool, error) {
 	switch strings.ToLower(text) {
 	case "true", "on", "yes", "1":
@@ -15,19 +15,19 @@ func parseBool(text string) (bool, error) {
 	case "false", "off", "no", "0":
 		return false, nil
 	}
-	return false, errors.New("true or false is wanted")
+	return false, errors.New("must be true or false")
 }
 
-// parseSwitch reads a switch that can also be left alone.
+// parseSwitch reads on or off. The caller handles auto.
 func parseSwitch(text string) (*bool, error) {
 	on, err := parseBool(text)
 	if err != nil {
-		return nil, errors.New("on, off or auto is wanted")
+		return nil, errors.New("must be on, off or auto")
 	}
 	return &on, nil
 }
 
-// orAuto lets the word auto stand for the zero value.
+// orAuto returns a parser that accepts auto as the zero value.
 func orAuto[T any](parse func(string) (T, error)) func(string) (T, error) {
 	return func(text string) (v T, err error) {
 		if text == "auto" {
@@ -35,19 +35,19 @@ func orAuto[T any](parse func(string) (T, error)) func(string) (T, error) {
 		}
 		v, err = parse(text)
 		if err != nil && !strings.Contains(err.Error(), "auto") {
-			err = errors.New("auto is possible; else " + err.Error())
+			err = errors.New("must be auto or" + strings.TrimPrefix(err.Error(), "must be"))
 		}
 		return v, err
 	}
 }
 
-// oneOf reads one of the words.
+// oneOf returns a parser for one of the words.
 func oneOf(words ...string) func(string) (string, error) {
 	last := len(words) - 1
-	wanted := strings.Join(words[:last], ", ") + " or " + words[last] + " is wanted"
+	err := errors.New("must be " + strings.Join(words[:last], ", ") + " or " + words[last])
 	return func(text string) (string, error) {
 		if !slices.Contains(words, text) {
-			return "", errors.New(wanted)
+			return "", err
 		}
 		return text, nil
 	}

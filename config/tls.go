@@ -1,82 +1,82 @@
 package config
 
-// settle fills in the defaults that are one thing with a certificate and another without.
-func (l *loading) settle() {
+// setDefaults sets the defaults that depend on whether there is a certificate, or on the listener.
+func (l *loader) setDefaults() {
 	c := &l.config
-	if !l.asked("tls-self-signed") && (c.TLSCert != "" || c.TLSKey != "") {
-		c.TLSSelfSigned = false // which the demo makes only where there is none
+	if !l.isSet("tls-self-signed") && (c.TLSCert != "" || c.TLSKey != "") {
+		c.TLSSelfSigned = false // the demo's default applies only without a certificate
 	}
-	l.settleListener()
-	l.settleDemand()
+	l.setFTPSDefault()
+	l.setTLSDefault()
 	c.ActivePortTLS = c.ActivePort
-	if !l.asked("active-port") {
-		c.ActivePort, c.ActivePortTLS = 20, 989 // RFC 959 section 5.2: the port below the control connection's
+	if !l.isSet("active-port") {
+		c.ActivePort, c.ActivePortTLS = 20, 989 // the control port minus 1 (RFC 959, 5.2)
 	}
 }
 
-func (l *loading) settleListener() {
+func (l *loader) setFTPSDefault() {
 	switch c := &l.config; {
-	case l.asked("ftps"):
-	case !c.Certified():
+	case l.isSet("ftps"):
+	case !c.HasCertificate():
 		c.FTPS = ""
 	case l.command != Demo:
 		c.FTPS = ":990"
 	}
 }
 
-func (l *loading) settleDemand() {
+func (l *loader) setTLSDefault() {
 	switch c := &l.config; {
-	case l.asked("tls"):
-	case !c.Certified():
+	case l.isSet("tls"):
+	case !c.HasCertificate():
 		c.TLS = "off"
 	case l.command != Demo, c.TLSClientCA != "":
 		c.TLS = "required"
 	}
 }
 
-// certificateIsThere wants a certificate that is whole, and is one, wherever one is needed.
-func (l *loading) certificateIsThere() {
+// checkCertificate requires --tls-cert and --tls-key together, and no self-signed certificate beside them.
+func (l *loader) checkCertificate() {
 	c := &l.config
-	if !l.sound("tls-self-signed") {
+	if !l.valid("tls-self-signed") {
 		return
 	}
 	switch {
 	case c.TLSSelfSigned && c.TLSCert+c.TLSKey != "":
-		l.mistakes.add(l.where("tls-self-signed"), "there is %s too; one certificate is enough", l.where(l.oneOfPair()))
+		l.mistakes.add(l.source("tls-self-signed"), "must not be combined with %s", l.source(l.certificateOption()))
 	case c.TLSCert != "" && c.TLSKey == "":
-		l.mistakes.add(l.where("tls-cert")+" "+quoted(c.TLSCert),
-			"has no key: --tls-key has to name the file with its private key, which may be the same file")
+		l.mistakes.add(l.source("tls-cert")+" "+quoted(c.TLSCert),
+			"requires --tls-key, the file with the private key, which may be the same file")
 	case c.TLSCert == "" && c.TLSKey != "":
-		l.mistakes.add(l.where("tls-key")+" "+quoted(c.TLSKey), "has no certificate: --tls-cert has to name the file with it")
-	case !c.Certified():
-		l.nothingNeedsCertificate()
+		l.mistakes.add(l.source("tls-key")+" "+quoted(c.TLSKey), "requires --tls-cert, the file with the certificate")
+	case !c.HasCertificate():
+		l.checkTLSUnused()
 	}
 }
 
-// versionsAgree refuses a lowest version of TLS beside the option that allows lower ones.
-func (l *loading) versionsAgree() {
-	if c := &l.config; c.TLSLegacy && l.asked("tls-min") && l.sound("tls-legacy", "tls-min") {
-		l.mistakes.add(l.where("tls-legacy"), "allows TLS 1.0, and %s %q does not; leave one of them out", l.where("tls-min"), c.TLSMin)
+// checkTLSVersions reports --tls-min together with --tls-legacy, which allows lower versions.
+func (l *loader) checkTLSVersions() {
+	if c := &l.config; c.TLSLegacy && l.isSet("tls-min") && l.valid("tls-legacy", "tls-min") {
+		l.mistakes.add(l.source("tls-legacy"), "must not be combined with %s %q: it allows TLS 1.0", l.source("tls-min"), c.TLSMin)
 	}
 }
 
-// ticketsAreThere wants tickets where they are to tell connections apart.
-func (l *loading) ticketsAreThere() {
-	if c := &l.config; c.PassiveShare == "ticket" && c.TLSDataSession == "off" && l.sound("passive-share", "tls-data-session") {
-		l.mistakes.add(l.where("passive-share")+` "ticket"`, `needs tickets: %s "off" gives clients none, offer or require does`, l.where("tls-data-session"))
+// checkTickets requires session tickets for --passive-share ticket.
+func (l *loader) checkTickets() {
+	if c := &l.config; c.PassiveShare == "ticket" && c.TLSDataSession == "off" && l.valid("passive-share", "tls-data-session") {
+		l.mistakes.add(l.source("passive-share")+` "ticket"`, `requires session tickets: %s must be offer or require, not off`, l.source("tls-data-session"))
 	}
 }
 
-// oneOfPair is the option of the pair that was given.
-func (l *loading) oneOfPair() string {
+// certificateOption returns the option of the certificate that is set.
+func (l *loader) certificateOption() string {
 	if l.config.TLSCert != "" {
 		return "tls-cert"
 	}
 	return "tls-key"
 }
 
-// nothingNeedsCertificate refuses what somebody asks of TLS where there is none: it would be a false safety.
-func (l *loading) nothingNeedsCertificate() {
+// checkTLSUnused reports TLS options that would have no effect without a certificate.
+func (l *loader) checkTLSUnused() {
 	c := &l.config
 	for _, need := range []struct {
 		option, value string
@@ -90,20 +90,20 @@ func (l *loading) nothingNeedsCertificate() {
 		{"tls-data-session", c.TLSDataSession, c.TLSDataSession == "require"},
 		{"passive-share", c.PassiveShare, c.PassiveShare == "ticket"},
 	} {
-		if need.needs && l.sound(need.option) {
-			l.mistakes.add(l.where(need.option)+" "+quoted(need.value), "needs a certificate: --tls-cert and --tls-key, or --tls-self-signed")
+		if need.needs && l.valid(need.option) {
+			l.mistakes.add(l.source(need.option)+" "+quoted(need.value), "requires a certificate: set --tls-cert and --tls-key, or --tls-self-signed")
 		}
 	}
 }
 
-// clientsAreCertified holds the certificates that clients have to show against what would get round them, or need them.
-func (l *loading) clientsAreCertified() {
+// checkClientCertificates reports options that bypass client certificates, or that require them.
+func (l *loader) checkClientCertificates() {
 	c := &l.config
-	if c.TLSClientCA != "" && c.FTP != "" && c.TLS != "required" && c.Certified() && l.sound("tls", "ftp") {
-		l.mistakes.add(l.where("tls")+" "+quoted(c.TLS), "lets clients in on --ftp without the certificate that %s asks for; "+
-			`--tls required is wanted, or --ftp ""`, l.where("tls-client-ca"))
+	if c.TLSClientCA != "" && c.FTP != "" && c.TLS != "required" && c.HasCertificate() && l.valid("tls", "ftp") {
+		l.mistakes.add(l.source("tls")+" "+quoted(c.TLS), "lets clients log in without the certificate of %s: "+
+			`must be required, or set --ftp ""`, l.source("tls-client-ca"))
 	}
 	if c.UserCertificate != "" && c.TLSClientCA == "" {
-		l.mistakes.add(l.where("user-certificate")+" "+quoted(c.UserCertificate), "needs --tls-client-ca, which says whose certificates are believed")
+		l.mistakes.add(l.source("user-certificate")+" "+quoted(c.UserCertificate), "requires --tls-client-ca, the CAs of client certificates")
 	}
 }

@@ -7,64 +7,64 @@ import (
 	"testing"
 )
 
-// What nobody chose is safe where there is a certificate, and off where there is none.
+// With a certificate, TLS is required by default; without one it is off.
 func TestDefaultsWithCertificate(t *testing.T) {
-	type chosen struct {
+	type settings struct {
 		ftp, ftps, tls string
 		selfSigned     bool
 	}
 	for _, c := range []struct {
 		command, args string
-		want          chosen
+		want          settings
 	}{
-		{Serve, "", chosen{":21", "", "off", false}},
-		{Serve, "--tls-self-signed", chosen{":21", ":990", "required", true}},
-		{Serve, "--tls-cert=x --tls-key=y", chosen{":21", ":990", "required", false}},
-		{Serve, "--tls-cert=x --tls-key=y --tls-self-signed=false", chosen{":21", ":990", "required", false}},
-		{Serve, "--tls-cert= --tls-key=", chosen{":21", "", "off", false}},
-		{Serve, "--tls-self-signed --ftps= --tls=optional", chosen{":21", "", "optional", true}},
-		{Serve, "--tls-self-signed --ftp=", chosen{"", ":990", "required", true}},
-		{Serve, "--tls-self-signed --tls=off", chosen{":21", ":990", "off", true}},
-		{Serve, "--tls-self-signed --tls=off --ftps=", chosen{":21", "", "off", true}}, // the start warns of it
-		{Serve, "--ftps=", chosen{":21", "", "off", false}},
-		{Serve, "--tls-self-signed --ftp=127.0.0.1:0 --ftps=127.0.0.1:0", chosen{"127.0.0.1:0", "127.0.0.1:0", "required", true}},
-		{Serve, "--tls-self-signed --tls-client-ca=ca --ftp= --tls=off", chosen{"", ":990", "off", true}},
-		{Demo, "", chosen{"127.0.0.1:2121", "127.0.0.1:2990", "optional", true}},
-		{Demo, "--tls-self-signed=false", chosen{"127.0.0.1:2121", "", "off", false}},
-		{Demo, "--tls-cert=x --tls-key=y", chosen{"127.0.0.1:2121", "127.0.0.1:2990", "optional", false}},
-		{Demo, "--tls-client-ca=ca", chosen{"127.0.0.1:2121", "127.0.0.1:2990", "required", true}},
-		{Demo, "--ftps= --tls=required", chosen{"127.0.0.1:2121", "", "required", true}},
+		{Serve, "", settings{":21", "", "off", false}},
+		{Serve, "--tls-self-signed", settings{":21", ":990", "required", true}},
+		{Serve, "--tls-cert=x --tls-key=y", settings{":21", ":990", "required", false}},
+		{Serve, "--tls-cert=x --tls-key=y --tls-self-signed=false", settings{":21", ":990", "required", false}},
+		{Serve, "--tls-cert= --tls-key=", settings{":21", "", "off", false}},
+		{Serve, "--tls-self-signed --ftps= --tls=optional", settings{":21", "", "optional", true}},
+		{Serve, "--tls-self-signed --ftp=", settings{"", ":990", "required", true}},
+		{Serve, "--tls-self-signed --tls=off", settings{":21", ":990", "off", true}},
+		{Serve, "--tls-self-signed --tls=off --ftps=", settings{":21", "", "off", true}}, // serve warns
+		{Serve, "--ftps=", settings{":21", "", "off", false}},
+		{Serve, "--tls-self-signed --ftp=127.0.0.1:0 --ftps=127.0.0.1:0", settings{"127.0.0.1:0", "127.0.0.1:0", "required", true}},
+		{Serve, "--tls-self-signed --tls-client-ca=ca --ftp= --tls=off", settings{"", ":990", "off", true}},
+		{Demo, "", settings{"127.0.0.1:2121", "127.0.0.1:2990", "optional", true}},
+		{Demo, "--tls-self-signed=false", settings{"127.0.0.1:2121", "", "off", false}},
+		{Demo, "--tls-cert=x --tls-key=y", settings{"127.0.0.1:2121", "127.0.0.1:2990", "optional", false}},
+		{Demo, "--tls-client-ca=ca", settings{"127.0.0.1:2121", "127.0.0.1:2990", "required", true}},
+		{Demo, "--ftps= --tls=required", settings{"127.0.0.1:2121", "", "required", true}},
 	} {
 		args := strings.Fields(c.args)
 		if c.command == Serve {
 			args = append(args, completeArgs...)
 		}
-		got, err := load(c.command, args, completeEnv, machine)
+		got, err := load(c.command, args, completeEnv, noLimit)
 		if err != nil {
 			t.Errorf("%s %s: %v", c.command, c.args, err)
 			continue
 		}
-		if is := (chosen{got.FTP, got.FTPS, got.TLS, got.TLSSelfSigned}); is != c.want {
+		if is := (settings{got.FTP, got.FTPS, got.TLS, got.TLSSelfSigned}); is != c.want {
 			t.Errorf("%s %s: got %+v, want %+v", c.command, c.args, is, c.want)
 		}
 	}
 }
 
-// A source port that was asked for is that of all active data connections, the default one too.
+// A source port that is set, even to the default, applies to implicit TLS too.
 func TestActivePort(t *testing.T) {
 	for args, want := range map[string][2]uint16{"": {20, 989}, "--active-port=0": {0, 0}, "--active-port=20": {20, 20}, "--active-port=7": {7, 7}} {
-		got, err := load(Serve, append(strings.Fields(args), completeArgs...), completeEnv, machine)
+		got, err := load(Serve, append(strings.Fields(args), completeArgs...), completeEnv, noLimit)
 		if err != nil || got.ActivePort != want[0] || got.ActivePortTLS != want[1] {
 			t.Errorf("%s: got %v, %v", args, got, err)
 		}
 	}
 }
 
-// A certificate needs no password beside it, and allows one.
-func TestCertificateForPassword(t *testing.T) {
+// With a certificate for the user, the password is optional.
+func TestUserCertificateWithoutPassword(t *testing.T) {
 	args := append([]string{"--tls-self-signed", "--tls-client-ca=ca.pem", "--user-certificate=alice"}, completeArgs...)
 	for _, env := range [][]string{nil, completeEnv} {
-		got, err := load(Serve, args, env, machine)
+		got, err := load(Serve, args, env, noLimit)
 		if err != nil || got.UserCertificate != "alice" || (got.Password == "") != (env == nil) {
 			t.Errorf("%v: got %v, %v", env, got, err)
 		}
@@ -80,98 +80,98 @@ func TestParseNetworks(t *testing.T) {
 		"0.0.0.0/0,::/0":          {network("0.0.0.0/0"), network("::/0")},
 		"::ffff:10.0.0.0/104":     {network("10.0.0.0/8")},
 		"::ffff:192.0.2.7":        {network("192.0.2.7/32")},
-		"::ffff:0:0/95,127.0.0.1": nil, // no network of IPv4, and not written as one of IPv6
+		"::ffff:0:0/95,127.0.0.1": nil, // neither an IPv4 network nor a proper IPv6 network
 	} {
 		got, err := parseNetworks(text)
 		if (err != nil) != (want == nil) || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: got %v, %v, want %v", text, got, err, want)
 		}
 	}
-	for text, says := range map[string]string{
-		"": "no network", "10.0.0.0/8,": "no network", "10.0.0.1/8": "10.0.0.0/8", "fe80::1%eth0": "no network", "::ffff:10.0.0.1/104": "10.0.0.0/8",
+	for text, wantErr := range map[string]string{
+		"": "not a network", "10.0.0.0/8,": "not a network", "10.0.0.1/8": "10.0.0.0/8", "fe80::1%eth0": "not a network", "::ffff:10.0.0.1/104": "10.0.0.0/8",
 	} {
-		if got, err := parseNetworks(text); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%q: got %v, %v, want a word of %q", text, got, err, says)
+		if got, err := parseNetworks(text); err == nil || !strings.Contains(err.Error(), wantErr) {
+			t.Errorf("%q: got %v, %v, want an error with %q", text, got, err, wantErr)
 		}
 	}
 }
 
-// What is asked of TLS and cannot be had, or could be got round, is not left to be found out.
-func TestMistakesOfTLS(t *testing.T) {
-	testMistakes(t, map[string]mistaken{
-		"nothing to listen on, with TLS": {
+// TLS options that would have no effect, or that could be bypassed, are reported.
+func TestTLSMistakes(t *testing.T) {
+	testMistakes(t, map[string]mistakeCase{
+		"no listener, with TLS": {
 			args: append(completeArgs, "--ftp=", "--ftps=", "--tls-self-signed"),
-			want: []string{`--ftp "": nothing would be listened on; an address such as :21 is wanted`},
+			want: []string{`--ftp "": no listener: one of --ftp and --ftps must be an address, e.g. :21`},
 		},
 		"one address for both": {
 			args: append(completeArgs, "--ftp=:2121", "--ftps=:2121", "--tls-self-signed"),
-			want: []string{`--ftps ":2121": is the address of --ftp too; the usual ones are :21 for --ftp and :990 for --ftps`},
+			want: []string{`--ftps ":2121": must differ from --ftp; the standard ports are :21 for --ftp and :990 for --ftps`},
 		},
 		"certificate without a key": {
 			args: append(completeArgs, "--tls-cert=x.pem", "--tls=required"),
-			want: []string{`--tls-cert "x.pem": has no key: --tls-key has to name the file with its private key, which may be the same file`},
+			want: []string{`--tls-cert "x.pem": requires --tls-key, the file with the private key, which may be the same file`},
 		},
 		"key without a certificate": {
 			args: append(completeArgs, "--tls-key=x.key", "--tls=required"),
-			want: []string{`--tls-key "x.key": has no certificate: --tls-cert has to name the file with it`},
+			want: []string{`--tls-key "x.key": requires --tls-cert, the file with the certificate`},
 		},
 		"two certificates": {
 			args: append(completeArgs, "--tls-key=x.key", "--tls-self-signed"), env: append(completeEnv, "S3FTPD_TLS_CERT=x.pem"),
-			want: []string{`--tls-self-signed: there is S3FTPD_TLS_CERT too; one certificate is enough`},
+			want: []string{`--tls-self-signed: must not be combined with S3FTPD_TLS_CERT`},
 		},
-		"a key beside a certificate of one's own": {
+		"key and self-signed certificate": {
 			args: append(completeArgs, "--tls-key=x.key", "--tls-self-signed"),
-			want: []string{`--tls-self-signed: there is --tls-key too; one certificate is enough`},
+			want: []string{`--tls-self-signed: must not be combined with --tls-key`},
 		},
 		"TLS without a certificate": {
 			args: append(completeArgs, "--ftps=:990", "--tls=optional", "--tls-min=1.3", "--tls-client-ca=ca.pem"), file: "tls-data-session: require\n",
 			want: []string{
-				`--ftps ":990": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`,
-				`--tls "optional": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`,
-				`--tls-min "1.3": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`,
-				`--tls-client-ca "ca.pem": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`,
-				`FILE:1: tls-data-session "require": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`,
+				`--ftps ":990": requires a certificate: set --tls-cert and --tls-key, or --tls-self-signed`,
+				`--tls "optional": requires a certificate: set --tls-cert and --tls-key, or --tls-self-signed`,
+				`--tls-min "1.3": requires a certificate: set --tls-cert and --tls-key, or --tls-self-signed`,
+				`--tls-client-ca "ca.pem": requires a certificate: set --tls-cert and --tls-key, or --tls-self-signed`,
+				`FILE:1: tls-data-session "require": requires a certificate: set --tls-cert and --tls-key, or --tls-self-signed`,
 			},
 		},
-		"old versions of TLS, and not": {
+		"--tls-legacy and --tls-min": {
 			args: append(completeArgs, "--tls-self-signed", "--tls-legacy", "--tls-min=1.2"),
-			want: []string{`--tls-legacy: allows TLS 1.0, and --tls-min "1.2" does not; leave one of them out`},
+			want: []string{`--tls-legacy: must not be combined with --tls-min "1.2": it allows TLS 1.0`},
 		},
-		"old versions of TLS in a file, and not": {
+		"--tls-legacy in a file, S3FTPD_TLS_MIN": {
 			args: append(completeArgs, "--tls-self-signed"), env: append(completeEnv, "S3FTPD_TLS_MIN=1.3"), file: "tls-legacy: true\n",
-			want: []string{`FILE:1: tls-legacy: allows TLS 1.0, and S3FTPD_TLS_MIN "1.3" does not; leave one of them out`},
+			want: []string{`FILE:1: tls-legacy: must not be combined with S3FTPD_TLS_MIN "1.3": it allows TLS 1.0`},
 		},
-		"old versions of TLS without a certificate": {
+		"--tls-legacy without a certificate": {
 			args: append(completeArgs, "--tls-legacy"),
-			want: []string{`--tls-legacy "true": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`},
+			want: []string{`--tls-legacy "true": requires a certificate: set --tls-cert and --tls-key, or --tls-self-signed`},
 		},
-		"tickets that nobody has": {
+		"tickets without session resumption": {
 			args: append(completeArgs, "--tls-self-signed", "--tls-data-session=off", "--passive-share=ticket"),
-			want: []string{`--passive-share "ticket": needs tickets: --tls-data-session "off" gives clients none, offer or require does`},
+			want: []string{`--passive-share "ticket": requires session tickets: --tls-data-session must be offer or require, not off`},
 		},
-		"a demo without a certificate": {
+		"demo without a certificate": {
 			command: Demo, args: []string{"--tls-self-signed=false", "--tls=optional"}, env: []string{"HOME=/"},
-			want: []string{`--tls "optional": needs a certificate: --tls-cert and --tls-key, or --tls-self-signed`},
+			want: []string{`--tls "optional": requires a certificate: set --tls-cert and --tls-key, or --tls-self-signed`},
 		},
-		"a way round the clients' certificates": {
+		"login without a client certificate": {
 			args: append(completeArgs, "--tls-self-signed", "--tls-client-ca=ca.pem", "--tls=optional"),
-			want: []string{`--tls "optional": lets clients in on --ftp without the certificate that --tls-client-ca asks for; --tls required is wanted, or --ftp ""`},
+			want: []string{`--tls "optional": lets clients log in without the certificate of --tls-client-ca: must be required, or set --ftp ""`},
 		},
-		"a certificate as a password that nobody vouches for": {
+		"user certificate without a client CA": {
 			args: append(completeArgs, "--user-certificate=alice"),
-			want: []string{`--user-certificate "alice": needs --tls-client-ca, which says whose certificates are believed`},
+			want: []string{`--user-certificate "alice": requires --tls-client-ca, the CAs of client certificates`},
 		},
-		"a certificate of nobody": {
+		"user certificate without a user": {
 			args: []string{"--bucket=invoices", "--tls-self-signed", "--tls-client-ca=ca.pem", "--user-certificate=alice"}, env: []string{"HOME=/"},
-			want: []string{`--user: is missing: who may log in? The password comes from S3FTPD_PASSWORD or --password-file`},
+			want: []string{`--user: is missing: must be a user name, with S3FTPD_PASSWORD or --password-file`},
 		},
-		"a certificate that cannot be": {
+		"invalid subject": {
 			args: append(completeArgs, "--user-certificate= alice"),
-			want: []string{`--user-certificate " alice": the common name or the whole subject of a certificate is wanted, such as alice or CN=alice,O=Example`},
+			want: []string{`--user-certificate " alice": must be the common name or the whole subject of a certificate, e.g. alice or CN=alice,O=Example`},
 		},
-		"a load balancer without an address": {
+		"load balancer without an address": {
 			args: append(completeArgs, "--proxy-protocol-from=10.0.0.0/8,lb"),
-			want: []string{`--proxy-protocol-from "10.0.0.0/8,lb": "lb" is no network; one looks like 10.0.0.0/8`},
+			want: []string{`--proxy-protocol-from "10.0.0.0/8,lb": "lb" is not a network: must be like 10.0.0.0/8`},
 		},
 	})
 }

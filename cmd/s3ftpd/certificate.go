@@ -32,7 +32,7 @@ type certificate struct {
 func openCertificate(c *config.Config, log *slog.Logger) (*certificate, error) {
 	k := &certificate{c: c, log: log}
 	switch {
-	case !c.Certified():
+	case !c.HasCertificate():
 		return nil, nil
 	case c.TLSSelfSigned:
 		own, err := selfSigned(c.TLSLegacy)

@@ -185,9 +185,9 @@ func TestUsage(t *testing.T) {
 		{[]string{"help", "sevre"}, `s3ftpd: no such command: "sevre"`},
 		{[]string{"version", "x"}, `s3ftpd: "x": the command takes no arguments`},
 		{[]string{"passwd", "hush"}, "the command takes no arguments"},
-		{[]string{}, "s3ftpd: --bucket: is missing: which bucket is to be served?\ns3ftpd: --user: is missing: who may log in?"},
-		{[]string{"serve", "--bukcet=x", "--memory=lots"}, "s3ftpd: --bukcet: no such option; did you mean --bucket?\ns3ftpd: --memory \"lots\": a size"},
-		{[]string{"demo", "--max-sessions=-1"}, `s3ftpd: --max-sessions "-1": a number from 1 on is wanted`},
+		{[]string{}, "s3ftpd: --bucket: is missing: must be the name of the bucket to serve\ns3ftpd: --user: is missing: must be a user name"},
+		{[]string{"serve", "--bukcet=x", "--memory=lots"}, "s3ftpd: --bukcet: no such option; did you mean --bucket?\ns3ftpd: --memory \"lots\": must be a size"},
+		{[]string{"demo", "--max-sessions=-1"}, `s3ftpd: --max-sessions "-1": must be a number of at least 1`},
 	} {
 		code, out, err := output(t, "", nil, c.args...)
 		if code != exitUsage || !strings.Contains(err, c.says) || out != "" {

@@ -97,7 +97,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	}
 	code, out, err := output(t, "", []string{"S3FTPD_PASSWORD=canary\x01", "S3FTPD_PASWORD=canary"},
 		"--pasword", "canary", "--password=canary", "-p", "canary", "--endpoint=http://x:canary@y", "--user=alice")
-	if code != exitUsage || strings.Contains(out+err, "canary") || !strings.Contains(err, "secrets are never flags") {
+	if code != exitUsage || strings.Contains(out+err, "canary") || !strings.Contains(err, "must not be on the command line") {
 		t.Errorf("%d, %s%s", code, out, err)
 	}
 }

@@ -18,7 +18,7 @@ func TestEndpointOfTheEnvironment(t *testing.T) {
 	for _, test := range []struct{ variable, url, says string }{
 		{"AWS_ENDPOINT_URL", "http://127.0.0.1:1/invoices", "has the bucket in its path, and --bucket invoices adds it again: must be http://127.0.0.1:1"},
 		{"AWS_ENDPOINT_URL_S3", "http://invoices.host", "has the bucket in its host name, and --bucket invoices adds it again: must be http://host"},
-		{"AWS_ENDPOINT_URL", "http://key:canary@host", "keys do not belong into the URL"},
+		{"AWS_ENDPOINT_URL", "http://key:canary@host", "must not contain keys"},
 		{"AWS_ENDPOINT_URL", "http://host/?X-Amz-Signature=canary", "the ? or # of the URL"},
 	} {
 		t.Run(test.url, func(t *testing.T) {
