@@ -185,7 +185,7 @@ func contentTypeOfCopy(is *s3.HeadObjectOutput, source, target string) *string {
 //
 // A directory is syscall.EISDIR.
 func (f *FS) SetTime(ctx context.Context, name string, mtime time.Time) (proxy.Stored, error) {
-	key, err := f.file(name)
+	key, err := f.fileKey(name)
 	if err != nil {
 		return proxy.Stored{}, wrap("set the time of", name, err)
 	}
@@ -263,7 +263,7 @@ func (f *FS) copyWithTime(ctx context.Context, key string, is *s3.HeadObjectOutp
 		made.etag, err = f.copyPartsWithTime(ctx, o, as, l)
 		return made, err
 	}
-	ctx, cancel, err := f.client.completingCopy(ctx)
+	ctx, cancel, err := f.client.copyContext(ctx)
 	if err != nil {
 		return made, err
 	}
@@ -287,7 +287,7 @@ func (f *FS) copyPartsWithTime(ctx context.Context, o object, as *s3.CreateMulti
 		if !watch.sawWrite(f.bucketKey(o.key)) {
 			return nil
 		}
-		return f.holds(ctx, o.key, only)
+		return f.checkCondition(ctx, o.key, only)
 	}
 	defer func() { l.check = nil }()
 	return f.copyInParts(ctx, o, as, only, l)

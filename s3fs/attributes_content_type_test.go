@@ -17,7 +17,7 @@ import (
 // TestRenameRetypes: a file has the type that its last name stands for, as if it had been stored under it.
 func TestRenameRetypes(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
-		f := New(c, Options{Bucket: "files"})
+		f := NewFS(c, Options{Bucket: "files"})
 		for _, test := range []struct{ from, to, want string }{
 			{"/photo.jpg.filepart", "/photo.jpg", "image/jpeg"},
 			{"/.in.table.csv.", "/table.csv", "text/csv"},
@@ -50,7 +50,7 @@ func TestRenameRetypes(t *testing.T) {
 // TestRenameKeepsGivenType: a type that somebody chose stays, and so does everything else where the type changes.
 func TestRenameKeepsGivenType(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
-		f := New(c, Options{Bucket: "files"})
+		f := NewFS(c, Options{Bucket: "files"})
 		dressed(t, f, "a.part", 10)
 		want := kept(t, f, "a.part")
 		if _, err := f.Rename(t.Context(), "/a.part", "/a.jpg", true); err != nil {

@@ -118,13 +118,13 @@ func (s *spy) Do(r *http.Request) (*http.Response, error) {
 func spied(t *testing.T, f *FS, see func(call string, r *http.Request) (*http.Response, error)) *FS {
 	t.Helper()
 	o := f.api.Options()
-	c := dial(t, Service{Endpoint: *o.BaseEndpoint, Region: o.Region, Credentials: o.Credentials, HTTPClient: &spy{HTTPClient: f.client.http, see: see}})
-	return inSmallParts(New(c, Options{Bucket: f.bucket}))
+	c := dial(t, Config{Endpoint: *o.BaseEndpoint, Region: o.Region, Credentials: o.Credentials, HTTPClient: &spy{HTTPClient: f.client.http, see: see}})
+	return inSmallParts(NewFS(c, Options{Bucket: f.bucket}))
 }
 
 // inSmallParts makes what is over 5 MiB be copied in parts.
 func inSmallParts(f *FS) *FS {
-	f.copyMost, f.copySpan = minPart, minPart
+	f.copyLimit, f.partCopySize = minPart, minPart
 	return f
 }
 

@@ -35,7 +35,7 @@ func TestSetTimeOfPartsUndoesNothing(t *testing.T) {
 		t.Cleanup(server.Close)
 		var f *FS
 		var once sync.Once
-		f = inSmallParts(otherProcess(t, dial(t, Service{Endpoint: server.URL, Credentials: keys("a", "s")}), func(string) {}, func(call string) {
+		f = inSmallParts(otherProcess(t, dial(t, Config{Endpoint: server.URL, Credentials: keys("a", "s")}), func(string) {}, func(call string) {
 			if call == "PartCopy 2" {
 				once.Do(func() {
 					if err := meanwhile(t.Context(), f); err != nil {

@@ -181,7 +181,7 @@ func TestNoAttributes(t *testing.T) {
 func TestAttributesOnMinIO(t *testing.T) {
 	c := minio(t, "attributes")
 	tags := map[string]string{"team": "a b", "a+b": "x=y/z"}
-	f := New(c, Options{Bucket: "attributes", PartSize: minPart,
+	f := NewFS(c, Options{Bucket: "attributes", PartSize: minPart,
 		Attributes: Attributes{StorageClass: "REDUCED_REDUNDANCY", ACL: "private", Tags: tags}})
 	for _, err := range []error{
 		errOf(f.Put(t.Context(), "/small", storetest.Source(strings.NewReader("x")), proxy.Write{})),

@@ -23,7 +23,7 @@ func (endless) Read(p []byte) (int, error) { return len(p), nil }
 // BenchmarkPut and BenchmarkOpen also tell this process's own seconds of CPU for a GiB.
 func BenchmarkPut(b *testing.B) {
 	const size = 1 << 30
-	f := New(minio(b, "bench"), Options{Bucket: "bench"})
+	f := NewFS(minio(b, "bench"), Options{Bucket: "bench"})
 	perGiB(b, size, func() error {
 		return errOf(f.Put(b.Context(), "/f", storetest.Source(io.LimitReader(endless{}, size)), proxy.Write{}))
 	})
@@ -31,7 +31,7 @@ func BenchmarkPut(b *testing.B) {
 
 func BenchmarkOpen(b *testing.B) {
 	const size = 1 << 30
-	f := New(minio(b, "bench"), Options{Bucket: "bench"})
+	f := NewFS(minio(b, "bench"), Options{Bucket: "bench"})
 	if _, err := f.Put(b.Context(), "/f", storetest.Source(io.LimitReader(endless{}, size)), proxy.Write{}); err != nil {
 		b.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func BenchmarkOpen(b *testing.B) {
 
 // BenchmarkSmall puts files of 4 KiB, one after the other.
 func BenchmarkSmall(b *testing.B) {
-	f := New(minio(b, "bench"), Options{Bucket: "bench"})
+	f := NewFS(minio(b, "bench"), Options{Bucket: "bench"})
 	perGiB(b, 4<<10, func() error {
 		return errOf(f.Put(b.Context(), "/f", storetest.Source(io.LimitReader(endless{}, 4<<10)), proxy.Write{}))
 	})
@@ -62,7 +62,7 @@ func BenchmarkList(b *testing.B) {
 	}
 	all.Wait()
 	for _, kind := range []string{"s3", auto} {
-		b.Run(kind, func(b *testing.B) { listAll(b, New(c, Options{Bucket: "bench", ListMtime: kind})) })
+		b.Run(kind, func(b *testing.B) { listAll(b, NewFS(c, Options{Bucket: "bench", ListMtime: kind})) })
 	}
 }
 

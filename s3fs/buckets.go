@@ -59,23 +59,23 @@ func (b Buckets) Remove(ctx context.Context, bucket string) error {
 func (b Buckets) Open(bucket string) proxy.Store {
 	o := b.Options
 	o.Bucket = bucket
-	return New(b.Client, o)
+	return NewFS(b.Client, o)
 }
 
 // bucketError names an error of a request that makes or removes a bucket.
 func bucketError(err error) error {
-	var word error
+	var sentinel error
 	switch errorCode(err) {
 	case "BucketAlreadyExists", "BucketAlreadyOwnedByYou":
-		word = fs.ErrExist
+		sentinel = fs.ErrExist
 	case "BucketNotEmpty":
-		word = syscall.ENOTEMPTY
+		sentinel = syscall.ENOTEMPTY
 	case "InvalidBucketName", "InvalidArgument":
-		word = fs.ErrInvalid
+		sentinel = fs.ErrInvalid
 	case "NoSuchBucket":
-		word = fs.ErrNotExist
+		sentinel = fs.ErrNotExist
 	default:
 		return err
 	}
-	return fmt.Errorf("%w: %w", word, err)
+	return fmt.Errorf("%w: %w", sentinel, err)
 }

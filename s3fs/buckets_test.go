@@ -21,11 +21,11 @@ func TestBuckets(t *testing.T) {
 	t.Run("embedded store", func(t *testing.T) {
 		server := httptest.NewServer(embeddedStore(t, signed))
 		t.Cleanup(server.Close)
-		testBuckets(t, dial(t, Service{Endpoint: server.URL, Region: "us-east-1", Credentials: keys("demo", "demo-secret")}))
+		testBuckets(t, dial(t, Config{Endpoint: server.URL, Region: "us-east-1", Credentials: keys("demo", "demo-secret")}))
 	})
 	t.Run("MinIO", func(t *testing.T) {
 		server := real.MinIO(t)
-		testBuckets(t, dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)}))
+		testBuckets(t, dial(t, Config{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)}))
 	})
 }
 
@@ -46,7 +46,7 @@ func testBuckets(t *testing.T, c *Client) {
 	if _, err := b.Open("first-bucket").Put(ctx, "/f", storetest.Source(strings.NewReader("x")), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
-	if e, err := New(c, Options{Bucket: "first-bucket"}).Stat(ctx, "/in/f"); err != nil || e.Size != 1 {
+	if e, err := NewFS(c, Options{Bucket: "first-bucket"}).Stat(ctx, "/in/f"); err != nil || e.Size != 1 {
 		t.Errorf("%+v, %v", e, err)
 	}
 	var names []string
@@ -70,7 +70,7 @@ func testBuckets(t *testing.T, c *Client) {
 func TestBucketsAreListedToAnError(t *testing.T) {
 	server := httptest.NewServer(embeddedStore(t, s3demo.Options{Keys: map[string]string{"other": "secret"}}))
 	t.Cleanup(server.Close)
-	b := Buckets{Client: dial(t, Service{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})}
+	b := Buckets{Client: dial(t, Config{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})}
 	n := 0
 	for _, err := range b.List(t.Context()) {
 		if n++; err == nil {

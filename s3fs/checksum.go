@@ -143,7 +143,7 @@ func (c *Client) withChecksum(f func(algorithm) error) error {
 		}
 		return err
 	}
-	return c.features.attempt(checksumHeaders, "", refusesChecksum, func(with bool) error {
+	return c.features.try(checksumHeaders, "", refusesChecksum, func(with bool) error {
 		if with {
 			return f(crc32C)
 		}
@@ -165,7 +165,7 @@ func (c *Client) withCompleteChecksums(send func(checksums bool) error) error {
 	refuses := func(err error) bool {
 		return refusesChecksum(err) || status(err) == http.StatusInternalServerError && !c.onAWS()
 	}
-	return c.features.attempt(completeChecksums, "", refuses, send)
+	return c.features.try(completeChecksums, "", refuses, send)
 }
 
 // unknownHeaderCodes are what services call a header that they do not know, whatever they say besides.

@@ -41,7 +41,7 @@ func TestJoinCRC(t *testing.T) {
 // TestChecksumModes has MinIO verify each kind, and keep it: of the whole object, where it can be joined.
 func TestChecksumModes(t *testing.T) {
 	base := minio(t, "sums")
-	f := New(base, Options{Bucket: "sums", PartSize: minPart})
+	f := NewFS(base, Options{Bucket: "sums", PartSize: minPart})
 	for _, mode := range algorithms {
 		t.Run(mode, func(t *testing.T) {
 			base.checksum = mode
@@ -78,7 +78,7 @@ func TestDamageIsRefused(t *testing.T) {
 	for _, mode := range []string{"crc32c", "crc32", "sha256", "md5"} {
 		for _, size := range []int{1000, twoParts} {
 			c.checksum = mode
-			f := New(c, Options{Bucket: "damage", PartSize: minPart})
+			f := NewFS(c, Options{Bucket: "damage", PartSize: minPart})
 			content := make([]byte, size)
 			u, err := f.upload(t.Context(), "f", proxy.Write{}, 0)
 			if err != nil {
@@ -122,7 +122,7 @@ func noRetries(c *Client) {
 func TestWholeChecksumIsCompared(t *testing.T) {
 	c := minio(t, "whole")
 	noRetries(c)
-	f := New(c, Options{Bucket: "whole", PartSize: minPart})
+	f := NewFS(c, Options{Bucket: "whole", PartSize: minPart})
 	u, err := f.upload(t.Context(), "f", proxy.Write{}, 0)
 	if err != nil {
 		t.Fatal(err)

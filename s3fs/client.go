@@ -28,9 +28,9 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 )
 
-// A Service says which S3 service to use, and as whom. The zero value is what the AWS SDK finds in the environment,
+// A Config says which S3 service to use, and as whom. The zero value is what the AWS SDK finds in the environment,
 // in its files and in the machine it runs on.
-type Service struct {
+type Config struct {
 	Endpoint     string                  // URL; empty = the SDK's, AWS in the end
 	Region       string                  // empty = the SDK's, us-east-1 in the end
 	PathStyle    *bool                   // the bucket is in the path, not in the host; nil = where there is an endpoint, unless it is known to want the host
@@ -47,31 +47,31 @@ type Service struct {
 
 // A Client talks to an S3 service. Many FS can share it.
 type Client struct {
-	api        *s3.Client
-	http       s3.HTTPClient
-	checksum   string
-	features   features
-	timeout    time.Duration // Service.Timeout
-	names      *nameLocks    // of Service.Registry, as are uploads
-	uploads    *uploadRegistry
-	background background
-	clock      clock
-	minio      atomic.Bool     // the service has shown itself as MinIO
-	times      keptTimes       // for listings
-	redirected atomic.Int64    // until when a redirection is expected, in Unix nanoseconds; see followRedirects
-	stopping   context.Context // ends with Stop; nil = it is never called
-	stop       context.CancelFunc
-	log        *slog.Logger
+	api            *s3.Client
+	http           s3.HTTPClient
+	checksum       string
+	features       features
+	timeout        time.Duration // Config.Timeout
+	names          *nameLocks    // of Config.Registry, as are uploads
+	uploads        *uploadRegistry
+	background     background
+	clock          clock
+	isMinIO        atomic.Bool     // the service has shown itself as MinIO
+	mtimes         mtimeCache      // for listings
+	redirectsUntil atomic.Int64    // until when a redirection is expected, in Unix nanoseconds; see followRedirects
+	stopping       context.Context // ends with Stop; nil = it is never called
+	stop           context.CancelFunc
+	log            *slog.Logger
 }
 
-// Dial prepares a client. It may look for credentials, but sends nothing to S3: it fails if s makes no sense.
-func Dial(ctx context.Context, s Service) (*Client, error) {
+// NewClient prepares a client. It may look for credentials, but sends nothing to S3: it fails if s makes no sense.
+func NewClient(ctx context.Context, s Config) (*Client, error) {
 	c := &Client{checksum: cmp.Or(s.Checksum, auto), http: s.HTTPClient, timeout: cmp.Or(s.Timeout, 30*time.Second), log: s.Log}
 	if !slices.Contains(algorithms, c.checksum) {
 		return nil, fmt.Errorf("checksum %q: must be one of %s", s.Checksum, strings.Join(algorithms, ", "))
 	}
-	if !slices.Contains(payloads, cmp.Or(s.Payload, unsignedPayload)) {
-		return nil, fmt.Errorf("payload %q: must be one of %s", s.Payload, strings.Join(payloads, ", "))
+	if !slices.Contains(payloadModes, cmp.Or(s.Payload, unsignedPayload)) {
+		return nil, fmt.Errorf("payload %q: must be one of %s", s.Payload, strings.Join(payloadModes, ", "))
 	}
 	registry := cmp.Or(s.Registry, new(Registry))
 	c.names, c.uploads = &registry.names, &registry.uploads
@@ -90,8 +90,8 @@ func Dial(ctx context.Context, s Service) (*Client, error) {
 	if c.http == nil {
 		dialer := &net.Dialer{Timeout: min(c.timeout, 10*time.Second), KeepAlive: 15 * time.Second}
 		h := s3http.Config{Timeout: c.timeout, Dial: dialer.DialContext, Log: c.log}
-		if theirs, ok := sdk.HTTPClient.(*awshttp.BuildableClient); ok {
-			h.TLS = theirs.GetTransport().TLSClientConfig // with AWS_CA_BUNDLE
+		if sdkHTTP, ok := sdk.HTTPClient.(*awshttp.BuildableClient); ok {
+			h.TLS = sdkHTTP.GetTransport().TLSClientConfig // with AWS_CA_BUNDLE
 		}
 		c.http = c.features.newHTTPClient(h)
 	}
@@ -103,7 +103,7 @@ func Dial(ctx context.Context, s Service) (*Client, error) {
 //
 // Checksums are ours to send, as plain headers: the trailers that the SDK sends cost as much again, and many services refuse them. They
 // cover the content; signing it too takes as much work again, so that is an option.
-func (c *Client) configure(o *s3.Options, s Service) {
+func (c *Client) configure(o *s3.Options, s Config) {
 	o.HTTPClient = c.http
 	o.Region = cmp.Or(o.Region, "us-east-1")
 	o.UsePathStyle = pathStyle(o.BaseEndpoint)
@@ -114,7 +114,7 @@ func (c *Client) configure(o *s3.Options, s Service) {
 	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	o.ContinueHeaderThresholdBytes = -1 // the client sends Expect where it matters, see s3http.WithExpect
-	o.APIOptions = append(o.APIOptions, shareAttempts, noAcceptEncoding, c.followRedirects, translate, a.advise, correctStatus, c.confirm, storedLength, c.noteWrites, c.noteAnswers)
+	o.APIOptions = append(o.APIOptions, shareAttempts, noAcceptEncoding, c.followRedirects, translate, a.advise, correctStatus, c.confirmWrites, storedLength, c.noteWrites, c.recordAnswers)
 	if s.Payload == signedPayload {
 		o.APIOptions = append(o.APIOptions, signPayload)
 	} else {
@@ -145,7 +145,7 @@ func (c *Client) Endpoint() string { return aws.ToString(c.api.Options().BaseEnd
 
 // URL returns the URL of an object in requests, without sending one.
 func (c *Client) URL(ctx context.Context, bucket, key string) (string, error) {
-	var u urlOnly
+	var u urlRecorder
 	_, err := c.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key}, func(o *s3.Options) {
 		o.HTTPClient, o.Retryer = &u, aws.NopRetryer{}
 		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
@@ -158,11 +158,11 @@ func (c *Client) URL(ctx context.Context, bucket, key string) (string, error) {
 	return u.url, nil
 }
 
-// urlOnly notes the URL of a request in place of sending it.
-type urlOnly struct{ url string }
+// urlRecorder notes the URL of a request in place of sending it.
+type urlRecorder struct{ url string }
 
 // Do implements s3.HTTPClient.
-func (u *urlOnly) Do(r *http.Request) (*http.Response, error) {
+func (u *urlRecorder) Do(r *http.Request) (*http.Response, error) {
 	u.url = r.URL.String()
 	return nil, errors.New("not sent")
 }
@@ -173,7 +173,7 @@ const (
 	unsignedPayload = "unsigned"
 )
 
-var payloads = []string{signedPayload, unsignedPayload}
+var payloadModes = []string{signedPayload, unsignedPayload}
 
 // noAcceptEncoding leaves out a header that the SDK adds and signs. Google's front end changes it, and then the signature
 // is wrong.
@@ -210,8 +210,8 @@ func signPayload(stack *middleware.Stack) error {
 	return err
 }
 
-// mostRedirects is how many redirections a request follows.
-const mostRedirects = 3
+// maxRedirects is how many redirections a request follows.
+const maxRedirects = 3
 
 // followRedirects sends a request once more where S3 says with 307 or 308, as it does for new buckets of other regions,
 // signed for the new host. After a redirection, requests wait for 100-continue before they send their content, so that
@@ -220,39 +220,39 @@ func (c *Client) followRedirects(stack *middleware.Stack) error {
 	return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("s3fs: follow redirects", func(
 		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
 	) (out middleware.FinalizeOutput, metadata middleware.Metadata, err error) {
-		if time.Now().UnixNano() < c.redirected.Load() {
+		if time.Now().UnixNano() < c.redirectsUntil.Load() {
 			ctx = s3http.WithExpect(ctx)
 		}
-		for range mostRedirects {
+		for range maxRedirects {
 			out, metadata, err = next.HandleFinalize(ctx, in)
 			req, ok := in.Request.(*smithyhttp.Request)
 			if !ok {
 				break
 			}
-			to := redirection(req.URL, err)
+			to := redirectURL(req.URL, err)
 			if to == nil {
 				break
 			}
 			if rewound := req.RewindStream(); rewound != nil {
 				return out, metadata, fmt.Errorf("%w (not sent again: %w)", err, rewound)
 			}
-			c.redirected.Store(time.Now().Add(refusalLasts).UnixNano())
+			c.redirectsUntil.Store(time.Now().Add(refusalTTL).UnixNano())
 			req.URL, req.Host = to, ""
 		}
 		return out, metadata, err
 	}), "Signing", middleware.Before)
 }
 
-// redirection returns where a request is to be sent once more, nil if it is not. What the request asks for stays, and
+// redirectURL returns where a request is to be sent once more, nil if it is not. What the request asks for stays, and
 // so does encryption.
-func redirection(from *url.URL, err error) *url.URL {
+func redirectURL(from *url.URL, err error) *url.URL {
 	answer, ok := errors.AsType[*smithyhttp.ResponseError](err)
 	if !ok || !slices.Contains([]int{http.StatusTemporaryRedirect, http.StatusPermanentRedirect}, answer.HTTPStatusCode()) {
 		return nil
 	}
 	location := answer.Response.Header.Get("Location")
-	to, bad := from.Parse(location)
-	if bad != nil || location == "" || to.Host == "" || from.Scheme == "https" && to.Scheme != "https" {
+	to, parseErr := from.Parse(location)
+	if parseErr != nil || location == "" || to.Host == "" || from.Scheme == "https" && to.Scheme != "https" {
 		return nil
 	}
 	query := from.Query()

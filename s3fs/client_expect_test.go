@@ -91,10 +91,10 @@ func (h expectTest) run(t *testing.T, ask func(context.Context) context.Context)
 		return near, nil
 	}})
 	defer client.CloseIdleConnections()
-	api := dial(t, Service{Endpoint: "http://s3", Credentials: keys("a", "s"), HTTPClient: client}).api
+	api := dial(t, Config{Endpoint: "http://s3", Credentials: keys("a", "s"), HTTPClient: client}).api
 	for i, want := range h.want {
 		if h.later > 0 && i == h.later {
-			<-time.After(refusalLasts)
+			<-time.After(refusalTTL)
 		}
 		in := &s3.PutObjectInput{Bucket: aws.String("b"), Key: aws.String("f"), Body: strings.NewReader("content")}
 		_, err := api.PutObject(ask(t.Context()), in, func(o *s3.Options) { o.RetryMaxAttempts = 2 })

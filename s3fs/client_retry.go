@@ -36,39 +36,39 @@ func newRetryer(credentials aws.CredentialsProvider, backoff time.Duration) aws.
 		for _, code := range checksumMismatchCodes {
 			damaged[code] = struct{}{}
 		}
-		o.Retryables = append([]retry.IsErrorRetryable{lastSilence}, o.Retryables...)
-		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: damaged}, tooMany, brokenOff, notOfS3, expired{credentials})
+		o.Retryables = append([]retry.IsErrorRetryable{silentService}, o.Retryables...)
+		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: damaged}, throttled, truncated, unconfirmed, expiredCredentials{credentials})
 	})
 }
 
-// persistent makes a request be tried longer than others.
-func persistent(o *s3.Options) { o.RetryMaxAttempts = partAttempts }
+// withPartAttempts makes a request be tried longer than others.
+func withPartAttempts(o *s3.Options) { o.RetryMaxAttempts = partAttempts }
 
-// tooMany makes requests be repeated that a service throttles with 429, where AWS has 503.
-var tooMany = retry.RetryableHTTPStatusCode{Codes: map[int]struct{}{http.StatusTooManyRequests: {}}}
+// throttled makes requests be repeated that a service throttles with 429, where AWS has 503.
+var throttled = retry.RetryableHTTPStatusCode{Codes: map[int]struct{}{http.StatusTooManyRequests: {}}}
 
-// brokenOff makes requests be repeated whose answer ended in the middle.
-var brokenOff = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+// truncated makes requests be repeated whose answer ended in the middle.
+var truncated = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return aws.TrueTernary
 	}
 	return aws.UnknownTernary
 })
 
-// notOfS3 makes requests be repeated whose answer is not S3's, such as a page of some proxy's.
-var notOfS3 = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+// unconfirmed makes requests be repeated whose answer is not S3's, such as a page of some proxy's.
+var unconfirmed = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 	if _, unreadable := errors.AsType[*smithy.DeserializationError](err); unreadable || errors.Is(err, errUnconfirmed) {
 		return aws.TrueTernary
 	}
 	return aws.UnknownTernary
 })
 
-// expired makes a request be repeated with fresh credentials where S3 takes those it had for expired, which they can be
+// expiredCredentials makes a request be repeated with fresh credentials where S3 takes those it had for expired, which they can be
 // before their time.
-type expired struct{ credentials aws.CredentialsProvider }
+type expiredCredentials struct{ credentials aws.CredentialsProvider }
 
 // IsErrorRetryable implements retry.IsErrorRetryable.
-func (e expired) IsErrorRetryable(err error) aws.Ternary {
+func (e expiredCredentials) IsErrorRetryable(err error) aws.Ternary {
 	cache, ok := e.credentials.(*aws.CredentialsCache)
 	if !ok || !slices.Contains([]string{"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"}, errorCode(err)) {
 		return aws.UnknownTernary
@@ -87,8 +87,8 @@ func shareAttempts(stack *middleware.Stack) error {
 	}), middleware.Before)
 }
 
-// lastSilence stops the retries of a request where S3 is silent and another attempt makes no sense.
-var lastSilence = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+// silentService stops the retries of a request where S3 is silent and another attempt makes no sense.
+var silentService = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 	if silent, ok := errors.AsType[*s3http.SilentError](err); ok && silent.Last {
 		return aws.FalseTernary
 	}

@@ -43,7 +43,7 @@ func TestRefusalOfExpect(t *testing.T) {
 		w.Header().Set("ETag", `"x"`)
 	}))
 	defer server.Close()
-	c := dial(t, Service{Endpoint: server.URL, Credentials: keys("a", "s"), MaxBackoff: time.Nanosecond})
+	c := dial(t, Config{Endpoint: server.URL, Credentials: keys("a", "s"), MaxBackoff: time.Nanosecond})
 	for range 2 {
 		in := &s3.PutObjectInput{Bucket: aws.String("b"), Key: aws.String("f"), Body: strings.NewReader("content")}
 		if _, err := c.api.PutObject(s3http.WithExpect(t.Context()), in); err != nil {

@@ -73,7 +73,7 @@ func TestExpiredCredentialsAreFetchedAgain(t *testing.T) {
 			}
 			return nil, nil
 		}
-		f := New(dial(t, Service{Endpoint: "http://fake", Credentials: provider, HTTPClient: s}), Options{Bucket: "b"})
+		f := NewFS(dial(t, Config{Endpoint: "http://fake", Credentials: provider, HTTPClient: s}), Options{Bucket: "b"})
 		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{}); err != nil {
 			t.Error(err)
 		}

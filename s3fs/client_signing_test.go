@@ -62,7 +62,7 @@ func TestRequestPayer(t *testing.T) {
 	for _, pays := range []bool{true, false} {
 		s := newFake(t)
 		s.fault = deletes
-		f := New(dial(t, Service{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: s, RequestPayer: pays}), Options{Bucket: "b", PartSize: minPart})
+		f := NewFS(dial(t, Config{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: s, RequestPayer: pays}), Options{Bucket: "b", PartSize: minPart})
 		requestsOfAllKinds(t, f)
 		for i, h := range s.sentHeaders() {
 			if got := h.Get("X-Amz-Request-Payer"); (got == "requester") != pays {
@@ -84,7 +84,7 @@ func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
 // TestPayloadSigned: the signature covers the SHA-256 of what is sent. A small file is hashed before its sender may have
 // said that it is whole, and is published only then.
 func TestPayloadSigned(t *testing.T) {
-	if _, err := Dial(t.Context(), Service{Payload: "sha256"}); err == nil {
+	if _, err := NewClient(t.Context(), Config{Payload: "sha256"}); err == nil {
 		t.Error("any payload will do")
 	}
 	for payload, sum := range map[string]func([]byte) string{
@@ -98,7 +98,7 @@ func TestPayloadSigned(t *testing.T) {
 			begun.Store(true)
 			return s.Do(r)
 		})
-		f := New(dial(t, Service{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: client, Payload: payload}),
+		f := NewFS(dial(t, Config{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: client, Payload: payload}),
 			Options{Bucket: "b", PartSize: minPart, Resume: -1})
 		src := storetest.CommittedBy(zeros(10), func() error {
 			if ordered++; !begun.Load() || len(s.requests()) != 0 {
@@ -153,15 +153,15 @@ func TestRedirection(t *testing.T) {
 
 // TestRedirectionsEnd: S3 may not send requests on for ever, nor from TLS to plain text.
 func TestRedirectionsEnd(t *testing.T) {
-	for location, requests := range map[string]int{"/b/d/?again": mostRedirects, "http://fake/b/d/": 1, "": 1} {
+	for location, requests := range map[string]int{"/b/d/?again": maxRedirects, "http://fake/b/d/": 1, "": 1} {
 		s := newFake(t)
 		s.fault = func(*http.Request, string) (*http.Response, error) {
 			resp := refusal(307, "TemporaryRedirect", "")
 			resp.Header.Set("Location", location)
 			return resp, nil
 		}
-		c := dial(t, Service{Endpoint: "https://fake", Credentials: keys("a", "s"), HTTPClient: s})
-		_, err := New(c, Options{Bucket: "b"}).putMarker(t.Context(), "d/", condition{})
+		c := dial(t, Config{Endpoint: "https://fake", Credentials: keys("a", "s"), HTTPClient: s})
+		_, err := NewFS(c, Options{Bucket: "b"}).putMarker(t.Context(), "d/", condition{})
 		if err == nil || !declined(err) || len(s.requests()) != requests {
 			t.Errorf("%q: %d requests, %v", location, len(s.requests()), err)
 		}
@@ -176,7 +176,7 @@ func TestWrongRegion(t *testing.T) {
 		resp.Header.Set("X-Amz-Bucket-Region", "eu-north-1")
 		return resp, nil
 	}
-	if _, err := s.fs(Options{}).head(t.Context(), "f"); err == nil || !strings.Contains(err.Error(), "the region eu-north-1") || errors.Is(err, errNotMet) {
+	if _, err := s.fs(Options{}).head(t.Context(), "f"); err == nil || !strings.Contains(err.Error(), "the region eu-north-1") || errors.Is(err, errConditionFailed) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -46,9 +46,9 @@ func (b heardBody) Read(p []byte) (int, error) {
 func TestRealSilence(t *testing.T) {
 	const size = 64*mib + 1 // far more than the kernel keeps for a connection
 	server := real.MinIO(t)
-	near := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
+	near := dial(t, Config{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
 	makeBucket(t, near, "real")
-	if _, err := New(near, Options{Bucket: "real"}).Put(t.Context(), "/f", storetest.Source(letters("s", size)), proxy.Write{}); err != nil {
+	if _, err := NewFS(near, Options{Bucket: "real"}).Put(t.Context(), "/f", storetest.Source(letters("s", size)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
 	var silences atomic.Int32
@@ -58,8 +58,8 @@ func TestRealSilence(t *testing.T) {
 		}
 		server.Process.Signal(syscall.SIGCONT)
 	}}
-	c := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey), HTTPClient: l})
-	r, err := New(c, Options{Bucket: "real"}).Open(t.Context(), "/f", proxy.Range{})
+	c := dial(t, Config{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey), HTTPClient: l})
+	r, err := NewFS(c, Options{Bucket: "real"}).Open(t.Context(), "/f", proxy.Range{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func newStoppable(t *testing.T, serve func(net.Conn, *http.Request)) *stoppable 
 			go s.answer(far)
 			return near, nil
 		}})
-	s.Client = dial(t, Service{Endpoint: "http://s3", Credentials: keys("a", "s"), HTTPClient: h, MaxBackoff: time.Nanosecond})
+	s.Client = dial(t, Config{Endpoint: "http://s3", Credentials: keys("a", "s"), HTTPClient: h, MaxBackoff: time.Nanosecond})
 	t.Cleanup(h.CloseIdleConnections)
 	return s
 }
@@ -109,11 +109,11 @@ func TestSilentS3(t *testing.T) {
 	}
 	for name, ask := range map[string]func(context.Context, *Client) error{
 		"a listing": func(ctx context.Context, c *Client) error {
-			_, err := New(c, Options{Bucket: "b"}).page(ctx, "", "", "", 0)
+			_, err := NewFS(c, Options{Bucket: "b"}).fetchPage(ctx, "", "", "", 0)
 			return err
 		},
 		"a part": func(ctx context.Context, c *Client) error {
-			_, err := c.api.PutObject(ctx, object(), persistent)
+			_, err := c.api.PutObject(ctx, object(), withPartAttempts)
 			return err
 		},
 		"an object that is handed over": func(ctx context.Context, c *Client) error {
@@ -121,7 +121,7 @@ func TestSilentS3(t *testing.T) {
 			return err
 		},
 		"what takes long": func(ctx context.Context, c *Client) error {
-			_, err := c.api.PutObject(s3http.WithExpect(s3http.WithSlow(ctx)), object(), persistent)
+			_, err := c.api.PutObject(s3http.WithExpect(s3http.WithSlow(ctx)), object(), withPartAttempts)
 			return err
 		},
 	} {
@@ -198,7 +198,7 @@ func TestSilentRequest(t *testing.T) {
 			}
 		}()
 		begin := time.Now()
-		_, err := New(s.Client, Options{Bucket: "b"}).page(t.Context(), "", "", "", 0)
+		_, err := NewFS(s.Client, Options{Bucket: "b"}).fetchPage(t.Context(), "", "", "", 0)
 		if took := time.Since(begin); err == nil || took < attempts*testTimeout || s.log.String() != "" {
 			t.Errorf("%v after %v\n%s", err, took, &s.log)
 		}

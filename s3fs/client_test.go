@@ -14,7 +14,7 @@ import (
 )
 
 func TestDialRefusesWhatMakesNoSense(t *testing.T) {
-	if _, err := Dial(t.Context(), Service{Checksum: "crc16"}); err == nil || !strings.Contains(err.Error(), "crc32c, crc32, sha256, md5, none, auto") {
+	if _, err := NewClient(t.Context(), Config{Checksum: "crc16"}); err == nil || !strings.Contains(err.Error(), "crc32c, crc32, sha256, md5, none, auto") {
 		t.Errorf("error %v, want one that says what is possible", err)
 	}
 }
@@ -37,7 +37,7 @@ func TestBucketIsInThePathWhereThereIsAnEndpoint(t *testing.T) {
 	} {
 		s := newFake(t)
 		s.fault = func(*http.Request, string) (*http.Response, error) { return tagged("x"), nil } // whatever the path
-		f := New(dial(t, Service{Endpoint: test.endpoint, PathStyle: test.style, Region: "us-east-1", Credentials: keys("a", "s"), HTTPClient: s}), Options{Bucket: "bucket"})
+		f := NewFS(dial(t, Config{Endpoint: test.endpoint, PathStyle: test.style, Region: "us-east-1", Credentials: keys("a", "s"), HTTPClient: s}), Options{Bucket: "bucket"})
 		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
@@ -57,8 +57,8 @@ func TestOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("AWS_CA_BUNDLE", bundle)
-	c := dial(t, Service{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})
-	f := New(c, Options{Bucket: "tls", PartSize: minPart})
+	c := dial(t, Config{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})
+	f := NewFS(c, Options{Bucket: "tls", PartSize: minPart})
 	if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ func TestURL(t *testing.T) {
 		{"http://host/s3", nil, "http://host/s3/abc/a/FILE"},
 		{"http://host.example.com", &off, "http://abc.host.example.com/a/FILE"},
 	} {
-		client := dial(t, Service{Endpoint: c.endpoint, PathStyle: c.pathStyle, Credentials: keys("key", "secret")})
+		client := dial(t, Config{Endpoint: c.endpoint, PathStyle: c.pathStyle, Credentials: keys("key", "secret")})
 		if got, err := client.URL(t.Context(), "abc", "a/FILE"); got != c.want {
 			t.Errorf("%s: got %q, %v, want %q", c.endpoint, got, err, c.want)
 		}

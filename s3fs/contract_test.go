@@ -31,7 +31,7 @@ func TestContractOnVersityGW(t *testing.T) {
 	notBrief(t)
 	t.Parallel()
 	server := real.VersityGW(t)
-	c := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
+	c := dial(t, Config{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
 	makeBucket(t, c, "contract")
 	contract(t, c, storetest.Limits{NoSharedNames: true})
 }
@@ -42,7 +42,7 @@ func TestContractOnGofakes3(t *testing.T) {
 	notBrief(t)
 	t.Parallel()
 	server := real.GoFakeS3(t)
-	c := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Checksum: "md5", Credentials: keys(server.AccessKey, server.SecretKey)})
+	c := dial(t, Config{Endpoint: server.Endpoint, Region: server.Region, Checksum: "md5", Credentials: keys(server.AccessKey, server.SecretKey)})
 	makeBucket(t, c, "contract")
 	contract(t, c, storetest.Limits{NoLargeAppend: true, NoNewLarge: true, KeepsTime: true})
 }
@@ -53,7 +53,7 @@ func TestContractOnSeaweedFS(t *testing.T) {
 	notBrief(t)
 	t.Parallel()
 	server := real.SeaweedFS(t)
-	c := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
+	c := dial(t, Config{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
 	makeBucket(t, c, "contract")
 	contract(t, c, storetest.Limits{LingeringDirs: true, SlowResume: true})
 }
@@ -100,7 +100,7 @@ func contract(t *testing.T, c *Client, limits storetest.Limits) {
 	storetest.Run(t, limits, func(t *testing.T) proxy.Store {
 		b := budget.New(64 << 20)
 		t.Cleanup(func() { allFree(t, b) })
-		return New(c, Options{Bucket: "contract", Prefix: fmt.Sprintf("tenant %d", n.Add(1)), PartSize: minPart, Budget: b})
+		return NewFS(c, Options{Bucket: "contract", Prefix: fmt.Sprintf("tenant %d", n.Add(1)), PartSize: minPart, Budget: b})
 	})
 }
 
@@ -109,14 +109,14 @@ func embedded(t testing.TB, bucket string) *Client {
 	t.Helper()
 	server := httptest.NewServer(embeddedStore(t, signed, bucket))
 	t.Cleanup(server.Close)
-	return dial(t, Service{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})
+	return dial(t, Config{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})
 }
 
 // TestOddKeysDoNotHideOthers lists what other programs have put there, with keys that XML or FTP cannot take.
 func TestOddKeysDoNotHideOthers(t *testing.T) {
 	for name, c := range map[string]*Client{"MinIO": minio(t, "odd"), "embedded": embedded(t, "odd")} {
 		t.Run(name, func(t *testing.T) {
-			f := New(c, Options{Bucket: "odd"})
+			f := NewFS(c, Options{Bucket: "odd"})
 			for _, key := range []string{"d/a\x01b", "d/line\nfeed", "d/<&>", "d/sub\x02/x", "d/z"} {
 				if _, err := c.api.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &f.bucket, Key: &key, Body: zeros(1)}); err != nil {
 					t.Fatal(err)

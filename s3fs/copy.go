@@ -66,7 +66,7 @@ func (s span) size() int64 { return s.last - s.first + 1 }
 // is shorter by less than their number. Up to 512 MiB there is one, then parts have 256 to 512 MiB up to 500 GiB; above
 // that, 1,000 parts grow to 5 GiB, and above 4.9 TiB there are more.
 func (f *FS) copySpans(size int64) []span {
-	n := divideUp(size, cmp.Or(f.copySpan, copyPartSize))
+	n := divideUp(size, cmp.Or(f.partCopySize, copyPartSize))
 	n = min(n, max(copyPartsMost, divideUp(size, maxCopy)))
 	n = max(min(n, size/minPart), 1)
 	each := divideUp(size, n)
@@ -80,7 +80,7 @@ func (f *FS) copySpans(size int64) []span {
 func divideUp(a, b int64) int64 { return (a + b - 1) / b }
 
 // exceedsCopyLimit reports whether an object of so many bytes is too large to be copied in one request.
-func (f *FS) exceedsCopyLimit(size int64) bool { return size > cmp.Or(f.copyMost, maxCopy) }
+func (f *FS) exceedsCopyLimit(size int64) bool { return size > cmp.Or(f.copyLimit, maxCopy) }
 
 // copyInParts copies an object of any size, with some bytes, as it is described by like; it does so unless the object has
 // changed since, or the condition is not met, which is fs.ErrExist if the name was to be free. It returns the
@@ -122,7 +122,7 @@ func (f *FS) copyCreateInput(ctx context.Context, o object, target string) (*s3.
 		return nil, err
 	}
 	if etag := unquote(is.ETag); etag != o.etag {
-		return nil, fmt.Errorf("%w: %q has the ETag %s, want %s", errNotMet, o.key, etag, o.etag)
+		return nil, fmt.Errorf("%w: %q has the ETag %s, want %s", errConditionFailed, o.key, etag, o.etag)
 	}
 	if err := checkMetadata(is); err != nil {
 		return nil, err
@@ -142,7 +142,7 @@ func (f *FS) createCopyUpload(ctx context.Context, as *s3.CreateMultipartUploadI
 	if err := context.Cause(ctx); err != nil {
 		return multipartUpload{}, err
 	}
-	ctx, cancel := outlast(ctx, cancelGrace)
+	ctx, cancel := withGrace(ctx, cancelGrace)
 	defer cancel()
 	as.Bucket = &f.bucket
 	var id *string
@@ -176,7 +176,7 @@ func (f *FS) copyParts(
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		ctx, cancel := f.client.outlastCopy(ctx) // a part that comes after the upload has been ended would stay for good
+		ctx, cancel := f.client.withCopyGrace(ctx) // a part that comes after the upload has been ended would stay for good
 		defer cancel()
 		i := *p.PartNumber - first
 		etag, err := f.copyPart(ctx, to, o.key, o.etag, *p.PartNumber, spans[i])
@@ -194,7 +194,7 @@ func (f *FS) completeCopy(
 	if err := context.Cause(ctx); err != nil {
 		return "", err
 	}
-	ctx, cancel := f.client.outlastCopy(ctx)
+	ctx, cancel := f.client.withCopyGrace(ctx)
 	defer cancel()
 	ctx, stop := context.WithTimeout(ctx, publishTimeout)
 	defer stop()

@@ -116,7 +116,7 @@ func TestCopyReplacesNothing(t *testing.T) {
 				return nil, nil
 			}
 			f := s.fs(Options{})
-			_, err := f.copy(t.Context(), object{key: "from", size: 1, etag: "e"}, "to", absent, f.newNameLock("to"))
+			_, err := f.copy(t.Context(), object{key: "from", size: 1, etag: "e"}, "to", ifAbsent, f.newNameLock("to"))
 			if !errors.Is(err, test.want) {
 				t.Errorf("%s: %v, want %v", name, err, test.want)
 			}

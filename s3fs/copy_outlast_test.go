@@ -49,7 +49,7 @@ func TestCopiesOutlastTheirCallers(t *testing.T) {
 							t.Errorf("%s, stopped: %v: broken off after %v", name, stopped, took)
 						}
 						return nil, r.Context().Err()
-					case <-time.After(copying - time.Second):
+					case <-time.After(copyGrace - time.Second):
 						over = true
 						return nil, nil
 					}

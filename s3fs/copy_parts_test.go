@@ -30,7 +30,7 @@ func TestCopiesKeep(t *testing.T) {
 		for name, change := range changes {
 			for _, parts := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s, in parts: %v", name, parts), func(t *testing.T) {
-					f := New(c, Options{Bucket: "files", Prefix: strings.ReplaceAll(t.Name(), "/", "_")})
+					f := NewFS(c, Options{Bucket: "files", Prefix: strings.ReplaceAll(t.Name(), "/", "_")})
 					if parts {
 						inSmallParts(f)
 					}
@@ -66,7 +66,7 @@ func TestCopiesKeep(t *testing.T) {
 // the file that gets a new time is not replaced by its old content.
 func TestLargeCopyIsNew(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
-		f := New(c, Options{Bucket: "files"})
+		f := NewFS(c, Options{Bucket: "files"})
 		meanwhile := func(key string) *FS {
 			return spied(t, f, func(call string, _ *http.Request) (*http.Response, error) {
 				if call == "Complete" {
@@ -96,7 +96,7 @@ func TestLargeCopyIsNew(t *testing.T) {
 // TestReservedName: of two directories that are renamed to one name at the same time, one is.
 func TestReservedName(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
-		f := New(c, Options{Bucket: "files"})
+		f := NewFS(c, Options{Bucket: "files"})
 		dressed(t, f, "first/f", 3)
 		dressed(t, f, "second/f", 7)
 		late := spied(t, f, func(call string, _ *http.Request) (*http.Response, error) {
@@ -111,7 +111,7 @@ func TestReservedName(t *testing.T) {
 		reads(t, f, "to/f", noise(3))
 		reads(t, f, "second/f", noise(7))
 		missing(t, f, "/first")
-		if p, err := f.page(t.Context(), "to/", "", "", 0); err != nil || len(p.objects) != 1 {
+		if p, err := f.fetchPage(t.Context(), "to/", "", "", 0); err != nil || len(p.objects) != 1 {
 			t.Errorf("%v, %v: a marker was left", p.objects, err)
 		}
 	})
@@ -121,7 +121,7 @@ func TestReservedName(t *testing.T) {
 func TestCopyCancelled(t *testing.T) {
 	sizes := map[string]int{"d/": 0, "d/1": 1, "d/2": 2, "d/3": 3, "d/large": large, "file": large}
 	bothStores(t, func(t *testing.T, c *Client) {
-		f := New(c, Options{Bucket: "files"})
+		f := NewFS(c, Options{Bucket: "files"})
 		for key, size := range sizes {
 			dressed(t, f, key, size)
 		}
@@ -160,8 +160,8 @@ func TestContractWithCopiesInParts(t *testing.T) {
 	}
 	storetest.Run(t, limits, func(t *testing.T) proxy.Store {
 		n++
-		f := inSmallParts(New(c, Options{Bucket: "files", Prefix: fmt.Sprint(n), PartSize: minPart}))
-		f.copyMost = 1
+		f := inSmallParts(NewFS(c, Options{Bucket: "files", Prefix: fmt.Sprint(n), PartSize: minPart}))
+		f.copyLimit = 1
 		return f
 	})
 }

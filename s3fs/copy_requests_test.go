@@ -65,7 +65,7 @@ func TestRequestsOfLargeCopies(t *testing.T) {
 				want[name] = 3 // parts
 			}
 		}
-		f, got := counted(inSmallParts(New(embedded(t, "files"), Options{Bucket: "files"})))
+		f, got := counted(inSmallParts(NewFS(embedded(t, "files"), Options{Bucket: "files"})))
 		if _, err := f.Put(t.Context(), "/d/f", storetest.Source(zeros(large)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}

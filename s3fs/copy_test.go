@@ -30,7 +30,7 @@ func TestRanges(t *testing.T) {
 		{5*mib + 1, 5 * mib, 1, 5*mib + 1},
 		{12 * mib, 5 * mib, 2, 6 * mib},
 	} {
-		spans := (&FS{copySpan: test.span}).copySpans(test.size)
+		spans := (&FS{partCopySize: test.span}).copySpans(test.size)
 		next := int64(0)
 		for i, s := range spans {
 			short := test.first - s.size()
@@ -65,8 +65,8 @@ func TestCopyPartFaults(t *testing.T) {
 func TestCopyParts(t *testing.T) {
 	const size = 3*minPart + 1234
 	bothStores(t, func(t *testing.T, c *Client) {
-		f := New(c, Options{Bucket: "files"})
-		f.copySpan = minPart
+		f := NewFS(c, Options{Bucket: "files"})
+		f.partCopySize = minPart
 		source := dressed(t, f, "a b+c/ü", size)
 		in := createInputLike(source)
 		in.Bucket, in.Key = &f.bucket, aws.String("copy")

@@ -1,6 +1,6 @@
 // Package s3fs keeps files in a bucket of an S3 service, and knows nothing of FTP.
 //
-// [Dial] names the service, [New] a place in one of its buckets. An [FS] reads and writes the objects there as files:
+// [NewClient] names the service, [NewFS] a place in one of its buckets. An [FS] reads and writes the objects there as files:
 // a directory is a key that ends in a slash, or any beginning of a key up to a slash.
 //
 // A file appears whole or not at all. Put sends nothing that could be taken for the file until its reader has

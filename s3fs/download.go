@@ -32,7 +32,7 @@ func (f *FS) Open(ctx context.Context, name string, at proxy.Range) (proxy.Reade
 }
 
 func (f *FS) open(ctx context.Context, name string, at proxy.Range) (*download, error) {
-	key, err := f.file(name)
+	key, err := f.fileKey(name)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (f *FS) open(ctx context.Context, name string, at proxy.Range) (*download, 
 	case at.Offset > 0:
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-", at.Offset))
 	}
-	d, err := f.first(ctx, in, at)
+	d, err := f.openFirst(ctx, in, at)
 	if at.ETag != "" && (precondition(err) || errors.Is(err, fs.ErrNotExist)) {
 		err = fmt.Errorf("%w: %v", proxy.ErrStale, err)
 	}
@@ -64,24 +64,24 @@ func (f *FS) open(ctx context.Context, name string, at proxy.Range) (*download, 
 	return d, nil
 }
 
-// first sends the request that tells which version there is, and makes its answer the beginning of a download.
-func (f *FS) first(ctx context.Context, in *s3.GetObjectInput, at proxy.Range) (*download, error) {
+// openFirst sends the request that tells which version there is, and makes its answer the beginning of a download.
+func (f *FS) openFirst(ctx context.Context, in *s3.GetObjectInput, at proxy.Range) (*download, error) {
 	out, options, err := f.getWithLength(ctx, in, at)
 	if errors.Is(err, syscall.ESPIPE) {
-		return f.atEnd(ctx, *in.Key, at.Offset)
+		return f.openAtEnd(ctx, *in.Key, at.Offset)
 	}
 	if err != nil {
 		return nil, err
 	}
 	v := &version{fs: f, key: *in.Key, etag: aws.ToString(out.ETag), options: options}
 	var end int64
-	if v.size, end, err = spanOf(out, at); err != nil {
+	if v.size, end, err = checkRange(out, at); err != nil {
 		out.Body.Close()
 		return nil, err
 	}
 	d := newDownload(ctx, v, at.Offset, end, out.Body)
 	if in.Range == nil {
-		d.proof = newProof(out)
+		d.verifier = newVerifier(out)
 	}
 	d.info = info{
 		name:  path.Base(v.key),
@@ -92,9 +92,9 @@ func (f *FS) first(ctx context.Context, in *s3.GetObjectInput, at proxy.Range) (
 	return d, nil
 }
 
-// spanOf returns the size of the object of which an answer has a range, and where that ends. All of the object will do for a
+// checkRange returns the size of the object of which an answer has a range, and where that ends. All of the object will do for a
 // range from its first byte on: some services ignore Range.
-func spanOf(out *s3.GetObjectOutput, at proxy.Range) (size, end int64, err error) {
+func checkRange(out *s3.GetObjectOutput, at proxy.Range) (size, end int64, err error) {
 	end = at.Offset + *out.ContentLength
 	r, ok := parseRange(out.ContentRange)
 	if !ok && at.Offset == 0 && out.ContentRange == nil {
@@ -112,8 +112,8 @@ func spanOf(out *s3.GetObjectOutput, at proxy.Range) (size, end int64, err error
 	return r.total, last, nil
 }
 
-// atEnd returns the nothing that follows a file's last byte, after S3 has said that there is no such range.
-func (f *FS) atEnd(ctx context.Context, key string, offset int64) (*download, error) {
+// openAtEnd returns the nothing that follows a file's last byte, after S3 has said that there is no such range.
+func (f *FS) openAtEnd(ctx context.Context, key string, offset int64) (*download, error) {
 	i, err := f.head(ctx, key)
 	if err != nil {
 		return nil, err
@@ -132,32 +132,32 @@ func (f *FS) atEnd(ctx context.Context, key string, offset int64) (*download, er
 // What is delivered comes from front until that has ended, then from the ranges ahead, one after the other.
 type download struct {
 	*version
-	ctx    context.Context // of Open
-	name   string
-	info   info
-	at     int64 // all before it has been delivered
-	direct int64 // where front began
-	end    int64 // of the range
-	front  *stream
-	ahead  []*stretch
-	spans  context.Context    // of those ahead
-	stop   context.CancelFunc // nil = there were none
-	pace   *readPace
-	proof  *proof // nil = the content cannot be verified
-	buffer []byte // memory of the last chunk, if it was fetched ahead
-	rest   []byte // of the last chunk, for the next Read
-	err    error  // the end, once it was reached
+	ctx          context.Context // of Open
+	name         string
+	info         info
+	offset       int64 // all before it has been delivered
+	streamStart  int64 // where front began
+	end          int64 // of the range
+	stream       *stream
+	prefetched   []*rangeFetch
+	prefetchCtx  context.Context    // of those ahead
+	stopPrefetch context.CancelFunc // nil = there were none
+	concurrency  *readConcurrency
+	verifier     *verifier // nil = the content cannot be verified
+	buffer       []byte    // memory of the last chunk, if it was fetched ahead
+	unread       []byte    // of the last chunk, for the next Read
+	err          error     // the end, once it was reached
 }
 
 func newDownload(ctx context.Context, v *version, offset, end int64, body io.ReadCloser) *download {
 	return &download{
-		version: v,
-		ctx:     ctx,
-		at:      offset,
-		direct:  offset,
-		end:     end,
-		front:   &stream{version: v, ctx: ctx, at: offset, end: end, body: body},
-		pace:    newReadPace(),
+		version:     v,
+		ctx:         ctx,
+		offset:      offset,
+		streamStart: offset,
+		end:         end,
+		stream:      &stream{version: v, ctx: ctx, at: offset, end: end, body: body},
+		concurrency: newReadConcurrency(),
 	}
 }
 
@@ -166,18 +166,18 @@ func (d *download) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if len(d.rest) == 0 {
-		chunk, err := d.next(p)
+	if len(d.unread) == 0 {
+		chunk, err := d.nextChunk(p)
 		if err != nil {
 			return 0, err
 		}
 		if d.buffer == nil {
 			return len(chunk), nil // it is in p
 		}
-		d.rest = chunk
+		d.unread = chunk
 	}
-	n := copy(p, d.rest)
-	d.rest = d.rest[n:]
+	n := copy(p, d.unread)
+	d.unread = d.unread[n:]
 	return n, nil
 }
 
@@ -189,9 +189,9 @@ func (d *download) WriteTo(w io.Writer) (total int64, err error) {
 	}
 	defer d.fs.budget.Return(buf)
 	for {
-		chunk := d.rest
-		if d.rest = nil; len(chunk) == 0 {
-			if chunk, err = d.next(buf); err == io.EOF {
+		chunk := d.unread
+		if d.unread = nil; len(chunk) == 0 {
+			if chunk, err = d.nextChunk(buf); err == io.EOF {
 				return total, nil
 			} else if err != nil {
 				return total, err
@@ -205,18 +205,18 @@ func (d *download) WriteTo(w io.Writer) (total int64, err error) {
 	}
 }
 
-// next returns the next chunk of the content, at least one byte: in buf, or in a buffer that is the caller's until the
+// nextChunk returns the next chunk of the content, at least one byte: in buf, or in a buffer that is the caller's until the
 // next call. An error is the end of it all, and io.EOF means that everything was delivered as S3 keeps it.
-func (d *download) next(buf []byte) ([]byte, error) {
+func (d *download) nextChunk(buf []byte) ([]byte, error) {
 	if d.err != nil {
 		return nil, d.err
 	}
 	begin := time.Now()
-	d.release()
-	d.lookAhead()
-	chunk, err := d.chunk(buf)
+	d.returnBuffer()
+	d.prefetch()
+	chunk, err := d.receive(buf)
 	if err == io.EOF {
-		err = d.proof.verdict()
+		err = d.verifier.result()
 	}
 	if err != nil {
 		if err != io.EOF {
@@ -225,43 +225,43 @@ func (d *download) next(buf []byte) ([]byte, error) {
 		d.err = err
 		return nil, err
 	}
-	d.at += int64(len(chunk))
-	d.proof.add(chunk)
-	d.pace.took(int64(len(chunk)), begin, d.fs.budget.HalfFree)
+	d.offset += int64(len(chunk))
+	d.verifier.add(chunk)
+	d.concurrency.record(int64(len(chunk)), begin, d.fs.budget.HalfFree)
 	return chunk, nil
 }
 
-// chunk waits for bytes from where they are due to come.
-func (d *download) chunk(buf []byte) ([]byte, error) {
-	for d.at < d.end {
-		if d.front.at < d.front.end {
-			n, err := d.front.Read(buf)
+// receive waits for bytes from where they are due to come.
+func (d *download) receive(buf []byte) ([]byte, error) {
+	for d.offset < d.end {
+		if d.stream.at < d.stream.end {
+			n, err := d.stream.Read(buf)
 			return buf[:n], err
 		}
-		d.front.close()
-		if len(d.ahead) == 0 {
-			d.direct = d.at
-			d.front = &stream{version: d.version, ctx: d.ctx, at: d.at, end: d.end}
+		d.stream.close()
+		if len(d.prefetched) == 0 {
+			d.streamStart = d.offset
+			d.stream = &stream{version: d.version, ctx: d.ctx, at: d.offset, end: d.end}
 			continue
 		}
-		buffer, ok := <-d.ahead[0].buffers
+		buffer, ok := <-d.prefetched[0].buffers
 		if ok {
 			d.buffer = buffer
 			return buffer, nil
 		}
-		if err := d.ahead[0].err; err != nil {
+		if err := d.prefetched[0].err; err != nil {
 			return nil, err
 		}
-		d.ahead = d.ahead[1:]
+		d.prefetched = d.prefetched[1:]
 	}
 	return nil, io.EOF
 }
 
-// release returns the buffer of the last chunk to the budget.
-func (d *download) release() {
+// returnBuffer returns the buffer of the last chunk to the budget.
+func (d *download) returnBuffer() {
 	if d.buffer != nil {
 		d.fs.budget.ReturnPrefetched(d.buffer)
-		d.buffer, d.rest = nil, nil
+		d.buffer, d.unread = nil, nil
 	}
 }
 
@@ -270,17 +270,17 @@ func (d *download) Close() error {
 	if d.err == nil {
 		d.err = wrap("read", d.name, fs.ErrClosed)
 	}
-	if d.stop != nil {
-		d.stop()
+	if d.stopPrefetch != nil {
+		d.stopPrefetch()
 	}
-	d.release()
-	err := d.front.close()
-	for _, s := range d.ahead {
+	d.returnBuffer()
+	err := d.stream.close()
+	for _, s := range d.prefetched {
 		for buffer := range s.buffers {
 			d.fs.budget.ReturnPrefetched(buffer)
 		}
 	}
-	d.ahead = nil
+	d.prefetched = nil
 	return err
 }
 

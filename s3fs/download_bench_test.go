@@ -17,10 +17,10 @@ import (
 func BenchmarkFar(b *testing.B) {
 	const size = 128 << 20
 	server := real.MinIO(b)
-	service := Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)}
+	service := Config{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)}
 	near := dial(b, service)
 	makeBucket(b, near, "bench")
-	if _, err := New(near, Options{Bucket: "bench"}).Put(b.Context(), "/f", storetest.Source(io.LimitReader(endless{}, size)), proxy.Write{}); err != nil {
+	if _, err := NewFS(near, Options{Bucket: "bench"}).Put(b.Context(), "/f", storetest.Source(io.LimitReader(endless{}, size)), proxy.Write{}); err != nil {
 		b.Fatal(err)
 	}
 	service.Endpoint = "http://" + real.Slow(b, strings.TrimPrefix(server.Endpoint, "http://"), 20*time.Millisecond, 60e6)
@@ -29,7 +29,7 @@ func BenchmarkFar(b *testing.B) {
 		memory int64
 	}{{"one", 8 * mib}, {"ahead", 256 << 20}, {"ahead-in-48MiB", 48 << 20}} {
 		b.Run(way.name, func(b *testing.B) {
-			f := New(dial(b, service), Options{Bucket: "bench", Budget: budget.New(way.memory)})
+			f := NewFS(dial(b, service), Options{Bucket: "bench", Budget: budget.New(way.memory)})
 			perGiB(b, size, func() error { return readAll(b, f, size) })
 		})
 	}

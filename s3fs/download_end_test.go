@@ -50,12 +50,12 @@ func TestPanicInARange(t *testing.T) {
 		s := newObjectFake(t, 64*mib)
 		s.pause = slowS3
 		s.on = func(g *getFake) {
-			if g.first == firstSpan+spanSize {
+			if g.first == firstSpan+rangeSize {
 				panic("a mistake")
 			}
 		}
 		w := &taker{}
-		if err := w.take(t, s.fs(Options{})); err == nil || w.at != firstSpan+spanSize {
+		if err := w.take(t, s.fs(Options{})); err == nil || w.at != firstSpan+rangeSize {
 			t.Errorf("%d bytes, %v", w.at, err)
 		}
 	})

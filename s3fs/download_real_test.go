@@ -65,7 +65,7 @@ func realServices(t *testing.T, test func(t *testing.T, b *breaker, f *FS)) {
 	server := real.MinIO(t)
 	embedded := httptest.NewServer(embeddedStore(t, signed))
 	t.Cleanup(embedded.Close)
-	for name, s := range map[string]Service{
+	for name, s := range map[string]Config{
 		"MinIO":    {Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)},
 		"embedded": {Endpoint: embedded.URL, Credentials: keys("demo", "demo-secret")},
 	} {
@@ -74,7 +74,7 @@ func realServices(t *testing.T, test func(t *testing.T, b *breaker, f *FS)) {
 			s.HTTPClient = b
 			c := dial(t, s)
 			makeBucket(t, c, "real")
-			test(t, b, New(c, Options{Bucket: "real", PartSize: minPart}))
+			test(t, b, NewFS(c, Options{Bucket: "real", PartSize: minPart}))
 		})
 	}
 }
@@ -100,7 +100,7 @@ func TestRealChecksumsAreVerified(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d.proof == nil {
+			if d.verifier == nil {
 				t.Fatalf("%s: no checksum to verify", name)
 			}
 			if _, err := io.Copy(io.Discard, d); err != nil {
@@ -111,8 +111,8 @@ func TestRealChecksumsAreVerified(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d.proof.want++
-			if _, err := io.Copy(io.Discard, d); !errors.Is(err, errDamaged) {
+			d.verifier.want++
+			if _, err := io.Copy(io.Discard, d); !errors.Is(err, errChecksumMismatch) {
 				t.Errorf("%s, with another checksum: %v", name, err)
 			}
 			d.Close()
@@ -183,16 +183,16 @@ func TestRealObjectIsReplaced(t *testing.T) {
 func TestDownloadFromAfar(t *testing.T) {
 	const size = 96*mib + 1
 	server := real.MinIO(t)
-	service := Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)}
+	service := Config{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)}
 	near := dial(t, service)
 	makeBucket(t, near, "real")
-	if _, err := New(near, Options{Bucket: "real"}).Put(t.Context(), "/f", storetest.Source(letters("a", size)), proxy.Write{}); err != nil {
+	if _, err := NewFS(near, Options{Bucket: "real"}).Put(t.Context(), "/f", storetest.Source(letters("a", size)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
 	b := newBreaker()
 	service.HTTPClient = b
 	service.Endpoint = "http://" + real.Slow(t, strings.TrimPrefix(server.Endpoint, "http://"), 20*time.Millisecond, 60e6)
-	f := New(dial(t, service), Options{Bucket: "real"})
+	f := NewFS(dial(t, service), Options{Bucket: "real"})
 	wantSum, _, _ := sumOfAll(t, letters("a", size))
 	for name, after := range map[string]int64{"whole": 0, "broken": 5 * mib} {
 		b.after = after

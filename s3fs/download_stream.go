@@ -31,17 +31,17 @@ type version struct {
 // A stream reads the bytes of a version from at to end, over as many requests as it takes.
 type stream struct {
 	*version
-	ctx    context.Context
-	at     int64
-	end    int64
-	body   io.ReadCloser // nil = has to be asked for
-	broken error         // why the last body or request ended early
-	retry  bool          // a request is sent again as often as other requests are, and then not once more by the stream
-	breaks int           // in a row, without a byte between them
+	ctx        context.Context
+	at         int64
+	end        int64
+	body       io.ReadCloser // nil = has to be asked for
+	lastErr    error         // why the last body or request ended early
+	sdkRetries bool          // a request is sent again as often as other requests are, and then not once more by the stream
+	failures   int           // in a row, without a byte between them
 }
 
-// maxBreaks is how often in a row a stream may break without a byte before it has failed.
-const maxBreaks = 5
+// maxFailures is how often in a row a stream may break without a byte before it has failed.
+const maxFailures = 5
 
 var backoff = retry.NewExponentialJitterBackoff(maxBackoff)
 
@@ -59,14 +59,14 @@ func (s *stream) Read(p []byte) (int, error) {
 		n, err := s.body.Read(p[:min(int64(len(p)), s.end-s.at)])
 		s.at += int64(n)
 		if n > 0 {
-			s.breaks = 0
+			s.failures = 0
 		}
 		if err == io.EOF {
 			err = fmt.Errorf("%d bytes short: %w", s.end-s.at, io.ErrUnexpectedEOF)
 		}
 		if err != nil && s.at < s.end {
 			s.close()
-			s.broken = err
+			s.lastErr = err
 		}
 		if n > 0 {
 			return n, nil
@@ -78,28 +78,28 @@ func (s *stream) Read(p []byte) (int, error) {
 // reopen asks for what has not come yet: at once the first time, and after a pause when that was tried before.
 func (s *stream) reopen() error {
 	for {
-		if s.broken != nil {
-			if s.etag == "" || s.breaks == maxBreaks {
-				return s.broken
+		if s.lastErr != nil {
+			if s.etag == "" || s.failures == maxFailures {
+				return s.lastErr
 			}
-			if err := s.pause(); err != nil {
+			if err := s.backOff(); err != nil {
 				return err
 			}
-			s.breaks++
+			s.failures++
 		}
-		err := s.ask()
+		err := s.request()
 		if err == nil {
 			return nil
 		}
-		if s.retry || !s.fs.client.retryable(err) {
+		if s.sdkRetries || !s.fs.client.retryable(err) {
 			return err
 		}
-		s.broken = err
+		s.lastErr = err
 	}
 }
 
-func (s *stream) pause() error {
-	delay, err := backoff.BackoffDelay(s.breaks, s.broken)
+func (s *stream) backOff() error {
+	delay, err := backoff.BackoffDelay(s.failures, s.lastErr)
 	if err != nil {
 		return err
 	}
@@ -113,11 +113,11 @@ func (s *stream) pause() error {
 	}
 }
 
-// ask sends one request for the rest of the stream.
-func (s *stream) ask() error {
+// request sends one request for the rest of the stream.
+func (s *stream) request() error {
 	options := slices.Clip(s.options)
-	if !s.retry {
-		options = append(options, once)
+	if !s.sdkRetries {
+		options = append(options, noRetry)
 	}
 	out, err := s.fs.api.GetObject(s.ctx, &s3.GetObjectInput{
 		Bucket:  &s.fs.bucket,
@@ -131,7 +131,7 @@ func (s *stream) ask() error {
 	case err != nil:
 		return err
 	}
-	if err := s.check(out); err != nil {
+	if err := s.checkAnswer(out); err != nil {
 		out.Body.Close()
 		return err
 	}
@@ -139,8 +139,8 @@ func (s *stream) ask() error {
 	return nil
 }
 
-// check reports whether an answer is what was asked for, as a service may ignore If-Match or Range.
-func (s *stream) check(out *s3.GetObjectOutput) error {
+// checkAnswer reports whether an answer is what was asked for, as a service may ignore If-Match or Range.
+func (s *stream) checkAnswer(out *s3.GetObjectOutput) error {
 	got, ok := parseRange(out.ContentRange)
 	if out.ContentRange == nil && s.at == 0 && s.end == s.size { // some services ignore a range that is all
 		got, ok = byteRange{0, s.end - 1, cmp.Or(aws.ToInt64(out.ContentLength), s.size)}, true

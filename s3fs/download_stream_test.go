@@ -72,7 +72,7 @@ func TestBrokenRequestsAreRepeated(t *testing.T) {
 					switch {
 					case g.n == 0:
 						g.breaks(mib, syscall.ECONNRESET)
-					case g.n < maxBreaks:
+					case g.n < maxFailures:
 						refuse(g)
 					}
 				}
@@ -105,8 +105,8 @@ func TestDownloadGivesUp(t *testing.T) {
 				if err := w.take(t, s.fs(Options{})); !errors.Is(err, syscall.ECONNRESET) || w.at > at {
 					t.Errorf("%d bytes, %v; want the error of the connection, and no byte beyond %d", w.at, err, at)
 				}
-				if tries != maxBreaks {
-					t.Errorf("asked for the byte again %d times, want %d", tries, maxBreaks)
+				if tries != maxFailures {
+					t.Errorf("asked for the byte again %d times, want %d", tries, maxFailures)
 				}
 			})
 		})

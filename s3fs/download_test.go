@@ -18,7 +18,7 @@ const mib = 1 << 20
 const slowS3 = 4 * time.Millisecond
 
 // later ranges are asked for from here on, at the earliest, when S3 is slow: one span decides, another goes on.
-const firstSpan = 2 * spanSize
+const firstSpan = 2 * rangeSize
 
 func TestDownloadInParallel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -33,8 +33,8 @@ func TestDownloadInParallel(t *testing.T) {
 		if took := time.Since(begin); took > one/3 {
 			t.Errorf("it took %v; with one stream, %v", took, one)
 		}
-		if s.most != mostAhead {
-			t.Errorf("%d at most at a time, want %d", s.most, mostAhead)
+		if s.most != maxParallel {
+			t.Errorf("%d at most at a time, want %d", s.most, maxParallel)
 		}
 		second := slices.MinFunc(s.gets[1:], func(a, b *getFake) int { return cmp.Compare(a.first, b.first) })
 		if s.gets[0].first != 0 || s.gets[0].ifMatch != "" || second.first != firstSpan {
@@ -111,7 +111,7 @@ func TestDownloadFromABusyService(t *testing.T) {
 		s := newObjectFake(t, 64*mib)
 		s.pause = slowS3 / 8
 		w := &taker{pause: func(at int64) time.Duration {
-			if at > spanSize {
+			if at > rangeSize {
 				s.mu.Lock()
 				s.pause = slowS3
 				s.mu.Unlock()
@@ -131,7 +131,7 @@ func TestDownloadOverNewConnections(t *testing.T) {
 		s := newObjectFake(t, 150*mib)
 		s.pause = slowS3
 		s.on = func(g *getFake) {
-			if 0 < g.n && g.n < firstAhead {
+			if 0 < g.n && g.n < minParallel {
 				g.delay = time.Second / 2
 			}
 		}
@@ -139,8 +139,8 @@ func TestDownloadOverNewConnections(t *testing.T) {
 		if err := w.take(t, s.fs(Options{})); err != nil || w.at != s.size {
 			t.Errorf("%d bytes, %v", w.at, err)
 		}
-		if s.most != mostAhead {
-			t.Errorf("%d at most at a time, want %d", s.most, mostAhead)
+		if s.most != maxParallel {
+			t.Errorf("%d at most at a time, want %d", s.most, maxParallel)
 		}
 	})
 }
@@ -156,7 +156,7 @@ func TestDownloadGoesBackToOneStream(t *testing.T) {
 			t.Errorf("%d bytes, %v", w.at, err)
 		}
 		last := s.gets[len(s.gets)-1]
-		if s.most != firstAhead || last.end != size || last.first > 150*mib {
+		if s.most != minParallel || last.end != size || last.first > 150*mib {
 			t.Errorf("%d requests, %d at a time, the last from %d to %d", len(s.gets), s.most, last.first, last.end)
 		}
 	})
@@ -182,7 +182,7 @@ func TestDownloadOfAClientThatSlowsDown(t *testing.T) {
 		if err := w.take(t, f); err != nil || w.at != size {
 			t.Errorf("%d bytes, %v", w.at, err)
 		}
-		if s.most < firstAhead || ahead != 0 {
+		if s.most < minParallel || ahead != 0 {
 			t.Errorf("%d at a time, and %d bytes ahead in the end; want many, and none", s.most, ahead)
 		}
 	})

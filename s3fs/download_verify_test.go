@@ -54,7 +54,7 @@ func TestDamageIsFound(t *testing.T) {
 						}
 						n, err := io.Copy(io.Discard, through(r))
 						r.Close()
-						if errors.Is(err, errDamaged) != (test.found && at >= 0) || err != nil && !errors.Is(err, errDamaged) || n != size-test.offset {
+						if errors.Is(err, errChecksumMismatch) != (test.found && at >= 0) || err != nil && !errors.Is(err, errChecksumMismatch) || n != size-test.offset {
 							t.Errorf("%d bytes, %v", n, err)
 						}
 					}
@@ -78,8 +78,8 @@ func TestChecksumIsAskedFor(t *testing.T) {
 					g.breaks(1000, io.EOF)
 				}
 			}
-			c := dial(t, Service{Endpoint: "http://fake", Checksum: checksum, Credentials: keys("a", "s"), HTTPClient: s})
-			if err := new(taker).take(t, New(c, Options{Bucket: "b"})); err != nil {
+			c := dial(t, Config{Endpoint: "http://fake", Checksum: checksum, Credentials: keys("a", "s"), HTTPClient: s})
+			if err := new(taker).take(t, NewFS(c, Options{Bucket: "b"})); err != nil {
 				t.Error(err)
 			}
 			for i, want := range []string{want, ""} {
@@ -102,8 +102,8 @@ func TestRefusedToTellTheChecksum(t *testing.T) {
 		return object(r, call)
 	}
 	var log strings.Builder
-	c := dial(t, Service{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: s, Log: slog.New(slog.NewTextHandler(&log, nil))})
-	f := New(c, Options{Bucket: "b"})
+	c := dial(t, Config{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: s, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	f := NewFS(c, Options{Bucket: "b"})
 	for range 2 {
 		if err := new(taker).take(t, f); err != nil {
 			t.Error(err)

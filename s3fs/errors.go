@@ -93,10 +93,10 @@ func wrap(op, name string, err error) error {
 
 // precondition reports whether a condition of a request does not hold because of what is there already.
 func precondition(err error) bool {
-	if errors.Is(err, errNotMet) {
+	if errors.Is(err, errConditionFailed) {
 		return true
 	}
-	return slices.Contains([]int{http.StatusPreconditionFailed, http.StatusConflict}, status(err)) && !conflicts(err)
+	return slices.Contains([]int{http.StatusPreconditionFailed, http.StatusConflict}, status(err)) && !isConflict(err)
 }
 
 // changed reports whether a request about an object that was there failed because another session has replaced or deleted it since.
@@ -104,7 +104,7 @@ func changed(err error) bool { return precondition(err) || errors.Is(err, fs.Err
 
 // declined reports whether S3 understood a request, and did not obey it. A redirection is not obeyed either.
 func declined(err error) bool {
-	if errors.Is(err, errNotMet) {
+	if errors.Is(err, errConditionFailed) {
 		return true
 	}
 	s := status(err)
@@ -119,7 +119,7 @@ func unclear(err error, t attemptCount) bool {
 		return false
 	case t.ambiguous > 0:
 		return true
-	case wordFor(err) == nil && (precondition(err) || conflicts(err)):
+	case wordFor(err) == nil && (precondition(err) || isConflict(err)):
 		return t.sent > 1
 	}
 	return maybeObeyed(err)

@@ -106,5 +106,5 @@ func TestLeaseNumberRefused(t *testing.T) {
 func quirkFS(t *testing.T, mode string) *FS {
 	t.Helper()
 	server := serveQuirks(t, embeddedStore(t, s3demo.Options{}, "contract"), quirks.Named(mode))
-	return New(dialQuirks(t, server, Service{}), Options{Bucket: "contract", PartSize: minPart})
+	return NewFS(dialQuirks(t, server, Config{}), Options{Bucket: "contract", PartSize: minPart})
 }

@@ -49,7 +49,7 @@ func newFake(t *testing.T) *fake {
 // fs returns an FS in a bucket of the fake's. Broken uploads are ended, unless it is said otherwise.
 func (s *fake) fs(o Options) *FS {
 	o.Bucket, o.Resume = "b", cmp.Or(o.Resume, -1)
-	return New(dial(s.t, Service{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: s, MaxBackoff: time.Millisecond}), o)
+	return NewFS(dial(s.t, Config{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: s, MaxBackoff: time.Millisecond}), o)
 }
 
 func (s *fake) Do(r *http.Request) (*http.Response, error) {

@@ -67,8 +67,8 @@ func (x Feature) Instead() string {
 // Option names the option or the permission that helps, "" if there is none.
 func (x Feature) Option() string { return fallbacks[x].option }
 
-// refusalLasts is how long a refused feature is not tried again.
-const refusalLasts = 10 * time.Minute
+// refusalTTL is how long a refused feature is not tried again.
+const refusalTTL = 10 * time.Minute
 
 // A Refusal is a feature that a service has refused.
 type Refusal struct {
@@ -90,7 +90,7 @@ type features struct {
 	log     *slog.Logger // nil = none
 }
 
-// supports reports whether a feature is worth a try: it was not refused within refusalLasts.
+// supports reports whether a feature is worth a try: it was not refused within refusalTTL.
 func (s *features) supports(x Feature, scope string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,7 +106,7 @@ func (s *features) refuse(x Feature, scope string, err error) {
 	if s.refused == nil {
 		s.refused = make(map[featureKey]Refusal)
 	}
-	s.refused[key] = Refusal{Feature: x, Scope: scope, Err: err, Until: time.Now().Add(refusalLasts)}
+	s.refused[key] = Refusal{Feature: x, Scope: scope, Err: err, Until: time.Now().Add(refusalTTL)}
 	s.mu.Unlock()
 	if known || s.log == nil {
 		return
@@ -121,7 +121,7 @@ func (s *features) refuse(x Feature, scope string, err error) {
 	s.log.Warn("the service refuses a feature", append(args, "err", err)...)
 }
 
-// newHTTPClient returns a client that sends Expect: 100-continue unless the service refused it within refusalLasts.
+// newHTTPClient returns a client that sends Expect: 100-continue unless the service refused it within refusalTTL.
 func (s *features) newHTTPClient(h s3http.Config) *s3http.Client {
 	h.Expects = func() bool { return s.supports(expectContinue, "") }
 	h.ExpectRefused = func(err error) { s.refuse(expectContinue, "", err) }
@@ -144,9 +144,9 @@ func (c *Client) Refusals() []Refusal {
 	})
 }
 
-// attempt runs f with a feature, unless the service has refused it lately. After a refusal f runs again without it. Only a
+// try runs f with a feature, unless the service has refused it lately. After a refusal f runs again without it. Only a
 // second run that works shows that the feature was to blame, and then the refusal is remembered.
-func (s *features) attempt(x Feature, scope string, refuses func(error) bool, f func(with bool) error) error {
+func (s *features) try(x Feature, scope string, refuses func(error) bool, f func(with bool) error) error {
 	if !s.supports(x, scope) {
 		return f(false)
 	}
@@ -158,34 +158,34 @@ func (s *features) attempt(x Feature, scope string, refuses func(error) bool, f 
 	if !refuses(err) {
 		return err
 	}
-	switch again := f(false); {
-	case again == nil:
+	switch retryErr := f(false); {
+	case retryErr == nil:
 		s.refuse(x, scope, err)
 		return nil
-	case refuses(again):
-		return fmt.Errorf("%w (without %s: %w)", err, x, again)
+	case refuses(retryErr):
+		return fmt.Errorf("%w (without %s: %w)", err, x, retryErr)
 	default:
-		return fmt.Errorf("%w (with %s: %w)", again, x, err)
+		return fmt.Errorf("%w (with %s: %w)", retryErr, x, err)
 	}
 }
 
-// unknownCodes are what services call a header, a parameter or an element of a request that they do not know.
-var unknownCodes = []string{
+// unsupportedCodes are what services call a header, a parameter or an element of a request that they do not know.
+var unsupportedCodes = []string{
 	"NotImplemented", "NotSupported", "InvalidArgument", "InvalidRequest", "MalformedXML", "InvalidHeader", "ExcessHeaderValues",
 	"BadRequest", "InvalidParameter", "UnsupportedOperation", "UnsupportedHeader", "UnsupportedArgument",
 }
 
-// unknown reports whether a service may have refused a request because it does not know a part of it. The same codes
+// isUnsupported reports whether a service may have refused a request because it does not know a part of it. The same codes
 // also mean other mistakes: only the request without that part tells.
-func unknown(err error) bool {
-	return status(err) == http.StatusNotImplemented || slices.Contains(unknownCodes, errorCode(err))
+func isUnsupported(err error) bool {
+	return status(err) == http.StatusNotImplemented || slices.Contains(unsupportedCodes, errorCode(err))
 }
 
 // A condition is what S3 compares before it obeys a request: the headers If-Match and If-None-Match, nil = none.
 type condition struct{ match, noneMatch *string }
 
-// absent is the condition that there is no object.
-var absent = condition{noneMatch: aws.String("*")}
+// ifAbsent is the condition that there is no object.
+var ifAbsent = condition{noneMatch: aws.String("*")}
 
 // An operation is one of S3's that takes conditions.
 type operation string
@@ -199,81 +199,83 @@ const (
 )
 
 // conditionOn returns the feature that a condition of an operation is.
-func conditionOn(op operation, only condition) Feature {
+func conditionOn(op operation, cond condition) Feature {
 	header := "If-Match"
-	if only.noneMatch != nil {
+	if cond.noneMatch != nil {
 		header = "If-None-Match"
 	}
 	return Feature(header + " on " + string(op))
 }
 
-// errNotMet says that a condition does not hold.
-var errNotMet = errors.New("the condition does not hold")
+// errConditionFailed says that a condition does not hold.
+var errConditionFailed = errors.New("the condition does not hold")
 
 // conditionally runs send, which is to make a request about key on a condition, if there is one. A service that does
 // not know the condition is asked with HEAD just before, and send then runs without the condition: that leaves a moment
 // for another writer. precondition reports the error of a condition that does not hold.
 //
-// send must make its request anew each time, as S3 also asks for repetitions, see unlessBusy.
-func (f *FS) conditionally(ctx context.Context, op operation, key string, only condition, send func(condition) error) error {
-	if only.match == nil && only.noneMatch == nil {
-		return send(only)
+// send must make its request anew each time, as S3 also asks for repetitions, see retryConflicts.
+func (f *FS) conditionally(ctx context.Context, op operation, key string, cond condition, send func(condition) error) error {
+	if cond.match == nil && cond.noneMatch == nil {
+		return send(cond)
 	}
-	refuses := func(err error) bool { return unknown(err) || op == putObject && f.misjudged(ctx, key, only, err) }
-	err := f.client.features.attempt(conditionOn(op, only), "", refuses, func(with bool) error {
+	refuses := func(err error) bool {
+		return isUnsupported(err) || op == putObject && f.wronglyRefused(ctx, key, cond, err)
+	}
+	err := f.client.features.try(conditionOn(op, cond), "", refuses, func(with bool) error {
 		if with {
-			return unlessBusy(ctx, func() error { return send(only) })
+			return retryConflicts(ctx, func() error { return send(cond) })
 		}
-		if err := f.holds(ctx, key, only); err != nil {
+		if err := f.checkCondition(ctx, key, cond); err != nil {
 			return err
 		}
 		return send(condition{})
 	})
-	if only.match != nil && (op == putObject || op == completeUpload) && errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %v", errNotMet, err) // the object has been deleted
+	if cond.match != nil && (op == putObject || op == completeUpload) && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %v", errConditionFailed, err) // the object has been deleted
 	}
 	return err
 }
 
-// misjudged reports whether a service says of an If-Match that does hold that it does not: DigitalOcean Spaces has been seen to
+// wronglyRefused reports whether a service says of an If-Match that does hold that it does not: DigitalOcean Spaces has been seen to
 // compare the ETag with its quotes on PutObject.
-func (f *FS) misjudged(ctx context.Context, key string, only condition, err error) bool {
-	return only.match != nil && status(err) == http.StatusPreconditionFailed && f.holds(ctx, key, only) == nil
+func (f *FS) wronglyRefused(ctx context.Context, key string, cond condition, err error) bool {
+	return cond.match != nil && status(err) == http.StatusPreconditionFailed && f.checkCondition(ctx, key, cond) == nil
 }
 
-// holds looks whether a condition on key holds now.
-func (f *FS) holds(ctx context.Context, key string, only condition) error {
-	is, err := f.head(ctx, key)
-	free := errors.Is(err, fs.ErrNotExist)
+// checkCondition looks whether a condition on key holds now.
+func (f *FS) checkCondition(ctx context.Context, key string, cond condition) error {
+	head, err := f.head(ctx, key)
+	missing := errors.Is(err, fs.ErrNotExist)
 	switch {
-	case err != nil && !free:
+	case err != nil && !missing:
 		return err
-	case only.noneMatch != nil && !free:
-		return fmt.Errorf("%w: %q exists", errNotMet, key)
-	case only.match != nil && free:
-		return fmt.Errorf("%w: %q is gone", errNotMet, key)
-	case only.match != nil && is.etag != unquote(only.match):
-		return fmt.Errorf("%w: %q has the ETag %s, want %s", errNotMet, key, is.etag, unquote(only.match))
+	case cond.noneMatch != nil && !missing:
+		return fmt.Errorf("%w: %q exists", errConditionFailed, key)
+	case cond.match != nil && missing:
+		return fmt.Errorf("%w: %q is gone", errConditionFailed, key)
+	case cond.match != nil && head.etag != unquote(cond.match):
+		return fmt.Errorf("%w: %q has the ETag %s, want %s", errConditionFailed, key, head.etag, unquote(cond.match))
 	}
 	return nil
 }
 
-// conflictTries is how often a request is sent that conflicts with another one under way.
-const conflictTries = 5
+// maxConflictAttempts is how often a request is sent that conflicts with another one under way.
+const maxConflictAttempts = 5
 
-// unlessBusy runs send again while S3 says that its request conflicts with another one under way: that tells nothing of
+// retryConflicts runs send again while S3 says that its request conflicts with another one under way: that tells nothing of
 // how the other one ends.
-func unlessBusy(ctx context.Context, send func() error) error {
+func retryConflicts(ctx context.Context, send func() error) error {
 	for i := 1; ; i++ {
 		err := send()
-		if !conflicts(err) {
+		if !isConflict(err) {
 			return err
 		}
-		if i == conflictTries {
+		if i == maxConflictAttempts {
 			return fmt.Errorf("%w: %w", errBusy, err)
 		}
-		delay, failed := backoff.BackoffDelay(i, err)
-		if failed != nil {
+		delay, backoffErr := backoff.BackoffDelay(i, err)
+		if backoffErr != nil {
 			return err
 		}
 		if err := pause(ctx, delay, err); err != nil {
@@ -294,7 +296,7 @@ func pause(ctx context.Context, delay time.Duration, err error) error {
 	}
 }
 
-// conflicts reports whether S3 refused a request because another one about the same key was under way.
-func conflicts(err error) bool {
+// isConflict reports whether S3 refused a request because another one about the same key was under way.
+func isConflict(err error) bool {
 	return slices.Contains([]string{"ConditionalRequestConflict", "OperationAborted"}, errorCode(err))
 }

@@ -48,14 +48,14 @@ func TestRefusalLasts(t *testing.T) {
 			after time.Duration
 		}{
 			{[]string{"Put", "Head", "Put"}, 0},
-			{[]string{"Head", "Put"}, refusalLasts - time.Second},
+			{[]string{"Head", "Put"}, refusalTTL - time.Second},
 			{[]string{"Put", "Head", "Put"}, time.Second},
 			{[]string{"Head", "Put"}, 0},
 		} {
 			<-time.After(want.after)
 			clear(s.objects)
 			s.forget()
-			if _, err := f.putMarker(t.Context(), "d/", absent); err != nil {
+			if _, err := f.putMarker(t.Context(), "d/", ifAbsent); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(s.requests(), want.calls) {
@@ -69,10 +69,10 @@ func TestRefusalLasts(t *testing.T) {
 		if len(is) != 1 || is[0].Feature != "If-None-Match on PutObject" || !errors.Is(is[0].Err, errors.ErrUnsupported) || is[0].Feature.Instead() == "" {
 			t.Errorf("refusals: %v", is)
 		}
-		<-time.After(refusalLasts)
+		<-time.After(refusalTTL)
 		s.fault = nil
 		clear(s.objects)
-		if _, err := f.putMarker(t.Context(), "d/", absent); err != nil || len(f.client.Refusals()) != 0 {
+		if _, err := f.putMarker(t.Context(), "d/", ifAbsent); err != nil || len(f.client.Refusals()) != 0 {
 			t.Errorf("%v, refusals %v", err, f.client.Refusals())
 		}
 	})
@@ -93,10 +93,10 @@ func TestConditionRefused(t *testing.T) {
 		s := newFake(t)
 		s.fault = refusing(conditional, refuse.status, refuse.code, refuse.message)
 		f := s.fs(Options{})
-		if _, err := f.putMarker(t.Context(), "d/", absent); err != nil {
+		if _, err := f.putMarker(t.Context(), "d/", ifAbsent); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := f.putMarker(t.Context(), "d/", absent); !precondition(err) {
+		if _, err := f.putMarker(t.Context(), "d/", ifAbsent); !precondition(err) {
 			t.Errorf("%s: put where there is an object: %v", name, err)
 		}
 		if got := f.client.Refusals(); len(got) != 1 {
@@ -110,7 +110,7 @@ func TestConditionNotToBlame(t *testing.T) {
 	s := newFake(t)
 	s.fault = refusing(func(_ *http.Request, call string) bool { return call == "Put" }, 400, "InvalidRequest", "no")
 	f := s.fs(Options{})
-	if _, err := f.putMarker(t.Context(), "d/", absent); err == nil || precondition(err) {
+	if _, err := f.putMarker(t.Context(), "d/", ifAbsent); err == nil || precondition(err) {
 		t.Errorf("error %v", err)
 	}
 	if got := f.client.Refusals(); len(got) != 0 {
@@ -122,7 +122,7 @@ func TestConditionNotToBlame(t *testing.T) {
 // TestConflict: a request that conflicts with another one under way is sent again, as AWS documents. If it conflicts for
 // long, that is no word about what is there.
 func TestConflict(t *testing.T) {
-	for times, want := range map[int]bool{1: true, conflictTries - 1: true, conflictTries: false} {
+	for times, want := range map[int]bool{1: true, maxConflictAttempts - 1: true, maxConflictAttempts: false} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newFake(t)
 			n := 0
@@ -130,7 +130,7 @@ func TestConflict(t *testing.T) {
 				n++
 				return call == "Put" && n <= times
 			}, 409, "ConditionalRequestConflict", "")
-			_, err := s.fs(Options{}).putMarker(t.Context(), "d/", absent)
+			_, err := s.fs(Options{}).putMarker(t.Context(), "d/", ifAbsent)
 			if (err == nil) != want || precondition(err) {
 				t.Errorf("%d conflicts: %v", times, err)
 			}
@@ -312,7 +312,7 @@ func TestEncodingTypeRefused(t *testing.T) {
 		}
 		f := s.fs(Options{})
 		for range 2 {
-			p, err := f.page(t.Context(), "d/", "", "", 0)
+			p, err := f.fetchPage(t.Context(), "d/", "", "", 0)
 			if err != nil || len(p.objects) != 1 || p.objects[0].key != "d/a+b%20&c" {
 				t.Errorf("%d: %+v, %v", status, p, err)
 			}
@@ -322,7 +322,7 @@ func TestEncodingTypeRefused(t *testing.T) {
 			t.Errorf("%d: refusals %v", status, got)
 		}
 		key = "d/a&#x1;"
-		if _, err := f.page(t.Context(), "d/", "", "", 0); err == nil || !strings.Contains(err.Error(), "in the listing") {
+		if _, err := f.fetchPage(t.Context(), "d/", "", "", 0); err == nil || !strings.Contains(err.Error(), "in the listing") {
 			t.Errorf("%d: error %v", status, err)
 		}
 	}
@@ -330,7 +330,7 @@ func TestEncodingTypeRefused(t *testing.T) {
 
 // TestCompleteFailsOnAWS: AWS knows checksums, and says 500 when it fails.
 func TestCompleteFailsOnAWS(t *testing.T) {
-	c := dial(t, Service{Endpoint: "https://s3.eu-west-1.amazonaws.com", Credentials: keys("a", "s")})
+	c := dial(t, Config{Endpoint: "https://s3.eu-west-1.amazonaws.com", Credentials: keys("a", "s")})
 	times := 0
 	err := c.withCompleteChecksums(func(bool) error {
 		times++

@@ -60,15 +60,15 @@ type FS struct {
 	stall     time.Duration
 	log       *slog.Logger
 
-	copyMost int64 // the largest object that is copied in one request; 0 = maxCopy
-	copySpan int64 // of a part in which a larger one is copied, about; 0 = copyPartSize
+	copyLimit    int64 // the largest object that is copied in one request; 0 = maxCopy
+	partCopySize int64 // of a part in which a larger one is copied, about; 0 = copyPartSize
 
 	attributes Attributes
 	listMtime  string
 }
 
-// New returns the place in a bucket that o describes. It sends nothing: what is wrong with it, the first use tells.
-func New(c *Client, o Options) *FS {
+// NewFS returns the place in a bucket that o describes. It sends nothing: what is wrong with it, the first use tells.
+func NewFS(c *Client, o Options) *FS {
 	f := &FS{
 		client:    c,
 		api:       c.api,
@@ -97,8 +97,8 @@ func New(c *Client, o Options) *FS {
 	return f
 }
 
-// outlast returns a context that ends d after ctx does.
-func outlast(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+// withGrace returns a context that ends d after ctx does.
+func withGrace(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		timer := time.AfterFunc(d, cancel)
@@ -110,18 +110,18 @@ func outlast(ctx context.Context, d time.Duration) (context.Context, context.Can
 	}
 }
 
-// copying is how long S3 may go on with a copy that it has begun when the caller has gone: a copy of some GiB takes minutes. One that is
+// copyGrace is how long S3 may go on with a copy that it has begun when the caller has gone: a copy of some GiB takes minutes. One that is
 // broken off may be made all the same, and then the file has both names.
-const copying = 15 * time.Minute
+const copyGrace = 15 * time.Minute
 
-// outlastCopy is outlast for copies, and for changes that have copies behind them. Once the process must end, see Stop, they have no more time
+// withCopyGrace is withGrace for copies, and for changes that have copies behind them. Once the process must end, see Stop, they have no more time
 // than other changes.
-func (c *Client) outlastCopy(ctx context.Context) (context.Context, context.CancelFunc) {
-	longer, cancel := outlast(ctx, copying)
+func (c *Client) withCopyGrace(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := withGrace(ctx, copyGrace)
 	if c.stopping == nil {
 		return longer, cancel
 	}
-	soon, done := outlast(c.stopping, cancelGrace)
+	soon, done := withGrace(c.stopping, cancelGrace)
 	context.AfterFunc(soon, cancel)
 	return longer, func() {
 		done()
@@ -129,35 +129,35 @@ func (c *Client) outlastCopy(ctx context.Context) (context.Context, context.Canc
 	}
 }
 
-// completingCopy is completing for a copy.
-func (c *Client) completingCopy(ctx context.Context) (context.Context, context.CancelFunc, error) {
+// copyContext is changeContext for a copy.
+func (c *Client) copyContext(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := c.outlastCopy(ctx)
+	ctx, cancel := c.withCopyGrace(ctx)
 	return ctx, cancel, nil
 }
 
-// completing returns the context of a change that is about to begin: it is an error if ctx has ended, and otherwise ends
+// changeContext returns the context of a change that is about to begin: it is an error if ctx has ended, and otherwise ends
 // some time after ctx. Of a request that is broken off it is unknown what it did, and a rename that is half-done has left
 // the file under both names.
-func completing(ctx context.Context) (context.Context, context.CancelFunc, error) {
+func changeContext(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := outlast(ctx, cancelGrace)
+	ctx, cancel := withGrace(ctx, cancelGrace)
 	return ctx, cancel, nil
 }
 
-// recovered makes a panic the error of a goroutine of ours, so that it ends one transfer and not the process.
-func recovered(err *error) {
+// recoverPanic makes a panic the error of a goroutine of ours, so that it ends one transfer and not the process.
+func recoverPanic(err *error) {
 	if v := recover(); v != nil {
 		*err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 	}
 }
 
-// later starts f and returns a function that waits for what it returns.
-func later[T any](f func() (T, error)) func() (T, error) {
+// async starts f and returns a function that waits for what it returns.
+func async[T any](f func() (T, error)) func() (T, error) {
 	var (
 		value T
 		err   error
@@ -165,7 +165,7 @@ func later[T any](f func() (T, error)) func() (T, error) {
 	)
 	go func() {
 		defer close(done)
-		defer recovered(&err)
+		defer recoverPanic(&err)
 		value, err = f()
 	}()
 	return func() (T, error) {
@@ -174,29 +174,29 @@ func later[T any](f func() (T, error)) func() (T, error) {
 	}
 }
 
-// maxKey is S3's limit for a key, in bytes.
-const maxKey = 1024
+// maxKeyLength is S3's limit for a key, in bytes.
+const maxKeyLength = 1024
 
-// file returns the key of a file: the prefix and the name, folded at the root.
-func (f *FS) file(name string) (string, error) {
-	key, err := f.key(name, "")
+// fileKey returns the key of a file: the prefix and the name, folded at the root.
+func (f *FS) fileKey(name string) (string, error) {
+	key, err := f.keyOf(name, "")
 	if err == nil && key == f.prefix {
 		return "", syscall.EISDIR
 	}
 	return key, err
 }
 
-// dir returns what the keys in a directory begin with: "" for the root of a whole bucket, else something that ends
+// dirPrefix returns what the keys in a directory begin with: "" for the root of a whole bucket, else something that ends
 // in a slash.
-func (f *FS) dir(name string) (string, error) { return f.key(name, "/") }
+func (f *FS) dirPrefix(name string) (string, error) { return f.keyOf(name, "/") }
 
-// key leaves a directory's slash out of account: its marker is S3's to refuse.
-func (f *FS) key(name, end string) (string, error) {
+// keyOf leaves a directory's slash out of account: its marker is S3's to refuse.
+func (f *FS) keyOf(name, end string) (string, error) {
 	rest := strings.TrimPrefix(path.Clean("/"+name), "/")
 	if rest == "" {
 		return f.prefix, nil
 	}
-	if !proxy.IsPrintable(rest) || len(f.prefix)+len(rest) > maxKey {
+	if !proxy.IsPrintable(rest) || len(f.prefix)+len(rest) > maxKeyLength {
 		return "", fs.ErrInvalid
 	}
 	return f.prefix + rest + end, nil

@@ -49,7 +49,7 @@ func (n *nearStore) Do(r *http.Request) (*http.Response, error) {
 // near returns an FS in the embedded store, in which there are some files.
 func near(t *testing.T) (*FS, *nearStore) {
 	n := &nearStore{Handler: embeddedStore(t, s3demo.Options{}, "changes")}
-	f := New(dial(t, Service{Endpoint: "http://near", Credentials: keys("a", "s"), HTTPClient: n}), Options{Bucket: "changes"})
+	f := NewFS(dial(t, Config{Endpoint: "http://near", Credentials: keys("a", "s"), HTTPClient: n}), Options{Bucket: "changes"})
 	for _, name := range []string{"/f", "/d/1", "/d/2", "/d/3"} {
 		if _, err := f.Put(t.Context(), name, storetest.Source(strings.NewReader("content")), proxy.Write{}); err != nil {
 			t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 )
 
 func TestKey(t *testing.T) {
-	f := New(&Client{}, Options{Prefix: "/tenant/"})
+	f := NewFS(&Client{}, Options{Prefix: "/tenant/"})
 	for name, want := range map[string]string{
 		"/a":         "tenant/a",
 		"/a/b c+%":   "tenant/a/b c+%",
@@ -20,10 +20,10 @@ func TestKey(t *testing.T) {
 		"/a//./b/..": "tenant/a",
 		"/\\..\\x":   `tenant/\..\x`,
 	} {
-		if got, err := f.file(name); got != want || err != nil {
+		if got, err := f.fileKey(name); got != want || err != nil {
 			t.Errorf("%q: %q, %v; want %q", name, got, err, want)
 		}
-		if got, err := f.dir(name); got != want+"/" || err != nil {
+		if got, err := f.dirPrefix(name); got != want+"/" || err != nil {
 			t.Errorf("directory %q: %q, %v; want %q", name, got, err, want+"/")
 		}
 	}
@@ -35,16 +35,16 @@ func TestKey(t *testing.T) {
 		"/\x7f":   fs.ErrInvalid,
 		"/\u009b": fs.ErrInvalid,
 		"/\xff":   fs.ErrInvalid,
-		"/" + strings.Repeat("n", maxKey-len("tenant/")+1): fs.ErrInvalid,
+		"/" + strings.Repeat("n", maxKeyLength-len("tenant/")+1): fs.ErrInvalid,
 	} {
-		if got, err := f.file(name); !errors.Is(err, want) {
+		if got, err := f.fileKey(name); !errors.Is(err, want) {
 			t.Errorf("%q: %q, %v; want %v", name, got, err, want)
 		}
 	}
-	if key, err := f.file("/" + strings.Repeat("n", maxKey-len("tenant/"))); len(key) != maxKey || err != nil {
+	if key, err := f.fileKey("/" + strings.Repeat("n", maxKeyLength-len("tenant/"))); len(key) != maxKeyLength || err != nil {
 		t.Errorf("the longest key: %d bytes, %v", len(key), err)
 	}
-	if root, err := New(&Client{}, Options{}).dir("/"); root != "" || err != nil {
+	if root, err := NewFS(&Client{}, Options{}).dirPrefix("/"); root != "" || err != nil {
 		t.Errorf("the root of a bucket: %q, %v", root, err)
 	}
 }
@@ -53,9 +53,9 @@ func FuzzKey(f *testing.F) {
 	for _, name := range []string{"/a", "", "..", "/../x", "/a//b/./c", "/a/..", "/\x00", "/\xff", "/ü/日本", "a/../../..", "/a/", strings.Repeat("/x", 600)} {
 		f.Add(name)
 	}
-	store := New(&Client{}, Options{Prefix: "tenant"})
+	store := NewFS(&Client{}, Options{Prefix: "tenant"})
 	f.Fuzz(func(t *testing.T, name string) {
-		key, err := store.file(name)
+		key, err := store.fileKey(name)
 		if err != nil {
 			if key != "" {
 				t.Errorf("%q with %v", key, err)
@@ -63,7 +63,7 @@ func FuzzKey(f *testing.F) {
 			return
 		}
 		rest, inside := strings.CutPrefix(key, "tenant/")
-		if !inside || len(key) > maxKey {
+		if !inside || len(key) > maxKeyLength {
 			t.Fatalf("key %q", key)
 		}
 		for element := range strings.SplitSeq(rest, "/") {
@@ -71,7 +71,7 @@ func FuzzKey(f *testing.F) {
 				t.Errorf("key %q has %q", key, element)
 			}
 		}
-		if again, err := store.file("/" + rest); again != key || err != nil {
+		if again, err := store.fileKey("/" + rest); again != key || err != nil {
 			t.Errorf("%q becomes %q, %v", key, again, err)
 		}
 	})
@@ -80,7 +80,7 @@ func FuzzKey(f *testing.F) {
 // TestLongestDirectory: a name of 1,024 bytes can be a file's, and is no directory's.
 func TestLongestDirectory(t *testing.T) {
 	s := newFake(t)
-	if _, err := s.fs(Options{}).statDir(t.Context(), strings.Repeat("n", maxKey)+"/"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := s.fs(Options{}).statDir(t.Context(), strings.Repeat("n", maxKeyLength)+"/"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
 	s.made()

@@ -26,13 +26,13 @@ func TestPartLimits(t *testing.T) {
 		"https://s3.example.com/0123abcd.r2.cloudflarestorage.com":   {10_000, false},
 		"https://0123abcd.r2.cloudflarestorage.com.attacker.example": {10_000, false},
 	} {
-		s := Service{Endpoint: endpoint, Credentials: keys("a", "s"), HTTPClient: newFake(t)}
+		s := Config{Endpoint: endpoint, Credentials: keys("a", "s"), HTTPClient: newFake(t)}
 		if n, uniform := dial(t, s).PartLimits(); n != want.numbers || uniform != want.uniform {
 			t.Errorf("%q: %d, %v", endpoint, n, uniform)
 		}
 	}
 	t.Setenv("AWS_ENDPOINT_URL_S3", "https://s3.fr-par.scw.cloud")
-	if n, _ := dial(t, Service{Credentials: keys("a", "s"), HTTPClient: newFake(t)}).PartLimits(); n != 1000 {
+	if n, _ := dial(t, Config{Credentials: keys("a", "s"), HTTPClient: newFake(t)}).PartLimits(); n != 1000 {
 		t.Errorf("an endpoint from the environment: %d", n)
 	}
 }
@@ -58,7 +58,7 @@ func TestKnown(t *testing.T) {
 		{"http://127.0.0.1:9000", "b", ""},
 		{"http://[::1]:9000", "b", ""},
 	} {
-		known, ok := dial(t, Service{Endpoint: test.endpoint, Credentials: keys("a", "s"), HTTPClient: newFake(t)}).Known(test.bucket)
+		known, ok := dial(t, Config{Endpoint: test.endpoint, Credentials: keys("a", "s"), HTTPClient: newFake(t)}).Known(test.bucket)
 		if known.Name != test.want || ok != (test.want != "") {
 			t.Errorf("%q, %q: %q, %v", test.endpoint, test.bucket, known.Name, ok)
 		}

@@ -26,20 +26,20 @@ func (f *FS) List(ctx context.Context, dir, prefix string) iter.Seq2[proxy.Entry
 		if !proxy.IsPrintable(prefix) || strings.Contains(prefix, "/") {
 			return // no name begins so
 		}
-		root, err := f.dir(dir)
+		root, err := f.dirPrefix(dir)
 		if err != nil {
 			yield(proxy.Entry{}, wrap("list", dir, err))
 			return
 		}
 		found := root == f.prefix || prefix != ""
 		last := "" // directory: some services begin a page with the one that ended the page before
-		for page, err := range f.pagesOf(ctx, root, prefix) {
+		for page, err := range f.dirPages(ctx, root, prefix) {
 			if err != nil {
 				yield(proxy.Entry{}, wrap("list", dir, err))
 				return
 			}
 			found = found || len(page.objects)+len(page.dirs) > 0
-			for e, err := range f.described(ctx, root, page.entries(root, &last)) {
+			for e, err := range f.withTimes(ctx, root, page.entries(root, &last)) {
 				if err != nil {
 					yield(proxy.Entry{}, wrap("list", dir, err))
 					return
@@ -109,15 +109,15 @@ func (p *page) entries(root string, last *string) iter.Seq[*info] {
 func (f *FS) pages(ctx context.Context, prefix, delimiter string) iter.Seq2[*page, error] {
 	return func(yield func(*page, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		ask := func(after string) func() (*page, error) {
-			return later(func() (*page, error) {
+		fetch := func(after string) func() (*page, error) {
+			return async(func() (*page, error) {
 				if delimiter != "" { // entries of a listing, not objects of a tree
-					return f.listPage(ctx, prefix, delimiter, after)
+					return f.fetchPageWithTimes(ctx, prefix, delimiter, after)
 				}
-				return f.page(ctx, prefix, delimiter, after, 0)
+				return f.fetchPage(ctx, prefix, delimiter, after, 0)
 			})
 		}
-		next := ask("")
+		next := fetch("")
 		defer func() {
 			cancel()
 			next()
@@ -125,7 +125,7 @@ func (f *FS) pages(ctx context.Context, prefix, delimiter string) iter.Seq2[*pag
 		for {
 			p, err := next()
 			if err == nil && p.next != "" {
-				next = ask(p.next)
+				next = fetch(p.next)
 			}
 			if !yield(p, err) || err != nil || p.next == "" {
 				return
@@ -138,7 +138,7 @@ func (f *FS) pages(ctx context.Context, prefix, delimiter string) iter.Seq2[*pag
 // asked for, or none, and be followed by others all the same.
 func (f *FS) firstKeys(ctx context.Context, prefix string, limit int32) (objects []object, err error) {
 	for after := ""; ; {
-		p, err := f.page(ctx, prefix, "", after, limit)
+		p, err := f.fetchPage(ctx, prefix, "", after, limit)
 		if err != nil {
 			return nil, err
 		}
@@ -157,9 +157,9 @@ func (f *FS) firstKeys(ctx context.Context, prefix string, limit int32) (objects
 	}
 }
 
-// page asks for at most limit keys, 0 = as many as S3 gives, after those of an earlier page.
-func (f *FS) page(ctx context.Context, prefix, delimiter, after string, limit int32, options ...func(*s3.Options)) (*page, error) {
-	if len(prefix) > maxKey {
+// fetchPage asks for at most limit keys, 0 = as many as S3 gives, after those of an earlier page.
+func (f *FS) fetchPage(ctx context.Context, prefix, delimiter, after string, limit int32, options ...func(*s3.Options)) (*page, error) {
+	if len(prefix) > maxKeyLength {
 		return &page{}, nil // no key begins so, and S3 refuses the question
 	}
 	in := &s3.ListObjectsV2Input{Bucket: &f.bucket, Prefix: &prefix}
@@ -173,7 +173,7 @@ func (f *FS) page(ctx context.Context, prefix, delimiter, after string, limit in
 		in.MaxKeys = &limit
 	}
 	p := &page{}
-	err := f.client.features.attempt(encodedKeys, "", unknown, func(with bool) error {
+	err := f.client.features.try(encodedKeys, "", isUnsupported, func(with bool) error {
 		in.EncodingType = ""
 		if with { // else one odd key makes the XML of its page unreadable
 			in.EncodingType = types.EncodingTypeUrl
@@ -196,21 +196,21 @@ func (f *FS) listsAnyPrefix() bool {
 	return !isDirectoryBucket(f.bucket) && f.client.features.supports(anyPrefix, f.bucket)
 }
 
-// pagesOf yields what is in a directory whose names begin with prefix.
-func (f *FS) pagesOf(ctx context.Context, root, prefix string) iter.Seq2[*page, error] {
+// dirPages yields what is in a directory whose names begin with prefix.
+func (f *FS) dirPages(ctx context.Context, root, prefix string) iter.Seq2[*page, error] {
 	switch {
 	case isDirectoryBucket(f.bucket):
-		return inOrder(filtered(f.pages(ctx, root, "/"), root+prefix))
+		return sortPages(filterPages(f.pages(ctx, root, "/"), root+prefix))
 	case prefix == "":
 		return f.pages(ctx, root, "/")
 	case !f.listsAnyPrefix():
-		return filtered(f.pages(ctx, root, "/"), root+prefix)
+		return filterPages(f.pages(ctx, root, "/"), root+prefix)
 	}
 	return func(yield func(*page, error) bool) {
 		var refused error
 		first := true
 		for p, err := range f.pages(ctx, root+prefix, "/") {
-			if first && unknown(err) {
+			if first && isUnsupported(err) {
 				refused = err
 				break
 			}
@@ -223,7 +223,7 @@ func (f *FS) pagesOf(ctx context.Context, root, prefix string) iter.Seq2[*page, 
 			f.client.features.accept(anyPrefix, f.bucket)
 			return
 		}
-		for p, err := range filtered(f.pages(ctx, root, "/"), root+prefix) {
+		for p, err := range filterPages(f.pages(ctx, root, "/"), root+prefix) {
 			if err == nil && refused != nil {
 				f.client.features.refuse(anyPrefix, f.bucket, refused)
 				refused = nil
@@ -235,8 +235,8 @@ func (f *FS) pagesOf(ctx context.Context, root, prefix string) iter.Seq2[*page, 
 	}
 }
 
-// filtered leaves of pages what begins with prefix.
-func filtered(pages iter.Seq2[*page, error], prefix string) iter.Seq2[*page, error] {
+// filterPages leaves of pages what begins with prefix.
+func filterPages(pages iter.Seq2[*page, error], prefix string) iter.Seq2[*page, error] {
 	return func(yield func(*page, error) bool) {
 		for p, err := range pages {
 			if err == nil {
@@ -250,8 +250,8 @@ func filtered(pages iter.Seq2[*page, error], prefix string) iter.Seq2[*page, err
 	}
 }
 
-// inOrder makes one page of all, in order.
-func inOrder(pages iter.Seq2[*page, error]) iter.Seq2[*page, error] {
+// sortPages makes one page of all, in order.
+func sortPages(pages iter.Seq2[*page, error]) iter.Seq2[*page, error] {
 	return func(yield func(*page, error) bool) {
 		all := &page{}
 		for p, err := range pages {

@@ -108,7 +108,7 @@ func TestListMetadata(t *testing.T) {
 		"none":            {"", auto, []int{2026, 2026}, 2, 0},
 		"not asked for":   {"MinIO", "s3", []int{2026, 2026}, 2, 0},
 		"not by default":  {"MinIO", "", []int{2026, 2026}, 2, 0},
-		"by HEAD instead": {"MinIO", fromMetadata, []int{1970}, 1, 0},
+		"by HEAD instead": {"MinIO", mtimeFromMetadata, []int{1970}, 1, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLister(t)
@@ -158,7 +158,7 @@ func TestListMetadataRefused(t *testing.T) {
 				t.Errorf("%d: asked %d times, remembered: %v", status, l.with, refused)
 			}
 			l.refuses = 0
-			<-time.After(refusalLasts)
+			<-time.After(refusalTTL)
 			if got := year(t, f); got != 1970 {
 				t.Errorf("%d: got the year %d when it is no longer refused", status, got)
 			}
@@ -207,16 +207,16 @@ func TestListMetadataWithoutBucket(t *testing.T) {
 func TestPageWithoutEnd(t *testing.T) {
 	s := newFake(t)
 	s.fault = func(r *http.Request, call string) (*http.Response, error) {
-		return response(200, "<ListBucketResult>"+strings.Repeat(" ", maxPage)), nil
+		return response(200, "<ListBucketResult>"+strings.Repeat(" ", maxPageSize)), nil
 	}
-	if _, err := s.fs(Options{}).page(t.Context(), "", "", "", 0); err == nil || !strings.Contains(err.Error(), "bytes or more") {
+	if _, err := s.fs(Options{}).fetchPage(t.Context(), "", "", "", 0); err == nil || !strings.Contains(err.Error(), "bytes or more") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestListMetadataOnMinIO(t *testing.T) {
 	c := minio(t, "listmetadata")
-	f := New(c, Options{Bucket: "listmetadata", ListMtime: auto})
+	f := NewFS(c, Options{Bucket: "listmetadata", ListMtime: auto})
 	for i := range 1100 { // more than a page
 		if _, err := f.Put(t.Context(), fmt.Sprintf("/d/%04d", i), storetest.Source(zeros(1)), proxy.Write{}); err != nil {
 			t.Fatal(err)

@@ -17,18 +17,18 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// fromMetadata is the value of Options.ListMtime that asks for the time of each file.
-const fromMetadata = "metadata"
+// mtimeFromMetadata is the value of Options.ListMtime that asks for the time of each file.
+const mtimeFromMetadata = "metadata"
 
-// headsAtOnce is how many files of a listing are asked about at a time.
-const headsAtOnce = 16
+// maxParallelHeads is how many files of a listing are asked about at a time.
+const maxParallelHeads = 16
 
-// described yields the entries of a page below root. Where listings show the time in a file's metadata, which S3 tells of
+// withTimes yields the entries of a page below root. Where listings show the time in a file's metadata, which S3 tells of
 // one file at a time, each file is what HEAD says of it; so many are asked about ahead of the one yielded, and no more.
 //
 // A file that is gone by then is left out. One that cannot be asked about stays what the page says of it.
-func (f *FS) described(ctx context.Context, root string, entries iter.Seq[*info]) iter.Seq2[*info, error] {
-	if f.listMtime != fromMetadata {
+func (f *FS) withTimes(ctx context.Context, root string, entries iter.Seq[*info]) iter.Seq2[*info, error] {
+	if f.listMtime != mtimeFromMetadata {
 		return func(yield func(*info, error) bool) {
 			entries(func(e *info) bool { return yield(e, nil) })
 		}
@@ -51,8 +51,8 @@ func (f *FS) described(ctx context.Context, root string, entries iter.Seq[*info]
 			return errors.Is(err, fs.ErrNotExist) || yield(e, err) && err == nil
 		}
 		for e := range entries {
-			ahead = append(ahead, later(func() (*info, error) { return f.describe(ctx, root, e, &warn) }))
-			if len(ahead) == headsAtOnce && !next() {
+			ahead = append(ahead, async(func() (*info, error) { return f.withTime(ctx, root, e, &warn) }))
+			if len(ahead) == maxParallelHeads && !next() {
 				return
 			}
 		}
@@ -61,24 +61,24 @@ func (f *FS) described(ctx context.Context, root string, entries iter.Seq[*info]
 	}
 }
 
-// describe returns what HEAD says of an entry, now or when it was asked about before, or the entry. It warns once of what
+// withTime returns what HEAD says of an entry, now or when it was asked about before, or the entry. It warns once of what
 // cannot be asked about.
-func (f *FS) describe(ctx context.Context, root string, e *info, warn *sync.Once) (*info, error) {
+func (f *FS) withTime(ctx context.Context, root string, e *info, warn *sync.Once) (*info, error) {
 	if e.dir {
 		return e, nil
 	}
 	v := f.entryVersion(root+e.name, e.etag, e.mtime)
-	if kept, ok := f.client.times.get(v); ok {
-		e.mtime = kept
+	if mtime, ok := f.client.mtimes.get(v); ok {
+		e.mtime = mtime
 		return e, nil
 	}
-	is, err := f.head(ctx, root+e.name)
+	head, err := f.head(ctx, root+e.name)
 	switch {
 	case err == nil:
-		if e.etag != "" && sameETag(is.etag, e.etag) && aws.ToTime(is.head.LastModified).Equal(e.mtime.Truncate(time.Second)) && time.Since(e.mtime) > settledAfter {
-			f.client.times.add(v, is.mtime)
+		if e.etag != "" && sameETag(head.etag, e.etag) && aws.ToTime(head.head.LastModified).Equal(e.mtime.Truncate(time.Second)) && time.Since(e.mtime) > minCacheAge {
+			f.client.mtimes.add(v, head.mtime)
 		}
-		return is, nil
+		return head, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	case ctx.Err() != nil:
@@ -90,9 +90,9 @@ func (f *FS) describe(ctx context.Context, root string, e *info, warn *sync.Once
 	return e, nil
 }
 
-// settledAfter is how long ago a file must have been written for its time to be remembered: services tell LastModified in whole seconds,
+// minCacheAge is how long ago a file must have been written for its time to be remembered: services tell LastModified in whole seconds,
 // and clocks differ, so that a younger file may change without it.
-const settledAfter = time.Minute
+const minCacheAge = time.Minute
 
 // An entryVersion is a hash of what tells one state of an object from all others.
 type entryVersion [16]byte
@@ -102,20 +102,20 @@ func (f *FS) entryVersion(key, etag string, modified time.Time) entryVersion {
 	return entryVersion(sum[:len(entryVersion{})])
 }
 
-// keptTimes remembers the times of versions. It holds two generations and drops the older one when the younger one is full,
+// mtimeCache remembers the times of versions. It holds two generations and drops the older one when the younger one is full,
 // so that a listing of any length takes no more.
-type keptTimes struct {
-	mu         sync.Mutex
-	young, old map[entryVersion]time.Time
+type mtimeCache struct {
+	mu          sync.Mutex
+	recent, old map[entryVersion]time.Time
 }
 
-// generation is the number of times in one.
-const generation = 32 << 10
+// generationSize is the number of times in one.
+const generationSize = 32 << 10
 
-func (k *keptTimes) get(v entryVersion) (time.Time, bool) {
+func (k *mtimeCache) get(v entryVersion) (time.Time, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	t, ok := k.young[v]
+	t, ok := k.recent[v]
 	if !ok {
 		if t, ok = k.old[v]; ok {
 			k.put(v, t)
@@ -124,40 +124,40 @@ func (k *keptTimes) get(v entryVersion) (time.Time, bool) {
 	return t, ok
 }
 
-func (k *keptTimes) add(v entryVersion, t time.Time) {
+func (k *mtimeCache) add(v entryVersion, t time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.put(v, t)
 }
 
-func (k *keptTimes) put(v entryVersion, t time.Time) {
-	if k.young == nil || len(k.young) >= generation {
-		k.young, k.old = make(map[entryVersion]time.Time), k.young
+func (k *mtimeCache) put(v entryVersion, t time.Time) {
+	if k.recent == nil || len(k.recent) >= generationSize {
+		k.recent, k.old = make(map[entryVersion]time.Time), k.recent
 	}
-	k.young[v] = t
+	k.recent[v] = t
 }
 
 // MinIO lists the metadata of objects beside them, if the query has metadata=true. It reads them anyway.
 
 // listsMetadata reports whether listings show the time in the metadata where that costs nothing, and the service is MinIO.
 func (f *FS) listsMetadata() bool {
-	return f.listMtime == auto && f.client.minio.Load() && f.client.features.supports(listMetadata, f.bucket)
+	return f.listMtime == auto && f.client.isMinIO.Load() && f.client.features.supports(listMetadata, f.bucket)
 }
 
-// listPage asks for a page of a listing, with metadata where the service has them. The first answer of all tells whether it is
+// fetchPageWithTimes asks for a page of a listing, with metadata where the service has them. The first answer of all tells whether it is
 // MinIO; then its question is repeated.
-func (f *FS) listPage(ctx context.Context, prefix, delimiter, after string) (p *page, err error) {
+func (f *FS) fetchPageWithTimes(ctx context.Context, prefix, delimiter, after string) (p *page, err error) {
 	if !f.listsMetadata() {
-		p, err = f.page(ctx, prefix, delimiter, after, 0)
+		p, err = f.fetchPage(ctx, prefix, delimiter, after, 0)
 		if err != nil || len(p.objects) == 0 || !f.listsMetadata() {
 			return p, err
 		}
 	}
-	err = f.client.features.attempt(listMetadata, f.bucket, refusesMetadata, func(with bool) (err error) {
+	err = f.client.features.try(listMetadata, f.bucket, refusesMetadata, func(with bool) (err error) {
 		if with {
-			p, err = f.page(ctx, prefix, delimiter, after, 0, askForMetadata)
+			p, err = f.fetchPage(ctx, prefix, delimiter, after, 0, requestMetadata)
 		} else {
-			p, err = f.page(ctx, prefix, delimiter, after, 0)
+			p, err = f.fetchPage(ctx, prefix, delimiter, after, 0)
 		}
 		return err
 	})
@@ -166,11 +166,11 @@ func (f *FS) listPage(ctx context.Context, prefix, delimiter, after string) (p *
 
 // refusesMetadata reports whether a service, or a proxy before it, may have refused a listing because of its query.
 func refusesMetadata(err error) bool {
-	return unknown(err) || declined(err) && !errors.Is(err, ErrNoBucket)
+	return isUnsupported(err) || declined(err) && !errors.Is(err, ErrNoBucket)
 }
 
-// askForMetadata adds the parameter to the query, before it is signed.
-func askForMetadata(o *s3.Options) {
+// requestMetadata adds the parameter to the query, before it is signed.
+func requestMetadata(o *s3.Options) {
 	const id = "s3fs: list metadata"
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 		return stack.Build.Add(middleware.BuildMiddlewareFunc(id, func(
@@ -186,19 +186,19 @@ func askForMetadata(o *s3.Options) {
 
 // metadata is what a listing tells of an object beside what S3 has there: elements that are named as headers of the object.
 type metadata struct {
-	seen, within bool
-	mtime        string
+	present, inside bool
+	mtime           string
 }
 
-// takes reports whether a tag belongs to the metadata, of which the time is kept.
-func (m *metadata) takes(tag, value string) bool {
+// consume reports whether a tag belongs to the metadata, of which the time is kept.
+func (m *metadata) consume(tag, value string) bool {
 	const element = "UserMetadata"
 	switch {
 	case tag == element:
-		m.seen, m.within = true, true
+		m.present, m.inside = true, true
 	case tag == "/"+element:
-		m.within = false
-	case !m.within:
+		m.inside = false
+	case !m.inside:
 		return false
 	case strings.EqualFold(tag, "/X-Amz-Meta-Mtime"):
 		m.mtime = value
@@ -206,9 +206,9 @@ func (m *metadata) takes(tag, value string) bool {
 	return true
 }
 
-// keep takes over the time in the metadata, if there is one. It lets go of the page's text, which has all metadata in it.
-func (o *object) keep(m metadata) error {
-	if !m.seen {
+// setMetadata takes over the time in the metadata, if there is one. It lets go of the page's text, which has all metadata in it.
+func (o *object) setMetadata(m metadata) error {
+	if !m.present {
 		return nil
 	}
 	text, err := unescape(m.mtime)

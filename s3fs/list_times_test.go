@@ -61,7 +61,7 @@ func TestListedTimes(t *testing.T) {
 			return withTime(i), nil
 		})
 		i := 0
-		for e, err := range s.fs(Options{ListMtime: fromMetadata}).List(t.Context(), "/d", "") {
+		for e, err := range s.fs(Options{ListMtime: mtimeFromMetadata}).List(t.Context(), "/d", "") {
 			switch {
 			case err != nil:
 				t.Fatal(err)
@@ -72,7 +72,7 @@ func TestListedTimes(t *testing.T) {
 			}
 			i++
 		}
-		if i != 100 || most.Load() != headsAtOnce {
+		if i != 100 || most.Load() != maxParallelHeads {
 			t.Errorf("%d files, %d asked about at a time", i, most.Load())
 		}
 	})
@@ -92,7 +92,7 @@ func TestListedTimesOfTheFirst(t *testing.T) {
 			}
 			return withTime(i), nil
 		})
-		for e, err := range s.fs(Options{ListMtime: fromMetadata}).List(t.Context(), "/d", "") {
+		for e, err := range s.fs(Options{ListMtime: mtimeFromMetadata}).List(t.Context(), "/d", "") {
 			if err != nil || !e.ModTime.Equal(time.Unix(0, 0)) {
 				t.Errorf("%v, %v", e, err)
 			}
@@ -102,7 +102,7 @@ func TestListedTimesOfTheFirst(t *testing.T) {
 			t.Errorf("%d requests go on after the listing is over", n)
 		}
 		heads := slices.DeleteFunc(slices.Clone(s.requests()), func(c string) bool { return c != "Head" })
-		if len(heads) > headsAtOnce || len(s.requests())-len(heads) > 2 {
+		if len(heads) > maxParallelHeads || len(s.requests())-len(heads) > 2 {
 			t.Errorf("%d pages and %d files were asked about", len(s.requests())-len(heads), len(heads))
 		}
 	})
@@ -124,7 +124,7 @@ func TestListedTimesWithFaults(t *testing.T) {
 			return withTime(i), nil
 		})
 		var got []string
-		for e, err := range s.fs(Options{ListMtime: fromMetadata}).List(t.Context(), "/d", "") {
+		for e, err := range s.fs(Options{ListMtime: mtimeFromMetadata}).List(t.Context(), "/d", "") {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -155,7 +155,7 @@ func TestListedTimesBrokenOff(t *testing.T) {
 		return withTime(i), nil
 	})
 	var last error
-	for e, err := range s.fs(Options{ListMtime: fromMetadata}).List(ctx, "/d", "") {
+	for e, err := range s.fs(Options{ListMtime: mtimeFromMetadata}).List(ctx, "/d", "") {
 		if last = err; err == nil && e.Name >= "00020" {
 			t.Errorf("%s is listed", e.Name)
 		}
@@ -167,7 +167,7 @@ func TestListedTimesBrokenOff(t *testing.T) {
 
 func TestListedTimesOnMinIO(t *testing.T) {
 	c := minio(t, "times")
-	f := New(c, Options{Bucket: "times", ListMtime: fromMetadata})
+	f := NewFS(c, Options{Bucket: "times", ListMtime: mtimeFromMetadata})
 	for i := range 40 {
 		name := fmt.Sprintf("/d/%02d", i)
 		if _, err := f.Put(t.Context(), name, storetest.Source(zeros(1)), proxy.Write{}); err != nil {
@@ -192,7 +192,7 @@ func TestListedTimesOnMinIO(t *testing.T) {
 	if n != 40 {
 		t.Errorf("%d files", n)
 	}
-	for e := range New(c, Options{Bucket: "times"}).List(t.Context(), "/d", "") {
+	for e := range NewFS(c, Options{Bucket: "times"}).List(t.Context(), "/d", "") {
 		if e.ModTime.Year() == 1970 {
 			t.Errorf("%s: %v without being asked for", e.Name, e.ModTime)
 		}
@@ -216,7 +216,7 @@ func TestListedTimesAreKept(t *testing.T) {
 			resp.Header.Set("ETag", `"`+headTag+`"`)
 			return resp, nil
 		}
-		f := s.fs(Options{ListMtime: fromMetadata})
+		f := s.fs(Options{ListMtime: mtimeFromMetadata})
 		list := func(what string, wantHeads int) {
 			t.Helper()
 			for e, err := range f.List(t.Context(), "/d", "") {
@@ -240,7 +240,7 @@ func TestListedTimesAreKept(t *testing.T) {
 		etag, headTag, modified = "w", "w", time.Now().Truncate(time.Second)
 		list("just written", 6)
 		list("and again", 7)
-		<-time.After(settledAfter + time.Second)
+		<-time.After(minCacheAge + time.Second)
 		list("a while ago", 8)
 		list("again", 8)
 	})
@@ -248,22 +248,22 @@ func TestListedTimesAreKept(t *testing.T) {
 
 // The cache has a size.
 func TestKeptTimes(t *testing.T) {
-	var k keptTimes
+	var k mtimeCache
 	key := func(i int) entryVersion { return entryVersion{byte(i), byte(i >> 8), byte(i >> 16)} }
-	const n = 5 * generation
+	const n = 5 * generationSize
 	for i := range n {
 		k.add(key(i), time.Unix(int64(i), 0))
-		if got, ok := k.get(key(0)); i < generation && (!ok || !got.Equal(time.Unix(0, 0))) {
+		if got, ok := k.get(key(0)); i < generationSize && (!ok || !got.Equal(time.Unix(0, 0))) {
 			t.Fatalf("%d: lost", i)
 		}
 	}
-	if len(k.young)+len(k.old) > 2*generation {
-		t.Errorf("%d times are kept", len(k.young)+len(k.old))
+	if len(k.recent)+len(k.old) > 2*generationSize {
+		t.Errorf("%d times are kept", len(k.recent)+len(k.old))
 	}
 	if got, ok := k.get(key(n - 1)); !ok || !got.Equal(time.Unix(n-1, 0)) {
 		t.Errorf("the last: %v, %v", got, ok)
 	}
-	if _, ok := k.get(key(n - 3*generation)); ok {
+	if _, ok := k.get(key(n - 3*generationSize)); ok {
 		t.Error("an old one is kept")
 	}
 }

@@ -36,16 +36,16 @@ func (p *page) decode(o *s3.Options) {
 				return out, metadata, fmt.Errorf("%w: a listing with the status %d", errUnconfirmed, answer.StatusCode)
 			}
 			if err != nil || !ok || answer.StatusCode != http.StatusOK {
-				return sdk.HandleDeserialize(ctx, in, answered{out, metadata, err})
+				return sdk.HandleDeserialize(ctx, in, receivedAnswer{out, metadata, err})
 			}
 			defer answer.Body.Close() // as the SDK's own does; until then the request keeps its page
 			out.Result = &s3.ListObjectsV2Output{}
-			text, err := io.ReadAll(io.LimitReader(answer.Body, maxPage))
+			text, err := io.ReadAll(io.LimitReader(answer.Body, maxPageSize))
 			if err != nil {
 				return out, metadata, &smithyhttp.RequestSendError{Err: err} // which is tried again
 			}
-			if len(text) == maxPage {
-				return out, metadata, fmt.Errorf("a page of a listing has %d bytes or more", maxPage)
+			if len(text) == maxPageSize {
+				return out, metadata, fmt.Errorf("a page of a listing has %d bytes or more", maxPageSize)
 			}
 			return out, metadata, p.parse(string(text))
 		}))
@@ -53,18 +53,18 @@ func (p *page) decode(o *s3.Options) {
 	})
 }
 
-// maxPage is more than a page of 1,000 keys has, each with its metadata.
-const maxPage = 32 << 20
+// maxPageSize is more than a page of 1,000 keys has, each with its metadata.
+const maxPageSize = 32 << 20
 
-// answered hands on an answer that is there already.
-type answered struct {
+// receivedAnswer hands on an answer that is there already.
+type receivedAnswer struct {
 	out      middleware.DeserializeOutput
 	metadata middleware.Metadata
 	err      error
 }
 
 // HandleDeserialize implements middleware.DeserializeHandler.
-func (a answered) HandleDeserialize(context.Context, middleware.DeserializeInput) (middleware.DeserializeOutput, middleware.Metadata, error) {
+func (a receivedAnswer) HandleDeserialize(context.Context, middleware.DeserializeInput) (middleware.DeserializeOutput, middleware.Metadata, error) {
 	return a.out, a.metadata, a.err
 }
 
@@ -74,27 +74,27 @@ func (p *page) parse(text string) error {
 	const root = "ListBucketResult"
 	*p = page{}
 	var (
-		o    object
-		kept metadata // of o
-		last string
-		top  = make(map[string]string) // what matters besides the entries
+		o      object
+		meta   metadata // of o
+		last   string
+		header = make(map[string]string) // what matters besides the entries
 	)
 	for value, tag := range tags(text) {
 		last = tag
 		var err error
-		if kept.takes(tag, value) {
+		if meta.consume(tag, value) {
 			continue
 		}
 		switch tag {
 		case "Contents", "CommonPrefixes":
-			o, kept = object{}, metadata{}
+			o, meta = object{}, metadata{}
 		case "/Contents":
-			err = o.keep(kept)
+			err = o.setMetadata(meta)
 			p.objects = append(p.objects, o)
 		case "/CommonPrefixes":
 			p.dirs = append(p.dirs, o.key)
 		case "/EncodingType", "/IsTruncated", "/NextContinuationToken":
-			top[tag], err = unescape(value)
+			header[tag], err = unescape(value)
 		default:
 			err = o.set(tag, value)
 		}
@@ -105,12 +105,12 @@ func (p *page) parse(text string) error {
 	if last != "/"+root && last != root+"/" {
 		return fmt.Errorf("%w: a listing that ends with %q instead of %q", errUnconfirmed, last, "/"+root)
 	}
-	if top["/IsTruncated"] == "true" {
-		if p.next = top["/NextContinuationToken"]; p.next == "" {
+	if header["/IsTruncated"] == "true" {
+		if p.next = header["/NextContinuationToken"]; p.next == "" {
 			return errors.New("a listing that goes on without saying how")
 		}
 	}
-	if top["/EncodingType"] == "url" {
+	if header["/EncodingType"] == "url" {
 		return p.unquote()
 	}
 	return nil

@@ -26,9 +26,9 @@ func keys(access, secret string) aws.CredentialsProvider {
 }
 
 // dial returns a client that ends with the test.
-func dial(t testing.TB, s Service) *Client {
+func dial(t testing.TB, s Config) *Client {
 	t.Helper()
-	c, err := Dial(t.Context(), s)
+	c, err := NewClient(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func dial(t testing.TB, s Service) *Client {
 func minio(t testing.TB, bucket string) *Client {
 	t.Helper()
 	server := real.MinIO(t)
-	c := dial(t, Service{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
+	c := dial(t, Config{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)})
 	makeBucket(t, c, bucket)
 	return c
 }

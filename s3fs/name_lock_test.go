@@ -159,8 +159,8 @@ func TestConditionalPutWaitsForTheLock(t *testing.T) {
 				return nil, nil
 			}
 			sent := false
-			c := dial(t, Service{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: arriving{s, func(call string) { sent = sent || call == "Put" }}})
-			f := New(c, Options{Bucket: "b", Resume: -1})
+			c := dial(t, Config{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: arriving{s, func(call string) { sent = sent || call == "Put" }}})
+			f := NewFS(c, Options{Bucket: "b", Resume: -1})
 			other := f.newNameLock("f")
 			if err := other.acquire(t.Context()); err != nil {
 				t.Fatal(err)

@@ -17,7 +17,7 @@ func TestPairsOfChangesOnMinIO(t *testing.T) {
 	p := &meeting{pairing: pairing{there: []change{stor("/a", "a1"), stor("/c", "c1")}}}
 	server := minio(t, "pairs")
 	o := server.api.Options()
-	p.client = dial(t, Service{Endpoint: *o.BaseEndpoint, Region: o.Region, Credentials: o.Credentials, HTTPClient: p})
+	p.client = dial(t, Config{Endpoint: *o.BaseEndpoint, Region: o.Region, Credentials: o.Credentials, HTTPClient: p})
 	p.http = server.http
 	for _, pair := range [][2]change{
 		{rnto("/a", "/b"), rnto("/c", "/a")},

@@ -128,7 +128,7 @@ func newPairing(t *testing.T, handler http.Handler) *pairing {
 	p := &pairing{handler: handler, there: []change{
 		stor("/a", "a1"), stor("/b", "b1"), stor("/c", "c1"), stor("/d/x", "x1"), stor("/d/y", "y1"), mkd("/m"),
 	}}
-	p.client = dial(t, Service{Endpoint: "http://pairs", Credentials: keys(quirks.AccessKey, quirks.SecretKey), HTTPClient: p, MaxBackoff: time.Millisecond})
+	p.client = dial(t, Config{Endpoint: "http://pairs", Credentials: keys(quirks.AccessKey, quirks.SecretKey), HTTPClient: p, MaxBackoff: time.Millisecond})
 	return p
 }
 
@@ -181,7 +181,7 @@ func (p *pairing) waits(side int) bool {
 // fresh returns a place with some files and directories.
 func (p *pairing) fresh(t *testing.T) *FS {
 	p.runs++
-	f := New(p.client, Options{Bucket: "pairs", Prefix: fmt.Sprint(p.runs), Budget: budget.New(0)})
+	f := NewFS(p.client, Options{Bucket: "pairs", Prefix: fmt.Sprint(p.runs), Budget: budget.New(0)})
 	for _, c := range p.there {
 		if err := c.do(t.Context(), f); err != nil {
 			t.Fatal(err)

@@ -34,7 +34,7 @@ func TestAPanicOfTheOrderFailsThePut(t *testing.T) {
 			return near, nil
 		}})
 		defer client.CloseIdleConnections()
-		c := dial(t, Service{Endpoint: "http://s3", Credentials: keys("a", "s"), HTTPClient: client, MaxBackoff: time.Millisecond})
+		c := dial(t, Config{Endpoint: "http://s3", Credentials: keys("a", "s"), HTTPClient: client, MaxBackoff: time.Millisecond})
 		p := &part{buffers: [][]byte{[]byte("payload")}, size: int64(len("payload"))}
 		_, err := c.api.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("b"), Key: aws.String("f"), ContentLength: &p.size,
 			Body: &partReader{part: p, commit: func() error { panic("a mistake in the order") }}})

@@ -51,7 +51,7 @@ type Finding struct {
 	Action   string // the permission that it takes, as AWS calls it; empty = none of its own
 	Err      error  // why the check failed; nil = it succeeded
 
-	Checksum   string            // of CheckPut: which the service has taken, as Service.Checksum has it
+	Checksum   string            // of CheckPut: which the service has taken, as Config.Checksum has it
 	Attributes []StoredAttribute // of CheckAttributes, also if they differ
 	OtherETag  bool              // of CheckMultipart: HeadObject shows another ETag than CompleteMultipartUpload
 	AbortDays  int               // of CheckLifecycle: when an upload is aborted
@@ -76,11 +76,11 @@ type LeftBehind struct {
 
 // A probe is a question to the service.
 type probe struct {
-	check    Check
-	optional bool
-	action   string
-	onObject bool // is about the object that was put before
-	run      func(context.Context, *Finding) error
+	check       Check
+	optional    bool
+	action      string
+	needsObject bool // is about the object that was put before
+	run         func(context.Context, *Finding) error
 }
 
 // Probe tries all that the FS asks of its service, and yields what it finds, one by one; each probe may take limit. It
@@ -92,8 +92,8 @@ func (f *FS) Probe(ctx context.Context, limit time.Duration) iter.Seq[Finding] {
 	return func(yield func(Finding) bool) {
 		name := strings.ToLower(rand.Text())
 		p := &prober{FS: f, key: f.prefix + "s3ftpd-check-" + name, content: []byte("a probe of s3ftpd check: " + name + "\n"),
-			made: make(map[string]bool), open: make(map[string]string)}
-		more := p.probe(ctx, limit, yield)
+			objects: make(map[string]bool), uploads: make(map[string]string)}
+		more := p.runAll(ctx, limit, yield)
 		if left, err := p.cleanUp(ctx); err != nil && more {
 			more = yield(Finding{Check: CheckLeft, Required: true, Err: err, Left: left})
 		}
@@ -109,81 +109,81 @@ type prober struct {
 	key     string // of the object that is put first; the others' begin with it
 	content []byte
 	etag    string            // of that object; empty = it could not be put
-	made    map[string]bool   // keys that may have objects
-	open    map[string]string // keys of uploads that may be open, by their IDs
+	objects map[string]bool   // keys that may have objects
+	uploads map[string]string // keys of uploads that may be open, by their IDs
 }
 
-// probe asks all questions, until nobody wants to hear more.
-func (p *prober) probe(ctx context.Context, limit time.Duration, yield func(Finding) bool) (goOn bool) {
-	for i, q := range p.probes() {
-		if q.onObject && p.etag == "" {
+// runAll asks all questions, until nobody wants to hear more.
+func (p *prober) runAll(ctx context.Context, limit time.Duration, yield func(Finding) bool) (more bool) {
+	for i, check := range p.probes() {
+		if check.needsObject && p.etag == "" {
 			continue
 		}
-		found := q.ask(ctx, limit)
-		if !yield(found) {
+		finding := check.try(ctx, limit)
+		if !yield(finding) {
 			return false
 		}
-		if i == 0 && found.Err != nil && !errors.Is(found.Err, fs.ErrPermission) {
+		if i == 0 && finding.Err != nil && !errors.Is(finding.Err, fs.ErrPermission) {
 			break // whatever is asked next would be answered alike
 		}
 	}
 	return true
 }
 
-// ask runs the probe.
-func (q *probe) ask(ctx context.Context, limit time.Duration) Finding {
-	asking, cancel := context.WithTimeout(ctx, limit)
+// try runs the probe.
+func (p *probe) try(ctx context.Context, limit time.Duration) Finding {
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	found := Finding{Check: q.check, Required: !q.optional, Action: q.action}
-	found.Err = q.run(asking, &found)
-	if found.Err != nil && ctx.Err() == nil && asking.Err() != nil {
-		found.Err = fmt.Errorf("no answer within %v (%v)", limit, found.Err) // whatever it was, there is no more to know
+	finding := Finding{Check: p.check, Required: !p.optional, Action: p.action}
+	finding.Err = p.run(limited, &finding)
+	if finding.Err != nil && ctx.Err() == nil && limited.Err() != nil {
+		finding.Err = fmt.Errorf("no answer within %v (%v)", limit, finding.Err) // whatever it was, there is no more to know
 	}
-	return found
+	return finding
 }
 
 // probes returns the questions in their order.
 func (p *prober) probes() []probe {
 	all := []probe{
-		{check: CheckBucket, action: "s3:ListBucket", run: p.answers},
-		{check: CheckPut, action: "s3:PutObject", run: p.putFirst},
+		{check: CheckBucket, action: "s3:ListBucket", run: p.checkBucket},
+		{check: CheckPut, action: "s3:PutObject", run: p.checkPut},
 	}
 	if p.hasAttributes() {
-		all = append(all, probe{check: CheckAttributes, optional: true, action: "s3:GetObject", onObject: true, run: p.attributesKept})
+		all = append(all, probe{check: CheckAttributes, optional: true, action: "s3:GetObject", needsObject: true, run: p.checkAttributes})
 	}
 	return slices.Concat(all, p.objectProbes(), p.multipartProbes(), []probe{
-		{check: CheckLifecycle, optional: true, action: "s3:GetLifecycleConfiguration", run: p.lifecycle},
-		{check: CheckDeleteMatch, optional: true, onObject: true, run: p.conditionalDelete},
-		{check: CheckDeleteMany, optional: true, action: "s3:DeleteObject", onObject: true, run: p.deletedTogether},
-		{check: CheckDelete, action: "s3:DeleteObject", onObject: true, run: p.deleted},
+		{check: CheckLifecycle, optional: true, action: "s3:GetLifecycleConfiguration", run: p.checkLifecycle},
+		{check: CheckDeleteMatch, optional: true, needsObject: true, run: p.checkDeleteMatch},
+		{check: CheckDeleteMany, optional: true, action: "s3:DeleteObject", needsObject: true, run: p.checkDeleteMany},
+		{check: CheckDelete, action: "s3:DeleteObject", needsObject: true, run: p.checkDelete},
 	})
 }
 
 // objectProbes are about objects that are written by one request.
 func (p *prober) objectProbes() []probe {
 	return []probe{
-		{check: CheckRead, action: "s3:GetObject", onObject: true, run: p.readBack},
-		{check: CheckList, action: "s3:ListBucket", onObject: true, run: p.listed},
-		{check: CheckDamaged, optional: true, onObject: true, run: p.damaged},
-		{check: CheckPutNew, optional: true, onObject: true, run: p.putNew},
-		{check: CheckPutUnchanged, optional: true, onObject: true, run: p.putUnchanged},
-		{check: CheckCopy, action: "s3:PutObject and s3:GetObject", onObject: true, run: p.copied},
-		{check: CheckCopyNew, optional: true, onObject: true, run: p.copiedNew},
+		{check: CheckRead, action: "s3:GetObject", needsObject: true, run: p.checkRead},
+		{check: CheckList, action: "s3:ListBucket", needsObject: true, run: p.checkList},
+		{check: CheckDamaged, optional: true, needsObject: true, run: p.checkDamaged},
+		{check: CheckPutNew, optional: true, needsObject: true, run: p.checkPutNew},
+		{check: CheckPutUnchanged, optional: true, needsObject: true, run: p.checkPutUnchanged},
+		{check: CheckCopy, action: "s3:PutObject and s3:GetObject", needsObject: true, run: p.checkCopy},
+		{check: CheckCopyNew, optional: true, needsObject: true, run: p.checkCopyNew},
 	}
 }
 
 // multipartProbes are about objects that are uploaded in parts.
 func (p *prober) multipartProbes() []probe {
 	all := []probe{
-		{check: CheckMultipart, action: "s3:PutObject", onObject: true, run: p.inParts},
-		{check: CheckPartCopy, optional: true, action: "s3:PutObject and s3:GetObject", onObject: true, run: p.partCopied},
-		{check: CheckCompleteMatch, optional: true, onObject: true, run: p.conditionalComplete},
+		{check: CheckMultipart, action: "s3:PutObject", needsObject: true, run: p.checkMultipart},
+		{check: CheckPartCopy, optional: true, action: "s3:PutObject and s3:GetObject", needsObject: true, run: p.checkPartCopy},
+		{check: CheckCompleteMatch, optional: true, needsObject: true, run: p.checkCompleteMatch},
 	}
 	if p.resume > 0 {
 		all = append(all, probe{check: CheckResume, optional: true, action: "s3:ListBucketMultipartUploads and s3:ListMultipartUploadParts",
-			onObject: true, run: p.resumed})
+			needsObject: true, run: p.checkResume})
 	}
-	return append(all, probe{check: CheckAbort, action: "s3:AbortMultipartUpload", onObject: true, run: p.aborted})
+	return append(all, probe{check: CheckAbort, action: "s3:AbortMultipartUpload", needsObject: true, run: p.checkAbort})
 }
 
 // cleanUp removes whatever may have been made, also where nobody waits any more, and returns what it cannot remove.
@@ -195,10 +195,10 @@ func (p *prober) cleanUp(ctx context.Context) (left []LeftBehind, err error) {
 			left, err = append(left, what), errors.Join(err, e)
 		}
 	}
-	for id, key := range maps.Clone(p.open) {
+	for id, key := range maps.Clone(p.uploads) {
 		try(LeftBehind{key, id}, p.abortUpload(ctx, id))
 	}
-	for _, key := range slices.Sorted(maps.Keys(p.made)) {
+	for _, key := range slices.Sorted(maps.Keys(p.objects)) {
 		try(LeftBehind{Key: key}, p.delete(ctx, key, "", nil))
 	}
 	return left, err
@@ -206,10 +206,10 @@ func (p *prober) cleanUp(ctx context.Context) (left []LeftBehind, err error) {
 
 // abortUpload aborts an upload of the probe.
 func (p *prober) abortUpload(ctx context.Context, id string) error {
-	key := p.open[id]
+	key := p.uploads[id]
 	_, err := p.api.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &p.bucket, Key: &key, UploadId: &id})
 	if err == nil || isNoSuchUpload(err) {
-		delete(p.open, id)
+		delete(p.uploads, id)
 		return nil
 	}
 	return err

@@ -156,7 +156,7 @@ func TestProbeNamesTheRegion(t *testing.T) {
 		moved.Header = http.Header{"X-Amz-Bucket-Region": {"eu-west-1"}}
 		return moved, nil
 	}
-	f := New(dial(t, Service{Endpoint: "http://fake", Region: "us-east-1", Credentials: keys("a", "s"), HTTPClient: s}), Options{Bucket: "b"})
+	f := NewFS(dial(t, Config{Endpoint: "http://fake", Region: "us-east-1", Credentials: keys("a", "s"), HTTPClient: s}), Options{Bucket: "b"})
 	n := 0
 	for found := range f.Probe(t.Context(), time.Minute) {
 		n++
@@ -197,7 +197,7 @@ func TestProbeAttributes(t *testing.T) {
 			}
 			p := prober{FS: s.fs(Options{Attributes: test.attributes}), key: "k"}
 			var found Finding
-			err := p.attributesKept(t.Context(), &found)
+			err := p.checkAttributes(t.Context(), &found)
 			if !slices.Equal(found.Attributes, test.want) || err == nil == test.differ || !p.hasAttributes() {
 				t.Errorf("%+v, %v", found.Attributes, err)
 			}

@@ -18,12 +18,12 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// once makes a request be tried no more than once: by one that is to fail, or where the sender decides what follows.
-func once(o *s3.Options) { o.RetryMaxAttempts = 1 }
+// noRetry makes a request be tried no more than once: by one that is to fail, or where the sender decides what follows.
+func noRetry(o *s3.Options) { o.RetryMaxAttempts = 1 }
 
-func (p *prober) answers(ctx context.Context, _ *Finding) error {
-	_, err := p.page(ctx, p.prefix, "", "", 1)
-	return p.inRegion(err)
+func (p *prober) checkBucket(ctx context.Context, _ *Finding) error {
+	_, err := p.fetchPage(ctx, p.prefix, "", "", 1)
+	return p.checkRegion(err)
 }
 
 // A RegionError says that the bucket is in another region than the one that requests are signed for.
@@ -38,14 +38,14 @@ func (e *RegionError) Error() string {
 
 func (e *RegionError) Unwrap() error { return e.err }
 
-// inRegion makes a RegionError of an error whose answer names another region.
-func (p *prober) inRegion(err error) error {
+// checkRegion makes a RegionError of an error whose answer names another region.
+func (p *prober) checkRegion(err error) error {
 	answer, ok := errors.AsType[*smithyhttp.ResponseError](err)
 	if !ok || answer.Response == nil {
 		return err
 	}
-	if is, want := answer.Response.Header.Get("x-amz-bucket-region"), p.api.Options().Region; is != "" && is != want {
-		return &RegionError{is, want, err}
+	if actual, configured := answer.Response.Header.Get("x-amz-bucket-region"), p.api.Options().Region; actual != "" && actual != configured {
+		return &RegionError{actual, configured, err}
 	}
 	return err
 }
@@ -56,15 +56,15 @@ func (p *prober) hasAttributes() bool {
 	return a.StorageClass != "" || a.SSE != "" || len(a.Tags) > 0
 }
 
-// attributesKept compares the attributes of the first object with those that are configured.
-func (p *prober) attributesKept(ctx context.Context, found *Finding) error {
+// checkAttributes compares the attributes of the first object with those that are configured.
+func (p *prober) checkAttributes(ctx context.Context, finding *Finding) error {
 	out, err := p.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &p.bucket, Key: &p.key})
 	if err != nil {
 		return err
 	}
-	compare := func(header, configured, kept string) {
+	compare := func(header, configured, stored string) {
 		if configured != "" {
-			found.Attributes = append(found.Attributes, StoredAttribute{header, configured, kept})
+			finding.Attributes = append(finding.Attributes, StoredAttribute{header, configured, stored})
 		}
 	}
 	a := p.attributes
@@ -73,18 +73,18 @@ func (p *prober) attributesKept(ctx context.Context, found *Finding) error {
 	if n := len(a.Tags); n > 0 && out.TagCount != nil { // which some do not tell
 		compare("x-amz-tagging-count", strconv.Itoa(n), strconv.Itoa(int(*out.TagCount)))
 	}
-	if slices.ContainsFunc(found.Attributes, StoredAttribute.Differs) {
+	if slices.ContainsFunc(finding.Attributes, StoredAttribute.Differs) {
 		return errors.New("the object has other attributes")
 	}
 	return nil
 }
 
-func (p *prober) putFirst(ctx context.Context, found *Finding) error {
-	etag, err := p.put(ctx, p.key, p.content, asGiven)
+func (p *prober) checkPut(ctx context.Context, finding *Finding) error {
+	etag, err := p.put(ctx, p.key, p.content, noChange)
 	if err == nil {
 		p.etag = etag
 	}
-	found.Checksum = string(p.client.algorithm())
+	finding.Checksum = string(p.client.algorithm())
 	return err
 }
 
@@ -92,8 +92,8 @@ func (p *prober) putFirst(ctx context.Context, found *Finding) error {
 func (p *prober) put(
 	ctx context.Context, key string, claimed []byte, change func(*s3.PutObjectInput), options ...func(*s3.Options),
 ) (etag string, err error) {
-	before := p.made[key]
-	p.made[key] = true
+	before := p.objects[key]
+	p.objects[key] = true
 	err = p.client.withChecksum(func(a algorithm) error {
 		in := &s3.PutObjectInput{Bucket: &p.bucket, Key: &key, Body: bytes.NewReader(p.content), ContentLength: aws.Int64(int64(len(p.content)))}
 		p.attributes.applyToPut(in)
@@ -106,13 +106,13 @@ func (p *prober) put(
 		return err
 	})
 	if errors.Is(err, fs.ErrPermission) && !before {
-		delete(p.made, key)
+		delete(p.objects, key)
 	}
 	return etag, err
 }
 
-// asGiven changes nothing.
-func asGiven(*s3.PutObjectInput) {}
+// noChange changes nothing.
+func noChange(*s3.PutObjectInput) {}
 
 func sumOf(a algorithm, content []byte) checksum {
 	h := a.hash()
@@ -120,7 +120,7 @@ func sumOf(a algorithm, content []byte) checksum {
 	return checksum{a, h.Sum(nil)}
 }
 
-func (p *prober) readBack(ctx context.Context, _ *Finding) error {
+func (p *prober) checkRead(ctx context.Context, _ *Finding) error {
 	out, err := p.api.GetObject(ctx, &s3.GetObjectInput{Bucket: &p.bucket, Key: &p.key})
 	if err != nil {
 		return err
@@ -133,8 +133,8 @@ func (p *prober) readBack(ctx context.Context, _ *Finding) error {
 	return err
 }
 
-func (p *prober) listed(ctx context.Context, _ *Finding) error {
-	page, err := p.page(ctx, p.key, "/", "", 0)
+func (p *prober) checkList(ctx context.Context, _ *Finding) error {
+	page, err := p.fetchPage(ctx, p.key, "/", "", 0)
 	if err != nil {
 		return err
 	}
@@ -144,12 +144,12 @@ func (p *prober) listed(ctx context.Context, _ *Finding) error {
 	return nil
 }
 
-// damaged sends what does not fit its checksum.
-func (p *prober) damaged(ctx context.Context, _ *Finding) error {
+// checkDamaged sends what does not fit its checksum.
+func (p *prober) checkDamaged(ctx context.Context, _ *Finding) error {
 	if p.client.algorithm() == none {
 		return errors.New("no checksums are sent, as is configured")
 	}
-	_, err := p.put(ctx, p.key+"-damaged", []byte("another content"), asGiven, once)
+	_, err := p.put(ctx, p.key+"-damaged", []byte("another content"), noChange, noRetry)
 	if err == nil {
 		return errors.New("the service takes no notice of checksums")
 	}
@@ -159,19 +159,19 @@ func (p *prober) damaged(ctx context.Context, _ *Finding) error {
 	return err
 }
 
-// putNew puts an object as STOU does, under a name that is free and under one that is taken.
-func (p *prober) putNew(ctx context.Context, _ *Finding) error {
+// checkPutNew puts an object as STOU does, under a name that is free and under one that is taken.
+func (p *prober) checkPutNew(ctx context.Context, _ *Finding) error {
 	isNew := func(in *s3.PutObjectInput) { in.IfNoneMatch = aws.String("*") }
 	if _, err := p.put(ctx, p.key+"-stou", p.content, isNew); err != nil {
 		return err
 	}
 	_, err := p.put(ctx, p.key+"-stou", p.content, isNew)
-	return wantRefusal("If-None-Match", err)
+	return wantConditionFailed("If-None-Match", err)
 }
 
-// putUnchanged puts an object as APPE does, where it was not changed meanwhile and where it was.
-func (p *prober) putUnchanged(ctx context.Context, _ *Finding) error {
-	etag, err := p.put(ctx, p.key+"-appe", p.content, asGiven)
+// checkPutUnchanged puts an object as APPE does, where it was not changed meanwhile and where it was.
+func (p *prober) checkPutUnchanged(ctx context.Context, _ *Finding) error {
+	etag, err := p.put(ctx, p.key+"-appe", p.content, noChange)
 	if err != nil {
 		return err
 	}
@@ -182,15 +182,15 @@ func (p *prober) putUnchanged(ctx context.Context, _ *Finding) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.put(ctx, p.key+"-appe", p.content, func(in *s3.PutObjectInput) { in.IfMatch = aws.String(noETag) })
-	return wantRefusal("If-Match", err)
+	_, err = p.put(ctx, p.key+"-appe", p.content, func(in *s3.PutObjectInput) { in.IfMatch = aws.String(otherETag) })
+	return wantConditionFailed("If-Match", err)
 }
 
-// noETag is no object's.
-const noETag = `"00000000000000000000000000000000"`
+// otherETag is no object's.
+const otherETag = `"00000000000000000000000000000000"`
 
-// wantRefusal returns what is wrong with the answer to a request whose condition does not hold: nil if S3 refused it for that.
-func wantRefusal(header string, err error) error {
+// wantConditionFailed returns what is wrong with the answer to a request whose condition does not hold: nil if S3 refused it for that.
+func wantConditionFailed(header string, err error) error {
 	switch {
 	case err == nil:
 		return fmt.Errorf("the service ignores %s", header)
@@ -200,77 +200,77 @@ func wantRefusal(header string, err error) error {
 	return err
 }
 
-func (p *prober) copied(ctx context.Context, _ *Finding) error {
+func (p *prober) checkCopy(ctx context.Context, _ *Finding) error {
 	target := p.key + "-copied"
-	p.made[target] = true
+	p.objects[target] = true
 	_, err := p.copy(ctx, object{key: p.key, size: int64(len(p.content)), etag: p.etag}, target, condition{}, p.newNameLock(target))
-	_, err = p.arrived(ctx, target, err)
+	_, err = p.verifyObject(ctx, target, err)
 	return err
 }
 
-// copiedNew copies to a name that is taken, as RNTO of a directory does where a file appeared.
-func (p *prober) copiedNew(ctx context.Context, _ *Finding) error {
+// checkCopyNew copies to a name that is taken, as RNTO of a directory does where a file appeared.
+func (p *prober) checkCopyNew(ctx context.Context, _ *Finding) error {
 	target := p.key + "-copied"
-	if !p.made[target] {
+	if !p.objects[target] {
 		return errors.New("no object can be copied")
 	}
 	_, err := p.api.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &p.bucket, Key: &target, IfNoneMatch: aws.String("*"),
 		CopySource: aws.String(copySource(p.bucket, p.key))})
-	return wantRefusal("If-None-Match", err)
+	return wantConditionFailed("If-None-Match", err)
 }
 
-// conditionalDelete deletes an object that is not the one that it should be.
-func (p *prober) conditionalDelete(ctx context.Context, _ *Finding) error {
+// checkDeleteMatch deletes an object that is not the one that it should be.
+func (p *prober) checkDeleteMatch(ctx context.Context, _ *Finding) error {
 	key := p.key + "-appe"
-	_, err := p.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &p.bucket, Key: &key, IfMatch: aws.String(noETag)})
-	return wantRefusal("If-Match", err)
+	_, err := p.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &p.bucket, Key: &key, IfMatch: aws.String(otherETag)})
+	return wantConditionFailed("If-Match", err)
 }
 
-// arrived checks that an object has the content's size, unless there was an error before, and returns its ETag.
-func (p *prober) arrived(ctx context.Context, key string, err error) (etag string, _ error) {
+// verifyObject checks that an object has the content's size, unless there was an error before, and returns its ETag.
+func (p *prober) verifyObject(ctx context.Context, key string, err error) (etag string, _ error) {
 	if errors.Is(err, fs.ErrPermission) {
-		delete(p.made, key)
+		delete(p.objects, key)
 	}
 	if err != nil {
 		return "", err
 	}
-	is, err := p.head(ctx, key)
+	head, err := p.head(ctx, key)
 	switch {
 	case err != nil:
 		return "", err
-	case is.size != int64(len(p.content)):
-		return "", fmt.Errorf("%d bytes have become %d", len(p.content), is.size)
+	case head.size != int64(len(p.content)):
+		return "", fmt.Errorf("%d bytes have become %d", len(p.content), head.size)
 	}
-	return is.etag, nil
+	return head.etag, nil
 }
 
-// deletedTogether deletes all objects but the first.
-func (p *prober) deletedTogether(ctx context.Context, _ *Finding) error {
-	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(p.made)), func(key string) bool { return key == p.key })
+// checkDeleteMany deletes all objects but the first.
+func (p *prober) checkDeleteMany(ctx context.Context, _ *Finding) error {
+	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(p.objects)), func(key string) bool { return key == p.key })
 	if err := p.deleteAll(ctx, keys, nil); err != nil {
 		return err
 	}
-	if err := p.isGone(ctx, p.key+"-stou"); err != nil {
+	if err := p.verifyGone(ctx, p.key+"-stou"); err != nil {
 		return err
 	}
-	clear(p.made)
-	p.made[p.key] = true
+	clear(p.objects)
+	p.objects[p.key] = true
 	return nil
 }
 
-func (p *prober) deleted(ctx context.Context, _ *Finding) error {
+func (p *prober) checkDelete(ctx context.Context, _ *Finding) error {
 	if err := p.delete(ctx, p.key, p.etag, nil); err != nil {
 		return err
 	}
-	if err := p.isGone(ctx, p.key); err != nil {
+	if err := p.verifyGone(ctx, p.key); err != nil {
 		return err
 	}
-	delete(p.made, p.key)
+	delete(p.objects, p.key)
 	return nil
 }
 
-// isGone checks that there is no such object any more. Without permission to list, S3 does not say so.
-func (p *prober) isGone(ctx context.Context, key string) error {
+// verifyGone checks that there is no such object any more. Without permission to list, S3 does not say so.
+func (p *prober) verifyGone(ctx context.Context, key string) error {
 	_, err := p.head(ctx, key)
 	switch {
 	case err == nil:

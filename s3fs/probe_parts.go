@@ -14,31 +14,31 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// inParts uploads an object of one part, whose number is 1, and compares what HEAD tells of it with what Complete told.
-func (p *prober) inParts(ctx context.Context, found *Finding) error {
+// checkMultipart uploads an object of one part, whose number is 1, and compares what HEAD tells of it with what Complete told.
+func (p *prober) checkMultipart(ctx context.Context, finding *Finding) error {
 	key := p.key + "-parts"
-	var told string
+	var etag string
 	err := p.client.withChecksum(func(a algorithm) error {
-		id, part, err := p.onePart(ctx, key, a)
+		id, part, err := p.uploadOnePart(ctx, key, a)
 		if err == nil {
-			told, err = p.complete(ctx, key, id, part, func(*s3.CompleteMultipartUploadInput) {})
+			etag, err = p.complete(ctx, key, id, part, func(*s3.CompleteMultipartUploadInput) {})
 		}
 		return err
 	})
-	is, err := p.arrived(ctx, key, err)
-	found.OtherETag = err == nil && !sameETag(is, told)
+	headETag, err := p.verifyObject(ctx, key, err)
+	finding.OtherETag = err == nil && !sameETag(headETag, etag)
 	return err
 }
 
-// conditionalComplete completes an upload with conditions that do not hold, and then with one that does.
-func (p *prober) conditionalComplete(ctx context.Context, _ *Finding) error {
+// checkCompleteMatch completes an upload with conditions that do not hold, and then with one that does.
+func (p *prober) checkCompleteMatch(ctx context.Context, _ *Finding) error {
 	key := p.key + "-conditions"
-	etag, err := p.put(ctx, key, p.content, asGiven)
+	etag, err := p.put(ctx, key, p.content, noChange)
 	if err != nil {
 		return err
 	}
 	return p.client.withChecksum(func(a algorithm) error {
-		id, part, err := p.onePart(ctx, key, a)
+		id, part, err := p.uploadOnePart(ctx, key, a)
 		if err != nil {
 			return err
 		}
@@ -47,13 +47,13 @@ func (p *prober) conditionalComplete(ctx context.Context, _ *Finding) error {
 			set    func(*s3.CompleteMultipartUploadInput)
 		}{
 			{"If-None-Match", func(in *s3.CompleteMultipartUploadInput) { in.IfNoneMatch = aws.String("*") }},
-			{"If-Match", func(in *s3.CompleteMultipartUploadInput) { in.IfMatch = aws.String(noETag) }},
+			{"If-Match", func(in *s3.CompleteMultipartUploadInput) { in.IfMatch = aws.String(otherETag) }},
 		} {
 			_, err := p.complete(ctx, key, id, part, c.set)
 			if isNoSuchUpload(err) {
 				return nil // the service ends an upload whose condition did not hold
 			}
-			if err := wantRefusal(c.header, err); err != nil {
+			if err := wantConditionFailed(c.header, err); err != nil {
 				return err
 			}
 		}
@@ -65,20 +65,20 @@ func (p *prober) conditionalComplete(ctx context.Context, _ *Finding) error {
 	})
 }
 
-// onePart begins an upload, and sends the content as its only part.
-func (p *prober) onePart(ctx context.Context, key string, a algorithm) (id string, part types.CompletedPart, err error) {
+// uploadOnePart begins an upload, and sends the content as its only part.
+func (p *prober) uploadOnePart(ctx context.Context, key string, a algorithm) (id string, part types.CompletedPart, err error) {
 	create := &s3.CreateMultipartUploadInput{}
 	p.attributes.applyToCreate(create)
 	create.ChecksumAlgorithm, create.ChecksumType = a.checksumType()
-	if id, err = p.begin(ctx, key, create); err != nil {
+	if id, err = p.createUpload(ctx, key, create); err != nil {
 		return "", part, err
 	}
-	part, err = p.part(ctx, key, id, 1, a, p.content)
+	part, err = p.uploadPart(ctx, key, id, 1, a, p.content)
 	return id, part, err
 }
 
-// part sends a part.
-func (p *prober) part(ctx context.Context, key, id string, number int, a algorithm, content []byte) (part types.CompletedPart, err error) {
+// uploadPart sends a part.
+func (p *prober) uploadPart(ctx context.Context, key, id string, number int, a algorithm, content []byte) (part types.CompletedPart, err error) {
 	sum := sumOf(a, content)
 	in := &s3.UploadPartInput{Bucket: &p.bucket, Key: &key, UploadId: &id, PartNumber: aws.Int32(int32(number)),
 		Body: bytes.NewReader(content), ContentLength: aws.Int64(int64(len(content)))}
@@ -92,12 +92,12 @@ func (p *prober) part(ctx context.Context, key, id string, number int, a algorit
 	return part, nil
 }
 
-// partCopied makes an object of a part that is copied from another.
-func (p *prober) partCopied(ctx context.Context, _ *Finding) error {
+// checkPartCopy makes an object of a part that is copied from another.
+func (p *prober) checkPartCopy(ctx context.Context, _ *Finding) error {
 	key := p.key + "-part-copied"
 	create := &s3.CreateMultipartUploadInput{}
 	p.attributes.applyToCopyCreate(create)
-	id, err := p.begin(ctx, key, create)
+	id, err := p.createUpload(ctx, key, create)
 	if err != nil {
 		return err
 	}
@@ -111,19 +111,19 @@ func (p *prober) partCopied(ctx context.Context, _ *Finding) error {
 	}
 	part := types.CompletedPart{PartNumber: aws.Int32(1), ETag: out.CopyPartResult.ETag}
 	_, err = p.complete(ctx, key, id, part, func(*s3.CompleteMultipartUploadInput) {})
-	_, err = p.arrived(ctx, key, err)
+	_, err = p.verifyObject(ctx, key, err)
 	return err
 }
 
-// begin begins an upload, and remembers to give it up.
-func (p *prober) begin(ctx context.Context, key string, in *s3.CreateMultipartUploadInput) (id string, err error) {
+// createUpload begins an upload, and remembers to give it up.
+func (p *prober) createUpload(ctx context.Context, key string, in *s3.CreateMultipartUploadInput) (id string, err error) {
 	in.Bucket, in.Key = &p.bucket, &key
 	out, err := p.api.CreateMultipartUpload(ctx, in)
 	if err != nil {
 		return "", err
 	}
 	id = aws.ToString(out.UploadId)
-	p.open[id] = key
+	p.uploads[id] = key
 	return id, nil
 }
 
@@ -134,28 +134,28 @@ func (p *prober) complete(
 	in := &s3.CompleteMultipartUploadInput{Bucket: &p.bucket, Key: &key, UploadId: &id}
 	in.MultipartUpload = &types.CompletedMultipartUpload{Parts: []types.CompletedPart{part}}
 	change(in)
-	p.made[key] = true
+	p.objects[key] = true
 	out, err := p.api.CompleteMultipartUpload(ctx, in)
 	if err != nil {
 		return "", err
 	}
-	delete(p.open, id)
+	delete(p.uploads, id)
 	return unquote(out.ETag), nil
 }
 
-// resumed does what resuming an upload takes: it finds the upload and its parts, of which the one with the highest number marks it as ours,
+// checkResume does what resuming an upload takes: it finds the upload and its parts, of which the one with the highest number marks it as ours,
 // and completes it without that part.
-func (p *prober) resumed(ctx context.Context, _ *Finding) error {
+func (p *prober) checkResume(ctx context.Context, _ *Finding) error {
 	key := p.key + "-resumed"
 	err := p.client.withChecksum(func(a algorithm) error {
-		id, part, err := p.onePart(ctx, key, a)
+		id, part, err := p.uploadOnePart(ctx, key, a)
 		if err != nil {
 			return err
 		}
-		if _, err := p.part(ctx, key, id, p.maxParts, a, p.content); err != nil {
+		if _, err := p.uploadPart(ctx, key, id, p.maxParts, a, p.content); err != nil {
 			return fmt.Errorf("part number %d, try a smaller --max-parts: %w", p.maxParts, err)
 		}
-		if err := p.findOpen(ctx, key, id); err != nil {
+		if err := p.verifyListed(ctx, key, id); err != nil {
 			return err
 		}
 		if _, err = p.complete(ctx, key, id, part, func(*s3.CompleteMultipartUploadInput) {}); err != nil {
@@ -163,12 +163,12 @@ func (p *prober) resumed(ctx context.Context, _ *Finding) error {
 		}
 		return nil
 	})
-	_, err = p.arrived(ctx, key, err)
+	_, err = p.verifyObject(ctx, key, err)
 	return err
 }
 
-// findOpen looks for an upload among those that are open, and for its two parts.
-func (p *prober) findOpen(ctx context.Context, key, id string) error {
+// verifyListed looks for an upload among those that are open, and for its two parts.
+func (p *prober) verifyListed(ctx context.Context, key, id string) error {
 	uploads, err := p.api.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &p.bucket, Prefix: &key})
 	if err != nil {
 		return err
@@ -192,19 +192,19 @@ func (p *prober) findOpen(ctx context.Context, key, id string) error {
 	return nil
 }
 
-func (p *prober) aborted(ctx context.Context, _ *Finding) error {
+func (p *prober) checkAbort(ctx context.Context, _ *Finding) error {
 	key := p.key + "-aborted"
 	create := &s3.CreateMultipartUploadInput{}
 	p.attributes.applyToCreate(create)
-	id, err := p.begin(ctx, key, create)
+	id, err := p.createUpload(ctx, key, create)
 	if err != nil {
 		return err
 	}
 	return p.abortUpload(ctx, id)
 }
 
-// lifecycle looks for a rule of the bucket that ends incomplete uploads below the prefix.
-func (p *prober) lifecycle(ctx context.Context, found *Finding) error {
+// checkLifecycle looks for a rule of the bucket that ends incomplete uploads below the prefix.
+func (p *prober) checkLifecycle(ctx context.Context, finding *Finding) error {
 	out, err := p.api.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &p.bucket})
 	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "NoSuchLifecycleConfiguration" {
 		return errors.New("it has no lifecycle rules")
@@ -213,8 +213,8 @@ func (p *prober) lifecycle(ctx context.Context, found *Finding) error {
 		return err
 	}
 	for _, rule := range out.Rules {
-		if ends := rule.AbortIncompleteMultipartUpload; ends != nil && rule.Status == types.ExpirationStatusEnabled && covers(rule, p.prefix) {
-			found.AbortDays = int(aws.ToInt32(ends.DaysAfterInitiation))
+		if abort := rule.AbortIncompleteMultipartUpload; abort != nil && rule.Status == types.ExpirationStatusEnabled && covers(rule, p.prefix) {
+			finding.AbortDays = int(aws.ToInt32(abort.DaysAfterInitiation))
 			return nil
 		}
 	}
@@ -224,12 +224,12 @@ func (p *prober) lifecycle(ctx context.Context, found *Finding) error {
 // covers reports whether a rule is for all keys that begin with prefix.
 func covers(rule types.LifecycleRule, prefix string) bool {
 	//lint:ignore SA1019 rules of old have it
-	of := aws.ToString(rule.Prefix)
+	prefixOfRule := aws.ToString(rule.Prefix)
 	if filter := rule.Filter; filter != nil {
 		if filter.And != nil || filter.Tag != nil || filter.ObjectSizeGreaterThan != nil || filter.ObjectSizeLessThan != nil {
 			return false
 		}
-		of = aws.ToString(filter.Prefix)
+		prefixOfRule = aws.ToString(filter.Prefix)
 	}
-	return strings.HasPrefix(prefix, of)
+	return strings.HasPrefix(prefix, prefixOfRule)
 }

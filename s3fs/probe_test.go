@@ -40,7 +40,7 @@ func probing(t *testing.T, o Options, filter func(r *http.Request) (status int, 
 	}))
 	t.Cleanup(server.Close)
 	o.Bucket = "probe"
-	return New(dial(t, Service{Endpoint: server.URL, Credentials: keys("demo", "demo-secret"), MaxBackoff: time.Millisecond}), o)
+	return NewFS(dial(t, Config{Endpoint: server.URL, Credentials: keys("demo", "demo-secret"), MaxBackoff: time.Millisecond}), o)
 }
 
 func asItComes(*http.Request) (int, string) { return 0, "" }
@@ -49,7 +49,7 @@ func asItComes(*http.Request) (int, string) { return 0, "" }
 func contents(t *testing.T, f *FS) map[string]int64 {
 	t.Helper()
 	all := make(map[string]int64)
-	for page, err := range New(f.client, Options{Bucket: f.bucket}).pages(t.Context(), "", "") {
+	for page, err := range NewFS(f.client, Options{Bucket: f.bucket}).pages(t.Context(), "", "") {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +77,7 @@ func TestProbe(t *testing.T) {
 		for _, o := range []Options{{}, {Prefix: "a b"}, {Prefix: "x", Attributes: Attributes{StorageClass: "REDUCED_REDUNDANCY", Tags: map[string]string{"a": "b"}}}} {
 			t.Run(name+" "+o.Prefix, func(t *testing.T) {
 				o.Bucket = "probe"
-				f := New(c, o)
+				f := NewFS(c, o)
 				for _, name := range []string{"/s3ftpd-check-", "/z"} {
 					if _, err := f.Put(t.Context(), name, storetest.Source(strings.NewReader("theirs")), proxy.Write{}); err != nil {
 						t.Fatal(err)

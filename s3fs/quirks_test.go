@@ -57,16 +57,16 @@ var quirkGroups = map[string][]string{
 }
 
 // quirkOptions set up a service and a place in it as the options of s3ftpd do.
-var quirkOptions = map[string]func(*Service, *Options){
-	"":                   func(*Service, *Options) {},
-	"--payload signed":   func(s *Service, _ *Options) { s.Payload = "signed" },
-	"--request-payer":    func(s *Service, _ *Options) { s.RequestPayer = true },
-	"--checksum md5":     func(s *Service, _ *Options) { s.Checksum = "md5" },
-	"--max-parts 1000":   func(_ *Service, o *Options) { o.MaxParts = 1000 },
-	"--uniform-parts on": func(_ *Service, o *Options) { o.UniformParts = true },
-	"--resume 0":         func(_ *Service, o *Options) { o.Resume = -1 },
-	"--path-style off":   func(s *Service, _ *Options) { s.PathStyle = new(bool) },
-	"--region eu-west-1": func(s *Service, _ *Options) { s.Region = "eu-west-1" },
+var quirkOptions = map[string]func(*Config, *Options){
+	"":                   func(*Config, *Options) {},
+	"--payload signed":   func(s *Config, _ *Options) { s.Payload = "signed" },
+	"--request-payer":    func(s *Config, _ *Options) { s.RequestPayer = true },
+	"--checksum md5":     func(s *Config, _ *Options) { s.Checksum = "md5" },
+	"--max-parts 1000":   func(_ *Config, o *Options) { o.MaxParts = 1000 },
+	"--uniform-parts on": func(_ *Config, o *Options) { o.UniformParts = true },
+	"--resume 0":         func(_ *Config, o *Options) { o.Resume = -1 },
+	"--path-style off":   func(s *Config, _ *Options) { s.PathStyle = new(bool) },
+	"--region eu-west-1": func(s *Config, _ *Options) { s.Region = "eu-west-1" },
 }
 
 // TestContractWithQuirks runs the contract on services with each quirk, with the option that helps. Services that combine quirks
@@ -88,7 +88,7 @@ func TestContractWithQuirks(t *testing.T) {
 			if !ok {
 				t.Fatalf("the option %s is not known here", mode.Option)
 			}
-			var s Service
+			var s Config
 			var o Options
 			set(&s, &o)
 			server := serveQuirks(t, embeddedStore(t, s3demo.Options{}, "contract"), mode)
@@ -98,7 +98,7 @@ func TestContractWithQuirks(t *testing.T) {
 			var n atomic.Int32
 			storetest.Run(t, limits, func(t *testing.T) proxy.Store {
 				o.Bucket, o.Prefix, o.PartSize = "contract", fmt.Sprint(mode.Name, " ", n.Add(1)), minPart
-				return New(c, o)
+				return NewFS(c, o)
 			})
 		})
 	}
@@ -113,7 +113,7 @@ func serveQuirks(t *testing.T, store http.Handler, mode quirks.Mode) *httptest.S
 }
 
 // dialQuirks returns a client of a server with quirks, which does not wait before it repeats a request.
-func dialQuirks(t *testing.T, server *httptest.Server, s Service) *Client {
+func dialQuirks(t *testing.T, server *httptest.Server, s Config) *Client {
 	t.Helper()
 	s.Endpoint, s.Credentials, s.Timeout, s.MaxBackoff = server.URL, keys(quirks.AccessKey, quirks.SecretKey), 10*time.Second, time.Millisecond
 	if s.PathStyle != nil && !*s.PathStyle {

@@ -26,7 +26,7 @@ func (f *FS) Remove(ctx context.Context, name string) (proxy.Stored, error) {
 }
 
 func (f *FS) remove(ctx context.Context, name string) (done proxy.Stored, err error) {
-	key, err := f.file(name)
+	key, err := f.fileKey(name)
 	if err != nil {
 		return done, err
 	}
@@ -38,7 +38,7 @@ func (f *FS) remove(ctx context.Context, name string) (done proxy.Stored, err er
 	done = f.storedAt(key)
 	is, err := f.head(ctx, key)
 	if err == nil {
-		ctx, cancel, err := completing(ctx)
+		ctx, cancel, err := changeContext(ctx)
 		if err != nil {
 			return done, err
 		}
@@ -113,7 +113,7 @@ func (f *FS) Mkdir(ctx context.Context, dir string) (proxy.Stored, error) {
 }
 
 func (f *FS) mkdir(ctx context.Context, dir string) (made proxy.Stored, err error) {
-	key, err := f.dir(dir)
+	key, err := f.dirPrefix(dir)
 	if err != nil {
 		return made, err
 	}
@@ -127,7 +127,7 @@ func (f *FS) mkdir(ctx context.Context, dir string) (made proxy.Stored, err erro
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return made, err
 	}
-	ctx, cancel, err := completing(ctx)
+	ctx, cancel, err := changeContext(ctx)
 	if err != nil {
 		return made, err
 	}
@@ -161,7 +161,7 @@ func (f *FS) putMarker(ctx context.Context, key string, only condition) (etag st
 // putMarkerIfAbsent puts a marker of some type where there is none, and looks for it if S3 did not confirm it. It returns its ETag.
 func (f *FS) putMarkerIfAbsent(ctx context.Context, key, contentType string) (etag string, err error) {
 	var t attemptCount
-	etag, err = f.putMarkerAs(ctx, key, contentType, absent, countAttempts(&t))
+	etag, err = f.putMarkerAs(ctx, key, contentType, ifAbsent, countAttempts(&t))
 	if unclear(err, t) {
 		if there, _ := f.head(ctx, key); there != nil && aws.ToString(there.head.ContentType) == contentType {
 			f.log.WarnContext(ctx, "S3 did not confirm a directory's marker that it has stored", "key", key, "err", err)
@@ -202,7 +202,7 @@ func (f *FS) Rmdir(ctx context.Context, dir string) (proxy.Stored, error) {
 }
 
 func (f *FS) rmdir(ctx context.Context, dir string) (done proxy.Stored, err error) {
-	key, err := f.dir(dir)
+	key, err := f.dirPrefix(dir)
 	if err != nil {
 		return done, err
 	}
@@ -219,7 +219,7 @@ func (f *FS) rmdir(ctx context.Context, dir string) (done proxy.Stored, err erro
 	if done.OldETag, err = look(); err != nil {
 		return done, err
 	}
-	ctx, cancel, err := completing(ctx)
+	ctx, cancel, err := changeContext(ctx)
 	if err != nil {
 		return done, err
 	}

@@ -45,7 +45,7 @@ func sameTime(a, b time.Time) bool {
 }
 
 // errRewritten says that an object has the same content as before, and was written since, as MFMT does.
-var errRewritten = fmt.Errorf("%w: another session has written the same content, or other metadata", errNotMet)
+var errRewritten = fmt.Errorf("%w: another session has written the same content, or other metadata", errConditionFailed)
 
 // isRewritten reports whether an object was written between two answers to HEAD that have the same ETag.
 func isRewritten(was, now *s3.HeadObjectOutput) bool {
@@ -73,7 +73,7 @@ func (f *FS) deleteUnchanged(ctx context.Context, key, etag string, was *s3.Head
 	}
 	now, err := look() // as some services ignore the condition
 	if err == nil && now != etag {
-		err = errNotMet
+		err = errConditionFailed
 	}
 	if err == nil {
 		_, err = f.deleteIfMatch(ctx, key, etag, look)
@@ -91,7 +91,7 @@ func (f *FS) deleteUnchanged(ctx context.Context, key, etag string, was *s3.Head
 }
 
 // deleteIfMatch deletes an object on the condition that its ETag is still etag, which the caller has just been told; "" = no condition. A
-// service that does not know the condition is asked without it. So is one that answers 412 although look tells the same ETag: see misjudged.
+// service that does not know the condition is asked without it. So is one that answers 412 although look tells the same ETag: see wronglyRefused.
 // If look tells another one, it is returned as now, with the error.
 func (f *FS) deleteIfMatch(ctx context.Context, key, etag string, look func() (string, error)) (now string, err error) {
 	if etag == "" {
@@ -100,17 +100,17 @@ func (f *FS) deleteIfMatch(ctx context.Context, key, etag string, look func() (s
 	var unseen error // of look
 	refuses := func(err error) bool {
 		if status(err) != http.StatusPreconditionFailed {
-			return unknown(err)
+			return isUnsupported(err)
 		}
 		now, unseen = look()
 		return unseen == nil && now == etag
 	}
 	only := condition{match: quoted(etag)}
-	err = f.client.features.attempt(conditionOn(deleteObject, only), "", refuses, func(with bool) error {
+	err = f.client.features.try(conditionOn(deleteObject, only), "", refuses, func(with bool) error {
 		if !with {
 			return f.delete(ctx, key, etag, nil)
 		}
-		return unlessBusy(ctx, func() error { return f.delete(ctx, key, etag, only.match) })
+		return retryConflicts(ctx, func() error { return f.delete(ctx, key, etag, only.match) })
 	})
 	if unseen != nil {
 		err = fmt.Errorf("%w: %w", err, unseen)
@@ -240,9 +240,9 @@ func (f *FS) deleteAll(ctx context.Context, keys []string, then etagsByKey) erro
 			singly = append(singly, key)
 		}
 	}
-	refuses := func(err error) bool { return unknown(err) || status(err) == http.StatusMethodNotAllowed }
+	refuses := func(err error) bool { return isUnsupported(err) || status(err) == http.StatusMethodNotAllowed }
 	for batch := range slices.Chunk(together, maxDeleteKeys) {
-		err := f.client.features.attempt(manyDeletions, "", refuses, func(with bool) error {
+		err := f.client.features.try(manyDeletions, "", refuses, func(with bool) error {
 			if !with {
 				return f.deleteOneByOne(ctx, batch, then)
 			}
@@ -278,7 +278,7 @@ func (f *FS) deleteBatch(ctx context.Context, keys []string, then etagsByKey) (l
 		errs, err = f.sendDeleteObjects(ctx, keys, nil)
 	} else {
 		feature := conditionOn(deleteObjects, condition{})
-		err = f.client.features.attempt(feature, "", unknown, func(with bool) (err error) {
+		err = f.client.features.try(feature, "", isUnsupported, func(with bool) (err error) {
 			only := then
 			if !with {
 				only = nil // the keys have been listed with these ETags just before
@@ -294,7 +294,7 @@ func (f *FS) deleteBatch(ctx context.Context, keys []string, then etagsByKey) (l
 		key, code := aws.ToString(e.Key), aws.ToString(e.Code)
 		switch {
 		case code == "NoSuchKey", code == "NoSuchVersion": // so AWS answers for a condition on what is gone
-		case errorsByCode[code] != nil && !slices.Contains(unknownCodes, code):
+		case errorsByCode[code] != nil && !slices.Contains(unsupportedCodes, code):
 			return nil, fmt.Errorf("deleting %q: %w: %s: %s", key, errorsByCode[code], code, aws.ToString(e.Message))
 		default:
 			left = append(left, key)

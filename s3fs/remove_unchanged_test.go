@@ -11,7 +11,7 @@ import (
 
 // TestRenameKeepsWhatIsStoredLast: what is stored under an old name just before that is deleted stays there.
 func TestRenameKeepsWhatIsStoredLast(t *testing.T) {
-	f := New(embedded(t, "files"), Options{Bucket: "files"})
+	f := NewFS(embedded(t, "files"), Options{Bucket: "files"})
 	for name, test := range map[string]struct{ from, to, call string }{
 		"a file":             {"/file", "/to", "Delete"},
 		"a file in parts":    {"/large", "/to", "Delete"},
@@ -57,7 +57,7 @@ func TestRenameKeepsWhatIsStoredLast(t *testing.T) {
 // TestRenameOfWhatIsReplaced: what takes the place of a file before it is copied is renamed.
 func TestRenameOfWhatIsReplaced(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
-		f := New(c, Options{Bucket: "files"})
+		f := NewFS(c, Options{Bucket: "files"})
 		for call, size := range map[string]int{"Copy": 3, "PartCopy 1": large} {
 			dressed(t, f, "a", size)
 			replaced := false

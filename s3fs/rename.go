@@ -21,7 +21,7 @@ import (
 // storage class go along. A file at the new name is replaced by a file if replace is true; otherwise, or if there is a
 // directory, or a file where a directory is to go, it is fs.ErrExist. A directory into itself is fs.ErrInvalid.
 //
-// Operations of one process on one name take turns: after Service.Timeout it is syscall.EBUSY, and so is a file that changes whenever it is to be
+// Operations of one process on one name take turns: after Config.Timeout it is syscall.EBUSY, and so is a file that changes whenever it is to be
 // copied. Of a directory, one object at a time is locked.
 //
 // A directory with more keys than Options.RenameMax is syscall.EFBIG, before anything is copied. Nothing is deleted
@@ -32,11 +32,11 @@ func (f *FS) Rename(ctx context.Context, from, to string, replace bool) (proxy.S
 }
 
 func (f *FS) rename(ctx context.Context, from, to string, replace bool) (made proxy.Stored, err error) {
-	source, err := f.dir(from)
+	source, err := f.dirPrefix(from)
 	if err != nil {
 		return made, err
 	}
-	target, err := f.dir(to)
+	target, err := f.dirPrefix(to)
 	if err != nil {
 		return made, err
 	}
@@ -53,7 +53,7 @@ func (f *FS) rename(ctx context.Context, from, to string, replace bool) (made pr
 
 // renameLocked renames what has the key source, without the slash or with it, under the lock of both names.
 func (f *FS) renameLocked(ctx context.Context, source, target string, replace bool, l *nameLock) (made proxy.Stored, err error) {
-	asDir := later(func() (*info, error) { return f.statDir(ctx, target) })
+	asDir := async(func() (*info, error) { return f.statDir(ctx, target) })
 	what, err := f.statFileFirst(ctx, source)
 	_, dirErr := asDir()
 	switch {
@@ -73,8 +73,8 @@ func (f *FS) renameLocked(ctx context.Context, source, target string, replace bo
 	source, target = strings.TrimSuffix(source, "/"), strings.TrimSuffix(target, "/")
 	only := condition{}
 	if !replace {
-		only = absent
-		if err := f.holds(ctx, target, only); precondition(err) { // as some services ignore the condition
+		only = ifAbsent
+		if err := f.checkCondition(ctx, target, only); precondition(err) { // as some services ignore the condition
 			return made, fmt.Errorf("%w: %w", fs.ErrExist, err)
 		} else if err != nil {
 			return made, err
@@ -97,7 +97,7 @@ func (f *FS) renameFile(ctx context.Context, what *info, source, target string, 
 		if !made && (err == nil || errors.Is(err, errSourceChanged)) {
 			made = true
 			var cancel context.CancelFunc
-			ctx, cancel = f.client.outlastCopy(ctx) // there is a copy: the rename is completed even if the caller goes
+			ctx, cancel = f.client.withCopyGrace(ctx) // there is a copy: the rename is completed even if the caller goes
 			defer cancel()
 			f.abortSuperseded(ctx, target, "")
 			if only != (condition{}) { // the name is not free any more: the copy has it
@@ -163,9 +163,9 @@ func (f *FS) copyFile(ctx context.Context, what *info, source, target string, on
 		now, err := f.head(ctx, source)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("%w: %q is gone", errNotMet, source)
+			return fmt.Errorf("%w: %q is gone", errConditionFailed, source)
 		case err == nil && (now.etag != what.etag || isRewritten(what.head, now.head)):
-			return fmt.Errorf("%w: %q was written meanwhile", errNotMet, source)
+			return fmt.Errorf("%w: %q was written meanwhile", errConditionFailed, source)
 		}
 		return err
 	}
@@ -186,7 +186,7 @@ func (f *FS) copy(ctx context.Context, o object, target string, only condition, 
 		etag, err := f.copyInParts(ctx, o, as, only, l)
 		return copyResult{etag: etag}, err
 	}
-	ctx, cancel, err := f.client.completingCopy(ctx)
+	ctx, cancel, err := f.client.copyContext(ctx)
 	if err != nil {
 		return copyResult{}, err
 	}
@@ -201,7 +201,7 @@ func (f *FS) copy(ctx context.Context, o object, target string, only condition, 
 	case unclear(err, t) && f.wasCopied(ctx, o, target):
 		f.log.WarnContext(ctx, "S3 did not confirm a copy that it has made", "key", target, "err", err)
 		return copyResult{etag: o.etag}, nil
-	case only.noneMatch != nil && precondition(err) && f.holds(ctx, target, only) != nil: // else it is the source that has changed
+	case only.noneMatch != nil && precondition(err) && f.checkCondition(ctx, target, only) != nil: // else it is the source that has changed
 		return copyResult{}, fmt.Errorf("%w: %w", fs.ErrExist, err)
 	case errors.Is(err, errSourceChanged):
 		return made, err
@@ -262,18 +262,18 @@ var errSourceChanged = errors.New("the source has changed since it was copied")
 // know the condition, the ETag is compared before and after the copy; only before, if the copy replaces o, because it can have
 // another ETag, as that of an object in parts.
 func (f *FS) ifSourceUnchanged(ctx context.Context, x Feature, o object, replaced string, send func(match *string) error) error {
-	return f.client.features.attempt(x, "", unknown, func(with bool) error {
+	return f.client.features.try(x, "", isUnsupported, func(with bool) error {
 		only := condition{match: quoted(o.etag)}
 		if with {
 			return send(only.match)
 		}
-		if err := f.holds(ctx, o.key, only); err != nil {
+		if err := f.checkCondition(ctx, o.key, only); err != nil {
 			return err
 		}
 		if err := send(nil); err != nil || replaced == o.key {
 			return err
 		}
-		if err := f.holds(ctx, o.key, only); err != nil {
+		if err := f.checkCondition(ctx, o.key, only); err != nil {
 			return fmt.Errorf("%w: %w", errSourceChanged, err)
 		}
 		return nil
@@ -287,7 +287,7 @@ func (f *FS) withStorageClass(class types.StorageClass, send func(types.StorageC
 		return send(class)
 	}
 	refuses := func(err error) bool { return errorCode(err) == "InvalidStorageClass" }
-	return f.client.features.attempt(storageClass, string(class), refuses, func(with bool) error {
+	return f.client.features.try(storageClass, string(class), refuses, func(with bool) error {
 		if with {
 			return send(class)
 		}

@@ -86,7 +86,7 @@ func (d *dirRename) undo(ctx context.Context) error {
 
 // deleteSources deletes what was copied, and lets the copies catch up with what other sessions have changed and deleted meanwhile.
 func (d *dirRename) deleteSources(ctx context.Context, objects []object) error {
-	ctx, cancel := d.client.outlastCopy(ctx) // all is copied: the rename is completed even if the caller goes
+	ctx, cancel := d.client.withCopyGrace(ctx) // all is copied: the rename is completed even if the caller goes
 	defer cancel()
 	for key := range d.copies {
 		d.abortSuperseded(ctx, key, "")
@@ -178,7 +178,7 @@ func (d *dirRename) reconcile(ctx context.Context, key string) (there bool, err 
 // one is fs.ErrExist: their copies could not be told apart by the one that fails and removes its own. It returns the
 // marker's ETag.
 func (f *FS) reserve(ctx context.Context, dir string) (etag string, err error) {
-	ctx, cancel, err := completing(ctx)
+	ctx, cancel, err := changeContext(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -246,7 +246,7 @@ func (d *dirRename) copyAll(ctx context.Context, objects []object) error {
 // copyOne copies an object of the directory, under the locks of its names.
 func (d *dirRename) copyOne(ctx context.Context, o object) error {
 	to := d.target + strings.TrimPrefix(o.key, d.source)
-	only := absent
+	only := ifAbsent
 	if to == d.target {
 		only = condition{match: quoted(d.marker)} // ours, see reserve
 	}
@@ -318,6 +318,6 @@ func forEach[T any](ctx context.Context, items []T, do func(context.Context, T) 
 }
 
 func doRecovered[T any](ctx context.Context, item T, do func(context.Context, T) error) (err error) {
-	defer recovered(&err)
+	defer recoverPanic(&err)
 	return do(ctx, item)
 }

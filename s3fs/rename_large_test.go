@@ -27,7 +27,7 @@ func TestRenameManyKeys(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes 10,000 objects twice")
 	}
-	f := New(minio(t, "files"), Options{Bucket: "files"})
+	f := NewFS(minio(t, "files"), Options{Bucket: "files"})
 	want := make(map[string]string) // ETags
 	var names []string
 	for i := range 10_000 {
@@ -117,7 +117,7 @@ func TestRenameSixGiB(t *testing.T) {
 	if os.Getenv("S3FTPD_TEST_LARGE") == "" {
 		t.Skip("takes more than a minute and 13 GB of disk; S3FTPD_TEST_LARGE=1 runs it")
 	}
-	f := New(minio(t, "files"), Options{Bucket: "files"})
+	f := NewFS(minio(t, "files"), Options{Bucket: "files"})
 	size := sixGiB(t, f, "d/large")
 	dressed(t, f, "d/small", 7)
 	began := time.Now()

@@ -38,7 +38,7 @@ func twoProcesses(t *testing.T, c *Client, i *interloper) (a, b *FS) {
 	t.Helper()
 	o := c.api.Options()
 	dialed := func(h s3.HTTPClient) *FS {
-		return New(dial(t, Service{
+		return NewFS(dial(t, Config{
 			Endpoint: *o.BaseEndpoint, Region: o.Region, Credentials: o.Credentials, HTTPClient: h, MaxBackoff: time.Millisecond,
 		}), Options{Bucket: "files"})
 	}

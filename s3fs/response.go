@@ -61,9 +61,9 @@ func correctStatus(stack *middleware.Stack) error {
 // errUnconfirmed says that an answer was not S3's, or not all of it: so nobody knows what became of the request.
 var errUnconfirmed = errors.New("S3 did not confirm the request")
 
-// confirm makes errors of answers that confirm nothing, for all requests of a client that write. The SDK takes any answer with
+// confirmWrites makes errors of answers that confirm nothing, for all requests of a client that write. The SDK takes any answer with
 // the status 200 for a success, even one without a body, or with the page of a proxy in it. Such a request is retried.
-func (c *Client) confirm(stack *middleware.Stack) error {
+func (c *Client) confirmWrites(stack *middleware.Stack) error {
 	const id = "s3fs: confirm writes"
 	return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc(id, func(
 		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
@@ -72,10 +72,10 @@ func (c *Client) confirm(stack *middleware.Stack) error {
 		if unreadable, ok := errors.AsType[*smithy.DeserializationError](err); ok {
 			err = fmt.Errorf("%w: %w", errUnconfirmed, unreadable)
 		}
-		if is, ok := out.Result.(*s3.HeadObjectOutput); err == nil && ok && !hasLength(is, metadata) {
+		if head, ok := out.Result.(*s3.HeadObjectOutput); err == nil && ok && !hasLength(head, metadata) {
 			err = fmt.Errorf("%w: HEAD tells no length", errUnconfirmed)
 		}
-		if err == nil && (!confirms(out.Result) || isDeletion(out.Result) && c.features.supports(emptyAnswers, "") && !hasStatus(metadata, http.StatusNoContent)) {
+		if err == nil && (!isConfirmation(out.Result) || isDeletion(out.Result) && c.features.supports(emptyAnswers, "") && !hasStatus(metadata, http.StatusNoContent)) {
 			err = errUnconfirmed
 		}
 		return out, metadata, err
@@ -87,8 +87,8 @@ const emptyETag = "d41d8cd98f00b204e9800998ecf8427e"
 
 // hasLength reports whether an answer to HEAD tells how long the object is. A proxy that compresses answers removes
 // Content-Length, and the object would be taken for an empty one. HTTP lets a server leave it out for an empty one.
-func hasLength(is *s3.HeadObjectOutput, metadata middleware.Metadata) bool {
-	return is.ContentLength != nil || answerHeader(metadata, storedLengthHeader) != "" || unquote(is.ETag) == emptyETag
+func hasLength(head *s3.HeadObjectOutput, metadata middleware.Metadata) bool {
+	return head.ContentLength != nil || answerHeader(metadata, storedLengthHeader) != "" || unquote(head.ETag) == emptyETag
 }
 
 // isDeletion reports whether an answer is to a deletion, which S3 answers by 204 and nothing else.
@@ -100,27 +100,27 @@ func isDeletion(answer any) bool {
 	return false
 }
 
-// confirms reports whether an answer has what S3 tells of everything that it has written, or that is read. It closes the
+// isConfirmation reports whether an answer has what S3 tells of everything that it has written, or that is read. It closes the
 // content of an answer that has not.
-func confirms(answer any) bool {
-	var told *string
+func isConfirmation(answer any) bool {
+	var etag *string
 	switch out := answer.(type) {
 	case *s3.PutObjectOutput:
-		told = out.ETag
+		etag = out.ETag
 	case *s3.CopyObjectOutput:
 		if out.CopyObjectResult != nil {
-			told = out.CopyObjectResult.ETag
+			etag = out.CopyObjectResult.ETag
 		}
 	case *s3.CreateMultipartUploadOutput:
-		told = out.UploadId
+		etag = out.UploadId
 	case *s3.UploadPartOutput:
-		told = out.ETag
+		etag = out.ETag
 	case *s3.UploadPartCopyOutput:
 		if out.CopyPartResult != nil {
-			told = out.CopyPartResult.ETag
+			etag = out.CopyPartResult.ETag
 		}
 	case *s3.CompleteMultipartUploadOutput:
-		told = out.ETag
+		etag = out.ETag
 	case *s3.HeadObjectOutput:
 		return unquote(out.ETag) != "" || out.LastModified != nil
 	case *s3.GetObjectOutput:
@@ -135,7 +135,7 @@ func confirms(answer any) bool {
 	default:
 		return true
 	}
-	return unquote(told) != ""
+	return unquote(etag) != ""
 }
 
 // A clock is that of S3, as the header Date of its answers tells it, in seconds. The times of multipart uploads are compared with it: the
@@ -150,19 +150,19 @@ func (c *clock) time() time.Time {
 	return time.Time{}
 }
 
-// noteAnswers notes of all answers S3's time, and whether the service shows itself as MinIO.
-func (c *Client) noteAnswers(stack *middleware.Stack) error {
+// recordAnswers notes of all answers S3's time, and whether the service shows itself as MinIO.
+func (c *Client) recordAnswers(stack *middleware.Stack) error {
 	const id = "s3fs: note answers"
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc(id, func(
 		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
 	) (middleware.DeserializeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleDeserialize(ctx, in)
 		if answer, ok := out.RawResponse.(*smithyhttp.Response); ok && answer != nil {
-			if t, bad := http.ParseTime(answer.Header.Get("Date")); bad == nil {
+			if t, dateErr := http.ParseTime(answer.Header.Get("Date")); dateErr == nil {
 				c.clock.seconds.Store(t.Unix())
 			}
 			if strings.HasPrefix(answer.Header.Get("Server"), "MinIO") {
-				c.minio.Store(true)
+				c.isMinIO.Store(true)
 			}
 		}
 		return out, metadata, err
@@ -182,9 +182,9 @@ func storedLength(stack *middleware.Stack) error {
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 	) (middleware.InitializeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleInitialize(ctx, in)
-		if is, ok := out.Result.(*s3.HeadObjectOutput); ok && err == nil && is.ContentLength == nil {
-			if n, bad := strconv.ParseInt(answerHeader(metadata, storedLengthHeader), 10, 64); bad == nil {
-				is.ContentLength = &n
+		if head, ok := out.Result.(*s3.HeadObjectOutput); ok && err == nil && head.ContentLength == nil {
+			if n, parseErr := strconv.ParseInt(answerHeader(metadata, storedLengthHeader), 10, 64); parseErr == nil {
+				head.ContentLength = &n
 			}
 		}
 		return out, metadata, err
@@ -199,8 +199,8 @@ func answerHeader(metadata middleware.Metadata, name string) string {
 	return ""
 }
 
-// asStored asks for an object as it is stored. The header is not signed, as Google's front end changes it.
-func asStored(o *s3.Options) {
+// acceptGzip asks for an object as it is stored. The header is not signed, as Google's front end changes it.
+func acceptGzip(o *s3.Options) {
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("s3fs: as stored", func(
 			ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
@@ -216,35 +216,35 @@ func asStored(o *s3.Options) {
 // getWithLength asks for an object, and for how long the answer is, see exactBody. Requests for the rest of the object
 // take the same options.
 func (f *FS) getWithLength(ctx context.Context, in *s3.GetObjectInput, at proxy.Range) (out *s3.GetObjectOutput, options []func(*s3.Options), err error) {
-	out, err = f.client.getWithSum(ctx, in)
+	out, err = f.client.getWithChecksum(ctx, in)
 	if err != nil || out.ContentLength != nil {
 		return out, nil, err
 	}
 	if answerHeader(out.ResultMetadata, "X-Goog-Stored-Content-Encoding") == "gzip" {
 		out.Body.Close()
-		options = append(options, asStored)
-		out, err = f.client.getWithSum(ctx, in, options...)
+		options = append(options, acceptGzip)
+		out, err = f.client.getWithChecksum(ctx, in, options...)
 		if err != nil || out.ContentLength != nil {
 			return out, options, err
 		}
 	}
-	if err = f.measure(ctx, in, out, at); err != nil {
+	if err = f.findLength(ctx, in, out, at); err != nil {
 		out.Body.Close()
 		return nil, nil, err
 	}
 	return out, options, nil
 }
 
-// measure finds the length of an answer that does not tell it: by the range that it is of, or by HEAD.
-func (f *FS) measure(ctx context.Context, in *s3.GetObjectInput, out *s3.GetObjectOutput, at proxy.Range) error {
+// findLength finds the length of an answer that does not tell it: by the range that it is of, or by HEAD.
+func (f *FS) findLength(ctx context.Context, in *s3.GetObjectInput, out *s3.GetObjectOutput, at proxy.Range) error {
 	size := int64(-1)
 	r, ranged := parseRange(out.ContentRange)
 	if ranged {
 		size = r.total
-	} else if is, err := f.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: in.Bucket, Key: in.Key}); err != nil {
+	} else if head, err := f.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: in.Bucket, Key: in.Key}); err != nil {
 		return err
-	} else if is.ContentLength != nil && out.ETag != nil && unquote(is.ETag) == unquote(out.ETag) {
-		size = *is.ContentLength
+	} else if head.ContentLength != nil && out.ETag != nil && unquote(head.ETag) == unquote(out.ETag) {
+		size = *head.ContentLength
 	}
 	if size < at.Offset {
 		return errors.New("the service does not tell how long the object is")
@@ -254,10 +254,10 @@ func (f *FS) measure(ctx context.Context, in *s3.GetObjectInput, out *s3.GetObje
 		length = min(length, at.Length)
 	}
 	out.ContentLength = &length
-	body := &exactBody{ReadCloser: out.Body, left: length}
+	body := &exactBody{ReadCloser: out.Body, remaining: length}
 	out.Body = body
-	if body.left == 0 {
-		return body.end()
+	if body.remaining == 0 {
+		return body.checkEnd()
 	}
 	return nil
 }
@@ -266,26 +266,26 @@ func (f *FS) measure(ctx context.Context, in *s3.GetObjectInput, out *s3.GetObje
 // and gives out its last bytes only when it has ended.
 type exactBody struct {
 	io.ReadCloser
-	left int64
+	remaining int64
 }
 
 // Read implements io.Reader.
 func (b *exactBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.remaining)])
+	b.remaining -= int64(n)
 	switch {
-	case err == io.EOF && b.left > 0:
+	case err == io.EOF && b.remaining > 0:
 		return n, io.ErrUnexpectedEOF
-	case err == nil && b.left == 0 && n > 0:
-		if err := b.end(); err != nil {
+	case err == nil && b.remaining == 0 && n > 0:
+		if err := b.checkEnd(); err != nil {
 			return 0, err
 		}
 	}
 	return n, err
 }
 
-// end checks that the body has no more bytes.
-func (b *exactBody) end() error {
+// checkEnd checks that the body has no more bytes.
+func (b *exactBody) checkEnd() error {
 	n, err := io.ReadFull(b.ReadCloser, make([]byte, 1))
 	switch {
 	case n > 0:

@@ -240,7 +240,7 @@ func TestUnreadableAnswer(t *testing.T) {
 				return nil, nil
 			}
 			f := s.fs(Options{Resume: time.Hour})
-			_, err := f.page(t.Context(), "d/", "", "", 0)
+			_, err := f.fetchPage(t.Context(), "d/", "", "", 0)
 			_, uploadsErr := f.listUploadsIn(t.Context(), "d/")
 			_, partsErr := f.listParts(t.Context(), "f", "id")
 			if err := errors.Join(err, uploadsErr, partsErr); err != nil {

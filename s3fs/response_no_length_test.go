@@ -22,7 +22,7 @@ func appendedFile(t *testing.T, between func(http.Handler) http.Handler) (f *FS,
 	open := func(h http.Handler) *FS {
 		server := httptest.NewServer(h)
 		t.Cleanup(server.Close)
-		return New(dial(t, Service{Endpoint: server.URL, Credentials: keys("a", "s"), MaxBackoff: time.Millisecond}), Options{Bucket: "files"})
+		return NewFS(dial(t, Config{Endpoint: server.URL, Credentials: keys("a", "s"), MaxBackoff: time.Millisecond}), Options{Bucket: "files"})
 	}
 	plain := open(store)
 	if _, err := plain.Put(t.Context(), "/log", storetest.Source(strings.NewReader("first line\n")), proxy.Write{}); err != nil {

@@ -55,16 +55,16 @@ func TestRefusedRepetition(t *testing.T) {
 			"TooManyRequests": 429, "XMinioStorageFull": 507, "QuotaExceeded": 403, "RequestTimeTooSkewed": 403, "SlowDown": 503,
 		} {
 			c := embedded(t, "files")
-			f := New(c, Options{Bucket: "files"})
+			f := NewFS(c, Options{Bucket: "files"})
 			if _, err := f.Put(t.Context(), "/f", storetest.Source(strings.NewReader("old")), proxy.Write{}); err != nil {
 				t.Fatal(err)
 			}
 			o := c.api.Options()
 			lost := &lostAnswer{HTTPClient: c.http, call: test.call, again: func() *http.Response { return refusal(status, code, "") }}
-			d := dial(t, Service{
+			d := dial(t, Config{
 				Endpoint: *o.BaseEndpoint, Region: o.Region, Credentials: o.Credentials, HTTPClient: lost, MaxBackoff: time.Millisecond,
 			})
-			if err := test.do(t.Context(), New(d, Options{Bucket: "files"})); err != nil || lost.times < 2 {
+			if err := test.do(t.Context(), NewFS(d, Options{Bucket: "files"})); err != nil || lost.times < 2 {
 				t.Errorf("%s, then %s: sent %d times: %v", name, code, lost.times, err)
 			}
 		}

@@ -99,7 +99,7 @@ func TestStrangeAnswers(t *testing.T) {
 				s := &stranger{pairing: pairing{handler: handler, there: []change{
 					stor("/a", "a1"), stor("/d/x", "x1"), stor("/d/y", "y1"), mkd("/m"), stor("/large", strings.Repeat("l", 3<<20)),
 				}}}
-				s.client = dial(t, Service{Endpoint: "http://pairs", Credentials: keys(quirks.AccessKey, quirks.SecretKey), HTTPClient: s, MaxBackoff: time.Millisecond})
+				s.client = dial(t, Config{Endpoint: "http://pairs", Credentials: keys(quirks.AccessKey, quirks.SecretKey), HTTPClient: s, MaxBackoff: time.Millisecond})
 				s.answer = func(string) *http.Response { return nil }
 				want, err := s.run(t, op)
 				if err != nil {
@@ -153,7 +153,7 @@ func (s *stranger) Do(r *http.Request) (*http.Response, error) {
 // run runs an operation in a fresh place, and returns what it made of it.
 func (s *stranger) run(t *testing.T, op change) (string, error) {
 	f := inSmallParts(s.fresh(t))
-	f.copyMost, f.copySpan = 2<<20, 2<<20
+	f.copyLimit, f.partCopySize = 2<<20, 2<<20
 	err := op.do(context.WithValue(t.Context(), sideKey{}, "strange"), f)
 	cleaned(t, f)
 	s.client.features.mu.Lock()

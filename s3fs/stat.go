@@ -51,7 +51,7 @@ func (f *FS) Stat(ctx context.Context, name string) (proxy.Entry, error) {
 // statResumable describes the broken upload to a file that is not there, which missing says. An upload that is just coming to
 // its end is waited for; it may make the file after all.
 func (f *FS) statResumable(ctx context.Context, name string, missing error) (proxy.Entry, error) {
-	key, err := f.file(name)
+	key, err := f.fileKey(name)
 	if err != nil {
 		return proxy.Entry{}, missing
 	}
@@ -64,18 +64,18 @@ func (f *FS) statResumable(ctx context.Context, name string, missing error) (pro
 			return proxy.Entry{}, err
 		}
 	}
-	b, err := f.findResumable(ctx, key)
+	upload, err := f.findResumable(ctx, key)
 	switch {
 	case err != nil:
 		return proxy.Entry{}, err
-	case b == nil:
+	case upload == nil:
 		return proxy.Entry{}, missing
 	}
-	return proxy.Entry{Name: path.Base(name), Size: b.size, Resumable: true, ETag: b.id}, nil
+	return proxy.Entry{Name: path.Base(name), Size: upload.size, Resumable: true, ETag: upload.id}, nil
 }
 
 func (f *FS) stat(ctx context.Context, name string) (*info, error) {
-	dir, err := f.dir(name)
+	dir, err := f.dirPrefix(name)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (f *FS) stat(ctx context.Context, name string) (*info, error) {
 	case strings.HasSuffix(name, "/"):
 		return f.statDir(ctx, dir)
 	}
-	asDir := later(func() (*info, error) { return f.statDir(ctx, dir) })
+	asDir := async(func() (*info, error) { return f.statDir(ctx, dir) })
 	file, err := f.head(ctx, strings.TrimSuffix(dir, "/"))
 	d, dirErr := asDir()
 	return fileOrDir(file, err, d, dirErr)
@@ -181,7 +181,7 @@ func quoted(etag string) *string { return aws.String(`"` + etag + `"`) }
 // Usage lists all keys below a directory, 1,000 in a request. Markers of directories, older versions and uploads that can
 // be resumed do not count.
 func (f *FS) Usage(ctx context.Context, dir string) (bytes, files int64, err error) {
-	key, err := f.dir(dir)
+	key, err := f.dirPrefix(dir)
 	if err != nil {
 		return 0, 0, wrap("usage", dir, err)
 	}

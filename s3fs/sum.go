@@ -41,7 +41,7 @@ func (f *FS) sum(ctx context.Context, name, algorithm string, offset, length int
 	if h == nil {
 		return nil, fmt.Errorf("checksum %q: %w", algorithm, errors.ErrUnsupported)
 	}
-	key, err := f.file(name)
+	key, err := f.fileKey(name)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (f *FS) computeSum(ctx context.Context, name string, h hash.Hash, offset, l
 		return nil, err
 	}
 	defer r.Close()
-	r.proof = nil // the caller compares the checksum
+	r.verifier = nil // the caller compares the checksum
 	switch rest := r.info.size - offset; {
 	case length > rest:
 		return nil, fmt.Errorf("%d bytes from %d on, of %d: %w", length, offset, r.info.size, syscall.ESPIPE)
@@ -103,7 +103,7 @@ func (f *FS) computeSum(ctx context.Context, name string, h hash.Hash, offset, l
 
 // headWithChecksums describes an object, with the checksums that S3 keeps of it, if the service tells them.
 func (f *FS) headWithChecksums(ctx context.Context, key string) (is *s3.HeadObjectOutput, err error) {
-	err = f.client.features.attempt(checksumMode, "", refusesHead, func(with bool) (err error) {
+	err = f.client.features.try(checksumMode, "", refusesHead, func(with bool) (err error) {
 		in := &s3.HeadObjectInput{Bucket: &f.bucket, Key: &key}
 		if with {
 			in.ChecksumMode = types.ChecksumModeEnabled

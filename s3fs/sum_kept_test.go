@@ -112,7 +112,7 @@ func TestWhoseETagIsMD5(t *testing.T) {
 		"https://amazonaws.com.example.org": false, "https://notamazonaws.com": false, "https://r2.example.com/.amazonaws.com": false,
 	} {
 		s := answering(t, single)
-		f := New(dial(t, Service{Endpoint: endpoint, Region: "eu-central-1", Credentials: keys("a", "s"), HTTPClient: s}), Options{Bucket: "b"})
+		f := NewFS(dial(t, Config{Endpoint: endpoint, Region: "eu-central-1", Credentials: keys("a", "s"), HTTPClient: s}), Options{Bucket: "b"})
 		want := digestOf("MD5", hello)
 		if kept {
 			want = digestOf("MD5", other)

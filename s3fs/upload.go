@@ -28,13 +28,13 @@ import (
 // behind so many new bytes that a part was sent with a checksum, which parts that are copied do not have. Such an upload is not kept
 // when it fails.
 //
-// While another operation of this process changes the name, the upload waits to be published, and after Service.Timeout it is syscall.EBUSY. So is
+// While another operation of this process changes the name, the upload waits to be published, and after Config.Timeout it is syscall.EBUSY. So is
 // an upload that another session has resumed, and one that keeps some of an object which was changed meanwhile.
 //
 // When ctx ends before src does, nothing is published. When it ends afterwards, S3 has half a minute to confirm the object;
 // without that it is not known whether it was published.
 func (f *FS) Put(ctx context.Context, name string, src proxy.Source, w proxy.Write) (proxy.Stored, error) {
-	key, err := f.file(name)
+	key, err := f.fileKey(name)
 	if err != nil {
 		return proxy.Stored{}, wrap("put", name, err)
 	}
@@ -154,7 +154,7 @@ func (f *FS) upload(ctx context.Context, key string, w proxy.Write, kept int64) 
 	u.publishing.lock.add(f.bucket, key)
 	u.publishing.lock.check = u.checkCondition
 	u.ctx, u.fail = context.WithCancelCause(ctx)
-	u.sending.ctx, u.sending.cancel = outlast(u.ctx, cancelGrace)
+	u.sending.ctx, u.sending.cancel = withGrace(u.ctx, cancelGrace)
 	return u, nil
 }
 

@@ -166,7 +166,7 @@ func (f *FS) tryCleanUp(ctx context.Context, key string, abort func(context.Cont
 				f.log.ErrorContext(ctx, "cannot clean up", "key", key, "err", err)
 			}
 		}()
-		defer recovered(&err)
+		defer recoverPanic(&err)
 		abort(ctx)
 	}()
 	return true
@@ -210,7 +210,7 @@ func (e *background) cancelCleanUps() {
 
 // sendAbort is the only AbortMultipartUpload. An upload that is not there has ended.
 func (f *FS) sendAbort(ctx context.Context, m multipartUpload) (err error) {
-	defer recovered(&err)
+	defer recoverPanic(&err)
 	ctx, cancel := context.WithTimeout(ctx, cancelGrace)
 	defer cancel()
 	out, err := f.api.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &f.bucket, Key: &m.key, UploadId: &m.id})

@@ -27,7 +27,7 @@ func TestDeletionAbortsUploads(t *testing.T) {
 	server := httptest.NewServer(embeddedStore(t, signed, "files"))
 	t.Cleanup(server.Close)
 	process := func() *FS {
-		c := dial(t, Service{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})
+		c := dial(t, Config{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})
 		return otherProcess(t, c, func(string) {}, func(string) {})
 	}
 	for name, remove := range map[string]func(ctx context.Context, f *FS) error{
@@ -94,10 +94,10 @@ func (h *holder) Do(r *http.Request) (*http.Response, error) {
 func otherProcess(t *testing.T, c *Client, before, after func(call string)) *FS {
 	t.Helper()
 	o := c.api.Options()
-	d := dial(t, Service{
+	d := dial(t, Config{
 		Endpoint: *o.BaseEndpoint, Region: o.Region, Credentials: o.Credentials, HTTPClient: &holder{c.http, before, after}, MaxBackoff: time.Millisecond,
 	})
-	return New(d, Options{Bucket: "files", PartSize: minPart})
+	return NewFS(d, Options{Bucket: "files", PartSize: minPart})
 }
 
 // nextSecond asks S3 about a key until its clock shows another second.
@@ -146,7 +146,7 @@ func TestDeletionKeepsLaterUploads(t *testing.T) {
 		}
 		list()
 		cleaned(t, f)
-		if at := stands(t, New(c, Options{Bucket: "files", PartSize: minPart}), "/f"); at != 2*minPart {
+		if at := stands(t, NewFS(c, Options{Bucket: "files", PartSize: minPart}), "/f"); at != 2*minPart {
 			t.Errorf("the upload that began after the reply stands at %d bytes", at)
 		}
 	})
@@ -189,7 +189,7 @@ func TestRenamedDirectoryKeepsLaterUploads(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-asked
-	other := New(c, Options{Bucket: "files", PartSize: minPart})
+	other := NewFS(c, Options{Bucket: "files", PartSize: minPart})
 	if _, err := other.Put(t.Context(), "/d/x", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
 		t.Fatal(err)
 	}

@@ -223,7 +223,7 @@ func (u *upload) copySourceOf(c *proxy.Copy) (o object, err error) {
 
 // otherSource returns an object that is not the one to be replaced, as it was when the upload first copied from it.
 func (u *upload) otherSource(c *proxy.Copy) (object, error) {
-	key, err := u.fs.file(c.From)
+	key, err := u.fs.fileKey(c.From)
 	if err != nil {
 		return object{}, err
 	}
@@ -286,7 +286,7 @@ func (u *upload) readRange(p *part, r copyRange) (*part, error) {
 	}
 	u.setNotResumable()
 	v := &version{fs: u.fs, key: r.key, etag: aws.ToString(r.head.ETag), size: r.size}
-	s := &stream{version: v, ctx: u.ctx, at: r.offset, end: r.offset + r.bytes, retry: true}
+	s := &stream{version: v, ctx: u.ctx, at: r.offset, end: r.offset + r.bytes, sdkRetries: true}
 	defer s.close()
 	for {
 		err := p.fill(u.ctx, s, u.fs.stall)
@@ -339,7 +339,7 @@ func (u *upload) startCopy() {
 		u.sending.copySlots = make(chan struct{}, maxConcurrentCopies)
 	}
 	to, first := multipartUpload{u.key, u.sending.id}, u.sending.partNumber(c.first)
-	c.await = later(func() ([]types.CompletedPart, error) {
+	c.await = async(func() ([]types.CompletedPart, error) {
 		parts, err := u.fs.copyParts(u.ctx, to, r.object, first, spans, u.sending.copySlots)
 		if err != nil {
 			err = r.copyError(err)

@@ -77,7 +77,7 @@ func hookedFS(t *testing.T, o Options) (*FS, *hooked) {
 	h := &hooked{HTTPClient: c.http}
 	options := c.api.Options()
 	o.Bucket = "bucket"
-	return New(dial(t, Service{Endpoint: *options.BaseEndpoint, Credentials: options.Credentials, HTTPClient: h, MaxBackoff: time.Millisecond}), o), h
+	return NewFS(dial(t, Config{Endpoint: *options.BaseEndpoint, Credentials: options.Credentials, HTTPClient: h, MaxBackoff: time.Millisecond}), o), h
 }
 
 // putBase stores a file of so many letters, and returns its ETag.

@@ -23,7 +23,7 @@ func TestAppendToWhatChanges(t *testing.T) {
 	for name, c := range map[string]*Client{"MinIO": minio(t, "changes"), "embedded": embedded(t, "changes")} {
 		for _, size := range []int64{10, 2 * minPart} {
 			t.Run(fmt.Sprint(name, " ", size), func(t *testing.T) {
-				f := New(c, Options{Bucket: "changes", PartSize: minPart})
+				f := NewFS(c, Options{Bucket: "changes", PartSize: minPart})
 				if _, err := f.Put(t.Context(), "/f", storetest.Source(letters("old", size)), proxy.Write{}); err != nil {
 					t.Fatal(err)
 				}
@@ -51,7 +51,7 @@ func TestAppendToNothing(t *testing.T) {
 	for name, c := range map[string]*Client{"MinIO": minio(t, "nothing"), "embedded": embedded(t, "nothing")} {
 		for _, size := range []int64{10, 2 * minPart} {
 			t.Run(fmt.Sprint(name, " ", size), func(t *testing.T) {
-				f := New(c, Options{Bucket: "nothing", PartSize: minPart})
+				f := NewFS(c, Options{Bucket: "nothing", PartSize: minPart})
 				file := fmt.Sprint("/f", size)
 				g := newGate(letters("first", size))
 				result := make(chan error, 1)
@@ -79,7 +79,7 @@ func TestAppendMovesOnlyWhatIsNew(t *testing.T) {
 	if testing.Short() {
 		size = 64 << 20
 	}
-	f := New(c, Options{Bucket: "moves"})
+	f := NewFS(c, Options{Bucket: "moves"})
 	if _, err := f.Put(t.Context(), "/f", storetest.Source(io.LimitReader(endless{}, size)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
@@ -87,8 +87,8 @@ func TestAppendMovesOnlyWhatIsNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := &moved{HTTPClient: c.http}
-	counted := dial(t, Service{Endpoint: *c.api.Options().BaseEndpoint, Credentials: c.api.Options().Credentials, HTTPClient: m})
-	f = New(counted, Options{Bucket: "moves"})
+	counted := dial(t, Config{Endpoint: *c.api.Options().BaseEndpoint, Credentials: c.api.Options().Credentials, HTTPClient: m})
+	f = NewFS(counted, Options{Bucket: "moves"})
 	const more = 9<<20 + 7
 	for _, test := range []struct {
 		name   string
@@ -137,7 +137,7 @@ func (m *moved) Do(r *http.Request) (*http.Response, error) {
 // TestAppendKeepsWhatTheObjectIs: content type, metadata, tags and storage class stay, the time does not.
 func TestAppendKeepsWhatTheObjectIs(t *testing.T) {
 	c := minio(t, "kinds")
-	f := New(c, Options{Bucket: "kinds", PartSize: minPart})
+	f := NewFS(c, Options{Bucket: "kinds", PartSize: minPart})
 	for _, size := range []int{10, 2 * minPart} {
 		_, err := c.api.PutObject(t.Context(), &s3.PutObjectInput{
 			Bucket: &f.bucket, Key: aws.String("f"), Body: zeros(size), ContentType: aws.String("text/x-log"),

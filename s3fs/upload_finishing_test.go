@@ -34,7 +34,7 @@ func TestStatWaitsForTheEndOfAnUpload(t *testing.T) {
 			return nil, nil
 		}
 		f := s.fs(Options{Resume: time.Hour})
-		put := later(func() (any, error) {
+		put := async(func() (any, error) {
 			return nil, errOf(f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(minPart+7), lost{})), proxy.Write{}))
 		})
 		synctest.Wait()

@@ -124,7 +124,7 @@ const leaseNote = "This part marks an upload of s3ftpd. It never becomes part of
 
 // writeOpenLease begins to write an open lease, which the first part does not wait for.
 func (u *upload) writeOpenLease() {
-	u.resuming.openLease = later(func() (lease, error) {
+	u.resuming.openLease = async(func() (lease, error) {
 		if !u.resuming.owner.beginRequest() {
 			return lease{}, errTakenOver
 		}

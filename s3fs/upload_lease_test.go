@@ -141,8 +141,8 @@ func TestPartsAreNumberedFromOne(t *testing.T) {
 	seen := &completions{Handler: embeddedStore(t, signed, "files")}
 	server := httptest.NewServer(seen)
 	t.Cleanup(server.Close)
-	c := dial(t, Service{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})
-	f := New(c, Options{Bucket: "files", PartSize: minPart})
+	c := dial(t, Config{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})
+	f := NewFS(c, Options{Bucket: "files", PartSize: minPart})
 	put := func(name string, r io.Reader, before ...proxy.Copy) func() error {
 		return func() error { return errOf(f.Put(t.Context(), name, storetest.Source(r, before...), proxy.Write{})) }
 	}
@@ -191,8 +191,8 @@ func TestResumedWithOpaqueETags(t *testing.T) {
 				s := newFake(t)
 				s.etag = write
 				process := func() *FS {
-					c := dial(t, Service{Endpoint: "http://fake", Checksum: checksum, Credentials: keys("a", "s"), HTTPClient: s})
-					return New(c, Options{Bucket: "b", PartSize: minPart})
+					c := dial(t, Config{Endpoint: "http://fake", Checksum: checksum, Credentials: keys("a", "s"), HTTPClient: s})
+					return NewFS(c, Options{Bucket: "b", PartSize: minPart})
 				}
 				at := int64(0)
 				for range 4 {

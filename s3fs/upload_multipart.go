@@ -55,7 +55,7 @@ func (u *upload) finishMultipart(last *part) error {
 func (u *upload) withChecksum(f func(algorithm) error) error {
 	switch {
 	case u.sending.algorithm == md5Sum && u.fs.client.checksum != string(md5Sum):
-		return u.fs.client.features.attempt(partMD5, u.fs.bucket, refusesChecksum, func(with bool) error {
+		return u.fs.client.features.try(partMD5, u.fs.bucket, refusesChecksum, func(with bool) error {
 			if with {
 				return f(md5Sum)
 			}
@@ -112,7 +112,7 @@ func (u *upload) createMultipart() error {
 func (s *sending) partNumber(i int) int32 { return int32(i) + 1 }
 
 func (u *upload) sendPart(number int32, p *part) (etag *string, sum checksum, err error) {
-	defer recovered(&err)
+	defer recoverPanic(&err)
 	err = u.withChecksum(func(a algorithm) error {
 		sum = p.sum(a)
 		in := &s3.UploadPartInput{
@@ -124,7 +124,7 @@ func (u *upload) sendPart(number int32, p *part) (etag *string, sum checksum, er
 			ContentLength: &p.size,
 		}
 		sum.set(&in.ChecksumCRC32C, &in.ChecksumCRC32, &in.ChecksumSHA256, &in.ContentMD5)
-		out, err := u.fs.api.UploadPart(u.sending.ctx, in, persistent)
+		out, err := u.fs.api.UploadPart(u.sending.ctx, in, withPartAttempts)
 		if err == nil {
 			etag = out.ETag
 		}

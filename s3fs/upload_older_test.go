@@ -12,7 +12,7 @@ import (
 
 // TestBrokenUploadsDoNotComeBack: what broke under a name before something else was put there, or removed, is not to be resumed.
 func TestBrokenUploadsDoNotComeBack(t *testing.T) {
-	f := New(embedded(t, "files"), Options{Bucket: "files", PartSize: minPart})
+	f := NewFS(embedded(t, "files"), Options{Bucket: "files", PartSize: minPart})
 	put := func(name string) error {
 		return errOf(f.Put(t.Context(), name, storetest.Source(strings.NewReader("whole")), proxy.Write{}))
 	}

@@ -173,7 +173,7 @@ func (c *partReader) Seek(offset int64, whence int) (int64, error) {
 
 // nextBytes returns what follows in the present buffer. It runs in a goroutine of net/http, with the caller's commit.
 func (c *partReader) nextBytes() (_ []byte, err error) {
-	defer recovered(&err)
+	defer recoverPanic(&err)
 	at := c.offset
 	for _, buffer := range c.part.buffers {
 		if at >= int64(len(buffer)) {

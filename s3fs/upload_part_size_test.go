@@ -33,7 +33,7 @@ func TestPlan(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.o.Budget = budget.New(test.memory)
-			p := New(&Client{}, test.o).planParts(test.size)
+			p := NewFS(&Client{}, test.o).planParts(test.size)
 			var sent, first, last int64
 			for i := 0; i < p.maxParts && (test.size == 0 || sent < test.size); i++ {
 				size := p.sizeOf(i, sent)
@@ -58,7 +58,7 @@ func TestPlan(t *testing.T) {
 
 // Where memory is short and parts are sent early, the later ones make up for it.
 func TestPlanMakesUpForShortParts(t *testing.T) {
-	p := New(&Client{}, Options{}).planParts(200 << 30)
+	p := NewFS(&Client{}, Options{}).planParts(200 << 30)
 	sent := int64(0)
 	for i := range p.maxParts {
 		size := p.sizeOf(i, sent)

@@ -42,7 +42,7 @@ func (u *upload) checkCondition(ctx context.Context) error {
 	if !u.publishing.watch.sawWrite(u.fs.bucketKey(u.key)) {
 		return nil
 	}
-	return u.fs.holds(ctx, u.key, u.publishing.condition())
+	return u.fs.checkCondition(ctx, u.key, u.publishing.condition())
 }
 
 // startPublishing returns the context for the request that publishes.
@@ -57,7 +57,7 @@ func (u *upload) startPublishing() (context.Context, context.CancelFunc, error) 
 // publishContext returns a context for a request that publishes. It outlasts the caller's: a request that S3 has
 // received in full cannot be taken back, and only its answer tells what became of it.
 func publishContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	longer, cancel := outlast(ctx, cancelGrace)
+	longer, cancel := withGrace(ctx, cancelGrace)
 	ctx, stop := context.WithTimeout(longer, publishTimeout)
 	return ctx, func() {
 		stop()
@@ -80,7 +80,7 @@ func (p *publishing) publishError(err error) error {
 // retains the beginning has not changed.
 func (p *publishing) condition() (only condition) {
 	if p.mustBeNew || p.baseMissing {
-		only = absent
+		only = ifAbsent
 	}
 	if p.base != nil {
 		only.match = p.base.head.ETag

@@ -6,8 +6,8 @@ import "testing"
 // uploads if they share a registry. A client without one has its own, as one of another process would.
 func TestRegistry(t *testing.T) {
 	s := newFake(t)
-	service := Service{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: s, Registry: new(Registry)}
-	place := func(s Service) *FS { return New(dial(t, s), Options{Bucket: "b"}) }
+	service := Config{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: s, Registry: new(Registry)}
+	place := func(s Config) *FS { return NewFS(dial(t, s), Options{Bucket: "b"}) }
 	first, second := place(service), place(service)
 	service.Registry = nil
 	other := place(service)

@@ -22,7 +22,7 @@ func TestReplicasStoreOneName(t *testing.T) {
 	c := minio(t, "two") // AWS orders them by their beginning, see verifyCompleted
 	for name, process := range map[string]func() *FS{
 		"two processes": func() *FS { return replica(t, c, "two") },
-		"one process":   func() *FS { return New(c, Options{Bucket: "two", PartSize: minPart}) },
+		"one process":   func() *FS { return NewFS(c, Options{Bucket: "two", PartSize: minPart}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			first, second := process(), process()
@@ -63,7 +63,7 @@ func TestOneRefusedListingIsForgotten(t *testing.T) {
 		}
 		f := s.fs(Options{PartSize: minPart, Resume: 24 * time.Hour})
 		f.Stat(t.Context(), "/other")
-		<-time.After(refusalLasts + time.Second)
+		<-time.After(refusalTTL + time.Second)
 		_, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{})
 		if !errors.Is(err, errCut) || !s.open || stands(t, f, "/f") != twoParts {
 			t.Errorf("%v, still open: %v", err, s.open)
@@ -102,7 +102,7 @@ func TestResumeOfAnUploadThatIsGone(t *testing.T) {
 // replaced by the copy.
 func TestDirectoryOverStoredFile(t *testing.T) {
 	c := embedded(t, "files")
-	f := New(c, Options{Bucket: "files"})
+	f := NewFS(c, Options{Bucket: "files"})
 	if _, err := f.Put(t.Context(), "/d/x", storetest.Source(strings.NewReader("old")), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func (f *FS) resumeOrAppend(ctx context.Context, key string, w proxy.Write, kept
 // offset within the older object need not be those that the client means. Nor does a client want to append to the older
 // object that has asked for its size: so clients do that resume.
 func (f *FS) tryResumeOrAppend(ctx context.Context, key string, w proxy.Write, kept keepLength) (*upload, error) {
-	find := later(func() (*resumableUpload, error) {
+	find := async(func() (*resumableUpload, error) {
 		if kept.isAll() && w.Base == "" {
 			return nil, nil
 		}
@@ -347,7 +347,7 @@ func (f *FS) listUploadsByPrefix(ctx context.Context, prefix string) (open []typ
 		open, err = f.listFirstUploads(ctx, prefix)
 		return open, err
 	}
-	err = f.client.features.attempt(anyPrefix, f.bucket, unknown, func(with bool) (err error) {
+	err = f.client.features.try(anyPrefix, f.bucket, isUnsupported, func(with bool) (err error) {
 		if !with {
 			return within()
 		}

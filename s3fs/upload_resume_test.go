@@ -45,7 +45,7 @@ func has(t *testing.T, f *FS, name string, want io.Reader) {
 func TestOnlyOursAreResumed(t *testing.T) {
 	for name, c := range map[string]*Client{"MinIO": minio(t, "theirs"), "embedded": embedded(t, "theirs")} {
 		t.Run(name, func(t *testing.T) {
-			f := New(c, Options{Bucket: "theirs", PartSize: minPart})
+			f := NewFS(c, Options{Bucket: "theirs", PartSize: minPart})
 			begun, err := c.api.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &f.bucket, Key: aws.String("f")})
 			if err != nil {
 				t.Fatal(err)

@@ -106,7 +106,7 @@ func (u *upload) send(p *part) error {
 // sendAndFree sends part i and frees it.
 func (u *upload) sendAndFree(i int, p *part) (a partResult) {
 	a.index = i
-	defer recovered(&a.err)
+	defer recoverPanic(&a.err)
 	defer p.free()
 	a.etag, a.sum, a.err = u.sendPart(u.sending.partNumber(i), p)
 	return a
@@ -192,7 +192,7 @@ func (p *concurrency) partDone(size int64, starved, more, grown bool) {
 	if !starved || p.roundParts < 3*p.limit() {
 		return
 	}
-	enough := fastEnough
+	enough := fastRate
 	if grown {
 		enough /= 4
 	}
@@ -218,7 +218,7 @@ func (p *concurrency) endRound(rate float64, more bool) {
 		if p.roundsLeft == 0 {
 			p.level--
 		}
-	case p.trial == tryFewer && rate*worthIt < p.bestRate:
+	case p.trial == tryFewer && rate*minGain < p.bestRate:
 		p.level++
 		p.trial = settled
 	case p.trial == tryFewer:

@@ -20,7 +20,7 @@ import (
 // replica returns another process's view of the same bucket.
 func replica(t *testing.T, c *Client, bucket string) *FS {
 	other := &Client{api: c.api, http: c.http, checksum: c.checksum, names: new(nameLocks), uploads: new(uploadRegistry), timeout: c.timeout, log: c.log}
-	return New(other, Options{Bucket: bucket, PartSize: minPart})
+	return NewFS(other, Options{Bucket: bucket, PartSize: minPart})
 }
 
 // TestResumeFromAnotherReplica resumes in one process what another one has begun and still holds. Whatever that one

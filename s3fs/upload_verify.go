@@ -33,7 +33,7 @@ func (u *upload) verifyCompleted(ctx context.Context, want expectedObject, out *
 	if !u.resuming.resumed && !u.resuming.owner.conflicting.Load() && time.Since(u.sending.created) <= verifyAfter {
 		return nil
 	}
-	now, err := u.fs.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &u.fs.bucket, Key: &u.key}, persistent)
+	now, err := u.fs.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &u.fs.bucket, Key: &u.key}, withPartAttempts)
 	switch {
 	case err == nil && (want.isCompletedAs(out, now) || u.fs.client.hasOtherETagForm(want, out, now)):
 		return nil

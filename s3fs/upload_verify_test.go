@@ -95,7 +95,7 @@ func TestETagOfAnotherForm(t *testing.T) {
 	}
 	out := &s3.CompleteMultipartUploadOutput{ETag: aws.String(completedETag)}
 	for endpoint, elsewhere := range map[string]bool{"": false, "https://s3.eu-west-1.amazonaws.com": false, "http://127.0.0.1:9000": true} {
-		c := dial(t, Service{Endpoint: endpoint, Credentials: keys("a", "s")})
+		c := dial(t, Config{Endpoint: endpoint, Credentials: keys("a", "s")})
 		for _, test := range []struct {
 			now  *s3.HeadObjectOutput
 			want bool
@@ -180,7 +180,7 @@ func TestUploadIsVerifiedAfterAChangeWhileItBegins(t *testing.T) {
 func TestOverlappingUploads(t *testing.T) {
 	for name, firstEnds := range map[string]bool{"the first ends first": true, "the first ends last": false} {
 		t.Run(name, func(t *testing.T) {
-			f := New(embedded(t, "files"), Options{Bucket: "files", PartSize: minPart})
+			f := NewFS(embedded(t, "files"), Options{Bucket: "files", PartSize: minPart})
 			begin := func(letter string) (*gate, chan error) {
 				g, over := newGate(letters(letter, 2*minPart)), make(chan error, 1)
 				go func() {
@@ -216,7 +216,7 @@ func TestOverlappingUploads(t *testing.T) {
 // TestResumedAfterADeletion: another program has deleted the file since the upload began, so on AWS nobody ever sees what it completes.
 func TestResumedAfterADeletion(t *testing.T) {
 	c := embedded(t, "files")
-	f := New(c, Options{Bucket: "files", PartSize: minPart})
+	f := NewFS(c, Options{Bucket: "files", PartSize: minPart})
 	if _, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
 		t.Fatal(err)
 	}

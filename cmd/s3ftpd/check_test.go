@@ -160,7 +160,7 @@ func TestCheckKnown(t *testing.T) {
 		"https://cos.ap-beijing.myqcloud.com": "ok    the service is known as Tencent COS: it takes --path-style off, which is set by itself. ",
 		"https://s3.eu-west-1.amazonaws.com":  "ok    the service is known as AWS: Conditions hold",
 	} {
-		client, err := s3fs.Dial(t.Context(), s3fs.Service{Endpoint: endpoint})
+		client, err := s3fs.NewClient(t.Context(), s3fs.Config{Endpoint: endpoint})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -165,12 +165,12 @@ func storageLines(t *testing.T, store http.Handler, fault checkFault) string {
 	}
 	s := service(c, quiet)
 	s.MaxBackoff = time.Millisecond
-	client, err := s3fs.Dial(t.Context(), s)
+	client, err := s3fs.NewClient(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
 	out := newConsole()
-	checkFindings(t.Context(), &report{w: out}, s3fs.New(client, storeOptions(c, client, nil, quiet)).Probe(t.Context(), time.Minute))
+	checkFindings(t.Context(), &report{w: out}, s3fs.NewFS(client, storeOptions(c, client, nil, quiet)).Probe(t.Context(), time.Minute))
 	return uploadIDs.ReplaceAllString(probeNames.ReplaceAllString(out.String(), "s3ftpd-check-NAME"), "the upload ID of")
 }

@@ -146,7 +146,7 @@ func newQuirkServiceOn(t *testing.T, store http.Handler, mode quirks.Mode, optio
 		}}}
 	}
 	for _, c := range []**s3fs.Client{&q.client, &q.other} {
-		if *c, err = s3fs.Dial(t.Context(), s); err != nil {
+		if *c, err = s3fs.NewClient(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup((*c).Close)
@@ -183,9 +183,9 @@ func (q *quirkService) check(t *testing.T, i int, row quirkRow) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	store := s3fs.New(q.client, storeOptions(&c, q.client, budget.New(c.Memory), log.logger()))
+	store := s3fs.NewFS(q.client, storeOptions(&c, q.client, budget.New(c.Memory), log.logger()))
 	go func() { done <- server(&c, q.client, store, nil, newResources(&c), log.logger()).Serve(ctx, l) }()
-	other := s3fs.New(q.other, s3fs.Options{Bucket: c.Bucket, Prefix: c.Prefix, Resume: -1})
+	other := s3fs.NewFS(q.other, s3fs.Options{Bucket: c.Bucket, Prefix: c.Prefix, Resume: -1})
 	ftp := dialFTP(t, l.Addr().String(), q.meter, other)
 	row.do(ftp)
 	ftp.Conn.Close()
@@ -274,7 +274,7 @@ func TestStartNamesTheOption(t *testing.T) {
 	for _, name := range []string{"signed-payloads", "requester-pays", "virtual-hosts-only", "redirect-301", "region-signed"} {
 		mode := quirks.Named(name)
 		q := newQuirkService(t, mode)
-		ask(t.Context(), s3fs.New(q.client, storeOptions(q.config, q.client, nil, q.log.logger())), q.config, q.log.logger())
+		ask(t.Context(), s3fs.NewFS(q.client, storeOptions(q.config, q.client, nil, q.log.logger())), q.config, q.log.logger())
 		if log := q.log.String(); !regexp.MustCompile(`advice="[^"]*` + mode.Option).MatchString(log) {
 			t.Errorf("%s: no advice with %s in %s", name, mode.Option, log)
 		}

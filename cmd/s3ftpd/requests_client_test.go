@@ -77,7 +77,7 @@ func metered(t *testing.T) (*s3fs.Client, *meter) {
 // dial returns a client that sends such checksums.
 func (m *meter) dial(t *testing.T, checksum string) *s3fs.Client {
 	t.Helper()
-	client, err := s3fs.Dial(t.Context(), s3fs.Service{Endpoint: m.url, Region: "us-east-1", Checksum: checksum})
+	client, err := s3fs.NewClient(t.Context(), s3fs.Config{Endpoint: m.url, Region: "us-east-1", Checksum: checksum})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ func TestRequests(t *testing.T) {
 				resume = -1
 			}
 			client := m.dial(t, check.checksum) // it is closed with the row, when its clean-ups have ended
-			store := s3fs.New(client, s3fs.Options{Bucket: "files", Prefix: fmt.Sprint("row ", i), PartSize: partSize, ListMtime: check.times, Resume: resume})
+			store := s3fs.NewFS(client, s3fs.Options{Bucket: "files", Prefix: fmt.Sprint("row ", i), PartSize: partSize, ListMtime: check.times, Resume: resume})
 			checkRow(t, call(t, store, m, check.options...), check, row)
 		})
 	}
@@ -90,7 +90,7 @@ func TestRequests(t *testing.T) {
 			t.Errorf("docs/s3.md has no row %s", name)
 		}
 	}
-	help := expect(t, call(t, s3fs.New(client, s3fs.Options{Bucket: "files"}), m).Conn, "HELP", 214)
+	help := expect(t, call(t, s3fs.NewFS(client, s3fs.Options{Bucket: "files"}), m).Conn, "HELP", 214)
 	for line := range strings.Lines(help) {
 		for _, verb := range strings.Fields(line) {
 			if strings.HasPrefix(line, " ") && !strings.Contains(text, "`"+verb+"`") {

@@ -43,7 +43,7 @@ func serve(ctx context.Context, p *process) error {
 }
 
 // bridge serves the clients of all listeners until ctx is cancelled and the last session is over.
-func bridge(ctx context.Context, c *config.Config, service s3fs.Service, cert *certificate, ls listeners, log *slog.Logger) error {
+func bridge(ctx context.Context, c *config.Config, service s3fs.Config, cert *certificate, ls listeners, log *slog.Logger) error {
 	all := newResources(c)
 	service.Registry = all.registry
 	client, err := connect(ctx, c, service)
@@ -56,7 +56,7 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Service, cert *c
 		log.Warn("the endpoint has a path, which few services need", "url", url)
 	}
 	limitMemory(c.Memory)
-	store := s3fs.New(client, storeOptions(c, client, all.budget, log))
+	store := s3fs.NewFS(client, storeOptions(c, client, all.budget, log))
 	log.Info("serving", "bucket", c.Bucket, "prefix", c.Prefix, "endpoint", c.Endpoint)
 	if cert != nil && c.TLS == "off" && c.FTPS == "" {
 		log.Warn("nothing uses the certificate: --tls is off, and --ftps is empty", "advice", "choose --tls optional or --tls required")

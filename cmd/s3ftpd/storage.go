@@ -13,14 +13,14 @@ import (
 )
 
 // service returns the S3 service that the configuration means.
-func service(c *config.Config, log *slog.Logger) s3fs.Service {
-	return s3fs.Service{Endpoint: c.Endpoint, Region: c.Region, PathStyle: c.PathStyle, Checksum: c.Checksum,
+func service(c *config.Config, log *slog.Logger) s3fs.Config {
+	return s3fs.Config{Endpoint: c.Endpoint, Region: c.Region, PathStyle: c.PathStyle, Checksum: c.Checksum,
 		Payload: c.Payload, RequestPayer: c.RequestPayer, Timeout: c.S3Timeout, Log: log}
 }
 
 // connect prepares the client of a configuration. An endpoint from the AWS environment must be as good as a configured one.
-func connect(ctx context.Context, c *config.Config, service s3fs.Service) (*s3fs.Client, error) {
-	client, err := s3fs.Dial(ctx, service)
+func connect(ctx context.Context, c *config.Config, service s3fs.Config) (*s3fs.Client, error) {
+	client, err := s3fs.NewClient(ctx, service)
 	if err != nil {
 		return nil, err
 	}

@@ -80,7 +80,7 @@ func TestStoreOptions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		client, err := s3fs.Dial(t.Context(), service(c, quiet))
+		client, err := s3fs.NewClient(t.Context(), service(c, quiet))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -98,7 +98,7 @@ var brokenBuilds = []brokenBuild{
 	},
 	{
 		name:  "a directory's copies replace what is there",
-		edits: []edit{{"s3fs/rename_dir.go", `only := absent`, `only := condition{}`}},
+		edits: []edit{{"s3fs/rename_dir.go", `only := ifAbsent`, `only := condition{}`}},
 		store: "embedded-2", patterns: []string{"directory"},
 	},
 	{
@@ -106,7 +106,7 @@ var brokenBuilds = []brokenBuild{
 		edits: []edit{
 			{"s3fs/remove_unchanged.go", `if err == nil && now != etag {`, `if err == nil && now == "" {`},
 			{"s3fs/remove_unchanged.go", `case now.etag == etag && isRewritten(was, now.head):`, `case now.etag == etag && now.head == nil:`},
-			{"s3fs/remove_unchanged.go", `return unlessBusy(ctx, func() error { return f.delete(ctx, key, etag, only.match) })`, `return f.delete(ctx, key, etag, nil)`},
+			{"s3fs/remove_unchanged.go", `return retryConflicts(ctx, func() error { return f.delete(ctx, key, etag, only.match) })`, `return f.delete(ctx, key, etag, nil)`},
 		},
 		store: "embedded-2", patterns: []string{"source"},
 	},
