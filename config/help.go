@@ -84,11 +84,15 @@ func wrap(text string, columns int) (lines []string) {
 	return append(lines, line)
 }
 
-// Markdown returns the table of all options for the documentation.
+// Markdown returns the tables of all options for docs/options.md, one under each heading of the help.
 func Markdown() string {
 	var b strings.Builder
-	b.WriteString("| option | environment | default | meaning |\n|---|---|---|---|\n")
+	group := ""
 	for _, o := range options {
+		if o.group != group {
+			group = o.group
+			fmt.Fprintf(&b, "\n## %s\n\n| option | environment | default | meaning |\n|---|---|---|---|\n", group)
+		}
 		name := "`--" + o.name + "`"
 		if o.secret {
 			name = ""

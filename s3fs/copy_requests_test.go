@@ -41,9 +41,9 @@ func counted(f *FS) (*FS, func() map[string]int) {
 	}
 }
 
-// TestRequestsOfLargeCopies checks the rows of docs/s3.md that are about files over 5 GiB.
+// TestRequestsOfLargeCopies checks the rows of docs/requests.md that are about files over 5 GiB.
 func TestRequestsOfLargeCopies(t *testing.T) {
-	text, err := os.ReadFile("../docs/s3.md")
+	text, err := os.ReadFile("../docs/requests.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestRequestsOfLargeCopies(t *testing.T) {
 		_, rest, found := strings.Cut(string(text), "\n| "+row+" | ")
 		cell, _, _ := strings.Cut(rest, " |")
 		if !found {
-			t.Errorf("docs/s3.md has no row %s", row)
+			t.Errorf("docs/requests.md has no row %s", row)
 		}
 		want := make(map[string]int)
 		for item := range strings.SplitSeq(cell, ", ") {

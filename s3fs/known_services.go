@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// A KnownService is an S3 service of which something is known before it is asked. docs/s3.md shows all of them.
+// A KnownService is an S3 service of which something is known before it is asked. docs/services.md shows all of them.
 type KnownService struct {
 	Name         string
 	Hosts        []string // patterns for the host of the endpoint, see hostMatches; none = it has many, and is not recognized

@@ -130,7 +130,7 @@ func TestSumEnds(t *testing.T) {
 	})
 }
 
-// TestSumOnMinIO: what is answered without reading is true, and is what docs/s3.md says.
+// TestSumOnMinIO: what is answered without reading is true, and is what docs/objects.md says.
 func TestSumOnMinIO(t *testing.T) {
 	m := minio(t, "sums")
 	for checksum, free := range map[string]struct{ one, parts string }{

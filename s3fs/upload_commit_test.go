@@ -12,7 +12,7 @@ import (
 )
 
 // TestCommitsAreBounded: however long S3 is silent about the request that publishes, and about all that follow, the upload is over at the time
-// that docs/s3.md tells.
+// that docs/requests.md gives.
 func TestCommitsAreBounded(t *testing.T) {
 	for last, size := range map[string]int{"Put": minPart + 10, "Complete": 3*minPart + 10} {
 		t.Run(last, func(t *testing.T) {

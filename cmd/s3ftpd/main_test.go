@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -210,38 +209,5 @@ func TestOutputThatFails(t *testing.T) {
 		if code := run(t.Context(), []string{name}, nil, strings.NewReader(""), w, &stderr); code != exitFailure {
 			t.Errorf("%s: %d, %s", name, code, stderr.String())
 		}
-	}
-}
-
-// The README's table of options is the one that the program would print.
-func TestReadme(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, found := strings.Cut(string(text), "<!-- options -->\n")
-	table, _, closed := strings.Cut(rest, "<!-- /options -->")
-	if want := config.Markdown(); !found || !closed || strings.TrimSpace(table) != strings.TrimSpace(want) {
-		t.Errorf("between <!-- options --> and <!-- /options --> the README has to have\n\n%s", want)
-	}
-}
-
-// The options that the documents speak of are there.
-func TestDocumentsNameOptions(t *testing.T) {
-	help := config.Help(config.Check, columns) + config.Help(config.Demo, columns)
-	named := 0
-	for _, file := range []string{"README.md", "docs/network.md", "docs/operation.md", "docs/s3.md"} {
-		text, err := os.ReadFile("../../" + file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range regexp.MustCompile("`(--[a-z0-9-]+)").FindAllStringSubmatch(string(text), -1) {
-			if named++; !strings.Contains(help, "  "+m[1]+" ") && !strings.Contains(help, "  "+m[1]+"\n") && m[1] != "--network" { // Docker's
-				t.Errorf("%s speaks of %s", file, m[1])
-			}
-		}
-	}
-	if named < 80 {
-		t.Errorf("only %d options are named", named)
 	}
 }

@@ -15,10 +15,10 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// rows returns the cells of a table of docs/s3.md, without its head.
-func rows(t *testing.T, name string) (rows [][]string) {
+// rows returns the cells of the table that a page of docs/ has between comments with its name, without its head.
+func rows(t *testing.T, page, name string) (rows [][]string) {
 	t.Helper()
-	text, err := os.ReadFile(root + "/docs/s3.md")
+	text, err := os.ReadFile(root + "/docs/" + page)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func rows(t *testing.T, name string) (rows [][]string) {
 	table, _, closed := strings.Cut(rest, "\n<!-- /"+name+" -->")
 	lines := strings.Split(table, "\n")
 	if !found || !closed || len(lines) < 3 {
-		t.Fatalf("docs/s3.md has no table between <!-- %s --> and <!-- /%[1]s -->", name)
+		t.Fatalf("docs/%s has no table between <!-- %s --> and <!-- /%[2]s -->", page, name)
 	}
 	for _, line := range lines[2:] {
 		rows = append(rows, strings.Split(strings.Trim(line, "| "), " | "))
@@ -62,11 +62,11 @@ func costs(t *testing.T, text string, per map[string]int) map[string]int {
 
 var verbs = regexp.MustCompile("`([A-Z]+)`")
 
-// Every row of docs/s3.md says what its commands cost, and every command has a row.
+// Every row of docs/requests.md says what its commands cost, and every command has a row.
 func TestRequests(t *testing.T) {
 	client, m := metered(t)
 	seen, text := make(map[string]bool), ""
-	for i, row := range rows(t, "requests") {
+	for i, row := range rows(t, "requests.md", "requests") {
 		seen[row[0]] = true
 		text += row[0]
 		t.Run(row[0], func(t *testing.T) {
@@ -87,14 +87,14 @@ func TestRequests(t *testing.T) {
 	}
 	for name := range rowChecks {
 		if !seen[name] {
-			t.Errorf("docs/s3.md has no row %s", name)
+			t.Errorf("docs/requests.md has no row %s", name)
 		}
 	}
 	help := expect(t, call(t, s3fs.NewFS(client, s3fs.Options{Bucket: "files"}), m).Conn, "HELP", 214)
 	for line := range strings.Lines(help) {
 		for _, verb := range strings.Fields(line) {
 			if strings.HasPrefix(line, " ") && !strings.Contains(text, "`"+verb+"`") {
-				t.Errorf("docs/s3.md has no row for %s", verb)
+				t.Errorf("docs/requests.md has no row for %s", verb)
 			}
 		}
 	}
@@ -152,12 +152,12 @@ func checkRow(t *testing.T, c *caller, check rowCheck, row []string) {
 // The permissions are for what is asked for, and for nothing else.
 func TestRequestsPermitted(t *testing.T) {
 	asked, permitted := make(map[string]bool), make(map[string]bool)
-	for _, row := range rows(t, "requests") {
+	for _, row := range rows(t, "requests.md", "requests") {
 		for _, m := range regexp.MustCompile(`(?:^|, )[0-9] ([A-Z][A-Za-z0-9]+)`).FindAllStringSubmatch(row[1], -1) {
 			asked[m[1]] = true
 		}
 	}
-	for _, row := range rows(t, "permissions") {
+	for _, row := range rows(t, "permissions.md", "permissions") {
 		for name := range strings.SplitSeq(row[2], ", ") {
 			permitted[name] = true
 		}

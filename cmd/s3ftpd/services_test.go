@@ -8,19 +8,19 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// docs/s3.md shows what is known of services as the program has it.
+// docs/services.md shows what is known of services as the program has it.
 func TestServices(t *testing.T) {
 	var want []string
 	for _, k := range s3fs.KnownServices() {
 		want = append(want, strings.Join([]string{k.Name, code(k.Hosts), code(k.Options()), k.Known, k.Source + ", " + k.Date}, " | "))
 	}
 	var got []string
-	for _, row := range rows(t, "services") {
+	for _, row := range rows(t, "services.md", "services") {
 		got = append(got, strings.Join(row, " | "))
 	}
 	for i := range max(len(want), len(got)) {
 		if i >= len(want) || i >= len(got) || got[i] != want[i] {
-			t.Fatalf("docs/s3.md has to have these rows:\n| %s |", strings.Join(want, " |\n| "))
+			t.Fatalf("docs/services.md has to have these rows:\n| %s |", strings.Join(want, " |\n| "))
 		}
 	}
 }

@@ -1,4 +1,4 @@
-// Package event has the events that protocols report to a [proxy.Observer], a struct for each kind. docs/operation.md lists
+// Package event has the events that protocols report to a [proxy.Observer], a struct for each kind. docs/logs.md lists
 // their log lines.
 package event
 

@@ -1,6 +1,6 @@
 // Package observe has observers of the protocols' events. The only one yet is the log.
 //
-// [Log] writes a line for each event, with the fixed names and keys that docs/operation.md lists. [Handler] adds the session
+// [Log] writes a line for each event, with the fixed names and keys that docs/logs.md lists. [Handler] adds the session
 // and the user to the lines of other packages, as those of a store.
 package observe
 

@@ -126,9 +126,9 @@ func TestLogUnknownEvent(t *testing.T) {
 	}
 }
 
-// docs/operation.md must have a row for each event, with exactly its keys and its level.
+// docs/logs.md must have a row for each event, with exactly its keys and its level.
 func TestEventsAreDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../docs/operation.md")
+	text, err := os.ReadFile("../../docs/logs.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestEventsAreDocumented(t *testing.T) {
 	for _, c := range lineTests {
 		row, ok := rows[c.event.Kind()]
 		if !ok {
-			t.Errorf("docs/operation.md has no row for %s", c.event.Kind())
+			t.Errorf("docs/logs.md has no row for %s", c.event.Kind())
 			continue
 		}
 		var line map[string]any

@@ -25,7 +25,7 @@ func TestContainer(t *testing.T) {
 	if err := exec.Command("docker", "info").Run(); err != nil {
 		t.Skip("no Docker engine answers")
 	}
-	build, serve, _ := strings.Cut(commandBlocks(t, harness.Root+"/README.md")["docker"], "docker run")
+	build, serve, _ := strings.Cut(blocksOf(t).get(t, "docker"), "docker run")
 	buildImage(t, strings.Fields(build))
 	network := strings.TrimSpace(harness.Run(t, "", "", "docker", "network", "create", "s3ftpd-under-test"))
 	t.Cleanup(func() { exec.Command("docker", "network", "rm", network).Run() })

@@ -27,37 +27,39 @@ func TestTemporaryDoc(t *testing.T) {
 	here := strings.NewReplacer("2121", b.Port(), "alice", harness.User, "secret", harness.Password)
 	dir := t.TempDir()
 	want := harness.MakeFile(t, filepath.Join(dir, "photos", "one.jpg"), 10*harness.KiB)
-	runs := func(name, block string) (renames int) {
+	runs := func(block string) (renames int) {
 		t.Helper()
 		from := b.Log.Mark()
 		view.Empty("")
 		harness.Run(t, dir, "", "sh", "-ec", here.Replace(block))
 		if keys := view.Keys(""); view.Sum("photos/one.jpg") != want || strings.Contains(strings.Join(keys, " "), "one.jpg.") {
-			t.Errorf("%s: there are %q", name, keys)
+			t.Errorf("%s: there are %q", block, keys)
 		}
 		return strings.Count(strings.Join(b.Log.Since(from), "\n"), `"msg":"rename"`)
 	}
-	blocks := commandBlocks(t, temporaryDoc)
-	for name, block := range blocks {
-		if n := runs(name, block); n > 0 {
-			t.Errorf("%s renames", name)
-		}
-	}
-	for name, on := range map[string]*strings.Replacer{
-		"rclone":   strings.NewReplacer("--inplace ", ""),
-		"lftp":     strings.NewReplacer("use-temp-file no", "use-temp-file yes"),
-		"ncftpput": strings.NewReplacer("ncftpput ", "ncftpput -S .tmp "),
+	commands := readCommands(t)
+	for _, c := range []struct{ block, temporary, not string }{ // temporary in place of not makes the client use a temporary name
+		{commands.get(t, "rclone"), "", "--inplace "},
+		{commands.get(t, "lftp"), "use-temp-file yes", "use-temp-file no"},
+		{commands.get(t, "ncftpput"), "ncftpput -S .tmp ", "ncftpput "},
+		{commands.get(t, "curl"), "", ""},
 	} {
-		if n := runs(name, on.Replace(blocks[name])); n != 1 {
-			t.Errorf("%s with a temporary name renames %d times", name, n)
+		if n := runs(c.block); n > 0 {
+			t.Errorf("%s renames", c.block)
+		}
+		if c.not == "" {
+			continue
+		}
+		if n := runs(strings.Replace(c.block, c.not, c.temporary, 1)); n != 1 {
+			t.Errorf("%s with a temporary name renames %d times", c.block, n)
 		}
 	}
 }
 
-// TestTemporaryCosts: docs/temporary-names.md says of requests what docs/s3.md says, which has a test.
+// TestTemporaryCosts: docs/temporary-names.md says of requests what docs/requests.md says, which has a test.
 func TestTemporaryCosts(t *testing.T) {
 	pages := make([]string, 2)
-	for i, name := range []string{temporaryDoc, harness.Root + "/docs/s3.md"} {
+	for i, name := range []string{temporaryDoc, harness.Root + "/docs/requests.md"} {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -67,7 +69,7 @@ func TestTemporaryCosts(t *testing.T) {
 	costs := regexp.MustCompile(`(?m)^\| .STOR .*\|( 1 PutObject.* \|)$`).FindAllStringSubmatch(pages[0], -1)
 	for _, cost := range costs {
 		if !strings.Contains(pages[1], "STOR` under a temporary name, `RNFR`, `RNTO` |"+cost[1]) && !strings.Contains(pages[1], "`STOR`, up to one part |"+cost[1]) {
-			t.Errorf("docs/s3.md does not say%s", cost[1])
+			t.Errorf("docs/requests.md does not say%s", cost[1])
 		}
 	}
 	if len(costs) != 2 {
