@@ -13,23 +13,23 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// slowLogin has Login wait for its context or for a minute, and tell why it ended.
+// slowLogin makes Login wait for 59 seconds or the end of its context. It returns a channel for the cause of the end.
 func slowLogin(srv *Server) (ended <-chan error) {
-	told := make(chan error, 1)
+	causes := make(chan error, 1)
 	srv.Login = func(ctx context.Context, _ proxy.Attempt) (proxy.Account, error) {
 		select {
 		case <-ctx.Done():
-			told <- context.Cause(ctx)
+			causes <- context.Cause(ctx)
 			return proxy.Account{}, ctx.Err()
 		case <-time.After(time.Minute - time.Second):
-			told <- nil
+			causes <- nil
 			return proxy.Account{Store: newMemStore()}, nil
 		}
 	}
-	return told
+	return causes
 }
 
-// A login that is waited for ends when the client leaves, when its time is over and when the server goes down.
+// A running Login is cancelled when the client disconnects, when the login timeout expires, and on shutdown.
 func TestLoginIsCancelled(t *testing.T) {
 	for name, c := range map[string]struct {
 		timeout time.Duration
@@ -37,17 +37,17 @@ func TestLoginIsCancelled(t *testing.T) {
 		want    error
 		took    time.Duration
 	}{
-		"the client leaves":    {0, func(s *script) { s.hangUp() }, errLeft, 0},
-		"the server goes down": {0, func(s *script) { s.play("! drain\nS> 421 Server is shutting down*\nS.") }, errGoesDown, 0},
-		"the time is over":     {10 * time.Second, func(s *script) { s.play("T> 10s\nS> 421 Login timeout*\nS.") }, errNoLogin, 10 * time.Second},
-		"all is well":          {0, func(s *script) { s.play("T> 1m\nS> 230 *") }, nil, time.Minute - time.Second},
+		"client disconnects": {0, func(s *script) { s.hangUp() }, errLeft, 0},
+		"shutdown":           {0, func(s *script) { s.play("! drain\nS> 421 Server is shutting down*\nS.") }, errGoesDown, 0},
+		"login timeout":      {10 * time.Second, func(s *script) { s.play("T> 10s\nS> 421 Login timeout*\nS.") }, errNoLogin, 10 * time.Second},
+		"success":            {0, func(s *script) { s.play("T> 1m\nS> 230 *") }, nil, time.Minute - time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var ended <-chan error
-			logging(t, func(srv *Server) {
+			inBubbleWithLog(t, func(srv *Server) {
 				srv.LoginTimeout = c.timeout
 				ended = slowLogin(srv)
-			}, func(s *script, log *safeBuffer) {
+			}, func(s *script, log *logBuffer) {
 				s.play("! login no\nS> 220 *\nC> USER a\nS> 331 *\nC> PASS b\nS-")
 				begin := time.Now()
 				c.end(s)
@@ -59,17 +59,17 @@ func TestLoginIsCancelled(t *testing.T) {
 				}
 				synctest.Wait()
 				if level := levelOf(log.String(), "login undecided"); level != "" {
-					t.Errorf("logged as undecided at %s:\n%s", level, log.String())
+					t.Errorf("a cancelled login is logged as undecided at %s:\n%s", level, log.String())
 				}
 			})
 		})
 	}
 }
 
-// By certificate, Login is asked at USER, and ends as at PASS.
+// With a certificate, Login runs at USER, and is cancelled like at PASS.
 func TestLoginByCertificateIsCancelled(t *testing.T) {
 	var ended <-chan error
-	logging(t, func(srv *Server) { ended = slowLogin(srv) }, func(s *script, _ *safeBuffer) {
+	inBubbleWithLog(t, func(srv *Server) { ended = slowLogin(srv) }, func(s *script, _ *logBuffer) {
 		s.play("! login no\n! tls optional\n! client-certificate\nS> 220 *\n! show scanner\nC> AUTH TLS\nS> 234 *\nH>\nC> USER scanner\nS-\n! drain\nS> 421 *\nS.")
 		if err := <-ended; err != errGoesDown {
 			t.Errorf("Login ended with %v, want %v", err, errGoesDown)
@@ -77,24 +77,24 @@ func TestLoginByCertificateIsCancelled(t *testing.T) {
 	})
 }
 
-// A client that pipelines, and ends its side behind its commands, has not left.
+// A client that pipelines its commands and then closes its side has not disconnected.
 func TestPipelinedLoginIsNotCancelled(t *testing.T) {
 	var ended <-chan error
-	logging(t, func(srv *Server) { ended = slowLogin(srv) }, func(s *script, _ *safeBuffer) {
+	inBubbleWithLog(t, func(srv *Server) { ended = slowLogin(srv) }, func(s *script, _ *logBuffer) {
 		s.play("! login no\nS> 220 *\nC= \"USER a\\r\\nPASS b\\r\\nQUIT\\r\\n\"\nS> 331 *")
 		s.hangUp()
 		if err := <-ended; err != nil {
-			t.Errorf("Login ended with %v", err)
+			t.Errorf("Login is cancelled: %v", err)
 		}
 	})
 }
 
-// A certificate alone that does not log in is no warning, as the password may; a refused password is one, and says what
-// Login says of it.
-func TestALoginThatSucceedsDoesNotWarn(t *testing.T) {
+// A certificate that does not suffice is logged at debug if the password then succeeds. If that is refused too, a warning has
+// the error of Login.
+func TestInsufficientCertificateWarnsOnlyIfPasswordIsRefused(t *testing.T) {
 	advice := fmt.Errorf("%w: --user-certificate must be CN=other", fs.ErrPermission)
 	for _, password := range []string{"secret", "wrong"} {
-		logging(t, func(srv *Server) {
+		inBubbleWithLog(t, func(srv *Server) {
 			login := srv.Login
 			srv.Login = func(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
 				account, err := login(ctx, a)
@@ -103,7 +103,7 @@ func TestALoginThatSucceedsDoesNotWarn(t *testing.T) {
 				}
 				return account, err
 			}
-		}, func(s *script, log *safeBuffer) {
+		}, func(s *script, log *logBuffer) {
 			s.play("! login no\n! tls optional\n! client-certificate\nS> 220 *\n! show other\nC> AUTH TLS\nS> 234 *\nH>\nC> USER test\nS> 331 *\nC> PASS " + password)
 			want := "WARN"
 			if password == "secret" {
@@ -119,16 +119,16 @@ func TestALoginThatSucceedsDoesNotWarn(t *testing.T) {
 	}
 }
 
-// TestAccount: the account decides where a session begins, as whom it counts, and how many of the user's there may be.
+// The account determines the session's first directory, its user and the user's limit of sessions.
 func TestAccount(t *testing.T) {
-	logging(t, func(srv *Server) {
+	inBubbleWithLog(t, func(srv *Server) {
 		login := srv.Login
 		srv.Login = func(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
 			account, err := login(ctx, a)
 			account.User, account.Home, account.MaxSessions = "the-"+a.User, "/in", 1
 			return account, err
 		}
-	}, func(s *script, log *safeBuffer) {
+	}, func(s *script, log *logBuffer) {
 		s.play(`
 			<= /in/f "x"
 			C> PWD
@@ -162,19 +162,18 @@ func TestAccount(t *testing.T) {
 	})
 }
 
-// A login is asked with all that is known of the attempt.
-func TestLoginHearsOfTheAttempt(t *testing.T) {
+func TestLoginGetsAllFieldsOfTheAttempt(t *testing.T) {
 	inBubble(t, func(s *script) {
-		var heard proxy.Attempt
-		in := s.srv.Login
+		var attempt proxy.Attempt
+		login := s.srv.Login
 		s.srv.Login = func(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
-			heard = a
-			return in(ctx, a)
+			attempt = a
+			return login(ctx, a)
 		}
 		s.play("! login no\nS> 220 *\nC> USER test\nS> 331 *\nC> PASS secret\nS> 230 *")
-		if heard.User != "test" || heard.Password != "secret" || heard.Method != proxy.ByPassword || heard.Protocol != "ftp" ||
-			heard.Session == "" || heard.Peer.Addr() != clientAddr {
-			t.Errorf("heard of %+v", heard)
+		if attempt.User != "test" || attempt.Password != "secret" || attempt.Method != proxy.ByPassword || attempt.Protocol != "ftp" ||
+			attempt.Session == "" || attempt.Peer.Addr() != clientAddr {
+			t.Errorf("Login gets %+v", attempt)
 		}
 	})
 }

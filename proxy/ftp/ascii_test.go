@@ -9,7 +9,7 @@ import (
 	"testing/iotest"
 )
 
-// texts are in the form of the net, in that of the store, and, when it differs, on the way back.
+// texts are texts as clients send them and as they are stored; back is as they are sent to clients, if that differs.
 var texts = []struct{ net, store, back string }{
 	{"", "", ""},
 	{"a", "a", ""},
@@ -26,9 +26,9 @@ var texts = []struct{ net, store, back string }{
 	{strings.Repeat("x", 32<<10-1) + "\r\nend", strings.Repeat("x", 32<<10-1) + "\nend", ""},
 }
 
-// pieces are ways in which a stream may come apart.
+// pieces split a stream into the bytes of single reads.
 var pieces = map[string]func(io.Reader) io.Reader{
-	"whole":             func(r io.Reader) io.Reader { return r },
+	"at once":           func(r io.Reader) io.Reader { return r },
 	"byte by byte":      iotest.OneByteReader,
 	"by halves":         iotest.HalfReader,
 	"with its end":      iotest.DataErrReader,
@@ -38,17 +38,17 @@ var pieces = map[string]func(io.Reader) io.Reader{
 func TestFromNet(t *testing.T) {
 	for _, c := range texts {
 		for in, cut := range pieces {
-			for out, paste := range pieces {
-				got, err := io.ReadAll(paste(&fromNet{r: cut(strings.NewReader(c.net))}))
+			for out, cutResult := range pieces {
+				got, err := io.ReadAll(cutResult(&fromNet{r: cut(strings.NewReader(c.net))}))
 				if string(got) != c.store || err != nil {
-					t.Errorf("%.20q, read %s and taken %s: %.20q, %v; want %.20q", c.net, in, out, got, err, c.store)
+					t.Errorf("%.20q, source %s, result %s: %.20q, %v; want %.20q", c.net, in, out, got, err, c.store)
 				}
 			}
 		}
 	}
 }
 
-// TestFromNetError: an error stays an error, behind all the bytes that came before it.
+// An error of the source is returned after all bytes before it.
 func TestFromNetError(t *testing.T) {
 	broken := errors.New("broken")
 	for in, cut := range pieces {

@@ -12,7 +12,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// A stuckStore takes 30 s for everything, unless its context ends before; then it tells why.
+// A stuckStore takes 30 s for each call while stuck is true, or until the context ends. Then ended is the cause of that.
 type stuckStore struct {
 	*memStore
 	stuck atomic.Bool
@@ -92,19 +92,19 @@ func (s *stuckStore) Sum(ctx context.Context, name, algorithm string, offset, le
 	return s.memStore.Sum(ctx, name, algorithm, offset, length)
 }
 
-// waiting are all commands that wait for the storage without a data connection, and their replies.
+// waiting are all commands without a data connection that wait for the storage, with the beginning of their replies.
 var waiting = map[string]string{
 	"CWD d": "250", "DELE f": "250", "RNFR f": "350", "RNTO g": "250", "MKD e": "257", "RMD empty": "250", "SIZE f": "213",
 	"MDTM f": "213", "MFMT 20260102030405 f": "213", "SITE UTIME 20260102030405 f": "200", "HASH f": "213", "XCRC f": "250",
 	"XMD5 f": "250", "XSHA1 f": "250", "XSHA256 f": "250", "XSHA512 f": "250", "MLST f": "250-", "STAT d": "213-",
 }
 
-// whileStuck says a command that waits for the storage, and then calls f.
+// whileStuck sends a command that waits for the storage, and then calls f.
 func whileStuck(t *testing.T, command string, f func(*script, *stuckStore)) {
 	store := new(stuckStore)
-	logging(t, func(srv *Server) {
+	inBubbleWithLog(t, func(srv *Server) {
 		srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) { return proxy.Account{Store: store}, nil }
-	}, func(s *script, _ *safeBuffer) {
+	}, func(s *script, _ *logBuffer) {
 		store.memStore = s.store
 		s.play("<= /f \"x\"\n<= /d/a \"\"\n<= /empty/ \"\"\nC> RNFR f\nS> 350 *")
 		store.stuck.Store(true)
@@ -113,7 +113,7 @@ func whileStuck(t *testing.T, command string, f func(*script, *stuckStore)) {
 	})
 }
 
-// The table says of every command whether it waits for the storage, and the tests below know them all.
+// The table of commands and the tests below must agree on the commands that wait for the storage.
 func TestWaitingCommands(t *testing.T) {
 	tested := make(map[string]bool)
 	for command := range waiting {
@@ -125,13 +125,12 @@ func TestWaitingCommands(t *testing.T) {
 			continue
 		}
 		if waits := c.need&waits != 0; waits != tested[verb] {
-			t.Errorf("%s waits for the storage: %v, tested: %v", verb, waits, tested[verb])
+			t.Errorf("%s: flag waits is %v, but it is tested: %v", verb, waits, tested[verb])
 		}
 	}
 }
 
-// ABOR ends a command that waits for the storage, and both have their replies.
-func TestAborWhileTheStorageIsSilent(t *testing.T) {
+func TestAborCancelsCommandThatWaitsForStorage(t *testing.T) {
 	for command := range waiting {
 		t.Run(command, func(t *testing.T) {
 			whileStuck(t, command, func(s *script, store *stuckStore) {
@@ -146,8 +145,9 @@ func TestAborWhileTheStorageIsSilent(t *testing.T) {
 	}
 }
 
-// The loss of the client ends it too, unless the client has sent more: then it pipelines.
-func TestALostClientWhileTheStorageIsSilent(t *testing.T) {
+// If the control connection ends, the command is cancelled, unless another command is queued: a client that pipelines may close its
+// side early.
+func TestLostClientCancelsCommandThatWaitsForStorage(t *testing.T) {
 	for command := range waiting {
 		for _, more := range []bool{false, true} {
 			t.Run(command, func(t *testing.T) {
@@ -162,7 +162,7 @@ func TestALostClientWhileTheStorageIsSilent(t *testing.T) {
 					}
 					err, took := *store.ended.Load(), time.Since(begin)
 					if !more && (err != errControlLost || took > time.Second) || more && err != nil {
-						t.Errorf("the storage's context ended with %v after %v; commands behind: %v", err, took, more)
+						t.Errorf("the storage's context ended with %v after %v; other commands queued: %v", err, took, more)
 					}
 				})
 			})
@@ -170,22 +170,22 @@ func TestALostClientWhileTheStorageIsSilent(t *testing.T) {
 	}
 }
 
-// Other commands wait for their turn, as replies have no names.
-func TestNoopWhileTheStorageIsSilent(t *testing.T) {
+// Other commands must be answered in order, because replies do not name their command.
+func TestNoopIsAnsweredAfterCommandThatWaitsForStorage(t *testing.T) {
 	for command, code := range waiting {
 		t.Run(command, func(t *testing.T) {
 			whileStuck(t, command, func(s *script, store *stuckStore) {
 				s.play("C> NOOP\nS-")
-				store.stuck.Store(false) // for what follows the first request
+				store.stuck.Store(false) // only the first call waits
 				synctest.Wait()
 				s.play("T> 30s")
-				heard := ""
-				for heard != "200 OK.\r" {
+				last := ""
+				for last != "200 OK.\r" {
 					next := <-s.replies
-					if heard == "" && !strings.HasPrefix(next, code) {
+					if last == "" && !strings.HasPrefix(next, code) {
 						t.Errorf("the first reply is %q, want %s", next, code)
 					}
-					heard = next
+					last = next
 				}
 			})
 		})

@@ -21,28 +21,28 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/observe"
 )
 
-// A safeBuffer is a log that sessions write.
-type safeBuffer struct {
+// A logBuffer is a bytes.Buffer for several goroutines.
+type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (b *safeBuffer) Write(p []byte) (int, error) {
+func (b *logBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.Write(p)
 }
 
-func (b *safeBuffer) String() string {
+func (b *logBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
 }
 
-// logging is inBubble with a log, from debug on; set sets the server up before it serves.
-func logging(t *testing.T, set func(*Server), f func(*script, *safeBuffer)) {
+// inBubbleWithLog is inBubble with a log at level debug. It calls set, if not nil, before the server starts.
+func inBubbleWithLog(t *testing.T, set func(*Server), f func(*script, *logBuffer)) {
 	synctest.Test(t, func(t *testing.T) {
-		s, log := newScript(t), new(safeBuffer)
+		s, log := newScript(t), new(logBuffer)
 		s.srv.Observer = observe.Log(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 		if set != nil {
 			set(s.srv)
@@ -53,7 +53,7 @@ func logging(t *testing.T, set func(*Server), f func(*script, *safeBuffer)) {
 	})
 }
 
-// levelOf returns the level of the last line of a log that has a text, "" if none has.
+// levelOf returns the level of the last log line that contains text, or "".
 func levelOf(log, text string) (level string) {
 	for l := range strings.Lines(log) {
 		if _, after, ok := strings.Cut(l, "level="); ok && strings.Contains(l, text) {
@@ -109,8 +109,8 @@ func TestLevelOfCauses(t *testing.T) {
 	}
 }
 
-// S3's refusal by permission is a warning, whatever the command; a client's own mistake is not.
-func TestAccessDeniedIsAWarning(t *testing.T) {
+// If the storage denies access, the operator must see a warning, for each command. Other refusals are no warnings.
+func TestAccessDeniedIsLoggedAsWarning(t *testing.T) {
 	denied := fmt.Errorf("%w: AccessDenied", fs.ErrPermission)
 	for _, c := range []struct{ command, reply string }{
 		{"EPSV\nSTOR f", "550"}, {"EPSV\nAPPE f", "550"}, {"EPSV\nRETR f", "550"}, {"EPSV\nLIST f", "550"},
@@ -120,7 +120,7 @@ func TestAccessDeniedIsAWarning(t *testing.T) {
 		{"MKD f", "550"}, {"RMD f", "550"}, {"MFMT 20260102030405 f", "550"}, {"SITE UTIME 20260102030405 f", "550"},
 	} {
 		for _, cause := range []error{denied, syscall.EISDIR, fs.ErrExist} {
-			logging(t, nil, func(s *script, log *safeBuffer) {
+			inBubbleWithLog(t, nil, func(s *script, log *logBuffer) {
 				s.play("<= /g \"x\"")
 				s.store.fail["/f"], s.store.fail["/f/"] = cause, cause
 				commands := strings.Split(c.command, "\n")
@@ -146,7 +146,7 @@ func TestAccessDeniedIsAWarning(t *testing.T) {
 	}
 }
 
-// A brokenList is a store whose listings break after the first entry.
+// A brokenList is a store with listings that fail after the first entry.
 type brokenList struct{ proxy.Store }
 
 func (b brokenList) List(ctx context.Context, dir, prefix string) iter.Seq2[proxy.Entry, error] {
@@ -160,9 +160,9 @@ func (b brokenList) List(ctx context.Context, dir, prefix string) iter.Seq2[prox
 	}
 }
 
-// A listing over the control connection that breaks is logged, though its reply is 213.
-func TestABrokenStatusIsLogged(t *testing.T) {
-	breaks := func(srv *Server) {
+// A listing by STAT that fails is logged, although the reply is 213.
+func TestFailedStatIsLogged(t *testing.T) {
+	failing := func(srv *Server) {
 		login := srv.Login
 		srv.Login = func(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
 			account, err := login(ctx, a)
@@ -170,7 +170,7 @@ func TestABrokenStatusIsLogged(t *testing.T) {
 			return account, err
 		}
 	}
-	logging(t, breaks, func(s *script, log *safeBuffer) {
+	inBubbleWithLog(t, failing, func(s *script, log *logBuffer) {
 		s.play("<= /d/a \"\"\nC> STAT d\nS> 213-*\nS> -rw*\nS> 213 Incomplete*")
 		if got := levelOf(log.String(), "secret internals"); got != "WARN" {
 			t.Errorf("logged at %q, want WARN:\n%s", got, log.String())
@@ -178,11 +178,12 @@ func TestABrokenStatusIsLogged(t *testing.T) {
 	})
 }
 
-// An error that is due to another is judged by that one, and the log has both.
-func TestCausesAreJoined(t *testing.T) {
+// If an operation fails because its context was cancelled, the cause of that determines the reply and the level of the log, which has
+// both errors.
+func TestCauseOfContextIsJoined(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	if err := causedBy(ctx, errDown); err != errDown {
-		t.Errorf("while the context lasts: %v", err)
+		t.Errorf("before the context ends: %v, want %v", err, errDown)
 	}
 	cancel(errAborted)
 	err := causedBy(ctx, errDown)
@@ -191,17 +192,17 @@ func TestCausesAreJoined(t *testing.T) {
 		t.Errorf("%v, %v, %v", err, replyTo(err), causeOf(err))
 	}
 	if err := causedBy(ctx, fmt.Errorf("put: %w", errAborted)); err != errAborted {
-		t.Errorf("the cause itself becomes %v", err)
+		t.Errorf("an error that wraps the cause becomes %v, want %v", err, errAborted)
 	}
 }
 
-// A command that is refused before it begins is no failure in the log; one with an argument that cannot be parsed is.
-func TestRefusalsAreNotLogged(t *testing.T) {
+// A command that is refused before it starts is not logged as a failure. One with an invalid argument is.
+func TestRefusedCommandsAreNotLogged(t *testing.T) {
 	for _, c := range []struct{ command, code, level string }{
 		{"STRU R", "504", ""}, {"RNTO b", "503", ""}, {"STOR f", "425", ""},
 		{"PORT 1", "501", "DEBUG"}, {"EPRT 1", "501", "DEBUG"}, {"XCRC f 2 1", "501", "DEBUG"},
 	} {
-		logging(t, nil, func(s *script, log *safeBuffer) {
+		inBubbleWithLog(t, nil, func(s *script, log *logBuffer) {
 			s.play("C> " + c.command + "\nS> " + c.code + " *")
 			if got := levelOf(log.String(), "command.failed"); got != c.level {
 				t.Errorf("%q is logged at %q, want %q:\n%s", c.command, got, c.level, log.String())

@@ -12,8 +12,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// held returns how many lines a queue has, and their bytes.
-func held(q *commandQueue) (lines, bytes int) {
+// drain empties a queue, and returns the number of its lines and their bytes.
+func drain(q *commandQueue) (lines, bytes int) {
 	for len(q.lines) > 0 {
 		lines++
 		bytes += len((<-q.lines).text)
@@ -21,8 +21,8 @@ func held(q *commandQueue) (lines, bytes int) {
 	return lines, bytes
 }
 
-// A client that has not logged in makes the server hold 4 lines of 512 bytes, whatever it sends; after the login 64 of 4 KiB.
-func TestQueuedBytes(t *testing.T) {
+// The server queues at most 4 lines of 512 bytes before the login, and 64 of 4 KiB after it.
+func TestQueueIsBounded(t *testing.T) {
 	for _, c := range []struct {
 		loggedIn     bool
 		lines, bytes int
@@ -36,10 +36,10 @@ func TestQueuedBytes(t *testing.T) {
 				go readLines(server, q, gone, done)
 				go io.WriteString(client, strings.Repeat("USER "+strings.Repeat("x", length-5)+"\r\n", 70))
 				synctest.Wait()
-				lines, bytes := held(q)
-				t.Logf("logged in %v, lines of %d bytes: %d are held, with %d bytes", c.loggedIn, length, lines, bytes)
+				lines, bytes := drain(q)
+				t.Logf("logged in %v, lines of %d bytes: %d are queued, with %d bytes", c.loggedIn, length, lines, bytes)
 				if lines != c.lines || bytes > c.bytes {
-					t.Errorf("%d lines with %d bytes are held; want %d with %d at most", lines, bytes, c.lines, c.bytes)
+					t.Errorf("%d lines with %d bytes are queued; want %d with at most %d", lines, bytes, c.lines, c.bytes)
 				}
 				close(done)
 				server.Close()
@@ -48,14 +48,14 @@ func TestQueuedBytes(t *testing.T) {
 	}
 }
 
-// What a server takes of a client whose password is being judged is bounded: the queue, a line in hand and what is read ahead.
-func TestBytesTakenBeforeLogin(t *testing.T) {
-	logging(t, func(srv *Server) {
+// While Login runs, the server reads a bounded number of bytes: those of the queue, of one more line and of the read buffer.
+func TestBytesReadDuringLoginAreBounded(t *testing.T) {
+	inBubbleWithLog(t, func(srv *Server) {
 		srv.Login = func(ctx context.Context, _ proxy.Attempt) (proxy.Account, error) {
 			<-ctx.Done()
 			return proxy.Account{}, ctx.Err()
 		}
-	}, func(s *script, _ *safeBuffer) {
+	}, func(s *script, _ *logBuffer) {
 		s.play("! login no\nS> 220 *\nC> USER a\nS> 331 *\nC> PASS b\nS-")
 		taken := 0
 		line := "USER " + strings.Repeat("x", 400) + "\r\n"
@@ -68,20 +68,20 @@ func TestBytesTakenBeforeLogin(t *testing.T) {
 			}
 		}
 		if most := 5*len(line) + readAhead; taken > most {
-			t.Errorf("the server takes %d bytes, want %d at most", taken, most)
+			t.Errorf("the server reads %d bytes, want at most %d", taken, most)
 		}
 		s.hangUp()
 	})
 }
 
-// The log shows 128 bytes of a user name; Login gets all of it.
-func TestUserNamesInLogsAreClipped(t *testing.T) {
+// The log has at most 128 bytes of a user name. Login gets all of it.
+func TestUserNamesInLogsAreTruncated(t *testing.T) {
 	name := strings.Repeat("\u00e9", 250)
-	logging(t, nil, func(s *script, log *safeBuffer) {
-		var asked []string
+	inBubbleWithLog(t, nil, func(s *script, log *logBuffer) {
+		var users []string
 		login := s.srv.Login
 		s.srv.Login = func(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
-			asked = append(asked, a.User)
+			users = append(users, a.User)
 			return login(ctx, a)
 		}
 		s.play("! login no\nS> 220 *\nC> USER " + name + "\nS> 331 *\nC> PASS wrong\nT> 1s\nS> 530 *\nC> USER " + name +
@@ -92,8 +92,8 @@ func TestUserNamesInLogsAreClipped(t *testing.T) {
 				t.Errorf("%d bytes of the name are in a log line: %s", 2*n, line)
 			}
 		}
-		if !strings.Contains(log.String(), "session ends") || len(asked) != 2 || asked[0] != name || asked[1] != name {
-			t.Errorf("Login is asked for %q; log:\n%s", asked, log.String())
+		if !strings.Contains(log.String(), "session ends") || len(users) != 2 || users[0] != name || users[1] != name {
+			t.Errorf("Login gets the users %q; log:\n%s", users, log.String())
 		}
 	})
 }

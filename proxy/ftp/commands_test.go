@@ -11,15 +11,15 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/observe"
 )
 
-// open are the commands that a client may give before it has logged in.
-var open = []string{"AUTH", "CCC", "CLNT", "FEAT", "HELP", "HOST", "NOOP", "OPTS", "PASS", "PBSZ", "PROT", "QUIT", "REIN", "SYST", "USER"}
+// beforeLogin are the commands that need no login.
+var beforeLogin = []string{"AUTH", "CCC", "CLNT", "FEAT", "HELP", "HOST", "NOOP", "OPTS", "PASS", "PBSZ", "PROT", "QUIT", "REIN", "SYST", "USER"}
 
-// TestNeedsLogin: every other command is 530, with an argument and without, in whatever case.
+// Before the login, all other commands get 530, with and without an argument, in upper and lower case.
 func TestNeedsLogin(t *testing.T) {
 	inBubble(t, func(s *script) {
 		s.play("! login no\n<= /x \"x\"\nS> 220 *\nC> USER test\nS> 331 *")
 		for _, verb := range slices.Sorted(maps.Keys(commands)) {
-			if slices.Contains(open, verb) {
+			if slices.Contains(beforeLogin, verb) {
 				continue
 			}
 			for _, text := range []string{verb, verb + " x", strings.ToLower(verb) + " 1"} {
@@ -28,14 +28,14 @@ func TestNeedsLogin(t *testing.T) {
 		}
 		s.play("=> /x \"x\"")
 	})
-	for _, verb := range open {
+	for _, verb := range beforeLogin {
 		if commands[verb].need&login != 0 {
 			t.Errorf("%s needs a login", verb)
 		}
 	}
 }
 
-// TestNeedsArgument: a command that needs an argument says so, and which; none is run without.
+// A command that needs an argument is not run without one, and the reply names the argument.
 func TestNeedsArgument(t *testing.T) {
 	inBubble(t, func(s *script) {
 		for _, verb := range slices.Sorted(maps.Keys(commands)) {
@@ -44,7 +44,7 @@ func TestNeedsArgument(t *testing.T) {
 				continue
 			}
 			if c.help == "" {
-				t.Errorf("%s needs an argument that HELP does not name", verb)
+				t.Errorf("%s needs an argument, but HELP does not name it", verb)
 			}
 			s.play(fmt.Sprintf("C> %s\nS> 501 %s requires an argument: *", verb, verb))
 			s.play(fmt.Sprintf("C= %q\nS> 501 *", verb+" \r\n"))
@@ -52,7 +52,7 @@ func TestNeedsArgument(t *testing.T) {
 	})
 }
 
-// wordArgs are an argument for each command whose argument is no name, and what it is answered.
+// wordArgs has arguments for each command with an argument that is not a name, and the codes of the replies.
 var wordArgs = map[string]string{
 	"AUTH TLS": "502", "AUTH x y": "502", "PBSZ 0": "503", "PROT P": "503", "HOST x": "503", "CLNT x y": "200",
 	"TYPE A": "200", "TYPE A N": "200", "TYPE I": "200", "TYPE L 8": "200", "TYPE L 16": "504", "TYPE X": "501",
@@ -64,9 +64,8 @@ var wordArgs = map[string]string{
 	"SITE LISTFMT 1": "250", "SITE none": "504",
 }
 
-// TestBlanks: blanks in front of, between and behind the arguments of a command mean nothing where they are no names. Several
-// devices send some.
-func TestBlanks(t *testing.T) {
+// Several devices send additional blanks before, between and after arguments. They are ignored, except in names.
+func TestBlanksAroundArgumentsAreIgnored(t *testing.T) {
 	tried := make(map[string]bool)
 	for text, want := range wordArgs {
 		verb, arg := split(text)
@@ -74,22 +73,22 @@ func TestBlanks(t *testing.T) {
 		spaced := strings.ReplaceAll(arg, " ", "  ")
 		for _, arg := range []string{arg, arg + " ", arg + "   ", " " + arg, spaced, "  " + spaced + " \t"} {
 			inBubble(t, func(s *script) {
-				s.play("! deaf\nC> NOOP\nS> 200 *")
-				if got := s.ask(verb + " " + arg); got != want {
-					t.Errorf("%s %q is answered %s, want %s", verb, arg, got, want)
+				s.play("! no-listener\nC> NOOP\nS> 200 *")
+				if got := s.replyCode(verb + " " + arg); got != want {
+					t.Errorf("%s %q gets the reply %s, want %s", verb, arg, got, want)
 				}
 			})
 		}
 	}
 	for verb, c := range commands {
 		if c.arg == wordsArg && c.help != "" && !tried[verb] {
-			t.Errorf("%s has an argument that wordArgs lacks", verb)
+			t.Errorf("wordArgs has no argument for %s", verb)
 		}
 	}
 }
 
-// TestBlanksAlone: a command that needs no argument takes blanks for none.
-func TestBlanksAlone(t *testing.T) {
+// A command with an optional argument treats blanks as no argument.
+func TestBlanksAreNoArgument(t *testing.T) {
 	for verb, c := range commands {
 		if c.need&argument != 0 || c.arg == secretArg || verb == "QUIT" || verb == "REIN" || verb == "STOU" {
 			continue
@@ -98,31 +97,31 @@ func TestBlanksAlone(t *testing.T) {
 		for i, blanks := range []string{"", "  "} {
 			inBubble(t, func(s *script) {
 				s.play("C> NOOP\nS> 200 *")
-				replies[i] = s.ask(verb + blanks)
+				replies[i] = s.replyCode(verb + blanks)
 			})
 		}
 		if replies[0] != replies[1] || replies[0] == "" {
-			t.Errorf("%s is answered %s, and %s with blanks behind it", verb, replies[0], replies[1])
+			t.Errorf("%s gets the reply %s, with blanks %s", verb, replies[0], replies[1])
 		}
 	}
 }
 
-// TestNamesKeepBlanks: a command whose argument is a name is asked for it with every blank.
+// A name as argument keeps all its blanks.
 func TestNamesKeepBlanks(t *testing.T) {
 	named := []string{"file", "path", "directory"}
 	for verb, c := range commands {
 		isNamed := slices.ContainsFunc(named, func(word string) bool { return strings.Contains(c.help, word) })
 		if isNamed && c.arg != nameArg {
-			t.Errorf("%s takes a %s, and would lose its blanks", verb, c.help)
+			t.Errorf("%s needs a %s, but is not marked with nameArg", verb, c.help)
 		}
 		if c.arg == nameArg && c.need&argument != 0 && c.trim(" a  b ") != " a  b " {
-			t.Errorf("%s loses blanks", verb)
+			t.Errorf("%s removes blanks from a name", verb)
 		}
 	}
 }
 
-// TestRNFRIsCleared: whatever stands between RNFR and RNTO, obeyed or refused, makes the RNFR void.
-func TestRNFRIsCleared(t *testing.T) {
+// Any command between RNFR and RNTO, also a refused one, cancels the RNFR.
+func TestOtherCommandCancelsRNFR(t *testing.T) {
 	inBubble(t, func(s *script) {
 		s.play("<= /a \"x\"\nC> NOOP\nS> 200 *")
 		for _, verb := range slices.Sorted(maps.Keys(commands)) {
@@ -131,8 +130,8 @@ func TestRNFRIsCleared(t *testing.T) {
 			}
 			for _, text := range []string{verb, verb + " x", "X" + verb} {
 				for _, c := range []struct{ text, code string }{{"RNFR a", "350"}, {text, ""}, {"RNTO b", "503"}} {
-					if got := s.ask(c.text); c.code != "" && got != c.code {
-						t.Errorf("RNFR, %s, RNTO: %s is answered %s, want %s", text, c.text, got, c.code)
+					if got := s.replyCode(c.text); c.code != "" && got != c.code {
+						t.Errorf("RNFR, %s, RNTO: %s gets the reply %s, want %s", text, c.text, got, c.code)
 					}
 				}
 			}
@@ -141,11 +140,11 @@ func TestRNFRIsCleared(t *testing.T) {
 	})
 }
 
-// ask says a line and returns the code of its final reply.
-func (s *script) ask(text string) string {
-	s.say("C>", text)
+// replyCode sends a command and returns the code of its final reply.
+func (s *script) replyCode(text string) string {
+	s.send("C>", text)
 	for got := range s.replies {
-		if len(got) > 3 && got[3] == ' ' && '2' <= got[0] && got[0] <= '5' { // not 1xx, nor a line inside
+		if len(got) > 3 && got[3] == ' ' && '2' <= got[0] && got[0] <= '5' { // neither 1xx nor a line of a multi-line reply
 			return got[:3]
 		}
 	}
@@ -168,7 +167,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestRedact: what may be a password stays out of the log.
+// An argument that may be a password must not be logged.
 func TestRedact(t *testing.T) {
 	for verb := range commands {
 		want := "x"
@@ -176,13 +175,13 @@ func TestRedact(t *testing.T) {
 			want = ""
 		}
 		if got := redact(verb, "x"); got != want {
-			t.Errorf("%s x is logged with %q, want %q", verb, got, want)
+			t.Errorf("redact of %s x = %q, want %q", verb, got, want)
 		}
 	}
 }
 
-// TestSlipsAreNotLogged: a password with a slip in front of it is no command, and does not reach the log.
-func TestSlipsAreNotLogged(t *testing.T) {
+// A mistyped PASS is an unknown command. Its password must not be logged.
+func TestPasswordAfterMistypedCommandIsNotLogged(t *testing.T) {
 	var log strings.Builder
 	s := &session{entry: newEntry(t), srv: &Server{
 		Observer: observe.Log(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))}}

@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 )
 
-// linesOf reads all lines of a text that comes in pieces.
+// linesOf returns all lines of a text that cut splits into reads.
 func linesOf(text string, cut func(io.Reader) io.Reader) (lines []line, err error) {
 	return linesUpTo(maxLine, text, cut)
 }
@@ -67,8 +67,8 @@ func TestTelnetLines(t *testing.T) {
 	}
 }
 
-// TestReadLinesEnd: the end of the control connection is seen though nobody has taken the lines before it,
-// and a reader whose lines nobody takes any more ends.
+// readLines reports the end of the control connection before its last lines are read from the queue. It ends with done, also while it
+// waits for room in the queue.
 func TestReadLinesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := net.Pipe()
@@ -84,7 +84,7 @@ func TestReadLinesEnd(t *testing.T) {
 			}
 		}
 		if _, open := <-lines; open {
-			t.Error("one line too many")
+			t.Error("the queue has more than the two lines")
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestReadLinesEnd(t *testing.T) {
 	})
 }
 
-// TestMoreLines: a line that is said to follow at once does follow; who waits for one that does not come waits for ever.
+// If more is true for a line that is not followed by another, the session waits for ever.
 func TestMoreLines(t *testing.T) {
 	for in, want := range map[string][]bool{
 		"A\r\nB\r\nC":                           {true, false},

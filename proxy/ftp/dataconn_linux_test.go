@@ -12,9 +12,9 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// TestDownloadBesideJunk: what the client has sent on the data connection of a download, and nobody reads, does not make
-// the end of it a reset, which would destroy what is on its way.
-func TestDownloadBesideJunk(t *testing.T) {
+// A client that sends bytes on the data connection of a download must still get all of the file. If the server closes a connection
+// with unread bytes, the kernel resets it, and data in flight is lost.
+func TestDownloadWithUnreadBytesOfClient(t *testing.T) {
 	store := newMemStore()
 	store.files["/a"] = memFile{"/a", bytes.Repeat([]byte("x"), 100<<10), time.Now()}
 	srv := &Server{}
@@ -33,7 +33,7 @@ func TestDownloadBesideJunk(t *testing.T) {
 	}
 }
 
-// TestLastByteIsNotLate: a busy server reads a byte late, but knows that it was there by then.
+// lastByte is the time of arrival, also if a busy server reads the byte later.
 func TestLastByteIsNotLate(t *testing.T) {
 	for range 50 {
 		client, server := tcpPair(t)
@@ -45,7 +45,7 @@ func TestLastByteIsNotLate(t *testing.T) {
 			t.Fatal(err)
 		}
 		if late := conn.lastByte().Sub(sent); late > 0 {
-			t.Fatalf("the byte counts as one that came %v after it was sent", late)
+			t.Fatalf("lastByte is %v after the byte was sent", late)
 		}
 	}
 }

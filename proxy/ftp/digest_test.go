@@ -12,7 +12,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 )
 
-// A sumStore is a store whose sums a test makes.
+// A sumStore is a store with a Sum of the test.
 type sumStore struct {
 	*memStore
 	sum func(context.Context, int64, int64) ([]byte, error)
@@ -22,40 +22,40 @@ func (s sumStore) Sum(ctx context.Context, _, _ string, offset, length int64) ([
 	return s.sum(ctx, offset, length)
 }
 
-// sums makes all sums with f.
-func (s *script) sums(f func(ctx context.Context, offset, length int64) ([]byte, error)) {
+// useSum makes the store use f for Sum.
+func (s *script) useSum(f func(ctx context.Context, offset, length int64) ([]byte, error)) {
 	s.srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) {
 		return proxy.Account{Store: sumStore{s.store, f}}, nil
 	}
 }
 
-// TestLostClientEndsSum: nobody waits for the checksum of a client that has gone.
-func TestLostClientEndsSum(t *testing.T) {
+// When the control connection ends, a running checksum is cancelled.
+func TestLostClientCancelsSum(t *testing.T) {
 	for _, command := range []string{"HASH a", "XMD5 a", "XMD5 a 1 2"} {
 		inBubble(t, func(s *script) {
-			var why error
-			s.sums(func(ctx context.Context, _, _ int64) ([]byte, error) {
+			var cause error
+			s.useSum(func(ctx context.Context, _, _ int64) ([]byte, error) {
 				<-ctx.Done()
-				why = context.Cause(ctx)
+				cause = context.Cause(ctx)
 				return nil, ctx.Err()
 			})
 			s.play("<= /a \"hello\"\nC> " + command)
 			synctest.Wait()
 			s.hangUp()
 			synctest.Wait()
-			if why != errControlLost {
-				t.Errorf("%s: ended with %v, want %v", command, why, errControlLost)
+			if cause != errControlLost {
+				t.Errorf("%s: the context ended with %v, want %v", command, cause, errControlLost)
 			}
 		})
 	}
 }
 
-// TestChangingFile: a file that gets shorter while HASH looks at it has no checksum for the moment.
-func TestChangingFile(t *testing.T) {
+// A file that becomes shorter between Stat and Sum of HASH gets 450, as a retry will succeed.
+func TestHashOfShrinkingFile(t *testing.T) {
 	inBubble(t, func(s *script) {
-		s.sums(func(_ context.Context, offset, length int64) ([]byte, error) {
+		s.useSum(func(_ context.Context, offset, length int64) ([]byte, error) {
 			if offset != 0 || length != 5 {
-				t.Errorf("%d bytes from %d on", length, offset)
+				t.Errorf("Sum of %d bytes from offset %d, want 5 from 0", length, offset)
 			}
 			return nil, fmt.Errorf("4 bytes: %w", syscall.ESPIPE)
 		})
@@ -63,10 +63,10 @@ func TestChangingFile(t *testing.T) {
 	})
 }
 
-// TestPanicInSum: it ends the session that asked, and no other.
-func TestPanicInSum(t *testing.T) {
+// A panic of the store ends the session that caused it, and no other.
+func TestPanicEndsOneSession(t *testing.T) {
 	inBubble(t, func(s *script) {
-		s.sums(func(context.Context, int64, int64) ([]byte, error) { panic("a mistake in the store") })
+		s.useSum(func(context.Context, int64, int64) ([]byte, error) { panic("a bug in the store") })
 		s.play("<= /a \"hello\"\n2\nC> NOOP\nS> 200 *\n1\nC> XCRC a\nS> 421 Internal error, *\nS.\n2\nC> NOOP\nS> 200 *")
 	})
 }
@@ -115,7 +115,7 @@ func TestReadings(t *testing.T) {
 	}
 }
 
-// FuzzReadings: a name comes back from its quotes, and the first reading is always the argument as it stands.
+// FuzzReadings checks that a quoted name is unquoted, and that the first reading is the whole argument as a name.
 func FuzzReadings(f *testing.F) {
 	for _, seed := range []string{"", "a", `"`, `a"b`, `"a" 1 2`, "a 1 2"} {
 		f.Add(seed)

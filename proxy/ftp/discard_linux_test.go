@@ -18,7 +18,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// fullServer has a store that is full after the first bytes of a file, or says so with another error.
+// fullServer returns a server with a store that fails with full after the first 1,000 bytes of a file.
 func fullServer(full error) *Server {
 	srv := &Server{}
 	put := func(_ context.Context, _ string, r io.Reader, _ proxy.Write) error {
@@ -33,9 +33,9 @@ func fullServer(full error) *Server {
 	return srv
 }
 
-// A client that was still sending when its upload was refused met a reset, reported that, and never saw the reply. It sends
-// far more than the kernel keeps for a connection.
-func TestReplyToAClientThatSends(t *testing.T) {
+// When an upload was refused while the client was sending, the data connection was reset. The client reported that, and never
+// read the reply. The test sends far more than the kernel's buffers.
+func TestClientThatSendsGetsTheRefusal(t *testing.T) {
 	for code, err := range map[int]error{
 		452: syscall.ENOSPC, 552: syscall.EFBIG, 451: errors.New("down"), 450: reply{450, "Another session changes that name."},
 	} {
@@ -45,8 +45,7 @@ func TestReplyToAClientThatSends(t *testing.T) {
 	}
 }
 
-// So it is under TLS.
-func TestReplyToAClientThatSendsOverTLS(t *testing.T) {
+func TestClientThatSendsOverTLSGetsTheRefusal(t *testing.T) {
 	srv := fullServer(syscall.ENOSPC)
 	srv.TLS = &TLS{Config: func() *tls.Config { return &tls.Config{Certificates: []tls.Certificate{serverCertificate()}} }}
 	config := &tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(1), ServerName: "s"}
@@ -73,8 +72,8 @@ func TestReplyToAClientThatSendsOverTLS(t *testing.T) {
 	sendAll(t, control, replies, conn, tls.Client(conn, config), 452)
 }
 
-// sendAll sends a file to the last byte, in spite of the reply that refuses it, which it reads then. The session does not wait for
-// that, and the data connection does not end as one does that is well.
+// sendAll sends a whole file, and reads the refusal with this code only then. Meanwhile the session must answer other commands. In the
+// end the data connection must be reset.
 func sendAll(t *testing.T, control net.Conn, replies *bufio.Reader, conn, data net.Conn, code int) {
 	t.Helper()
 	expect := func(code int) {
@@ -83,7 +82,7 @@ func sendAll(t *testing.T, control net.Conn, replies *bufio.Reader, conn, data n
 			text, err := replies.ReadString('\n')
 			if err != nil || strings.HasPrefix(text, fmt.Sprint(code)) {
 				if err != nil {
-					t.Errorf("%v in place of %d", err, code)
+					t.Errorf("%v instead of the reply %d", err, code)
 				}
 				return
 			}
@@ -95,22 +94,22 @@ func sendAll(t *testing.T, control net.Conn, replies *bufio.Reader, conn, data n
 	}
 	half := make([]byte, 16<<20)
 	if _, err := data.Write(half); err != nil {
-		t.Errorf("%d: %v in the middle of the file", code, err)
+		t.Errorf("%d: %v while sending the first half", code, err)
 	}
 	expect(code)
 	io.WriteString(control, "NOOP\r\n")
 	expect(200)
 	if _, err := data.Write(half); err != nil {
-		t.Errorf("%d: %v behind the reply", code, err)
+		t.Errorf("%d: %v while sending after the reply", code, err)
 	}
 	conn.(*net.TCPConn).CloseWrite()
 	if _, err := io.Copy(io.Discard, conn); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("%d: the data connection ends with %v", code, err)
+		t.Errorf("%d: the data connection ends with %v, want a reset", code, err)
 	}
 }
 
-// A client that sends without end costs no more than so many bytes, so much time, and so many connections.
-func TestDiscardHasBounds(t *testing.T) {
+// Reading and discarding the rest of a refused upload is limited in bytes, time and connections.
+func TestDiscardIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var (
 			tails tails
@@ -126,7 +125,7 @@ func TestDiscardHasBounds(t *testing.T) {
 		begin := time.Now()
 		for i := range mostDiscardings + 1 {
 			if d := open(); d.discard(&tails, turns) != (i < mostDiscardings) {
-				t.Errorf("connection %d", i+1)
+				t.Errorf("discard of connection %d: want that exactly %d are accepted", i+1, mostDiscardings)
 			}
 		}
 		block := make([]byte, 1<<20)
@@ -138,10 +137,10 @@ func TestDiscardHasBounds(t *testing.T) {
 		}
 		tails.Wait()
 		if sent != mostDiscarded || time.Since(begin) != lastWord {
-			t.Errorf("%d bytes were taken, %v long", sent, time.Since(begin))
+			t.Errorf("%d bytes were read in %v, want %d in %v", sent, time.Since(begin), int64(mostDiscarded), lastWord)
 		}
 		if !open().discard(&tails, turns) {
-			t.Error("no place came free")
+			t.Error("a further connection is refused after the others have ended")
 		}
 		far[len(far)-1].Close()
 		tails.Wait()

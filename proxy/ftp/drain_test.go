@@ -11,15 +11,15 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// A publishing store needs some time for its last request, and knows half a minute after its context what became of it.
+// A publishing store takes some time to publish. When its context ends, it goes on for at most 30 s.
 type publishing struct {
 	*memStore
 	needs time.Duration
-	fails error // definitely
+	fails error // result after that time
 }
 
 func (p publishing) Put(ctx context.Context, name string, src proxy.Source, w proxy.Write) (proxy.Stored, error) {
-	if _, err := io.ReadAll(&allOf{ctx: ctx, src: src}); err != nil {
+	if _, err := io.ReadAll(&sourceReader{ctx: ctx, src: src}); err != nil {
 		return proxy.Stored{}, err
 	}
 	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -33,8 +33,8 @@ func (p publishing) Put(ctx context.Context, name string, src proxy.Source, w pr
 	}
 }
 
-// An upload that is being published when the drain time-out is over has a bounded time more, and its reply says the truth.
-func TestDrainDuringACommit(t *testing.T) {
+// An upload that is being published when the drain timeout expires gets a limited time more. The reply is that of the store.
+func TestDrainDuringCommit(t *testing.T) {
 	for _, c := range []struct {
 		store  publishing
 		aborts bool
@@ -47,50 +47,50 @@ func TestDrainDuringACommit(t *testing.T) {
 		{publishing{needs: time.Hour}, false, "451 Server is shutting down, upload not confirmed*", 90 * time.Second},
 		{publishing{needs: time.Hour}, true, "451 Server is shutting down, upload not confirmed*", 90 * time.Second},
 	} {
-		logging(t, func(srv *Server) {
+		inBubbleWithLog(t, func(srv *Server) {
 			srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) { return proxy.Account{Store: c.store}, nil }
-		}, func(s *script, log *safeBuffer) {
+		}, func(s *script, log *logBuffer) {
 			c.store.memStore = s.store
 			s.play("C> EPSV\nS> 229 *\nC> STOR a\nS> 150 *\nD= \"hello\"\nD.\nT> 1s\n! drain\nS-")
 			begin := time.Now()
 			if c.aborts {
 				s.play("C> ABOR\nS-")
 			}
-			if got := <-s.replies; !wild(c.reply+"\r", got) {
-				t.Errorf("%v: %q, want %s", c.store.needs, got, c.reply)
+			if got := <-s.replies; !matches(c.reply+"\r", got) {
+				t.Errorf("publishing takes %v: reply %q, want %s", c.store.needs, got, c.reply)
 			}
 			if took := time.Since(begin); took < c.took-2*time.Second || took > c.took {
-				t.Errorf("%v: the reply came after %v, want %v", c.store.needs, took, c.took)
+				t.Errorf("publishing takes %v: reply after %v, want %v", c.store.needs, took, c.took)
 			}
 			if errors.Is(c.store.fails, errDown) && levelOf(log.String(), "msg=transfer") != "WARN" {
-				t.Errorf("logged as %s", log.String())
+				t.Errorf("the failed transfer is not logged as a warning:\n%s", log.String())
 			}
 		})
 	}
 }
 
-// A lasting store goes on with a rename after its context has ended, until it is told that the server must end.
-type lasting struct {
+// A slowRename is a store with a Rename that ignores the end of its context, until drainEnd is closed.
+type slowRename struct {
 	*memStore
-	told chan struct{}
+	drainEnd chan struct{}
 }
 
-func (l lasting) Rename(ctx context.Context, from, to string, replace bool) (proxy.Stored, error) {
-	<-l.told
+func (l slowRename) Rename(ctx context.Context, from, to string, replace bool) (proxy.Stored, error) {
+	<-l.drainEnd
 	return l.memStore.Rename(context.WithoutCancel(ctx), from, to, true)
 }
 
-// The store is told when the drain time-out is over.
-func TestDrainEndIsTold(t *testing.T) {
-	logging(t, func(srv *Server) {
-		store := lasting{newMemStore(), make(chan struct{})}
+// Server.DrainEnd is called when the drain timeout expires, so that the store can stop.
+func TestDrainEndIsCalled(t *testing.T) {
+	inBubbleWithLog(t, func(srv *Server) {
+		store := slowRename{newMemStore(), make(chan struct{})}
 		store.files["/a"] = memFile{}
-		srv.DrainEnd = sync.OnceFunc(func() { close(store.told) })
+		srv.DrainEnd = sync.OnceFunc(func() { close(store.drainEnd) })
 		srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) { return proxy.Account{Store: store}, nil }
-	}, func(s *script, _ *safeBuffer) {
+	}, func(s *script, _ *logBuffer) {
 		s.play("C> RNFR a\nS> 350 *\nC> RNTO b\nT> 1s\n! drain\nS-")
 		begin := time.Now()
-		if got := <-s.replies; !wild("250 *\r", got) {
+		if got := <-s.replies; !matches("250 *\r", got) {
 			t.Errorf("the reply is %q", got)
 		}
 		if took := time.Since(begin); took < 58*time.Second || took > time.Minute {

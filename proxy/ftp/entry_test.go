@@ -51,14 +51,14 @@ func TestFactLine(t *testing.T) {
 		}
 	}
 	if a, b := fact("/a", file.Entry(), "unique"), fact("/b", file.Entry(), "unique"); a == b {
-		t.Errorf("two files with one content have the same unique fact, %q", a)
+		t.Errorf("two files with the same content have the same unique fact %q", a)
 	}
 	if got := factLine("/d", proxy.Entry{Name: "d", Dir: true}, allFacts); got != "type=dir;perm=cdeflmp;" {
-		t.Errorf("a directory that vanished: %q", got)
+		t.Errorf("facts of a directory without a time: %q", got)
 	}
 }
 
-// The fact perm tells what the account may do, and nothing that it may not.
+// The perm fact has only the permissions that the account has.
 func TestPermFact(t *testing.T) {
 	for _, c := range []struct {
 		entry proxy.Entry

@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// A fuzzSession is a client, and what it knows of its session.
+// A fuzzSession is a client and the state of its session.
 type fuzzSession struct {
 	script *script
 	in     bool // logged in
 	ascii  bool
 	zlib   bool         // MODE Z
-	rest   bool         // REST was said
-	active *memListener // where the server connects to; nil = the client connects
+	rest   bool         // REST succeeded
+	active *memListener // for data connections of the server; nil = passive
 	listen *memListener
 	upload bool
 	datas  []net.Conn
-	owed   int // replies
+	owed   int // replies not yet received
 }
 
 func newFuzzSession(s *script) *fuzzSession {
@@ -32,7 +32,7 @@ func newFuzzSession(s *script) *fuzzSession {
 	return &fuzzSession{script: s, listen: l.(*memListener), owed: 1}
 }
 
-// run says what the program says, until it or the session ends.
+// run executes the program until it or the session ends.
 func (f *fuzzSession) run(p *program) {
 	defer func() {
 		f.listen.Close()
@@ -42,22 +42,22 @@ func (f *fuzzSession) run(p *program) {
 	}()
 	greeting := exchange{before: f.files()}
 	for alive := f.await(&greeting); alive && len(*p) > 0; {
-		if p.happens(f.script) {
+		if p.event(f.script) {
 			continue
 		}
-		alive = f.obeyed(p.line(), plays[int(p.next())%len(plays)])
+		alive = f.execute(p.line(), plays[int(p.next())%len(plays)])
 	}
 }
 
-// obeyed says one line, and reports whether the session goes on.
-func (f *fuzzSession) obeyed(line string, how play) bool {
+// execute sends one line, and reports whether the session continues.
+func (f *fuzzSession) execute(line string, how play) bool {
 	text := strings.TrimPrefix(strings.TrimRight(line, "\r\n"), "\xff\xf1")
-	e := &exchange{line: text, how: how, before: f.files(), broken: f.halves()}
+	e := &exchange{line: text, how: how, before: f.files(), broken: f.resumable()}
 	verb, arg := split(text)
 	f.upload = verb == "STOR" || verb == "APPE" || verb == "STOU"
-	f.say(line, 1)
+	f.send(line, 1)
 	alive := f.await(e)
-	f.judge(e)
+	f.check(e)
 	switch code := e.own(); {
 	case code == 230:
 		f.in = true
@@ -77,22 +77,22 @@ func (f *fuzzSession) obeyed(line string, how play) bool {
 	return alive
 }
 
-func (f *fuzzSession) say(text string, replies int) {
+func (f *fuzzSession) send(text string, replies int) {
 	f.owed += replies
 	io.WriteString(f.script.conn, text)
 }
 
-// await takes the replies that are owed, and acts on the preliminary ones. It reports whether the session goes on.
+// await receives the missing replies, and runs the transfer on a preliminary one. It reports whether the session continues.
 func (f *fuzzSession) await(e *exchange) bool {
 	for f.owed > 0 {
 		code, ok := f.reply()
 		switch {
 		case !ok && e.how.name == "killed" && e.begun:
-			<-time.After(time.Hour) // in which an upload would be published
+			<-time.After(time.Hour) // so that a wrongly accepted upload is published
 			synctest.Wait()
 			return false
 		case !ok:
-			f.script.t.Errorf("%q: the server hangs up, %d replies are owed", e.line, f.owed)
+			f.script.t.Errorf("%q: the server closes the connection before %d replies", e.line, f.owed)
 			return false
 		case code < 200:
 			e.begun = true
@@ -109,7 +109,7 @@ func (f *fuzzSession) await(e *exchange) bool {
 	select {
 	case line, open := <-f.script.replies:
 		if open && !strings.HasPrefix(line, "421 ") {
-			f.script.t.Errorf("%q: the server says %q as well", e.line, line)
+			f.script.t.Errorf("%q: unexpected reply %q", e.line, line)
 		}
 		return false
 	default:
@@ -117,35 +117,35 @@ func (f *fuzzSession) await(e *exchange) bool {
 	}
 }
 
-// reply takes one reply.
+// reply receives one reply.
 func (f *fuzzSession) reply() (code int, ok bool) {
-	var said strings.Builder
+	var text strings.Builder
 	for first := ""; ; {
 		select {
 		case line, open := <-f.script.replies:
 			if !open {
 				return 0, false
 			}
-			f.script.notePort(line)
-			said.WriteString(line + "\n")
+			f.script.keepAddress(line)
+			text.WriteString(line + "\n")
 			if first == "" {
 				first = line[:min(3, len(line))]
 			}
 			if !strings.HasPrefix(line, first+" ") {
 				continue
 			}
-			codes := checkReplies(f.script.t, said.String())
+			codes := checkReplies(f.script.t, text.String())
 			if len(codes) != 1 || codes[0] == 421 && strings.Contains(line, "Internal") {
-				f.script.t.Fatalf("%q is %d replies", said.String(), len(codes))
+				f.script.t.Fatalf("%q has %d replies, want 1", text.String(), len(codes))
 			}
 			return codes[0], true
 		case <-time.After(time.Hour):
-			f.script.t.Fatalf("no reply, or only %q", said.String())
+			f.script.t.Fatalf("no complete reply within an hour, only %q", text.String())
 		}
 	}
 }
 
-// connect makes the data connection, nil if there can be none.
+// connect returns the data connection, or nil if it cannot be established.
 func (f *fuzzSession) connect() (data net.Conn) {
 	if f.active == nil {
 		data, _ = f.script.net.dial(f.script.t.Context(), "tcp", netip.AddrPortFrom(clientAddr, 50000), f.script.dial)
@@ -161,13 +161,13 @@ func (f *fuzzSession) connect() (data net.Conn) {
 	return data
 }
 
-// whole sends the payload and its end, or takes what there is.
-func (f *fuzzSession) whole(e *exchange) {
+// transferAll sends the payload and closes the data connection, or receives a whole file.
+func (f *fuzzSession) transferAll(e *exchange) {
 	data := f.connect()
 	switch {
 	case data == nil:
 	case f.upload:
-		io.WriteString(data, f.wire())
+		io.WriteString(data, f.encodedPayload())
 		data.Close()
 	case f.zlib:
 		if z, err := zlib.NewReader(data); err == nil {
@@ -181,8 +181,8 @@ func (f *fuzzSession) whole(e *exchange) {
 	}
 }
 
-// wire is the payload as it is sent.
-func (f *fuzzSession) wire() string {
+// encodedPayload returns the payload as it is sent.
+func (f *fuzzSession) encodedPayload() string {
 	if !f.zlib {
 		return payload
 	}
@@ -193,11 +193,11 @@ func (f *fuzzSession) wire() string {
 	return b.String()
 }
 
-// half sends a part of the payload, or takes nothing.
-func (f *fuzzSession) half() net.Conn {
+// transferHalf sends a half of the payload, or receives nothing.
+func (f *fuzzSession) transferHalf() net.Conn {
 	data := f.connect()
 	if data != nil && f.upload {
-		wire := f.wire()
+		wire := f.encodedPayload()
 		io.WriteString(data, wire[:len(wire)/2])
 	}
 	return data

@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 )
 
-// FuzzControl: whatever a client says, every line is answered by exactly one final reply, in a well-formed
-// way, nothing of use before a login, and the server ends; the bubble reports a goroutine that does not.
+// FuzzControl checks that the server answers each line with exactly one well-formed final reply, allows nothing before a login, and
+// stops. The bubble reports goroutines that do not stop.
 func FuzzControl(f *testing.F) {
 	const login = "USER test\r\nPASS secret\r\n"
 	for _, seed := range []string{
@@ -37,7 +37,7 @@ func FuzzControl(f *testing.F) {
 		}
 		synctest.Test(t, func(t *testing.T) {
 			s := newScript(t)
-			s.deaf = true
+			s.noListener = true
 			stop := s.serve()
 			defer stop()
 			text := newFuzzClient(s, step).run(in, int(step)+1)
@@ -47,19 +47,19 @@ func FuzzControl(f *testing.F) {
 	})
 }
 
-// checkSession checks what a server has said to a client, from its greeting to its farewell.
+// checkSession checks all replies of a session, from the greeting to the last one.
 func checkSession(t *testing.T, in []byte, text string) {
 	codes := checkReplies(t, text)
 	finals := slices.DeleteFunc(slices.Clone(codes), func(code int) bool { return code < 200 })
-	lines, _ := linesUpTo(maxLineBeforeLogin, string(in), pieces["whole"])
+	lines, _ := linesUpTo(maxLineBeforeLogin, string(in), pieces["at once"])
 	if slices.Contains(codes, 230) && slices.ContainsFunc(lines, func(l line) bool { return l.tooLong }) {
-		return // which may have come before the login or after it
+		return // whether a line is too long depends on whether it arrived before the login
 	}
 	quit := slices.IndexFunc(lines, func(l line) bool {
 		verb, _ := split(l.text)
 		return verb == "QUIT" && !l.tooLong
 	})
-	want := 1 + len(lines) + 1 // the greeting, a reply to each line, and at last 421 for saying no more
+	want := 1 + len(lines) + 1 // the greeting, a reply to each line, and 421 for the idle timeout
 	switch {
 	case in[0] == 22 || len(lines) > 0 && isOtherProtocol(lines[0].text) && !lines[0].tooLong:
 		want = 1
@@ -81,21 +81,21 @@ func checkSession(t *testing.T, in []byte, text string) {
 	}
 }
 
-// A fuzzClient says what it is told, and plays along with every transfer, in one of several ways.
+// A fuzzClient sends arbitrary bytes, and handles each transfer in one of three ways.
 type fuzzClient struct {
 	s     *script
-	how   int // it plays along: well, not at all, or with a reset
+	how   int // 0 = transfer, 1 = do not connect, 2 = reset
 	mu    sync.Mutex
 	datas []net.Conn
 }
 
 func newFuzzClient(s *script, how uint8) *fuzzClient {
 	s.login = false
-	s.turn(1)
+	s.switchTo(1)
 	return &fuzzClient{s: s, how: int(how) % 3}
 }
 
-// run says it all in pieces, lets time pass until the server has hung up, and returns what it has said.
+// run sends in, step bytes at a time, waits until the server closes the connection, and returns its replies.
 func (c *fuzzClient) run(in []byte, step int) string {
 	l, err := c.s.net.listen("192.0.2.7:51201") // for PORT
 	if err != nil {
@@ -117,10 +117,10 @@ func (c *fuzzClient) run(in []byte, step int) string {
 			}
 		}
 	}()
-	var said strings.Builder
+	var text strings.Builder
 	for got := range c.s.replies {
-		said.WriteString(got + "\n")
-		c.s.notePort(got)
+		text.WriteString(got + "\n")
+		c.s.keepAddress(got)
 		if strings.HasPrefix(got, "150 ") && c.how != 1 {
 			if data, err := c.s.net.dial(c.s.t.Context(), "tcp", netip.AddrPortFrom(clientAddr, 50000), c.s.dial); err == nil {
 				c.transfer(data)
@@ -133,10 +133,10 @@ func (c *fuzzClient) run(in []byte, step int) string {
 	for _, data := range c.datas {
 		data.Close()
 	}
-	return said.String()
+	return text.String()
 }
 
-// transfer takes what comes over a data connection, and sends something.
+// transfer discards the data that it receives, and sends some.
 func (c *fuzzClient) transfer(data net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 )
 
-// FuzzListLine: whatever the name, the size and the time of an entry that a client can name, its line in LIST is one line without
-// control characters, and read as clients read it gives them all back; so is, and does, its line in MLSD.
+// FuzzListLine checks for any valid name, size and time that the entry is one line without control characters in LIST and in MLSD, and
+// that a client's parser gets the same name, size and time from it.
 func FuzzListLine(f *testing.F) {
 	f.Add("a b.txt", int64(1234), int64(946684800), int64(951782400), false)
 	f.Add("  -rw-r--r-- 1 ftp ftp 5 Jan  1 00:00 x", int64(0), int64(951782399), int64(983318400), true)
@@ -22,7 +22,7 @@ func FuzzListLine(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name string, size, modified, now int64, dir bool) {
 		year := time.Unix(modified, 0).UTC().Year()
 		if clean, err := names.Resolve("/", name); err != nil || clean != "/"+name || name == "" || strings.Contains(name, "/") || size < 0 || year < 0 || year > 9999 {
-			return // no store has it
+			return // not a valid entry
 		}
 		if now = now % (1 << 36); now < 0 {
 			now = -now
@@ -49,23 +49,23 @@ func checkListLine(t *testing.T, line string, want listedFile, now time.Time) {
 	checkText(t, line)
 	got, at, err := parseListLine(line, now)
 	if err != nil || got != (listedFile{name: want.name, size: want.size, dir: want.dir}) {
-		t.Errorf("%q is read as %+v, %v; want %+v", line, got, err, want)
+		t.Errorf("%q is parsed as %+v, %v; want %+v", line, got, err, want)
 		return
 	}
-	said, unit := want.entry().ModTime.UTC(), 24*time.Hour
+	shown, unit := want.entry().ModTime.UTC(), 24*time.Hour
 	if strings.Contains(line[:len(line)-len(want.name)], ":") {
 		unit = time.Minute
 	}
-	if said.IsZero() {
-		said = now // unknown
+	if shown.IsZero() {
+		shown = now // for an unknown time
 	}
-	if !at.Equal(said.Truncate(unit)) {
-		t.Errorf("%q, at %v, is read as of %v, want %v", line, now, at, said)
+	if !at.Equal(shown.Truncate(unit)) {
+		t.Errorf("%q, at %v, has the time %v, want %v", line, now, at, shown)
 	}
 }
 
-// parseListLine reads a line of LIST as clients do: eight fields with blanks between them, one blank, and all that follows is the
-// name. Where there is no year, the time is the last such one that is not more than a day away in the future.
+// parseListLine parses a line of LIST as clients do: eight fields separated by blanks, one blank, and the name. For a time without a
+// year it chooses the latest year such that the time is at most one day in the future.
 func parseListLine(line string, now time.Time) (e listedFile, at time.Time, err error) {
 	var fields [8]string
 	rest := line
@@ -94,7 +94,7 @@ func parseListLine(line string, now time.Time) (e listedFile, at time.Time, err 
 	return e, at, fmt.Errorf("no such time: %q", date)
 }
 
-// checkFactLine reads a line of MLSD: facts, each with a semicolon behind it, a blank, and the name (RFC 3659, section 7.2).
+// checkFactLine checks a line of MLSD: facts, each followed by a semicolon, a blank, and the name (RFC 3659, section 7.2).
 func checkFactLine(t *testing.T, line string, want listedFile) {
 	t.Helper()
 	checkText(t, line)
@@ -109,18 +109,18 @@ func checkFactLine(t *testing.T, line string, want listedFile) {
 		kind, size = "dir", ""
 	}
 	if !ok || name != want.name || path.Base(name) != name || facts["type"] != kind || facts["size"] != size {
-		t.Errorf("%q is read as %q with %v, want %+v", line, name, facts, want)
+		t.Errorf("%q is parsed as %q with %v, want %+v", line, name, facts, want)
 	}
-	said := ""
+	modify := ""
 	if !want.entry().ModTime.IsZero() {
-		said = want.entry().ModTime.UTC().Format(factTime)
+		modify = want.entry().ModTime.UTC().Format(factTime)
 	}
-	if facts["modify"] != said {
-		t.Errorf("%q: modify is %q, want %q", line, facts["modify"], said)
+	if facts["modify"] != modify {
+		t.Errorf("%q: modify is %q, want %q", line, facts["modify"], modify)
 	}
 }
 
-// checkText: one line, without control characters.
+// checkText checks that line has no control characters.
 func checkText(t *testing.T, line string) {
 	t.Helper()
 	if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r == 0x7f }) {

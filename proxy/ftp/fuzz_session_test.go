@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// FuzzSession: a client that says any command of the table with any argument, and plays along with transfers in any way, gets one
-// well-formed final reply to each line. Nothing of use comes before a login. The store changes by a command that says so, and by
-// no other: an upload has its 226 if, and only if, it is there whole, and a download that has one is whole as well.
+// FuzzSession sends any commands of the table with any arguments, and behaves in any way during transfers. It checks that each line gets
+// one well-formed final reply, that nothing is allowed before a login, and that the store changes only by commands that succeed: an
+// upload gets 226 if and only if the store has the complete file, and a download only if all of it was sent.
 func FuzzSession(f *testing.F) {
-	for _, seed := range sessions {
+	for _, seed := range seedSessions {
 		for how := range byte(len(plays)) {
 			f.Add(encode(seed, how))
 		}
@@ -25,35 +25,35 @@ func FuzzSession(f *testing.F) {
 		}
 		synctest.Test(t, func(t *testing.T) {
 			s := newScript(t)
-			s.deaf, s.login = true, false
+			s.noListener, s.login = true, false
 			s.store.files["/a"] = memFile{"/a", []byte("one\ntwo\n"), time.Now()}
 			s.store.files["/d/b.txt"] = memFile{"/d/b.txt", []byte("\r\nb\x00\xff"), time.Now()}
 			stop := s.serve()
 			defer stop()
-			s.turn(1)
+			s.switchTo(1)
 			newFuzzSession(s).run((*program)(&in))
 		})
 	})
 }
 
-// changes are the commands that may change what the store holds, each with the reply that says so.
+// changes are the commands that may change the store, with the reply when they do.
 var changes = map[string]int{"STOR": 226, "STOU": 226, "APPE": 226, "DELE": 250, "RMD": 250, "XRMD": 250, "RNTO": 250,
 	"MKD": 257, "XMKD": 257, "MFMT": 213, "SITE": 200}
 
-// An exchange is one line, what went over its data connection, and the replies to it and to what was said meanwhile.
+// An exchange is one command, the data of its transfer, and the replies to it and to commands sent during the transfer.
 type exchange struct {
 	line   string
 	how    play
 	data   []byte // received
-	cut    error  // why that is not all, in MODE Z
-	begun  bool   // 150 was said
-	chat   int    // lines that are answered before the transfer's own reply
+	cut    error  // of the zlib stream, in MODE Z
+	begun  bool   // 150 was received
+	chat   int    // number of commands that are answered before the end of the transfer
 	finals []int
 	before map[string]memFile
 	broken map[string][]byte
 }
 
-// own is the code of the reply to the line itself, 0 if there is none.
+// own returns the code of the reply to the command itself, or 0.
 func (e *exchange) own() int {
 	if len(e.finals) <= e.chat {
 		return 0
@@ -61,23 +61,23 @@ func (e *exchange) own() int {
 	return e.finals[e.chat]
 }
 
-// judge checks what an exchange has changed.
-func (f *fuzzSession) judge(e *exchange) {
+// check checks the replies of an exchange and its changes of the store.
+func (f *fuzzSession) check(e *exchange) {
 	t, after := f.script.t, f.files()
 	verb, _ := split(e.line)
 	changed := !maps.EqualFunc(e.before, after, sameFile)
 	switch {
 	case changed && changes[verb] != e.own():
 		t.Errorf("%q, %s, has the replies %d and changes %v to %v", e.line, e.how.name, e.finals, e.before, after)
-	case e.begun && e.own() == 226 && e.how.breaks && !f.mayBeEmpty(e):
-		t.Errorf("%q, %s, has the replies %d", e.line, e.how.name, e.finals)
+	case e.begun && e.own() == 226 && e.how.incomplete && !f.mayBeEmpty(e):
+		t.Errorf("%q, %s, has the replies %d, although the transfer is incomplete", e.line, e.how.name, e.finals)
 	case e.own() != 226:
 	case e.cut != nil:
-		t.Errorf("%q sends a zlib stream without an end: %v", e.line, e.cut)
+		t.Errorf("%q gets 226, but its zlib stream is incomplete: %v", e.line, e.cut)
 	case verb == "STOR" || verb == "APPE" || verb == "STOU":
-		f.judgeUpload(e, after)
+		f.checkUpload(e, after)
 	case verb == "RETR":
-		f.judgeDownload(e)
+		f.checkDownload(e)
 	case verb == "LIST" || verb == "NLST" || verb == "MLSD":
 		for line := range bytes.Lines(e.data) {
 			if text, ok := bytes.CutSuffix(line, []byte("\r\n")); !ok || bytes.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
@@ -90,7 +90,7 @@ func (f *fuzzSession) judge(e *exchange) {
 	}
 	for _, code := range e.finals {
 		if code < 400 && !slices.Contains([]int{200, 211, 214, 215, 220, 221, 230, 331}, code) {
-			t.Errorf("%q has %d before a login", e.line, code)
+			t.Errorf("%q gets %d before a login", e.line, code)
 		}
 	}
 	if changed {
@@ -98,8 +98,9 @@ func (f *fuzzSession) judge(e *exchange) {
 	}
 }
 
-// judgeUpload: one file has changed, and it is what was sent, behind what was kept of the old one or of an upload that broke.
-func (f *fuzzSession) judgeUpload(e *exchange, after map[string]memFile) {
+// checkUpload checks that one file has changed: it must consist of the sent data, after the beginning of the old file or of a resumable
+// upload.
+func (f *fuzzSession) checkUpload(e *exchange, after map[string]memFile) {
 	maps.DeleteFunc(after, func(name string, file memFile) bool { return sameFile(file, e.before[name]) })
 	sent := payload
 	if f.ascii {
@@ -116,8 +117,8 @@ func (f *fuzzSession) judgeUpload(e *exchange, after map[string]memFile) {
 	}
 }
 
-// judgeDownload: some file ends in what was received.
-func (f *fuzzSession) judgeDownload(e *exchange) {
+// checkDownload checks that the received data is the end of a file.
+func (f *fuzzSession) checkDownload(e *exchange) {
 	for _, file := range e.before {
 		text := string(file.data)
 		if f.ascii {
@@ -130,7 +131,7 @@ func (f *fuzzSession) judgeDownload(e *exchange) {
 	f.script.t.Errorf("%q sends %q", e.line, e.data)
 }
 
-// mayBeEmpty says whether nothing may have been sent, and so nothing have been broken off.
+// mayBeEmpty reports whether the transfer may have no data, so that an incomplete one cannot be told from a complete one.
 func (f *fuzzSession) mayBeEmpty(e *exchange) bool {
 	switch verb, _ := split(e.line); {
 	case f.upload:
@@ -150,20 +151,20 @@ func sameFile(a, b memFile) bool {
 	return a.name == b.name && bytes.Equal(a.data, b.data) && a.time.Equal(b.time)
 }
 
-// files is what the store holds now.
+// files returns the files in the store.
 func (f *fuzzSession) files() map[string]memFile {
 	f.script.store.mu.Lock()
 	defer f.script.store.mu.Unlock()
 	return maps.Clone(f.script.store.files)
 }
 
-// halves are the uploads that broke.
-func (f *fuzzSession) halves() map[string][]byte {
+// resumable returns the resumable uploads in the store.
+func (f *fuzzSession) resumable() map[string][]byte {
 	f.script.store.mu.Lock()
 	defer f.script.store.mu.Unlock()
-	halves := make(map[string][]byte)
+	uploads := make(map[string][]byte)
 	for name, half := range f.script.store.broken {
-		halves[name] = half
+		uploads[name] = half
 	}
-	return halves
+	return uploads
 }

@@ -14,30 +14,30 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 )
 
-// FuzzCommandLine: whatever comes over a control connection, and in whatever pieces, it is lines of bounded
-// length, and each is refused or a command that may run.
+// FuzzCommandLine checks that any bytes on a control connection, in any chunks, are lines of bounded length, and that each line is a
+// command or is refused.
 func FuzzCommandLine(f *testing.F) {
 	for _, seed := range []string{"NOOP\r\n", "\xff\xf4\xff\xf2ABOR\r\n", "stor a b\n\n \r\n", "\xff\xfa\x18\x00\xff\xf0X\n", strings.Repeat("x", 5000) + "\r\n", strings.Repeat("x", 5000), strings.Repeat("x", maxLine) + "\ry\n", "A\xff"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		lines, err := linesOf(string(in), pieces["whole"])
+		lines, err := linesOf(string(in), pieces["at once"])
 		if err != io.EOF {
-			t.Errorf("ends with %v", err)
+			t.Errorf("got the error %v, want io.EOF", err)
 		}
 		if got, _ := linesOf(string(in), pieces["byte by byte"]); len(got) != len(lines) {
-			t.Errorf("%d lines, and %d byte by byte", len(lines), len(got))
+			t.Errorf("%d lines, but %d if read byte by byte", len(lines), len(got))
 		}
 		most := bytes.Count(in, []byte("\n"))
 		if n := len(lines); n > 0 && lines[n-1].tooLong {
-			most++ // told before its end, which need not come
+			most++ // reported before its end, which may be missing
 		}
 		if len(lines) > most {
-			t.Errorf("%d lines out of %d", len(lines), most)
+			t.Errorf("%d lines, want at most %d", len(lines), most)
 		}
 		for _, l := range lines {
 			if len(l.text) > maxLine || strings.Contains(l.text, "\n") {
-				t.Errorf("the line %q", l.text)
+				t.Errorf("line %q is too long or has a line break", l.text)
 			}
 			s := &session{queue: newCommandQueue(), dialogue: dialogue{store: newMemStore()}}
 			verb, arg := split(l.text)
@@ -57,7 +57,7 @@ func FuzzCommandLine(f *testing.F) {
 	})
 }
 
-// FuzzPort: what PORT accepts means the same in EPRT.
+// FuzzPort checks that an address accepted by PORT means the same in EPRT.
 func FuzzPort(f *testing.F) {
 	for _, seed := range []string{"192,0,2,7,200,1", "0,0,0,0,0,0", "1,2,3,4,5,256", "1,2,3,4,5", ",,,,,", "01,002,3,4,5,6", "192, 0, 2, 7,\t200, 1"} {
 		f.Add(seed)
@@ -72,12 +72,12 @@ func FuzzPort(f *testing.F) {
 			t.Errorf("%q is %v", arg, at)
 		}
 		if got, err := parseEprt(eprt(at)); got != at || err != nil {
-			t.Errorf("%q is %v, and %v, %v as EPRT", arg, at, got, err)
+			t.Errorf("%q is %v, but %v, %v in EPRT", arg, at, got, err)
 		}
 	})
 }
 
-// FuzzEprt: what is accepted is a full address, and means the same when it is written anew.
+// FuzzEprt checks that an accepted argument is a complete address, and means the same when it is formatted again.
 func FuzzEprt(f *testing.F) {
 	for _, seed := range []string{"|1|192.0.2.7|51201|", "!2!2001:db8::7!1024!", "|3|x|1|", "|2|::ffff:1.2.3.4|65535|", "|2|fe80::1%eth0|1|", "||||", "1111111"} {
 		f.Add(seed)
@@ -92,7 +92,7 @@ func FuzzEprt(f *testing.F) {
 			t.Errorf("%q is %v", arg, at)
 		}
 		if got, err := parseEprt(eprt(at)); got != at || err != nil {
-			t.Errorf("%q is %v, and %v, %v when it is written anew", arg, at, got, err)
+			t.Errorf("%q is %v, but %v, %v when formatted again", arg, at, got, err)
 		}
 	})
 }
@@ -106,7 +106,7 @@ func eprt(at netip.AddrPort) string {
 	return "|" + family + "|" + at.Addr().String() + "|" + port + "|"
 }
 
-// checkRefusal: a parser's error is a reply of its own.
+// checkRefusal checks that the error of a parser is a reply.
 func checkRefusal(t *testing.T, arg string, err error) {
 	t.Helper()
 	if r, ok := err.(reply); !ok || r.code != 501 && r.code != 522 {
@@ -114,7 +114,7 @@ func checkRefusal(t *testing.T, arg string, err error) {
 	}
 }
 
-// FuzzListArgs: a pattern matches no name without its prefix, and itself; one that did not end would stop the fuzzing.
+// FuzzListArgs checks that a pattern in the argument of LIST matches its own text, and only names with its prefix.
 func FuzzListArgs(f *testing.F) {
 	for _, seed := range [][2]string{{"-la *", "a"}, {"a*a*b", "aaaaaa"}, {"[!a-c]?", "dx"}, {"[", "["}, {"-- -x[]]", "-x]"}} {
 		f.Add(seed[0], seed[1])
@@ -138,7 +138,7 @@ func FuzzListArgs(f *testing.F) {
 	})
 }
 
-// FuzzASCII: the pieces in which a text comes make no difference, and a text without stray CRs comes back.
+// FuzzASCII checks that the chunks of a text make no difference, and that a text without stray CRs is the same after storing and sending.
 func FuzzASCII(f *testing.F) {
 	for _, c := range texts[:11] {
 		f.Add([]byte(c.net), uint8(3))
@@ -162,13 +162,13 @@ func FuzzASCII(f *testing.F) {
 				t.Errorf("%q %s is stored as %q, %v; want %q", in, name, got, err, store)
 			}
 			if back, _ := io.ReadAll(&fromNet{r: cut(bytes.NewReader(net.Bytes()))}); !bytes.Equal(back, store) {
-				t.Errorf("%q comes back as %q", store, back)
+				t.Errorf("%q is %q after sending and storing", store, back)
 			}
 		}
 	})
 }
 
-// FuzzReply: any text makes one well-formed reply.
+// FuzzReply checks that a reply with any text is well-formed.
 func FuzzReply(f *testing.F) {
 	for _, seed := range []string{"OK.", "a\nb\nc", "a\n211 b\nc", "\n", "a\r\n\x00\x1b\xff\u0085", "Status:\n 1\n2\n"} {
 		f.Add(uint16(211), seed)
@@ -181,8 +181,7 @@ func FuzzReply(f *testing.F) {
 	})
 }
 
-// checkReplies checks that a text is well-formed replies, one after the other (RFC 959, section 4.2), and
-// returns their codes.
+// checkReplies checks that text consists of well-formed replies (RFC 959, section 4.2), and returns their codes.
 func checkReplies(t *testing.T, text string) (codes []int) {
 	t.Helper()
 	open := "" // the code of a multi-line reply that has not ended
@@ -196,13 +195,13 @@ func checkReplies(t *testing.T, text string) (codes []int) {
 		}
 		l, ok := strings.CutSuffix(l, "\r\n")
 		if !ok || !utf8.ValidString(l) || strings.ContainsFunc(l, unicode.IsControl) {
-			t.Errorf("the line %q", l)
+			t.Errorf("line %q has an invalid end, control characters or invalid UTF-8", l)
 		}
 		isCode := len(l) > 3 && l[0] >= '0' && l[0] <= '9' && isNumber(l[:3])
 		switch {
 		case open != "" && !isCode:
 		case open != "" && (l[:3] != open || l[3] != ' '), !isCode, l[3] != ' ' && l[3] != '-':
-			t.Errorf("the line %q stands where it must not", l)
+			t.Errorf("line %q is not allowed here", l)
 		case l[3] == '-':
 			open = l[:3]
 		default:

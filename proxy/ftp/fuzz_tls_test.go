@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// FuzzIdentify: whatever a data connection begins with, nothing of it is lost, and none but a ticket of ours names a session.
+// FuzzIdentify checks that identify loses no bytes of a data connection, and accepts only tickets of this server.
 func FuzzIdentify(f *testing.F) {
 	srv := &Server{TLS: &TLS{Share: true, Config: func() *tls.Config {
 		return &tls.Config{Certificates: []tls.Certificate{serverCertificate()}}
@@ -30,15 +30,15 @@ func FuzzIdentify(f *testing.F) {
 		}()
 		conn, id := srv.identify(t.Context(), far)
 		if id != "" {
-			t.Errorf("it names the session %q", id)
+			t.Errorf("the connection is identified as session %q", id)
 		}
 		if got, err := io.ReadAll(conn); err != nil || !bytes.Equal(got, in) {
-			t.Errorf("%d bytes of %d are left, %v", len(got), len(in), err)
+			t.Errorf("%d of %d bytes are left, %v", len(got), len(in), err)
 		}
 	})
 }
 
-// helloOf returns what a client of a version says first.
+// helloOf returns the first message of a client with this TLS version.
 func helloOf(t testing.TB, version uint16) []byte {
 	near, far := net.Pipe()
 	go tls.Client(near, &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version}).HandshakeContext(t.Context())

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// A program is what a client does, in bytes: each line takes one for the command, one for its argument, one for its form and one
-// for the way in which the client plays along with a transfer.
+// A program encodes the actions of a client in bytes. Each command has one byte for the verb, one for the argument, one for the format
+// and one for the behaviour during a transfer.
 type program []byte
 
 func (p *program) next() byte {
@@ -25,13 +25,13 @@ func (p *program) next() byte {
 	return b
 }
 
-// verbs are all commands, and some that are none.
+// verbs are all commands, and some unknown ones.
 var verbs = sync.OnceValue(func() []string {
 	return append(slices.Sorted(maps.Keys(commands)), "", "FLY", "NO-OP", "STOR\x00", strings.Repeat("N", maxLine+1))
 })
 
-// usual are the arguments that make a command work, more or less.
-var usual = map[string][]string{
+// validArguments are valid arguments of commands.
+var validArguments = map[string][]string{
 	"USER": {"test", "x"}, "PASS": {"secret", "wrong"}, "CWD": {"/", "d", "~", "..", "none"}, "TYPE": {"A", "I", "L 8", "a n", "E"},
 	"PORT": {"192,0,2,7,200,1", "192,0,2,7,4,0", "127,0,0,1,4,1"}, "EPRT": {"|1|192.0.2.7|51201|", "|2|::1|5|"}, "EPSV": {"", "1", "2", "ALL"},
 	"PASV": {""}, "RETR": {"a", "d/b.txt", "d"}, "STOR": {"a", "new", "d/b.txt", "d", "x/y"}, "STOU": {"", "a", "d/c.pdf"},
@@ -45,8 +45,8 @@ var usual = map[string][]string{
 	"ABOR": {""}, "NOOP": {""}, "PWD": {""}, "CDUP": {""}, "FEAT": {""}, "SYST": {""}, "AVBL": {"", "d"},
 }
 
-// oddArguments are arguments for any command.
-var oddArguments = []string{"", " ", "a", "/", "//a", "../../a", "d/", "x y", "*", "[", "?", "-", "--", "-la", "~", "~/a", "none/none", "\"a\"", "a\x01", "a\rb",
+// unusualArguments are arguments for any command.
+var unusualArguments = []string{"", " ", "a", "/", "//a", "../../a", "d/", "x y", "*", "[", "?", "-", "--", "-la", "~", "~/a", "none/none", "\"a\"", "a\x01", "a\rb",
 	"\xc3", "\u0085", "h\u00e9", "-1", "0", "9223372036854775807", "99999999999999999999", "0 0", "1 0", "|", "||||", ",,,,,", "%s%n", "a;b=c; d",
 	"NaN", ".", "...", "\\a", strings.Repeat("n", 1100), strings.Repeat("n/", 600), strings.Repeat("[", 200), strings.Repeat("*a", 100)}
 
@@ -55,13 +55,13 @@ func (p *program) line() string {
 	list := verbs()
 	verb, arg := list[int(p.next())%len(list)], ""
 	switch a := int(p.next()); {
-	case a < 128 && len(usual[verb]) > 0:
-		arg = usual[verb][a%len(usual[verb])]
+	case a < 128 && len(validArguments[verb]) > 0:
+		arg = validArguments[verb][a%len(validArguments[verb])]
 	case a < 240:
-		arg = oddArguments[a%len(oddArguments)]
+		arg = unusualArguments[a%len(unusualArguments)]
 	default:
 		for range a - 240 {
-			arg += string(rune(p.next())) // never an IAC, which as UTF-8 has two bytes
+			arg += string(rune(p.next())) // in UTF-8, so never a Telnet IAC
 		}
 		arg = strings.ReplaceAll(arg, "\n", "")
 	}
@@ -80,20 +80,21 @@ func (p *program) line() string {
 	return verb + arg + end
 }
 
-// encode is the program that says these lines, whose commands and arguments have to be in the tables.
+// encode returns the program that sends these lines. Their verbs and arguments must be in verbs and validArguments.
 func encode(lines string, how byte) (p []byte) {
 	for line := range strings.Lines(lines) {
 		verb, arg := split(strings.TrimSuffix(line, "\n"))
-		p = append(p, 0, byte(slices.Index(verbs(), verb)), byte(slices.Index(usual[verb], arg)), 0, how)
+		p = append(p, 0, byte(slices.Index(verbs(), verb)), byte(slices.Index(validArguments[verb], arg)), 0, how)
 	}
 	return p
 }
 
-// mishaps are what may be wrong with the store.
-var mishaps = []error{errors.New("down"), fs.ErrPermission, fs.ErrExist, fs.ErrInvalid, syscall.ENOBUFS, syscall.EFBIG, errors.ErrUnsupported}
+// storeErrors are errors of the store.
+var storeErrors = []error{errors.New("down"), fs.ErrPermission, fs.ErrExist, fs.ErrInvalid, syscall.ENOBUFS, syscall.EFBIG, errors.ErrUnsupported}
 
-// happens lets something happen between two lines, now and then: time passes, or something is wrong, or slow, or right again.
-func (p *program) happens(s *script) bool {
+// event sometimes changes something between two lines: time passes, or the store fails, becomes slow, or recovers. It reports whether it
+// did.
+func (p *program) event(s *script) bool {
 	b := p.next()
 	if b < 200 {
 		return false
@@ -102,7 +103,7 @@ func (p *program) happens(s *script) bool {
 	name := []string{"/", "/a", "/d", "/new", "/x/y"}[int(p.next())%5]
 	switch b % 5 {
 	case 0:
-		s.store.fail[name] = mishaps[int(p.next())%len(mishaps)]
+		s.store.fail[name] = storeErrors[int(p.next())%len(storeErrors)]
 	case 1:
 		s.store.breaks[name] = int(p.next()) % 3
 	case 2:
@@ -119,8 +120,8 @@ func (p *program) happens(s *script) bool {
 	return true
 }
 
-// sessions are where the fuzzing begins.
-var sessions = []string{
+// seedSessions are the seeds of FuzzSession.
+var seedSessions = []string{
 	"NOOP\nSTOR a\nUSER test\nPASS wrong\nUSER test\nPASS secret\nPWD\nREIN\nDELE a\nQUIT",
 	"USER test\nPASS secret\nEPSV\nSTOR new\nSIZE new\nREST 7\nEPSV\nSTOR new\nEPSV\nAPPE new\nEPSV\nRETR a\nDELE new",
 	"USER test\nPASS secret\nTYPE A\nPORT 192,0,2,7,200,1\nSTOR a\nPORT 192,0,2,7,200,1\nRETR a\nEPRT |1|192.0.2.7|51201|\nLIST -la",

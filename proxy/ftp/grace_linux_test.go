@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestCrowdedGrace: only a host with more tasks than processors makes the grace longer, within bounds.
+// The grace period is longer, up to a limit, only on a host with more runnable tasks than processors.
 func TestCrowdedGrace(t *testing.T) {
 	for _, c := range []struct {
 		load       float64
@@ -40,11 +40,10 @@ func TestCountList(t *testing.T) {
 	}
 }
 
-// TestHasUnread: what a client has sent ahead is seen before it is read.
 func TestHasUnread(t *testing.T) {
 	client, server := tcpPair(t)
 	if hasUnread(server) {
-		t.Error("bytes are unread that were not sent")
+		t.Error("hasUnread reports bytes before any was sent")
 	}
 	client.Write([]byte("QUIT\r\n"))
 	tick := time.NewTicker(time.Millisecond)
@@ -55,14 +54,14 @@ func TestHasUnread(t *testing.T) {
 		}
 		<-tick.C
 	}
-	t.Error("the bytes are not seen")
+	t.Error("hasUnread does not report the sent bytes")
 }
 
-// BenchmarkNap tells how long a short wait takes, by nap and by a Timer.
+// BenchmarkNap measures a short wait with nap, BenchmarkTimer one with a Timer.
 func BenchmarkNap(b *testing.B) {
 	for b.Loop() {
 		if !nap(leastGrace) {
-			b.Fatal("there is no timer")
+			b.Fatal("nap has no timer")
 		}
 	}
 }
@@ -73,8 +72,8 @@ func BenchmarkTimer(b *testing.B) {
 	}
 }
 
-// TestQuitSentAhead: a QUIT that has arrived before the 150 is sent, and is read later, says nothing about the data.
-func TestQuitSentAhead(t *testing.T) {
+// A QUIT that arrived before the 150 was sent, and is read later, does not end the grace period: it says nothing about the data.
+func TestQuitBefore150DoesNotEndGrace(t *testing.T) {
 	for _, ahead := range []string{"", "QUIT\r\n"} {
 		client, server := tcpPair(t)
 		client.Write([]byte(ahead))
@@ -93,7 +92,7 @@ func TestQuitSentAhead(t *testing.T) {
 		}
 		s.quit.quit(time.Now())
 		if counts := closed(s.quit.read); counts != (ahead == "") {
-			t.Errorf("%q was sent ahead: a QUIT counts: %v", ahead, counts)
+			t.Errorf("with %q sent before 150: QUIT ends the grace period: %v", ahead, counts)
 		}
 	}
 }

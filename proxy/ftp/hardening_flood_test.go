@@ -12,10 +12,9 @@ import (
 	"time"
 )
 
-// TestSlowLoris: clients that trickle bytes are gone after half a minute, do not get into the way of clients from elsewhere, and
-// take no place from their own address for longer.
+// Clients that send single bytes slowly are disconnected after lineTimeout. Until then they use up the sessions of their own address only.
 func TestSlowLoris(t *testing.T) {
-	const pause = 5 * time.Second // before every byte, the first too
+	const pause = 5 * time.Second // before each byte
 	inBubble(t, func(s *script) {
 		s.play("! login no\n! max-sessions-per-ip 50")
 		gone := make(chan time.Duration, 50)
@@ -30,14 +29,14 @@ func TestSlowLoris(t *testing.T) {
 		s.play("2\nS> 421 *\nS.\n6\nS> 220 *\nC> USER test\nS> 331 *\nC> PASS secret\nS> 230 *")
 		for range cap(gone) {
 			if took := <-gone; took != pause+lineTimeout {
-				t.Errorf("a client that trickles bytes is there for %v, want %v", took, pause+lineTimeout)
+				t.Errorf("a client that sends bytes slowly is disconnected after %v, want %v", took, pause+lineTimeout)
 			}
 		}
 		s.play("3\nS> 220 *")
 	})
 }
 
-// trickle says a text byte by byte until the server hangs up, and returns how long that took.
+// trickle sends text byte by byte until the server closes the connection, and returns how long that took.
 func (c *testClient) trickle(t *testing.T, text string, pause time.Duration) time.Duration {
 	begin, last := time.Now(), ""
 	for {
@@ -48,7 +47,7 @@ func (c *testClient) trickle(t *testing.T, text string, pause time.Duration) tim
 				continue
 			}
 			if want := strings.TrimSuffix(errSlow.String(), "\n"); last != want {
-				t.Errorf("a client that trickles bytes hears %q at last, want %q", last, want)
+				t.Errorf("the last reply is %q, want %q", last, want)
 			}
 			return time.Since(begin)
 		case <-time.After(pause):
@@ -60,11 +59,11 @@ func (c *testClient) trickle(t *testing.T, text string, pause time.Duration) tim
 	}
 }
 
-// TestFlood: ten thousand commands in one go are answered one by one, in order.
-func TestFlood(t *testing.T) {
+// Ten thousand pipelined commands are answered in order.
+func TestManyPipelinedCommands(t *testing.T) {
 	const commands = 10_000
 	inBubble(t, func(s *script) {
-		s.turn(1)
+		s.switchTo(1)
 		go func() {
 			for i := range commands {
 				text := "NOOP\r\n"
@@ -82,16 +81,16 @@ func TestFlood(t *testing.T) {
 			if i%100 == 99 {
 				want = fmt.Sprintf("257 \"/%d\" *\r", i)
 			}
-			if got, open := <-s.replies; !open || !wild(want, got) {
+			if got, open := <-s.replies; !open || !matches(want, got) {
 				t.Fatalf("reply %d is %q, want %q", i, got, want)
 			}
 		}
 	})
 }
 
-// TestFloodDuringTransfer: during a transfer 64 commands wait for its end, to find an ABOR behind them, and 64 in the queue; then the server stops
-// reading, so that TCP stops the client; all are answered after the transfer, in order.
-func TestFloodDuringTransfer(t *testing.T) {
+// During a transfer the server reads 64 commands ahead, to find an ABOR after them, and 64 into its queue. Then it stops reading, so that
+// TCP stops the client. All commands are answered after the transfer, in order.
+func TestManyPipelinedCommandsDuringTransfer(t *testing.T) {
 	const commands = 10_000
 	inBubble(t, func(s *script) {
 		s.play("<= /0 \"\"\nC> EPSV\nS> 229 *\nC> STOR a\nS> 150 *\nD= \"hel\"")
@@ -107,9 +106,9 @@ func TestFloodDuringTransfer(t *testing.T) {
 		}()
 		synctest.Wait()
 		<-time.After(time.Minute)
-		// Those that wait, the queue, and the one in the reading goroutine's hand.
+		// Commands read ahead, those in the queue, and one in the reading goroutine.
 		if n := taken.Load(); n != 2*maxQueued+1 || maxQueued != 64 {
-			t.Errorf("the server takes %d lines during a transfer, want 129", n)
+			t.Errorf("the server reads %d lines during a transfer, want 129", n)
 		}
 		s.play("S-\nD= \"lo\"\nD.\nS> 226 *\nS> 213 0")
 		for range commands - 1 {
@@ -121,31 +120,31 @@ func TestFloodDuringTransfer(t *testing.T) {
 	})
 }
 
-// TestFloodUnread: a client that takes no replies has half a minute for one, and then loses its session, and its upload.
-func TestFloodUnread(t *testing.T) {
+// A client that does not read its replies loses its session and its upload after controlWrite.
+func TestClientThatReadsNoRepliesIsDisconnected(t *testing.T) {
 	for _, before := range []string{"C> NOOP\nS> 200 *", "C> EPSV\nS> 229 *\nC> STOR a\nS> 150 *\nD= \"hel\""} {
 		inBubble(t, func(s *script) {
 			s.play("=>\n" + before)
 			begin := time.Now()
-			for { // what the client's side can hold, and then no more
+			for { // until the client's buffers are full
 				if _, err := io.WriteString(s.conn, "NOOP\r\n"); err != nil {
 					break
 				}
 			}
 			if took := time.Since(begin); took != controlWrite {
-				t.Errorf("after %v the session is over, want %v", took, controlWrite)
+				t.Errorf("the session ended after %v, want %v", took, controlWrite)
 			}
 			answered := 0
 			for range s.replies {
 				answered++
 			}
 			if answered < cap(s.replies) {
-				t.Errorf("%d replies, want %d at least", answered, cap(s.replies))
+				t.Errorf("%d replies, want at least %d", answered, cap(s.replies))
 			}
 			if s.data != nil {
 				s.data.SetWriteDeadline(time.Now().Add(time.Second))
 				if _, err := s.data.Write([]byte("lo")); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
-					t.Errorf("the data connection of a session that is over: %v", err)
+					t.Errorf("Write on the data connection of an ended session: %v, want that it is closed", err)
 				}
 			}
 		})

@@ -20,20 +20,20 @@ const (
 	noFamily = "522 Network protocol not supported, use (1,2)"
 )
 
-// bounces4 are what a client at 192.0.2.7 must not get dialled, and the replies.
+// bounces4 are addresses that the server must not dial for a client at 192.0.2.7, and the replies.
 var bounces4 = []struct{ command, want string }{
 	{"PORT 192,0,2,8,200,1", notYours},       // a neighbour
 	{"PORT 192,0,2,1,200,1", notYours},       // the server
 	{"PORT 127,0,0,1,200,1", notYours},       // the server's loopback
-	{"PORT 169,254,169,254,200,1", notYours}, // a cloud's metadata
-	{"PORT 10,0,0,1,200,1", notYours},        // what the server may be in front of
+	{"PORT 169,254,169,254,200,1", notYours}, // cloud metadata service
+	{"PORT 10,0,0,1,200,1", notYours},        // a private network of the server
 	{"PORT 224,0,0,1,200,1", notYours},       // multicast
 	{"PORT 255,255,255,255,200,1", notYours},
 	{"PORT 0,0,0,0,200,1", notYours},
 	{"PORT 192,0,2,7,0,0", notYours},
 	{"PORT 192,0,2,7,0,22", notYours},
 	{"PORT 192,0,2,7,3,255", notYours},   // 1023
-	{"PORT 192,0,2,263,200,1", notBytes}, // which is 7 in a byte
+	{"PORT 192,0,2,263,200,1", notBytes}, // 7 modulo 256
 	{"PORT 448,0,2,7,200,1", notBytes},
 	{"PORT 192,0,2,7,256,1", notBytes},
 	{"PORT 192,0,2,7,200,256", notBytes},
@@ -57,16 +57,16 @@ var bounces4 = []struct{ command, want string }{
 	{"EPRT |2|::|51201|", notYours},
 	{"EPRT |2|::ffff:127.0.0.1|51201|", notYours},
 	{"EPRT |2|::ffff:192.0.2.8|51201|", notYours},
-	{"EPRT |2|::192.0.2.7|51201|", notYours}, // IPv4-compatible, which is another address
+	{"EPRT |2|::192.0.2.7|51201|", notYours}, // IPv4-compatible: a different address
 	{"EPRT |2|64:ff9b::192.0.2.7|51201|", notYours},
 	{"EPRT |2|fe80::1|51201|", notYours},
-	{"EPRT |2|2001:db8::7|51201|", notYours}, // somebody's
+	{"EPRT |2|2001:db8::7|51201|", notYours}, // another address
 	{"EPRT |1|192.0.2.7|65536|", notEprt},
 	{"EPRT |1|192.0.2.7|116737|", notEprt}, // 51201 in 16 bits
 	{"EPRT |1|192.0.2.7|18446744073709602817|", notEprt},
 	{"EPRT |1|192.0.2.7|-1|", notEprt},
 	{"EPRT |1|192.0.2.7|+51201|", notEprt},
-	{"EPRT |1|192.0.2.007|51201|", notEprt}, // octal to some
+	{"EPRT |1|192.0.2.007|51201|", notEprt}, // octal for some parsers
 	{"EPRT |1|192.0.519|51201|", notEprt},
 	{"EPRT |1|0xc0000207|51201|", notEprt},
 	{"EPRT |1|localhost|51201|", notEprt},
@@ -91,7 +91,7 @@ var bounces6 = []struct{ command, want string }{
 	{"EPRT |2|::|51201|", notYours},
 	{"EPRT |2|fe80::7|51201|", notYours},
 	{"EPRT |2|ff02::1|51201|", notYours},
-	{"EPRT |2|fd00:ec2::254|51201|", notYours}, // a cloud's metadata
+	{"EPRT |2|fd00:ec2::254|51201|", notYours}, // cloud metadata service
 	{"EPRT |2|2001:db8::7|1023|", notYours},
 	{"EPRT |2|2001:db8::7%eth0|51201|", notEprt},
 	{"EPRT |2|fe80::7%1|51201|", notEprt},
@@ -101,15 +101,14 @@ var bounces6 = []struct{ command, want string }{
 	{"EPRT |3|2001:db8::7|51201|", noFamily},
 }
 
-// owns are what they may.
-var owns = map[string][]string{
+// ownAddresses are the addresses that the clients may use.
+var ownAddresses = map[string][]string{
 	"1": {"|1|192.0.2.7|51201|", "|2|::ffff:192.0.2.7|51201|", "!1!192.0.2.7!051201!", " |1| 192.0.2.7|51201 | "},
 	"6": {"|2|2001:db8::7|51201|", "|2|2001:0DB8:0:0::0007|51201|"},
 }
 
-// TestPortBounce: a server that dials where it is told attacks others in its client's name (RFC 2577, section 3). PORT and
-// EPRT lead to the client's own address and no system port, or nowhere: what is refused is not dialled, not kept, and
-// ends the port that was there before, be it an active or a passive one.
+// A server that dials any address can be abused to attack other hosts (RFC 2577, section 3). PORT and EPRT accept the client's own
+// address only, and no port below 1024. A refused address is not dialled later, and also cancels the previous PORT, EPRT or EPSV.
 func TestPortBounce(t *testing.T) {
 	inBubble(t, func(s *script) {
 		var dialled []netip.AddrPort
@@ -117,13 +116,13 @@ func TestPortBounce(t *testing.T) {
 			dialled = append(dialled, to)
 			return nil, syscall.ECONNREFUSED
 		}}
-		s.play("! deaf\n! passive-ports 60000")
+		s.play("! no-listener\n! passive-ports 60000")
 		for client, refused := range map[string][]struct{ command, want string }{"1": bounces4, "6": bounces6} {
 			s.play(client)
 			for i, v := range refused {
 				before := "C> EPSV\nS> 229 *"
 				if i%2 == 0 {
-					before = "C> EPRT " + owns[client][0] + "\nS> 200 EPRT command successful."
+					before = "C> EPRT " + ownAddresses[client][0] + "\nS> 200 EPRT command successful."
 				}
 				s.play(fmt.Sprintf("%s\nC> %s\nS> %s\nC> NLST\nS> 425 Use PASV, EPSV, PORT or EPRT first.", before, v.command, v.want))
 				if open := s.passivePorts(); len(open)+len(dialled) > 0 {
@@ -131,21 +130,21 @@ func TestPortBounce(t *testing.T) {
 				}
 			}
 		}
-		for client, own := range owns { // as the dialler is the one that would have told
+		for client, own := range ownAddresses { // shows that dialled records dialled addresses
 			s.play(client)
 			for _, arg := range own {
 				s.play("C> EPRT " + arg + "\nS> 200 EPRT command successful.\nC> NLST\nS> 150 *\nS> 425 *")
 			}
 			want := netip.AddrPortFrom(s.from.Addr(), 51201)
 			if len(dialled) != len(own) || slices.ContainsFunc(dialled, func(a netip.AddrPort) bool { return a != want }) {
-				t.Errorf("client %s: dialled %v, want its own address alone", client, dialled)
+				t.Errorf("client %s: dialled %v, want only its own address", client, dialled)
 			}
 			dialled = nil
 		}
 	})
 }
 
-// passivePorts returns where the server listens for data connections.
+// passivePorts returns the addresses on which the server listens for data connections.
 func (s *script) passivePorts() (open []netip.AddrPort) {
 	s.net.mu.Lock()
 	defer s.net.mu.Unlock()

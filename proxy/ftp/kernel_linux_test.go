@@ -15,7 +15,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// tcpPair returns both ends of a real connection.
+// tcpPair returns both ends of a TCP connection.
 func tcpPair(t *testing.T) (client, server net.Conn) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -34,7 +34,7 @@ func tcpPair(t *testing.T) (client, server net.Conn) {
 	return client, server
 }
 
-// awaitEnd asks the kernel until it says so; loopback needs a moment.
+// awaitEnd waits until kernelView reports the end of a connection.
 func awaitEnd(t *testing.T, conn net.Conn) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -45,7 +45,7 @@ func awaitEnd(t *testing.T, conn net.Conn) {
 		}
 		<-tick.C
 	}
-	t.Error("the kernel does not see the end")
+	t.Error("kernelView does not report the end")
 }
 
 func TestKernelViewAlive(t *testing.T) {
@@ -56,12 +56,12 @@ func TestKernelViewAlive(t *testing.T) {
 	if rtt, ended := kernelView(server); rtt <= 0 || rtt > 10*time.Second || ended {
 		t.Errorf("round trip %v, ended %v", rtt, ended)
 	}
-	// Our own half may be closed: the client is still there.
+	// The server's own half may be closed while the client is still connected.
 	if err := server.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
 	if _, ended := kernelView(server); ended {
-		t.Error("ended though the peer has not closed")
+		t.Error("kernelView reports an end, but the peer has not closed")
 	}
 }
 
@@ -71,8 +71,8 @@ func TestKernelViewClosed(t *testing.T) {
 	awaitEnd(t, server)
 }
 
-// TestKernelViewBehindUnread: bytes that nobody reads do not hide the end.
-func TestKernelViewBehindUnread(t *testing.T) {
+// kernelView reports the end also before the bytes that precede it are read.
+func TestKernelViewWithUnreadBytes(t *testing.T) {
 	client, server := tcpPair(t)
 	if _, err := io.WriteString(client, "NOOP\r\nNOOP\r\n"); err != nil {
 		t.Fatal(err)
@@ -97,13 +97,13 @@ func TestKernelViewOfNoSocket(t *testing.T) {
 	defer a.Close()
 	b.Close()
 	if rtt, ended := kernelView(a); rtt != 0 || ended {
-		t.Errorf("%v, %v of a connection that the kernel does not know", rtt, ended)
+		t.Errorf("kernelView of a net.Pipe = %v, %v; want 0, false", rtt, ended)
 	}
 }
 
-// TestControlLostBehindQueue: a client that is killed with more commands in flight than the server reads ahead
-// has its upload refused all the same, over real connections.
-func TestControlLostBehindQueue(t *testing.T) {
+// The upload of a killed client is refused also if the client sent more commands than the server reads ahead, so that the server has not
+// read the end of the control connection.
+func TestKilledClientWithFullQueue(t *testing.T) {
 	end := make(chan error, 1)
 	put := func(_ context.Context, _ string, r io.Reader, _ proxy.Write) error {
 		_, err := io.Copy(io.Discard, r)
@@ -127,7 +127,7 @@ func TestControlLostBehindQueue(t *testing.T) {
 	}
 }
 
-// dialTCP serves a client over real connections: one that has logged in, and has a data connection.
+// dialTCP starts a server and returns the TCP connections of a client that has logged in and opened a passive data connection.
 func dialTCP(t *testing.T, srv *Server) (control net.Conn, replies *bufio.Reader, data net.Conn) {
 	t.Helper()
 	control, err := net.Dial("tcp", serveTCP(t, srv))
@@ -145,7 +145,7 @@ func dialTCP(t *testing.T, srv *Server) (control net.Conn, replies *bufio.Reader
 	return control, replies, data
 }
 
-// serveTCP runs a server until the test is over, and returns its address.
+// serveTCP runs a server until the end of the test, and returns its address.
 func serveTCP(t *testing.T, srv *Server) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -164,7 +164,7 @@ func serveTCP(t *testing.T, srv *Server) string {
 	return l.Addr().String()
 }
 
-// passivePort reads on to the reply to EPSV and returns the address in it.
+// passivePort reads replies up to that to EPSV, and returns the address in it.
 func passivePort(t *testing.T, replies *bufio.Reader) string {
 	t.Helper()
 	for {
@@ -179,28 +179,28 @@ func passivePort(t *testing.T, replies *bufio.Reader) string {
 	}
 }
 
-// TestAbortBeforeCommit: an abort in the very moment between the grace and the commit voids the upload.
-func TestAbortBeforeCommit(t *testing.T) {
+// An ABOR after the grace period and before the commit still cancels the upload.
+func TestAbortBetweenGraceAndCommit(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	client, server := net.Pipe()
 	go client.Close()
 	s := &session{srv: &Server{CommitGrace: time.Nanosecond}}
-	s.raw = asked{server, func() { cancel(errAborted) }} // the kernel is asked when the grace is over
+	s.raw = onSyscallConn{server, func() { cancel(errAborted) }} // called at the end of the grace period
 	tr := &transfer{marks: make(chan reply, 1), hard: t.Context()}
 	tr.conn = newDataConn(ctx, server, time.Minute, &tr.bytes)
 	store := newMemStore()
 	if err := s.put(ctx, tr, store, "/a", "", destination{}, false); err != errAborted || len(store.files) > 0 {
-		t.Errorf("%v, and the store holds %v", err, store.files)
+		t.Errorf("got %v and the files %v, want %v and none", err, store.files, errAborted)
 	}
 }
 
-// An asked calls f when somebody asks for its socket.
-type asked struct {
+// An onSyscallConn is a connection that calls f in SyscallConn.
+type onSyscallConn struct {
 	net.Conn
 	f func()
 }
 
-func (a asked) SyscallConn() (syscall.RawConn, error) {
+func (a onSyscallConn) SyscallConn() (syscall.RawConn, error) {
 	a.f()
 	return nil, errors.ErrUnsupported
 }

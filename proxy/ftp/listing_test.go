@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestListClientIsEarly: a data connection that comes before the first page waits for it, longer than one that does not come may.
-func TestListClientIsEarly(t *testing.T) {
+// A data connection that is established before the store yields the first entry is kept open, for longer than the data timeout.
+func TestDataConnectionWaitsForFirstEntry(t *testing.T) {
 	inBubble(t, func(s *script) {
 		s.play(`
 			<= /d/a "x"
@@ -30,9 +30,9 @@ func TestListClientIsEarly(t *testing.T) {
 	})
 }
 
-// TestRefusalBeforeReset: the data connection of a transfer that is refused stays open until the client has had time for the reply,
-// or says more: curl, which begins TLS on it at once, would report the end of it in place of the reply.
-func TestRefusalBeforeReset(t *testing.T) {
+// The data connection of a refused transfer stays open until the next command, or for 2 s. Otherwise curl, which starts TLS on it at
+// once, reports the end of the connection instead of the reply.
+func TestDataConnectionStaysOpenAfterRefusal(t *testing.T) {
 	for text, more := range map[string]string{
 		"LIST none":   "C> NOOP\nS> 200 *",
 		"NLST none":   "T> 2s",
@@ -48,14 +48,14 @@ func TestRefusalBeforeReset(t *testing.T) {
 				s.play("! fail /down down\n! fail /down/x down\nC> EPSV\nS> 229 *\nC> NOOP\nS> 200 *")
 				s.connectData(false)
 				data := s.data
-				s.say("C>", text)
+				s.send("C>", text)
 				s.play("S> *\nT> 1900ms")
 				if !isOpen(data) {
-					t.Fatal("the data connection has ended before the client can have seen the reply")
+					t.Fatal("the data connection was closed at once")
 				}
 				s.play(more)
 				if isOpen(data) {
-					t.Error("the data connection stays open")
+					t.Error("the data connection is not closed later")
 				}
 			})
 		})
@@ -69,8 +69,8 @@ func isOpen(conn net.Conn) bool {
 	return err != nil && os.IsTimeout(err)
 }
 
-// TestRefusalFreesPort: a passive port whose client has not come is free again when the next command comes.
-func TestRefusalFreesPort(t *testing.T) {
+// After a refused transfer without a data connection, the next command frees the passive port.
+func TestRefusalFreesPassivePort(t *testing.T) {
 	inBubble(t, func(s *script) {
 		s.play("! passive-ports 60000\nC> EPSV\nS> 229 *\nC> LIST none\nS> 550 *")
 		for range 3 {

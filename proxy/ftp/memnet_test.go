@@ -18,7 +18,7 @@ type memnet struct {
 	ephemeral uint16
 }
 
-// listen binds an address; port 0 takes a free one.
+// listen listens on an address; port 0 means a free one.
 func (n *memnet) listen(address string) (net.Listener, error) {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -84,7 +84,7 @@ func (l *memListener) Close() error {
 
 func (l *memListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(l.at) }
 
-// A memConn is one end of a connection. Closed with a linger of 0 it ends in a reset, as a TCP connection does.
+// A memConn is one end of a connection. If it is closed after SetLinger(0), the other end is reset, as with TCP.
 type memConn struct {
 	net.Conn
 	local, remote netip.AddrPort

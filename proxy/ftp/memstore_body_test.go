@@ -63,7 +63,7 @@ func (m *memStore) Put(ctx context.Context, name string, src proxy.Source, w pro
 	}
 	if err == nil {
 		if err = src.Commit(); err != nil && len(p.data) > 0 {
-			p.data = p.data[:len(p.data)-1] // so that nobody takes them for the whole
+			p.data = p.data[:len(p.data)-1] // a failed upload must not have the size of the complete file
 		}
 	}
 	if err != nil {
@@ -94,7 +94,7 @@ func (m *memStore) Put(ctx context.Context, name string, src proxy.Source, w pro
 	return made, nil
 }
 
-// publish takes so long, but no more than half a minute after its context has ended.
+// publish takes the time d, but at most 30 s after the end of its context.
 func (m *memStore) publish(ctx context.Context, d time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -113,19 +113,19 @@ func (m *memStore) publish(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// A memPut is a Put on its way.
+// A memPut is a running Put.
 type memPut struct {
 	store *memStore
 	name  string
 	proxy.Write
 	data    []byte
-	base    *memFile // the version that is replaced by one which has something of it; nil = it may be any
-	copies  bool     // some of the data come from a file, so nothing can be resumed
+	base    *memFile // the version that must be replaced; nil = any
+	copies  bool     // some data are from a file, so the upload cannot be resumed
 	resumed bool
-	others  map[string]memFile // other files, as they were when they were first copied from
+	others  map[string]memFile // other files, in the version at their first copy
 }
 
-// read reads the source. An upload may be refused by a copy; then nothing is kept of it.
+// read reads the source. If refused is true, a copy is not possible, and the upload is not resumable.
 func (p *memPut) read(ctx context.Context, src proxy.Source) (refused bool, err error) {
 	for first := true; ; {
 		run, err := src.Next(ctx)
@@ -161,7 +161,7 @@ func (p *memPut) read(ctx context.Context, src proxy.Source) (refused bool, err 
 	}
 }
 
-// begin looks at what is there, as the first run says, which may be a copy. It reports whether that has been copied.
+// begin prepares the upload for its first run, which is c or, if c is nil, new bytes. It reports whether c was copied.
 func (p *memPut) begin(ctx context.Context, c *proxy.Copy) (done bool, err error) {
 	own := c != nil && c.From == ""
 	if !own && p.Base == "" {
@@ -186,7 +186,7 @@ func (p *memPut) begin(ctx context.Context, c *proxy.Copy) (done bool, err error
 	return false, nil
 }
 
-// resume looks for what a copy of the beginning is of: an upload that broke, which it reports, or the file.
+// resume finds the resumable upload or file of which c copies the beginning. It reports true for an upload, or for neither.
 func (p *memPut) resume(c proxy.Copy) (resumed bool, err error) {
 	old, there := p.store.files[p.name]
 	half, ok := p.store.broken[p.name]
@@ -208,7 +208,7 @@ func (p *memPut) resume(c proxy.Copy) (resumed bool, err error) {
 	return !there, nil
 }
 
-// copy returns the bytes that a copy means.
+// copy returns the bytes of a copy.
 func (p *memPut) copy(c proxy.Copy) ([]byte, error) {
 	var f memFile
 	switch {
@@ -243,7 +243,7 @@ func (p *memPut) copy(c proxy.Copy) ([]byte, error) {
 	return f.data[c.Offset:][:c.Length], nil
 }
 
-// keep keeps what came of an upload that broke because of err, if it can be resumed.
+// keep stores the data of an upload that failed with err, if it can be resumed.
 func (p *memPut) keep(err error) {
 	m := p.store
 	m.mu.Lock()

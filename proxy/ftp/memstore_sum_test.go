@@ -10,7 +10,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// Sum takes as long as slow says, or until it is cancelled.
+// Sum takes the time in slow, or until it is cancelled.
 func (m *memStore) Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error) {
 	if d := m.slow[name]; d > 0 {
 		select {

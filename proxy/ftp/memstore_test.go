@@ -18,18 +18,18 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 )
 
-// A memStore is a Store in memory, which like a bucket has directories only where there is something in them,
-// or a marker. What is wrong with a name is said in fail, breaks and slow.
+// A memStore is a Store in memory. As in a bucket, a directory exists if it has entries or a marker. Tests inject faults by name, with
+// fail, breaks and slow.
 type memStore struct {
 	mu     sync.Mutex
-	files  map[string]memFile       // by name; a marker's ends in a slash
-	broken map[string][]byte        // what came of uploads that broke
-	fail   map[string]error         // answers all methods; errPanic makes them panic
-	breaks map[string]int           // bytes that a body gives, or entries of a listing, before the store is down
-	slow   map[string]time.Duration // what a Put needs to publish what it has read, and a Sum or a listing at all
+	files  map[string]memFile       // by name; the name of a marker ends in a slash
+	broken map[string][]byte        // resumable uploads
+	fail   map[string]error         // result of all methods; errPanic makes them panic
+	breaks map[string]int           // a download fails after this number of bytes, a listing after this number of entries
+	slow   map[string]time.Duration // a Put takes this time to publish, a Sum or a listing as a whole
 }
 
-var errPanic = errors.New("a mistake in the store")
+var errPanic = errors.New("a bug in the store")
 
 type memFile struct {
 	name string
@@ -50,7 +50,7 @@ func newMemStore() *memStore {
 	}
 }
 
-// begin locks the store, and says what is wrong with the names.
+// begin locks the store, and returns the injected error of one of the names, or fs.ErrInvalid for an invalid one.
 func (m *memStore) begin(ctx context.Context, files ...string) error {
 	m.mu.Lock()
 	for _, name := range files {
@@ -59,14 +59,14 @@ func (m *memStore) begin(ctx context.Context, files ...string) error {
 		} else if err != nil {
 			return err
 		}
-		if clean, err := names.Resolve("/", name); err != nil || len(clean) > 1+1024 { // a key has no slash in front
+		if clean, err := names.Resolve("/", name); err != nil || len(clean) > 1+1024 { // the key has no leading slash
 			return fs.ErrInvalid
 		}
 	}
 	return ctx.Err()
 }
 
-// below returns the names under dir, markers too, sorted.
+// below returns the sorted names below dir, including markers.
 func (m *memStore) below(dir string) []string {
 	prefix := strings.TrimSuffix(dir, "/") + "/"
 	var names []string
@@ -125,7 +125,7 @@ func (m *memStore) List(ctx context.Context, dir, prefix string) iter.Seq2[proxy
 	}
 }
 
-// wait takes the time that a listing of a directory needs: to begin, or with a slash behind the name after its first entry.
+// wait takes the time in slow: for the name of a directory at the start of its listing, for the name and a slash after the first entry.
 func (m *memStore) wait(ctx context.Context, name string) error {
 	select {
 	case <-time.After(m.slow[name]):

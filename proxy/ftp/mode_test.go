@@ -15,9 +15,9 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 )
 
-// TestTransfersCompressing: where as many transfers compress as may, the next goes uncompressed, as a zlib stream all the same;
-// in both, the bytes of the file are counted.
-func TestTransfersCompressing(t *testing.T) {
+// While the maximal number of transfers compress, a further one sends an uncompressed zlib stream. In both cases, the bytes of the file
+// are counted, not those of the stream.
+func TestTransferBeyondMaxCompressing(t *testing.T) {
 	content := []byte(strings.Repeat("a", 1000))
 	compressor := new(modez.Compressor)
 	sent := func() int {
@@ -33,7 +33,7 @@ func TestTransfersCompressing(t *testing.T) {
 		}
 		return n
 	}
-	// occupy runs f while so many streams are being compressed.
+	// occupy runs f while streams other streams are being compressed.
 	var occupy func(streams int, f func()) error
 	occupy = func(streams int, f func()) error {
 		if streams == 0 {
@@ -54,7 +54,7 @@ func TestTransfersCompressing(t *testing.T) {
 	}
 }
 
-// onlyWrites is a connection as far as it is written to.
+// onlyWrites is a connection that supports Write only.
 type onlyWrites struct {
 	io.Writer
 	net.Conn
@@ -62,7 +62,7 @@ type onlyWrites struct {
 
 func (o onlyWrites) Write(p []byte) (int, error) { return o.Writer.Write(p) }
 
-// onlyReads is a connection as far as it is read from.
+// onlyReads is a connection that supports Read only.
 type onlyReads struct {
 	io.Reader
 	net.Conn
@@ -70,8 +70,8 @@ type onlyReads struct {
 
 func (o onlyReads) Read(p []byte) (int, error) { return o.Reader.Read(p) }
 
-// TestDecompressedCounts: the bytes of an upload in MODE Z are those of the file.
-func TestDecompressedCounts(t *testing.T) {
+// An upload in MODE Z counts the bytes of the file, not those of the stream.
+func TestUploadInModeZCountsDecompressedBytes(t *testing.T) {
 	wire, content := new(bytes.Buffer), make([]byte, 100<<10)
 	err := new(modez.Compressor).Compress(wire, 9, func(w io.Writer) error { _, err := w.Write(content); return err })
 	if err != nil {
@@ -85,24 +85,24 @@ func TestDecompressedCounts(t *testing.T) {
 		var counted atomic.Int64
 		got, err := io.ReadAll(decompressed{modez.NewReader(bytes.NewReader(stream), time.Hour), &counted})
 		if err != want || counted.Load() != int64(len(got)) || whole != (len(got) == len(content)) {
-			t.Errorf("whole: %v: %d bytes, counted as %d, %v", whole, len(got), counted.Load(), err)
+			t.Errorf("complete stream: %v: %d bytes, counted as %d, %v", whole, len(got), counted.Load(), err)
 		}
 	}
 }
 
-// TestReceivedStalls: a stream of which nothing comes is the error of a data connection, not of the store.
-func TestReceivedStalls(t *testing.T) {
+// A zlib stream without data fails as a stalled data connection, not as an error of the store.
+func TestStalledZlibStreamIsADataError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := &transfer{packing: packing{on: true}, stall: time.Minute,
 			conn: &dataConn{Conn: onlyReads{Reader: io.MultiReader(strings.NewReader("\x78\x9c"), io.LimitReader(emptyBlocks{}, 5*600))}, bytes: new(atomic.Int64)}}
 		_, err := io.ReadAll(tr.received())
 		if !errors.As(err, new(dataError)) || !errors.Is(err, os.ErrDeadlineExceeded) || replyTo(err).code != 426 {
-			t.Errorf("%v", err)
+			t.Errorf("got %v, want a dataError with os.ErrDeadlineExceeded and the reply 426", err)
 		}
 	})
 }
 
-// emptyBlocks are blocks of a zlib stream without data, one a second.
+// emptyBlocks is a source of zlib blocks without data, one a second.
 type emptyBlocks struct{}
 
 func (emptyBlocks) Read(p []byte) (int, error) {

@@ -2,8 +2,8 @@ package ftp
 
 import "testing"
 
-// TestMDTMInDoubt: while the store does not say whether a file has the whole name, MDTM with a time in front sets none.
-func TestMDTMInDoubt(t *testing.T) {
+// The argument of MDTM may be a name that looks like a time and a name. If Stat of the whole argument fails, MDTM must not set a time.
+func TestMDTMSetsNoTimeIfStatFails(t *testing.T) {
 	inBubble(t, func(s *script) {
 		s.store.fail["/20050414173042 f"] = errDown
 		s.play(`

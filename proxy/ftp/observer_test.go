@@ -18,154 +18,154 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
-// A recorder is an Observer that keeps what it hears of.
+// A recorder is an Observer that records events with their sessions.
 type recorder struct {
-	mu     sync.Mutex
-	heard  []proxy.Event
-	of     []proxy.SessionInfo // of the contexts
-	scopes []bool              // whether they had one
+	mu         sync.Mutex
+	events     []proxy.Event
+	sessions   []proxy.SessionInfo // by event
+	hasSession []bool              // whether the context had a session
 }
 
 func (r *recorder) Observe(ctx context.Context, e proxy.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	info, ok := proxy.SessionFrom(ctx)
-	r.heard, r.of, r.scopes = append(r.heard, e), append(r.of, info), append(r.scopes, ok)
+	r.events, r.sessions, r.hasSession = append(r.events, e), append(r.sessions, info), append(r.hasSession, ok)
 }
 
-// only returns the one event of a kind, and its session.
+// only returns the event of a kind, which must be the only one, and its session.
 func (r *recorder) only(t *testing.T, kind string) (proxy.Event, proxy.SessionInfo) {
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	found := -1
-	for i, e := range r.heard {
+	for i, e := range r.events {
 		switch {
 		case e.Kind() != kind:
 		case found >= 0:
-			t.Fatalf("two events: %+v and %+v", r.heard[found], e)
+			t.Fatalf("two events of the same kind: %+v and %+v", r.events[found], e)
 		default:
 			found = i
 		}
-		if !r.scopes[i] && kind != "accept.failed" {
-			t.Errorf("%+v belongs to no session", e)
+		if !r.hasSession[i] && kind != "accept.failed" {
+			t.Errorf("%+v has no session", e)
 		}
 	}
 	if found < 0 {
-		t.Fatalf("no such event among %+v", r.heard)
+		t.Fatalf("no event %s among %+v", kind, r.events)
 	}
-	return r.heard[found], r.of[found]
+	return r.events[found], r.sessions[found]
 }
 
-// A scene is what a client does to have an event of one kind happen, and no second one. Durations and errors of the event are
-// compared by whether there are any; user is who is logged in then.
-type scene struct {
+// An eventTest is a transcript that causes one event of a kind, and that event. Durations are not compared, and of errors only whether
+// one is set. User is the one in the event's context.
+type eventTest struct {
 	play string
 	want proxy.Event
 	user string
 }
 
 const (
-	arrives = "! login no\nS> 220 *\n"
-	enters  = arrives + "C> USER test\nS> 331 *\nC> PASS secret\nS> 230 *\n"
-	saysTLS = "C> AUTH TLS\nS> 234 *\nH>\n"
+	connects  = "! login no\nS> 220 *\n"
+	logsIn    = connects + "C> USER test\nS> 331 *\nC> PASS secret\nS> 230 *\n"
+	startsTLS = "C> AUTH TLS\nS> 234 *\nH>\n"
 )
 
 var someError = syscall.EINVAL
 
-// scenes has one scene for each kind of event.
-var scenes = map[string]scene{
-	"session.start":   {arrives, event.SessionStart{}, ""},
-	"session.end":     {enters + "C> QUIT\nS> 221 *\nS.", event.SessionEnd{}, "test"},
-	"session.refused": {"! max-sessions 1\n" + arrives + "2\nS> 421 *\nS.", event.SessionRefused{Code: 421, Err: someError}, ""},
-	"client.software": {arrives + "C> CLNT camera 1.0\nS> 200 *", event.ClientSoftware{Name: "camera 1.0"}, ""},
-	"panic":           {"! fail /a panic\n" + enters + "C> SIZE a\nS> 421 *\nS.", event.Panic{Where: "command", Err: someError}, "test"},
-	"login.ok":        {enters, event.LoginOK{Method: proxy.ByPassword}, "test"},
-	"login.refused": {arrives + "C> USER test\nS> 331 *\nC> PASS wrong\nT> 1s\nS> 530 *",
+// eventTests has a test for each kind of event.
+var eventTests = map[string]eventTest{
+	"session.start":   {connects, event.SessionStart{}, ""},
+	"session.end":     {logsIn + "C> QUIT\nS> 221 *\nS.", event.SessionEnd{}, "test"},
+	"session.refused": {"! max-sessions 1\n" + connects + "2\nS> 421 *\nS.", event.SessionRefused{Code: 421, Err: someError}, ""},
+	"client.software": {connects + "C> CLNT camera 1.0\nS> 200 *", event.ClientSoftware{Name: "camera 1.0"}, ""},
+	"panic":           {"! fail /a panic\n" + logsIn + "C> SIZE a\nS> 421 *\nS.", event.Panic{Where: "command", Err: someError}, "test"},
+	"login.ok":        {logsIn, event.LoginOK{Method: proxy.ByPassword}, "test"},
+	"login.refused": {connects + "C> USER test\nS> 331 *\nC> PASS wrong\nT> 1s\nS> 530 *",
 		event.LoginRefused{User: "test", Method: proxy.ByPassword, Code: 530, Err: someError}, ""},
-	"login.undecided": {"! fail login down\n" + arrives + "C> USER test\nS> 331 *\nC> PASS secret\nS> 530 *",
+	"login.undecided": {"! fail login down\n" + connects + "C> USER test\nS> 331 *\nC> PASS secret\nS> 530 *",
 		event.LoginUndecided{User: "test", Method: proxy.ByPassword, Code: 530, Err: someError}, ""},
-	"login.certificate": {"! tls optional\n! client-certificate\n" + arrives + "! show other\n" + saysTLS + "C> USER test\nS> 331 *",
+	"login.certificate": {"! tls optional\n! client-certificate\n" + connects + "! show other\n" + startsTLS + "C> USER test\nS> 331 *",
 		event.CertificateInsufficient{User: "test", Err: someError}, ""},
 
-	"command": {arrives + "C> NOOP\nS> 200 *", event.Command{Command: "NOOP"}, ""},
-	"command.failed": {enters + "C> DELE f\nS> 550 *",
+	"command": {connects + "C> NOOP\nS> 200 *", event.Command{Command: "NOOP"}, ""},
+	"command.failed": {logsIn + "C> DELE f\nS> 550 *",
 		event.CommandFailed{Command: "DELE", Name: "f", Code: 550, Cause: event.CauseRequest, Err: someError}, "test"},
-	"transfer.end": {enters + "<= /a \"hello\"\nC> EPSV\nS> 229 *\nC> REST 2\nS> 350 *\nC> RETR a\nS> 150 *\nD= \"llo\"\nD.\nS> 226 *",
+	"transfer.end": {logsIn + "<= /a \"hello\"\nC> EPSV\nS> 229 *\nC> REST 2\nS> 350 *\nC> RETR a\nS> 150 *\nD= \"llo\"\nD.\nS> 226 *",
 		event.TransferEnd{Direction: proxy.Download, Command: "RETR", Name: "/a", Offset: 2, Bytes: 3, Code: 226}, "test"},
-	"file.delete": {enters + "<= /a \"x\"\nC> DELE a\nS> 250 *", event.FileDelete{Name: "/a", Stored: proxy.Stored{Key: "/a"}}, "test"},
-	"file.rename": {enters + "<= /a \"x\"\nC> RNFR a\nS> 350 *\nC> RNTO b\nS> 250 *", event.Rename{Name: "/a", To: "/b", Stored: proxy.Stored{Key: "/b", From: "/a"}}, "test"},
-	"file.time": {enters + "<= /a \"x\"\nC> MFMT 20260102030405 a\nS> 213 *",
+	"file.delete": {logsIn + "<= /a \"x\"\nC> DELE a\nS> 250 *", event.FileDelete{Name: "/a", Stored: proxy.Stored{Key: "/a"}}, "test"},
+	"file.rename": {logsIn + "<= /a \"x\"\nC> RNFR a\nS> 350 *\nC> RNTO b\nS> 250 *", event.Rename{Name: "/a", To: "/b", Stored: proxy.Stored{Key: "/b", From: "/a"}}, "test"},
+	"file.time": {logsIn + "<= /a \"x\"\nC> MFMT 20260102030405 a\nS> 213 *",
 		event.SetTime{Name: "/a", Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Stored: proxy.Stored{Key: "/a"}}, "test"},
-	"dir.make":   {enters + "C> MKD d\nS> 257 *", event.Mkdir{Name: "/d", Stored: proxy.Stored{Key: "/d/"}}, "test"},
-	"dir.delete": {enters + "<= /d/ \"\"\nC> RMD d\nS> 250 *", event.Rmdir{Name: "/d", Stored: proxy.Stored{Key: "/d/"}}, "test"},
+	"dir.make":   {logsIn + "C> MKD d\nS> 257 *", event.Mkdir{Name: "/d", Stored: proxy.Stored{Key: "/d/"}}, "test"},
+	"dir.delete": {logsIn + "<= /d/ \"\"\nC> RMD d\nS> 250 *", event.Rmdir{Name: "/d", Stored: proxy.Stored{Key: "/d/"}}, "test"},
 
-	"accept.failed": {arrives, event.AcceptFailed{Address: "192.0.2.1:21", Err: someError}, ""}, // see failOnce
-	"tls.handshake": {"! tls optional\n! tls-version 1.3\n" + arrives + saysTLS + "C> NOOP\nS> 200 *",
+	"accept.failed": {connects, event.AcceptFailed{Address: "192.0.2.1:21", Err: someError}, ""}, // see failOnce
+	"tls.handshake": {"! tls optional\n! tls-version 1.3\n" + connects + startsTLS + "C> NOOP\nS> 200 *",
 		event.TLSHandshake{Version: "TLS 1.3", Cipher: "TLS_AES_128_GCM_SHA256"}, ""},
-	"tls.legacy": {"! tls optional\n! tls-legacy\n! tls-version 1.0\n" + arrives + saysTLS + "C> NOOP\nS> 200 *",
+	"tls.legacy": {"! tls optional\n! tls-legacy\n! tls-version 1.0\n" + connects + startsTLS + "C> NOOP\nS> 200 *",
 		event.TLSLegacy{Version: "TLS 1.0", Cipher: "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA"}, ""},
-	"data.open": {enters + "<= /a \"x\"\nC> PORT 192,0,2,7,8,0\nS> 200 *\nC> RETR a\nS> 150 *\nD= \"x\"\nD.\nS> 226 *", event.DataOpen{Mode: "active"}, "test"},
-	"passive.exhausted": {"! passive-ports 60000\n" + enters + "C> EPSV\nS> 229 *\n2\nS> 220 *\nC> USER test\nS> 331 *\nC> PASS secret\nS> 230 *\n" +
+	"data.open": {logsIn + "<= /a \"x\"\nC> PORT 192,0,2,7,8,0\nS> 200 *\nC> RETR a\nS> 150 *\nD= \"x\"\nD.\nS> 226 *", event.DataOpen{Mode: "active"}, "test"},
+	"passive.exhausted": {"! passive-ports 60000\n" + logsIn + "C> EPSV\nS> 229 *\n2\nS> 220 *\nC> USER test\nS> 331 *\nC> PASS secret\nS> 230 *\n" +
 		"C> EPSV\nT> 2s\nS> 425 *", event.PassiveExhausted{Code: 425, Err: someError}, "test"},
-	"passive.unresolved": {"! passive-address nowhere\n" + enters + "C> PASV\nS> 425 *", event.PassiveUnresolved{Code: 425, Err: someError}, "test"},
+	"passive.unresolved": {"! passive-address nowhere\n" + logsIn + "C> PASV\nS> 425 *", event.PassiveUnresolved{Code: 425, Err: someError}, "test"},
 }
 
-// An Observer hears once of each kind of event when it happens once, with the session and the user in its context.
+// An Observer gets each event once, with the session and the user in its context.
 func TestObserver(t *testing.T) {
 	for _, kind := range kinds(t) {
 		t.Run(kind, func(t *testing.T) {
-			scene, ok := scenes[kind]
+			scene, ok := eventTests[kind]
 			if !ok {
 				t.Fatal("no scene has this kind of event")
 			}
 			synctest.Test(t, func(t *testing.T) { scene.run(t, kind) })
 		})
 	}
-	if n := len(kinds(t)); n != len(scenes) {
-		t.Errorf("%d kinds of events, %d scenes", n, len(scenes))
+	if n := len(kinds(t)); n != len(eventTests) {
+		t.Errorf("%d kinds of events, but %d tests", n, len(eventTests))
 	}
 }
 
-func (c scene) run(t *testing.T, kind string) {
-	s, heard := newScript(t), new(recorder)
-	s.srv.Observer = heard
-	setUp, play, _ := strings.Cut(c.play, arrives)
+func (c eventTest) run(t *testing.T, kind string) {
+	s, rec := newScript(t), new(recorder)
+	s.srv.Observer = rec
+	setUp, play, _ := strings.Cut(c.play, connects)
 	s.play(setUp)
 	stop := s.serve()
 	defer stop()
 	if kind == "accept.failed" {
 		s.failOnce()
 	}
-	s.play(arrives + play)
+	s.play(connects + play)
 	synctest.Wait()
-	got, info := heard.only(t, kind)
-	if got := blurred(got); !reflect.DeepEqual(got, blurred(c.want)) {
+	got, info := rec.only(t, kind)
+	if got := normalized(got); !reflect.DeepEqual(got, normalized(c.want)) {
 		t.Errorf("got  %+v\nwant %+v", got, c.want)
 	}
 	if kind == "accept.failed" {
 		return
 	}
 	if info.ID == "" || info.Protocol != "ftp" || info.Client.Addr() != clientAddr || info.User != c.user {
-		t.Errorf("it is of the session %+v, want the user %q", info, c.user)
+		t.Errorf("the session is %+v, want the user %q", info, c.user)
 	}
 }
 
-// The end of a complete upload says what was stored, that of a broken one nothing.
-func TestObserverHearsWhatIsStored(t *testing.T) {
-	const begins = enters + "C> EPSV\nS> 229 *\nC> STOR a\nS> 150 *\nD> hello\n"
+// TransferEnd of a complete upload has the Stored, that of a failed one has none.
+func TestTransferEndHasStored(t *testing.T) {
+	const begins = logsIn + "C> EPSV\nS> 229 *\nC> STOR a\nS> 150 *\nD> hello\n"
 	for play, want := range map[string]proxy.Stored{
 		begins + "D.\nS> 226 *": {Key: "/a", Size: 7},
 		begins + "D!\nS> 426 *": {},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s, heard := newScript(t), new(recorder)
-			s.srv.Observer = heard
+			s, rec := newScript(t), new(recorder)
+			s.srv.Observer = rec
 			stop := s.serve()
 			defer stop()
 			s.play(play)
 			synctest.Wait()
-			e, _ := heard.only(t, "transfer.end")
+			e, _ := rec.only(t, "transfer.end")
 			got := e.(event.TransferEnd).Stored
 			if got.ETag == "" && want.Size > 0 {
 				t.Error("no ETag")
@@ -177,16 +177,16 @@ func TestObserverHearsWhatIsStored(t *testing.T) {
 	}
 }
 
-// failOnce lets another listener fail, and accept nothing then.
+// failOnce runs the server with another listener, on which Accept fails once.
 func (s *script) failOnce() {
-	l := scripted{make(chan error, 1), make(chan struct{})}
+	l := scriptedListener{make(chan error, 1), make(chan struct{})}
 	l.accepts <- syscall.EMFILE
 	go s.srv.Serve(s.t.Context(), l)
 	synctest.Wait()
 }
 
-// blurred returns an event in which all errors are the same and no time has passed.
-func blurred(e proxy.Event) proxy.Event {
+// normalized returns an event with the error someError and the duration 0.
+func normalized(e proxy.Event) proxy.Event {
 	v := reflect.New(reflect.TypeOf(e)).Elem()
 	v.Set(reflect.ValueOf(e))
 	if f := v.FieldByName("Err"); f.IsValid() && !f.IsNil() {
@@ -198,7 +198,7 @@ func blurred(e proxy.Event) proxy.Event {
 	return v.Interface().(proxy.Event)
 }
 
-// kinds returns all kinds of events that package event declares, found in its source: a new one cannot be forgotten here.
+// kinds returns the kinds of all events, from the source of package event, so that no new one is forgotten here.
 func kinds(t *testing.T) (all []string) {
 	t.Helper()
 	files, err := filepath.Glob("../event/*.go")

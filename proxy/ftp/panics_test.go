@@ -16,7 +16,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/observe"
 )
 
-// A faultyConn is a control connection one of whose methods panics.
+// A faultyConn is a control connection with one method that panics.
 type faultyConn struct {
 	net.Conn
 	method string
@@ -25,7 +25,7 @@ type faultyConn struct {
 
 func (c faultyConn) panics(method string) {
 	if c.method == method && c.armed.Load() {
-		panic("a mistake in " + method)
+		panic("a bug in " + method)
 	}
 }
 
@@ -52,14 +52,14 @@ func (c faultyConn) RemoteAddr() net.Addr {
 	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(clientAddr, 2000))
 }
 
-// A panic in any goroutine of a session ends that session alone, is counted and logged, and what the session held is free.
-func TestAPanicEndsItsSession(t *testing.T) {
+// A panic in any goroutine of a session ends this session only, is counted and logged, and frees the session's resources.
+func TestPanicEndsOnlyItsSession(t *testing.T) {
 	for _, c := range []struct {
-		method   string // of the connection, or what else is wrong
+		method   string // the one that panics; TLS is the function TLS.Config
 		implicit bool
 		say      string
 	}{
-		{"RemoteAddr", false, ""}, // as one that reads a PROXY header
+		{"RemoteAddr", false, ""}, // like a connection that reads a PROXY header
 		{"Read", false, "NOOP\r\n"},
 		{"CloseWrite", false, "QUIT\r\n"},
 		{"Close", false, "QUIT\r\n"},
@@ -67,9 +67,9 @@ func TestAPanicEndsItsSession(t *testing.T) {
 	} {
 		t.Run(c.method, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				log := new(safeBuffer)
+				log := new(logBuffer)
 				srv := &Server{Observer: observe.Log(slog.New(slog.NewTextHandler(log, nil)))}
-				srv.TLS = &TLS{Config: func() *tls.Config { panic("a mistake in TLS") }}
+				srv.TLS = &TLS{Config: func() *tls.Config { panic("a bug in TLS") }}
 				client, server := net.Pipe()
 				conn := faultyConn{server, c.method, new(atomic.Bool)}
 				conn.armed.Store(c.method == "RemoteAddr")
@@ -90,23 +90,23 @@ func TestAPanicEndsItsSession(t *testing.T) {
 				select {
 				case <-over:
 				case <-time.After(10 * time.Second):
-					t.Error("the session goes on")
+					t.Error("the session has not ended")
 				}
 				client.Close()
 				synctest.Wait() // for the goroutine that logs its panic
-				if n := srv.Panics(); n < 1 || !strings.Contains(log.String(), "a mistake in "+c.method) {
-					t.Errorf("%d panics, log:\n%s", n, log.String())
+				if n := srv.Panics(); n < 1 || !strings.Contains(log.String(), "a bug in "+c.method) {
+					t.Errorf("%d panics counted, log:\n%s", n, log.String())
 				}
 				if n, _ := srv.sessions().Running(); n != 0 {
-					t.Errorf("%d sessions are counted", n)
+					t.Errorf("%d sessions are still counted", n)
 				}
 			})
 		})
 	}
 }
 
-// A panic while commands are read ends an upload that runs, and publishes nothing.
-func TestAPanicOfTheReaderVoidsTheUpload(t *testing.T) {
+// A panic while commands are read closes the queue and the control connection, which fails a running upload.
+func TestPanicOfReaderClosesControlConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, gone := newCommandQueue(), make(chan struct{})
 		client, server := net.Pipe()
@@ -131,12 +131,12 @@ func TestAPanicOfTheReaderVoidsTheUpload(t *testing.T) {
 // A faultyPort panics when it is closed.
 type faultyPort struct{ dataPort }
 
-func (faultyPort) Close() error { panic("a mistake in Close") }
+func (faultyPort) Close() error { panic("a bug in Close") }
 
-// Goroutines that finish data connections end their session with a panic, and not the process.
-func TestAPanicInTheBackground(t *testing.T) {
+// A panic in a goroutine that closes data connections ends the session, not the process.
+func TestPanicInBackgroundEndsSession(t *testing.T) {
 	for name, begin := range map[string]func(*session){
-		"a tail":         func(s *session) { s.tails.Go(func() { panic("a mistake") }) },
+		"a tail":         func(s *session) { s.tails.Go(func() { panic("a bug") }) },
 		"a refused port": func(s *session) { s.holdRefused(faultyPort{}) },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -10,16 +10,17 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// heldServer has a store that asks for the order some time after the data has ended, as s3fs does while S3 is asked.
-func heldServer(late time.Duration, orders chan<- error) *Server {
+// slowCommitServer returns a server with a store that calls Commit some time after the end of the data, as s3fs does after requests to S3.
+// It sends the results of Commit to commits.
+func slowCommitServer(delay time.Duration, commits chan<- error) *Server {
 	srv := &Server{}
 	srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) {
 		return proxy.Account{Store: putStore{newMemStore(), func(ctx context.Context, _ string, r io.Reader, _ proxy.Write) error {
-			order := hold(r)
+			commit := holdCommit(r)
 			io.ReadAll(r)
-			<-time.After(late)
-			err := order()
-			orders <- err
+			<-time.After(delay)
+			err := commit()
+			commits <- err
 			return err
 		}}}, nil
 	}
@@ -33,25 +34,26 @@ func expect150(t *testing.T, r interface{ ReadString(byte) (string, error) }) {
 	}
 }
 
-// TestQuitOfAClientThatIsGone: a client that says NOOP and QUIT behind its data and then closes both connections has said its word.
-func TestQuitOfAClientThatIsGone(t *testing.T) {
-	orders := make(chan error, 1)
-	control, replies, data := dialTCP(t, heldServer(100*time.Millisecond, orders))
+// A client that sends QUIT after its data and then closes both connections is done, not killed: its upload is published.
+func TestUploadOfClientThatQuitAndDisconnected(t *testing.T) {
+	commits := make(chan error, 1)
+	control, replies, data := dialTCP(t, slowCommitServer(100*time.Millisecond, commits))
 	io.WriteString(control, "STOR a\r\n")
 	expect150(t, replies)
 	io.WriteString(data, "hello")
 	data.Close()
 	io.WriteString(control, "NOOP\r\nNOOP\r\nQUIT\r\n")
 	control.Close()
-	if err := <-orders; err != nil {
-		t.Errorf("the upload is void: %v", err)
+	if err := <-commits; err != nil {
+		t.Errorf("the upload is refused: %v", err)
 	}
 }
 
-// TestEndBehindTooManyCommands: the end of the control connection can be hidden behind commands that do not fit into the receive window.
-func TestEndBehindTooManyCommands(t *testing.T) {
-	orders := make(chan error, 1)
-	control, replies, data := dialTCP(t, heldServer(0, orders))
+// If the client has sent more commands than fit into the receive window, the end of the control connection has not arrived. The upload
+// must be refused nevertheless.
+func TestKilledClientWithFullReceiveWindow(t *testing.T) {
+	commits := make(chan error, 1)
+	control, replies, data := dialTCP(t, slowCommitServer(0, commits))
 	io.WriteString(control, "STOR a\r\n")
 	expect150(t, replies)
 	control.SetWriteDeadline(time.Now().Add(time.Second))
@@ -59,7 +61,7 @@ func TestEndBehindTooManyCommands(t *testing.T) {
 	io.WriteString(data, "half of it")
 	data.Close() // as the kernel does with both when the client is killed
 	control.Close()
-	if err := <-orders; err == nil {
+	if err := <-commits; err == nil {
 		t.Error("the upload of a killed client is published")
 	}
 }

@@ -39,7 +39,7 @@ func TestReplyString(t *testing.T) {
 	}
 }
 
-// TestReplyTo: what a client reads is picked by the kind of an error, however deep it is, and has none of its text.
+// The reply depends on the kind of an error, also if it is wrapped, and never contains its text.
 func TestReplyTo(t *testing.T) {
 	for _, c := range []struct {
 		err  error
@@ -65,7 +65,7 @@ func TestReplyTo(t *testing.T) {
 		{fmt.Errorf("put: %w", dataError{&net.OpError{Op: "read", Err: syscall.EPIPE}}), 426},
 		{proxy.ErrStale, 426},
 		{syscall.EBUSY, 450},
-		{fmt.Errorf("%w: %w", syscall.EBUSY, fs.ErrNotExist), 450}, // the version that was copied is gone, the file may be there
+		{fmt.Errorf("%w: %w", syscall.EBUSY, fs.ErrNotExist), 450}, // the copied version does not exist any more, but the file may
 		{fmt.Errorf("%w: %w", fs.ErrNotExist, syscall.EBUSY), 450},
 		{syscall.ENOTEMPTY, 550},
 		{syscall.EISDIR, 550},
@@ -89,7 +89,7 @@ func TestReplyTo(t *testing.T) {
 			t.Errorf("%v: %v, want %d", c.err, got, c.code)
 		}
 		if strings.Contains(got.text, "secret") {
-			t.Errorf("%v: %q tells what is inside", c.err, got.text)
+			t.Errorf("%v: the reply %q contains the text of the error", c.err, got.text)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// An openStore has an Open of its own.
+// An openStore is a store with an Open of the test.
 type openStore struct {
 	*memStore
 	body func(ctx context.Context) io.Reader
@@ -21,6 +21,7 @@ func (o openStore) Open(ctx context.Context, _ string, _ proxy.Range) (proxy.Rea
 	return memBody{Reader: o.body(ctx)}, nil
 }
 
+// withBody plays a transcript against a server with a store that opens files with this body.
 func withBody(t *testing.T, body func(context.Context) io.Reader, text string) {
 	t.Helper()
 	inBubble(t, func(s *script) {
@@ -33,22 +34,21 @@ func withBody(t *testing.T, body func(context.Context) io.Reader, text string) {
 
 const openRetr = "C> EPSV\nS> 229 *\nC> RETR a\nS> 150 *\nD= \"hello\"\n"
 
-// TestAbortBetweenWrites: a download that waits for the store when the abort comes writes no more, and ends at once.
-func TestAbortBetweenWrites(t *testing.T) {
+// A download that waits for the store during ABOR ends at once, and writes no more.
+func TestAbortOfDownloadThatWaitsForStorage(t *testing.T) {
 	withBody(t, func(ctx context.Context) io.Reader {
 		late := readerFunc(func(p []byte) (int, error) {
 			<-ctx.Done()
-			<-time.After(time.Millisecond) // for all that the abort sets off
+			<-time.After(time.Millisecond) // so that the abort is complete
 			return copy(p, "late"), nil
 		})
 		return io.MultiReader(bytes.NewReader([]byte("hello")), late)
 	}, openRetr+"C> ABOR\nS> 426 Transfer aborted.\nS> 226 *\nD!")
 }
 
-// TestPanicInDownload: a panic of the store in the middle of a download resets its data connection.
-func TestPanicInDownload(t *testing.T) {
+func TestPanicInDownloadResetsDataConnection(t *testing.T) {
 	withBody(t, func(context.Context) io.Reader {
-		return io.MultiReader(bytes.NewReader([]byte("hello")), readerFunc(func([]byte) (int, error) { panic("a mistake") }))
+		return io.MultiReader(bytes.NewReader([]byte("hello")), readerFunc(func([]byte) (int, error) { panic("a bug") }))
 	}, openRetr+"D!\nS> 421 *\nS.\n2\nC> NOOP\nS> 200 *")
 }
 
@@ -56,9 +56,9 @@ type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// TestReplacedInDownload: a file that is another before all of it was sent is told from a storage that fails, and the
-// data connection ends so that the client cannot take what it has for all.
-func TestReplacedInDownload(t *testing.T) {
+// If the file is replaced during the download, the client gets 426, not the reply for a failed storage, and the data connection is reset,
+// so that the client does not take the file as complete.
+func TestFileReplacedDuringDownload(t *testing.T) {
 	withBody(t, func(context.Context) io.Reader {
 		stale := fmt.Errorf("read: %w", proxy.ErrStale)
 		return io.MultiReader(bytes.NewReader([]byte("hello")), readerFunc(func([]byte) (int, error) { return 0, stale }))

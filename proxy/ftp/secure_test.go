@@ -15,58 +15,59 @@ import (
 	"time"
 )
 
-// A counted cache counts the tickets that a client gets.
-type counted struct {
+// A countingCache counts the tickets that a client gets.
+type countingCache struct {
 	tls.ClientSessionCache
 	got int
 }
 
-func (c *counted) Put(key string, cs *tls.ClientSessionState) {
+func (c *countingCache) Put(key string, cs *tls.ClientSessionState) {
 	if cs != nil {
 		c.got++
 	}
 	c.ClientSessionCache.Put(key, cs)
 }
 
-// TestNoTicketWhereTheClientOnlySends: in TLS 1.3 a ticket comes after the handshake. A client that sends a file and never reads it would reset its
-// own connection when it closes it; where files are read, clients get new tickets.
-func TestNoTicketWhereTheClientOnlySends(t *testing.T) {
+// In TLS 1.3 the server sends tickets after the handshake. A client that only sends never reads them, and closing the connection with
+// unread bytes resets it. So uploads get no tickets, and downloads do.
+func TestUploadsGetNoTickets(t *testing.T) {
 	for _, resumes := range []bool{true, false} {
 		t.Run(fmt.Sprint("resumes ", resumes), func(t *testing.T) {
 			inBubble(t, func(s *script) {
 				s.play("! tls implicit\n! tls-version 1.3\n<= /a \"x\"\nC> NOOP\nS> 200 *")
-				cache := &counted{ClientSessionCache: s.tls.config.ClientSessionCache}
+				cache := &countingCache{ClientSessionCache: s.tls.config.ClientSessionCache}
 				if s.tls.config.ClientSessionCache = cache; !resumes {
 					s.show("no tickets")
 					cache.ClientSessionCache = tls.NewLRUClientSessionCache(1)
-					s.tls.config.ClientSessionCache = forgetful{cache}
+					s.tls.config.ClientSessionCache = emptyCache{cache}
 				}
 				for _, verb := range []string{"STOR", "APPE"} {
 					s.play("C> EPSV\nS> 229 *\nC> " + verb + " b\nS> 150 *\nD> y")
 					s.data.(*tls.Conn).CloseWrite()
-					rest, err := io.ReadAll(s.data) // and the ticket, if there is one
+					rest, err := io.ReadAll(s.data) // and the ticket, if one is sent
 					s.data.Close()
 					s.play("S> 226 *")
 					if cache.got != 0 || len(rest) > 0 || err != nil {
-						t.Errorf("%s: %d tickets came, %q, %v", verb, cache.got, rest, err)
+						t.Errorf("%s: got %d tickets, %q, %v; want none", verb, cache.got, rest, err)
 					}
 				}
 				s.play("C> EPSV\nS> 229 *\nC> RETR a\nS> 150 *\nD= \"x\"\nD.\nS> 226 *")
 				if cache.got != 1 {
-					t.Errorf("with a download, %d tickets came", cache.got)
+					t.Errorf("download: got %d tickets, want 1", cache.got)
 				}
 			})
 		})
 	}
 }
 
-// A forgetful cache takes tickets and shows none.
-type forgetful struct{ *counted }
+// An emptyCache counts tickets, but never returns one.
+type emptyCache struct{ *countingCache }
 
-func (forgetful) Get(string) (*tls.ClientSessionState, bool) { return nil, false }
+func (emptyCache) Get(string) (*tls.ClientSessionState, bool) { return nil, false }
 
-// TestOtherProtocols: a certificate serves many protocols, and who is led from another one to this (ALPACA) says so in ALPN.
-func TestOtherProtocols(t *testing.T) {
+// A certificate may be used by servers of other protocols, so an attacker can redirect their clients here (ALPACA). A handshake with ALPN
+// succeeds only if the client offers ftp.
+func TestALPNRefusesOtherProtocols(t *testing.T) {
 	for offered, good := range map[string]bool{"": true, "ftp": true, "x-filezilla-ftp,ftp": true, "h2": false, "http/1.1": false,
 		"h2,http/1.1": false, "imap": false, "ftp-data": false} {
 		inBubble(t, func(s *script) {
@@ -77,23 +78,23 @@ func TestOtherProtocols(t *testing.T) {
 			secure := tls.Client(s.conn, s.tls.config)
 			err := secure.HandshakeContext(s.t.Context())
 			if (err == nil) != good {
-				t.Errorf("%q: %v", offered, err)
+				t.Errorf("handshake with the protocols %q: %v, want success: %v", offered, err, good)
 			}
 			if got := secure.ConnectionState().NegotiatedProtocol; good && offered != "" && got != "ftp" {
-				t.Errorf("%q: %q was agreed upon", offered, got)
+				t.Errorf("with the protocols %q, %q was negotiated", offered, got)
 			}
 		})
 	}
 }
 
-// TestTicketsOfTheSharedPort: which session a connection belongs to is told by what it shows first, and it is as if nobody had read that.
-func TestTicketsOfTheSharedPort(t *testing.T) {
+// identify finds the session of a data connection by the ticket in the first TLS message, and the handshake after it still succeeds.
+func TestIdentifyByTicket(t *testing.T) {
 	for _, version := range []string{"1.2", "1.3"} {
 		inBubble(t, func(s *script) {
 			s.play("! tls implicit\n! tls-version " + version + "\n<= /a \"x\"\nC> NOOP\nS> 200 *\n2\nC> NOOP\nS> 200 *")
 			var ids []string
 			for n := 1; n <= 2; n++ {
-				s.turn(n)
+				s.switchTo(n)
 				for _, config := range []*tls.Config{s.tls.config, {InsecureSkipVerify: true, MaxVersion: s.tls.config.MaxVersion}} {
 					near, far := s.pair()
 					done := make(chan error, 1)
@@ -101,31 +102,31 @@ func TestTicketsOfTheSharedPort(t *testing.T) {
 					conn, id := s.srv.identify(s.t.Context(), far)
 					ids = append(ids, id)
 					if err := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{serverCertificate()}}).HandshakeContext(s.t.Context()); err != nil {
-						t.Errorf("TLS %s: the handshake after it: %v", version, err)
+						t.Errorf("TLS %s: handshake after identify: %v", version, err)
 					}
 					if err := <-done; err != nil {
-						t.Errorf("TLS %s: the client: %v", version, err)
+						t.Errorf("TLS %s: handshake of the client: %v", version, err)
 					}
 				}
 			}
 			if ids[0] == "" || ids[2] == "" || ids[0] == ids[2] || ids[1]+ids[3] != "" {
-				t.Errorf("TLS %s: %q", version, ids)
+				t.Errorf("TLS %s: identified sessions %q, want two different ones, each followed by none", version, ids)
 			}
-			near, far := s.pair() // no TLS at all
+			near, far := s.pair() // without TLS
 			go near.Write([]byte("not TLS, but long enough for a record"))
 			if conn, id := s.srv.identify(s.t.Context(), far); id != "" || conn == nil {
-				t.Errorf("%q", id)
+				t.Errorf("a connection without TLS is identified as session %q, or closed", id)
 			}
 		})
 	}
 }
 
-// TestRepeatedTicket: tickets go over the wire in clear. Who repeats another's, without the key to it, comes to a full
-// handshake, which is nobody's where connections are told by their tickets.
-func TestRepeatedTicket(t *testing.T) {
+// Clients send tickets unencrypted. A client that repeats the ticket of another session does not have its key, so it gets a full
+// handshake, and the data connection is refused.
+func TestTicketOfAnotherSessionIsRefused(t *testing.T) {
 	inBubble(t, func(s *script) {
 		s.play("! tls optional\n! share")
-		// begin makes a session of a client that knows one cipher, and returns it with what its tickets say.
+		// begin starts the session of a client with one cipher, and returns it with the client's ticket.
 		begin := func(cipher uint16) (*secured, *tls.Config, []byte, *tls.SessionState) {
 			config := newTLSClient(tls.VersionTLS12).config
 			config.CipherSuites = []uint16{cipher}
@@ -135,7 +136,7 @@ func TestRepeatedTicket(t *testing.T) {
 			synctest.Wait()
 			cs, ok := config.ClientSessionCache.Get(config.ServerName)
 			if err != nil || !ok {
-				t.Fatalf("%v, a ticket: %v", err, ok)
+				t.Fatalf("handshake: %v, ticket: %v", err, ok)
 			}
 			ticket, state, err := cs.ResumptionState()
 			if err != nil {
@@ -154,16 +155,16 @@ func TestRepeatedTicket(t *testing.T) {
 		go tls.Client(near, config).HandshakeContext(s.t.Context())
 		conn, id := s.srv.identify(s.t.Context(), far)
 		if id != alice.id {
-			t.Errorf("it shows a ticket of %q, want %q", id, alice.id)
+			t.Errorf("the ticket identifies session %q, want %q", id, alice.id)
 		}
 		err = newDataConn(s.t.Context(), conn, time.Minute, new(atomic.Int64)).protect(s.t.Context(), alice, true, s.srv.observer())
 		if !errors.Is(err, errNotResumed) {
-			t.Errorf("the data connection: %v, want %v", err, errNotResumed)
+			t.Errorf("protect returns %v, want %v", err, errNotResumed)
 		}
 	})
 }
 
-// pair returns both ends of a connection.
+// pair returns both ends of a connection in memory.
 func (s *script) pair() (near, far net.Conn) {
 	l, err := s.net.listen("192.0.2.1:0")
 	if err != nil {
@@ -177,28 +178,27 @@ func (s *script) pair() (near, far net.Conn) {
 	return near, far
 }
 
-// TestKeysOfTickets: a key seals for some hours, and opens for a week.
-func TestKeysOfTickets(t *testing.T) {
+// A key encrypts new tickets for 12 hours, and decrypts tickets for a week.
+func TestRotationOfTicketKeys(t *testing.T) {
 	inBubble(t, func(s *script) {
 		var k tickets
 		first := k.keys()
 		if again := k.keys(); len(again) != 1 || again[0] != first[0] {
-			t.Error("a new key at once")
+			t.Error("the key is replaced at once")
 		}
 		for n := 1; n <= 14; n++ {
 			s.play("T> 12h")
 			if keys := k.keys(); len(keys) != n+1 || keys[0] == first[0] || keys[n] != first[0] {
-				t.Fatalf("after %d x 12 h there are %d keys", n, len(keys))
+				t.Fatalf("%d keys after %d x 12 h, want %d with a new one first", len(keys), n, n+1)
 			}
 		}
 		s.play("T> 12h")
 		if keys := k.keys(); len(keys) != 15 || slices.Contains(keys, first[0]) {
-			t.Errorf("after a week there are %d keys", len(keys))
+			t.Errorf("%d keys after a week, want 15 without the first one", len(keys))
 		}
 	})
 }
 
-// TestPanicsAreCounted: one session ends, and it can be seen.
 func TestPanicsAreCounted(t *testing.T) {
 	inBubble(t, func(s *script) {
 		s.play("! fail /a panic\nC> SIZE a\nS> 421 *\nS.\n2\nC> NOOP\nS> 200 *")

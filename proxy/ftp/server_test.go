@@ -10,19 +10,19 @@ import (
 	"time"
 )
 
-// A listener whose Accept gives what is in its channel, and fails for good when that is closed.
-type scripted struct {
+// A scriptedListener is a listener with the errors of Accept in a channel. When that is closed, Accept fails permanently.
+type scriptedListener struct {
 	accepts chan error
 	closed  chan struct{}
 }
 
-var errForGood = errors.New("the listener is broken")
+var errPermanent = errors.New("the listener is broken")
 
-func (l scripted) Accept() (net.Conn, error) {
+func (l scriptedListener) Accept() (net.Conn, error) {
 	select {
 	case err, ok := <-l.accepts:
 		if !ok {
-			return nil, errForGood
+			return nil, errPermanent
 		}
 		return nil, err
 	case <-l.closed:
@@ -30,7 +30,7 @@ func (l scripted) Accept() (net.Conn, error) {
 	}
 }
 
-func (l scripted) Close() error {
+func (l scriptedListener) Close() error {
 	select {
 	case <-l.closed:
 	default:
@@ -39,35 +39,35 @@ func (l scripted) Close() error {
 	return nil
 }
 
-func (l scripted) Addr() net.Addr { return net.TCPAddrFromAddrPort(serverAddr) }
+func (l scriptedListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(serverAddr) }
 
-// TestAcceptFails: Serve tries again, ever slower, after what passes by, and returns what does not.
-func TestAcceptFails(t *testing.T) {
+// Serve retries Accept with increasing delays after temporary errors, and returns a permanent error.
+func TestServeRetriesAccept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t)
-		l := scripted{make(chan error, 20), make(chan struct{})}
+		l := scriptedListener{make(chan error, 20), make(chan struct{})}
 		for range 10 {
 			l.accepts <- syscall.EMFILE
 		}
 		close(l.accepts)
 		begin := time.Now()
-		if err := s.srv.Serve(t.Context(), l); err != errForGood {
+		if err := s.srv.Serve(t.Context(), l); err != errPermanent {
 			t.Errorf("Serve returns %v", err)
 		}
 		// 5, 10, 20, ... 640 ms, 1 s, 1 s
 		if took := time.Since(begin); took != 3275*time.Millisecond {
-			t.Errorf("ten failures took %v", took)
+			t.Errorf("ten retries took %v, want 3.275s", took)
 		}
 	})
 }
 
-// TestServeEnds: a cancelled Serve returns nil, also while it waits to try again, and closes its listener.
-func TestServeEnds(t *testing.T) {
+// When its context ends, Serve closes the listener and returns nil, also during the delay before a retry.
+func TestServeEndsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t)
 		for _, accepts := range []int{0, 1} {
 			ctx, cancel := context.WithCancel(t.Context())
-			l := scripted{make(chan error, 1), make(chan struct{})}
+			l := scriptedListener{make(chan error, 1), make(chan struct{})}
 			for range accepts {
 				l.accepts <- syscall.EMFILE
 			}
@@ -82,29 +82,28 @@ func TestServeEnds(t *testing.T) {
 			select {
 			case <-l.closed:
 			default:
-				t.Error("the listener is open")
+				t.Error("the listener is not closed")
 			}
 		}
 	})
 }
 
-// TestListenerFailsWithSessions: when the listener fails, Serve ends its sessions before it returns.
-func TestListenerFailsWithSessions(t *testing.T) {
+// When the listener fails, Serve ends its sessions before it returns.
+func TestFailedListenerEndsSessions(t *testing.T) {
 	inBubble(t, func(s *script) {
 		s.play("C> NOOP\nS> 200 *")
 		s.net.mu.Lock()
 		l := s.net.listeners[serverAddr]
 		s.net.mu.Unlock()
-		s.ends = net.ErrClosed
+		s.serveErr = net.ErrClosed
 		l.Close()
 		s.play("S> 421 Server is shutting down, closing connection.\nS.")
 	})
 }
 
-// TestTake: what was said is spent once.
 func TestTake(t *testing.T) {
 	v := 5
 	if a, b := take(&v), take(&v); a != 5 || b != 0 {
-		t.Errorf("%d, then %d", a, b)
+		t.Errorf("take returns %d, then %d; want 5, then 0", a, b)
 	}
 }

@@ -16,35 +16,35 @@ import (
 	"time"
 )
 
-// A testClient is a client that a transcript speaks for.
+// A testClient is the client of a transcript.
 type testClient struct {
 	conn     net.Conn
-	left     bool // it has ended the control connection
+	closed   bool // the client has closed the control connection
 	from, to netip.AddrPort
-	replies  chan string   // lines; closed when the server hangs up
-	secured  chan net.Conn // what they come over after AUTH; closed when the client hangs up
+	replies  chan string   // lines; closed with the control connection
+	secured  chan net.Conn // the control connection after AUTH; closed by hangUp
 	once     sync.Once
 	tls      tlsClient
 
-	upload bool           // the last transfer sends to the server
-	dial   netip.AddrPort // the server's port
-	offer  netip.AddrPort // the client's
-	accept net.Listener   // on it
+	upload bool           // the last transfer is an upload
+	dial   netip.AddrPort // the server's passive address
+	offer  netip.AddrPort // the address of PORT or EPRT
+	accept net.Listener   // on offer
 	data   net.Conn
-	under  net.Conn     // data without TLS
-	zip    *zlib.Writer // into data; nil = data goes as it is
+	tcp    net.Conn     // data without TLS
+	zip    *zlib.Writer // to data; nil = no compression
 	in     *bufio.Reader
 }
 
-// turn lets another client speak, and connects it the first time: the sixth one over IPv6.
-func (s *script) turn(n int) {
-	for len(s.who) <= n {
-		s.who = append(s.who, nil)
+// switchTo switches to client n, and connects it the first time. Client 6 uses IPv6.
+func (s *script) switchTo(n int) {
+	for len(s.clients) <= n {
+		s.clients = append(s.clients, nil)
 	}
-	if s.who[n] == nil {
-		s.who[n] = s.connect(n)
+	if s.clients[n] == nil {
+		s.clients[n] = s.connect(n)
 	}
-	s.testClient = s.who[n]
+	s.testClient = s.clients[n]
 }
 
 func (s *script) connect(n int) *testClient {
@@ -61,7 +61,7 @@ func (s *script) connect(n int) *testClient {
 	}
 	config := newTLSClient(s.version)
 	if s.implicit {
-		conn = config.shakeHands(s, conn, false)
+		conn = config.handshake(s, conn, false)
 	}
 	c := newTestClient(conn, from, to)
 	c.tls, c.tls.private = config, s.implicit
@@ -104,65 +104,66 @@ func (c *testClient) hangUp() {
 	c.once.Do(func() { close(c.secured) })
 	c.conn.Close()
 	if c.data != nil {
-		c.under.Close()
+		c.tcp.Close()
 	}
 	if c.accept != nil {
 		c.accept.Close()
 	}
 }
 
-// talk plays a C, S or D line.
-func (s *script) talk(mark, arg string) {
+// playIO plays a C, S or D line.
+func (s *script) playIO(mark, arg string) {
 	switch mark {
 	case "C>", "C=", "C+":
-		s.say(mark, arg)
+		s.send(mark, arg)
 	case "C.":
-		s.left = true
+		s.closed = true
 		s.conn.Close()
 		synctest.Wait()
 	case "H>":
-		s.conn = s.tls.shakeHands(s, s.conn, false)
+		s.conn = s.tls.handshake(s, s.conn, false)
 		s.secured <- s.conn
 	case "H-":
 		s.secured <- s.conn
 	case "S>":
-		s.hear(arg)
+		s.expectReply(arg)
 	case "S=":
-		s.hear(s.unquote(arg))
+		s.expectReply(s.unquote(arg))
 	case "S!":
 		if n, err := io.Copy(io.Discard, s.in); n > 0 || !errors.Is(err, syscall.ECONNRESET) {
-			s.fatalf("%d bytes come over the data connection, and %v, want a reset", n, err)
+			s.fatalf("received %d bytes and %v on the data connection, want a reset", n, err)
 		}
 	case "S-":
-		s.silence()
+		s.expectSilence()
 	case "S.":
 		if got, open := <-s.replies; open {
-			s.fatalf("the server says %q, and does not hang up", got)
+			s.fatalf("the server sends %q, want that it closes the connection", got)
 		}
 	case "D>", "D=", "D.", "D!", "D~", "D|", "H!":
 		s.transferStep(mark, arg)
 	default:
-		s.fatalf("what is %q?", mark)
+		s.fatalf("unknown kind of line %q", mark)
 	}
 }
 
-// patience is for the server's grace at the end of an upload; all else that takes time needs a T line.
+// patience is the time that a reply may take: the grace period of an upload. Longer waits need a T line.
 const patience = 2 * time.Millisecond
 
-// hear takes one line from the server.
-func (s *script) hear(want string) {
+// expectReply receives one line, which must match want.
+func (s *script) expectReply(want string) {
 	select {
 	case got, open := <-s.replies:
-		if got, isLine := strings.CutSuffix(got, "\r"); !open || !isLine || !wild(want, got) {
-			s.fatalf("the server says %q, want %q", got, want)
+		if got, isLine := strings.CutSuffix(got, "\r"); !open || !isLine || !matches(want, got) {
+			s.fatalf("the server sends %q, want %q", got, want)
 		}
-		s.notePort(got)
+		s.keepAddress(got)
 	case <-time.After(patience):
-		s.fatalf("the server says nothing, want %q", want)
+		s.fatalf("the server sends nothing, want %q", want)
 	}
 }
 
-func (s *script) say(mark, arg string) {
+// send executes a C line.
+func (s *script) send(mark, arg string) {
 	text := arg + "\r\n"
 	switch mark {
 	case "C+":
@@ -173,15 +174,15 @@ func (s *script) say(mark, arg string) {
 		text = s.unquote(arg)
 	}
 	for line := range strings.Lines(text) {
-		s.command(strings.TrimSpace(line))
+		s.keepParameters(strings.TrimSpace(line))
 	}
 	if _, err := io.WriteString(s.conn, text); err != nil {
 		s.fatalf("%v", err)
 	}
 }
 
-// wild matches a text with a pattern in which * stands for anything.
-func wild(want, got string) bool {
+// matches reports whether got matches want, in which * matches any text.
+func matches(want, got string) bool {
 	parts := strings.Split(want, "*")
 	if len(parts) == 1 {
 		return want == got

@@ -14,8 +14,8 @@ import (
 	"testing/synctest"
 )
 
-// command notes what the client says about data connections.
-func (s *script) command(text string) {
+// keepParameters keeps the parameters of data connections that the client sends.
+func (s *script) keepParameters(text string) {
 	verb, arg := split(text)
 	switch verb {
 	case "PORT":
@@ -31,8 +31,8 @@ func (s *script) command(text string) {
 	}
 }
 
-// notePort reads a passive port off a reply, or listens on the port that the server has noted.
-func (s *script) notePort(reply string) {
+// keepAddress keeps the passive address in a reply, or listens on the address of PORT or EPRT if the server has accepted it.
+func (s *script) keepAddress(reply string) {
 	if asked := take(&s.tls.asked); asked != "" && strings.HasPrefix(reply, "200 ") {
 		s.tls.private = asked == "P"
 	}
@@ -41,7 +41,7 @@ func (s *script) notePort(reply string) {
 		s.dial, s.data = netip.AddrPortFrom(s.to.Addr(), uint16(hi<<8|lo)), nil
 	} else if n, _ := fmt.Sscanf(reply, "229 Entering Extended Passive Mode (|||%d|)", &port); n == 1 {
 		s.dial, s.data = netip.AddrPortFrom(s.to.Addr(), uint16(port)), nil
-	} else if (reply == "200 PORT command successful.\r" || reply == "200 EPRT command successful.\r") && !s.deaf {
+	} else if (reply == "200 PORT command successful.\r" || reply == "200 EPRT command successful.\r") && !s.noListener {
 		l, err := s.net.listen(s.offer.String())
 		if err != nil {
 			s.fatalf("%v", err)
@@ -50,7 +50,7 @@ func (s *script) notePort(reply string) {
 	}
 }
 
-// connectData makes the data connection, unless there is one.
+// connectData opens the data connection, unless it is open.
 func (s *script) connectData(mayFail bool) {
 	if s.data != nil {
 		return
@@ -66,11 +66,11 @@ func (s *script) connectData(mayFail bool) {
 	if err != nil {
 		s.fatalf("data connection: %v", err)
 	}
-	s.under = s.data
+	s.tcp = s.data
 	if s.tls.private {
-		s.data = s.tls.shakeHands(s, s.data, mayFail)
+		s.data = s.tls.handshake(s, s.data, mayFail)
 	}
-	s.in, s.zip = bufio.NewReader(iotest.OneByteReader(s.data)), nil // takes no more than a line asks for
+	s.in, s.zip = bufio.NewReader(iotest.OneByteReader(s.data)), nil // reads no more than a line needs
 	if s.zlib {
 		s.in, s.zip = bufio.NewReader(iotest.OneByteReader(&unzipped{r: s.in})), zlib.NewWriter(s.data)
 	}
@@ -87,14 +87,14 @@ func (s *script) transferStep(mark, arg string) {
 		s.data.Close()
 		synctest.Wait()
 	case mark == "D!" && s.upload:
-		s.under.(interface{ SetLinger(int) error }).SetLinger(0)
-		s.under.Close()
+		s.tcp.(interface{ SetLinger(int) error }).SetLinger(0)
+		s.tcp.Close()
 		synctest.Wait()
-	case mark == "D|": // TCP's end alone
-		s.under.Close()
+	case mark == "D|": // without close_notify
+		s.tcp.Close()
 		synctest.Wait()
 	case mark == "H!":
-		go io.Copy(io.Discard, s.data) // an alert, for which a pipe has no buffer
+		go io.Copy(io.Discard, s.data) // the server may send an alert, and a pipe has no buffer
 		synctest.Wait()
 	case mark == "D." && s.upload:
 		if s.zip != nil {
@@ -108,10 +108,10 @@ func (s *script) transferStep(mark, arg string) {
 		}
 	case mark == "D.":
 		if rest, err := io.ReadAll(s.in); err != nil || len(rest) > 0 {
-			s.fatalf("%q comes over the data connection, and %v, want its end", rest, err)
+			s.fatalf("received %q and %v on the data connection, want its end", rest, err)
 		}
 	case s.upload:
-		if err := s.send(text); err != nil {
+		if err := s.sendData(text); err != nil {
 			s.fatalf("%v", err)
 		}
 		synctest.Wait()
@@ -120,8 +120,8 @@ func (s *script) transferStep(mark, arg string) {
 	}
 }
 
-// send sends a text, compressed if that is how the client does it.
-func (s *script) send(text string) error {
+// send sends text on the data connection, compressed after ! zlib.
+func (s *script) sendData(text string) error {
 	if s.zip == nil {
 		_, err := io.WriteString(s.data, text)
 		return err
@@ -132,7 +132,7 @@ func (s *script) send(text string) error {
 	return s.zip.Flush()
 }
 
-// unzipped inflates a stream that may not have begun. Behind its end there has to be that of r.
+// unzipped decompresses the stream r. After its end, r must end too.
 type unzipped struct {
 	r, z io.Reader
 }
@@ -147,10 +147,10 @@ func (u *unzipped) Read(p []byte) (n int, err error) {
 		return n, err
 	}
 	if n > 0 {
-		return n, nil // the end comes again
+		return n, nil // the next Read returns io.EOF
 	}
 	if rest, err := io.ReadAll(u.r); err != nil || len(rest) > 0 {
-		return 0, fmt.Errorf("%q behind the end of the zlib stream, and %v", rest, err) // no reset: the stream has an end
+		return 0, fmt.Errorf("%q and %v after the end of the zlib stream", rest, err) // does not wrap a reset: the stream is complete
 	}
 	return 0, io.EOF
 }
@@ -158,14 +158,14 @@ func (u *unzipped) Read(p []byte) (n int, err error) {
 func (s *script) expectData(mark, arg, text string) {
 	if mark == "D>" {
 		got, err := s.in.ReadString('\n')
-		if !strings.HasSuffix(got, "\r\n") || !wild(arg, strings.TrimSuffix(got, "\r\n")) {
-			s.fatalf("%q comes over the data connection, and %v, want %q", got, err, text)
+		if !strings.HasSuffix(got, "\r\n") || !matches(arg, strings.TrimSuffix(got, "\r\n")) {
+			s.fatalf("received %q and %v on the data connection, want %q", got, err, text)
 		}
 		return
 	}
 	got := make([]byte, len(text))
 	if n, err := io.ReadFull(s.in, got); string(got) != text {
-		s.fatalf("%q comes over the data connection, and %v, want %q", got[:n], err, text)
+		s.fatalf("received %q and %v on the data connection, want %q", got[:n], err, text)
 	}
 }
 

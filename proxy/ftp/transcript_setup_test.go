@@ -19,27 +19,27 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// A script is a transcript being played.
+// A script plays a transcript.
 type script struct {
-	t     *testing.T
-	line  int
-	net   memnet
-	store *memStore
-	srv   *Server
-	stop  context.CancelFunc
-	login bool
-	deaf  bool // clients do not listen where they say
-	zlib  bool // data lines are what clients compress, or inflate
+	t          *testing.T
+	line       int
+	net        memnet
+	store      *memStore
+	srv        *Server
+	stop       context.CancelFunc
+	login      bool
+	noListener bool // clients do not listen on the address of PORT or EPRT
+	zlib       bool // clients compress and decompress data
 
 	compat   proxy.Compat
-	compatOf string // whose it is, "" = everybody's
-	implicit bool   // clients that come begin with TLS
-	version  uint16 // of TLS that clients speak, 0 = all
+	compatOf string // the user with these settings; "" = all users
+	implicit bool   // new clients use implicit TLS
+	version  uint16 // TLS version of clients; 0 = any
 
-	ends error // with which Serve may end
-	who  []*testClient
+	serveErr error         // that Serve may return
+	clients  []*testClient // by number
 	*testClient
-	after []string // the => lines
+	wantFiles []string // the => lines
 }
 
 var (
@@ -90,39 +90,39 @@ func (s *script) serve() (stop func()) {
 			return
 		}
 		stopped = true
-		for _, c := range s.who {
+		for _, c := range s.clients {
 			if c != nil {
 				c.hangUp()
 			}
 		}
 		cancel()
 		for range 3 {
-			if err := <-done; err != nil && !errors.Is(err, s.ends) {
+			if err := <-done; err != nil && !errors.Is(err, s.serveErr) {
 				s.t.Errorf("Serve: %v", err)
 			}
 		}
 	}
 }
 
-// option sets the server up.
+// option executes a ! line.
 func (s *script) option(arg string) {
 	name, value, _ := strings.Cut(arg, " ")
 	n, _ := strconv.Atoi(value)
 	switch name {
 	case "login":
 		s.login = false
-	case "deaf":
-		s.deaf = true
+	case "no-listener":
+		s.noListener = true
 	case "zlib":
 		s.zlib = value != "no"
 	case "active":
 		s.srv.Active = nil
-	case "drain": // the server is told to go down
+	case "drain": // starts the shutdown
 		s.stop()
 		synctest.Wait()
-	case "refused": // a client that comes now is
+	case "refused": // the server must accept no new connections
 		if _, err := s.net.dial(s.t.Context(), "tcp", netip.AddrPortFrom(clientAddr, 2000), serverAddr); err == nil {
-			s.fatalf("the server accepts a connection")
+			s.fatalf("the server accepts a new connection")
 		}
 	case "idle-timeout":
 		s.srv.IdleTimeout = s.duration(value)
@@ -143,11 +143,11 @@ func (s *script) option(arg string) {
 	case "tls", "tls-version", "tls-legacy", "data-session", "upload-close", "client-certificate", "share", "show":
 		s.optionTLS(name, value)
 	default:
-		s.trouble(name, value)
+		s.injectFault(name, value)
 	}
 }
 
-// optionCompat sets up what devices need: all, or after compat-of those of that user.
+// optionCompat configures Compat, for all users or, after compat-of, for that user.
 func (s *script) optionCompat(name, value string) {
 	switch name {
 	case "names":
@@ -168,24 +168,24 @@ func (s *script) optionCompat(name, value string) {
 	s.srv.Compat = func(netip.Addr) proxy.Compat { return compat }
 }
 
-// trouble sets up what is wrong with a name; "login" is one too.
-func (s *script) trouble(kind, arg string) {
+// injectFault injects faults into the store by name. The name login is for Login.
+func (s *script) injectFault(kind, arg string) {
 	name, value, _ := strings.Cut(arg, " ")
 	switch kind {
-	case "fail": // fail /name error: the store answers with it
+	case "fail": // fail /name error: operations with this name fail
 		if s.store.fail[name] = failures[value]; failures[value] == nil {
-			s.fatalf("no failure %q", value)
+			s.fatalf("unknown error %q", value)
 		}
-	case "break": // break /name 5: a download breaks after so many bytes
+	case "break": // break /name 5: a download fails after 5 bytes
 		n, err := strconv.Atoi(value)
 		if err != nil {
 			s.fatalf("%v", err)
 		}
 		s.store.breaks[name] = n
-	case "slow": // slow /name 10s: the store takes as long to publish an upload that has come whole, or for a checksum
+	case "slow": // slow /name 10s: to publish an upload, or to compute a checksum, takes 10 s
 		s.store.slow[name] = s.duration(value)
 	default:
-		s.fatalf("no option %q", kind)
+		s.fatalf("unknown option %q", kind)
 	}
 }
 

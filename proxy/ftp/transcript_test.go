@@ -18,34 +18,37 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// TestTranscripts plays the dialogues in testdata, in the notation that RFC 3659 has for its examples.
+// TestTranscripts plays the transcripts in testdata. Their notation is that of the examples in RFC 3659:
 //
-//	# a comment               what the dialogue is about; the first says which clause of which RFC
-//	! max-sessions 1          how the server is set up, see script.option
-//	<= /name "content"        a file that is there before; /dir/ is a directory; a name may be in Go's notation too
-//	C> STOR a                 the client says; C= "raw\n" in Go's notation, without an end of line of its own
-//	C+ 5000 STOR              STOR and a name of so many bytes
-//	S> 150 *                  the server says at once; * stands for anything; S= "150 \xe9*" the same in Go's notation
-//	S.                        the server hangs up
-//	S-                        the server has nothing to say for now; S! it has reset the data connection
-//	D> one line               a line over the data connection, to or from the client
-//	D= "raw\n"                bytes, in Go's notation
-//	D.                        the data connection ends; D! it is reset; D~ the client breaks off a download
-//	                          after "! zlib", data is compressed by the client, or inflated, with the end that is due to a D. only
-//	D|                        the data connection ends without close_notify, by TCP's end alone
-//	H>                        the client shakes hands on the control connection; H- it does not
-//	H!                        the client connects and shakes hands on the data connection, if it can
+//	# a comment               the first line of a transcript says what it tests, and names the section of the RFC
+//	! max-sessions 1          configures the server or the client, see script.option
+//	<= /name "content"        a file in the store at the start; /dir/ is a directory; the name may be a quoted Go string
+//	C> STOR a                 the client sends a line; C= "raw\n" sends a quoted Go string, without a line end of its own
+//	C+ 5000 STOR              the client sends STOR and a name of 5,000 bytes
+//	S> 150 *                  the server sends a line at once; * matches any text; S= "150 \xe9*" is a quoted Go string
+//	S.                        the server closes the control connection
+//	S-                        the server sends nothing now
+//	S!                        the server has reset the data connection
+//	D> one line               a line on the data connection, from or to the client
+//	D= "raw\n"                bytes on the data connection, as a quoted Go string
+//	D.                        the sender closes the data connection
+//	D!                        the sender resets the data connection
+//	D~                        the client closes the data connection before the end of a download
+//	D|                        the client closes the data connection without close_notify
+//	H>                        the client performs the TLS handshake on the control connection; H- it does not
+//	H!                        the client connects and attempts the TLS handshake on the data connection
 //	T> 5m                     time passes
-//	C.                        the client hangs up
-//	2                         the second client takes over (it connects and logs in); 1 the first again; 6 has IPv6
-//	=> /name "content"        what is there at the end, all of it, in order; a bare => when there is nothing
+//	C.                        the client closes the control connection
+//	2                         the next lines are of client 2, which connects and logs in first; 1 is the first client, 6 has IPv6
+//	=> /name "content"        the files in the store at the end, sorted and complete; => alone means none
 //
-// The first client is logged in already unless the set-up says "login no". The data connection is made with
-// its first D line. A reply that the transcript does not have fails it.
+// The first client is logged in, unless the transcript has "! login no". The client opens the data connection at its first D
+// line. After "! zlib", the client compresses the data that it sends and decompresses the data that it receives; D. is then the end
+// of the zlib stream too. A reply that is not in the transcript is an error.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.ftp")
 	if err != nil || len(files) < 60 {
-		t.Fatalf("%d transcripts, %v; want 60 at least", len(files), err)
+		t.Fatalf("%d transcripts, %v; want at least 60", len(files), err)
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".ftp"), func(t *testing.T) {
@@ -58,16 +61,16 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
-// inBubble runs a server and its clients in a bubble, in which time passes at once.
+// inBubble runs a server and its clients in a synctest bubble.
 func inBubble(t *testing.T, f func(*script)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScript(t)
 		stop := s.serve()
 		defer stop()
 		f(s)
-		s.silence()
+		s.expectSilence()
 		stop()
-		s.compare()
+		s.compareFiles()
 	})
 }
 
@@ -75,7 +78,7 @@ func inBubble(t *testing.T, f func(*script)) {
 func (s *script) play(text string) {
 	for _, line := range strings.Split(strings.Trim(text, "\n"), "\n") {
 		s.line++
-		s.step(strings.TrimLeft(line, "\t"))
+		s.playLine(strings.TrimLeft(line, "\t"))
 	}
 }
 
@@ -84,8 +87,8 @@ func (s *script) fatalf(format string, args ...any) {
 	s.t.Fatalf("line %d: %s", s.line, fmt.Sprintf(format, args...))
 }
 
-// step plays one line.
-func (s *script) step(line string) {
+// playLine plays one line.
+func (s *script) playLine(line string) {
 	mark, arg, _ := strings.Cut(line, " ")
 	switch mark {
 	case "", "#":
@@ -98,23 +101,23 @@ func (s *script) step(line string) {
 		s.store.files[name] = memFile{name, []byte(content), time.Now()}
 		return
 	case "=>":
-		s.after = append(s.after, strings.TrimSpace(arg))
+		s.wantFiles = append(s.wantFiles, strings.TrimSpace(arg))
 		return
 	case "T>":
-		<-time.After(s.duration(arg)) // in the time of the bubble, which passes at once
+		<-time.After(s.duration(arg)) // in the fake time of the bubble
 		synctest.Wait()
 		return
 	case "1", "2", "3", "6":
-		s.turn(int(mark[0] - '0'))
+		s.switchTo(int(mark[0] - '0'))
 		return
 	}
 	if s.testClient == nil {
-		s.turn(1)
+		s.switchTo(1)
 	}
-	s.talk(mark, arg)
+	s.playIO(mark, arg)
 }
 
-// entry reads /name "content", or "/name" "content".
+// entry parses /name "content", or "/name" "content".
 func (s *script) entry(arg string) (name, content string) {
 	name, quoted, found := strings.Cut(arg, ` "`)
 	if strings.HasPrefix(name, `"`) {
@@ -134,26 +137,26 @@ func (s *script) unquote(text string) string {
 	return text
 }
 
-// silence fails if the server has said what no S line has taken, to a client that is still there.
-func (s *script) silence() {
+// expectSilence fails the test if a client that is still connected has received lines that no S line expected.
+func (s *script) expectSilence() {
 	synctest.Wait()
-	for _, c := range s.who {
-		if c == nil || c.left {
+	for _, c := range s.clients {
+		if c == nil || c.closed {
 			continue
 		}
 		select {
 		case got, open := <-c.replies:
 			if open {
-				s.fatalf("the server says %q as well", got)
+				s.fatalf("unexpected reply %q", got)
 			}
 		default:
 		}
 	}
 }
 
-// compare compares what the store holds with the => lines.
-func (s *script) compare() {
-	if s.after == nil {
+// compareFiles compares the files in the store with the => lines.
+func (s *script) compareFiles() {
+	if s.wantFiles == nil {
 		return
 	}
 	var got []string
@@ -164,20 +167,20 @@ func (s *script) compare() {
 			got = append(got, fmt.Sprintf("%s %q", name, f.data))
 		}
 	}
-	want := slices.DeleteFunc(s.after, func(l string) bool { return l == "" })
-	same := func(got, want string) bool { // a * stands for the name that the server has chosen
+	want := slices.DeleteFunc(s.wantFiles, func(l string) bool { return l == "" })
+	same := func(got, want string) bool { // -* matches the random part of a name chosen by the server
 		before, after, chosen := strings.Cut(want, "-*")
 		return got == want || chosen && strings.HasPrefix(got, before+"-") && strings.HasSuffix(got, after)
 	}
 	if !slices.EqualFunc(got, want, same) {
-		s.t.Errorf("the store holds\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+		s.t.Errorf("the store has\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
 	}
 }
 
-// TestTranscriptsEnd: a transcript whose commands may change the store says what that holds at the end.
-func TestTranscriptsEnd(t *testing.T) {
+// A transcript with commands that may change the store must have => lines.
+func TestTranscriptsCompareStore(t *testing.T) {
 	changes := regexp.MustCompile(`(?im)^C> *(STOR|STOU|APPE|DELE|X?MKD|X?RMD|RNTO|MFMT|SITE UTIME)\b`)
-	says := regexp.MustCompile(`(?m)^=>`)
+	compares := regexp.MustCompile(`(?m)^=>`)
 	files, err := filepath.Glob("testdata/*.ftp")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
@@ -187,7 +190,7 @@ func TestTranscriptsEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if changes.Match(text) && !says.Match(text) {
+		if changes.Match(text) && !compares.Match(text) {
 			t.Errorf("%s has no => line", file)
 		}
 	}

@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// optionTLS sets up what concerns TLS.
+// optionTLS executes a ! line that concerns TLS.
 func (s *script) optionTLS(name, value string) {
-	if name == "show" { // what the client has to show from now on
+	if name == "show" { // tickets or certificate of the client
 		s.show(value)
 		return
 	}
@@ -38,11 +38,11 @@ func (s *script) optionTLS(name, value string) {
 		s.srv.TLS.LenientClose = value == "lenient"
 	case name == "tls-version":
 		s.version = map[string]uint16{"1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}[value]
-	case name == "tls-legacy": // the server speaks all versions
+	case name == "tls-legacy": // the server supports all versions
 		s.srv.TLS.Config = func() *tls.Config {
 			return &tls.Config{Certificates: []tls.Certificate{serverCertificate()}, MinVersion: tls.VersionTLS10}
 		}
-	case name == "client-certificate": // the server needs one
+	case name == "client-certificate": // the server requires one
 		s.srv.TLS.Config = func() *tls.Config {
 			pool := x509.NewCertPool()
 			for _, name := range []string{"scanner", "other"} {
@@ -57,7 +57,7 @@ var serverCertificate = sync.OnceValue(func() tls.Certificate { return certifica
 
 var certificates sync.Map
 
-// certificate returns the self-signed certificate of a name, which was good in the time of bubbles too.
+// certificate returns the self-signed certificate of a name. It is valid in the year 2000 of synctest bubbles too.
 func certificate(name string) tls.Certificate {
 	if c, ok := certificates.Load(name); ok {
 		return c.(tls.Certificate)
@@ -78,13 +78,12 @@ func certificate(name string) tls.Certificate {
 	return c.(tls.Certificate)
 }
 
-// show makes the client show other things than its own: the tickets of client 1, those of its data connections only,
-// none at all, or a certificate.
+// show makes the client send the tickets of client 1, no tickets, no certificate, or the certificate of a name.
 func (s *script) show(what string) {
 	s.tls.config = s.tls.config.Clone()
 	switch what {
 	case "tickets of 1":
-		s.tls.config.ClientSessionCache = s.who[1].tls.config.ClientSessionCache
+		s.tls.config.ClientSessionCache = s.clients[1].tls.config.ClientSessionCache
 	case "no tickets":
 		s.tls.config.ClientSessionCache = nil
 	case "no certificate":
@@ -94,11 +93,11 @@ func (s *script) show(what string) {
 	}
 }
 
-// A tlsClient is how a client does TLS.
+// A tlsClient is the TLS configuration and state of a client.
 type tlsClient struct {
 	config  *tls.Config
-	private bool   // PROT P
-	asked   string // by PROT
+	private bool   // PROT P is in effect
+	asked   string // the argument of PROT, until the reply
 }
 
 func newTLSClient(version uint16) tlsClient {
@@ -108,13 +107,13 @@ func newTLSClient(version uint16) tlsClient {
 		ClientSessionCache: tls.NewLRUClientSessionCache(0)}}
 }
 
-// shakeHands begins TLS as the client. A failure may be any.
-func (c tlsClient) shakeHands(s *script, conn net.Conn, mayFail bool) net.Conn {
+// handshake performs the TLS handshake of the client. It fails the test on an error, unless mayFail is true.
+func (c tlsClient) handshake(s *script, conn net.Conn, mayFail bool) net.Conn {
 	secure := tls.Client(guarded{&retold{conn, bufio.NewReaderSize(conn, 64<<10)}}, c.config) // TCP has buffers, a pipe has none
 	err := secure.HandshakeContext(s.t.Context())
 	synctest.Wait()
 	if err != nil && !mayFail {
-		s.fatalf("the handshake ends with %v", err)
+		s.fatalf("TLS handshake: %v", err)
 	}
 	return secure
 }

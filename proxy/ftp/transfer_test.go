@@ -11,9 +11,9 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// TestQueuedBeforeMark: a NOOP that is there already when the data connection is about to open waits for the
-// transfer's end, whichever of the two the session sees first; hence many rounds.
-func TestQueuedBeforeMark(t *testing.T) {
+// A NOOP that is queued before the 150 is answered after the transfer. The select of the session may see either first, so the test
+// has many rounds.
+func TestNoopQueuedBefore150(t *testing.T) {
 	for range 50 {
 		synctest.Test(t, func(t *testing.T) {
 			client, server := net.Pipe()
@@ -25,11 +25,11 @@ func TestQueuedBeforeMark(t *testing.T) {
 				marks <- reply{150, "Here it comes."}
 				done <- nil
 			}()
-			said := make(chan string, 2)
+			sent := make(chan string, 2)
 			go func() {
-				defer close(said)
+				defer close(sent)
 				for in := bufio.NewScanner(client); in.Scan(); {
-					said <- in.Text()
+					sent <- in.Text()
 				}
 			}()
 			synctest.Wait() // both are ready
@@ -38,32 +38,32 @@ func TestQueuedBeforeMark(t *testing.T) {
 				t.Error(err)
 			}
 			server.Close()
-			if first, more := <-said, len(said); first != "150 Here it comes." || more > 0 {
-				t.Errorf("the server says %q, and %d lines more", first, more)
+			if first, more := <-sent, len(sent); first != "150 Here it comes." || more > 0 {
+				t.Errorf("the server sends %q and %d more lines, want only the 150", first, more)
 			}
 			if len(s.pending) != 1 || s.pending[0].text != "NOOP" {
-				t.Errorf("%v waits, want NOOP", s.pending)
+				t.Errorf("pending commands are %v, want NOOP", s.pending)
 			}
 		})
 	}
 }
 
-// TestPanicInTransfer: a panic in the middle of a transfer resets its data connection and ends its session alone.
+// A panic during a transfer resets the data connection and ends this session only.
 func TestPanicInTransfer(t *testing.T) {
 	withPut(t, func(_ context.Context, _ string, r io.Reader, _ proxy.Write) error {
 		r.Read(make([]byte, 1))
-		panic("a mistake")
+		panic("a bug")
 	}, "2\nC> NOOP\nS> 200 *\n1\n"+begin+"D= \"h\"\nS> 421 *\nS.\nS!\n2\nC> NOOP\nS> 200 *\nC> REIN\nS> 220 *")
 }
 
-// TestPanicFreesPlace: what the session held is given back.
-func TestPanicFreesPlace(t *testing.T) {
+// A session that ended with a panic no longer counts for the limits.
+func TestPanicEndsCountingOfSession(t *testing.T) {
 	inBubble(t, func(s *script) {
 		s.srv.Sessions.MaxPerUser = 1
 		s.play("<= /a \"x\"\n! fail /a panic\nC> SIZE a\nS> 421 *\nS.\n2\nC> NOOP\nS> 200 *")
-		s.silence()
+		s.expectSilence()
 		if n, _ := s.srv.Sessions.Running(); n != 1 {
-			t.Errorf("%d sessions are counted, want 1", n)
+			t.Errorf("%d sessions count, want 1", n)
 		}
 	})
 }

@@ -14,25 +14,25 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 )
 
-// A putStore has a Put of its own.
+// A putStore is a store with a Put of the test.
 type putStore struct {
 	*memStore
 	put func(ctx context.Context, name string, r io.Reader, w proxy.Write) error
 }
 
 func (p putStore) Put(ctx context.Context, name string, src proxy.Source, w proxy.Write) (proxy.Stored, error) {
-	return proxy.Stored{}, p.put(ctx, name, &allOf{ctx: ctx, src: src}, w)
+	return proxy.Stored{}, p.put(ctx, name, &sourceReader{ctx: ctx, src: src}, w)
 }
 
-// allOf reads all the new bytes of a source, and commits it at their end unless it is held back.
-type allOf struct {
-	ctx  context.Context
-	src  proxy.Source
-	run  io.Reader
-	held bool
+// A sourceReader reads the new bytes of a source. At their end it calls Commit, and returns its error, unless noCommit is true.
+type sourceReader struct {
+	ctx      context.Context
+	src      proxy.Source
+	run      io.Reader
+	noCommit bool
 }
 
-func (a *allOf) Read(p []byte) (int, error) {
+func (a *sourceReader) Read(p []byte) (int, error) {
 	if a.run == nil {
 		run, err := a.src.Next(a.ctx)
 		if err != nil {
@@ -41,15 +41,15 @@ func (a *allOf) Read(p []byte) (int, error) {
 		a.run = run.New
 	}
 	n, err := a.run.Read(p)
-	if err == io.EOF && !a.held {
-		if void := a.src.Commit(); void != nil {
-			err = void
+	if err == io.EOF && !a.noCommit {
+		if commitErr := a.src.Commit(); commitErr != nil {
+			err = commitErr
 		}
 	}
 	return n, err
 }
 
-// withPut plays a transcript against a server whose store has that Put.
+// withPut plays a transcript against a server with a store that has this Put.
 func withPut(t *testing.T, put func(context.Context, string, io.Reader, proxy.Write) error, text string) {
 	t.Helper()
 	inBubble(t, func(s *script) {
@@ -66,18 +66,18 @@ const (
 	openZ = "C> MODE Z\nS> 200 *\n! zlib\n" + openA
 )
 
-// uploads are ways in which an upload that has sent "hello" may end, with how the reader given to Put ends then.
+// uploads are transcripts of uploads of "hello" that end in different ways, and the errors of the reader for Put.
 var uploads = []struct {
 	name, text string
 	want       error
 }{
-	{"well", openA + "D.\nS> 226 *", io.EOF},
-	{"well, as announced", "C> ALLO 5\nS> 200 *\n" + openA + "D.\nS> 226 *", io.EOF},
-	{"well, in text", "C> TYPE A\nS> 200 *\n" + openA + "D.\nS> 226 *", io.EOF},
-	{"well, in MODE Z", openZ + "D.\nS> 226 *", io.EOF},
-	{"cut, in MODE Z", openZ + "D~\nS> 426 *", modez.ErrTruncated},
+	{"complete", openA + "D.\nS> 226 *", io.EOF},
+	{"complete, as announced", "C> ALLO 5\nS> 200 *\n" + openA + "D.\nS> 226 *", io.EOF},
+	{"complete, in text", "C> TYPE A\nS> 200 *\n" + openA + "D.\nS> 226 *", io.EOF},
+	{"complete, in MODE Z", openZ + "D.\nS> 226 *", io.EOF},
+	{"truncated, in MODE Z", openZ + "D~\nS> 426 *", modez.ErrTruncated},
 	{"reset, in MODE Z", openZ + "D!\nS> 426 *", syscall.ECONNRESET},
-	{"plain, in MODE Z", "C> MODE Z\nS> 200 *\n" + openA + "D.\nS> 426 *", modez.ErrNotZlib},
+	{"uncompressed, in MODE Z", "C> MODE Z\nS> 200 *\n" + openA + "D.\nS> 426 *", modez.ErrNotZlib},
 	{"short, in MODE Z", "! allo binding\nC> ALLO 6\nS> 200 *\n" + openZ + "D.\nS> 426 *", errTooShort},
 	{"control lost, in MODE Z", openZ + "C.\nD.\nT> 1s", errControlLost},
 	{"short", "! allo binding\nC> ALLO 6\nS> 200 *\n" + openA + "D.\nS> 426 *", errTooShort},
@@ -91,21 +91,20 @@ var uploads = []struct {
 	{"reset", openA + "D!\nS> 426 *", syscall.ECONNRESET},
 	{"reset, in text", "C> TYPE A\nS> 200 *\n" + openA + "D!\nS> 426 *", syscall.ECONNRESET},
 	{"aborted", openA + "C> ABOR\nS> 426 *\nS> 226 *", errAny},
-	{"aborted in the grace", "! grace 1s\n" + openA + "D.\nT> 999ms\nC> ABOR\nS> 426 *\nS> 226 *", errAborted},
+	{"aborted in the grace period", "! grace 1s\n" + openA + "D.\nT> 999ms\nC> ABOR\nS> 426 *\nS> 226 *", errAborted},
 	{"control lost", openA + "C.\nD.\nT> 1s", errControlLost},
-	{"control lost in the grace", "! grace 1s\n" + openA + "D.\nT> 999ms\nC.\nT> 1s", errControlLost},
+	{"control lost in the grace period", "! grace 1s\n" + openA + "D.\nT> 999ms\nC.\nT> 1s", errControlLost},
 	{"control lost, in text", "C> TYPE A\nS> 200 *\n" + openA + "C.\nD.\nT> 1s", errControlLost},
 	{"stalled", openA + "T> 5m\nS> 426 *", errAny},
-	{"cut by the drain", openA + "! drain\nT> 60s\nS> 426 *\nS> 421 *\nS.", errAny},
-	{"cut by the drain in the grace", "! grace 90s\n" + openA + "D.\n! drain\nT> 60s\nS> 426 *\nS> 421 *\nS.", errGoingDown},
-	{"nobody connected", "C> EPSV\nS> 229 *\nC> STOR a\nS> 150 *\nT> 20s\nS> 425 *", errAny},
+	{"ended by the drain timeout", openA + "! drain\nT> 60s\nS> 426 *\nS> 421 *\nS.", errAny},
+	{"ended by the drain timeout in the grace period", "! grace 90s\n" + openA + "D.\n! drain\nT> 60s\nS> 426 *\nS> 421 *\nS.", errGoingDown},
+	{"no data connection", "C> EPSV\nS> 229 *\nC> STOR a\nS> 150 *\nT> 20s\nS> 425 *", errAny},
 }
 
 var errAny = errors.New("any error but io.EOF")
 
-// TestUploadEnd: the reader that Put gets ends with io.EOF only if the upload is whole, and in every other
-// case with another error, again and again.
-func TestUploadEnd(t *testing.T) {
+// The reader for Put returns io.EOF only for a complete upload, and otherwise another error. Further reads return the same.
+func TestUploadReturnsEOFOnlyIfComplete(t *testing.T) {
 	for _, c := range uploads {
 		t.Run(c.name, func(t *testing.T) {
 			var end, again error
@@ -121,60 +120,60 @@ func TestUploadEnd(t *testing.T) {
 				return end
 			}, c.text)
 			if !errors.Is(end, c.want) && (c.want != errAny || end == nil || end == io.EOF) {
-				t.Errorf("the reader ends with %v, want %v", end, c.want)
+				t.Errorf("the reader returns %v, want %v", end, c.want)
 			}
 			if end != again {
-				t.Errorf("the reader ends with %v, and then with %v", end, again)
+				t.Errorf("the reader returns %v, and then %v", end, again)
 			}
 		})
 	}
 }
 
-// hold makes the end of a source's bytes not its commit, which is returned.
-func hold(r io.Reader) (commit func() error) {
-	a := r.(*allOf)
-	a.held = true
+// holdCommit makes the reader for Put not call Commit, and returns Commit.
+func holdCommit(r io.Reader) (commit func() error) {
+	a := r.(*sourceReader)
+	a.noCommit = true
 	return a.src.Commit
 }
 
-// TestHeldUploadEnd: to a store that holds the order back it is given when the upload is whole, and in no other case.
-func TestHeldUploadEnd(t *testing.T) {
+// Commit returns nil only for a complete upload.
+func TestCommitSucceedsOnlyIfComplete(t *testing.T) {
 	for _, c := range uploads {
 		t.Run(c.name, func(t *testing.T) {
 			var end, again error
 			withPut(t, func(_ context.Context, _ string, r io.Reader, _ proxy.Write) error {
-				order := hold(r)
+				commit := holdCommit(r)
 				if _, end = io.Copy(io.Discard, r); end != nil {
-					again = order()
+					again = commit()
 					return end
 				}
-				if end, again = order(), order(); end == nil {
+				if end, again = commit(), commit(); end == nil {
 					end, again = io.EOF, cmp.Or(again, io.EOF)
 					return nil
 				}
 				return end
 			}, c.text)
 			if !errors.Is(end, c.want) && (c.want != errAny || end == nil || end == io.EOF) {
-				t.Errorf("the order is %v, want %v", end, c.want)
+				t.Errorf("Commit returns %v, want %v", end, c.want)
 			}
 			if end != again {
-				t.Errorf("the order is %v, and then %v", end, again)
+				t.Errorf("Commit returns %v, and then %v", end, again)
 			}
 		})
 	}
 }
 
-// TestStoreThatDoesNotAsk: a store that held the order back and did not wait for it has not stored the file.
-func TestStoreThatDoesNotAsk(t *testing.T) {
+// A store that returns nil without a call of Commit must not get 226.
+func TestStoreThatDoesNotCallCommit(t *testing.T) {
 	withPut(t, func(_ context.Context, _ string, r io.Reader, _ proxy.Write) error {
-		hold(r)
+		holdCommit(r)
 		_, err := io.Copy(io.Discard, r)
 		return err
 	}, openA+"D.\nS> 451 *")
 }
 
-// TestCarelessStore: whatever a store makes of it, an upload that is void is never told 226.
-func TestCarelessStore(t *testing.T) {
+// An incomplete upload must not get 226, even if the store ignores the error and returns nil.
+func TestStoreThatIgnoresErrors(t *testing.T) {
 	careless := func(_ context.Context, _ string, r io.Reader, _ proxy.Write) error {
 		io.Copy(io.Discard, r)
 		return nil
@@ -184,7 +183,7 @@ func TestCarelessStore(t *testing.T) {
 	}
 }
 
-// TestStoreThatDoesNotRead: a store that did not read to the end has not stored the file, whatever it says.
+// A store that returns nil before it has read all data must not get 226.
 func TestStoreThatDoesNotRead(t *testing.T) {
 	withPut(t, func(context.Context, string, io.Reader, proxy.Write) error { return nil },
 		"C> EPSV\nS> 229 *\nC> STOR a\nS> 451 *")
@@ -198,8 +197,8 @@ func TestStoreThatDoesNotRead(t *testing.T) {
 	}, begin+"D= \"hel\"\nS> 552 *\nS!")
 }
 
-// TestAbortBetweenReads: a store that is busy when the abort comes gets an error from its next Read, and at once.
-func TestAbortBetweenReads(t *testing.T) {
+// If the store is not reading during an abort, its next Read fails at once.
+func TestReadFailsAfterAbort(t *testing.T) {
 	for _, c := range []struct{ name, text string }{
 		{"ABOR", openA + "C> ABOR\nS> 426 Transfer aborted.\nS> 226 *"},
 		{"drain", openA + "! drain\nT> 60s\nS> 426 *\nS> 421 *\nS."},
@@ -211,7 +210,7 @@ func TestAbortBetweenReads(t *testing.T) {
 				start := time.Now()
 				n, err := io.Copy(io.Discard, r)
 				if took := time.Since(start); took != 0 || n != 0 || err == nil {
-					t.Errorf("%d bytes and %v after %v", n, err, took)
+					t.Errorf("read %d bytes and %v after %v, want an error at once", n, err, took)
 				}
 				return err
 			}, c.text)
@@ -219,12 +218,11 @@ func TestAbortBetweenReads(t *testing.T) {
 	}
 }
 
-// TestCommitHolds: once the reader has said io.EOF, neither ABOR nor the end of the control connection cancels the Put;
-// ABOR is answered when it is over.
-func TestCommitHolds(t *testing.T) {
+// After Commit, neither ABOR nor the end of the control connection cancels the Put. ABOR is answered after it.
+func TestPutIsNotCancelledAfterCommit(t *testing.T) {
 	for _, c := range []struct{ name, text string }{
 		{"ABOR", openA + "D.\nT> 1s\nC> ABOR\nS-\nT> 5m\nS> 226 *\nS> 226 *"},
-		{"hanging up", openA + "D.\nT> 1s\nC.\nT> 10m"},
+		{"control connection closed", openA + "D.\nT> 1s\nC.\nT> 10m"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			put := false
@@ -247,8 +245,8 @@ func TestCommitHolds(t *testing.T) {
 	}
 }
 
-// TestAnnounced: the store is told the size that ALLO announced, and only in TYPE I.
-func TestAnnounced(t *testing.T) {
+// Write.Size is the size announced by ALLO, for the next upload in TYPE I only.
+func TestSizeOfAlloIsPassedToStore(t *testing.T) {
 	var mu sync.Mutex
 	var got []int64
 	withPut(t, func(_ context.Context, _ string, r io.Reader, w proxy.Write) error {
@@ -259,12 +257,12 @@ func TestAnnounced(t *testing.T) {
 		return err
 	}, "C> ALLO 5\nS> 200 *\n"+openA+"D.\nS> 226 *\n"+openA+"D.\nS> 226 *\nC> TYPE A\nS> 200 *\nC> ALLO 5\nS> 200 *\n"+openA+"D.\nS> 226 *")
 	if len(got) != 3 || got[0] != 5 || got[1] != 0 || got[2] != 0 {
-		t.Errorf("announced %v, want 5, 0, 0", got)
+		t.Errorf("Write.Size is %v, want 5, 0, 0", got)
 	}
 }
 
-// TestGrace: an upload that took long has its client's end waited for longer, within bounds.
-func TestGrace(t *testing.T) {
+// The grace period depends on the duration of the upload and the round-trip time, within limits.
+func TestGracePeriod(t *testing.T) {
 	for _, c := range []struct{ rtt, took, want time.Duration }{
 		{0, 0, 250 * time.Microsecond},
 		{0, 125 * time.Microsecond, 250 * time.Microsecond},

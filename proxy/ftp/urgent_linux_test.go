@@ -13,23 +13,23 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// TestUrgentInline: the urgent byte of a Telnet Synch stays in its place, so that ABOR behind it is whole.
-func TestUrgentInline(t *testing.T) {
+// The urgent byte of a Telnet Synch stays in the stream, so that ABOR after it is complete.
+func TestUrgentByteStaysInline(t *testing.T) {
 	client, server := tcpPair(t)
 	keepUrgentInline(server)
 	io.WriteString(client, "\xff\xf4\xff")
 	sendUrgent(t, client, "\xf2")
 	io.WriteString(client, "ABOR\r\n")
-	server.SetReadDeadline(time.Now().Add(10 * time.Second)) // when it does not
+	server.SetReadDeadline(time.Now().Add(10 * time.Second)) // in case it does not
 	got := make([]byte, 10)
 	if _, err := io.ReadFull(server, got); err != nil || string(got) != "\xff\xf4\xff\xf2ABOR\r\n" {
 		t.Errorf("%q, %v", got, err)
 	}
 }
 
-// TestUrgentAbort: ABOR is heard over real connections, whichever of its bytes are urgent,
-// with the others: BSD's ftp marks an IAC, others Telnet's data mark, Python all of the line, Ruby its end of line.
-func TestUrgentAbort(t *testing.T) {
+// ABOR over TCP works with any of its bytes sent as urgent data: in BSD's ftp an IAC, in other clients Telnet's data mark, in Python
+// the whole line, in Ruby its end.
+func TestAbortWithUrgentData(t *testing.T) {
 	for name, send := range map[string]func(net.Conn){
 		"in band": func(c net.Conn) { io.WriteString(c, "ABOR\r\n") },
 		"the IAC": func(c net.Conn) { sendUrgent(t, c, "\xff\xf4\xff"); io.WriteString(c, "\xf2ABOR\r\n") },
@@ -46,7 +46,7 @@ func TestUrgentAbort(t *testing.T) {
 			srv := &Server{}
 			srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) { return proxy.Account{Store: store}, nil }
 			control, replies, data := dialTCP(t, srv)
-			control.SetDeadline(time.Now().Add(20 * time.Second)) // when it is not heard
+			control.SetDeadline(time.Now().Add(20 * time.Second)) // in case ABOR is not recognised
 			expect := func(code string) {
 				t.Helper()
 				if text, err := replies.ReadString('\n'); !strings.HasPrefix(text, code) {
@@ -62,7 +62,7 @@ func TestUrgentAbort(t *testing.T) {
 			sendUrgent(t, control, "NOOP\r\n")
 			expect("200 ")
 			if len(store.files) > 0 {
-				t.Errorf("the store holds %v", store.files)
+				t.Errorf("the store has the files %v, want none", store.files)
 			}
 		})
 	}
