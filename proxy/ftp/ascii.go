@@ -6,16 +6,16 @@ import (
 	"io"
 )
 
-// fromNet turns the ends of line of TYPE A, CR LF, into LF (RFC 959, section 3.1.1.1). A CR that stands
+// asciiReader turns the ends of line of TYPE A, CR LF, into LF (RFC 959, section 3.1.1.1). A CR that stands
 // alone is kept. Its errors are those of r, at the same place in the stream.
-type fromNet struct {
+type asciiReader struct {
 	r   io.Reader
 	in  []byte // read and not yet given out; its last byte may be a CR whose next byte is awaited
 	buf []byte
 	err error
 }
 
-func (a *fromNet) Read(p []byte) (n int, err error) {
+func (a *asciiReader) Read(p []byte) (n int, err error) {
 	for n == 0 && len(p) > 0 {
 		if len(a.in) == 0 || len(a.in) == 1 && a.in[0] == '\r' && a.err == nil {
 			if a.err != nil {
@@ -30,7 +30,7 @@ func (a *fromNet) Read(p []byte) (n int, err error) {
 }
 
 // fill reads more behind what is left: nothing, or one CR.
-func (a *fromNet) fill() {
+func (a *asciiReader) fill() {
 	if a.buf == nil {
 		a.buf = make([]byte, 32<<10)
 	}
@@ -40,7 +40,7 @@ func (a *fromNet) fill() {
 }
 
 // convert moves bytes from a.in to p, and leaves a last CR unless nothing can follow.
-func (a *fromNet) convert(p []byte) (n int) {
+func (a *asciiReader) convert(p []byte) (n int) {
 	for n < len(p) && len(a.in) > 0 {
 		run := bytes.IndexByte(a.in, '\r')
 		switch {
@@ -61,14 +61,14 @@ func (a *fromNet) convert(p []byte) (n int) {
 	return n
 }
 
-// toNet turns LF into CR LF; one that has its CR already stays as it is.
-type toNet struct {
+// asciiWriter turns LF into CR LF; one that has its CR already stays as it is.
+type asciiWriter struct {
 	w    io.Writer
 	out  *bufio.Writer
 	last byte
 }
 
-func (a *toNet) Write(p []byte) (n int, err error) {
+func (a *asciiWriter) Write(p []byte) (n int, err error) {
 	if a.out == nil {
 		a.out = bufio.NewWriterSize(a.w, 32<<10)
 	}

@@ -39,7 +39,7 @@ func TestFromNet(t *testing.T) {
 	for _, c := range texts {
 		for in, cut := range pieces {
 			for out, cutResult := range pieces {
-				got, err := io.ReadAll(cutResult(&fromNet{r: cut(strings.NewReader(c.net))}))
+				got, err := io.ReadAll(cutResult(&asciiReader{r: cut(strings.NewReader(c.net))}))
 				if string(got) != c.store || err != nil {
 					t.Errorf("%.20q, source %s, result %s: %.20q, %v; want %.20q", c.net, in, out, got, err, c.store)
 				}
@@ -52,7 +52,7 @@ func TestFromNet(t *testing.T) {
 func TestFromNetError(t *testing.T) {
 	broken := errors.New("broken")
 	for in, cut := range pieces {
-		got, err := io.ReadAll(&fromNet{r: cut(io.MultiReader(strings.NewReader("a\r\nb\r"), iotest.ErrReader(broken)))})
+		got, err := io.ReadAll(&asciiReader{r: cut(io.MultiReader(strings.NewReader("a\r\nb\r"), iotest.ErrReader(broken)))})
 		if string(got) != "a\nb\r" || err != broken {
 			t.Errorf("%s: %q, %v", in, got, err)
 		}
@@ -67,7 +67,7 @@ func TestToNet(t *testing.T) {
 		}
 		for in, cut := range pieces {
 			var b bytes.Buffer
-			n, err := io.Copy(struct{ io.Writer }{&toNet{w: &b}}, struct{ io.Reader }{cut(strings.NewReader(c.store))})
+			n, err := io.Copy(struct{ io.Writer }{&asciiWriter{w: &b}}, struct{ io.Reader }{cut(strings.NewReader(c.store))})
 			if b.String() != want || n != int64(len(c.store)) || err != nil {
 				t.Errorf("%.20q, written %s: %.20q, %d, %v; want %.20q", c.store, in, b.String(), n, err, want)
 			}
@@ -78,7 +78,7 @@ func TestToNet(t *testing.T) {
 func TestToNetError(t *testing.T) {
 	r, w := io.Pipe()
 	r.Close()
-	if _, err := (&toNet{w: w}).Write([]byte("a\n")); !errors.Is(err, io.ErrClosedPipe) {
+	if _, err := (&asciiWriter{w: w}).Write([]byte("a\n")); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 // clientErrors are the client's own: a name that is taken or not allowed, an offset that does not fit, an upload
 // that was aborted or cut. The operator can do nothing about them. So are those of a limit that works as it should.
 var clientErrors = []error{
-	errAborted, errGoingDown, proxy.ErrSessionEnded, errControlLost, errTooShort, errNoCloseNotify, errTooManyAhead,
+	errAborted, errDrainTimeout, proxy.ErrSessionEnded, errControlLost, errTooShort, errNoCloseNotify, errTooManyQueued,
 	modez.ErrTruncated, modez.ErrCorrupt, modez.ErrNotZlib, modez.ErrExpands,
 	fs.ErrExist, fs.ErrInvalid, syscall.ENOTEMPTY, syscall.EISDIR, syscall.ENOTDIR, syscall.ESPIPE,
 	syscall.E2BIG, syscall.EFBIG, proxy.ErrStale,

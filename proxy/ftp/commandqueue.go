@@ -56,7 +56,7 @@ func (q *commandQueue) put(l *line, done <-chan struct{}) bool {
 }
 
 // taken notes that the session has taken a line.
-func (q *commandQueue) taken() {
+func (q *commandQueue) lineTaken() {
 	select {
 	case q.room <- struct{}{}:
 	default:
@@ -66,5 +66,5 @@ func (q *commandQueue) taken() {
 // setLoggedIn sets the limits for a session that is logged in, or is not any more.
 func (q *commandQueue) setLoggedIn(in bool) {
 	q.loggedIn.Store(in)
-	q.taken()
+	q.lineTaken()
 }

@@ -70,7 +70,7 @@ func TestBytesReadDuringLoginAreBounded(t *testing.T) {
 		if most := 5*len(line) + readAhead; taken > most {
 			t.Errorf("the server reads %d bytes, want at most %d", taken, most)
 		}
-		s.hangUp()
+		s.closeControl()
 	})
 }
 
@@ -88,7 +88,7 @@ func TestUserNamesInLogsAreTruncated(t *testing.T) {
 			"\nS> 331 *\nC> PASS secret\nS> 230 *\nC> DELE f\nS> 550 *\nC> QUIT\nS> 221 *\nS.")
 		synctest.Wait()
 		for line := range strings.Lines(log.String()) {
-			if n := strings.Count(line, "\u00e9"); n > 2*maxUser/2 { // as user and as name
+			if n := strings.Count(line, "\u00e9"); n > 2*maxLoggedUser/2 { // as user and as name
 				t.Errorf("%d bytes of the name are in a log line: %s", 2*n, line)
 			}
 		}

@@ -24,7 +24,7 @@ type need int
 const (
 	login    need = 1 << iota // a login
 	argument                  // an argument
-	waits                     // time, as it may wait for the storage and moves no data
+	storage                   // time, as it may wait for the storage and moves no data
 )
 
 // argKind says what the argument of a command is, and so what a blank in it means.
@@ -44,7 +44,7 @@ var commands = withHelp(map[string]command{
 	"ACCT": {run: (*session).cmdAcct, need: login, arg: secretArg, help: "account"},
 	"REIN": {run: (*session).cmdRein},
 	"QUIT": {run: (*session).cmdQuit},
-	"CWD":  {run: (*session).cmdCwd, need: login | argument | waits, arg: nameArg, help: "directory"},
+	"CWD":  {run: (*session).cmdCwd, need: login | argument | storage, arg: nameArg, help: "directory"},
 	"CDUP": {run: (*session).cmdCdup, need: login},
 	"SMNT": {run: (*session).cmdSmnt, need: login, arg: nameArg, help: "directory"},
 
@@ -71,45 +71,45 @@ var commands = withHelp(map[string]command{
 	"ALLO": {run: (*session).cmdAllo, need: login | argument, help: "bytes"},
 	"REST": {run: (*session).cmdRest, need: login | argument, help: "offset", feat: "REST STREAM"},
 	"ABOR": {run: (*session).cmdAbor, need: login},
-	"DELE": {run: (*session).cmdDele, need: login | argument | waits, arg: nameArg, help: "file"},
-	"RNFR": {run: (*session).cmdRnfr, need: login | argument | waits, arg: nameArg, help: "name"},
-	"RNTO": {run: (*session).cmdRnto, need: login | argument | waits, arg: nameArg, help: "name"},
-	"MKD":  {run: (*session).cmdMkd, need: login | argument | waits, arg: nameArg, help: "directory"},
-	"RMD":  {run: (*session).cmdRmd, need: login | argument | waits, arg: nameArg, help: "directory"},
+	"DELE": {run: (*session).cmdDele, need: login | argument | storage, arg: nameArg, help: "file"},
+	"RNFR": {run: (*session).cmdRnfr, need: login | argument | storage, arg: nameArg, help: "name"},
+	"RNTO": {run: (*session).cmdRnto, need: login | argument | storage, arg: nameArg, help: "name"},
+	"MKD":  {run: (*session).cmdMkd, need: login | argument | storage, arg: nameArg, help: "directory"},
+	"RMD":  {run: (*session).cmdRmd, need: login | argument | storage, arg: nameArg, help: "directory"},
 	"PWD":  {run: (*session).cmdPwd, need: login},
 	"LIST": {run: (*session).cmdList, need: login, arg: nameArg, help: "[path]"},
 	"NLST": {run: (*session).cmdNlst, need: login, arg: nameArg, help: "[path]"},
 	"MLSD": {run: (*session).cmdMlsd, need: login, arg: nameArg, help: "[directory]"},
-	"MLST": {run: (*session).cmdMlst, need: login | waits, arg: nameArg, help: "[path]"},
-	"SIZE": {run: (*session).cmdSize, need: login | argument | waits, arg: nameArg, help: "file", feat: "SIZE"},
-	"MDTM": {run: (*session).cmdMdtm, need: login | argument | waits, arg: nameArg, help: "[YYYYMMDDHHMMSS] file", feat: "MDTM"},
+	"MLST": {run: (*session).cmdMlst, need: login | storage, arg: nameArg, help: "[path]"},
+	"SIZE": {run: (*session).cmdSize, need: login | argument | storage, arg: nameArg, help: "file", feat: "SIZE"},
+	"MDTM": {run: (*session).cmdMdtm, need: login | argument | storage, arg: nameArg, help: "[YYYYMMDDHHMMSS] file", feat: "MDTM"},
 
-	"MFMT": {run: (*session).cmdMfmt, need: login | argument | waits, arg: nameArg, help: "YYYYMMDDHHMMSS file", feat: "MFMT"},
+	"MFMT": {run: (*session).cmdMfmt, need: login | argument | storage, arg: nameArg, help: "YYYYMMDDHHMMSS file", feat: "MFMT"},
 
 	// Checksums.
-	"HASH":    {run: (*session).cmdHash, need: login | argument | waits, arg: nameArg, help: "file"},
+	"HASH":    {run: (*session).cmdHash, need: login | argument | storage, arg: nameArg, help: "file"},
 	"RANG":    {run: (*session).cmdRang, need: login | argument, help: "first last"},
-	"XCRC":    {run: cmdSum("CRC32"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XCRC"},
-	"XMD5":    {run: cmdSum("MD5"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XMD5"},
-	"XSHA1":   {run: cmdSum("SHA-1"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XSHA1"},
-	"XSHA256": {run: cmdSum("SHA-256"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XSHA256"},
-	"XSHA512": {run: cmdSum("SHA-512"), need: login | argument | waits, arg: nameArg, help: "file [start end]", feat: "XSHA512"},
+	"XCRC":    {run: cmdSum("CRC32"), need: login | argument | storage, arg: nameArg, help: "file [start end]", feat: "XCRC"},
+	"XMD5":    {run: cmdSum("MD5"), need: login | argument | storage, arg: nameArg, help: "file [start end]", feat: "XMD5"},
+	"XSHA1":   {run: cmdSum("SHA-1"), need: login | argument | storage, arg: nameArg, help: "file [start end]", feat: "XSHA1"},
+	"XSHA256": {run: cmdSum("SHA-256"), need: login | argument | storage, arg: nameArg, help: "file [start end]", feat: "XSHA256"},
+	"XSHA512": {run: cmdSum("SHA-512"), need: login | argument | storage, arg: nameArg, help: "file [start end]", feat: "XSHA512"},
 
 	// Information.
 	"HOST": {run: (*session).cmdHost, need: argument, help: "name", feat: "HOST"},
 	"CLNT": {run: (*session).cmdClnt, need: argument, help: "program", feat: "CLNT"},
 	"AVBL": {run: (*session).cmdAvbl, need: login, arg: nameArg, help: "[directory]", feat: "AVBL"},
 	"SYST": {run: (*session).cmdSyst},
-	"STAT": {run: (*session).cmdStat, need: login | waits, arg: nameArg, help: "[path]"},
+	"STAT": {run: (*session).cmdStat, need: login | storage, arg: nameArg, help: "[path]"},
 	"NOOP": {run: (*session).cmdNoop},
 	"OPTS": {run: (*session).cmdOpts, need: argument, help: "command [options]"},
-	"SITE": {run: (*session).cmdSite, need: login | argument | waits, arg: nameArg, help: "command"},
+	"SITE": {run: (*session).cmdSite, need: login | argument | storage, arg: nameArg, help: "command"},
 })
 
 // withHelp adds the commands whose replies are read off the table, and the older names of some.
 func withHelp(all map[string]command) map[string]command {
-	all["FEAT"] = command{run: func(s *session, _ context.Context, _ string) error { return s.ok(211, s.features(all)) }}
-	all["HELP"] = command{run: func(s *session, _ context.Context, arg string) error { return s.sendHelp(all, arg) }, help: "[command]"}
+	all["FEAT"] = command{run: func(s *session, _ context.Context, _ string) error { return s.ok(211, s.featText(all)) }}
+	all["HELP"] = command{run: func(s *session, _ context.Context, arg string) error { return s.replyHelp(all, arg) }, help: "[command]"}
 	for x, verb := range map[string]string{"XCUP": "CDUP", "XCWD": "CWD", "XMKD": "MKD", "XPWD": "PWD", "XRMD": "RMD"} {
 		all[x] = all[verb]
 	}
@@ -123,15 +123,15 @@ func split(text string) (verb, arg string) {
 }
 
 // obey runs one command line and returns its one final reply.
-func (s *session) obey(ctx context.Context, l line) reply {
+func (s *session) execute(ctx context.Context, l line) reply {
 	s.dropRefused()
 	verb, arg := split(l.text)
 	arg = s.decodeArg(verb, arg)
 	if verb != "RNTO" { // RFC 959, section 4.1.3: RNTO has to follow RNFR at once
-		s.from = ""
+		s.renameFrom = ""
 	}
 	arg = commands[verb].trim(arg)
-	c, err := s.find(l, verb, arg)
+	c, err := s.lookup(l, verb, arg)
 	if err != nil { // not logged: a mistyped command may be a password
 		return replyTo(err)
 	}
@@ -151,10 +151,10 @@ func (s *session) obey(ctx context.Context, l line) reply {
 
 // run runs a command; one that waits for the storage is attended.
 func (s *session) run(ctx context.Context, c command, arg string) error {
-	if c.need&waits == 0 {
+	if c.need&storage == 0 {
 		return c.run(s, ctx, arg)
 	}
-	return s.attended(ctx, func(ctx context.Context) error { return c.run(s, ctx, arg) })
+	return s.interruptible(ctx, func(ctx context.Context) error { return c.run(s, ctx, arg) })
 }
 
 // ok sets the reply to the command that runs, and returns nil: a handler that succeeds ends with it.
@@ -164,7 +164,7 @@ func (s *session) ok(code int, text string) error {
 }
 
 // find returns the command of that verb if it may run.
-func (s *session) find(l line, verb, arg string) (command, error) {
+func (s *session) lookup(l line, verb, arg string) (command, error) {
 	c, known := commands[verb]
 	switch {
 	case l.tooLong:
@@ -177,7 +177,7 @@ func (s *session) find(l line, verb, arg string) (command, error) {
 		return command{}, reply{530, "Please log in with USER and PASS."}
 	case c.need&argument != 0 && arg == "":
 		return command{}, reply{501, verb + " requires an argument: " + c.help + "."}
-	case s.ranged(verb):
+	case s.rangRefused(verb):
 		return command{}, reply{504, "RANG applies to HASH only, use REST."}
 	}
 	return c, nil

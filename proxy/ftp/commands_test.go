@@ -186,9 +186,9 @@ func TestPasswordAfterMistypedCommandIsNotLogged(t *testing.T) {
 	s := &session{entry: newEntry(t), srv: &Server{
 		Observer: observe.Log(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))}}
 	for _, text := range []string{" PASS hunter2", "PASS\thunter2", "PAS hunter2", "hunter2", "SITE PSWD hunter2 hunter2"} {
-		s.obey(t.Context(), line{text: text})
+		s.execute(t.Context(), line{text: text})
 	}
-	s.obey(t.Context(), line{text: "NOOP"})
+	s.execute(t.Context(), line{text: "NOOP"})
 	if got := strings.ToLower(log.String()); strings.Contains(got, "hunter2") || !strings.Contains(got, "noop") {
 		t.Error(got)
 	}

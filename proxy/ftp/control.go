@@ -18,19 +18,19 @@ type line struct {
 	text    string
 	tooLong bool
 	more    bool        // another line came along with it, and follows at once
-	pause   *pause      // after AUTH
+	pause   *authPause  // after AUTH
 	quit    *quitNotice // of an upload; nil else
 	err     error       // instead of a text: why there are no more
 }
 
 // A pause is the reading goroutine standing still after AUTH, as what follows the reply is no command but TLS.
-type pause struct {
+type authPause struct {
 	more   <-chan bool      // tells, once it stands, whether something came after the command, before its reply
 	readOn chan<- io.Reader // what to read from now on; nil = as before
 }
 
 // stand makes the reading goroutine let go of conn, and tells whether something came after AUTH.
-func (p *pause) stand(conn net.Conn) (more bool) {
+func (p *authPause) stopReading(conn net.Conn) (more bool) {
 	conn.SetReadDeadline(time.Unix(1, 0))
 	defer conn.SetReadDeadline(time.Time{})
 	return <-p.more
@@ -38,7 +38,7 @@ func (p *pause) stand(conn net.Conn) (more bool) {
 
 // Why the server hears no more from a client that is still there.
 var (
-	errSlow          = reply{421, "Command line timeout, closing connection."}
+	errLineTimeout   = reply{421, "Command line timeout, closing connection."}
 	errOtherProtocol = errors.New("the client speaks another protocol")
 )
 
@@ -50,34 +50,34 @@ func readLines(r io.Reader, q *commandQueue, gone chan<- struct{}, done <-chan s
 	var watch quitWatch
 	for t := newTelnet(r, q.maxLine); t != nil; {
 		l := t.next()
-		if l.err != nil && l.err != errSlow && l.err != errOtherProtocol {
+		if l.err != nil && l.err != errLineTimeout && l.err != errOtherProtocol {
 			return
 		}
 		more, readOn := make(chan bool, 1), make(chan io.Reader, 1)
 		verb, _ := split(l.text)
 		if verb == "AUTH" && !l.tooLong {
-			l.pause = &pause{more, readOn}
+			l.pause = &authPause{more, readOn}
 		}
 		watch.see(&l, verb, t.in.at)
 		if !q.put(&l, done) {
 			return
 		}
 		switch {
-		case l.err == errSlow: // the client may still be there, and an upload waits for its end
+		case l.err == errLineTimeout: // the client may still be there, and an upload waits for its end
 			t.discard()
 			return
 		case l.err != nil:
 			return
 		case l.pause != nil:
-			t = t.rest(more, readOn, done)
+			t = t.resumeAfter(more, readOn, done)
 		}
 	}
 }
 
 // next returns the next line, or why there is none. The first one tells whether the client speaks FTP at all.
 func (t *telnet) next() (l line) {
-	first := !t.begun
-	t.begun = true
+	first := !t.started
+	t.started = true
 	if first && t.isTLS() {
 		return line{err: errOtherProtocol}
 	}
@@ -91,14 +91,14 @@ func (t *telnet) next() (l line) {
 
 // discard reads to the end of the connection.
 func (t *telnet) discard() {
-	if t.limit(time.Time{}) == nil {
+	if t.setDeadline(time.Time{}) == nil {
 		io.Copy(io.Discard, t.r)
 	}
 }
 
 // rest waits until the client goes, says more or is asked for, and then returns from where the next line comes; nil if
 // none may.
-func (t *telnet) rest(more chan<- bool, readOn <-chan io.Reader, done <-chan struct{}) *telnet {
+func (t *telnet) resumeAfter(more chan<- bool, readOn <-chan io.Reader, done <-chan struct{}) *telnet {
 	_, err := t.r.Peek(1)
 	more <- err == nil
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {

@@ -36,14 +36,14 @@ func (a activePort) Conn(ctx context.Context) (net.Conn, error) {
 
 func (a activePort) Close() error { return nil }
 
-// onlyEPSV: after EPSV ALL the client has promised to use nothing else (RFC 2428, section 4).
-var onlyEPSV = reply{503, "Only EPSV is allowed after EPSV ALL."}
+// errEPSVOnly: after EPSV ALL the client has promised to use nothing else (RFC 2428, section 4).
+var errEPSVOnly = reply{503, "Only EPSV is allowed after EPSV ALL."}
 
 // listen makes a passive port; the one before, if no transfer took it, is closed.
 func (s *session) listen(ctx context.Context) (port uint16, err error) {
 	s.drop()
-	claim := passive.Claim{Local: s.own, Peer: s.peer.Addr(), Timeout: cmp.Or(s.srv.DataTimeout, 20*time.Second)}
-	if s.private && s.tls.Share && s.tls.sure {
+	claim := passive.Claim{Local: s.host, Peer: s.peer.Addr(), Timeout: cmp.Or(s.srv.DataTimeout, 20*time.Second)}
+	if s.protP && s.tls.Share && s.tls.lastResumed {
 		claim.ID, claim.Identify = s.tls.id, s.srv.identify
 	}
 	l, err := s.srv.Passive.Listen(ctx, claim)
@@ -56,8 +56,8 @@ func (s *session) listen(ctx context.Context) (port uint16, err error) {
 }
 
 func (s *session) cmdPasv(ctx context.Context, _ string) error {
-	if s.extend {
-		return onlyEPSV
+	if s.epsvOnly {
+		return errEPSVOnly
 	}
 	if !s.local.Addr().Is4() {
 		return reply{425, "PASV is for IPv4 only, use EPSV."}
@@ -90,7 +90,7 @@ func (s *session) cmdEpsv(ctx context.Context, arg string) error {
 	}
 	switch arg = strings.ToUpper(arg); {
 	case arg == "ALL":
-		s.extend = true
+		s.epsvOnly = true
 		return s.ok(200, "EPSV ALL accepted.")
 	case arg != "" && !isNumber(arg):
 		return reply{501, "Use EPSV [1 | 2 | ALL]."}
@@ -117,8 +117,8 @@ func (s *session) cmdEprt(_ context.Context, arg string) error {
 func (s *session) active(verb, arg string, parse func(string) (netip.AddrPort, error)) error {
 	s.drop()
 	switch {
-	case s.extend:
-		return onlyEPSV
+	case s.epsvOnly:
+		return errEPSVOnly
 	case s.dialer == nil:
 		return reply{502, "Active mode is disabled, use PASV or EPSV."}
 	}
@@ -130,7 +130,7 @@ func (s *session) active(verb, arg string, parse func(string) (netip.AddrPort, e
 		return reply{500, "Use your own address and a port above 1023."}
 	}
 	remote = netip.AddrPortFrom(s.peer.Addr(), remote.Port()) // in the zone that the client has come from
-	s.port = activePort{s.dialer.Dial, s.own, remote, cmp.Or(s.srv.DataTimeout, 20*time.Second)}
+	s.port = activePort{s.dialer.Dial, s.host, remote, cmp.Or(s.srv.DataTimeout, 20*time.Second)}
 	return s.ok(200, verb+" command successful.")
 }
 

@@ -16,51 +16,51 @@ import (
 // A dataConn is a data connection, which counts what it moves and marks its errors as its own.
 type dataConn struct {
 	net.Conn // what files go over: the steady one, or TLS on it
-	steady   *steady
-	records  *gathered   // under TLS that the client only receives on; nil else
-	hold     func() bool // keeps the end of its context from it
+	steady   *stallConn
+	records  *batchConn  // under TLS that the client only receives on; nil else
+	detach   func() bool // keeps the end of its context from it
 	bytes    *atomic.Int64
-	since    time.Time // it was made
-	last     time.Time // the last bytes from the client were read
-	ended    time.Time // the client ended it
+	openedAt time.Time // it was made
+	lastRead time.Time // the last bytes from the client were read
+	endedAt  time.Time // the client ended it
 }
 
 // lastByte returns when the last byte from the client arrived, which may be long before it was read. It is never later than that, and at most
 // as much earlier as the kernel's clock is coarse.
 func (d *dataConn) lastByte() time.Time {
 	now := time.Now() // before the age is told: whatever delays this goroutine in between makes the result earlier, not later
-	if age, known := sinceData(d.steady.Conn); known {
-		if at := now.Add(-age); at.Before(d.last) {
+	if age, known := sinceLastData(d.steady.Conn); known {
+		if at := now.Add(-age); at.Before(d.lastRead) {
 			return at
 		}
 	}
-	return d.last
+	return d.lastRead
 }
 
 func newDataConn(ctx context.Context, conn net.Conn, stall time.Duration, bytes *atomic.Int64) *dataConn {
-	s := &steady{Conn: conn, ctx: ctx, stall: stall}
+	s := &stallConn{Conn: conn, ctx: ctx, stall: stall}
 	hold := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	return &dataConn{Conn: s, steady: s, hold: hold, bytes: bytes, since: time.Now()}
+	return &dataConn{Conn: s, steady: s, detach: hold, bytes: bytes, openedAt: time.Now()}
 }
 
 // protect makes a TLS connection of it.
-func (d *dataConn) protect(ctx context.Context, c *secured, upload bool, o proxy.Observer) error {
+func (d *dataConn) protect(ctx context.Context, c *tlsSession, upload bool, o proxy.Observer) error {
 	var under net.Conn = d.steady
 	switch {
 	case !upload:
-		d.records = &gathered{Conn: under}
+		d.records = &batchConn{Conn: under}
 		under = d.records
 	case !c.LenientClose:
-		under = guarded{under}
+		under = closeNotifyConn{under}
 	}
-	_, told := below[*retold](d.steady.Conn) // apart from others by its ticket, which anybody on the way could repeat
+	_, told := below[*replayConn](d.steady.Conn) // apart from others by its ticket, which anybody on the way could repeat
 	secure, err := c.protect(ctx, under, upload, told)
 	if err != nil {
 		return err
 	}
 	state := secure.ConnectionState()
 	c.noteWeak(ctx, o, state)
-	d.Conn, d.since = secure, time.Now()
+	d.Conn, d.openedAt = secure, time.Now()
 	return nil
 }
 
@@ -68,12 +68,12 @@ func (d *dataConn) Read(p []byte) (int, error) {
 	n, err := d.Conn.Read(p)
 	d.bytes.Add(int64(n))
 	if n > 0 {
-		d.last = time.Now()
+		d.lastRead = time.Now()
 	}
 	switch {
 	case err == io.EOF:
-		d.ended = time.Now()
-		d.sayEnd() // some clients wait for it before they look for the reply
+		d.endedAt = time.Now()
+		d.closeWrite() // some clients wait for it before they look for the reply
 	case err != nil:
 		err = dataError{err}
 	}
@@ -81,7 +81,7 @@ func (d *dataConn) Read(p []byte) (int, error) {
 }
 
 func (d *dataConn) Write(p []byte) (int, error) {
-	n, err := d.records.gather(d.Conn.Write, p)
+	n, err := d.records.batch(d.Conn.Write, p)
 	d.bytes.Add(int64(n))
 	if err != nil {
 		err = dataError{err}
@@ -89,8 +89,8 @@ func (d *dataConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// sayEnd tells the client that no more comes: by close_notify under TLS, and by TCP's own end.
-func (d *dataConn) sayEnd() error {
+// closeWrite tells the client that no more comes: by close_notify under TLS, and by TCP's own end.
+func (d *dataConn) closeWrite() error {
 	if secure, ok := d.Conn.(*tls.Conn); ok {
 		if err := secure.CloseWrite(); err != nil {
 			return dataError{err}
@@ -104,20 +104,20 @@ func (d *dataConn) sayEnd() error {
 	return nil
 }
 
-// lastWord is how long a client has to end its side of a connection that we have ended.
-const lastWord = 2 * time.Second
+// lingerTimeout is how long a client has to end its side of a connection that we have ended.
+const lingerTimeout = 2 * time.Second
 
 // finish closes a data connection that was ended in good order. To close it before the client has done so could reset it, and
 // destroy what the client has not read yet; so that is waited for, but not by the reply.
-func (d *dataConn) finish(tails *tails) {
+func (d *dataConn) finish(tails *lingering) {
 	_, halves := below[passive.HalfCloser](d.steady.Conn)
-	if !halves || !d.ended.IsZero() || !d.hold() {
+	if !halves || !d.endedAt.IsZero() || !d.detach() {
 		d.steady.Conn.Close()
 		return
 	}
 	tails.Go(func() {
 		defer d.steady.Conn.Close()
-		d.steady.Conn.SetReadDeadline(time.Now().Add(lastWord))
+		d.steady.Conn.SetReadDeadline(time.Now().Add(lingerTimeout))
 		io.CopyN(io.Discard, d.steady.Conn, 64<<10)
 	})
 }
@@ -131,13 +131,13 @@ func (d *dataConn) reset() {
 }
 
 // A steady connection fails when it makes no progress, or its context ends.
-type steady struct {
+type stallConn struct {
 	net.Conn
 	ctx   context.Context
 	stall time.Duration
 }
 
-func (s *steady) Read(p []byte) (int, error) {
+func (s *stallConn) Read(p []byte) (int, error) {
 	s.SetReadDeadline(time.Now().Add(s.stall))
 	if s.ctx.Err() != nil { // asked after the deadline was set, which may have been over the one that ends all
 		return 0, context.Cause(s.ctx)
@@ -146,7 +146,7 @@ func (s *steady) Read(p []byte) (int, error) {
 }
 
 // Write goes on as long as any byte is accepted within the stall time-out.
-func (s *steady) Write(p []byte) (int, error) {
+func (s *stallConn) Write(p []byte) (int, error) {
 	return stall.Write(s.Conn, p, func() error {
 		s.SetWriteDeadline(time.Now().Add(s.stall))
 		return context.Cause(s.ctx)

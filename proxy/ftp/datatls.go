@@ -35,26 +35,26 @@ func (e tlsError) Unwrap() error { return e.err }
 
 // protect makes TLS of a data connection. Where the client only sends, it gets no ticket. One that was told by its ticket has
 // to resume by it.
-func (c *secured) protect(ctx context.Context, conn net.Conn, upload, told bool) (*tls.Conn, error) {
-	secure := tls.Server(conn, c.forData(upload))
+func (c *tlsSession) protect(ctx context.Context, conn net.Conn, upload, told bool) (*tls.Conn, error) {
+	secure := tls.Server(conn, c.dataConfig(upload))
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return nil, tlsError{causedBy(ctx, err)}
 	}
 	resumed := secure.ConnectionState().DidResume
-	c.sure = resumed
+	c.lastResumed = resumed
 	if !resumed && (told || c.DataSession == Required) {
 		return nil, tlsError{errNotResumed}
 	}
 	return secure, nil
 }
 
-// forData returns the configuration of one data connection.
+// dataConfig returns the configuration of one data connection.
 //
 // On one that the client only sends on, no ticket goes out after the handshake, as it does in TLS 1.3: a client that never reads
 // it closes the connection with something unread, which resets it, and the reset destroys what the client sent last.
-func (c *secured) forData(upload bool) *tls.Config {
+func (c *tlsSession) dataConfig(upload bool) *tls.Config {
 	config := c.config.Clone()
 	config.DynamicRecordSizingDisabled = true // which is for who waits for the first lines
 	config.WrapSession = func(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
@@ -63,7 +63,7 @@ func (c *secured) forData(upload bool) *tls.Config {
 		}
 		return c.seal(cs, ss)
 	}
-	config.VerifyConnection = c.sameClient
+	config.VerifyConnection = c.verifySameClient
 	config.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
 		if upload && cs.Version >= tls.VersionTLS13 {
 			config.SessionTicketsDisabled = true // crypto/tls asks for it once more, before it sends a ticket
@@ -83,16 +83,16 @@ func (c *secured) forData(upload bool) *tls.Config {
 	return config
 }
 
-// sameClient refuses another client's certificate, in a resumed TLS session too.
-func (c *secured) sameClient(cs tls.ConnectionState) error {
-	if !shown(cs).Equal(shown(c.state)) {
+// verifySameClient refuses another client's certificate, in a resumed TLS session too.
+func (c *tlsSession) verifySameClient(cs tls.ConnectionState) error {
+	if !peerCertificate(cs).Equal(peerCertificate(c.state)) {
 		return errOtherCertificate
 	}
 	return nil
 }
 
 // shown returns the certificate that a client has shown, or nil.
-func shown(cs tls.ConnectionState) *x509.Certificate {
+func peerCertificate(cs tls.ConnectionState) *x509.Certificate {
 	if len(cs.PeerCertificates) == 0 {
 		return nil
 	}
@@ -100,18 +100,18 @@ func shown(cs tls.ConnectionState) *x509.Certificate {
 }
 
 // certificate returns the client's certificate, which was verified, or nil.
-func (c *secured) certificate() *x509.Certificate {
+func (c *tlsSession) certificate() *x509.Certificate {
 	if c == nil || len(c.state.VerifiedChains) == 0 {
 		return nil
 	}
-	return shown(c.state)
+	return peerCertificate(c.state)
 }
 
 // A guarded connection tells a cut TLS connection from one that was ended: crypto/tls takes the end of a TCP connection
 // between two records for the end of the data.
-type guarded struct{ net.Conn }
+type closeNotifyConn struct{ net.Conn }
 
-func (g guarded) Read(p []byte) (int, error) {
+func (g closeNotifyConn) Read(p []byte) (int, error) {
 	n, err := g.Conn.Read(p)
 	if err == io.EOF {
 		err = errNoCloseNotify
@@ -125,14 +125,14 @@ const (
 )
 
 // A gathered connection sends records of TLS two at a time, which spares a sixth of what a download costs the processor.
-type gathered struct {
+type batchConn struct {
 	net.Conn
 	w    *bufio.Writer // nil before the first write that is more than a record
 	hold bool          // for more to come
 }
 
 // gather calls write, which is TLS's on g, and sends what that has come to.
-func (g *gathered) gather(write func([]byte) (int, error), p []byte) (n int, err error) {
+func (g *batchConn) batch(write func([]byte) (int, error), p []byte) (n int, err error) {
 	if g == nil || len(p) <= oneRecord {
 		return write(p)
 	}
@@ -148,7 +148,7 @@ func (g *gathered) gather(write func([]byte) (int, error), p []byte) (n int, err
 }
 
 // Write takes what TLS sends.
-func (g *gathered) Write(p []byte) (int, error) {
+func (g *batchConn) Write(p []byte) (int, error) {
 	if g.hold {
 		return g.w.Write(p)
 	}

@@ -16,31 +16,31 @@ import (
 )
 
 // digest returns the algorithm that HASH uses now.
-func (s *session) digest() string { return cmp.Or(s.hash, "SHA-256") }
+func (s *session) hashAlgorithm() string { return cmp.Or(s.hashName, "SHA-256") }
 
-// digestsOffered is the argument of HASH in FEAT: all algorithms, with a mark at the one in use.
-func (s *session) digestsOffered() string {
+// hashFeature is the argument of HASH in FEAT: all algorithms, with a mark at the one in use.
+func (s *session) hashFeature() string {
 	names := proxy.Algorithms()
-	names[slices.Index(names, s.digest())] += "*"
+	names[slices.Index(names, s.hashAlgorithm())] += "*"
 	return strings.Join(names, ";")
 }
 
 // optsHash tells the algorithm that HASH uses, or changes it (draft-bryan-ftpext-hash-02, section 3.2).
 func (s *session) optsHash(options string) error {
 	if name := strings.ToUpper(options); slices.Contains(proxy.Algorithms(), name) {
-		s.hash = name
+		s.hashName = name
 	} else if name != "" {
-		return reply{501, "Unknown algorithm, still using " + s.digest() + "."}
+		return reply{501, "Unknown algorithm, still using " + s.hashAlgorithm() + "."}
 	}
-	return s.ok(200, s.digest())
+	return s.ok(200, s.hashAlgorithm())
 }
 
 // cmdHash tells the checksum of a file, or of the octets of it that RANG has chosen (draft-bryan-ftpext-hash-02,
 // section 3): of the bytes that TYPE I transfers, whatever the type is now.
 func (s *session) cmdHash(ctx context.Context, arg string) error {
-	chosen, algorithm, store := take(&s.octets), s.digest(), s.store
+	chosen, algorithm, store := take(&s.hashRange), s.hashAlgorithm(), s.store
 	var text string
-	err := s.compute(ctx, readings(arg, false), func(ctx context.Context, path, name string, o octets) error {
+	err := s.tryArgForms(ctx, argForms(arg, false), func(ctx context.Context, path, name string, o byteRange) error {
 		if chosen != nil {
 			o = *chosen
 		} else {
@@ -70,7 +70,7 @@ func cmdSum(algorithm string) func(*session, context.Context, string) error {
 	return func(s *session, ctx context.Context, arg string) error {
 		var sum []byte
 		store := s.store
-		err := s.compute(ctx, readings(arg, true), func(ctx context.Context, _, name string, o octets) (err error) {
+		err := s.tryArgForms(ctx, argForms(arg, true), func(ctx context.Context, _, name string, o byteRange) (err error) {
 			length := int64(-1)
 			if o.end >= 0 {
 				length = o.end - o.start
@@ -86,8 +86,8 @@ func cmdSum(algorithm string) func(*session, context.Context, string) error {
 }
 
 // compute runs work with the first reading whose file is there.
-func (s *session) compute(
-	ctx context.Context, tries []reading, work func(_ context.Context, path, name string, o octets) error,
+func (s *session) tryArgForms(
+	ctx context.Context, tries []argForm, work func(_ context.Context, path, name string, o byteRange) error,
 ) (err error) {
 	for _, try := range tries {
 		var name string
@@ -95,7 +95,7 @@ func (s *session) compute(
 			err = try.err
 		}
 		if err == nil {
-			err = work(ctx, try.path, name, try.octets)
+			err = work(ctx, try.path, name, try.byteRange)
 		}
 		// A store that may not be listed denies access where there is nothing.
 		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {

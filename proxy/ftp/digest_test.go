@@ -41,7 +41,7 @@ func TestLostClientCancelsSum(t *testing.T) {
 			})
 			s.play("<= /a \"hello\"\nC> " + command)
 			synctest.Wait()
-			s.hangUp()
+			s.closeControl()
 			synctest.Wait()
 			if cause != errControlLost {
 				t.Errorf("%s: the context ended with %v, want %v", command, cause, errControlLost)
@@ -102,7 +102,7 @@ func TestReadings(t *testing.T) {
 		"a\xff\x00 1 22": "a\xff\x00 1 22 0 -1|a\xff\x00 1 22",
 	} {
 		var got []string
-		for _, r := range readings(arg, true) {
+		for _, r := range argForms(arg, true) {
 			text := fmt.Sprint(r.path, " ", r.start, " ", r.end)
 			if r.err != nil {
 				text += " 501"
@@ -122,14 +122,14 @@ func FuzzReadings(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name string) {
 		for _, ranges := range []bool{false, true} {
-			if r := readings(name, ranges); r[0].path != name || r[0].octets != whole || r[0].err != nil || len(r) > 2 {
+			if r := argForms(name, ranges); r[0].path != name || r[0].byteRange != wholeFile || r[0].err != nil || len(r) > 2 {
 				t.Errorf("%q: %v", name, r)
 			}
-			if r := readings(names.Quote(name), ranges); len(r) != 2 || r[1].path != name || r[1].octets != whole || r[1].err != nil {
+			if r := argForms(names.Quote(name), ranges); len(r) != 2 || r[1].path != name || r[1].byteRange != wholeFile || r[1].err != nil {
 				t.Errorf("%q in quotes: %v", name, r)
 			}
 		}
-		if r := readings(names.Quote(name)+" 3 7", true); len(r) != 2 || r[1].path != name || r[1].octets != (octets{3, 7}) || r[1].err != nil {
+		if r := argForms(names.Quote(name)+" 3 7", true); len(r) != 2 || r[1].path != name || r[1].byteRange != (byteRange{3, 7}) || r[1].err != nil {
 			t.Errorf("%q in quotes and with a range: %v", name, r)
 		}
 	})

@@ -18,13 +18,13 @@ import (
 // with its last file; a client that has just emptied it still expects CWD and RMD to find it.
 type directories map[string]bool
 
-// mostKnown bounds what a session remembers.
-const mostKnown = 4096
+// maxKnownDirs bounds what a session remembers.
+const maxKnownDirs = 4096
 
 // add notes a directory, and with it those above.
 func (d *directories) add(dir string) {
 	for ; dir != "/" && !(*d)[dir]; dir = path.Dir(dir) {
-		if *d == nil || len(*d) >= mostKnown {
+		if *d == nil || len(*d) >= maxKnownDirs {
 			*d = make(directories)
 		}
 		(*d)[dir] = true
@@ -55,7 +55,7 @@ func (s *session) cmdPwd(context.Context, string) error {
 func (s *session) cmdCwd(ctx context.Context, arg string) error {
 	dir, err := names.Resolve(s.dir, arg)
 	if err == nil && !s.isKnown(dir) {
-		err = s.enter(ctx, dir, s.compat.LenientDirs && arg != "~")
+		err = s.checkDir(ctx, dir, s.compat.LenientDirs && arg != "~")
 	}
 	if arg == "~" && errors.Is(err, fs.ErrNotExist) { // home, as a shell has it, unless there is one of that name
 		dir, err = "/", nil
@@ -70,7 +70,7 @@ func (s *session) cmdCwd(ctx context.Context, arg string) error {
 
 // enter says whether there is a directory. With lenient ones there is, as long as nothing else has the name: nothing is made,
 // but from then on the session knows it as an empty one.
-func (s *session) enter(ctx context.Context, dir string, lenient bool) error {
+func (s *session) checkDir(ctx context.Context, dir string, lenient bool) error {
 	err := statDir(ctx, s.store, dir)
 	if !lenient || !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -94,12 +94,12 @@ func statDir(ctx context.Context, store proxy.Store, dir string) error {
 // isKnown says whether dir is a directory without asking the store.
 func (s *session) isKnown(dir string) bool { return dir == "/" || s.known[dir] }
 
-// standsIn says whether dir is the session's own directory or above it, and so is there to this session, if only as an
+// isCwdOrAbove says whether dir is the session's own directory or above it, and so is there to this session, if only as an
 // empty one. What else it knows may have vanished with its last file, or somebody else may have removed or renamed it.
-func (s *session) standsIn(dir string) bool { return isWithin(dir, s.dir) }
+func (s *session) isCwdOrAbove(dir string) bool { return isWithin(dir, s.dir) }
 
-// stillThere says whether the store has, or may have, a directory that the session knows; else the session forgets it.
-func (s *session) stillThere(ctx context.Context, dir string) bool {
+// stillExists says whether the store has, or may have, a directory that the session knows; else the session forgets it.
+func (s *session) stillExists(ctx context.Context, dir string) bool {
 	if errors.Is(statDir(ctx, s.store, dir), fs.ErrNotExist) {
 		s.known.forget(dir)
 		return false
@@ -115,7 +115,7 @@ func (s *session) cmdCdup(context.Context, string) error {
 func (s *session) cmdMkd(ctx context.Context, arg string) error {
 	dir, err := names.Resolve(s.dir, arg)
 	if err == nil {
-		err = s.make(ctx, dir)
+		err = s.makeDir(ctx, dir)
 	}
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (s *session) cmdMkd(ctx context.Context, arg string) error {
 }
 
 // make makes a directory. With lenient ones, one that is there is as good, even if another session makes it at this moment.
-func (s *session) make(ctx context.Context, dir string) error {
+func (s *session) makeDir(ctx context.Context, dir string) error {
 	err := fs.ErrNotExist
 	if s.compat.LenientDirs {
 		err = statDir(ctx, s.store, dir)

@@ -39,13 +39,13 @@ func TestDirectories(t *testing.T) {
 // A session remembers a limited number of directories.
 func TestDirectoriesAreBounded(t *testing.T) {
 	var d directories
-	for i := range 3 * mostKnown {
+	for i := range 3 * maxKnownDirs {
 		d.add(fmt.Sprintf("/%d", i))
-		if len(d) > mostKnown {
-			t.Fatalf("%d directories are known, want at most %d", len(d), mostKnown)
+		if len(d) > maxKnownDirs {
+			t.Fatalf("%d directories are known, want at most %d", len(d), maxKnownDirs)
 		}
 	}
-	if !d[fmt.Sprintf("/%d", 3*mostKnown-1)] {
+	if !d[fmt.Sprintf("/%d", 3*maxKnownDirs-1)] {
 		t.Error("the last directory is not known")
 	}
 }
@@ -66,12 +66,12 @@ func TestIsWithin(t *testing.T) {
 // With lenient directories, MKD succeeds even if another session creates the directory at the same time.
 func TestConcurrentMkdirWithLenientDirs(t *testing.T) {
 	store := mkdirRace{newMemStore()}
-	s := &session{dialogue: dialogue{store: store, compat: proxy.Compat{LenientDirs: true}}}
-	if err := s.make(t.Context(), "/d"); err != nil {
+	s := &session{loginState: loginState{store: store, compat: proxy.Compat{LenientDirs: true}}}
+	if err := s.makeDir(t.Context(), "/d"); err != nil {
 		t.Error(err)
 	}
 	s.compat.LenientDirs = false
-	if err := s.make(t.Context(), "/e"); !errors.Is(err, fs.ErrExist) {
+	if err := s.makeDir(t.Context(), "/e"); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("without lenient directories: %v, want %v", err, fs.ErrExist)
 	}
 }

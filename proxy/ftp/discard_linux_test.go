@@ -112,9 +112,9 @@ func sendAll(t *testing.T, control net.Conn, replies *bufio.Reader, conn, data n
 func TestDiscardIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var (
-			tails tails
+			tails lingering
 			sent  int64
-			turns = make(chan struct{}, mostDiscardings)
+			turns = make(chan struct{}, maxDiscards)
 			far   []net.Conn
 		)
 		open := func() *dataConn {
@@ -123,9 +123,9 @@ func TestDiscardIsBounded(t *testing.T) {
 			return newDataConn(t.Context(), near, time.Minute, new(atomic.Int64))
 		}
 		begin := time.Now()
-		for i := range mostDiscardings + 1 {
-			if d := open(); d.discard(&tails, turns) != (i < mostDiscardings) {
-				t.Errorf("discard of connection %d: want that exactly %d are accepted", i+1, mostDiscardings)
+		for i := range maxDiscards + 1 {
+			if d := open(); d.discard(&tails, turns) != (i < maxDiscards) {
+				t.Errorf("discard of connection %d: want that exactly %d are accepted", i+1, maxDiscards)
 			}
 		}
 		block := make([]byte, 1<<20)
@@ -136,8 +136,8 @@ func TestDiscardIsBounded(t *testing.T) {
 			}
 		}
 		tails.Wait()
-		if sent != mostDiscarded || time.Since(begin) != lastWord {
-			t.Errorf("%d bytes were read in %v, want %d in %v", sent, time.Since(begin), int64(mostDiscarded), lastWord)
+		if sent != maxDiscarded || time.Since(begin) != lingerTimeout {
+			t.Errorf("%d bytes were read in %v, want %d in %v", sent, time.Since(begin), int64(maxDiscarded), lingerTimeout)
 		}
 		if !open().discard(&tails, turns) {
 			t.Error("a further connection is refused after the others have ended")

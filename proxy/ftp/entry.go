@@ -114,8 +114,8 @@ func permFact(e proxy.Entry) string {
 	return string(fact)
 }
 
-// factsOffered lists all facts as FEAT does, with a star behind those that are chosen.
-func (s *session) factsOffered() string {
+// mlstFeature lists all facts as FEAT does, with a star behind those that are chosen.
+func (s *session) mlstFeature() string {
 	var b strings.Builder
 	for _, f := range allFacts {
 		b.WriteString(f)
@@ -149,8 +149,8 @@ func (s *session) cmdMlst(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
-	e, err := s.look(ctx, name)
-	if errors.Is(err, fs.ErrNotExist) && s.standsIn(name) {
+	e, err := s.statAndReport(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) && s.isCwdOrAbove(name) {
 		e, err = proxy.Entry{Name: path.Base(name), Dir: true}, nil
 	}
 	if err != nil {

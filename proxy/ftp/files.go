@@ -14,7 +14,7 @@ import (
 )
 
 func (s *session) cmdDele(ctx context.Context, arg string) error {
-	s.stored = ""
+	s.lastStored = ""
 	name, err := names.Resolve(s.dir, arg)
 	var done proxy.Stored
 	if err == nil {
@@ -30,18 +30,18 @@ func (s *session) cmdDele(ctx context.Context, arg string) error {
 
 func (s *session) cmdRnfr(ctx context.Context, arg string) error {
 	name, err := names.Resolve(s.dir, arg)
-	if err == nil && take(&s.stored) != name { // should that have gone since, RNTO will say so
+	if err == nil && take(&s.lastStored) != name { // should that have gone since, RNTO will say so
 		_, err = stat(ctx, s.store, name)
 	}
 	if err != nil {
 		return err
 	}
-	s.from = name
+	s.renameFrom = name
 	return s.ok(350, "Ready for RNTO.")
 }
 
 func (s *session) cmdRnto(ctx context.Context, arg string) error {
-	from := take(&s.from)
+	from := take(&s.renameFrom)
 	if from == "" {
 		return reply{503, "Send RNFR first."}
 	}
@@ -87,7 +87,7 @@ func (s *session) cmdSize(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
-	e, err := s.look(ctx, name)
+	e, err := s.statAndReport(ctx, name)
 	switch {
 	case err != nil:
 		return err

@@ -39,9 +39,9 @@ func FuzzCommandLine(f *testing.F) {
 			if len(l.text) > maxLine || strings.Contains(l.text, "\n") {
 				t.Errorf("line %q is too long or has a line break", l.text)
 			}
-			s := &session{queue: newCommandQueue(), dialogue: dialogue{store: newMemStore()}}
+			s := &session{queue: newCommandQueue(), loginState: loginState{store: newMemStore()}}
 			verb, arg := split(l.text)
-			c, err := s.find(l, verb, arg)
+			c, err := s.lookup(l, verb, arg)
 			if err == nil {
 				if c.run == nil {
 					t.Errorf("%q: neither a command nor a refusal", l.text)
@@ -146,7 +146,7 @@ func FuzzASCII(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in []byte, size uint8) {
 		store := bytes.ReplaceAll(in, []byte("\r\n"), []byte("\n"))
 		net := new(bytes.Buffer)
-		w := &toNet{w: net}
+		w := &asciiWriter{w: net}
 		step := int(size)%7 + 1
 		for i := 0; i < len(in); i += step {
 			if n, err := w.Write(in[i:min(i+step, len(in))]); n != min(step, len(in)-i) || err != nil {
@@ -157,11 +157,11 @@ func FuzzASCII(f *testing.F) {
 			t.Errorf("%q is sent as %q, want %q", in, net, want)
 		}
 		for name, cut := range pieces {
-			got, err := io.ReadAll(&fromNet{r: cut(bytes.NewReader(in))})
+			got, err := io.ReadAll(&asciiReader{r: cut(bytes.NewReader(in))})
 			if !bytes.Equal(got, store) || err != nil {
 				t.Errorf("%q %s is stored as %q, %v; want %q", in, name, got, err, store)
 			}
-			if back, _ := io.ReadAll(&fromNet{r: cut(bytes.NewReader(net.Bytes()))}); !bytes.Equal(back, store) {
+			if back, _ := io.ReadAll(&asciiReader{r: cut(bytes.NewReader(net.Bytes()))}); !bytes.Equal(back, store) {
 				t.Errorf("%q is %q after sending and storing", store, back)
 			}
 		}

@@ -20,7 +20,7 @@ func TestCrowdedGrace(t *testing.T) {
 		{10, time.Hour, 500 * time.Millisecond},
 		{1000, time.Hour, 500 * time.Millisecond},
 	} {
-		if got := crowdedGrace(c.load, c.took); got != c.want {
+		if got := busyHostGrace(c.load, c.took); got != c.want {
 			t.Errorf("%v tasks a processor, upload %v: %v, want %v", c.load, c.took, got, c.want)
 		}
 	}
@@ -60,7 +60,7 @@ func TestHasUnread(t *testing.T) {
 // BenchmarkNap measures a short wait with nap, BenchmarkTimer one with a Timer.
 func BenchmarkNap(b *testing.B) {
 	for b.Loop() {
-		if !nap(leastGrace) {
+		if !nap(minGrace) {
 			b.Fatal("nap has no timer")
 		}
 	}
@@ -68,7 +68,7 @@ func BenchmarkNap(b *testing.B) {
 
 func BenchmarkTimer(b *testing.B) {
 	for b.Loop() {
-		<-time.After(leastGrace)
+		<-time.After(minGrace)
 	}
 }
 
@@ -86,8 +86,8 @@ func TestQuitBefore150DoesNotEndGrace(t *testing.T) {
 			marks <- reply{150, "Opening."}
 			done <- nil
 		}()
-		a := attendance{session: s}
-		if err := a.attend(marks, done); err != nil {
+		a := clientMonitor{session: s}
+		if err := a.watch(marks, done); err != nil {
 			t.Fatal(err)
 		}
 		s.quit.quit(time.Now())

@@ -21,7 +21,7 @@ func TestSlowLoris(t *testing.T) {
 		for n := range cap(gone) {
 			c := s.connect(10 + n)
 			go func() {
-				defer c.hangUp()
+				defer c.closeControl()
 				gone <- c.trickle(t, "USER a-name-that-takes-long", pause)
 			}()
 			synctest.Wait()
@@ -46,7 +46,7 @@ func (c *testClient) trickle(t *testing.T, text string, pause time.Duration) tim
 				last = got
 				continue
 			}
-			if want := strings.TrimSuffix(errSlow.String(), "\n"); last != want {
+			if want := strings.TrimSuffix(errLineTimeout.String(), "\n"); last != want {
 				t.Errorf("the last reply is %q, want %q", last, want)
 			}
 			return time.Since(begin)
@@ -120,7 +120,7 @@ func TestManyPipelinedCommandsDuringTransfer(t *testing.T) {
 	})
 }
 
-// A client that does not read its replies loses its session and its upload after controlWrite.
+// A client that does not read its replies loses its session and its upload after controlWriteTimeout.
 func TestClientThatReadsNoRepliesIsDisconnected(t *testing.T) {
 	for _, before := range []string{"C> NOOP\nS> 200 *", "C> EPSV\nS> 229 *\nC> STOR a\nS> 150 *\nD= \"hel\""} {
 		inBubble(t, func(s *script) {
@@ -131,8 +131,8 @@ func TestClientThatReadsNoRepliesIsDisconnected(t *testing.T) {
 					break
 				}
 			}
-			if took := time.Since(begin); took != controlWrite {
-				t.Errorf("the session ended after %v, want %v", took, controlWrite)
+			if took := time.Since(begin); took != controlWriteTimeout {
+				t.Errorf("the session ended after %v, want %v", took, controlWriteTimeout)
 			}
 			answered := 0
 			for range s.replies {

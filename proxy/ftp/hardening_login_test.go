@@ -68,7 +68,7 @@ func extend(sequences []string) (longer []string) {
 // runCommands sends a sequence of loginCommands and then commands, on a new connection, and returns the replies to the latter.
 func (s *script) runCommands(sequence string, commands ...string) (replies string) {
 	c := s.connect(1)
-	defer c.hangUp()
+	defer c.closeControl()
 	<-c.replies
 	for i, text := range append(strings.Split(sequence, ""), commands...) {
 		if command, ok := loginCommands[text]; ok {

@@ -23,7 +23,7 @@ func (s *session) cmdNoop(context.Context, string) error { return nil }
 // cmdHost takes any name, as all that is served here is one host (RFC 7151, section 3).
 func (s *session) cmdHost(_ context.Context, arg string) error {
 	switch {
-	case s.store != nil || s.asked:
+	case s.store != nil || s.userGiven:
 		return reply{503, "Send HOST before USER."}
 	case !isHost(arg):
 		return reply{501, "HOST requires a host name, or an address in brackets."}
@@ -57,7 +57,7 @@ func (s *session) cmdSmnt(context.Context, string) error {
 }
 
 // features is the text of the reply to FEAT: what goes beyond RFC 959 (RFC 2389, section 3).
-func (s *session) features(all map[string]command) string {
+func (s *session) featText(all map[string]command) string {
 	lines := []string{"Features:"}
 	if s.tls != nil || s.srv.TLS != nil && s.srv.TLS.Control != Never {
 		lines = append(lines, " AUTH TLS", " PBSZ", " PROT")
@@ -67,7 +67,7 @@ func (s *session) features(all map[string]command) string {
 			lines = append(lines, " "+f)
 		}
 	}
-	lines = append(lines, " HASH "+s.digestsOffered(), " MLST "+s.factsOffered(), " TVFS")
+	lines = append(lines, " HASH "+s.hashFeature(), " MLST "+s.mlstFeature(), " TVFS")
 	if s.codec().Charset == proxy.UTF8 { // whoever sees it may say UTF-8 at once (RFC 2640, section 3.1)
 		lines = append(lines, " UTF8")
 	}
@@ -89,8 +89,8 @@ func (s *session) cmdOpts(_ context.Context, arg string) error {
 	return reply{501, "Use OPTS HASH, MLST, MODE or UTF8."}
 }
 
-// sendHelp answers HELP: the commands, or what one takes.
-func (s *session) sendHelp(all map[string]command, arg string) error {
+// replyHelp answers HELP: the commands, or what one takes.
+func (s *session) replyHelp(all map[string]command, arg string) error {
 	if arg != "" {
 		verb, _ := split(arg)
 		c, ok := all[verb]
@@ -98,7 +98,7 @@ func (s *session) sendHelp(all map[string]command, arg string) error {
 			return reply{502, "Unknown command."}
 		}
 		if verb == "SITE" { // ncftp looks here for what there is
-			return s.sendSiteHelp(siteCommands)
+			return s.replySiteHelp(siteCommands)
 		}
 		return s.ok(214, strings.TrimSpace(verb+" "+c.help))
 	}
@@ -132,5 +132,5 @@ func (s *session) status(transfer string) string {
 		kind = "A"
 	}
 	return fmt.Sprintf("Status:\n Connected from %s\n Logged in as %s\n Type %s, structure F, mode %s\n %s\nEnd",
-		s.peer.Addr(), s.user, kind, s.packing, transfer)
+		s.peer.Addr(), s.user, kind, s.mode, transfer)
 }

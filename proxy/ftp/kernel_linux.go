@@ -16,11 +16,11 @@ const (
 	tcpFinWait2    = 5
 )
 
-// kernelView asks the kernel for the round-trip time of a TCP connection and whether its peer has ended it.
+// tcpState asks the kernel for the round-trip time of a TCP connection and whether its peer has ended it.
 // The time is the least one of the last minutes: in the smoothed one are the delays, tens of milliseconds,
 // with which the peer acknowledges what it has nothing to answer to.
 // Of another connection nothing is known: 0 and false.
-func kernelView(conn net.Conn) (rtt time.Duration, ended bool) {
+func tcpState(conn net.Conn) (rtt time.Duration, ended bool) {
 	info := tcpInfo(conn)
 	if info == nil {
 		return 0, false
@@ -34,9 +34,9 @@ func kernelView(conn net.Conn) (rtt time.Duration, ended bool) {
 // tick is the longest one by which a kernel counts the time since data arrived (CONFIG_HZ is 100 to 1000).
 const tick = 10 * time.Millisecond
 
-// sinceData returns how long ago the last data of a TCP connection arrived, read or not, and whether the kernel knows. The time
+// sinceLastData returns how long ago the last data of a TCP connection arrived, read or not, and whether the kernel knows. The time
 // is at most a tick too long, and never too short.
-func sinceData(conn net.Conn) (age time.Duration, known bool) {
+func sinceLastData(conn net.Conn) (age time.Duration, known bool) {
 	info := tcpInfo(conn)
 	if info == nil {
 		return 0, false

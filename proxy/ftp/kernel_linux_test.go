@@ -34,18 +34,18 @@ func tcpPair(t *testing.T) (client, server net.Conn) {
 	return client, server
 }
 
-// awaitEnd waits until kernelView reports the end of a connection.
-func awaitEnd(t *testing.T, conn net.Conn) {
+// awaitClientEnd waits until tcpState reports the end of a connection.
+func awaitClientEnd(t *testing.T, conn net.Conn) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for range 5000 {
-		if _, ended := kernelView(conn); ended {
+		if _, ended := tcpState(conn); ended {
 			return
 		}
 		<-tick.C
 	}
-	t.Error("kernelView does not report the end")
+	t.Error("tcpState does not report the end")
 }
 
 func TestKernelViewAlive(t *testing.T) {
@@ -53,32 +53,32 @@ func TestKernelViewAlive(t *testing.T) {
 	if _, err := io.WriteString(client, "NOOP\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	if rtt, ended := kernelView(server); rtt <= 0 || rtt > 10*time.Second || ended {
+	if rtt, ended := tcpState(server); rtt <= 0 || rtt > 10*time.Second || ended {
 		t.Errorf("round trip %v, ended %v", rtt, ended)
 	}
 	// The server's own half may be closed while the client is still connected.
 	if err := server.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	if _, ended := kernelView(server); ended {
-		t.Error("kernelView reports an end, but the peer has not closed")
+	if _, ended := tcpState(server); ended {
+		t.Error("tcpState reports an end, but the peer has not closed")
 	}
 }
 
 func TestKernelViewClosed(t *testing.T) {
 	client, server := tcpPair(t)
 	client.Close()
-	awaitEnd(t, server)
+	awaitClientEnd(t, server)
 }
 
-// kernelView reports the end also before the bytes that precede it are read.
+// tcpState reports the end also before the bytes that precede it are read.
 func TestKernelViewWithUnreadBytes(t *testing.T) {
 	client, server := tcpPair(t)
 	if _, err := io.WriteString(client, "NOOP\r\nNOOP\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	client.Close()
-	awaitEnd(t, server)
+	awaitClientEnd(t, server)
 	got, err := io.ReadAll(server)
 	if string(got) != "NOOP\r\nNOOP\r\n" || err != nil {
 		t.Errorf("%q, %v are left to read", got, err)
@@ -89,15 +89,15 @@ func TestKernelViewReset(t *testing.T) {
 	client, server := tcpPair(t)
 	client.(*net.TCPConn).SetLinger(0)
 	client.Close()
-	awaitEnd(t, server)
+	awaitClientEnd(t, server)
 }
 
 func TestKernelViewOfNoSocket(t *testing.T) {
 	a, b := net.Pipe()
 	defer a.Close()
 	b.Close()
-	if rtt, ended := kernelView(a); rtt != 0 || ended {
-		t.Errorf("kernelView of a net.Pipe = %v, %v; want 0, false", rtt, ended)
+	if rtt, ended := tcpState(a); rtt != 0 || ended {
+		t.Errorf("tcpState of a net.Pipe = %v, %v; want 0, false", rtt, ended)
 	}
 }
 
@@ -186,7 +186,7 @@ func TestAbortBetweenGraceAndCommit(t *testing.T) {
 	go client.Close()
 	s := &session{srv: &Server{CommitGrace: time.Nanosecond}}
 	s.raw = onSyscallConn{server, func() { cancel(errAborted) }} // called at the end of the grace period
-	tr := &transfer{marks: make(chan reply, 1), hard: t.Context()}
+	tr := &transfer{preliminary: make(chan reply, 1), hard: t.Context()}
 	tr.conn = newDataConn(ctx, server, time.Minute, &tr.bytes)
 	store := newMemStore()
 	if err := s.put(ctx, tr, store, "/a", "", destination{}, false); err != errAborted || len(store.files) > 0 {

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// kernelView knows nothing of a connection on this system: the least grace applies.
-func kernelView(net.Conn) (rtt time.Duration, ended bool) { return 0, false }
+// tcpState knows nothing of a connection on this system: the least grace applies.
+func tcpState(net.Conn) (rtt time.Duration, ended bool) { return 0, false }
 
-func sinceData(net.Conn) (age time.Duration, known bool) { return 0, false }
+func sinceLastData(net.Conn) (age time.Duration, known bool) { return 0, false }
 
 func hasUnread(net.Conn) bool { return false }
 

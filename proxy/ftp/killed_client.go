@@ -8,11 +8,11 @@ import (
 
 // Bounds of the grace where Server.CommitGrace does not fix it.
 const (
-	leastGrace   = 250 * time.Microsecond
-	mostOfTwice  = 20 * time.Millisecond
-	mostOfTenth  = 100 * time.Millisecond
-	mostOfTrip   = 2 * time.Second // a client can make its round trips look long
-	suspectGrace = 2 * time.Second // after an upload that is shorter than announced
+	minGrace         = 250 * time.Microsecond
+	maxTwiceGrace    = 20 * time.Millisecond
+	maxTenthGrace    = 100 * time.Millisecond
+	maxRTTGrace      = 2 * time.Second // a client can make its round trips look long
+	shortUploadGrace = 2 * time.Second // after an upload that is shorter than announced
 )
 
 // grace returns how long to wait for the end of the control connection after an upload that took so long.
@@ -21,16 +21,16 @@ const (
 // that of the control connection, and on a busy machine the process may lose the processor between the two.
 // A kill seldom falls into a short upload, and a long upload hides a long grace. A round trip covers the network.
 func grace(rtt, took time.Duration) time.Duration {
-	return max(leastGrace, min(2*took, mostOfTwice), min(took/10, mostOfTenth), min(rtt, mostOfTrip))
+	return max(minGrace, min(2*took, maxTwiceGrace), min(took/10, maxTenthGrace), min(rtt, maxRTTGrace))
 }
 
-// sameHost is the longest round trip for which a client is taken to run on this host.
-const sameHost = 200 * time.Microsecond
+// maxLocalRTT is the longest round trip for which a client is taken to run on this host.
+const maxLocalRTT = 200 * time.Microsecond
 
-// crowdedGrace returns the grace for a client on this host after an upload that took so long, where so many other tasks want each
+// busyHostGrace returns the grace for a client on this host after an upload that took so long, where so many other tasks want each
 // processor. A killed process waits for the processor between the ends of its connections: while each of the others has a slice
 // of some milliseconds, and again when one that wakes up comes before it. So the wait grows with the square of their number.
-func crowdedGrace(load float64, took time.Duration) time.Duration {
+func busyHostGrace(load float64, took time.Duration) time.Duration {
 	if load <= 1 {
 		return 0
 	}
@@ -42,52 +42,52 @@ func crowdedGrace(load float64, took time.Duration) time.Duration {
 // connection like one that is done, but its control connection ends as well. A QUIT behind the data ends the wait, as a killed
 // client cannot send it. A suspect upload is one that is shorter than announced.
 func (s *session) awaitKilledClient(ctx context.Context, t *transfer, suspect bool) error {
-	rtt, _ := kernelView(s.raw)
-	took := t.conn.ended.Sub(t.conn.since)
+	rtt, _ := tcpState(s.raw)
+	took := t.conn.endedAt.Sub(t.conn.openedAt)
 	measured := grace(rtt, took)
 	wait := s.srv.CommitGrace
 	if wait == 0 {
 		wait = measured
-		if rtt > 0 && rtt < sameHost {
-			wait = max(wait, crowdedGrace(processorLoad(), took))
+		if rtt > 0 && rtt < maxLocalRTT {
+			wait = max(wait, busyHostGrace(processorLoad(), took))
 		}
 	}
 	quit := t.quit.behind(t.conn, measured) // a longer wait must not make a QUIT count that came long before the data
 	if suspect {
-		wait = max(wait, suspectGrace)
+		wait = max(wait, shortUploadGrace)
 	}
-	s.pause(ctx, t.conn.ended.Add(wait), quit)
+	s.waitUntil(ctx, t.conn.endedAt.Add(wait), quit)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	switch {
 	case closed(quit):
 		return nil
-	case s.lost(ctx, quit):
+	case s.hasLeft(ctx, quit):
 		return errControlLost
 	case s.queue.blocked.Load() && hasUnread(s.raw):
-		return errTooManyAhead
+		return errTooManyQueued
 	}
 	return nil
 }
 
 // exactly is the longest pause for which a Timer is too coarse: the Go runtime waits in whole milliseconds on Linux.
-const exactly = 2 * time.Millisecond
+const timerResolution = 2 * time.Millisecond
 
 // pause waits until end, or until there is nothing more to wait for.
-func (s *session) pause(ctx context.Context, end time.Time, quit <-chan struct{}) {
+func (s *session) waitUntil(ctx context.Context, end time.Time, quit <-chan struct{}) {
 	left := time.Until(end)
 	if ctx.Err() != nil || closed(s.gone) || closed(quit) || left <= 0 {
 		return
 	}
-	if _, real := below[syscall.Conn](s.raw); real && left < exactly && nap(left) {
+	if _, real := below[syscall.Conn](s.raw); real && left < timerResolution && nap(left) {
 		return
 	}
-	s.awaitEnd(ctx, left, quit)
+	s.awaitClientEnd(ctx, left, quit)
 }
 
-// awaitEnd waits for the end of the control connection, a QUIT or the end of ctx, but not longer than limit.
-func (s *session) awaitEnd(ctx context.Context, limit time.Duration, quit <-chan struct{}) {
+// awaitClientEnd waits for the end of the control connection, a QUIT or the end of ctx, but not longer than limit.
+func (s *session) awaitClientEnd(ctx context.Context, limit time.Duration, quit <-chan struct{}) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
@@ -99,14 +99,14 @@ func (s *session) awaitEnd(ctx context.Context, limit time.Duration, quit <-chan
 }
 
 // lost reports whether the client has ended the control connection without a QUIT.
-func (s *session) lost(ctx context.Context, quit <-chan struct{}) bool {
+func (s *session) hasLeft(ctx context.Context, quit <-chan struct{}) bool {
 	if !closed(s.gone) {
-		if _, ended := kernelView(s.raw); !ended {
+		if _, ended := tcpState(s.raw); !ended {
 			return false
 		}
 		// There may be lines before the end that the reading goroutine has not seen yet. It does not see the end while its queue is
 		// full, but then no QUIT follows the upload's command at once.
-		s.awaitEnd(ctx, time.Second, quit)
+		s.awaitClientEnd(ctx, time.Second, quit)
 	}
 	return !closed(quit)
 }

@@ -51,7 +51,7 @@ func (s *session) cmdMlsd(ctx context.Context, arg string) error {
 		return err
 	}
 	facts := s.facts
-	directory := func(dir, _ string) source { return s.inDirectory(dir, false) } // and no pattern (RFC 3659, section 7.1)
+	directory := func(dir, _ string) entrySource { return s.inDirectory(dir, false) } // and no pattern (RFC 3659, section 7.1)
 	return s.list(ctx, "MLSD", arg, directory, func(e listed) string {
 		return factLine(path.Join(dir, e.Name), e.Entry, facts) + " " + e.Name
 	})
@@ -84,8 +84,8 @@ func isFlags(text string) bool {
 
 // list sends one line for each entry that arg means, as the entries come. The preliminary reply waits for the first answer of
 // the store: it may be an error, of which the client would see no more than a reset data connection.
-func (s *session) list(ctx context.Context, verb, arg string, entries func(name, arg string) source, format func(listed) string) error {
-	s.offset, s.size = 0, 0
+func (s *session) list(ctx context.Context, verb, arg string, entries func(name, arg string) entrySource, format func(listed) string) error {
+	s.restOffset, s.alloSize = 0, 0
 	name, err := names.Resolve(s.dir, arg)
 	if err != nil {
 		return err
@@ -143,15 +143,15 @@ func longLine(now time.Time) func(listed) string {
 }
 
 // A source yields the entries that a path means, in order, with at most one error at the end.
-type source func(ctx context.Context) iter.Seq2[listed, error]
+type entrySource func(ctx context.Context) iter.Seq2[listed, error]
 
 // entries are those of the directory of that name, or those that its last element matches as a pattern, or the file itself.
 // A pattern with a slash behind it, in arg, matches directories alone. What is a directory's name to the letter is no pattern,
 // unless it begins with a star, as most patterns do. It reads the session now, and the store when it is called.
-func (s *session) entries(name, arg string) source {
+func (s *session) entries(name, arg string) entrySource {
 	dir, last := path.Dir(name), path.Base(name)
 	plain := s.fileOrDirectory(name)
-	if s.isKnown(name) || s.standsIn(name) || !names.IsPattern(last) {
+	if s.isKnown(name) || s.isCwdOrAbove(name) || !names.IsPattern(last) {
 		return plain
 	}
 	matching := s.matching(dir, names.NewPattern(last), strings.HasSuffix(arg, "/"))
@@ -168,12 +168,12 @@ func (s *session) entries(name, arg string) source {
 }
 
 // fileOrDirectory yields what is in the directory of that name, or the file.
-func (s *session) fileOrDirectory(name string) source {
+func (s *session) fileOrDirectory(name string) entrySource {
 	directory := s.inDirectory(name, s.isKnown(name))
 	return func(ctx context.Context) iter.Seq2[listed, error] {
 		return func(yield func(listed, error) bool) {
 			for e, err := range directory(ctx) {
-				if file := (aFile{}); errors.As(err, &file) {
+				if file := (notDirError{}); errors.As(err, &file) {
 					e, err = listed{Entry: file.entry, by: foundByName}, nil
 				}
 				if !yield(e, err) {
@@ -184,13 +184,13 @@ func (s *session) fileOrDirectory(name string) source {
 	}
 }
 
-// aFile is syscall.ENOTDIR, and says what it is instead.
-type aFile struct{ entry proxy.Entry }
+// notDirError is syscall.ENOTDIR, and says what it is instead.
+type notDirError struct{ entry proxy.Entry }
 
-func (aFile) Error() string { return "that is a file" }
-func (aFile) Unwrap() error { return syscall.ENOTDIR }
+func (notDirError) Error() string { return "that is a file" }
+func (notDirError) Unwrap() error { return syscall.ENOTDIR }
 
-func (s *session) matching(dir string, p names.Pattern, directories bool) source {
+func (s *session) matching(dir string, p names.Pattern, directories bool) entrySource {
 	store, codec := s.store, s.codec()
 	return func(ctx context.Context) iter.Seq2[listed, error] {
 		return func(yield func(listed, error) bool) {
@@ -210,17 +210,17 @@ func (s *session) matching(dir string, p names.Pattern, directories bool) source
 
 // inDirectory yields what is in a directory; a file is syscall.ENOTDIR. One that is not there, but in which this session stands,
 // is empty. So is one that may have vanished with its last file, for the old clients that have emptied it and look again.
-func (s *session) inDirectory(dir string, mayVanish bool) source {
-	store, codec, standsIn := s.store, s.codec(), s.standsIn(dir)
+func (s *session) inDirectory(dir string, mayVanish bool) entrySource {
+	store, codec, isCwdOrAbove := s.store, s.codec(), s.isCwdOrAbove(dir)
 	return func(ctx context.Context) iter.Seq2[listed, error] {
 		return func(yield func(listed, error) bool) {
 			for e, err := range listEncodable(ctx, codec, store, dir, "") {
 				if errors.Is(err, fs.ErrNotExist) {
-					if standsIn {
+					if isCwdOrAbove {
 						return
 					}
 					if file, missing := stat(ctx, store, dir); missing == nil && !file.Dir {
-						err = aFile{file}
+						err = notDirError{file}
 					} else if mayVanish {
 						return
 					}
@@ -243,7 +243,7 @@ func (s *session) statPath(ctx context.Context, arg string) error {
 	format, begun := longLine(time.Now()), false
 	begin := func() {
 		if !begun {
-			s.writeText(reply{213, "Status of " + name + ":\nEnd"}.first())
+			s.writeText(reply{213, "Status of " + name + ":\nEnd"}.firstLine())
 		}
 		begun = true
 	}
@@ -259,7 +259,7 @@ func (s *session) statPath(ctx context.Context, arg string) error {
 		if e.hidden {
 			continue
 		}
-		if err := s.writeText(inner(format(e))); err != nil {
+		if err := s.writeText(innerLine(format(e))); err != nil {
 			return fmt.Errorf("%w: %w", errControlLost, err)
 		}
 	}

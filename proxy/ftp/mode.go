@@ -14,12 +14,12 @@ import (
 )
 
 // packing is how the data connection is used in MODE Z; its zero value is MODE S.
-type packing struct {
+type transferMode struct {
 	on    bool
 	level int // of what is sent
 }
 
-func (p packing) String() string {
+func (p transferMode) String() string {
 	if p.on {
 		return "Z"
 	}
@@ -30,8 +30,8 @@ func (p packing) String() string {
 func (s *session) cmdMode(_ context.Context, arg string) error {
 	switch mode := strings.ToUpper(arg); mode {
 	case "S", "Z":
-		s.packing.on = mode == "Z"
-		return s.ok(200, "Mode set to "+s.packing.String()+".")
+		s.mode.on = mode == "Z"
+		return s.ok(200, "Mode set to "+s.mode.String()+".")
 	case "B", "C":
 		return reply{504, "Mode not implemented, use MODE S or MODE Z."}
 	}
@@ -47,7 +47,7 @@ func (s *session) optsMode(options string) error {
 	}
 	level := modez.DefaultLevel
 	if len(words) > 1 {
-		level = s.packing.level
+		level = s.mode.level
 	}
 	for i := 1; i < len(words); i += 2 {
 		switch option, value := words[i], words[i+1]; {
@@ -58,16 +58,16 @@ func (s *session) optsMode(options string) error {
 			return reply{501, "Options are LEVEL 0 to 9, ENGINE ZLIB and METHOD 8."}
 		}
 	}
-	s.packing.level = level
+	s.mode.level = level
 	return s.ok(200, fmt.Sprintf("MODE Z ENGINE ZLIB METHOD 8 LEVEL %d", level))
 }
 
 // send has write fill the data connection in the transfer's mode. In MODE Z a download that breaks has no proper end.
 func (t *transfer) send(write func(io.Writer) error) error {
-	if !t.packing.on {
+	if !t.mode.on {
 		return write(t.conn)
 	}
-	return t.compressor.Compress(t.conn, t.packing.level, func(w io.Writer) error {
+	return t.compressor.Compress(t.conn, t.mode.level, func(w io.Writer) error {
 		return write(countingWriter{w, &t.bytes})
 	})
 }
@@ -86,7 +86,7 @@ func (w countingWriter) Write(p []byte) (int, error) {
 
 // received is what the client sends, in the transfer's mode.
 func (t *transfer) received() io.Reader {
-	if !t.packing.on {
+	if !t.mode.on {
 		return t.conn
 	}
 	return decompressed{modez.NewReader(t.conn, t.stall), &t.bytes}

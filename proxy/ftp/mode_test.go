@@ -22,7 +22,7 @@ func TestTransferBeyondMaxCompressing(t *testing.T) {
 	compressor := new(modez.Compressor)
 	sent := func() int {
 		wire := new(bytes.Buffer)
-		tr := &transfer{packing: packing{true, modez.DefaultLevel}, compressor: compressor,
+		tr := &transfer{mode: transferMode{true, modez.DefaultLevel}, compressor: compressor,
 			conn: &dataConn{Conn: onlyWrites{Writer: wire}, bytes: new(atomic.Int64)}}
 		if err := tr.send(func(w io.Writer) error { _, err := w.Write(content); return err }); err != nil || tr.bytes.Load() != 1000 {
 			t.Errorf("%d bytes, %v", tr.bytes.Load(), err)
@@ -93,7 +93,7 @@ func TestUploadInModeZCountsDecompressedBytes(t *testing.T) {
 // A zlib stream without data fails as a stalled data connection, not as an error of the store.
 func TestStalledZlibStreamIsADataError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tr := &transfer{packing: packing{on: true}, stall: time.Minute,
+		tr := &transfer{mode: transferMode{on: true}, stall: time.Minute,
 			conn: &dataConn{Conn: onlyReads{Reader: io.MultiReader(strings.NewReader("\x78\x9c"), io.LimitReader(emptyBlocks{}, 5*600))}, bytes: new(atomic.Int64)}}
 		_, err := io.ReadAll(tr.received())
 		if !errors.As(err, new(dataError)) || !errors.Is(err, os.ErrDeadlineExceeded) || replyTo(err).code != 426 {

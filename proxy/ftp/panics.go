@@ -10,7 +10,7 @@ import (
 
 // recovered keeps a panic in a goroutine of the session from ending the process: it ends the session, and no other.
 // It must be deferred itself.
-func (s *session) recovered(where string) {
+func (s *session) recoverPanic(where string) {
 	if v := recover(); v != nil {
 		s.reportPanic(where, v)
 		defer func() { recover() }() // should it come from here
@@ -34,19 +34,19 @@ func (s *session) reportPanic(where string, v any) error {
 }
 
 // tails are the goroutines of a session that finish its data connections in the background.
-type tails struct {
+type lingering struct {
 	session *session // nil in tests of a data connection alone
 	running sync.WaitGroup
 }
 
 // Go runs f, whose panic ends the session.
-func (t *tails) Go(f func()) {
+func (t *lingering) Go(f func()) {
 	t.running.Go(func() {
 		if t.session != nil {
-			defer t.session.recovered("data connection")
+			defer t.session.recoverPanic("data connection")
 		}
 		f()
 	})
 }
 
-func (t *tails) Wait() { t.running.Wait() }
+func (t *lingering) Wait() { t.running.Wait() }

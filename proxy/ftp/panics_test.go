@@ -114,7 +114,7 @@ func TestPanicOfReaderClosesControlConnection(t *testing.T) {
 		armed := new(atomic.Bool)
 		armed.Store(true)
 		go func() {
-			defer s.recovered("reading commands")
+			defer s.recoverPanic("reading commands")
 			readLines(faultyConn{server, "Read", armed}, q, gone, nil)
 		}()
 		io.WriteString(client, "NOOP\r\n")
@@ -136,16 +136,16 @@ func (faultyPort) Close() error { panic("a bug in Close") }
 // A panic in a goroutine that closes data connections ends the session, not the process.
 func TestPanicInBackgroundEndsSession(t *testing.T) {
 	for name, begin := range map[string]func(*session){
-		"a tail":         func(s *session) { s.tails.Go(func() { panic("a bug") }) },
+		"a tail":         func(s *session) { s.lingering.Go(func() { panic("a bug") }) },
 		"a refused port": func(s *session) { s.holdRefused(faultyPort{}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client, server := net.Pipe()
 				s := &session{srv: &Server{}, raw: server, ctx: t.Context()}
-				s.tails = &tails{session: s}
+				s.lingering = &lingering{session: s}
 				begin(s)
-				s.tails.Wait()
+				s.lingering.Wait()
 				<-time.After(time.Minute)
 				if _, err := client.Read(make([]byte, 1)); err != io.EOF || s.srv.Panics() != 1 {
 					t.Errorf("the control connection: %v; %d panics", err, s.srv.Panics())

@@ -46,7 +46,7 @@ func (s *session) cmdAllo(_ context.Context, arg string) error {
 	if err != nil {
 		return reply{552, "File too large for the storage."}
 	}
-	s.size = size
+	s.alloSize = size
 	return s.ok(200, "ALLO command successful.")
 }
 
@@ -60,13 +60,13 @@ func (s *session) cmdRest(_ context.Context, arg string) error {
 	case err != nil:
 		return reply{554, "Offset too large."}
 	case offset > 0 && s.ascii:
-		return noOffsetInText
+		return errASCIIOffset
 	}
-	s.offset = offset
+	s.restOffset = offset
 	return s.ok(350, "The next transfer begins there.")
 }
 
-// noOffsetInText: in TYPE A an offset would count converted bytes, which no store knows.
-var noOffsetInText = reply{554, "REST not allowed in ASCII mode, use TYPE I."}
+// errASCIIOffset: in TYPE A an offset would count converted bytes, which no store knows.
+var errASCIIOffset = reply{554, "REST not allowed in ASCII mode, use TYPE I."}
 
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

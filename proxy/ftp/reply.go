@@ -37,35 +37,35 @@ func (r reply) String() string {
 	last := len(lines) - 1
 	var b strings.Builder
 	for i, line := range lines {
-		line = clean(line)
+		line = sanitize(line)
 		switch {
 		case i == last:
 			fmt.Fprintf(&b, "%03d %s\r\n", r.code, line)
 		case i == 0:
 			fmt.Fprintf(&b, "%03d-%s\r\n", r.code, line)
 		default:
-			b.WriteString(inner(line))
+			b.WriteString(innerLine(line))
 		}
 	}
 	return b.String()
 }
 
 // first returns the line that begins a multi-line reply, whose other lines are sent one by one.
-func (r reply) first() string {
+func (r reply) firstLine() string {
 	text, _, _ := strings.Cut(r.text, "\n")
-	return fmt.Sprintf("%03d-%s\r\n", r.code, clean(text))
+	return fmt.Sprintf("%03d-%s\r\n", r.code, sanitize(text))
 }
 
 // inner returns a line that stands inside a multi-line reply.
-func inner(line string) string {
-	if line = clean(line); line != "" && '0' <= line[0] && line[0] <= '9' {
+func innerLine(line string) string {
+	if line = sanitize(line); line != "" && '0' <= line[0] && line[0] <= '9' {
 		line = " " + line
 	}
 	return line + "\r\n"
 }
 
 // clean replaces what could end a line early, or a terminal could take for a command.
-func clean(line string) string {
+func sanitize(line string) string {
 	if proxy.IsPrintable(line) {
 		return line
 	}
@@ -86,9 +86,9 @@ var errTooShort = errors.New("fewer bytes came than ALLO announced")
 // errControlLost is why an upload, or another command, ends whose client went away.
 var errControlLost = errors.New("the control connection ended before the command was complete")
 
-// errTooManyAhead is why an upload fails whose client has sent more commands than are read: the end of its control
+// errTooManyQueued is why an upload fails whose client has sent more commands than are read: the end of its control
 // connection, the mark of a killed client, can be behind them.
-var errTooManyAhead = errors.New("too many commands wait, and hide whether the client is still there")
+var errTooManyQueued = errors.New("too many commands wait, and hide whether the client is still there")
 
 // errUnconfirmed is the error of an upload that was committed, and whose fate was not known when the server had to end.
 var errUnconfirmed = errors.New("the storage did not confirm the upload in time")
@@ -153,9 +153,9 @@ var replies = []struct {
 }{
 	{errAborted, reply{426, "Transfer aborted."}},
 	{errUnconfirmed, reply{451, "Server is shutting down, upload not confirmed: check whether the file is stored."}},
-	{errGoingDown, reply{426, "Transfer aborted, server is shutting down."}},
+	{errDrainTimeout, reply{426, "Transfer aborted, server is shutting down."}},
 	{proxy.ErrSessionEnded, reply{426, "Transfer aborted, session ended by an administrator."}},
-	{errTooManyAhead, reply{426, "Transfer aborted, too many commands queued."}},
+	{errTooManyQueued, reply{426, "Transfer aborted, too many commands queued."}},
 	{errControlLost, reply{426, "Transfer aborted, control connection lost."}},
 	{modez.ErrTruncated, reply{426, "Compressed data truncated, transfer incomplete."}},
 	{modez.ErrCorrupt, reply{426, "Compressed data corrupt, nothing stored."}},

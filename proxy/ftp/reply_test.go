@@ -48,7 +48,7 @@ func TestReplyTo(t *testing.T) {
 		{reply{501, "as it is"}, 501},
 		{fmt.Errorf("in: %w", reply{503, "as it is"}), 503},
 		{errAborted, 426},
-		{errGoingDown, 426},
+		{errDrainTimeout, 426},
 		{errControlLost, 426},
 		{errTooShort, 426},
 		{modez.ErrTruncated, 426},

@@ -11,7 +11,7 @@ import (
 )
 
 // kind names the representation type in the preliminary reply.
-func kind(text bool) string {
+func typeName(text bool) string {
 	if text {
 		return "ASCII"
 	}
@@ -19,14 +19,14 @@ func kind(text bool) string {
 }
 
 func (s *session) cmdRetr(ctx context.Context, arg string) error {
-	offset, text, store := take(&s.offset), s.ascii, s.store
-	s.size = 0
+	offset, text, store := take(&s.restOffset), s.ascii, s.store
+	s.alloSize = 0
 	name, err := names.Resolve(s.dir, arg)
 	switch {
 	case err != nil:
 		return err
 	case offset > 0 && text:
-		return noOffsetInText
+		return errASCIIOffset
 	}
 	return s.transfer(ctx, "RETR", name, offset, func(ctx context.Context, t *transfer) error {
 		body, err := store.Open(ctx, name, proxy.Range{Offset: offset})
@@ -34,13 +34,13 @@ func (s *session) cmdRetr(ctx context.Context, arg string) error {
 			return err
 		}
 		defer body.Close()
-		err = t.connect(ctx, fmt.Sprintf("Opening %s mode data connection for %s (%d bytes).", kind(text), path.Base(name), body.Entry().Size))
+		err = t.connect(ctx, fmt.Sprintf("Opening %s mode data connection for %s (%d bytes).", typeName(text), path.Base(name), body.Entry().Size))
 		if err != nil {
 			return err
 		}
 		return t.send(func(w io.Writer) error {
 			if text {
-				w = &toNet{w: w}
+				w = &asciiWriter{w: w}
 			}
 			_, err := io.Copy(w, body)
 			return err

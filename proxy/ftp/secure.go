@@ -45,18 +45,18 @@ const (
 const handshakeTimeout = 10 * time.Second
 
 // A secured is the TLS of one session: that of its control connection, and what its data connections are held against.
-type secured struct {
+type tlsSession struct {
 	*TLS
-	config *tls.Config // of the control connection; those of data connections are made from it
-	id     string      // sealed in every ticket that is issued here
-	state  tls.ConnectionState
-	sure   bool // the last data connection has resumed
-	weak   bool // a connection of the session was weak, and the log has it
+	config      *tls.Config // of the control connection; those of data connections are made from it
+	id          string      // sealed in every ticket that is issued here
+	state       tls.ConnectionState
+	lastResumed bool // the last data connection has resumed
+	weakLogged  bool // a connection of the session was weak, and the log has it
 }
 
-// shakeHands makes TLS of a control connection.
-func (srv *Server) shakeHands(ctx context.Context, conn net.Conn) (*tls.Conn, *secured, error) {
-	c := &secured{TLS: srv.TLS, id: newTicketID()}
+// tlsHandshake makes TLS of a control connection.
+func (srv *Server) tlsHandshake(ctx context.Context, conn net.Conn) (*tls.Conn, *tlsSession, error) {
+	c := &tlsSession{TLS: srv.TLS, id: newTicketID()}
 	c.config = srv.TLS.Config().Clone()
 	c.config.NextProtos = []string{"ftp"} // a browser that is led here by another's certificate asks for another protocol
 	c.config.SetSessionTicketKeys(srv.tickets.keys())
@@ -73,39 +73,39 @@ func (srv *Server) shakeHands(ctx context.Context, conn net.Conn) (*tls.Conn, *s
 }
 
 // secure makes the control connection a TLS one, once the reply to AUTH is out, and lets the commands come from it.
-func (s *session) secure(ctx context.Context, p *pause) error {
-	conn, secured, err := s.srv.shakeHands(ctx, s.raw)
+func (s *session) startTLS(ctx context.Context, p *authPause) error {
+	conn, secured, err := s.srv.tlsHandshake(ctx, s.raw)
 	if err != nil {
 		p.readOn <- nil
 		return err
 	}
-	s.begun(ctx, conn, secured)
+	s.tlsStarted(ctx, conn, secured)
 	p.readOn <- conn
 	return nil
 }
 
 // begun notes that the session is a TLS one from now on.
-func (s *session) begun(ctx context.Context, conn *tls.Conn, secured *secured) {
+func (s *session) tlsStarted(ctx context.Context, conn *tls.Conn, secured *tlsSession) {
 	s.conn, s.tls = conn, secured
 	s.entry.SetTLS(tls.VersionName(secured.state.Version))
 	if !secured.noteWeak(ctx, s.srv.observer(), secured.state) {
-		version, cipher := tlsNames(secured.state)
+		version, cipher := describeTLS(secured.state)
 		s.observe(ctx, event.TLSHandshake{Version: version, Cipher: cipher})
 	}
 }
 
-// tlsNames names the version and the cipher suite of a connection.
-func tlsNames(state tls.ConnectionState) (version, cipher string) {
+// describeTLS names the version and the cipher suite of a connection.
+func describeTLS(state tls.ConnectionState) (version, cipher string) {
 	return tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
 }
 
 // noteWeak tells of the first connection of a session whose TLS is too weak for anything but an old device, and says whether it did.
-func (c *secured) noteWeak(ctx context.Context, o proxy.Observer, state tls.ConnectionState) bool {
-	if c.weak || !isWeak(state) {
+func (c *tlsSession) noteWeak(ctx context.Context, o proxy.Observer, state tls.ConnectionState) bool {
+	if c.weakLogged || !isWeak(state) {
 		return false
 	}
-	c.weak = true
-	version, cipher := tlsNames(state)
+	c.weakLogged = true
+	version, cipher := describeTLS(state)
 	o.Observe(ctx, event.TLSLegacy{Version: version, Cipher: cipher})
 	return true
 }
@@ -117,10 +117,10 @@ func isWeak(state tls.ConnectionState) bool {
 }
 
 // insists says whether nothing may go in clear.
-func (s *session) insists() bool { return s.srv.TLS != nil && s.srv.TLS.Control == Required }
+func (s *session) requiresTLS() bool { return s.srv.TLS != nil && s.srv.TLS.Control == Required }
 
-// needsTLS refuses a login in clear where that is not allowed, before there is a password on the wire if possible.
-var needsTLS = reply{530, "TLS required, send AUTH TLS first."}
+// errTLSRequired refuses a login in clear where that is not allowed, before there is a password on the wire if possible.
+var errTLSRequired = reply{530, "TLS required, send AUTH TLS first."}
 
 func (s *session) cmdAuth(_ context.Context, arg string) error {
 	switch {
@@ -137,21 +137,21 @@ func (s *session) cmdAuth(_ context.Context, arg string) error {
 	}
 	s.reset() // what was said in clear may be another's word
 	// SSL and TLS-P mean protected data connections as well (RFC 4217, section 17).
-	s.sized, s.private = arg == "SSL" || arg == "TLS-P", arg == "SSL" || arg == "TLS-P"
+	s.pbsz, s.protP = arg == "SSL" || arg == "TLS-P", arg == "SSL" || arg == "TLS-P"
 	return s.ok(234, "Proceed with TLS negotiation.")
 }
 
-// notSecure answers what has a meaning under TLS only.
-var notSecure = reply{503, "Send AUTH TLS first."}
+// errNoTLS answers what has a meaning under TLS only.
+var errNoTLS = reply{503, "Send AUTH TLS first."}
 
 func (s *session) cmdPbsz(_ context.Context, arg string) error {
 	switch {
 	case s.tls == nil:
-		return notSecure
+		return errNoTLS
 	case !isNumber(arg):
 		return reply{501, "Use PBSZ 0."}
 	}
-	s.sized = true
+	s.pbsz = true
 	return s.ok(200, "PBSZ=0")
 }
 
@@ -159,19 +159,19 @@ func (s *session) cmdPbsz(_ context.Context, arg string) error {
 func (s *session) cmdProt(_ context.Context, arg string) error {
 	switch {
 	case s.tls == nil:
-		return notSecure
-	case !s.sized:
+		return errNoTLS
+	case !s.pbsz:
 		return reply{503, "Send PBSZ 0 first."}
 	}
 	switch strings.ToUpper(arg) {
 	case "P":
-		s.private = true
+		s.protP = true
 		return s.ok(200, "Protection level set to P.")
 	case "C":
-		if s.insists() {
+		if s.requiresTLS() {
 			return reply{534, "TLS required on data connections, use PROT P."}
 		}
-		s.private = false
+		s.protP = false
 		return s.ok(200, "Protection level set to C.")
 	case "S", "E":
 		return reply{536, "Protection level not supported, use PROT P."}

@@ -127,12 +127,12 @@ func TestTicketOfAnotherSessionIsRefused(t *testing.T) {
 	inBubble(t, func(s *script) {
 		s.play("! tls optional\n! share")
 		// begin starts the session of a client with one cipher, and returns it with the client's ticket.
-		begin := func(cipher uint16) (*secured, *tls.Config, []byte, *tls.SessionState) {
+		begin := func(cipher uint16) (*tlsSession, *tls.Config, []byte, *tls.SessionState) {
 			config := newTLSClient(tls.VersionTLS12).config
 			config.CipherSuites = []uint16{cipher}
 			near, far := s.pair()
 			go tls.Client(near, config).HandshakeContext(s.t.Context())
-			_, session, err := s.srv.shakeHands(s.t.Context(), far)
+			_, session, err := s.srv.tlsHandshake(s.t.Context(), far)
 			synctest.Wait()
 			cs, ok := config.ClientSessionCache.Get(config.ServerName)
 			if err != nil || !ok {

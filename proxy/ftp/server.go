@@ -48,7 +48,7 @@ type Server struct {
 	// CommitGrace is how long the end of the control connection is waited for at the end of an upload.
 	// 0 = twice the time from the data connection's begin to its end but at most 20 ms, or a tenth of that time but
 	// at most 100 ms, whichever is more, and at least one round trip as the kernel measured it, and 250 us. For a client
-	// on this host it is more where other tasks want the processors, on Linux: see crowdedGrace.
+	// on this host it is more where other tasks want the processors, on Linux: see busyHostGrace.
 	CommitGrace time.Duration
 
 	// Sessions lists and limits the sessions, together with those of other servers that share it. Over Max and MaxPerAddress a
@@ -68,8 +68,8 @@ func (srv *Server) Panics() uint64 { return srv.panics.Load() }
 
 func (srv *Server) sessions() *proxy.Sessions { return cmp.Or(srv.Sessions, &srv.own) }
 
-// errGoingDown is why a transfer ends that the drain time-out cuts short.
-var errGoingDown = errors.New("the server is going down")
+// errDrainTimeout is why a transfer ends that the drain time-out cuts short.
+var errDrainTimeout = errors.New("the server is going down")
 
 // Serve accepts control connections from l, which it closes, and returns when the last session is over.
 //
@@ -101,7 +101,7 @@ func (srv *Server) serve(ctx context.Context, l net.Listener, implicit bool) err
 	})
 	stopAccepting()
 	timer := time.AfterFunc(srv.drainTimeout(), func() {
-		cut(errGoingDown)
+		cut(errDrainTimeout)
 		if srv.DrainEnd != nil {
 			srv.DrainEnd()
 		}
@@ -133,15 +133,15 @@ func (srv *Server) accept(ctx context.Context, l net.Listener, serve func(net.Co
 // observer returns who hears of events; it is never nil.
 func (srv *Server) observer() proxy.Observer {
 	if srv.Observer == nil {
-		return nobody{}
+		return noObserver{}
 	}
 	return srv.Observer
 }
 
 // nobody is an Observer that ignores all events.
-type nobody struct{}
+type noObserver struct{}
 
-func (nobody) Observe(context.Context, proxy.Event) {}
+func (noObserver) Observe(context.Context, proxy.Event) {}
 
 // take returns what was said and not yet spent, and spends it.
 func take[T any](p *T) (v T) {

@@ -85,8 +85,8 @@ func TestEndCancelsLogin(t *testing.T) {
 		s.play("! login no\nS> 220 *\nC> USER a\nS> 331 *\nC> PASS b\nS-")
 		s.srv.Sessions.End(s.statusOf("").ID)
 		s.play("S> 421 Session ended by*\nS.")
-		if err := <-ended; err != errEnded {
-			t.Errorf("Login ended with %v, want %v", err, errEnded)
+		if err := <-ended; err != errSessionEnded {
+			t.Errorf("Login ended with %v, want %v", err, errSessionEnded)
 		}
 	})
 }

@@ -16,13 +16,13 @@ var siteCommands = withSiteHelp(map[string]command{
 	"IDLE":    {run: (*session).siteIdle},
 	"NAMEFMT": {run: siteFormat("NAMEFMT")},
 	"LISTFMT": {run: siteFormat("LISTFMT")},
-	"CHMOD":   {run: (*session).siteMode, arg: nameArg},
-	"UMASK":   {run: (*session).siteMode},
+	"CHMOD":   {run: (*session).siteNoEffect, arg: nameArg},
+	"UMASK":   {run: (*session).siteNoEffect},
 })
 
 // withSiteHelp adds SITE HELP, whose reply is read off the table.
 func withSiteHelp(all map[string]command) map[string]command {
-	all["HELP"] = command{run: func(s *session, _ context.Context, _ string) error { return s.sendSiteHelp(all) }}
+	all["HELP"] = command{run: func(s *session, _ context.Context, _ string) error { return s.replySiteHelp(all) }}
 	return all
 }
 
@@ -35,12 +35,12 @@ func (s *session) cmdSite(ctx context.Context, arg string) error {
 	return c.run(s, ctx, c.trim(arg))
 }
 
-func (s *session) sendSiteHelp(all map[string]command) error {
+func (s *session) replySiteHelp(all map[string]command) error {
 	return s.ok(214, "SITE commands:\n"+columns(slices.Sorted(maps.Keys(all)))+"CHMOD and UMASK have no effect.")
 }
 
-// siteMode accepts what has no meaning here.
-func (s *session) siteMode(context.Context, string) error {
+// siteNoEffect accepts what has no meaning here.
+func (s *session) siteNoEffect(context.Context, string) error {
 	return s.ok(200, "Accepted, has no effect.")
 }
 
@@ -62,7 +62,7 @@ func (s *session) siteIdle(_ context.Context, arg string) error {
 		if err != nil || n < 1 || !isNumber(arg) {
 			return reply{501, "SITE IDLE requires a number of seconds."}
 		}
-		s.idle = min(time.Duration(n)*time.Second, most)
+		s.idleTimeout = min(time.Duration(n)*time.Second, most)
 	}
-	return s.ok(200, fmt.Sprintf("Idle timeout is %d seconds, the limit is %d.", int(cmp.Or(s.idle, most).Seconds()), int(most.Seconds())))
+	return s.ok(200, fmt.Sprintf("Idle timeout is %d seconds, the limit is %d.", int(cmp.Or(s.idleTimeout, most).Seconds()), int(most.Seconds())))
 }

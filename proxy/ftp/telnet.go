@@ -12,11 +12,11 @@ import (
 
 // telnet reads lines as the NVT sends them (RFC 959, section 3.1.1.1; RFC 854), without the Telnet commands in them.
 type telnet struct {
-	r     *bufio.Reader
-	in    *timed                // what r reads
-	limit func(time.Time) error // sets when reading fails
-	begun bool                  // the first line was asked for
-	skip  bool                  // to the next LF: what comes before it belongs to a line that was too long
+	r           *bufio.Reader
+	in          *timedReader          // what r reads
+	setDeadline func(time.Time) error // sets when reading fails
+	started     bool                  // the first line was asked for
+	skip        bool                  // to the next LF: what comes before it belongs to a line that was too long
 
 	maxLine func() int // bytes of a line, which may change while it is read
 }
@@ -28,21 +28,21 @@ type readDeadliner interface{ SetReadDeadline(time.Time) error }
 const readAhead = 512
 
 func newTelnet(r io.Reader, maxLine func() int) *telnet {
-	in := &timed{Reader: r}
-	t := &telnet{r: bufio.NewReaderSize(in, readAhead), in: in, limit: func(time.Time) error { return nil }, maxLine: maxLine}
+	in := &timedReader{Reader: r}
+	t := &telnet{r: bufio.NewReaderSize(in, readAhead), in: in, setDeadline: func(time.Time) error { return nil }, maxLine: maxLine}
 	if conn, ok := r.(readDeadliner); ok {
-		t.limit = conn.SetReadDeadline
+		t.setDeadline = conn.SetReadDeadline
 	}
 	return t
 }
 
 // A timed reader knows when its last Read returned.
-type timed struct {
+type timedReader struct {
 	io.Reader
 	at time.Time
 }
 
-func (t *timed) Read(p []byte) (int, error) {
+func (t *timedReader) Read(p []byte) (int, error) {
 	n, err := t.Reader.Read(p)
 	t.at = time.Now()
 	return n, err
@@ -77,12 +77,12 @@ const (
 func (t *telnet) line() (line, error) {
 	var b strings.Builder
 	c, err := t.char() // it may take its time, and Telnet commands may come before it, to keep the connection alive
-	t.limit(time.Now().Add(lineTimeout))
-	defer t.limit(time.Time{})
+	t.setDeadline(time.Now().Add(lineTimeout))
+	defer t.setDeadline(time.Time{})
 	for ; ; c, err = t.char() {
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return line{}, errSlow
+			return line{}, errLineTimeout
 		case err != nil:
 			return line{}, err
 		case c == '\n' && t.skip:

@@ -20,11 +20,11 @@ import (
 func newTicketID() string { return rand.Text() }
 
 // extra marks our part of what a ticket holds.
-const extra = "s3ftpd session "
+const ticketPrefix = "s3ftpd session "
 
 // seal makes a ticket of this session.
-func (c *secured) seal(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
-	ss.Extra = append(ss.Extra, []byte(extra+c.id))
+func (c *tlsSession) seal(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
+	ss.Extra = append(ss.Extra, []byte(ticketPrefix+c.id))
 	return c.config.EncryptTicket(cs, ss)
 }
 
@@ -35,7 +35,7 @@ func unseal(config *tls.Config, ticket []byte, cs tls.ConnectionState) (ss *tls.
 		return nil, ""
 	}
 	for _, e := range ss.Extra {
-		if of, ours := bytes.CutPrefix(e, []byte(extra)); ours {
+		if of, ours := bytes.CutPrefix(e, []byte(ticketPrefix)); ours {
 			return ss, string(of)
 		}
 	}
@@ -43,8 +43,8 @@ func unseal(config *tls.Config, ticket []byte, cs tls.ConnectionState) (ss *tls.
 }
 
 const (
-	keyFor  = 12 * time.Hour     // a key seals the tickets of sessions that begin
-	keyOpen = 7 * 24 * time.Hour // and opens them as long as TLS lets a ticket live
+	ticketKeyInterval = 12 * time.Hour     // a key seals the tickets of sessions that begin
+	ticketKeyLifetime = 7 * 24 * time.Hour // and opens them as long as TLS lets a ticket live
 )
 
 // tickets are the keys that seal tickets; they are in the memory of this process alone. The zero value makes them when asked.
@@ -60,7 +60,7 @@ func (t *tickets) keys() [][32]byte {
 	if now := time.Now(); !now.Before(t.due) {
 		var key [32]byte
 		rand.Read(key[:])
-		t.all, t.due = append([][32]byte{key}, t.all[:min(len(t.all), int(keyOpen/keyFor))]...), now.Add(keyFor)
+		t.all, t.due = append([][32]byte{key}, t.all[:min(len(t.all), int(ticketKeyLifetime/ticketKeyInterval))]...), now.Add(ticketKeyInterval)
 	}
 	return t.all
 }
@@ -73,53 +73,53 @@ func (srv *Server) identify(ctx context.Context, conn net.Conn) (net.Conn, strin
 	id := ""
 	config.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
 		if _, id = unseal(config, ticket, cs); id != "" {
-			return nil, errHeard
+			return nil, errHelloRead
 		}
 		return nil, nil
 	}
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if !slices.Contains(hello.Extensions, extensionPSK) && !slices.Contains(hello.Extensions, extensionTicket) {
-			return nil, errHeard
+			return nil, errHelloRead
 		}
 		return nil, nil
 	}
-	ear := &overheard{Conn: conn}
+	ear := &recordConn{Conn: conn}
 	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
 	tls.Server(ear, config).HandshakeContext(ctx) // in vain: it cannot write
 	if stop() {
 		conn.SetReadDeadline(time.Time{})
 	}
-	return &retold{Conn: conn, first: io.MultiReader(&ear.heard, conn)}, id
+	return &replayConn{Conn: conn, first: io.MultiReader(&ear.heard, conn)}, id
 }
 
-// errHeard ends a handshake of which nothing but its beginning is wanted.
-var errHeard = errors.New("heard enough")
+// errHelloRead ends a handshake of which nothing but its beginning is wanted.
+var errHelloRead = errors.New("heard enough")
 
 // An overheard connection keeps what is read from it, and writes nothing.
-type overheard struct {
+type recordConn struct {
 	net.Conn
 	heard bytes.Buffer
 }
 
-func (o *overheard) Read(p []byte) (int, error) {
+func (o *recordConn) Read(p []byte) (int, error) {
 	n, err := o.Conn.Read(p)
 	o.heard.Write(p[:n])
 	return n, err
 }
 
-func (o *overheard) Write([]byte) (int, error) { return 0, errHeard }
-func (o *overheard) Close() error              { return nil }
+func (o *recordConn) Write([]byte) (int, error) { return 0, errHelloRead }
+func (o *recordConn) Close() error              { return nil }
 
 // A retold connection begins with what was read from it already.
-type retold struct {
+type replayConn struct {
 	net.Conn
 	first io.Reader
 }
 
-func (r *retold) Read(p []byte) (int, error) { return r.first.Read(p) }
+func (r *replayConn) Read(p []byte) (int, error) { return r.first.Read(p) }
 
 // NetConn returns the connection itself, as tls.Conn has it.
-func (r *retold) NetConn() net.Conn { return r.Conn }
+func (r *replayConn) NetConn() net.Conn { return r.Conn }
 
 // A wrapper is a connection that was made of another one, as a *tls.Conn.
 type wrapper interface{ NetConn() net.Conn }

@@ -22,7 +22,7 @@ type testClient struct {
 	closed   bool // the client has closed the control connection
 	from, to netip.AddrPort
 	replies  chan string   // lines; closed with the control connection
-	secured  chan net.Conn // the control connection after AUTH; closed by hangUp
+	secured  chan net.Conn // the control connection after AUTH; closed by closeControl
 	once     sync.Once
 	tls      tlsClient
 
@@ -100,7 +100,7 @@ func newTestClient(conn net.Conn, from, to netip.AddrPort) *testClient {
 	return c
 }
 
-func (c *testClient) hangUp() {
+func (c *testClient) closeControl() {
 	c.once.Do(func() { close(c.secured) })
 	c.conn.Close()
 	if c.data != nil {

@@ -92,7 +92,7 @@ func (s *script) serve() (stop func()) {
 		stopped = true
 		for _, c := range s.clients {
 			if c != nil {
-				c.hangUp()
+				c.closeControl()
 			}
 		}
 		cancel()

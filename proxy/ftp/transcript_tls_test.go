@@ -109,7 +109,7 @@ func newTLSClient(version uint16) tlsClient {
 
 // handshake performs the TLS handshake of the client. It fails the test on an error, unless mayFail is true.
 func (c tlsClient) handshake(s *script, conn net.Conn, mayFail bool) net.Conn {
-	secure := tls.Client(guarded{&retold{conn, bufio.NewReaderSize(conn, 64<<10)}}, c.config) // TCP has buffers, a pipe has none
+	secure := tls.Client(closeNotifyConn{&replayConn{conn, bufio.NewReaderSize(conn, 64<<10)}}, c.config) // TCP has buffers, a pipe has none
 	err := secure.HandshakeContext(s.t.Context())
 	synctest.Wait()
 	if err != nil && !mayFail {

@@ -18,18 +18,18 @@ import (
 // A transfer is what moves over one data connection. It runs in a goroutine of its own, while the session does nothing but
 // listen to the client.
 type transfer struct {
-	port       dataPort
-	stall      time.Duration
-	marks      chan<- reply // what to say before the data connection
-	secure     *secured     // TLS for the data connection; nil = in clear
-	upload     bool         // the client sends
-	packing    packing      // MODE Z
-	compressor *modez.Compressor
-	tails      *tails
-	discards   chan struct{} // see discard
-	observer   proxy.Observer
-	quit       *quitNotice // behind the command of an upload
-	conn       *dataConn   // nil before connect
+	port        dataPort
+	stall       time.Duration
+	preliminary chan<- reply // what to say before the data connection
+	secure      *tlsSession  // TLS for the data connection; nil = in clear
+	upload      bool         // the client sends
+	mode        transferMode // MODE Z
+	compressor  *modez.Compressor
+	tails       *lingering
+	discards    chan struct{} // see discard
+	observer    proxy.Observer
+	quit        *quitNotice // behind the command of an upload
+	conn        *dataConn   // nil before connect
 
 	hard      context.Context // the session's, which outlives the transfer's own
 	stored    proxy.Stored    // by an upload that is complete
@@ -45,16 +45,16 @@ func (s *session) transfer(ctx context.Context, verb, name string, offset int64,
 	switch {
 	case port == nil:
 		return reply{425, "Use PASV, EPSV, PORT or EPRT first."}
-	case s.insists() && !s.private:
+	case s.requiresTLS() && !s.protP:
 		s.holdRefused(port)
 		return reply{521, "TLS required on data connections, send PBSZ 0 and PROT P first."}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	marks := make(chan reply)
-	t := &transfer{port: port, stall: cmp.Or(s.srv.StallTimeout, 5*time.Minute), marks: marks, tails: s.tails, discards: s.discards, observer: s.srv.observer(),
-		upload: isUpload(verb), packing: s.packing, compressor: &s.srv.compressor, quit: s.quit, hard: s.context(s.hard)}
-	if s.private {
+	t := &transfer{port: port, stall: cmp.Or(s.srv.StallTimeout, 5*time.Minute), preliminary: marks, tails: s.lingering, discards: s.discards, observer: s.srv.observer(),
+		upload: isUpload(verb), mode: s.mode, compressor: &s.srv.compressor, quit: s.quit, hard: s.context(s.hard)}
+	if s.protP {
 		t.secure = s.tls
 	}
 	begin := time.Now()
@@ -64,8 +64,8 @@ func (s *session) transfer(ctx context.Context, verb, name string, offset int64,
 			s.holdRefused(port)
 		}
 	}()
-	a := attendance{session: s, lines: s.lines, cancel: cancel, upload: t.upload}
-	err := a.during(marks, func() error { return t.run(ctx, work) })
+	m := clientMonitor{session: s, lines: s.lines, cancel: cancel, upload: t.upload}
+	err := m.run(marks, func() error { return t.run(ctx, work) })
 	r := reply{226, "Transfer complete."}
 	if err != nil {
 		r = replyTo(err)
@@ -93,8 +93,8 @@ func direction(verb string) proxy.Direction {
 // that is when the next command comes, or some time later. A reset data connection would be seen before the reply, and reported in
 // its stead; curl does so under TLS.
 func (s *session) holdRefused(port dataPort) {
-	s.refused = &refusedPort{port, time.AfterFunc(lastWord, func() {
-		defer s.recovered("refused data connection")
+	s.refused = &refusedPort{port, time.AfterFunc(lingerTimeout, func() {
+		defer s.recoverPanic("refused data connection")
 		port.Close()
 	})}
 }
@@ -113,33 +113,33 @@ func (s *session) dropRefused() {
 }
 
 // attend sends the preliminary reply and obeys what may be said during a transfer, until that is over.
-func (a *attendance) attend(marks <-chan reply, done <-chan error) error {
-	if slices.ContainsFunc(a.pending, (*line).isAbort) {
-		a.cancel(errAborted)
+func (m *clientMonitor) watch(marks <-chan reply, done <-chan error) error {
+	if slices.ContainsFunc(m.pending, (*line).isAbort) {
+		m.cancel(errAborted)
 	}
 	for {
 		select {
 		case mark := <-marks:
-			for a.more && a.lines != nil || len(a.lines) > 0 {
-				a.listen(<-a.lines)
+			for m.more && m.lines != nil || len(m.lines) > 0 {
+				m.takeLine(<-m.lines)
 			}
-			a.begun = true
-			if !hasUnread(a.raw) { // what was sent ahead of the 150 does not count, even if it is read later
-				a.quit.mark()
+			m.begun = true
+			if !hasUnread(m.raw) { // what was sent ahead of the 150 does not count, even if it is read later
+				m.quit.mark()
 			}
-			a.say(mark)
+			m.send(mark)
 		case err := <-done:
 			return err
-		case <-a.gone:
-			a.lose()
-		case l := <-a.lines:
-			a.listen(l)
+		case <-m.gone:
+			m.clientLost()
+		case l := <-m.lines:
+			m.takeLine(l)
 		}
 	}
 }
 
 // An attendance is a session while a transfer is in progress.
-type attendance struct {
+type clientMonitor struct {
 	*session
 	lines  <-chan *line    // nil when no more commands can wait
 	gone   <-chan struct{} // the session's, where the loss of the client matters; nil = it does not
@@ -149,44 +149,44 @@ type attendance struct {
 }
 
 // lose cancels the work of a client that is gone and has sent nothing behind its command.
-func (a *attendance) lose() {
-	a.gone = nil
-	for len(a.lines) > 0 { // all that has come is there by now
-		a.listen(<-a.lines)
+func (m *clientMonitor) clientLost() {
+	m.gone = nil
+	for len(m.lines) > 0 { // all that has come is there by now
+		m.takeLine(<-m.lines)
 	}
-	if len(a.pending) == 0 {
-		a.cancel(errControlLost)
+	if len(m.pending) == 0 {
+		m.cancel(errControlLost)
 	}
 }
 
 // listen takes the next line, nil if there is none any more.
-func (a *attendance) listen(l *line) {
+func (m *clientMonitor) takeLine(l *line) {
 	if l == nil {
-		a.lines = nil
+		m.lines = nil
 		return
 	}
-	a.queue.taken()
-	a.more = l.more
-	a.hear(l)
+	m.queue.lineTaken()
+	m.more = l.more
+	m.handleLine(l)
 }
 
 // hear obeys a command or makes it wait. What came before the preliminary reply waits too: it was sent along
 // with the transfer's command, to be answered in its turn. What follows a command that waits, waits as well. ABOR has its
 // effect at once, and its own reply in its turn.
-func (a *attendance) hear(l *line) {
+func (m *clientMonitor) handleLine(l *line) {
 	verb, arg := split(l.text)
-	inTurn := a.begun && len(a.pending) == 0 && !l.tooLong
+	inTurn := m.begun && len(m.pending) == 0 && !l.tooLong
 	switch {
 	case inTurn && verb == "NOOP":
-		a.say(reply{200, "OK."})
+		m.send(reply{200, "OK."})
 	case inTurn && verb == "STAT" && trimBlanks(arg) == "":
-		a.say(reply{211, a.status("Transfer in progress.")})
+		m.send(reply{211, m.status("Transfer in progress.")})
 	default:
-		if a.pending = append(a.pending, l); len(a.pending) == maxQueued {
-			a.lines = nil
+		if m.pending = append(m.pending, l); len(m.pending) == maxQueued {
+			m.lines = nil
 		}
 		if l.isAbort() {
-			a.cancel(errAborted)
+			m.cancel(errAborted)
 		}
 	}
 }
@@ -198,10 +198,10 @@ func (l *line) isAbort() bool {
 
 // say ends the transfer of a client that takes no replies. An upload outlasts a control connection that was reset: QUIT may be
 // the last that the client has sent. See awaitKilledClient.
-func (a *attendance) say(r reply) {
-	if err := a.write(r); err != nil && (!a.upload || errors.Is(err, os.ErrDeadlineExceeded)) {
-		a.lines = nil
-		a.cancel(errControlLost)
+func (m *clientMonitor) send(r reply) {
+	if err := m.write(r); err != nil && (!m.upload || errors.Is(err, os.ErrDeadlineExceeded)) {
+		m.lines = nil
+		m.cancel(errControlLost)
 	}
 }
 
@@ -234,7 +234,7 @@ func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer
 	}
 	if !t.upload { // whose end the client has said
 		// One that knows the size, and has it all, may have gone by now, as curl does after an empty file.
-		if err := t.conn.sayEnd(); err != nil && (ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)) {
+		if err := t.conn.closeWrite(); err != nil && (ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)) {
 			return causedBy(ctx, err)
 		}
 	}
@@ -246,19 +246,19 @@ func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer
 // connect sends the preliminary reply and makes the data connection, which ends with ctx.
 func (t *transfer) connect(ctx context.Context, mark string) error {
 	select {
-	case t.marks <- reply{150, mark}:
+	case t.preliminary <- reply{150, mark}:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 	conn, err := t.port.Conn(ctx)
 	if err != nil {
 		if t.secure != nil { // it may have come without its ticket
-			t.secure.sure = false
+			t.secure.lastResumed = false
 		}
 		return connectError{err}
 	}
 	moved := &t.bytes
-	if t.packing.on {
+	if t.mode.on {
 		moved = new(atomic.Int64)
 	}
 	t.conn = newDataConn(ctx, conn, t.stall, moved)
@@ -267,12 +267,12 @@ func (t *transfer) connect(ctx context.Context, mark string) error {
 			return err
 		}
 	}
-	t.observer.Observe(ctx, t.opened())
+	t.observer.Observe(ctx, t.openEvent())
 	return nil
 }
 
 // opened tells how the data connection was made.
-func (t *transfer) opened() event.DataOpen {
+func (t *transfer) openEvent() event.DataOpen {
 	e := event.DataOpen{Mode: "passive"}
 	if _, active := t.port.(activePort); active {
 		e.Mode = "active"

@@ -33,8 +33,8 @@ func TestNoopQueuedBefore150(t *testing.T) {
 				}
 			}()
 			synctest.Wait() // both are ready
-			a := attendance{session: s, lines: s.lines, cancel: func(error) {}}
-			if err := a.attend(marks, done); err != nil {
+			a := clientMonitor{session: s, lines: s.lines, cancel: func(error) {}}
+			if err := a.watch(marks, done); err != nil {
 				t.Error(err)
 			}
 			server.Close()

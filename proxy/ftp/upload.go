@@ -20,9 +20,9 @@ import (
 func isUpload(verb string) bool { return verb == "STOR" || verb == "STOU" || verb == "APPE" }
 
 func (s *session) cmdStor(ctx context.Context, arg string) error {
-	to := destination{first: take(&s.offset), Write: proxy.Write{Size: take(&s.size)}}
-	to.before = to.first
-	if e := s.toldOf(arg); e.Resumable && to.first > 0 && to.first == e.Size {
+	to := destination{offset: take(&s.restOffset), Write: proxy.Write{Size: take(&s.alloSize)}}
+	to.existing = to.offset
+	if e := s.takeReported(arg); e.Resumable && to.offset > 0 && to.offset == e.Size {
 		to.Base = e.ETag // the bytes before the offset are those of the upload that broke, and of nothing else
 	}
 	return s.receive(ctx, "STOR", arg, to)
@@ -31,28 +31,28 @@ func (s *session) cmdStor(ctx context.Context, arg string) error {
 // cmdStou stores under a name that nothing has (RFC 959, section 4.1.3), and says it in the preliminary reply (RFC 1123,
 // section 4.1.2.9). A name that the client gives is its beginning.
 func (s *session) cmdStou(ctx context.Context, arg string) error {
-	s.offset = 0
-	to := destination{Write: proxy.Write{New: true, Size: take(&s.size)}}
+	s.restOffset = 0
+	to := destination{Write: proxy.Write{New: true, Size: take(&s.alloSize)}}
 	if names.IsDirectoryPath(arg) { // below it may be what has the name of a file
 		return reply{553, "STOU requires a file name, or none."}
 	}
-	return s.receive(ctx, "STOU", unique(arg), to)
+	return s.receive(ctx, "STOU", uniqueName(arg), to)
 }
 
 // unique returns a name that nobody has chosen before, with the directory and the extension of the one given.
-func unique(name string) string {
+func uniqueName(name string) string {
 	ext := path.Ext(name)
 	stem := cmp.Or(strings.TrimSuffix(name, ext), "stou")
 	return stem + "-" + strings.ToLower(rand.Text()[:12]) + ext
 }
 
 func (s *session) cmdAppe(ctx context.Context, arg string) error {
-	s.offset = 0
-	to := destination{first: -1, Write: proxy.Write{Size: take(&s.size)}}
-	if e := s.toldOf(arg); e.Size > 0 && !s.ascii {
-		to.Base, to.before = e.ETag, e.Size
+	s.restOffset = 0
+	to := destination{offset: -1, Write: proxy.Write{Size: take(&s.alloSize)}}
+	if e := s.takeReported(arg); e.Size > 0 && !s.ascii {
+		to.Base, to.existing = e.ETag, e.Size
 		if e.Resumable {
-			to.first = e.Size
+			to.offset = e.Size
 		}
 	}
 	return s.receive(ctx, "APPE", arg, to)
@@ -61,8 +61,8 @@ func (s *session) cmdAppe(ctx context.Context, arg string) error {
 // A destination says where the bytes of an upload go: behind the first ones of what is there, below 0 = behind all.
 type destination struct {
 	proxy.Write
-	first  int64
-	before int64 // how many there are, as the client knows it
+	offset   int64
+	existing int64 // how many there are, as the client knows it
 }
 
 // receive runs an upload. The store is not asked first what stands under the name: that would cost a small
@@ -72,14 +72,14 @@ func (s *session) receive(ctx context.Context, verb, arg string, to destination)
 	switch {
 	case err != nil:
 		return err
-	case to.first > 0 && s.ascii:
-		return noOffsetInText
-	case s.isKnown(name) && s.stillThere(ctx, name):
+	case to.offset > 0 && s.ascii:
+		return errASCIIOffset
+	case s.isKnown(name) && s.stillExists(ctx, name):
 		return syscall.EISDIR
 	}
 	text, store := s.ascii, s.store
-	err = s.transfer(ctx, verb, name, to.first, func(ctx context.Context, t *transfer) error {
-		mark := "Opening " + kind(text) + " mode data connection."
+	err = s.transfer(ctx, verb, name, to.offset, func(ctx context.Context, t *transfer) error {
+		mark := "Opening " + typeName(text) + " mode data connection."
 		if verb == "STOU" {
 			mark = "FILE: " + arg
 		}
@@ -87,7 +87,7 @@ func (s *session) receive(ctx context.Context, verb, arg string, to destination)
 	})
 	if err == nil {
 		s.known.add(path.Dir(name))
-		s.stored = name
+		s.lastStored = name
 	}
 	return err
 }
@@ -100,19 +100,19 @@ type upload struct {
 	ctx               context.Context
 	runs              []proxy.Run // that Next has not returned yet
 	t                 *transfer
-	mark              string
-	least             int64                                                      // bytes announced
-	before            int64                                                      // bytes of the file that are there already
+	opening           string
+	announced         int64                                                      // bytes announced
+	existing          int64                                                      // bytes of the file that are there already
 	allo              proxy.Allo                                                 // what it means when fewer come
 	awaitKilledClient func(ctx context.Context, t *transfer, suspect bool) error // waits out the grace, and says whether the client is still there
 	commit            func() error                                               // makes sure that the upload is not aborted, and cannot be any more
 
-	data io.Reader // what the client sends; nil before the first Read
-	end  error     // of the data: once there was one, all there is
+	data    io.Reader // what the client sends; nil before the first Read
+	readErr error     // of the data: once there was one, all there is
 
-	mu     sync.Mutex
-	judged bool
-	void   error // why the upload is not whole; nil = it is, if it was judged
+	mu      sync.Mutex
+	judged  bool
+	verdict error // why the upload is not whole; nil = it is, if it was judged
 }
 
 // Next implements proxy.Source.
@@ -130,37 +130,37 @@ func (u *upload) Attributes() proxy.Attributes { return proxy.Attributes{} }
 
 // Commit implements proxy.Source.
 func (u *upload) Commit() error {
-	if u.end != io.EOF {
-		return cmp.Or(u.end, io.ErrUnexpectedEOF)
+	if u.readErr != io.EOF {
+		return cmp.Or(u.readErr, io.ErrUnexpectedEOF)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if !u.judged {
-		u.void, u.judged = u.judge(), true
+		u.verdict, u.judged = u.judge(), true
 	}
-	return u.void
+	return u.verdict
 }
 
 func (u *upload) Read(p []byte) (n int, err error) {
-	if u.end != nil {
-		return 0, u.end
+	if u.readErr != nil {
+		return 0, u.readErr
 	}
 	if u.t.conn == nil {
-		if u.end = u.t.connect(u.ctx, u.mark); u.end != nil {
-			return 0, u.end
+		if u.readErr = u.t.connect(u.ctx, u.opening); u.readErr != nil {
+			return 0, u.readErr
 		}
 	}
 	if u.data == nil {
 		u.data = u.t.received()
 	}
-	n, u.end = u.data.Read(p)
-	return n, u.end
+	n, u.readErr = u.data.Read(p)
+	return n, u.readErr
 }
 
 // judge says why an upload is void whose data connection ended as it should, nil if it is whole.
 func (u *upload) judge() error {
 	came := u.t.bytes.Load()
-	short := came < u.least && came+u.before != u.least // some clients announce the whole
+	short := came < u.announced && came+u.existing != u.announced // some clients announce the whole
 	if short && u.allo == proxy.AlloBinding {
 		return errTooShort
 	}
@@ -175,12 +175,12 @@ func (u *upload) outcome(ctx context.Context, err error) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch {
-	case u.judged && u.void == nil && errors.Is(err, context.Canceled) && context.Cause(ctx) == errGoingDown:
+	case u.judged && u.verdict == nil && errors.Is(err, context.Canceled) && context.Cause(ctx) == errDrainTimeout:
 		return fmt.Errorf("%w: %w", errUnconfirmed, err)
-	case u.end != nil && u.end != io.EOF:
-		return because(u.end, err)
-	case u.judged && u.void != nil:
-		return because(u.void, err)
+	case u.readErr != nil && u.readErr != io.EOF:
+		return because(u.readErr, err)
+	case u.judged && u.verdict != nil:
+		return because(u.verdict, err)
 	case err == nil && !u.judged:
 		return io.ErrUnexpectedEOF // a store that did not ask has not stored the file
 	}
@@ -193,19 +193,19 @@ func (s *session) put(ctx context.Context, t *transfer, store proxy.Store, name,
 	put, cancel := context.WithCancelCause(t.hard)
 	defer cancel(nil)
 	hold := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
-	u := &upload{ctx: ctx, t: t, mark: mark, least: to.Size, before: to.before, allo: s.compat.Allo, awaitKilledClient: s.awaitKilledClient, commit: func() error {
+	u := &upload{ctx: ctx, t: t, opening: mark, announced: to.Size, existing: to.existing, allo: s.compat.Allo, awaitKilledClient: s.awaitKilledClient, commit: func() error {
 		if !hold() {
 			return context.Cause(ctx)
 		}
 		t.committed = true
 		return nil
 	}}
-	if to.first != 0 {
-		u.runs = append(u.runs, proxy.Run{Copy: &proxy.Copy{Length: to.first}})
+	if to.offset != 0 {
+		u.runs = append(u.runs, proxy.Run{Copy: &proxy.Copy{Length: to.offset}})
 	}
 	if text {
-		u.runs = append(u.runs, proxy.Run{New: &fromNet{r: u}})
-		u.least, to.Size = 0, 0 // ALLO counts what is sent, not what is stored
+		u.runs = append(u.runs, proxy.Run{New: &asciiReader{r: u}})
+		u.announced, to.Size = 0, 0 // ALLO counts what is sent, not what is stored
 	} else {
 		u.runs = append(u.runs, proxy.Run{New: u})
 	}

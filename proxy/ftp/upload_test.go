@@ -97,7 +97,7 @@ var uploads = []struct {
 	{"control lost, in text", "C> TYPE A\nS> 200 *\n" + openA + "C.\nD.\nT> 1s", errControlLost},
 	{"stalled", openA + "T> 5m\nS> 426 *", errAny},
 	{"ended by the drain timeout", openA + "! drain\nT> 60s\nS> 426 *\nS> 421 *\nS.", errAny},
-	{"ended by the drain timeout in the grace period", "! grace 90s\n" + openA + "D.\n! drain\nT> 60s\nS> 426 *\nS> 421 *\nS.", errGoingDown},
+	{"ended by the drain timeout in the grace period", "! grace 90s\n" + openA + "D.\n! drain\nT> 60s\nS> 426 *\nS> 421 *\nS.", errDrainTimeout},
 	{"no data connection", "C> EPSV\nS> 229 *\nC> STOR a\nS> 150 *\nT> 20s\nS> 425 *", errAny},
 }
 

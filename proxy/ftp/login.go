@@ -14,35 +14,35 @@ import (
 )
 
 const (
-	wrongDelay = time.Second // before a wrong login is answered
-	mostWrong  = 3           // wrong logins in a session
+	failedLoginDelay = time.Second // before a wrong login is answered
+	maxFailedLogins  = 3           // wrong logins in a session
 )
 
-// maxUser is how many bytes of a user name the log shows, which no name in a configuration exceeds.
-const maxUser = 128
+// maxLoggedUser is how many bytes of a user name the log shows, which no name in a configuration exceeds.
+const maxLoggedUser = 128
 
 // clip shortens a user name for the log. Before the login it is the client's choice, and every line of the session has it.
 func clip(name string) string {
-	if len(name) <= maxUser {
+	if len(name) <= maxLoggedUser {
 		return name
 	}
-	return strings.ToValidUTF8(name[:maxUser], "") + "..."
+	return strings.ToValidUTF8(name[:maxLoggedUser], "") + "..."
 }
 
 func (s *session) cmdUser(ctx context.Context, arg string) error {
-	if s.tls == nil && s.insists() {
-		return needsTLS
+	if s.tls == nil && s.requiresTLS() {
+		return errTLSRequired
 	}
 	if s.store != nil {
 		s.reset() // a new USER begins a new login, RFC 959 section 4.1.1
 	}
-	s.name, s.user, s.asked = arg, clip(arg), true
+	s.name, s.user, s.userGiven = arg, clip(arg), true
 	if certificate := s.tls.certificate(); certificate != nil {
 		account, err := s.authenticate(ctx, s.attempt(proxy.ByCertificate, "", certificate))
 		var last reply
 		switch {
 		case err == nil:
-			s.asked = false
+			s.userGiven = false
 			return s.admit(ctx, account, proxy.ByCertificate, reply{232, "Logged in by certificate."})
 		case errors.As(err, &last):
 			s.closed = true
@@ -54,10 +54,10 @@ func (s *session) cmdUser(ctx context.Context, arg string) error {
 }
 
 func (s *session) cmdPass(ctx context.Context, arg string) error {
-	asked := take(&s.asked)
+	asked := take(&s.userGiven)
 	switch {
-	case s.tls == nil && s.insists():
-		return needsTLS
+	case s.tls == nil && s.requiresTLS():
+		return errTLSRequired
 	case !asked && s.store != nil && s.tls.certificate() != nil:
 		return s.ok(202, "Already logged in by certificate.") // some clients say PASS whatever USER is answered
 	case !asked:
@@ -70,7 +70,7 @@ func (s *session) cmdPass(ctx context.Context, arg string) error {
 		s.closed = true
 		return last
 	case errors.Is(err, fs.ErrPermission):
-		return s.refuse(ctx, err)
+		return s.refuseLogin(ctx, err)
 	case err != nil:
 		s.observe(ctx, event.LoginUndecided{User: s.user, Method: proxy.ByPassword, Code: 530, Err: err})
 		return reply{530, "Login cannot be checked, try again later."}
@@ -86,7 +86,7 @@ func (s *session) admit(ctx context.Context, a proxy.Account, method proxy.Login
 		return reply{530, "Too many sessions for this user."}
 	}
 	s.queue.setLoggedIn(true)
-	s.store, s.login, s.known, s.compat, s.dir = a.Store, nil, directories{}, a.Compat, cmp.Or(a.Home, "/")
+	s.store, s.loginTimeout, s.known, s.compat, s.dir = a.Store, nil, directories{}, a.Compat, cmp.Or(a.Home, "/")
 	s.observe(s.context(ctx), event.LoginOK{Method: method})
 	return s.ok(welcome.code, welcome.text)
 }
@@ -97,21 +97,21 @@ func (s *session) admit(ctx context.Context, a proxy.Account, method proxy.Login
 func (s *session) authenticate(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	queue, gone, late, drain := s.lines, s.gone, s.login, s.drain.Done()
+	queue, gone, late, drain := s.lines, s.gone, s.loginTimeout, s.drain.Done()
 	go func() {
 		for {
 			select {
 			case <-gone:
 				if len(queue) == 0 {
-					cancel(errLeft)
+					cancel(errClientLeft)
 					return
 				}
 				gone = nil
 			case <-late:
-				cancel(errNoLogin)
+				cancel(errLoginTimeout)
 				return
 			case <-drain:
-				cancel(s.farewell())
+				cancel(s.drainReply())
 				return
 			case <-ctx.Done():
 				return
@@ -129,17 +129,17 @@ func (s *session) authenticate(ctx context.Context, a proxy.Attempt) (proxy.Acco
 var errWrongLogin = errors.New("wrong user or password")
 
 // refuse answers a wrong login: always in the same words, after the same time. The log says more, if Login does.
-func (s *session) refuse(ctx context.Context, err error) error {
+func (s *session) refuseLogin(ctx context.Context, err error) error {
 	if err == fs.ErrPermission {
 		err = errWrongLogin
 	}
 	s.observe(ctx, event.LoginRefused{User: s.user, Method: proxy.ByPassword, Code: 530, Err: err})
 	select {
-	case <-time.After(wrongDelay):
+	case <-time.After(failedLoginDelay):
 	case <-ctx.Done():
 	case <-s.gone:
 	}
-	if s.wrong++; s.wrong == mostWrong {
+	if s.failedLogins++; s.failedLogins == maxFailedLogins {
 		s.closed = true
 		return reply{421, "Too many failed logins, closing connection."}
 	}

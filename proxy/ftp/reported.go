@@ -11,8 +11,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// A toldEntry is what a client has heard of a file, or of a resumable upload: it may go on from there with APPE.
-type toldEntry struct {
+// A reportedEntry is what a client has heard of a file, or of a resumable upload: it may go on from there with APPE.
+type reportedEntry struct {
 	proxy.Entry
 	name string
 }
@@ -28,17 +28,17 @@ func stat(ctx context.Context, store proxy.Store, name string) (proxy.Entry, err
 
 // look describes what has a name, and if there is nothing, the upload to it that can be resumed. Which size a client
 // has heard, its APPE begins with.
-func (s *session) look(ctx context.Context, name string) (proxy.Entry, error) {
+func (s *session) statAndReport(ctx context.Context, name string) (proxy.Entry, error) {
 	e, err := s.store.Stat(ctx, name)
 	if err == nil && !e.Dir {
-		s.told = toldEntry{e, name}
+		s.reported = reportedEntry{e, name}
 	}
 	return e, err
 }
 
-// toldOf takes what the client has heard of a file, the zero value if that was of another one.
-func (s *session) toldOf(arg string) proxy.Entry {
-	told := take(&s.told)
+// takeReported takes what the client has heard of a file, the zero value if that was of another one.
+func (s *session) takeReported(arg string) proxy.Entry {
+	told := take(&s.reported)
 	if name, err := names.Resolve(s.dir, arg); err != nil || name != told.name {
 		return proxy.Entry{}
 	}

@@ -37,9 +37,9 @@ func TestLoginIsCancelled(t *testing.T) {
 		want    error
 		took    time.Duration
 	}{
-		"client disconnects": {0, func(s *script) { s.hangUp() }, errLeft, 0},
-		"shutdown":           {0, func(s *script) { s.play("! drain\nS> 421 Server is shutting down*\nS.") }, errGoesDown, 0},
-		"login timeout":      {10 * time.Second, func(s *script) { s.play("T> 10s\nS> 421 Login timeout*\nS.") }, errNoLogin, 10 * time.Second},
+		"client disconnects": {0, func(s *script) { s.closeControl() }, errClientLeft, 0},
+		"shutdown":           {0, func(s *script) { s.play("! drain\nS> 421 Server is shutting down*\nS.") }, errServerShutdown, 0},
+		"login timeout":      {10 * time.Second, func(s *script) { s.play("T> 10s\nS> 421 Login timeout*\nS.") }, errLoginTimeout, 10 * time.Second},
 		"success":            {0, func(s *script) { s.play("T> 1m\nS> 230 *") }, nil, time.Minute - time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,8 +71,8 @@ func TestLoginByCertificateIsCancelled(t *testing.T) {
 	var ended <-chan error
 	inBubbleWithLog(t, func(srv *Server) { ended = slowLogin(srv) }, func(s *script, _ *logBuffer) {
 		s.play("! login no\n! tls optional\n! client-certificate\nS> 220 *\n! show scanner\nC> AUTH TLS\nS> 234 *\nH>\nC> USER scanner\nS-\n! drain\nS> 421 *\nS.")
-		if err := <-ended; err != errGoesDown {
-			t.Errorf("Login ended with %v, want %v", err, errGoesDown)
+		if err := <-ended; err != errServerShutdown {
+			t.Errorf("Login ended with %v, want %v", err, errServerShutdown)
 		}
 	})
 }
@@ -82,7 +82,7 @@ func TestPipelinedLoginIsNotCancelled(t *testing.T) {
 	var ended <-chan error
 	inBubbleWithLog(t, func(srv *Server) { ended = slowLogin(srv) }, func(s *script, _ *logBuffer) {
 		s.play("! login no\nS> 220 *\nC= \"USER a\\r\\nPASS b\\r\\nQUIT\\r\\n\"\nS> 331 *")
-		s.hangUp()
+		s.closeControl()
 		if err := <-ended; err != nil {
 			t.Errorf("Login is cancelled: %v", err)
 		}

@@ -17,12 +17,12 @@ import (
 // session serves one control connection. Nothing that goes wrong in it reaches another session.
 func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit bool) {
 	info := proxy.SessionInfo{ID: newID(), Protocol: protocol}
-	s := &session{srv: srv, raw: conn, conn: conn, hard: hard, ctx: proxy.WithSession(hard, info), discards: make(chan struct{}, mostDiscardings)}
-	s.tails = &tails{session: s}
-	defer s.recovered("session")
+	s := &session{srv: srv, raw: conn, conn: conn, hard: hard, ctx: proxy.WithSession(hard, info), discards: make(chan struct{}, maxDiscards)}
+	s.lingering = &lingering{session: s}
+	defer s.recoverPanic("session")
 	defer conn.Close()
-	s.own, s.local, s.peer = passive.HostAddr(conn), passive.AddrPort(conn.LocalAddr()), passive.AddrPort(conn.RemoteAddr())
-	defer s.tails.Wait()
+	s.host, s.local, s.peer = passive.HostAddr(conn), passive.AddrPort(conn.LocalAddr()), passive.AddrPort(conn.RemoteAddr())
+	defer s.lingering.Wait()
 	info.Client = s.peer
 	ctx, end, cancel := s.lifetime(drain, proxy.WithSession(hard, info))
 	defer cancel(nil)
@@ -31,7 +31,7 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 	if s.entry, err = srv.sessions().Start(info, end); err != nil {
 		s.observe(ctx, event.SessionRefused{Code: 421, Err: err})
 		if !implicit { // to whom it would be noise
-			s.write(replyToTooMany(err))
+			s.write(tooManySessions(err))
 		}
 		return
 	}
@@ -42,19 +42,19 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 
 	begin := time.Now()
 	s.observe(ctx, event.SessionStart{TLS: implicit})
-	err = s.open(ctx, implicit)
+	err = s.begin(ctx, implicit)
 	if err == nil {
 		queue, gone := newCommandQueue(), make(chan struct{})
 		s.queue, s.lines, s.gone = queue, queue.lines, gone
 		conn := s.conn // AUTH changes it
 		go func() {
-			defer s.recovered("reading commands")
+			defer s.recoverPanic("reading commands")
 			readLines(conn, queue, gone, ctx.Done())
 		}()
 		err = s.serve(ctx)
 		ctx = s.context(ctx) // with the user, who is logged out before the client has ended the connection
 		s.logout()
-		s.hangUp(func() { cancel(nil) })
+		s.closeControl(func() { cancel(nil) })
 	}
 	s.observe(ctx, event.SessionEnd{Duration: time.Since(begin), Err: err})
 }
@@ -86,39 +86,39 @@ func (s *session) lifetime(drain, hard context.Context) (ctx context.Context, en
 	}
 }
 
-// hangUp ends the control connection, and returns when its reading goroutine has ended. To close it before the client has
+// closeControl ends the control connection, and returns when its reading goroutine has ended. To close it before the client has
 // done so, with something unread, would reset it, and the client might never see the last reply.
-func (s *session) hangUp(cancel func()) {
+func (s *session) closeControl(cancel func()) {
 	patience := time.Duration(0)
 	if s.tls != nil {
-		s.raw.SetWriteDeadline(time.Now().Add(lastWord)) // for the reading goroutine too, which TLS lets write
+		s.raw.SetWriteDeadline(time.Now().Add(lingerTimeout)) // for the reading goroutine too, which TLS lets write
 		s.conn.(*tls.Conn).CloseWrite()
 	}
 	if tcp, ok := below[passive.HalfCloser](s.raw); ok && tcp.CloseWrite() == nil {
-		patience = lastWord
+		patience = lingerTimeout
 	}
 	timer := time.AfterFunc(patience, func() {
-		defer s.recovered("hanging up")
+		defer s.recoverPanic("hanging up")
 		cancel() // it may stand still after AUTH
 		s.raw.Close()
 	})
 	defer timer.Stop()
 	for range s.lines {
-		s.queue.taken()
+		s.queue.lineTaken()
 	}
 }
 
 // open shakes hands where a session begins with TLS.
-func (s *session) open(ctx context.Context, implicit bool) error {
+func (s *session) begin(ctx context.Context, implicit bool) error {
 	s.dialer = s.srv.Active
 	if !implicit {
 		return nil
 	}
 	s.dialer = cmp.Or(s.srv.ActiveTLS, s.srv.Active)
-	conn, secured, err := s.srv.shakeHands(ctx, s.raw)
+	conn, secured, err := s.srv.tlsHandshake(ctx, s.raw)
 	if err == nil {
-		s.begun(ctx, conn, secured)
-		s.sized, s.private = true, true
+		s.tlsStarted(ctx, conn, secured)
+		s.pbsz, s.protP = true, true
 	}
 	return err
 }

@@ -124,7 +124,7 @@ func TestWaitingCommands(t *testing.T) {
 		if x, alias := strings.CutPrefix(verb, "X"); alias && tested[x] || verb == "XCWD" || verb == "XMKD" || verb == "XRMD" {
 			continue
 		}
-		if waits := c.need&waits != 0; waits != tested[verb] {
+		if waits := c.need&storage != 0; waits != tested[verb] {
 			t.Errorf("%s: flag waits is %v, but it is tested: %v", verb, waits, tested[verb])
 		}
 	}
@@ -156,7 +156,7 @@ func TestLostClientCancelsCommandThatWaitsForStorage(t *testing.T) {
 						s.play("C> QUIT")
 					}
 					begin := time.Now()
-					s.hangUp()
+					s.closeControl()
 					for store.ended.Load() == nil {
 						<-time.After(time.Second)
 					}

@@ -11,11 +11,11 @@ import (
 // Other commands wait, because the next reply must be that to this one.
 //
 // Work runs in a goroutine of its own. Until it ends, it alone uses what commands change in the session.
-func (s *session) attended(ctx context.Context, work func(context.Context) error) error {
+func (s *session) interruptible(ctx context.Context, work func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	a := attendance{session: s, lines: s.lines, gone: s.gone, cancel: cancel}
-	err := a.during(nil, func() error { return work(ctx) })
+	m := clientMonitor{session: s, lines: s.lines, gone: s.gone, cancel: cancel}
+	err := m.run(nil, func() error { return work(ctx) })
 	if cause := context.Cause(ctx); err != nil && !isRefusal(err) && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = because(cause, err)
 	}
@@ -23,23 +23,23 @@ func (s *session) attended(ctx context.Context, work func(context.Context) error
 }
 
 // panicked is a panic of a goroutine on its way to its session.
-type panicked string
+type workPanic string
 
-func (p panicked) Error() string { return string(p) }
+func (p workPanic) Error() string { return string(p) }
 
 // during runs work in a goroutine of its own, and attends to the client until it is over. A panic of work is one of the session.
-func (a *attendance) during(marks <-chan reply, work func() error) error {
+func (m *clientMonitor) run(marks <-chan reply, work func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		defer func() {
 			if v := recover(); v != nil {
-				done <- panicked(panicError(v).Error())
+				done <- workPanic(panicError(v).Error())
 			}
 		}()
 		done <- work()
 	}()
-	err := a.attend(marks, done)
-	if p, ok := err.(panicked); ok {
+	err := m.watch(marks, done)
+	if p, ok := err.(workPanic); ok {
 		panic(p) // where the session's end is
 	}
 	return err
