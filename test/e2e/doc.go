@@ -6,11 +6,11 @@
 //	go test ./test/e2e/conformance  // the checks of test/conformance and rclone's own suite: docs/conformance.md
 //	go test ./test/e2e/tls          // real clients over TLS, session reuse, uploads without close_notify: docs/tls.md
 //	go test ./test/e2e/netns        // firewalls, NAT, balancers, IPv6 and strangers between network namespaces; needs root
-//	go test ./test/e2e/faults       // S3 fails, stops or is killed: what is stored, what can be resumed, what the reply says
+//	go test ./test/e2e/faults       // S3 fails, stops or is killed: objects, broken uploads and replies after that
 //	go test ./test/e2e/transfers    // interrupted transfers: clients and s3ftpd killed, resuming, temporary names, MODE Z
 //	go test ./test/e2e/load         // many sessions, slow uploads, a million names; the benchmarks of docs/performance.md
-//	go test ./test/e2e/docs         // the commands of README.md and of docs/ as they are written there, and the container
+//	go test ./test/e2e/docs         // the commands of README.md and docs/, and the container
 //
-// One test runs by its name: go test ./test/e2e/tls -run 'TestTLSClients$'. What is not installed skips tests; test/all
-// installs it.
+// To run one test: go test ./test/e2e/tls -run 'TestTLSClients$'. A test is skipped if a server or client that it needs is not
+// installed; test/all installs them.
 package e2e

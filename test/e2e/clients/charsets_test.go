@@ -16,15 +16,15 @@ import (
 //go:embed testdata/names_client.py
 var namesClient string
 
-// namesIn are a directory and two files, as clients of a charset say them, with backslashes and brackets for halves of
-// characters; iconv and encoding are what lftp and Python call the charset.
+// namesIn has the names of a directory and two files for a charset. Some bytes of their characters are backslashes and brackets.
+// iconv and encoding are the charset's names in lftp and Python.
 var namesIn = []struct{ charset, iconv, encoding, dir, file, other string }{
 	{"latin1", "CP1252", "cp1252", "Größe", "prix en €.txt", "café à la crème"},
 	{"shift-jis", "CP932", "cp932", "表示", "ソースコード.txt", "高橋ポート①"},
 	{"gbk", "GB18030", "gbk", "誠信", "遊戲運.txt", "錦遼 报告"},
 }
 
-// TestNames: clients that know no UTF-8 see their own names, and the bucket has them in UTF-8.
+// TestNames: clients without UTF-8 see names in their own charset, and the keys in the bucket are UTF-8.
 func TestNames(t *testing.T) {
 	real.Client(t, "lftp")
 	real.Client(t, "python3")
@@ -56,7 +56,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// A visit is a bridge, and where its clients run.
+// A visit has a server and the directory of its clients.
 type visit struct {
 	t   testing.TB
 	b   *harness.Server
@@ -71,14 +71,14 @@ func (v visit) lftp(commands string) string {
 	return harness.Run(v.t, v.dir, script, "lftp", "--norc", "-f", "/dev/stdin")
 }
 
-// pythonNames runs through names in an encoding, from an address.
+// pythonNames stores, lists and fetches names in an encoding, from an address.
 func pythonNames(v visit, encoding, from, base, dir, name, other string) {
 	v.t.Helper()
 	host, port, _ := strings.Cut(v.b.Addr, ":")
 	harness.Run(v.t, v.dir, namesClient, "python3", "-", host, port, harness.User, harness.Password, encoding, from, base, dir, name, other)
 }
 
-// TestNamesByNetwork: clients of different charsets, told apart by their networks or by what they ask for, see the same files.
+// TestNamesByNetwork: clients of different charsets see the same files; their networks or OPTS UTF8 select the charset.
 func TestNamesByNetwork(t *testing.T) {
 	real.Client(t, "lftp")
 	real.Client(t, "python3")
@@ -87,7 +87,7 @@ func TestNamesByNetwork(t *testing.T) {
 	for _, names := range []string{"127.0.0.2=shift-jis", harness.User + "=shift-jis"} {
 		v := visit{t, harness.StartServer(t, server, "--names", names, "--backslash", "127.0.0.2"), t.TempDir()}
 		pythonNames(v, "cp932", "127.0.0.2", "\\", "表示", "ソース.txt", "高橋.txt")
-		if got := v.lftp(`ls "/表示"`); !strings.HasSuffix(got, " 高橋.txt\n") { // by OPTS UTF8 ON, where the charset is the user's
+		if got := v.lftp(`ls "/表示"`); !strings.HasSuffix(got, " 高橋.txt\n") { // OPTS UTF8 ON overrides the user's charset
 			t.Errorf("%s: lftp lists\n%s", names, got)
 		}
 		v.lftp(`mv "/表示/高橋.txt" "/表示/表.txt"` + "\n" + `mkdir "/表示/größe"`)
@@ -100,8 +100,8 @@ func TestNamesByNetwork(t *testing.T) {
 	}
 }
 
-// TestNamesThatAreNot: keys with control characters, and those that a charset cannot say, are in no listing.
-func TestNamesThatAreNot(t *testing.T) {
+// TestNamesNotListed: keys with control characters, and keys that a charset cannot encode, are in no listing.
+func TestNamesNotListed(t *testing.T) {
 	real.Client(t, "python3")
 	server := real.MinIO(t)
 	b := harness.NewBucket(t, server)
@@ -118,7 +118,7 @@ func TestNamesThatAreNot(t *testing.T) {
 	}
 }
 
-// listed returns the names at the ends of the lines that commands bring.
+// listed returns the names at the ends of listed lines.
 func listed(v visit, commands ...string) map[string][]string {
 	v.t.Helper()
 	host, port, _ := strings.Cut(v.b.Addr, ":")
@@ -149,7 +149,7 @@ for command in commands:
 	return names
 }
 
-// TestLongNames: a key has 1,024 bytes with the prefix, in UTF-8, and an element 255, which is MinIO's to say.
+// TestLongNames: a key has at most 1,024 bytes of UTF-8 with the prefix; MinIO allows 255 bytes between slashes.
 func TestLongNames(t *testing.T) {
 	real.Client(t, "curl")
 	server := real.MinIO(t)

@@ -24,7 +24,7 @@ for command in sys.argv[5:]:
 f.quit()
 `
 
-// TestChecksums: what is kept and what is read is the checksum of the file that was sent, whichever client asks.
+// TestChecksums: checksums that S3 keeps and those that s3ftpd computes are those of the file, for each client.
 func TestChecksums(t *testing.T) {
 	real.Client(t, "lftp")
 	real.Client(t, "python3")

@@ -21,17 +21,17 @@ import (
 
 func TestMain(m *testing.M) { harness.Main(m) }
 
-// A client is a real FTP client behind a script, scripts/README.md says how.
+// A client is a real FTP client, run by a script; see scripts/README.md.
 type client struct {
 	script  string
 	title   string   // its name in docs/clients.md
 	needs   []string // the programs that it runs
-	also    []string // what it does besides what all clients are asked for
-	slow    bool     // it is not asked for all of it
+	also    []string // extras that only this client supports
+	slow    bool     // it runs with fewer files
 	results map[string]map[string]verdict
 }
 
-// clients are those of the directory scripts, each an executable that begins with what it is.
+// clients reads the directory scripts: each script begins with a description of its client.
 func clients(t *testing.T) (all []*client) {
 	t.Helper()
 	names, err := filepath.Glob("scripts/*")
@@ -75,15 +75,15 @@ func newClient(t *testing.T, name string) *client {
 	return c
 }
 
-// A verdict is a cell of the table, with what is to be said of it. As an error it is one that the client's script foresaw.
+// A verdict is a cell of the table, with its note. As an error, it is one that the client's script reported by its exit status.
 type verdict struct{ word, reason string }
 
 func (v verdict) Error() string { return v.word + ": " + v.reason }
 
-// verdicts are what scripts say by their exit status.
+// verdicts are the meanings of a script's exit status.
 var verdicts = map[int]string{76: "not tried", 77: "no", 78: "fails"}
 
-// An errand is what a client is sent to do, in one mode, in directories of its own.
+// An errand is one run of a client, in one mode, in directories of its own.
 type errand struct {
 	*client
 	t      *testing.T
@@ -94,11 +94,11 @@ type errand struct {
 	local  string
 	home   string // a directory of the server, without the slash before it
 	dir    string // where the client runs
-	path   string // where its program is, with the colon behind it; empty = where others are
+	path   string // a directory to search first for its program, with a colon at the end; empty = none
 }
 
-// do has the client do one step, and returns what it says. Paths of the server are absolute. Whoever does not come back is ended
-// with all that it has started.
+// do runs one step of the client and returns its output. Paths on the server are absolute. A client that hangs is killed with its
+// child processes.
 func (e *errand) do(step string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(e.t.Context(), 2*time.Minute)
 	defer cancel()
@@ -122,15 +122,15 @@ func (e *errand) do(step string, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// A scenario is one thing that clients do. It ends with an error when what is in the bucket, or what the client has got, is not right.
+// A scenario is one thing that clients do. It returns an error if the bucket, or the client's copy, has the wrong content.
 type scenario struct {
-	name string // the head of its column; of an extra, what scripts have in # Also:
+	name string // the head of its column; for an extra, the word after "# Also:" in scripts
 	what string // the same, for the notes
 	data bool   // it needs data connections, so that it is tried in both modes
 	run  func(*errand) error
 }
 
-// TestClients sends every client everywhere, looks at what has come of it, and compares with docs/clients.md.
+// TestClients runs every scenario with every client, checks the results in the bucket, and compares them with docs/clients.md.
 func TestClients(t *testing.T) {
 	server := real.MinIO(t)
 	e := errand{b: harness.StartServer(t, server, "--log-level", "debug"), bucket: harness.NewBucket(t, server), local: t.TempDir()}
@@ -167,7 +167,7 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// everywhere runs all scenarios, each in a directory of the server that is there already.
+// everywhere runs all scenarios, each in an existing directory of the server.
 func (e errand) everywhere(t *testing.T) map[string]verdict {
 	results := make(map[string]verdict)
 	all := slices.DeleteFunc(slices.Concat(fileScenarios, nameScenarios, extras), func(s scenario) bool {

@@ -9,7 +9,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// extras are what some clients can do and others have nothing like.
+// extras are features that only some clients have.
 var extras = []scenario{
 	{"mirror", "`mirror` and `mirror -R`, four files at a time, then again with `--delete` after changes on either side", true, (*errand).mirror},
 	{"sync", "`sync` both ways, four files at a time, then again after changes on either side, and `check`", false, (*errand).mirror},
@@ -19,7 +19,7 @@ var extras = []scenario{
 	{"large", "a file of 1 GiB up and down", false, (*errand).large},
 }
 
-// mirror: the script changes a file, and removes one on either side, between the first time and the second.
+// mirror: between the two runs, the script changes a file, and removes one on either side.
 func (e *errand) mirror() error {
 	local, back := e.makeTree(), filepath.Join(e.dir, "mirrored")
 	out, err := e.do("mirror", local, e.remote("tree"), back)
@@ -54,7 +54,7 @@ func (e *errand) pget() error {
 	if _, err := e.do("pget", e.remote("file"), back); err != nil {
 		return err
 	}
-	if n := len(e.b.Log.Entries(from, "transfer", "command=RETR", "name="+e.remote("file"))); n < 2 { // who comes late finds nothing left to do
+	if n := len(e.b.Log.Entries(from, "transfer", "command=RETR", "name="+e.remote("file"))); n < 2 { // a late connection may find nothing left to fetch
 		return fmt.Errorf("%d transfers", n)
 	}
 	return received(e, back, f.Sum)
@@ -76,7 +76,7 @@ func (e *errand) queue() error {
 	return nil
 }
 
-// methods leaves nothing.
+// methods removes all that it made.
 func (e *errand) methods() error {
 	if _, err := e.do("methods", "/"+e.home); err != nil {
 		return err

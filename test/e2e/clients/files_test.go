@@ -15,13 +15,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// sizes lie around the edges of what S3 takes in one part, and of the program's first part. Active data connections, of which the
-// program knows no more than of passive ones, get the first few.
+// sizes are around S3's smallest part and the program's first part. Active data connections, which the program handles like passive
+// ones, get only the first few.
 var sizes = []int64{0, 1, 5*harness.MiB + 1, 5*harness.MiB - 1, 5 * harness.MiB, 8 * harness.MiB, 20 * harness.MiB, 100 * harness.MiB}
 
 const fewSizes = 3
 
-// filesFor are the files that are moved.
+// filesFor returns the files to transfer.
 func (e *errand) filesFor() []harness.Sample {
 	if e.mode == "active" || e.slow {
 		return e.files[:fewSizes]
@@ -31,7 +31,7 @@ func (e *errand) filesFor() []harness.Sample {
 
 func (e *errand) remote(name string) string { return "/" + e.home + "/" + name }
 
-// stored is nil when S3 has under that name what it should.
+// stored returns an error unless S3 has the right content under that name.
 func (e *errand) stored(name, sum string) error {
 	if got := e.bucket.Sum(e.home + "/" + name); got != sum {
 		return fmt.Errorf("%s: S3 has %s, want %s", name, got, sum)
@@ -39,7 +39,7 @@ func (e *errand) stored(name, sum string) error {
 	return nil
 }
 
-// received is nil when a file that was downloaded is what it should be.
+// received returns an error unless a downloaded file has the right content.
 func received(e *errand, name, sum string) error {
 	if got := harness.SumFile(e.t, name); got != sum {
 		return fmt.Errorf("%s: came back as %s, want %s", name, got, sum)
@@ -47,7 +47,7 @@ func received(e *errand, name, sum string) error {
 	return nil
 }
 
-// put uploads each file to where another one is.
+// put uploads each file over an existing one.
 func (e *errand) put() error {
 	for _, f := range e.filesFor() {
 		e.bucket.Put(e.home+"/"+f.Name, harness.OldContent)
@@ -83,7 +83,7 @@ func (e *errand) middle() (f harness.Sample, local string, content []byte, err e
 	return f, local, content, err
 }
 
-// reget goes on with a download that has brought a third of a file.
+// reget resumes a download after a third of the file.
 func (e *errand) reget() error {
 	f, _, content, err := e.middle()
 	if err != nil {
@@ -107,7 +107,7 @@ func (e *errand) reget() error {
 	return nil
 }
 
-// reput goes on with an upload that broke.
+// reput resumes an upload that broke.
 func (e *errand) reput() error {
 	f, local, content, err := e.middle()
 	if err != nil {
@@ -134,7 +134,7 @@ func (e *errand) reput() error {
 	return nil
 }
 
-// appended adds a file to the end of another one.
+// appended appends a file to another one.
 func (e *errand) appended() error {
 	_, local, content, err := e.middle()
 	if err != nil {
@@ -147,10 +147,10 @@ func (e *errand) appended() error {
 	return e.stored("file", harness.SumOf(e.t, strings.NewReader(harness.OldContent+string(content))))
 }
 
-// text has lines that end as they do here.
+// text has lines that end with LF.
 var text = strings.Repeat("a line of text\n\n", 5000)
 
-// putText: lines end with LF in the bucket, as they do here; in between they end with CR LF.
+// putText: lines end with LF locally and in the bucket, and with CR LF on the wire.
 func (e *errand) putText() error {
 	local := filepath.Join(e.dir, "text")
 	if err := os.WriteFile(local, []byte(text), 0o666); err != nil {
@@ -166,7 +166,7 @@ func (e *errand) putText() error {
 	return e.stored("text", harness.SumOf(e.t, strings.NewReader(text)))
 }
 
-// wasText is nil when the transfer was one of TYPE A, in which a session begins.
+// wasText returns an error unless the transfer was in TYPE A.
 func (e *errand) wasText(from int) error {
 	session := fmt.Sprint("session=", e.b.Log.AwaitFrom(e.t, from, "transfer", "name="+e.remote("text"))["session"])
 	representation := "A"
@@ -194,7 +194,7 @@ func (e *errand) getText() error {
 	return received(e, back, harness.SumOf(e.t, strings.NewReader(text)))
 }
 
-// then is when a file was changed whose time is kept.
+// then is a time that must be kept.
 var then = time.Date(2020, 2, 3, 4, 5, 6, 0, time.UTC)
 
 // putTime: the local file's time is kept in the bucket.
@@ -218,7 +218,7 @@ func (e *errand) putTime() error {
 	return e.stored("file", sum)
 }
 
-// getTime: the file that comes has the time that is kept in the bucket.
+// getTime: the downloaded file has the time that is kept in the bucket.
 func (e *errand) getTime() error {
 	content, key := []byte("some content"), e.home+"/file"
 	_, err := e.bucket.PutObject(e.t.Context(), &s3.PutObjectInput{Bucket: &e.bucket.Name, Key: &key, Body: bytes.NewReader(content),

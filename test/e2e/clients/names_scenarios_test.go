@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// list prints the names of a directory, which has a directory.
+// list prints the names of a directory with a subdirectory.
 func (e *errand) list() error {
 	for _, name := range harness.OddNames {
 		e.bucket.Put(e.home+"/"+name, "x")
@@ -70,7 +70,7 @@ func (e *errand) remove() error {
 	return e.hasKeys()
 }
 
-// hasKeys is nil when S3 has these keys, and that of the directory itself.
+// hasKeys returns an error unless S3 has these keys, and that of the directory itself.
 func (e *errand) hasKeys(want ...string) error {
 	var got []string
 	for _, key := range e.bucket.Keys(e.home + "/") {
@@ -110,7 +110,7 @@ func (e *errand) time() error {
 	return nil
 }
 
-// oddUp uploads a file under each of them.
+// oddUp uploads a file under each odd name.
 func (e *errand) oddUp() error {
 	f := e.files[1]
 	return e.eachName(func(name string) error {
@@ -121,7 +121,7 @@ func (e *errand) oddUp() error {
 	})
 }
 
-// oddDown downloads them.
+// oddDown downloads the files with odd names.
 func (e *errand) oddDown() error {
 	return e.eachName(func(name string) error {
 		e.bucket.Put(e.home+"/"+name, name)
@@ -136,7 +136,7 @@ func (e *errand) oddDown() error {
 	})
 }
 
-// eachName joins what is foreseen of single names to one verdict.
+// eachName joins the verdicts of single names into one.
 func (e *errand) eachName(do func(name string) error) error {
 	odd, names := make(map[verdict][]string), harness.OddNames
 	if e.slow {

@@ -40,12 +40,12 @@ var nameScenarios = []scenario{
 	{"time", "times", false, (*errand).time},
 }
 
-// isExtra says whether only some clients are asked for it.
+// isExtra reports whether only some clients support the scenario.
 func isExtra(s scenario) bool {
 	return slices.ContainsFunc(extras, func(x scenario) bool { return x.name == s.name })
 }
 
-// verdict is what came of a scenario: one word where both modes agree, as they do where only one was tried.
+// verdict is the result of a scenario: one word if both modes agree, or if only one was tried.
 func (c *client) verdict(s scenario) (v verdict, tried bool) {
 	passive, tried := c.results["passive"][s.name]
 	active, both := c.results["active"][s.name]
@@ -62,7 +62,7 @@ func (c *client) verdict(s scenario) (v verdict, tried bool) {
 	return verdict{passive.word + " / " + active.word, passive.reason + "; active: " + active.reason}, true
 }
 
-// row is the client's row in the table of these scenarios.
+// row returns the client's row in the table of these scenarios.
 func (c *client) row(of []scenario) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "| %s |", c.title)
@@ -73,7 +73,7 @@ func (c *client) row(of []scenario) string {
 	return b.String() + "\n"
 }
 
-// notes are the reasons for whatever is not simply yes, one line for each.
+// notes returns a line for each cell that is not a plain yes, with the reason.
 func (c *client) notes() (lines []string) {
 	what := make(map[string][]string)
 	var reasons []string
@@ -100,7 +100,7 @@ func (c *client) notes() (lines []string) {
 	return lines
 }
 
-// clientTables are what TestClients found, in Markdown.
+// clientTables returns the results of TestClients in Markdown.
 func clientTables(all []*client) string {
 	var b strings.Builder
 	for _, of := range [][]scenario{fileScenarios, nameScenarios} {
@@ -120,7 +120,7 @@ func clientTables(all []*client) string {
 	return b.String()
 }
 
-// checkClientsPage compares what was found with docs/clients.md, as far as all of a client was run.
+// checkClientsPage compares the results with docs/clients.md, for clients that ran all scenarios.
 func checkClientsPage(t *testing.T, all []*client) {
 	t.Helper()
 	ran := slices.DeleteFunc(slices.Clone(all), func(c *client) bool {

@@ -62,7 +62,7 @@ func sameTrees(t testing.TB, one, other string) error {
 	return nil
 }
 
-// makeMany makes files of which the pattern *.jpg means all but one.
+// makeMany makes files; the pattern *.jpg matches all but one.
 func (e *errand) makeMany() (local string) {
 	local = filepath.Join(e.dir, "many")
 	for i := range 100 {

@@ -19,16 +19,16 @@ import (
 
 func TestMain(m *testing.M) { harness.Main(m) }
 
-// A tally is how the checks came out, over all runs: "PASS", "FAIL" and "SKIP", each with the reason of those that did not pass.
+// A tally has the result of each check over all runs: "PASS", "FAIL" or "SKIP", the latter two with the reason.
 type tally struct {
 	mu  sync.Mutex
 	all map[string]map[string]string
 }
 
 // TestConformance runs the checks of test/conformance: those of the standards in clear, with TLS required, and over IPv6, and
-// those of abuse. What fails has to be in failing, and what is in there has to fail.
+// those of abuse. Exactly the checks in failing must fail.
 func TestConformance(t *testing.T) {
-	t.Parallel() // it waits most of the time
+	t.Parallel() // it mostly waits
 	real.Client(t, "python3")
 	checks := &tally{all: make(map[string]map[string]string)}
 	l, noIPv6 := net.Listen("tcp", "[::1]:0")
@@ -93,7 +93,7 @@ func (all *tally) run(t *testing.T, host, tls string, args ...string) {
 	}
 }
 
-// abuse runs the checks of what hostile clients do. After each of them, and after all, the server has to be well.
+// abuse runs the checks of hostile clients. After each of them, and at the end, the server must serve a new client.
 func abuse(t *testing.T) {
 	b, server := checkedDemo(t, "127.0.0.1", "--tls", "optional")
 	out, err := harness.Try(t, "../../conformance", "", slices.Concat([]string{"python3", "ftpfuzz.py"}, server,
@@ -110,8 +110,8 @@ func lastLine(text string) string {
 	return lines[len(lines)-1]
 }
 
-// checkedDemo starts the program with a store of its own, both listeners, and room for what the checks do, and returns what
-// the checks are to be told of it. Sessions that panic fail the test.
+// checkedDemo starts s3ftpd demo with both listeners and limits that the checks do not reach, and returns the arguments of the
+// checks. A session that panics fails the test.
 func checkedDemo(t *testing.T, host string, args ...string) (*harness.Server, []string) {
 	t.Helper()
 	ftp, ftps := freeAddrAt(t, host), freeAddrAt(t, host)

@@ -10,7 +10,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// A deviation is a check of test/conformance that does not pass here, and why it need not.
+// A deviation is a check of test/conformance that does not pass, and the reason why that is right.
 type deviation struct{ check, clause, here, why string }
 
 // failing are all the checks that may fail; the table of them in docs/conformance.md is the same.
@@ -24,14 +24,14 @@ var failing = []deviation{
 		"What follows AUTH in clear is nobody's word. Nothing of it is obeyed, and the client is told."},
 }
 
-// skipped are all the checks that no run runs, because there is nothing to check; docs/conformance.md has the same table.
+// skipped are all the checks that are skipped in every run, for lack of the feature; docs/conformance.md has the same table.
 var skipped = []deviation{
 	{"info.lang", "RFC 2640, 4.1", "no LANG", "Replies are in English."},
 	{"mff.ok", "draft-somers-ftp-mfxx, 5", "no MFF", "MFMT sets the time, and there is no other fact to set."},
 	{"tls.ccc", "RFC 4217, 5", "`534` to CCC", "Allowed: in clear anybody between could go on in the client's name."},
 }
 
-// table is how docs/conformance.md shows deviations.
+// table returns deviations as docs/conformance.md shows them.
 func table(ds []deviation) string {
 	text := "| check | from | here | why |\n|---|---|---|---|\n"
 	for _, d := range ds {
@@ -40,7 +40,7 @@ func table(ds []deviation) string {
 	return text
 }
 
-// TestConformanceDocumented: docs/conformance.md names all that does not pass, and nothing else.
+// TestConformanceDocumented: docs/conformance.md names exactly the checks that do not pass.
 func TestConformanceDocumented(t *testing.T) {
 	text, err := os.ReadFile(harness.Root + "/docs/conformance.md")
 	if err != nil {

@@ -23,8 +23,8 @@ var rcloneFailing = []deviation{
 		"Names are UTF-8 (RFC 2640). rclone replaces such bytes with `--ftp-encoding Slash,Del,Ctl,RightSpace,Dot,InvalidUtf8`; with that, the test passes."},
 }
 
-// TestRcloneSuite runs the tests that rclone has for its FTP backend. What fails has to be in rcloneFailing, and what is in
-// there has to fail, unless rclone is told not to send such names.
+// TestRcloneSuite runs rclone's own tests of its FTP backend. Exactly the tests in rcloneFailing must fail; they pass when rclone is
+// configured to replace such names.
 func TestRcloneSuite(t *testing.T) {
 	suite := real.RcloneSuite(t)
 	server := real.MinIO(t)
@@ -55,11 +55,11 @@ func TestRcloneSuite(t *testing.T) {
 	}
 }
 
-// runRcloneSuite runs the suite with these options of the backend, and returns what it says.
+// runRcloneSuite runs the suite with these options of the backend, and returns its output.
 func runRcloneSuite(t *testing.T, suite string, b *harness.Server, set []string) string {
 	t.Helper()
 	dir := t.TempDir()
-	// In its source there are scripts that start servers, which the suite looks for, and is content to find no such.
+	// The suite looks for scripts of rclone's source that start servers, and works without them.
 	if err := os.MkdirAll(filepath.Join(dir, "fstest/testserver/init.d"), 0o777); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func runRcloneSuite(t *testing.T, suite string, b *harness.Server, set []string)
 
 var rcloneResult = regexp.MustCompile(`(?m)^ *--- (PASS|FAIL): TestIntegration/(\S+)`)
 
-// results are the tests that failed, without those that did because one below them did, and the number of those that passed.
+// results returns the tests that failed, without the parents of failed subtests, and the number of those that passed.
 func results(out string) (failed []string, passed int) {
 	for _, m := range rcloneResult.FindAllStringSubmatch(out, -1) {
 		switch {
@@ -95,7 +95,7 @@ func results(out string) (failed []string, passed int) {
 	return failed, passed
 }
 
-// fails is what a suite says of the tests that failed.
+// fails matches the lines of failed tests.
 func fails(out string) string {
 	var text strings.Builder
 	for _, section := range strings.Split(out, "=== RUN ") {

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { harness.Main(m) }
 // commands are the blocks of commands in README.md and docs/, by the names in the comments before them. No two have one name.
 type commands map[string]string
 
-// A block of commands is run by a test of this package, or its comment says why none can.
+// A test of this package runs a block of commands, or the block's comment gives the reason why none can.
 var (
 	runBlock    = regexp.MustCompile("(?s)<!-- run: ([a-z ]+) -->\n```sh\n(.*?)```")
 	notRunBlock = regexp.MustCompile("<!-- not run: [a-z][^>]{10,} -->\n```sh\n")
@@ -114,7 +114,7 @@ func newPlace(t *testing.T, server *real.S3, dir string) place {
 	return p
 }
 
-// serve runs a block whose last command serves, until the test is over.
+// serve runs a block that ends with s3ftpd until the test ends.
 func (p place) serve(t *testing.T, block string, env []string) { daemon(t, p.here.Replace(block), env) }
 
 // run runs a block in the root of the repository, and returns its output.
@@ -123,7 +123,7 @@ func (p place) run(t *testing.T, block string) string {
 	return harness.Run(t, harness.Root, "", "sh", "-ec", p.here.Replace(block))
 }
 
-// daemon runs a block whose last command serves, in the root of the repository, until the test is over.
+// daemon runs a block that ends with s3ftpd, in the root of the repository, until the test ends.
 func daemon(t *testing.T, block string, env []string) {
 	t.Helper()
 	cmd := exec.Command("sh", "-ec", block)

@@ -14,7 +14,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// startDemo runs `s3ftpd demo` in dir and returns the lines it prints to be pasted.
+// startDemo runs `s3ftpd demo` in dir and returns the commands that it prints.
 func startDemo(t *testing.T, dir string, args ...string) (cmd *exec.Cmd, lines []string) {
 	t.Helper()
 	cmd = exec.Command(harness.Program(), append([]string{"demo"}, args...)...)
@@ -79,7 +79,7 @@ func paste(t *testing.T, lines []string) {
 	for _, line := range lines {
 		if strings.Contains(line, "aws ") {
 			if _, err := exec.LookPath("aws"); err != nil {
-				continue // said to be optional where it is printed
+				continue // the demo prints it as optional
 			}
 		}
 		t.Log(line + "\n" + harness.Run(t, dir, "", "sh", "-c", line))

@@ -17,8 +17,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// TestContainer builds the image and runs it as README.md does, with a read-only root and no capabilities,
-// beside a container of the same image that is the S3 service.
+// TestContainer builds the image and runs it as README.md does, with a read-only root and no capabilities. A second container of the
+// same image is the S3 service.
 func TestContainer(t *testing.T) {
 	t.Parallel()
 	real.Client(t, "curl")
@@ -51,7 +51,7 @@ func TestContainer(t *testing.T) {
 	harness.Run(t, "", "", "docker", "exec", demo, "/s3ftpd", "version")
 }
 
-// freePorts returns a range of twenty ports that nobody listens on, below those that the system gives out.
+// freePorts returns a range of twenty free ports, below the system's ephemeral ones.
 func freePorts(t *testing.T) string {
 	t.Helper()
 	for first := 20000; first < 32000; first += 20 {
@@ -84,8 +84,7 @@ func container(t *testing.T, command string) string {
 	return id
 }
 
-// buildImage builds the Dockerfile. Where its base image cannot be pulled, and is not there, the local
-// toolchain stands in for it.
+// buildImage builds the Dockerfile. If its base image is not there and cannot be pulled, the local toolchain replaces it.
 func buildImage(t *testing.T, command []string) {
 	t.Helper()
 	if err := exec.Command("docker", "image", "inspect", baseImage(t)).Run(); err != nil {
@@ -102,7 +101,7 @@ func buildImage(t *testing.T, command []string) {
 	t.Cleanup(func() { exec.Command("docker", "rmi", "-f", "s3ftpd").Run() })
 }
 
-// baseImage reads the name of the first stage's image off the Dockerfile.
+// baseImage reads the name of the first stage's image from the Dockerfile.
 func baseImage(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(harness.Root + "/Dockerfile")
@@ -114,8 +113,8 @@ func baseImage(t *testing.T) string {
 	return name
 }
 
-// makeBase imports a file system with the Go toolchain, a shell, certificates, and the modules that the
-// program needs, since a build without a network can fetch none.
+// makeBase imports a file system with the Go toolchain, a shell, certificates, and the program's modules, since the build may have no
+// network.
 func makeBase(t *testing.T) {
 	t.Helper()
 	goroot := strings.TrimSpace(harness.Run(t, "", "", "go", "env", "GOROOT"))
@@ -163,7 +162,7 @@ func downloadModules(t *testing.T) string {
 	return filepath.Join(cache, "cache", "download")
 }
 
-// shell returns what /bin/sh consists of: the program and the libraries it is linked with.
+// shell returns the files of /bin/sh: the program and its shared libraries.
 func shell(t *testing.T) map[string]string {
 	t.Helper()
 	found := make(map[string]string)
@@ -175,7 +174,7 @@ func shell(t *testing.T) map[string]string {
 	return found
 }
 
-// addTree adds a file, or a directory with all below it, under another name.
+// addTree adds a file or a tree under another name.
 func addTree(t *testing.T, w *tar.Writer, from, to string) {
 	t.Helper()
 	err := filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {

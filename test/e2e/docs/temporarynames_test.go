@@ -14,8 +14,8 @@ import (
 
 const temporaryDoc = harness.Root + "/docs/temporary-names.md"
 
-// TestTemporaryDoc runs the commands of docs/temporary-names.md as they stand there, but for addresses and passwords: each of
-// them stores and renames nothing. With what they turn off turned on, the file is the same in the end.
+// TestTemporaryDoc runs the commands of docs/temporary-names.md with other addresses and passwords: each stores the file and renames
+// nothing. With temporary names turned on, each renames once, and the file is the same.
 func TestTemporaryDoc(t *testing.T) {
 	for _, p := range []string{"lftp", "ncftpput", "curl"} {
 		real.Client(t, p)
@@ -56,7 +56,7 @@ func TestTemporaryDoc(t *testing.T) {
 	}
 }
 
-// TestTemporaryCosts: docs/temporary-names.md says of requests what docs/requests.md says, which has a test.
+// TestTemporaryCosts: docs/temporary-names.md has the same requests as docs/requests.md, which has a test of its own.
 func TestTemporaryCosts(t *testing.T) {
 	pages := make([]string, 2)
 	for i, name := range []string{temporaryDoc, harness.Root + "/docs/requests.md"} {

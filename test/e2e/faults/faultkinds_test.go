@@ -5,10 +5,10 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/faults"
 )
 
-// requestID is what the answers that a FaultProxy makes up call their request.
+// requestID is the request ID in the answers that a FaultProxy makes up.
 const requestID = faults.RequestID
 
-// What the tables of this package consist of, by short names.
+// Short names for the tables of this package.
 type rule = harness.Rule
 
 const always = harness.Always

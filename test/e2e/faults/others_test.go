@@ -18,18 +18,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// An otherFault is what happens to anything but an upload. There are the files "file", which is large, and "note".
+// An otherFault is a fault in a command that is not an upload. The bucket has a large file "file" and a small one, "note".
 type otherFault struct {
-	do    string // the commands, one a line, of which the last has the reply; names stand in the test's directory
+	do    string // the commands, one a line; reply is that of the last; names are in the test's directory
 	rules []rule
 	code  int
-	holds map[string]string // what becomes of objects: the one whose content each has then, empty = absent
+	holds map[string]string // by object: the object that had its content before, empty = absent
 }
 
-// TestOtherFaults has S3, or the way to it, fail in downloads, listings, renames and deletions. A download that ends with
-// 226 is exact, and any other cannot be taken for one.
+// TestOtherFaults makes S3, or the connection to it, fail in downloads, listings, renames and deletions. A download with 226 must
+// be exact; any other must be recognizable as incomplete.
 func TestOtherFaults(t *testing.T) {
-	t.Parallel() // it waits most of the time
+	t.Parallel() // it mostly waits
 	f := newFaulty(t)
 	harness.AtOnce(t, otherFaults, func(t *testing.T, place string, c otherFault) {
 		content := map[string][]byte{"file": first(place, largeSize), "note": first(place+" note", 1000)}
@@ -67,7 +67,7 @@ func TestOtherFaults(t *testing.T) {
 	})
 }
 
-// putChecked puts an object of which S3 keeps a checksum, as the bridge does.
+// putChecked puts an object with a checksum, as s3ftpd does.
 func putChecked(t *testing.T, v harness.Bucket, key string, content []byte) {
 	t.Helper()
 	sum := binary.BigEndian.AppendUint32(nil, crc32.Checksum(content, crc32.MakeTable(crc32.Castagnoli)))
@@ -78,7 +78,7 @@ func putChecked(t *testing.T, v harness.Bucket, key string, content []byte) {
 	}
 }
 
-// fetch downloads a file, and checks that only what is all of it looks like that.
+// fetch downloads a file, and checks that only a complete one ends as complete.
 func fetch(t *testing.T, w *harness.Client, command string, want []byte) (int, string) {
 	t.Helper()
 	data := w.Dial()
@@ -156,12 +156,12 @@ var otherFaults = map[string]otherFault{
 	"a time, answer lost":         {do: "MFMT 20200102030405 note", rules: rules(when("CopyObject", 1, lost)), code: 213, holds: map[string]string{"note": "note"}},
 }
 
-// TestErrorsOfS3: each error of S3 has its reply, and the log has S3's name for the request, which no reply has.
+// TestErrorsOfS3: each error of S3 has its reply. The log has S3's request ID, and replies do not.
 func TestErrorsOfS3(t *testing.T) {
-	t.Parallel() // it waits most of the time
+	t.Parallel() // it mostly waits
 	f := newFaulty(t)
 	type c struct{ status, code int }
-	deletions := map[string]int{"NoSuchKey": 250, "OperationAborted": 450} // it is gone; another session changes the name
+	deletions := map[string]int{"NoSuchKey": 250, "OperationAborted": 450} // already deleted; another session changes the name
 	harness.AtOnce(t, map[string]c{
 		"AccessDenied": {403, 550}, "InvalidAccessKeyId": {403, 451}, "SignatureDoesNotMatch": {403, 451}, "AllAccessDisabled": {403, 550},
 		"ExpiredToken": {400, 451}, "RequestTimeTooSkewed": {403, 451}, "SlowDown": {503, 451}, "ServiceUnavailable": {503, 451},

@@ -8,8 +8,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// TestS3Killed kills S3 in the middle of uploads and starts it again: one goes on as if nothing had happened, the other one
-// breaks before S3 is there again, and is resumed.
+// TestS3Killed kills S3 in the middle of two uploads and restarts it: one continues without an error, the other one breaks before S3
+// is back, and is resumed.
 func TestS3Killed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes half a minute until all repetitions have failed")

@@ -10,10 +10,10 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// An S3 that is silent from the start on shows in the log after the first time-out, and a client has its 451 after one repetition. Two
-// bridges have time-outs that differ by the factor 5: all of that is over at the first one before the second one gives up anything.
+// TestSilentFromTheStart: an S3 that is silent from the start is logged after the first time-out, and a client gets 451 after one
+// retry. Two servers have time-outs that differ by the factor 5: the first must be done before the second gives up any request.
 func TestSilentFromTheStart(t *testing.T) {
-	t.Parallel() // as it mostly waits
+	t.Parallel() // it mostly waits
 	server := real.MinIO(t)
 	harness.NewBucket(t, server)
 	stopProcess(server.Process)

@@ -12,9 +12,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/faults"
 )
 
-// stoppedAllThere: S3 has said that it takes a Complete, has all of it, and stops. When it runs again it may obey, though
-// nobody waits for that any more; MinIO may also lose the parts on the way. The bridge tells which, and the next upload is
-// the end of it.
+// stoppedAllThere: S3 has accepted the header of a Complete, has its whole body, and stops. When it runs again it may obey, although
+// s3ftpd no longer waits for it; MinIO may also lose the parts. SIZE must show which, and the next upload cleans up.
 func stoppedAllThere(t *testing.T, s *stoppage, place string, ready, replied func()) {
 	u := s.upload(t, s.bridge, place)
 	s.proxy.Script(place, when("CompleteMultipartUpload", 1, func(p *faults.Proxy, w http.ResponseWriter, r *http.Request) {
@@ -48,7 +47,7 @@ func stoppedAllThere(t *testing.T, s *stoppage, place string, ready, replied fun
 	u.check()
 }
 
-// awaitTruth waits until the bridge says of the file what is so: S3 may still be at work.
+// awaitTruth waits until SIZE agrees with the bucket: S3 may still be working.
 func (u *faultyUpload) awaitTruth() {
 	u.t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)

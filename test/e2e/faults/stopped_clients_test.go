@@ -12,7 +12,7 @@ func (s *stoppage) upload(t *testing.T, b *harness.Server, place string) *faulty
 	return &faultyUpload{faulty: s.faulty, uploadFault: uploadFault{size: largeSize, holds: before}, t: t, place: place, key: place + "/file", w: b.Connect(t)}
 }
 
-// inComplete is the client whose last request stops S3, when all others are ready.
+// inComplete is the client whose Complete stops S3, once all other clients are ready.
 func (s *stoppage) inComplete(t *testing.T, place string, ready, replied func()) {
 	u := s.upload(t, s.bridge, place)
 	ready()
@@ -26,7 +26,7 @@ func (s *stoppage) inComplete(t *testing.T, place string, ready, replied func())
 	u.checkLeft()
 }
 
-// checkLeft checks an upload that can be resumed.
+// checkLeft checks that the upload can be resumed.
 func (u *faultyUpload) checkLeft() {
 	u.t.Helper()
 	u.left = true
@@ -45,7 +45,7 @@ func (s *stoppage) begin(t *testing.T, b *harness.Server, place string) (*faulty
 	return u, data
 }
 
-// ends sends the rest of an upload, whose reply says that S3 does not answer, and waits until S3 runs again.
+// ends sends the rest of an upload, expects the reply that S3 does not answer, and waits until S3 runs again.
 func (s *stoppage) ends(u *faultyUpload, data io.WriteCloser, rest []byte, replied func()) {
 	u.t.Helper()
 	data.Write(rest)
@@ -57,7 +57,7 @@ func (s *stoppage) ends(u *faultyUpload, data io.WriteCloser, rest []byte, repli
 	await(u.t, s.running)
 }
 
-// aborts does so with ABOR.
+// aborts is ends for an upload that the client aborts.
 func (s *stoppage) aborts(u *faultyUpload, replied func()) {
 	u.t.Helper()
 	if code, text := u.w.Do("ABOR"); code != 426 {
@@ -84,7 +84,7 @@ func stoppedAborted(t *testing.T, s *stoppage, place string, ready, replied func
 	u.checkLeft()
 }
 
-// stoppedWithoutResume has an upload to end that cannot be ended while S3 is stopped.
+// stoppedWithoutResume: with --resume 0 an upload must be aborted, which S3 cannot do while it is stopped.
 func stoppedWithoutResume(t *testing.T, s *stoppage, place string, ready, replied func()) {
 	u, _ := s.begin(t, s.resumeOff, place)
 	ready()
@@ -94,8 +94,8 @@ func stoppedWithoutResume(t *testing.T, s *stoppage, place string, ready, replie
 	u.check()
 }
 
-// stoppedInFirstPart: the request that begins an upload is all that S3 can have got. What it begins when it runs again holds
-// nothing, and nobody knows of it.
+// stoppedInFirstPart: S3 can have received only CreateMultipartUpload. If it obeys when it runs again, that upload has no parts, and
+// s3ftpd does not know its ID.
 func stoppedInFirstPart(t *testing.T, s *stoppage, place string, ready, replied func()) {
 	u := s.upload(t, s.bridge, place)
 	data := u.w.Open("STOR %s", u.key)
@@ -106,11 +106,11 @@ func stoppedInFirstPart(t *testing.T, s *stoppage, place string, ready, replied 
 	ready()
 	await(t, s.stopped)
 	s.ends(u, data, content[harness.MiB:], replied)
-	u.stray = anyNumber // MinIO may still be beginning some
+	u.stray = anyNumber // MinIO may still create some
 	u.check()
 }
 
-// stoppedInSmall: S3 must not find what it could store when nobody waits for it any more.
+// stoppedInSmall: S3 must have received no content that it could store after the client was told of the failure.
 func stoppedInSmall(t *testing.T, s *stoppage, place string, ready, replied func()) {
 	u := s.upload(t, s.bridge, place)
 	u.size = smallSize

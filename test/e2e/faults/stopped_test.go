@@ -19,8 +19,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// A stoppage is an S3 server that is stopped while several clients are at work, all at once, as it takes a while until the
-// last of them has its reply: each gets ready, goes on when S3 has stopped, and looks what there is when it runs again.
+// A stoppage is an S3 server that is stopped while several clients work. They run concurrently, since their replies take long: each
+// gets ready, continues when S3 has stopped, and checks the results when S3 runs again.
 type stoppage struct {
 	faulty
 	resumeOff *harness.Server
@@ -30,13 +30,13 @@ type stoppage struct {
 	running   chan struct{}
 }
 
-// A stopClient is one of the clients. It calls ready, waits for stopped, has its reply and calls replied; then waits for running.
+// A stopClient is one of the clients. It calls ready, waits for stopped, gets its reply, calls replied, and waits for running.
 type stopClient func(t *testing.T, s *stoppage, place string, ready, replied func())
 
-// TestS3Stopped: each client has a reply while S3 is stopped, no file is a mixture, and when S3 runs again, what it has
-// received can be resumed, or is gone.
+// TestS3Stopped: each client gets a reply while S3 is stopped, and no file is a mixture. When S3 runs again, broken uploads can be
+// resumed, or are gone.
 func TestS3Stopped(t *testing.T) {
-	t.Parallel() // as it mostly waits
+	t.Parallel() // it mostly waits
 	if testing.Short() {
 		t.Skip("it takes a minute until all repetitions have failed")
 	}
@@ -73,12 +73,12 @@ func TestS3Stopped(t *testing.T) {
 		defer ready()
 		c(t, s, place, ready, replied)
 	})
-	if got := s.bucket.Sum("in-a-small-file/file"); got != "absent" { // by now S3 has done all that it had in its ears
+	if got := s.bucket.Sum("in-a-small-file/file"); got != "absent" { // by now S3 has obeyed all that it had received
 		t.Errorf("in a small file: S3 has %s", got)
 	}
 }
 
-// stopProcess stops a process, and waits until all its threads stand still, as far as Linux tells.
+// stopProcess stops a process, and waits until all its threads are stopped.
 func stopProcess(p *os.Process) {
 	p.Signal(syscall.SIGSTOP)
 	tick := time.NewTicker(time.Millisecond)

@@ -7,10 +7,10 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// TestFaultsInUploads has S3, or the way to it, fail in each way that has a name. A 226 means that the bucket holds the
-// content, anything else that it holds what it held before; then what S3 has received can be resumed, or is gone.
+// TestFaultsInUploads makes S3, or the connection to it, fail in each known way. After a 226 the bucket must have the content, after
+// any other reply the old content; then the received parts can be resumed, or are gone.
 func TestFaultsInUploads(t *testing.T) {
-	t.Parallel() // it waits most of the time
+	t.Parallel() // it mostly waits
 	f := newFaulty(t)
 	harness.AtOnce(t, bothWays(uploadFaults), f.upload)
 }

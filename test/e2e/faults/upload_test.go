@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { harness.Main(m) }
 
-// A faulty bridge has a FaultProxy between itself and S3, and a test looks past that into the bucket.
+// A faulty server has a FaultProxy between itself and S3. The test reads the bucket without the proxy.
 type faulty struct {
 	proxy  *harness.FaultProxy
 	bridge *harness.Server
@@ -30,13 +30,13 @@ func newFaulty(t *testing.T, args ...string) faulty {
 	return f
 }
 
-// What a test looks for in the bucket after a fault.
+// The expected states of the bucket after a fault.
 const (
 	fresh  = "the new content"
 	before = "what was there before"
 )
 
-// An uploadFault is what happens to an upload and what becomes of it.
+// An uploadFault is a fault in an upload, with the expected result.
 type uploadFault struct {
 	verb  string // empty = STOR
 	size  int64  // sent
@@ -44,8 +44,8 @@ type uploadFault struct {
 	rules []rule
 	code  int
 	holds string
-	left  bool // what was received can be resumed
-	stray int  // multipart uploads that stay and hold nothing, because nobody knows of them; anyNumber = however many
+	left  bool // the upload can be resumed
+	stray int  // empty multipart uploads that remain because their IDs are unknown; anyNumber = however many
 }
 
 const anyNumber = -1
@@ -69,7 +69,7 @@ func (f faulty) upload(t *testing.T, place string, c uploadFault) {
 	u.check()
 }
 
-// bothWays has each fault happen to a new file, and to one that replaces another.
+// bothWays runs each fault with a new file, and with one that replaces another.
 func bothWays(cases map[string]uploadFault) map[string]uploadFault {
 	all := make(map[string]uploadFault)
 	for name, c := range cases {
@@ -111,12 +111,12 @@ func (u *faultyUpload) send(verb string, offset int64) (int, string) {
 	if code != 150 {
 		return code, text
 	}
-	data.Write(first(u.key, u.size)[offset:]) // fails when the transfer does
+	data.Write(first(u.key, u.size)[offset:]) // fails if the transfer does
 	data.Close()
 	return u.w.Reply()
 }
 
-// check looks at what the bucket holds and at what can be resumed.
+// check checks the bucket and the uploads that can be resumed.
 func (u *faultyUpload) check() {
 	u.t.Helper()
 	want := map[string]string{fresh: u.sum(u.key, u.size), before: "absent"}[u.holds]
@@ -139,7 +139,7 @@ func (u *faultyUpload) sum(seed string, size int64) string {
 	return harness.SumOf(u.t, io.LimitReader(harness.Noise(seed), size))
 }
 
-// resume checks that nothing stays open but what can be resumed, and resumes that.
+// resume checks that only resumable uploads remain open, and resumes them.
 func (u *faultyUpload) resume() {
 	u.t.Helper()
 	sizes := u.bucket.UploadSizes(u.key)
@@ -165,7 +165,7 @@ func (u *faultyUpload) resume() {
 	}
 }
 
-// strays checks that there are as many multipart uploads that hold nothing as there should be, and returns the others.
+// strays checks the number of empty multipart uploads, and returns the others.
 func (u *faultyUpload) strays(sizes []int64) (holding []int64) {
 	u.t.Helper()
 	holding = slices.DeleteFunc(slices.Clone(sizes), func(n int64) bool { return n == 0 })
@@ -177,7 +177,7 @@ func (u *faultyUpload) strays(sizes []int64) (holding []int64) {
 	return holding
 }
 
-// offset asks the bridge where the upload stands: SIZE where there is no object, and an offset that does not fit else.
+// offset asks the server where the upload can be resumed: by SIZE if the object is absent, else by an offset that does not fit.
 func (u *faultyUpload) offset() (at int64) {
 	u.t.Helper()
 	if u.was == "" {

@@ -104,7 +104,7 @@ func (v Bucket) Empty(prefix string) {
 	}
 }
 
-// Uploads returns the number of open multipart uploads whose key has this prefix.
+// Uploads returns the number of open multipart uploads to keys with this prefix.
 func (v Bucket) Uploads(key string) int {
 	v.T.Helper()
 	got, err := v.ListMultipartUploads(v.T.Context(), &s3.ListMultipartUploadsInput{Bucket: &v.Name, Prefix: &key})
@@ -124,7 +124,7 @@ func (v Bucket) PartBytes(key string) (bytes int64) {
 	for _, u := range open.Uploads {
 		parts, err := v.ListParts(v.T.Context(), &s3.ListPartsInput{Bucket: &v.Name, Key: &key, UploadId: u.UploadId})
 		if err != nil {
-			continue // ended meanwhile
+			continue // it has ended meanwhile
 		}
 		sum := int64(0)
 		next := int32(1)
@@ -165,8 +165,8 @@ func (v Bucket) UploadSizes(key string) (sizes []int64) {
 	return sizes
 }
 
-// Upload stores an object of size bytes, from memory, in parts of 8 MiB of which four are under way at a time: the
-// fastest that the SDK does without s3ftpd.
+// Upload stores an object of size bytes, from memory, in parts of 8 MiB, four at a time: the fastest way of the SDK without
+// s3ftpd.
 func (v Bucket) Upload(key string, size int64) {
 	ctx := v.T.Context()
 	created, err := v.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: &v.Name, Key: &key})

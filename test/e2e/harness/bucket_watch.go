@@ -20,7 +20,7 @@ type Watcher struct {
 	Seen  map[string]bool     // keys with their ETags and sizes
 }
 
-// Watch starts a Watcher, which runs until the returned function is called. An object whose sum is not allowed fails the test.
+// Watch starts a Watcher, which runs until the returned function is called. An object with another sum than allowed fails the test.
 func (v Bucket) Watch() (*Watcher, func()) {
 	w := &Watcher{Bucket: v, whole: make(map[string][]string), Seen: make(map[string]bool)}
 	ctx, stop := context.WithCancel(v.T.Context())

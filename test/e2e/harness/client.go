@@ -53,7 +53,7 @@ func (c *Client) Expect(code int) string {
 	return text
 }
 
-// Cmd sends a command, whose reply must have this code, and returns the reply's text.
+// Cmd sends a command, checks the code of its reply, and returns the reply's text.
 func (c *Client) Cmd(code int, format string, args ...any) string {
 	c.T.Helper()
 	if err := c.Conn.PrintfLine(format, args...); err != nil {
@@ -132,7 +132,7 @@ func (c *Client) OpenAt(at int64, name string) *net.TCPConn {
 	return c.Open("STOR %s", name)
 }
 
-// Size returns the size of a file, 0 if there is none.
+// Size returns the size of a file, 0 if it does not exist.
 func (c *Client) Size(name string) (size int64) {
 	c.T.Helper()
 	code, text := c.Do("SIZE %s", name)
@@ -143,7 +143,7 @@ func (c *Client) Size(name string) (size int64) {
 	return size
 }
 
-// Offset returns where a broken upload can be resumed, which the reply to an impossible offset says.
+// Offset returns the offset to resume a broken upload at, from the reply to an impossible offset.
 func (c *Client) Offset(name string) (at int64) {
 	c.T.Helper()
 	c.Cmd(229, "EPSV")

@@ -60,7 +60,7 @@ const (
 	GiB = int64(1) << 30
 )
 
-// OldContent is what an object holds that an upload replaces, or fails to replace.
+// OldContent is the content of an object that an upload replaces, or fails to replace.
 const OldContent = "the old content stays"
 
 // OddNames are names that need escaping in URLs, in headers or in command lines; the last has all of it.

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// A lock keeps others out, those of the same process too, until it is released.
+// A lock excludes others, in the same process too, until it is released.
 func TestLock(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "lock")
 	unlock, err := lock(name)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// AtOnce runs the cases of a test concurrently, 20 at a time: for cases that wait more than they work. The place is the
-// case's name as it can stand in a key.
+// AtOnce runs the cases of a test concurrently, 20 at a time: for cases that mostly wait. The place is the case's name in a form that
+// fits into a key.
 func AtOnce[C any](t *testing.T, cases map[string]C, test func(t *testing.T, place string, c C)) {
 	SomeAtOnce(t, 20, cases, test)
 }
@@ -29,9 +29,8 @@ func SomeAtOnce[C any](t *testing.T, most int, cases map[string]C, test func(t *
 	all.Wait()
 }
 
-// Alone waits until no test that calls it runs in any package, and keeps the others waiting until t ends. It is for tests
-// that keep all processors busy, kill clients within a short grace, or measure what others disturb, since `go test` runs
-// several packages at a time.
+// Alone runs t exclusively among the tests of all packages that call it, since `go test` runs several packages at a time. It is for
+// tests that keep all processors busy, kill clients within a short grace, or measure time or memory.
 func Alone(t testing.TB) {
 	t.Helper()
 	unlock, err := lock(filepath.Join(os.TempDir(), fmt.Sprintf("s3ftpd-e2e-alone-%d.lock", os.Getuid())))

@@ -11,7 +11,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// What StartServer tells s3ftpd of its user and bucket.
+// The user and the bucket of StartServer.
 const (
 	User       = "tester"
 	Password   = "s3cret"

@@ -12,8 +12,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// graces compares s3ftpd as it is with one that waits for 1 ms only before it publishes, at files of that size over one
-// connection each, in turn. The client sends at so many bytes a second, 0 = as fast as it can.
+// graces compares the default grace with --commit-grace 1ms, for files of that size over one connection each, in turn. The client
+// sends at most that many bytes a second, 0 = as fast as it can.
 func graces(b *testing.B, size, rate int64) {
 	server := real.MinIO(b)
 	harness.NewBucket(b, server)

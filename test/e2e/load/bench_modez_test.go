@@ -9,7 +9,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// compressed returns a file of that many bytes, the lines of a log, as a zlib stream.
+// compressed returns a log of that many bytes as a zlib stream.
 func compressed(b *testing.B, size int64) []byte {
 	text := new(bytes.Buffer)
 	log := harness.LogLines(8 * harness.MiB)
@@ -28,7 +28,7 @@ func compressed(b *testing.B, size int64) []byte {
 	return out.Bytes()
 }
 
-// BenchmarkModeZ moves the same GiB in MODE Z, up and down. Its rates are those of the file.
+// BenchmarkModeZ moves the same GiB in MODE Z, up and down. Its rates are of uncompressed bytes.
 func BenchmarkModeZ(b *testing.B) {
 	x := newBenchmark(b)
 	stream := compressed(b, harness.GiB)

@@ -9,7 +9,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// BenchmarkTemporary1000x4KiB stores files under temporary names and renames them, and in turn under their own.
+// BenchmarkTemporary1000x4KiB stores files under temporary names and renames them, and in turn stores them under their final names.
 func BenchmarkTemporary1000x4KiB(b *testing.B) {
 	x := newBenchmark(b)
 	w := x.bridge.Connect(b)

@@ -16,7 +16,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// The benchmarks move the same bytes over FTP and, in the same run, straight to the same MinIO:
+// The benchmarks move the same bytes over FTP and, in the same run, directly to the same MinIO:
 //
 //	TMPDIR=/dev/shm go test -run '^$' -bench . -benchtime 3x ./test/e2e/load
 //
@@ -30,7 +30,7 @@ type benchmark struct {
 
 func newBenchmark(b *testing.B) benchmark { return benchmarkOf(b, real.MinIO(b)) }
 
-// farBenchmark has both ways lead to an S3 that is 20 ms away, and gives 60 MB/s per connection.
+// farBenchmark runs both ways against an S3 that is 20 ms away, with 60 MB/s per connection.
 func farBenchmark(b *testing.B) benchmark { return benchmarkOf(b, harness.Far(b, real.MinIO(b))) }
 
 func benchmarkOf(b *testing.B, server *real.S3, args ...string) benchmark {
@@ -40,13 +40,13 @@ func benchmarkOf(b *testing.B, server *real.S3, args ...string) benchmark {
 	return benchmark{b, bridge, view}
 }
 
-// A meter adds up the time of the two ways, and what the bridge spent.
+// A meter sums the time of the two ways, and the CPU time of s3ftpd.
 type meter struct {
 	direct, bridge time.Duration
 	cpu            float64
 }
 
-// compare does the same thing directly and over the bridge, in turn.
+// compare runs the same work directly and over s3ftpd, in turn.
 func (b benchmark) compare(direct, bridge func()) (m meter) {
 	b.forgetPeak()
 	for b.Loop() {
@@ -65,7 +65,7 @@ func (b benchmark) compare(direct, bridge func()) (m meter) {
 	return m
 }
 
-// bytes reports throughput for a benchmark that moves so many a turn.
+// bytes reports throughput for a benchmark that moves n bytes a turn.
 func (b benchmark) bytes(m meter, n int64) {
 	total := float64(n) * float64(b.N)
 	b.ReportMetric(total/1e6/m.direct.Seconds(), "direct-MB/s")
@@ -167,7 +167,7 @@ func BenchmarkList10000(b *testing.B) {
 	b.ReportMetric(float64(first.Milliseconds())/float64(b.N), "first-byte-ms")
 }
 
-// proc reads a file about the bridge's process.
+// proc reads a file of /proc/PID of s3ftpd.
 func (b benchmark) proc(name string) string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", b.bridge.Cmd.Process.Pid, name))
 	if err != nil {
@@ -176,7 +176,7 @@ func (b benchmark) proc(name string) string {
 	return string(text)
 }
 
-// cpu returns the seconds the bridge has spent; proc(5) counts them in hundredths.
+// cpu returns the CPU seconds of s3ftpd; proc(5) counts them in hundredths.
 func (b benchmark) cpu() float64 {
 	text := b.proc("stat")
 	f := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
@@ -185,7 +185,7 @@ func (b benchmark) cpu() float64 {
 	return float64(user+system) / 100
 }
 
-// forgetPeak makes peak start anew.
+// forgetPeak resets the peak.
 func (b benchmark) forgetPeak() {
 	os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", b.bridge.Cmd.Process.Pid), []byte("5"), 0)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// A lane is a session of a benchmark that moves files in clear or over TLS.
+// A lane is a session of a benchmark, in clear or over TLS.
 type lane struct {
 	*harness.Client
 	config *tls.Config // nil = in clear

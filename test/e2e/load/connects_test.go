@@ -13,13 +13,13 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// TestConnects has 10,000 clients connect and leave at once, half of them with a reset, and 10,000 log in and quit. The next client
-// is served at once, and what they took is given back.
+// TestConnects: 10,000 clients connect and leave at once, half of them with a reset, and 10,000 log in and quit. The next client must
+// be served at once, and all memory and descriptors must be released.
 //
-// The memory is RssAnon, which holds garbage too, until some more clients have had it collected. Before is after a first round of all
-// that, because Go's runtime keeps what the most sessions at one time need. A loss of a KiB a client is found.
+// The memory is RssAnon, which includes garbage until more clients cause a collection. The baseline is taken after a first round,
+// because Go's runtime keeps the memory of the most concurrent sessions. A leak of a KiB for each client is found.
 func TestConnects(t *testing.T) {
-	harness.Alone(t) // it measures memory, and what the garbage collector finds time for
+	harness.Alone(t) // it measures memory, which depends on when the garbage collector runs
 	const clients = 10_000
 	store := real.MinIO(t)
 	harness.NewBucket(t, store)
@@ -46,7 +46,7 @@ func TestConnects(t *testing.T) {
 	}
 }
 
-// rush does something n times, 32 at a time.
+// rush calls a function n times, 32 at a time.
 func (b server) rush(t *testing.T, n int, each func(i int) error) {
 	t.Helper()
 	var all sync.WaitGroup
@@ -66,7 +66,7 @@ func (b server) rush(t *testing.T, n int, each func(i int) error) {
 	}
 }
 
-// leave connects and leaves again.
+// leave connects and disconnects.
 func (b server) leave(i int) error {
 	conn, err := b.dialFrom(i)
 	if err != nil {
@@ -78,7 +78,7 @@ func (b server) leave(i int) error {
 	return conn.Close()
 }
 
-// logInAndQuit is a client with nothing to do.
+// logInAndQuit logs in and quits.
 func (b server) logInAndQuit(i int) error {
 	conn, err := b.dialFrom(i)
 	if err != nil {
@@ -95,7 +95,7 @@ func (b server) logInAndQuit(i int) error {
 	return ask(c, 221, "QUIT")
 }
 
-// dialFrom connects from one of a hundred addresses of this host, since one has not as many ports as there are clients.
+// dialFrom connects from one of a hundred addresses of this host, since one address has too few ports for all clients.
 func (b server) dialFrom(i int) (net.Conn, error) {
 	from := netip.AddrPortFrom(netip.MustParseAddr(fmt.Sprintf("127.0.1.%d", 1+i%100)), 0)
 	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(from)}

@@ -15,11 +15,11 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// TestIdleSessions holds 500 sessions in clear and 500 in TLS, moves 20 files beside them, and lets all go. A session takes no more
-// than so much memory, the files are whole, and nothing stays open.
+// TestIdleSessions keeps 500 sessions in clear and 500 with TLS idle, transfers 20 files meanwhile, and closes all. The memory of a
+// session is limited, the files must be exact, and nothing may stay open.
 //
-// The memory is RssAnon, which is what the kernel has given to the process and has not got back: what the sessions hold, their
-// stacks, and the garbage of their logins and handshakes that has not been collected. The buffers of idle sockets are the kernel's, and empty.
+// The memory is RssAnon, the process's own memory: the sessions, their stacks, and uncollected garbage of their logins and
+// handshakes. The buffers of idle sockets belong to the kernel, and are empty.
 func TestIdleSessions(t *testing.T) {
 	const each, plainKiB, secureKiB = 500, 20, 64
 	store := real.MinIO(t)
@@ -27,7 +27,7 @@ func TestIdleSessions(t *testing.T) {
 	ftps := real.FreeAddr(t)
 	b := startServer(t, store, "--ftps", ftps, "--tls-self-signed", "--tls", "optional",
 		"--max-sessions", "2000", "--max-sessions-per-ip", "2000", "--max-sessions-per-user", "2000")
-	hangUp(append(b.idle(t, 8, b.clear), b.idle(t, 8, b.implicit(ftps))...)) // so that all is there that comes with the first
+	hangUp(append(b.idle(t, 8, b.clear), b.idle(t, 8, b.implicit(ftps))...)) // the first sessions allocate what later ones share
 	b.allEnd(t)
 	open := b.descriptors(t)
 
@@ -58,7 +58,7 @@ func TestIdleSessions(t *testing.T) {
 	b.back(t, open)
 }
 
-// transfers moves 20 files at a time, half of them up and half of them down, byte-exactly.
+// transfers moves 20 files at a time, half of them up and half of them down, and compares every byte.
 func (b server) transfers(t *testing.T, view harness.Bucket, prefix string) {
 	t.Helper()
 	const size = 3*harness.MiB + 1
@@ -120,7 +120,7 @@ func hangUp(sessions []*textproto.Conn) {
 	}
 }
 
-// ask sends a command and wants one reply.
+// ask sends a command and expects one reply.
 func ask(c *textproto.Conn, code int, format string, args ...any) error {
 	if err := c.PrintfLine(format, args...); err != nil {
 		return err
@@ -151,7 +151,7 @@ func (b server) clear() (*textproto.Conn, error) {
 	return logIn(c)
 }
 
-// explicit opens a session that goes over to TLS.
+// explicit opens a session with explicit TLS.
 func (b server) explicit() (*textproto.Conn, error) {
 	conn, err := net.Dial("tcp", b.Addr)
 	if err != nil {
@@ -167,7 +167,7 @@ func (b server) explicit() (*textproto.Conn, error) {
 	return logIn(textproto.NewConn(tls.Client(conn, anyCertificate)))
 }
 
-// implicit opens a session that begins with TLS.
+// implicit opens a session with implicit TLS.
 func (b server) implicit(addr string) func() (*textproto.Conn, error) {
 	return func() (*textproto.Conn, error) {
 		conn, err := tls.Dial("tcp", addr, anyCertificate)

@@ -15,15 +15,15 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// keysAt returns how many keys the bucket of a keyServer has under a prefix: "1000/" has a thousand.
+// keysAt returns the number of keys of a keyServer under a prefix: "1000/" has a thousand.
 func keysAt(prefix string) int {
 	n, _ := strconv.Atoi(strings.TrimSuffix(prefix, "/"))
 	return n
 }
 
-// A keyServer lists keys that it makes up, a thousand at a time, and can do nothing else.
+// A keyServer is an S3 server that only lists generated keys, a thousand a page.
 type keyServer struct {
-	second chan struct{} // no page but the first before it is closed
+	second chan struct{} // closed = pages after the first may be sent
 }
 
 func (s keyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -51,8 +51,8 @@ func (s keyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(b, "</ListBucketResult>")
 }
 
-// TestListMillion lists a directory of a million files. It takes no more memory than one of ten thousand, and the first
-// lines come before S3 has been heard of the second page.
+// TestListMillion lists a directory of a million files. It must take no more memory than one of ten thousand, and the first lines
+// must come before the second page.
 func TestListMillion(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a million lines take some seconds")

@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { harness.Main(m) }
 
-// A server is a running s3ftpd whose process the tests look into.
+// A server is a running s3ftpd with access to figures of its process.
 type server struct{ *harness.Server }
 
 func startServer(t testing.TB, store *real.S3, args ...string) server {
@@ -23,7 +23,7 @@ func startServer(t testing.TB, store *real.S3, args ...string) server {
 	return server{harness.StartServer(t, store, args...)}
 }
 
-// stat returns a figure of /proc/PID/status, which are in KiB where they are sizes.
+// stat returns a figure of /proc/PID/status; sizes are in KiB.
 func (b server) stat(t testing.TB, name string) (n int) {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.Cmd.Process.Pid))
@@ -37,7 +37,7 @@ func (b server) stat(t testing.TB, name string) (n int) {
 	return n
 }
 
-// descriptors returns what the bridge has open, but for its connections to S3, of which it keeps some for the next time.
+// descriptors returns the open descriptors of s3ftpd without its connections to S3, of which it keeps some idle.
 func (b server) descriptors(t testing.TB) (open []string) {
 	t.Helper()
 	toS3 := b.socketsToS3(t)
@@ -53,7 +53,7 @@ func (b server) descriptors(t testing.TB) (open []string) {
 	return open
 }
 
-// socketsToS3 returns the sockets of this machine that lead to the bridge's S3, as descriptors name them.
+// socketsToS3 returns the sockets of this machine that are connected to S3, as descriptors name them.
 func (b server) socketsToS3(t testing.TB) (sockets []string) {
 	t.Helper()
 	text, err := os.ReadFile("/proc/net/tcp")
@@ -71,7 +71,7 @@ func (b server) socketsToS3(t testing.TB) (sockets []string) {
 	return sockets
 }
 
-// back waits until the bridge has no more open than before.
+// back waits until s3ftpd has no more open descriptors than before.
 func (b server) back(t testing.TB, before []string) {
 	t.Helper()
 	var now []string

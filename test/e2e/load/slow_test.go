@@ -14,8 +14,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// TestSlowUploads runs 200 uploads at a time that all are slow, and that together are twelve times the memory there is for
-// them. Every one ends, with the file whole or with the word that there was no memory.
+// TestSlowUploads runs 200 slow uploads at a time, together twelve times the memory budget. Each must end, with an exact file or with
+// 452.
 func TestSlowUploads(t *testing.T) {
 	if testing.Short() {
 		t.Skip("moves some GiB")
@@ -71,7 +71,7 @@ func dribble(w *harness.Client, name string, size int64) bool {
 	for {
 		n, err := io.CopyN(data, content, 32*harness.KiB)
 		if err != nil && n == 0 {
-			break // all is sent, or the bridge has ended it
+			break // all is sent, or the server has ended it
 		}
 		<-tick.C
 	}
@@ -83,7 +83,7 @@ func dribble(w *harness.Client, name string, size int64) bool {
 	return code == 226
 }
 
-// slowly is open for a transfer that may be refused with 452, and then nil.
+// slowly is open for a transfer; it returns nil if that is refused with 452.
 func slowly(w *harness.Client, name string) net.Conn {
 	var port int
 	w.Conn.PrintfLine("EPSV")

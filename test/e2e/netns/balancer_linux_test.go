@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// header is version 2 of the PROXY protocol's, of a connection that came from one address to another
+// header is a PROXY protocol header, version 2, of a connection from one address to another
 // (haproxy.org/download/3.0/doc/proxy-protocol.txt, section 2.2).
 func header(from, to netip.AddrPort) []byte {
 	family := byte(0x11)
@@ -22,8 +22,8 @@ func header(from, to netip.AddrPort) []byte {
 	return append(binary.BigEndian.AppendUint16(h, uint16(len(addrs))), addrs...)
 }
 
-// balances passes the connections that come to some ports of an address on to the same ports of another, as a balancer for TCP
-// does that knows nothing of FTP. What it says of each first is up to the function.
+// balances forwards connections from some ports of an address to the same ports of another, as a TCP load balancer does. The function
+// returns the header that each connection begins with.
 func (h *host) balances(at string, ports []string, to string, says func(from, to netip.AddrPort) []byte) {
 	h.t.Helper()
 	for _, port := range ports {
@@ -33,7 +33,7 @@ func (h *host) balances(at string, ports []string, to string, says func(from, to
 				_, err = server.Write(says(addrOf(client.RemoteAddr()), addrOf(client.LocalAddr())))
 			}
 			if err != nil {
-				client.SetLinger(0) // as if it had been refused here
+				client.SetLinger(0) // as if refused
 				client.Close()
 				return
 			}
@@ -42,13 +42,13 @@ func (h *host) balances(at string, ports []string, to string, says func(from, to
 	}
 }
 
-// addrOf returns an address as it goes into a header.
+// addrOf returns an address in the form of a header.
 func addrOf(a net.Addr) netip.AddrPort {
 	ap := a.(*net.TCPAddr).AddrPort()
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
-// splice makes two connections one: an end of one is an end of the other, and so is a reset.
+// splice joins two connections: a FIN or a reset of one is passed to the other.
 func splice(a, b *net.TCPConn) {
 	var both sync.WaitGroup
 	half := func(to, from *net.TCPConn) {

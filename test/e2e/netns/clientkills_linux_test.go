@@ -15,7 +15,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// kills returns how many clients a test kills: fewer than S3FTPD_TEST_KILLS=full, whose numbers are in docs/killed-clients.md.
+// kills returns how many clients a test kills. docs/killed-clients.md has the figures of S3FTPD_TEST_KILLS=full, which kills more.
 func kills(few, full int) int {
 	if os.Getenv("S3FTPD_TEST_KILLS") == "full" {
 		return full
@@ -23,7 +23,7 @@ func kills(few, full int) int {
 	return few
 }
 
-// TestClientKillsBusy kills clients while three programs want the two processors, with the grace that s3ftpd chooses.
+// TestClientKillsBusy kills clients while three programs keep the two processors busy, with --commit-grace auto.
 func TestClientKillsBusy(t *testing.T) {
 	k := newKilling(t)
 	k.busy(3)
@@ -31,8 +31,8 @@ func TestClientKillsBusy(t *testing.T) {
 	k.none()
 }
 
-// TestClientKillsThrottled kills clients that the kernel lets run for 20 ms of every 100: it may stop one for 80 ms between the
-// ends of its two connections. No grace of a small file covers that, so what is published is only counted.
+// TestClientKillsThrottled kills clients that may run for 20 ms of every 100: the kernel may stop one for 80 ms between the ends of
+// its two connections. The grace of a small file is shorter, so published files are only counted.
 func TestClientKillsThrottled(t *testing.T) {
 	procs := throttled(t)
 	k := newKilling(t)
@@ -41,7 +41,7 @@ func TestClientKillsThrottled(t *testing.T) {
 	k.count()
 }
 
-// TestClientKillsFar kills clients to whom a round trip takes 20 ms.
+// TestClientKillsFar kills clients with a round trip of 20 ms.
 func TestClientKillsFar(t *testing.T) {
 	harness.Alone(t)
 	s := newStorage(t)
@@ -52,7 +52,7 @@ func TestClientKillsFar(t *testing.T) {
 	k.none()
 }
 
-// A killing is a bridge whose clients are killed in mid-upload.
+// A killing is a server and the clients that a test kills in mid-upload.
 type killing struct {
 	t          *testing.T
 	bridge     *harness.Server
@@ -71,7 +71,7 @@ func newKilling(t *testing.T) *killing {
 	return &killing{t, b, view, host, port, 0}
 }
 
-// busy runs so many programs that want a processor each, until the test is over, and for ten minutes at most.
+// busy runs n programs that keep a processor busy each, until the test ends, and for at most ten minutes.
 func (k *killing) busy(n int) {
 	k.t.Helper()
 	for range n {
@@ -108,7 +108,7 @@ func (k *killing) kill(n int, python ...string) {
 	harness.Until(k.t, "the end of all uploads", func() bool { return len(k.bridge.Log.Entries(0, "transfer")) == n })
 }
 
-// count reports what was published.
+// count reports the published files.
 func (k *killing) count() (published int) {
 	k.t.Helper()
 	published = len(k.bucket.Keys(""))
@@ -123,7 +123,7 @@ func (k *killing) none() {
 	}
 }
 
-// throttled makes a cgroup whose processes get a fifth of a processor, and returns the file by which they join.
+// throttled makes a cgroup with a fifth of a processor, and returns its cgroup.procs.
 func throttled(t *testing.T) (procs string) {
 	t.Helper()
 	why := "no cgroup has the limit of processors"
@@ -141,7 +141,7 @@ func throttled(t *testing.T) (procs string) {
 		}
 		t.Cleanup(func() { harness.Until(t, "the end of "+dir, func() bool { return os.Remove(dir) == nil }) })
 		procs := filepath.Join(dir, "cgroup.procs")
-		_, err := os.Stat(procs) // a directory that is no cgroup has none
+		_, err := os.Stat(procs) // absent if it is not a cgroup
 		for _, l := range kind.limit {
 			if err == nil {
 				err = os.WriteFile(filepath.Join(dir, l[0]), []byte(l[1]), 0o644)

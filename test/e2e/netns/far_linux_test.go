@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// farLink joins two hosts as link does, with so long a way between them. It carries the packets itself, since not every kernel
-// has netem. On each host the interface is tun0.
+// farLink joins two hosts with a delay in each direction. It carries the packets itself, since not every kernel has netem. On each
+// host the interface is tun0.
 func farLink(a *host, addrsA string, b *host, addrsB string, delay time.Duration) {
 	a.t.Helper()
 	near, far := a.tunnel(addrsA), b.tunnel(addrsB)
@@ -18,7 +18,7 @@ func farLink(a *host, addrsA string, b *host, addrsB string, delay time.Duration
 	go carryPackets(far, near, delay)
 }
 
-// tunnel makes the interface tun0, and returns the file with the packets that leave and reach it. It ends with the test.
+// tunnel makes the interface tun0, and returns the file to read and write its packets. It is closed when the test ends.
 func (h *host) tunnel(addr string) *os.File {
 	h.t.Helper()
 	var file *os.File
@@ -68,11 +68,11 @@ func carryPackets(from, to *os.File, delay time.Duration) {
 	}()
 	for p := range onTheWay {
 		<-time.After(time.Until(p.due))
-		to.Write(p.content) // what a host does not take is lost, as on the way
+		to.Write(p.content) // a packet that the host refuses is lost, as in a network
 	}
 }
 
-// TestFarLink: a round trip takes two delays at least.
+// TestFarLink: a round trip takes at least two delays.
 func TestFarLink(t *testing.T) {
 	a, b := newHost(t, "a"), newHost(t, "b")
 	farLink(a, "10.0.0.1/24", b, "10.0.0.2/24", 10*time.Millisecond)

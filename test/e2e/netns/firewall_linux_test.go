@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestActiveThroughFirewall has clients whose firewalls let connections in from one port alone: 20, as RFC 959 has it, or 989,
-// which goes with implicit TLS.
+// TestActiveThroughFirewall: the clients' firewalls accept connections only from one port: 20, as in RFC 959, or 989 for implicit
+// TLS.
 func TestActiveThroughFirewall(t *testing.T) {
 	s := newStorage(t)
 	client, secure, server := newHost(t, "client"), newHost(t, "secure"), newHost(t, "server")
@@ -36,7 +36,7 @@ func TestActiveThroughFirewall(t *testing.T) {
 	t.Run("port 989", func(t *testing.T) {
 		s.bridge(server.in(t), "--tls-self-signed", "--data-timeout", "1s")
 		s.lftp(secure.in(t), "ftps://10.2.0.1", "ftp:passive-mode no", "ssl:verify-certificate no")
-		g := secure.in(t).visitTLS("10.2.0.1:21", tls.VersionTLS13) // from where the data connection comes from port 20
+		g := secure.in(t).visitTLS("10.2.0.1:21", tls.VersionTLS13) // its data connections come from port 20
 		g.Cmd(200, "PORT 10,2,0,2,195,80")
 		g.Cmd(150, "STOR new")
 		g.Expect(425)
@@ -56,7 +56,7 @@ func TestActiveThroughFirewall(t *testing.T) {
 	})
 }
 
-// TestPassiveThroughFirewall has a bridge whose firewall lets connections in to port 21 and one other.
+// TestPassiveThroughFirewall: the server's firewall accepts connections only to port 21 and one other.
 func TestPassiveThroughFirewall(t *testing.T) {
 	s := newStorage(t)
 	one, two, server := newHost(t, "one"), newHost(t, "two"), newHost(t, "server")
@@ -76,7 +76,7 @@ func TestPassiveThroughFirewall(t *testing.T) {
 			s.curl(h, "10.1.0.1", "--disable-epsv")
 			s.lftp(h, "10.1.0.1")
 		}
-		// A session that has its connection leaves the port to the next, from the same address too.
+		// Once a session has its connection, the next one can use the port, from the same address too.
 		var guests []*guest
 		var data []*net.TCPConn
 		for range 5 {

@@ -21,8 +21,7 @@ import (
 
 func TestMain(m *testing.M) { harness.Main(m) }
 
-// A host is a network namespace that a test has made for itself. What listens there can be reached from other hosts alone,
-// over the links between them.
+// A host is a network namespace of a test. Its listeners can be reached only from other hosts, over the links between them.
 type host struct {
 	t     testing.TB
 	label string
@@ -31,8 +30,7 @@ type host struct {
 
 var hosts atomic.Int32 // made so far
 
-// newHost makes a host without a link, and removes it when the test is over. Where the system does not allow that, the test
-// is skipped.
+// newHost makes a host without a link, and removes it when the test ends. The test is skipped if the system does not allow it.
 func newHost(t testing.TB, label string) *host {
 	t.Helper()
 	for _, tool := range []string{"ip", "nft"} {
@@ -55,14 +53,14 @@ func newHost(t testing.TB, label string) *host {
 	return h
 }
 
-// in returns the host for a subtest: what begins there ends there.
+// in returns the host for a subtest; its connections and listeners are closed when the subtest ends.
 func (h *host) in(t testing.TB) *host {
 	c := *h
 	c.t = t
 	return &c
 }
 
-// try runs a command on the host, as try does on ours.
+// try runs a command on the host.
 func (h *host) try(dir, stdin string, args ...string) (string, error) {
 	h.t.Helper()
 	return harness.Try(h.t, dir, stdin, append([]string{"ip", "netns", "exec", h.name}, args...)...)
@@ -79,19 +77,19 @@ func (h *host) ip(command string) {
 	harness.Run(h.t, "", "", append([]string{"ip", "-n", h.name}, strings.Fields(command)...)...)
 }
 
-// nft sets rules for what comes to the host, leaves it, or passes through; the braces of their table are added.
+// nft sets the rules of a table for incoming, outgoing and forwarded packets of the host.
 func (h *host) nft(rules string) {
 	h.t.Helper()
 	h.run("", "table inet test {\n"+rules+"\n}\n", "nft", "-f", "-")
 }
 
-// routes makes a router of the host.
+// routes enables forwarding on the host.
 func (h *host) routes() {
 	h.t.Helper()
 	h.run("", "1", "tee", "/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding")
 }
 
-// link joins two hosts, whose ends get addresses such as "10.0.0.1/24 fd00::1/64".
+// link joins two hosts. Their interfaces get addresses such as "10.0.0.1/24 fd00::1/64".
 // On each the interface has the name of the other.
 func link(a *host, addrsA string, b *host, addrsB string) {
 	a.t.Helper()
@@ -106,13 +104,13 @@ func (h *host) joins(other *host, addrs string) {
 	for _, addr := range strings.Fields(addrs) {
 		option := ""
 		if strings.Contains(addr, ":") {
-			option = " nodad" // to ask whether somebody else has it takes time
+			option = " nodad" // duplicate address detection takes time
 		}
 		h.ip("address add " + addr + " dev " + other.label + option)
 	}
 }
 
-// within calls f on a thread that is on the host. The sockets that f makes stay there.
+// within calls f on a thread in the host's namespace. Sockets that f makes stay in it.
 func (h *host) within(f func() error) error {
 	done := make(chan error)
 	go func() {
@@ -130,7 +128,7 @@ func (h *host) within(f func() error) error {
 	return <-done
 }
 
-// dial connects from the host to an address with a literal IP; the connection has two minutes, and ends with the test.
+// dial connects from the host to a literal IP address. The connection has a deadline of two minutes, and is closed when the test ends.
 func (h *host) dial(addr string) (conn *net.TCPConn, err error) {
 	err = h.within(func() error {
 		c, err := net.DialTimeout("tcp", addr, 10*time.Second)
@@ -144,7 +142,7 @@ func (h *host) dial(addr string) (conn *net.TCPConn, err error) {
 	return conn, err
 }
 
-// listen waits for connections to the host, until the test is over, and serves each.
+// listen accepts and serves connections to the host until the test ends.
 func (h *host) listen(addr string, serve func(*net.TCPConn)) string {
 	h.t.Helper()
 	var l net.Listener

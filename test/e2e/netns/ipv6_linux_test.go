@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestIPv6Only has a client, and a bridge, that know no other addresses.
+// TestIPv6Only: client and server have IPv6 addresses only.
 func TestIPv6Only(t *testing.T) {
 	s := newStorage(t)
 	client, server := newHost(t, "client"), newHost(t, "server")
@@ -22,11 +22,11 @@ func TestIPv6Only(t *testing.T) {
 	g.Cmd(229, "EPSV 2")
 	g.Cmd(500, "PORT 10,0,0,1,200,0")
 	g.Cmd(500, "EPRT |1|10.0.0.1|51200|")
-	g.Cmd(500, "EPRT |2|fd00:1::1|51200|") // the bridge itself
+	g.Cmd(500, "EPRT |2|fd00:1::1|51200|") // the server's own address
 	s.holds(t, "epsv", g.store(g.connect(g.passive("EPSV")), "epsv"))
 }
 
-// TestDualStack has one bridge for clients of either family, and for one that uses both.
+// TestDualStack: one server has clients of IPv4 and IPv6, and one that uses both.
 func TestDualStack(t *testing.T) {
 	s := newStorage(t)
 	old, modern, both, server := newHost(t, "old"), newHost(t, "modern"), newHost(t, "both"), newHost(t, "server")
@@ -43,11 +43,11 @@ func TestDualStack(t *testing.T) {
 		s.curl(modern, "[fd00:1::1]", args...)
 		s.curl(both, "[fd00:2::1]", args...)
 	}
-	// An IPv4 client is one, though the socket of the bridge is an IPv6 one.
+	// An IPv4 client is treated as one, although the server's socket is IPv6.
 	g := both.visit("10.2.0.1:21")
 	b.Log.Await(t, "session begins", "peer="+g.addr)
 	g.Cmd(522, "EPSV 2")
-	g.Cmd(500, "EPRT |2|fd00:2::2|51200|") // the same host, but who knows
+	g.Cmd(500, "EPRT |2|fd00:2::2|51200|") // the same host, which the server cannot know
 	at := g.passive("EPSV")
 	_, port, _ := net.SplitHostPort(at)
 	six := both.visit("[fd00:2::1]:21")
@@ -59,7 +59,7 @@ func TestDualStack(t *testing.T) {
 	s.holds(t, "four", g.store(g.connect(at), "four"))
 }
 
-// TestLinkLocal has a client that knows no address but the one of its own link, as devices in a plain network do.
+// TestLinkLocal: the client has only a link-local address, as devices in a plain network do.
 func TestLinkLocal(t *testing.T) {
 	s := newStorage(t)
 	client, server := newHost(t, "client"), newHost(t, "server")

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestClientBehindNAT has two clients behind a router that gives both its own address.
+// TestClientBehindNAT: two clients are behind a router that translates both to its own address.
 func TestClientBehindNAT(t *testing.T) {
 	s := newStorage(t)
 	one, two, router, server := newHost(t, "one"), newHost(t, "two"), newHost(t, "router"), newHost(t, "server")
@@ -38,13 +38,13 @@ func TestClientBehindNAT(t *testing.T) {
 	if from, err := netip.ParseAddrPort(peer); err != nil || from.Addr().String() != "198.51.100.1" {
 		t.Errorf("the bridge sees %q, not the router", peer)
 	}
-	// What the client calls its own address is somebody else's on the bridge's side.
+	// The client's own address is another host's on the server's side.
 	w := one.visit("198.51.100.10:21")
 	w.Cmd(500, "PORT 192,168,1,2,200,0")
 	w.Cmd(500, "EPRT |1|192.168.1.2|51200|")
 }
 
-// TestServerBehindNAT has a bridge behind a router that passes port 21 and the passive ports on to it.
+// TestServerBehindNAT: the server is behind a router that forwards port 21 and the passive ports.
 func TestServerBehindNAT(t *testing.T) {
 	s := newStorage(t)
 	const warning = "the reply to PASV names an address that its client cannot reach"
@@ -82,7 +82,7 @@ func TestServerBehindNAT(t *testing.T) {
 	}
 }
 
-// reaches checks that EPSV works for the clients of a host, and PASV where it should.
+// reaches checks that EPSV works for the clients of a host, and PASV as expected.
 func reaches(t *testing.T, s storage, h *host, addr string, pasv bool) {
 	t.Helper()
 	s.curl(h, addr, "--epsv")

@@ -11,10 +11,10 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-const public = "203.0.113.10" // where clients find the bridge that is behind a router
+const public = "203.0.113.10" // the public address of a server behind a router
 
-// routed returns a client's host and a bridge's, each behind a router that translates addresses. That of the bridge passes
-// two ports on to it, one for control and one for data connections.
+// routed returns the hosts of a client and a server, each behind a router that translates addresses. The server's router forwards two
+// ports, one for control and one for data connections.
 func routed(t *testing.T) (client, server *host) {
 	client, near, far, server := newHost(t, "client"), newHost(t, "near"), newHost(t, "far"), newHost(t, "server")
 	link(client, "192.168.1.2/24", near, "192.168.1.1/24")
@@ -40,7 +40,7 @@ func routed(t *testing.T) (client, server *host) {
 	return client, server
 }
 
-// onePort are the options of a bridge whose data connections all use one port.
+// onePort are the options of a server with one passive port.
 var onePort = []string{"--tls-self-signed", "--ftps", "", "--passive-ports", "60000", "--passive-address", public}
 
 var versions = []struct {
@@ -53,7 +53,7 @@ var versions = []struct {
 	{"TLS 1.3", tls.VersionTLS13, []string{"--tlsv1.3"}, "NORMAL:-VERS-ALL:+VERS-TLS1.3"},
 }
 
-// TestOnePortByTicket lets 24 clients behind one address wait on one port at the same time.
+// TestOnePortByTicket: 24 clients behind one address wait on one port at the same time.
 func TestOnePortByTicket(t *testing.T) {
 	s := newStorage(t)
 	client, server := routed(t)
@@ -70,7 +70,7 @@ func TestOnePortByTicket(t *testing.T) {
 	}
 }
 
-// TestOnePortByAddress has clients behind one address who take turns: one waits for the other, and not for ever.
+// TestOnePortByAddress: clients behind one address take turns on a port, and wait for a limited time.
 func TestOnePortByAddress(t *testing.T) {
 	s := newStorage(t)
 	client, server := routed(t)
@@ -91,7 +91,7 @@ func TestOnePortByAddress(t *testing.T) {
 	s.holds(t, "first again", first.store(data, "first again"))
 }
 
-// together lets all wait on the one port before the first connects, for an upload and then for a download.
+// together makes all clients wait on the one port before the first connects, for an upload and then for a download.
 func together(t *testing.T, s storage, guests []*secureGuest) {
 	at := make([]string, len(guests))
 	sums := make([]string, len(guests))
@@ -123,7 +123,7 @@ func together(t *testing.T, s storage, guests []*secureGuest) {
 	}
 }
 
-// TestOnePortForPrograms has 24 processes at the same time, each of which sends a file, fetches it and lists a directory.
+// TestOnePortForPrograms: 24 processes at the same time each send a file, fetch it and list a directory.
 func TestOnePortForPrograms(t *testing.T) {
 	s := newStorage(t)
 	client, server := routed(t)
@@ -143,7 +143,7 @@ func TestOnePortForPrograms(t *testing.T) {
 	}
 }
 
-// crowd is a subtest with 24 of a kind. Who was told to come back later may do so.
+// crowd runs 24 clients in a subtest. A client that got 425 may retry.
 func crowd(t *testing.T, client *host, name string, visit func(h *host)) {
 	t.Run(name, func(t *testing.T) {
 		var all sync.WaitGroup
@@ -154,7 +154,7 @@ func crowd(t *testing.T, client *host, name string, visit func(h *host)) {
 	})
 }
 
-// TestOnePortInParallel has one process with 24 sessions that all share its tickets: none gets the file of another.
+// TestOnePortInParallel: 24 sessions of one process share their tickets, and none gets the file of another.
 func TestOnePortInParallel(t *testing.T) {
 	s := newStorage(t)
 	client, server := routed(t)

@@ -11,14 +11,14 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// A balancedTest has two clients who come to a bridge through a balancer, and one who comes to it without.
+// A balancedTest has two clients that connect to a server through a load balancer, and one that connects directly.
 type balancedTest struct {
 	storage
 	one, two, balancer, server, direct *host
 	bridge                             *harness.Server
 }
 
-// Where clients find the bridge: through the balancer, and directly.
+// The addresses of the server: through the balancer, and direct.
 const (
 	balanced  = "10.1.0.1"
 	balanced6 = "fd00:1::1"
@@ -46,7 +46,7 @@ func newBalancedTest(t *testing.T, says func(from, to netip.AddrPort) []byte, ar
 	return b
 }
 
-// TestBalancer has clients who are who the balancer says they are.
+// TestBalancer: the server takes clients' addresses from the balancer's headers.
 func TestBalancer(t *testing.T) {
 	b := newBalancedTest(t, header, "--proxy-protocol-from", "10.9.0.1", "--tls-self-signed", "--tls", "optional", "--ftps", "")
 	secure := []string{"--insecure", "--ssl-reqd"}
@@ -58,21 +58,21 @@ func TestBalancer(t *testing.T) {
 		b.lftp(h, balanced, "ftp:fix-pasv-address no", "ftp:ssl-allow no")
 	}
 	b.curl(b.one, "["+balanced6+"]", "--epsv")
-	b.curl(b.direct, beside, "--epsv") // who is not in the networks of the option
+	b.curl(b.direct, beside, "--epsv") // its address is not in --proxy-protocol-from
 	b.curl(b.direct, beside, "--disable-epsv", "--no-ftp-skip-pasv-ip")
 
 	one, two := b.one.visit(balanced+":21"), b.two.visit(balanced+":21")
 	b.bridge.Log.Await(t, "session begins", "peer="+one.addr)
 	b.bridge.Log.Await(t, "session begins", "peer="+two.addr)
 	at := one.passive("PASV")
-	b.two.knocks(at, 20, "") // the balancer brings strangers too
+	b.two.knocks(at, 20, "") // strangers come through the balancer too
 	b.holds(t, "one", one.store(one.connect(at), "one"))
 	six := b.one.visit("[" + balanced6 + "]:21")
 	six.Cmd(425, "PASV")
 	b.holds(t, "six", six.store(six.connect(six.passive("EPSV")), "six"))
 }
 
-// TestForgedHeader has somebody who comes directly and says that he is a client of the balancer.
+// TestForgedHeader: a host that connects directly sends a header of the balancer's kind.
 func TestForgedHeader(t *testing.T) {
 	b := newBalancedTest(t, header, "--proxy-protocol-from", "10.9.0.1")
 	client, bridge := netip.MustParseAddrPort("10.1.0.2:5000"), netip.MustParseAddrPort(balanced+":21")
@@ -103,7 +103,7 @@ func TestForgedHeader(t *testing.T) {
 	}
 }
 
-// refuses checks that a connection from a host directly to the bridge is reset.
+// refuses checks that a connection from a host directly to the server is reset.
 func (b balancedTest) refuses(t *testing.T, h *host, port, says string) {
 	t.Helper()
 	if !h.knock(own+":"+port, says) {
@@ -111,10 +111,10 @@ func (b balancedTest) refuses(t *testing.T, h *host, port, says string) {
 	}
 }
 
-// TestNoHeader has a balancer that does not say whose its connections are, though it has to.
+// TestNoHeader: a balancer in --proxy-protocol-from sends no header.
 func TestNoHeader(t *testing.T) {
 	b := newBalancedTest(t, header, "--proxy-protocol-from", "10.9.0.0/24")
-	for _, says := range []string{"USER " + harness.User + "\r\n", ""} { // the silent one has three seconds
+	for _, says := range []string{"USER " + harness.User + "\r\n", ""} { // without data, the server waits for three seconds
 		b.refuses(t, b.balancer, "21", says)
 	}
 	g := b.one.visit(balanced + ":21")
@@ -123,7 +123,7 @@ func TestNoHeader(t *testing.T) {
 	b.holds(t, "file", g.store(g.connect(balanced+":"+port), "file"))
 }
 
-// TestUnexpectedHeader has a balancer that says whose its connections are, and a bridge that was not told to hear it.
+// TestUnexpectedHeader: a balancer sends headers to a server without --proxy-protocol-from.
 func TestUnexpectedHeader(t *testing.T) {
 	b := newBalancedTest(t, header)
 	conn, err := b.one.dial(balanced + ":21")

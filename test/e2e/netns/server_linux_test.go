@@ -16,7 +16,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// A storage is the S3 server of a test with hosts. It is on our own host, and each bridge reaches it over its loopback.
+// A storage is the S3 server of a test with hosts. It runs on the test's own host, and each s3ftpd reaches it over its loopback.
 type storage struct {
 	t      testing.TB
 	server *real.S3
@@ -25,12 +25,12 @@ type storage struct {
 
 func newStorage(t testing.TB) storage {
 	t.Helper()
-	newHost(t, "probe") // before S3 is started in vain
+	newHost(t, "probe") // skips the test before S3 is started
 	server := real.MinIO(t)
 	return storage{t, server, harness.NewBucket(t, server)}
 }
 
-// bridge starts the program on a host, where it listens on all addresses, port 21.
+// bridge starts s3ftpd on a host, on port 21 of all addresses.
 func (s storage) bridge(h *host, args ...string) *harness.Server {
 	h.t.Helper()
 	near := h.listen("127.0.0.1:0", func(conn *net.TCPConn) {
@@ -56,7 +56,7 @@ func (s storage) holds(t testing.TB, key, want string) {
 	}
 }
 
-// curl carries a file from a host to the bridge at that address, or that URL, and back.
+// curl uploads a file from a host to that address or URL, and downloads it again.
 func (s storage) curl(h *host, addr string, args ...string) {
 	h.t.Helper()
 	url := toURL(addr)
@@ -68,7 +68,7 @@ func (s storage) curl(h *host, addr string, args ...string) {
 	})
 }
 
-// lftp does so too, with settings such as "ftp:passive-mode no".
+// lftp does the same, with settings such as "ftp:passive-mode no".
 func (s storage) lftp(h *host, addr string, settings ...string) {
 	h.t.Helper()
 	script := "set cmd:fail-exit yes\nset net:max-retries 1\nset net:timeout 60\n"
@@ -88,7 +88,7 @@ func toURL(addr string) string {
 	return "ftp://" + addr
 }
 
-// carry lets a client send a file, fetch it back as "back", and list the root, in one directory.
+// carry runs a client that sends a file, fetches it as "back", and lists the root, in one directory.
 func (s storage) carry(h *host, what string, client func(dir, name string) (list string)) {
 	h.t.Helper()
 	dir := h.t.TempDir()
@@ -104,14 +104,14 @@ func (s storage) carry(h *host, what string, client func(dir, name string) (list
 	}
 }
 
-// A guest is a client on a host, which says what a test tells it to say and believes what it is told.
+// A guest is a bare FTP client on a host. It uses the addresses that replies name.
 type guest struct {
 	*harness.Client
 	from *host
 	addr string // of its end of the control connection
 }
 
-// visit logs in at a bridge.
+// visit logs in at a server.
 func (h *host) visit(addr string) *guest {
 	h.t.Helper()
 	conn, err := h.dial(addr)
@@ -122,7 +122,7 @@ func (h *host) visit(addr string) *guest {
 	return &guest{harness.NewClient(h.t, textproto.NewConn(conn), server), h, conn.LocalAddr().String()}
 }
 
-// passive asks for a port by PASV or EPSV, and returns where the reply says that it is.
+// passive sends PASV or EPSV, and returns the address in the reply.
 func (g *guest) passive(verb string) string {
 	g.T.Helper()
 	if verb == "EPSV" {

@@ -14,8 +14,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// TestStranger lets somebody on another address connect a hundred times to the port that a client was told: before the client
-// asks for its transfer, while the bridge waits for its connection, and while the transfer runs.
+// TestStranger: a host at another address connects a hundred times to a client's passive port: before the client sends its transfer
+// command, while the server waits for the data connection, and during the transfer.
 func TestStranger(t *testing.T) {
 	s := newStorage(t)
 	client, stranger, server := newHost(t, "client"), newHost(t, "stranger"), newHost(t, "server")
@@ -53,7 +53,7 @@ func TestStranger(t *testing.T) {
 	}
 }
 
-// knocks is knock, so many times at once. It returns how often the port was open.
+// knocks is knock n times concurrently. It returns how often the port was open.
 func (h *host) knocks(at string, times int, says string) int {
 	var all sync.WaitGroup
 	var open atomic.Int32
@@ -68,8 +68,8 @@ func (h *host) knocks(at string, times int, says string) int {
 	return int(open.Load())
 }
 
-// knock connects to a port that is not for this host, and checks that nothing is to be had there, whatever it says.
-// It returns whether the port was open.
+// knock connects to a port that is not for this host, and checks that the connection is reset without data, whatever it sends. It
+// returns whether the port was open.
 func (h *host) knock(at, says string) bool {
 	h.t.Helper()
 	conn, err := h.dial(at)
@@ -83,7 +83,7 @@ func (h *host) knock(at, says string) bool {
 		return false
 	}
 	defer conn.Close()
-	_, failed := io.WriteString(conn, says) // a reset is told once, here or there
+	_, failed := io.WriteString(conn, says) // a reset is reported once: by this write or by the read
 	got, err := io.ReadAll(conn)
 	if err = cmp.Or(failed, err); !errors.Is(err, syscall.ECONNRESET) || len(got) > 0 {
 		h.t.Errorf("%s says %q at %s and is given %q, %v; want a reset", h.label, says, at, got, err)
@@ -91,7 +91,7 @@ func (h *host) knock(at, says string) bool {
 	return true
 }
 
-// TestStrangerWithLogin lets two clients on two addresses wait on the one port that there is, and connect in either order.
+// TestStrangerWithLogin: two clients at two addresses wait on one port, and connect in either order.
 func TestStrangerWithLogin(t *testing.T) {
 	s := newStorage(t)
 	client, stranger, server := newHost(t, "client"), newHost(t, "stranger"), newHost(t, "server")

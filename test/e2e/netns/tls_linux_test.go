@@ -9,13 +9,13 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// A secureGuest is a guest who speaks TLS on both connections, and resumes the session of the one on the other.
+// A secureGuest is a guest with TLS on both connections; data connections resume the session of the control connection.
 type secureGuest struct {
 	*guest
 	config *tls.Config
 }
 
-// visitTLS logs in at a bridge by that version of TLS.
+// visitTLS logs in at a server with that version of TLS.
 func (h *host) visitTLS(addr string, version uint16) *secureGuest {
 	h.t.Helper()
 	conn, err := h.dial(addr)
@@ -41,7 +41,7 @@ func (g *secureGuest) connect(addr string) *tls.Conn {
 	return tls.Client(g.guest.connect(addr), g.config)
 }
 
-// fetch returns the sum of a file. The whole of it has come only if TLS says so.
+// fetch returns the sum of a file, which must end with close_notify.
 func (g *secureGuest) fetch(data *tls.Conn, name string) string {
 	g.T.Helper()
 	g.Cmd(150, "RETR %s", name)
@@ -51,7 +51,7 @@ func (g *secureGuest) fetch(data *tls.Conn, name string) string {
 	return sum
 }
 
-// familiar lets the bridge see once that this client resumes TLS sessions.
+// familiar transfers once, so that the server knows that this client resumes TLS sessions.
 func (g *secureGuest) familiar() {
 	g.T.Helper()
 	data := g.connect(g.passive("EPSV"))

@@ -11,8 +11,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// TestRcloneKilled kills rclone in the middle of an upload, under a temporary name and without: nothing is published, and the
-// next one is whole.
+// TestRcloneKilled kills rclone in mid-upload, with a temporary name and without: nothing may be published, and the next upload must
+// be exact.
 func TestRcloneKilled(t *testing.T) {
 	real.Rclone(t)
 	harness.Alone(t)
@@ -49,7 +49,7 @@ func TestRcloneKilled(t *testing.T) {
 	}
 }
 
-// killRcat kills rclone when it has taken 20 MiB from its standard input, of which S3 has some.
+// killRcat kills rclone when it has read 20 MiB from its standard input and S3 has some of them.
 func killRcat(t *testing.T, r rclone, b *harness.Server) {
 	t.Helper()
 	from := b.Log.Mark()

@@ -13,7 +13,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// oldTree makes files whose times are years ago.
+// oldTree makes files that are years old.
 func oldTree(t *testing.T, dir string) {
 	t.Helper()
 	for i := range 20 {
@@ -56,7 +56,7 @@ func TestKeptTimesInListings(t *testing.T) {
 	}
 }
 
-// lftpTwice mirrors a tree there and back, twice, and returns how many files were transferred the second time.
+// lftpTwice mirrors a tree up and down, twice, and returns how many files were transferred the second time.
 func lftpTwice(t *testing.T, b *harness.Server, tree, remote string) (again int) {
 	t.Helper()
 	back := t.TempDir()
@@ -80,7 +80,7 @@ func lftpTwice(t *testing.T, b *harness.Server, tree, remote string) (again int)
 	return again
 }
 
-// rcloneTwice is lftpTwice of rclone.
+// rcloneTwice is lftpTwice with rclone.
 func rcloneTwice(t *testing.T, b *harness.Server, tree, remote string) (again int) {
 	t.Helper()
 	r := newRclone(t, b.Addr, "")

@@ -13,8 +13,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// TestRcloneMount works with the bucket as with a disk, where there is FUSE. rclone keeps what it knows of directories: without that,
-// it reads a file that was renamed by its old name.
+// TestRcloneMount mounts the bucket, if the host has FUSE. rclone caches directories: without that, it reads a renamed file by its old
+// name.
 func TestRcloneMount(t *testing.T) {
 	fusermount, err := exec.LookPath("fusermount3")
 	if err != nil {

@@ -18,11 +18,11 @@ import (
 
 func TestMain(m *testing.M) { harness.Main(m) }
 
-// An rclone has the bridge as a remote of its FTP backend.
+// An rclone has s3ftpd as a remote of its FTP backend.
 type rclone struct {
 	t       testing.TB
 	program string
-	remote  string // all of it but the path: ":ftp,host=...:"
+	remote  string // without the path: ":ftp,host=...:"
 	dir     string // where it runs
 }
 
@@ -39,12 +39,12 @@ func newRclone(t testing.TB, addr, options string) rclone {
 	return r
 }
 
-// args is rclone's command line, without a configuration and without second tries.
+// args returns rclone's command line, without a configuration and without retries.
 func (r rclone) args(args ...string) []string {
 	return append([]string{r.program, "--config=", "--retries=1", "--low-level-retries=1", "--transfers=8", "--checkers=8"}, args...)
 }
 
-// do runs rclone; where an argument begins with "@", the rest of it is a path of the remote.
+// do runs rclone; an argument that begins with "@" is a path of the remote.
 func (r rclone) do(args ...string) string {
 	r.t.Helper()
 	for i, a := range args {
@@ -58,7 +58,7 @@ func (r rclone) do(args ...string) string {
 // rcloneKeeps is how rclone writes names that an FTP server may not take.
 var rcloneKeeps = strings.NewReplacer("\t", "␉", "end ", "end␠")
 
-// TestRclone synchronises trees both ways, and looks at the bucket after each step.
+// TestRclone synchronizes trees both ways, and checks the bucket after each step.
 func TestRclone(t *testing.T) {
 	t.Parallel()
 	real.Rclone(t)
@@ -88,7 +88,7 @@ func TestRclone(t *testing.T) {
 	}
 }
 
-// A synced is a tree that rclone keeps the same here and in the bucket.
+// A synced is a tree that rclone synchronizes with the bucket.
 type synced struct {
 	rclone
 	b    *harness.Server
@@ -96,7 +96,7 @@ type synced struct {
 	home string
 }
 
-// grow makes a tree with odd names, a file of several parts, and directories with nothing in them.
+// grow makes a tree with odd names, a file of several parts, and empty directories.
 func (s synced) grow(tree string) {
 	for i, name := range slices.Concat(harness.OddNames, []string{"tab\there", "end "}) {
 		harness.MakeFile(s.t, filepath.Join(tree, "odd "+name, name), int64(i)*1000)
@@ -112,7 +112,7 @@ func (s synced) grow(tree string) {
 	}
 }
 
-// sync makes the bucket like the tree, and returns the files that were sent for it.
+// sync synchronizes the bucket with the tree, and returns the files that were sent.
 func (s synced) sync(tree string) (sent []string) {
 	s.t.Helper()
 	from := s.b.Log.Mark()
@@ -135,7 +135,7 @@ func (s synced) sync(tree string) (sent []string) {
 	return stored(s.b.Log, from)
 }
 
-// stored returns what was uploaded since, without rclone's endings of temporary names.
+// stored returns the names uploaded since, without rclone's suffixes of temporary names.
 func stored(l *harness.Log, from int) (names []string) {
 	for _, e := range l.Entries(from, "transfer", "command=STOR", "code=226") {
 		name := strings.TrimSuffix(fmt.Sprint(e["name"]), ".partial")
@@ -163,7 +163,7 @@ func (s synced) up(tree string) {
 	}
 }
 
-// change is one of each kind: only what is new in content or name is sent.
+// change makes one change of each kind: only files with new content or names may be sent.
 func (s synced) change(tree string) {
 	s.t.Helper()
 	in := func(name string) string { return filepath.Join(tree, name) }
@@ -187,7 +187,7 @@ func (s synced) change(tree string) {
 	}
 }
 
-// down brings all of it into a directory that is empty: contents, times and directories with nothing in them.
+// down synchronizes the bucket into an empty directory: contents, times and empty directories.
 func (s synced) down(tree string) {
 	s.t.Helper()
 	back := filepath.Join(s.dir, "back")

@@ -11,7 +11,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// TestRcloneTimes: rclone knows a file again by the times in MinIO's listings, and if it asks for each time.
+// TestRcloneTimes: rclone recognizes a file by the times in MinIO's listings, and by MDTM for each file.
 func TestRcloneTimes(t *testing.T) {
 	server := real.MinIO(t)
 	harness.NewBucket(t, server)

@@ -12,7 +12,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// A tlsWire is a wire over explicit TLS, whose data connections are protected.
+// A tlsWire is a bare client over explicit TLS, with protected data connections.
 type tlsWire struct {
 	*harness.Client
 	config *tls.Config
@@ -39,7 +39,7 @@ func connectTLS(t testing.TB, b harness.TLSServer, version string, tickets tls.C
 	return w
 }
 
-// A tlsData is a data connection, and what is under it.
+// A tlsData is a data connection over TLS, with its TCP connection.
 type tlsData struct {
 	*tls.Conn
 	tcp *net.TCPConn
@@ -56,11 +56,11 @@ func (w *tlsWire) open(format string, args ...any) tlsData {
 	return d
 }
 
-// errNoCloseNotify is a data connection that TCP has ended, and not TLS.
+// errNoCloseNotify is the end of a data connection by FIN, without close_notify.
 var errNoCloseNotify = errors.New("FIN without close_notify")
 
-// A frugal connection gives crypto/tls one record at a time, as OpenSSL reads it, so that what comes after a handshake is not
-// read along with it. And it takes no FIN for the end of the data.
+// A frugal connection gives crypto/tls one record at a time, as OpenSSL reads, so that data behind a handshake is not read with it. It
+// reports a FIN without close_notify as an error.
 type frugal struct {
 	net.Conn
 	header []byte
@@ -79,12 +79,12 @@ func (f *frugal) Read(p []byte) (int, error) {
 		f.left, f.header = int(f.header[3])<<8|int(f.header[4]), nil
 	}
 	if err == io.EOF {
-		err = errNoCloseNotify // not io.ErrUnexpectedEOF, of which crypto/tls makes an io.EOF between two records
+		err = errNoCloseNotify // not io.ErrUnexpectedEOF, which crypto/tls turns into io.EOF between two records
 	}
 	return n, err
 }
 
-// A ticketBox keeps the latest ticket, and shows it only if it is to.
+// A ticketBox keeps the latest ticket, and offers it only if enabled.
 type ticketBox struct {
 	mu     sync.Mutex
 	show   bool

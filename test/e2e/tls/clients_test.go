@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { harness.Main(m) }
 
-// A tlsClient is a real client over TLS. A visit of it uploads all files, lists them and downloads them.
+// A tlsClient is a real client over TLS. A visit uploads all files, lists them and downloads them.
 type tlsClient struct {
 	name        string
 	programs    []string
@@ -24,16 +24,16 @@ type tlsClient struct {
 	visit       func(tlsVisit) (out string, err error)
 }
 
-// A resumption says which data connections resume the TLS session of the control connection.
+// A resumption tells which data connections resume the TLS session of the control connection.
 type resumption int
 
 const (
 	resumesNever resumption = iota
 	resumesAlways
-	resumesOnce // a ticket is used once, and no new one comes with an upload: after it, never
+	resumesOnce // each ticket is used once, and uploads bring no new one: never after an upload
 )
 
-// tlsClients are those of Debian 12. TLS on active data connections is broken in its curl (curl/curl#10666, put right in curl 8.0).
+// tlsClients are those of Debian 12. TLS on active data connections is broken in its curl (curl/curl#10666, fixed in curl 8.0).
 var tlsClients = []tlsClient{
 	{"curl", []string{"curl"}, true, map[string]resumption{"1.3": resumesOnce, "1.2": resumesNever}, tlsCurl},
 	{"curl, a call for each upload", []string{"curl"}, true, map[string]resumption{"1.3": resumesAlways, "1.2": resumesNever}, tlsCurlEach},
@@ -44,10 +44,10 @@ var tlsClients = []tlsClient{
 	{"`openssl s_client`", []string{"openssl"}, true, map[string]resumption{"1.3": resumesAlways, "1.2": resumesAlways}, tlsOpenSSL},
 }
 
-// A tlsCell is a client, and one of the ways in which it can come.
+// A tlsCell is a cell of the table: a client, the kind and version of TLS, and --tls-data-session.
 type tlsCell struct {
 	tlsClient
-	implicit bool // TLS from the first byte on, not after AUTH TLS
+	implicit bool // implicit TLS
 	active   bool
 	version  string
 	require  bool // --tls-data-session require, not offer
@@ -64,13 +64,13 @@ func (c tlsCell) String() string {
 		way(c.active, "active", "passive"), c.version, way(c.require, "require", "offer")}, " ")
 }
 
-// resumed says whether the data connection of the nth transfer resumes, the uploads being first.
+// resumed reports whether the data connection of the nth transfer resumes; uploads come first.
 func (c tlsCell) resumed(n int) bool {
 	r := c.resumes[c.version]
 	return r == resumesAlways || r == resumesOnce && n == 0
 }
 
-// refused says whether the client cannot do what is required of it.
+// refused reports whether the client does not resume although it must.
 func (c tlsCell) refused() bool { return c.require && c.resumes[c.version] != resumesAlways }
 
 func tlsCells() map[string]tlsCell {
@@ -87,12 +87,12 @@ func tlsCells() map[string]tlsCell {
 	return cells
 }
 
-// A tlsVisit is what a client needs to know for its errand, all of it in one session if it can.
+// A tlsVisit is one run of a client, in one session if the client can.
 type tlsVisit struct {
 	tlsCell
 	t     *testing.T
 	b     harness.TLSServer
-	from  int    // where the log of the bridge stood
+	from  int    // the length of the server's log at the start
 	local string // a directory with the files to be uploaded
 	files []harness.Sample
 	home  string // the directory of the server, for all of them
@@ -113,7 +113,7 @@ func (v tlsVisit) names() (names []string) {
 	return names
 }
 
-// missing returns what was not downloaded as it was uploaded.
+// missing returns the files that were not downloaded, or with other content.
 func (v tlsVisit) missing() (names []string) {
 	for _, f := range v.files {
 		name := filepath.Join(v.dir, f.Name)
@@ -124,7 +124,7 @@ func (v tlsVisit) missing() (names []string) {
 	return names
 }
 
-// TestTLSClients sends every client in every way it has, and compares with what tlsClients says of it.
+// TestTLSClients runs every client in each cell, and compares with tlsClients.
 func TestTLSClients(t *testing.T) {
 	server := real.MinIO(t)
 	bucket := harness.NewBucket(t, server)
@@ -142,7 +142,7 @@ func TestTLSClients(t *testing.T) {
 		}
 		b := bridges[c.require]
 		v := tlsVisit{c, t, b, b.Log.Mark(), local, files, "/" + place, t.TempDir()}
-		if c.implicit { // whose data connections are the same
+		if c.implicit { // its data connections are the same
 			v.files = files[:3]
 		}
 		out, err := c.visit(v)
@@ -154,7 +154,7 @@ func TestTLSClients(t *testing.T) {
 	})
 }
 
-// wasServed: all files are whole on both sides, and the data connections were what the table says.
+// wasServed checks that all files are exact on both sides, and that the data connections resumed as in the table.
 func (v tlsVisit) wasServed(bucket harness.Bucket, out string, err error) {
 	if err != nil {
 		v.t.Fatalf("%v\n%s", err, out)
@@ -183,7 +183,8 @@ func (v tlsVisit) wasServed(bucket harness.Bucket, out string, err error) {
 	}
 }
 
-// wasRefused: the first upload that does not resume ends with 522, the client reports an error, and nothing of it is stored.
+// wasRefused checks that the first upload that does not resume ends with 522, that the client reports an error, and that nothing is
+// stored.
 func (v tlsVisit) wasRefused(bucket harness.Bucket, out string, err error) {
 	if err == nil {
 		v.t.Fatalf("the client reports no error:\n%s", out)

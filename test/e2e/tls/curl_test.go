@@ -7,7 +7,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// tlsCurl does it all in one call, over one control connection.
+// tlsCurl runs all transfers in one call, over one control connection.
 func tlsCurl(v tlsVisit) (string, error) { return v.curl(v.curlUploads(v.files...), v.curlDownloads()) }
 
 // tlsCurlEach is a call for each upload, and one for all downloads.
@@ -24,7 +24,7 @@ func (v tlsVisit) curl(config ...string) (string, error) {
 	return harness.Try(v.t, v.dir, strings.Join(config, ""), append(v.curlArgs(), "-K", "-")...)
 }
 
-// curlArgs are curl and its options, with which it connects as the cell has it.
+// curlArgs returns curl and its options for a cell.
 func (v tlsVisit) curlArgs() []string {
 	args := []string{"curl", "-sSv", "--globoff", "--fail-early", "--max-time", "100", "--ftp-method", "nocwd", "--cacert", v.b.CA,
 		"--user", harness.User + ":" + harness.Password, "--tlsv" + v.version, "--tls-max", v.version}
@@ -43,7 +43,7 @@ func (v tlsVisit) curlURL(name string) string {
 
 func (v tlsVisit) curlUploads(files ...harness.Sample) string {
 	var b strings.Builder
-	for _, f := range files { // with an output each, or that of the first download would be theirs
+	for _, f := range files { // an output for each: otherwise that of the first download applies
 		fmt.Fprintf(&b, "upload-file = %q\noutput = \"/dev/null\"\nurl = %q\n", v.local+"/"+f.Name, v.curlURL(f.Name))
 	}
 	return b.String()

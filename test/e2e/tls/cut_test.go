@@ -20,7 +20,7 @@ type tlsEnd struct {
 var (
 	tlsFIN = tlsEnd{"FIN", func(_ *tlsWire, d tlsData) { d.tcp.Close() }}
 	tlsRST = tlsEnd{"RST", func(_ *tlsWire, d tlsData) { d.tcp.SetLinger(0); d.tcp.Close() }}
-	// That is what the end of a process looks like.
+	// The kernel does this when a process ends.
 	tlsBothFIN = tlsEnd{"FIN of both", func(w *tlsWire, d tlsData) { d.tcp.Close(); w.under.Close() }}
 )
 
@@ -28,7 +28,7 @@ var (
 type tlsCut struct {
 	tlsEnd
 	version   string
-	over      bool // there is an object of that name
+	over      bool // an object of that name exists
 	amount    int64
 	published bool
 }
@@ -49,7 +49,7 @@ func tlsCuts(amounts []int64, published bool, ends ...tlsEnd) map[string]tlsCut 
 	return cuts
 }
 
-// TestTLSCut: crypto/tls takes the end of a TCP connection between two records for the end of the data. It is none, and what came can be gone on with.
+// TestTLSCut: crypto/tls reports a FIN between two records as io.EOF. Such an upload must not be published, and can be resumed.
 func TestTLSCut(t *testing.T) {
 	server := real.MinIO(t)
 	view := harness.NewBucket(t, server)
@@ -59,7 +59,7 @@ func TestTLSCut(t *testing.T) {
 	})
 }
 
-// TestTLSCutLenient: without close_notify, the control connection is what tells a client that is done from one that died.
+// TestTLSCutLenient: without close_notify, only the control connection tells a finished client from a killed one.
 func TestTLSCutLenient(t *testing.T) {
 	harness.Alone(t)
 	server := real.MinIO(t)
@@ -96,11 +96,11 @@ func (c tlsCut) run(t *testing.T, b harness.TLSServer, view harness.Bucket, name
 	if code != "426" || got != before {
 		t.Errorf("it ends with %s (%v), and S3 has %s; want 426 and %s", code, end["err"], got, before)
 	}
-	c.goOn(t, b, view, name)
+	c.resume(t, b, view, name)
 }
 
-// goOn goes on with what was cut, where the server says that it stands. Of a reset connection much can be lost on the way.
-func (c tlsCut) goOn(t *testing.T, b harness.TLSServer, view harness.Bucket, name string) {
+// resume resumes the cut upload at the server's offset. A reset can lose much of the data that was sent.
+func (c tlsCut) resume(t *testing.T, b harness.TLSServer, view harness.Bucket, name string) {
 	t.Helper()
 	w := connectTLS(t, b, c.version, nil)
 	at := int64(0)

@@ -6,7 +6,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// A dataTLS is what the log says of a data connection and of the transfer on it.
+// A dataTLS is a data connection and its transfer, as logged.
 type dataTLS struct {
 	command string
 	version string // empty = there was no TLS
@@ -14,7 +14,7 @@ type dataTLS struct {
 	code    int
 }
 
-// dataConnections returns the transfers whose names begin with home, from a place in the log on.
+// dataConnections returns the transfers of files below home, from a line of the log on.
 func dataConnections(l *harness.Log, from int, home string) (all []dataTLS) {
 	under := make(map[string]dataTLS) // by session
 	for _, line := range l.Since(from) {

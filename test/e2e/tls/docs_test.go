@@ -12,7 +12,7 @@ import (
 
 const tlsDoc = harness.Root + "/docs/tls.md"
 
-// tlsTable says in Markdown what tlsClients says, and TestTLSClients proves.
+// tlsTable returns tlsClients in Markdown; TestTLSClients proves it.
 func tlsTable() string {
 	offer := map[resumption]string{resumesAlways: "resumes", resumesOnce: "works, resumes until an upload", resumesNever: "works, does not resume"}
 	require := map[resumption]string{resumesAlways: "works", resumesOnce: "one upload, then 522", resumesNever: "522"}
@@ -29,12 +29,12 @@ func tlsTable() string {
 	return b.String()
 }
 
-// TestTLSTable: docs/tls.md has the table of what TestTLSClients expects.
+// TestTLSTable: docs/tls.md has the table that TestTLSClients expects.
 func TestTLSTable(t *testing.T) {
 	harness.CheckGenerated(t, tlsDoc, "./test/e2e/tls -run TestTLSTable", tlsTable())
 }
 
-// ftplibScript is the client of these tests behind the class that docs/tls.md recommends.
+// ftplibScript returns the class that docs/tls.md recommends, followed by the client of these tests.
 func ftplibScript(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile(tlsDoc)

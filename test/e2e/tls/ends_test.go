@@ -11,8 +11,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// TestTLSUploadNoRead: many devices send a file and close, without ever reading the data connection. What the server had sent there
-// would reset it, and the reset would destroy the end of the file.
+// TestTLSUploadNoRead: many devices send a file and close without reading the data connection. Unread data of the server would reset
+// it, and the reset would destroy the end of the file.
 func TestTLSUploadNoRead(t *testing.T) {
 	server := real.MinIO(t)
 	view := harness.NewBucket(t, server)
@@ -39,7 +39,7 @@ func TestTLSUploadNoRead(t *testing.T) {
 	})
 }
 
-// TestTLSDownloadEnds: a download ends with close_notify, and then with FIN; one that is aborted has no good end.
+// TestTLSDownloadEnds: a download ends with close_notify and then FIN; an aborted one with neither.
 func TestTLSDownloadEnds(t *testing.T) {
 	server := real.MinIO(t)
 	view := harness.NewBucket(t, server)
@@ -53,7 +53,7 @@ func TestTLSDownloadEnds(t *testing.T) {
 				io.CopyN(text, harness.Noise(name), size)
 				view.Put(name, text.String())
 				data := w.open("RETR %s", name)
-				got := harness.SumOf(t, data) // as far as close_notify
+				got := harness.SumOf(t, data) // up to close_notify
 				if want := harness.SumOf(t, strings.NewReader(text.String())); got != want {
 					t.Errorf("%s: %s came, want %s", name, got, want)
 				}
@@ -74,8 +74,8 @@ func TestTLSDownloadEnds(t *testing.T) {
 	}
 }
 
-// TestTLSDownloadNoEnd: clients that know the size of a file close as soon as they have it, and leave the end unread, which resets
-// the connection. They have all there is, and the reply has to say so.
+// TestTLSDownloadNoEnd: clients that know the size of a file close as soon as they have it, and leave close_notify unread, which
+// resets the connection. They have the whole file, so the reply must be 226.
 func TestTLSDownloadNoEnd(t *testing.T) {
 	server := real.MinIO(t)
 	view := harness.NewBucket(t, server)

@@ -8,7 +8,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// tlsFileZilla has the script of clients do all of it.
+// tlsFileZilla runs the script of package clients.
 func tlsFileZilla(v tlsVisit) (string, error) {
 	script, err := filepath.Abs("../clients/scripts/filezilla")
 	if err != nil {
@@ -28,10 +28,10 @@ func tlsFileZilla(v tlsVisit) (string, error) {
 	if err != nil {
 		return out, err
 	}
-	return "", nil // the lists are in its window
+	return "", nil // it shows lists only in its window
 }
 
-// onlyVersion returns a configuration of GnuTLS that leaves one version of TLS: FileZilla itself can set the lowest one alone.
+// onlyVersion returns a configuration of GnuTLS with one version of TLS: FileZilla itself can set only the lowest one.
 func (v tlsVisit) onlyVersion() string {
 	off := map[string]string{"1.2": "tls1.3", "1.3": "tls1.2"}[v.version]
 	name := filepath.Join(v.dir, "gnutls.conf")

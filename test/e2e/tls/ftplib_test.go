@@ -18,7 +18,7 @@ func (v tlsVisit) ftplib(session string) (string, error) {
 	return harness.Try(v.t, v.dir, ftplibScript(v.t), append(args, v.names()...)...)
 }
 
-// ftplibArgs are the command line of a script that begins with ftplibScript.
+// ftplibArgs returns the command line of a script that begins with ftplibScript.
 func (v tlsVisit) ftplibArgs(script, session string, command ...string) []string {
 	begin, mode := "explicit", "passive"
 	if v.implicit {

@@ -16,7 +16,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// tlsKilled are command lines that upload what they read from a pipe, until they are killed.
+// tlsKilled are command lines of clients that upload from a pipe until they are killed.
 var tlsKilled = map[string]func(v tlsVisit, pipe, name string) []string{
 	"curl": func(v tlsVisit, pipe, name string) []string {
 		return append(v.curlArgs(), "-T", "-", v.curlURL(name), "--stderr", os.DevNull)
@@ -33,7 +33,7 @@ var tlsKilled = map[string]func(v tlsVisit, pipe, name string) []string{
 	},
 }
 
-// TestTLSKills kills clients in mid-upload. The kernel ends their connections well, but nobody says close_notify.
+// TestTLSKills kills clients in mid-upload. The kernel closes their connections with FIN, without close_notify.
 func TestTLSKills(t *testing.T) {
 	server := real.MinIO(t)
 	view := harness.NewBucket(t, server)
@@ -63,14 +63,14 @@ func TestTLSKills(t *testing.T) {
 	}
 }
 
-// kill kills the client with SIGKILL when it has taken so much of a file.
+// kill kills the client with SIGKILL when it has read that many bytes of a file.
 func (v tlsVisit) kill(name string, amount int64) {
 	v.t.Helper()
 	pipe := filepath.Join(v.dir, "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		v.t.Fatal(err)
 	}
-	both, err := os.OpenFile(pipe, os.O_RDWR, 0) // to open it waits for nobody
+	both, err := os.OpenFile(pipe, os.O_RDWR, 0) // O_RDWR does not block
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func (v tlsVisit) kill(name string, amount int64) {
 		sent <- err
 	}()
 	remote := v.home + "/" + name
-	if v.name != "python3" { // the others say it as seen from the root
+	if v.name != "python3" { // the others send absolute paths
 		remote = remote[1:]
 	}
 	v.b.Log.AwaitFrom(v.t, v.from, "command", "command=STOR", "name="+remote)

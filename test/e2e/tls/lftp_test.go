@@ -20,7 +20,7 @@ func tlsLftp(v tlsVisit) (string, error) {
 	return harness.Try(v.t, v.dir, b.String(), "lftp", "--norc", "-d", "-f", "/dev/stdin")
 }
 
-// lftpSettings are the commands with which lftp connects as the cell has it.
+// lftpSettings returns the commands of lftp for a cell.
 func (v tlsVisit) lftpSettings() string {
 	scheme, passive := "ftp://", "on"
 	if v.implicit {

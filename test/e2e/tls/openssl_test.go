@@ -11,8 +11,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// tlsOpenSSL is `openssl s_client` for control and data connections: nothing but OpenSSL itself, with the session that
-// the control connection saves in a file.
+// tlsOpenSSL is `openssl s_client` for control and data connections, with the session that the control connection saves in a file.
 func tlsOpenSSL(v tlsVisit) (out string, err error) {
 	o := openssl{tlsVisit: v, session: filepath.Join(v.dir, "session.pem")}
 	control := o.command(v.address(), "-sess_out", o.session)
@@ -34,7 +33,7 @@ func tlsOpenSSL(v tlsVisit) (out string, err error) {
 	defer control.Process.Kill()
 	o.Client = &harness.Client{T: v.t, Conn: textproto.NewConn(pipes{stdout, stdin}), Host: "127.0.0.1"}
 	if v.implicit {
-		o.Expect(220) // which -starttls reads itself
+		o.Expect(220) // -starttls reads the other one
 	}
 	o.Login()
 	o.Cmd(200, "PBSZ 0")
@@ -71,7 +70,7 @@ func (o openssl) errand() (list string, err error) {
 	return string(text), err
 }
 
-// command is s_client, with the version of the cell, and without its own commands. It believes the certificate alone.
+// command returns s_client with the version of the cell, without its interactive commands. It trusts only the certificate.
 func (o openssl) command(addr string, args ...string) *exec.Cmd {
 	return exec.CommandContext(o.tlsVisit.t.Context(), "openssl", append([]string{"s_client", "-connect", addr, "-tls1_" + o.version[2:], "-quiet", "-nocommands",
 		"-CAfile", o.b.CA, "-verify_return_error", "-verify_ip", "127.0.0.1"}, args...)...)

@@ -12,7 +12,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// TestClientKills kills clients after random amounts, and no part of a file is ever published.
+// TestClientKills kills clients after random amounts of data: no part of a file may ever be published.
 func TestClientKills(t *testing.T) {
 	curl := real.Client(t, "curl")
 	harness.Alone(t)
@@ -44,7 +44,7 @@ func TestClientKills(t *testing.T) {
 	}
 }
 
-// killCurl kills curl with SIGKILL when it has sent so much of a file.
+// killCurl kills curl with SIGKILL when it has sent that many bytes of a file.
 func killCurl(t *testing.T, b *harness.Server, curl, name string, amount int64) {
 	t.Helper()
 	cmd := exec.Command(curl, "-sS", "-u", harness.User+":"+harness.Password, "-T", "-", "ftp://"+b.Addr+"/"+name)
@@ -65,7 +65,7 @@ func killCurl(t *testing.T, b *harness.Server, curl, name string, amount int64) 
 	stdin.Close()
 }
 
-// killRaw ends a client's connections as the kernel does for a process that is killed: one after the other, with a FIN.
+// killRaw closes a client's connections as the kernel does for a killed process: one after the other, with FIN.
 func killRaw(t *testing.T, b *harness.Server, name string, amount int64, dataFirst bool) {
 	t.Helper()
 	w := b.Connect(t)

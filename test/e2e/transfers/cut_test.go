@@ -13,8 +13,8 @@ import (
 
 func TestMain(m *testing.M) { harness.Main(m) }
 
-// A cut test has an object "old" in the bucket, and an upload over it and one to a new name, both cut short.
-// Neither may change anything, and what came of them can be gone on with unless that is off.
+// A cutTest has an object "old" in the bucket. An upload over it and one to a new name are cut. Neither may change anything, and
+// both can be resumed unless that is off.
 type cutTest struct {
 	bridge  *harness.Server
 	bucket  harness.Bucket
@@ -35,7 +35,7 @@ func newCutTest(t *testing.T, args ...string) cutTest {
 	return c
 }
 
-// unchanged checks that a cut upload, of which so much was sent, changed nothing.
+// unchanged checks that an upload that was cut after sent bytes changed nothing.
 func (c cutTest) unchanged(t *testing.T, name string, sent int64) {
 	t.Helper()
 	want := "absent"
@@ -49,17 +49,17 @@ func (c cutTest) unchanged(t *testing.T, name string, sent int64) {
 	switch {
 	case left > 0 && !c.resumes:
 		t.Errorf("%s: %d multipart uploads are left", name, left)
-	case left == 0 && c.resumes && sent >= 20*harness.MiB: // of less, a reset may have lost too much on the way
+	case left == 0 && c.resumes && sent >= 20*harness.MiB: // of less, a reset may have lost everything
 		t.Errorf("%s: nothing is left of %d bytes", name, sent)
 	case left == 1:
-		c.goOn(t, name, sent)
+		c.resume(t, name, sent)
 	case left > 1:
 		t.Errorf("%s: %d multipart uploads are left", name, left)
 	}
 }
 
-// goOn goes on where a cut upload stands, over a new connection, and after that makes all as it was.
-func (c cutTest) goOn(t *testing.T, name string, sent int64) {
+// resume resumes a cut upload over a new connection, and restores the bucket after that.
+func (c cutTest) resume(t *testing.T, name string, sent int64) {
 	t.Helper()
 	w := c.bridge.Connect(t)
 	at := w.Offset(name)
@@ -88,11 +88,11 @@ func (c cutTest) goOn(t *testing.T, name string, sent int64) {
 	}
 }
 
-// amounts are how much a client sends before it is cut: within the first buffer, the first part, and beyond.
+// amounts are the bytes sent before the cut: within the first buffer, within the first part, and beyond.
 var amounts = []int64{1, 100 * harness.KiB, 5 * harness.MiB, 8 * harness.MiB, 8*harness.MiB + 1, 20 * harness.MiB}
 
-// TestClientKilled kills curl with SIGKILL: its data connection ends like that of a client that is done.
-// The grace is the longest that auto has, because other tests may keep the dying client off the processor.
+// TestClientKilled kills curl with SIGKILL: its data connection ends like that of a finished client. The grace is the longest of auto,
+// because other tests may delay the dying client.
 func TestClientKilled(t *testing.T) {
 	harness.Alone(t)
 	cutTests(t, testClientKilled)
@@ -114,7 +114,7 @@ func testClientKilled(t *testing.T, args ...string) {
 	}
 }
 
-// TestDataReset resets the data connection; the control connection stays and can go on.
+// TestDataReset resets the data connection; the session continues.
 func TestDataReset(t *testing.T) { cutTests(t, testDataReset) }
 
 func testDataReset(t *testing.T, args ...string) {
@@ -135,7 +135,7 @@ func testDataReset(t *testing.T, args ...string) {
 	}
 }
 
-// TestAbort says ABOR in the middle, and after it uploads something whole over the same connection.
+// TestAbort sends ABOR in mid-upload, and then uploads a whole file over the same control connection.
 func TestAbort(t *testing.T) { cutTests(t, testAbort) }
 
 func testAbort(t *testing.T, args ...string) {
@@ -163,7 +163,7 @@ func testAbort(t *testing.T, args ...string) {
 	}
 }
 
-// TestBridgeKilled kills the bridge itself.
+// TestBridgeKilled kills s3ftpd itself.
 func TestBridgeKilled(t *testing.T) {
 	c := newCutTest(t)
 	for _, name := range []string{"old", "new"} {

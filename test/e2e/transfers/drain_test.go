@@ -9,7 +9,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// TestStopCutsUploads ends the bridge with uploads that do not end by themselves.
+// TestStopCutsUploads stops s3ftpd during uploads that do not end by themselves.
 func TestStopCutsUploads(t *testing.T) { cutTests(t, testStopCutsUploads) }
 
 func testStopCutsUploads(t *testing.T, args ...string) {
@@ -34,7 +34,7 @@ func testStopCutsUploads(t *testing.T, args ...string) {
 	c.unchanged(t, "new", 20*harness.MiB)
 }
 
-// TestStopLetsUploadsFinish ends the bridge while an upload runs that ends in time.
+// TestStopLetsUploadsFinish stops s3ftpd during an upload that ends in time.
 func TestStopLetsUploadsFinish(t *testing.T) {
 	c := newCutTest(t)
 	idle, w := c.bridge.Connect(t), c.bridge.Connect(t)

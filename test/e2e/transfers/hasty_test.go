@@ -22,7 +22,7 @@ type hasty struct {
 	port         string
 }
 
-// hastySender logs in, with TLS where there is a configuration for it.
+// hastySender logs in, with TLS unless config is nil.
 func hastySender(t *testing.T, addr string, config *tls.Config) *hasty {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
@@ -63,7 +63,7 @@ func (h *hasty) say(t *testing.T, command, code string) string {
 	return h.expect(t, code)
 }
 
-// send sends a file and leaves. A sender that resets the control connection has replies that it did not read, as the kernel sees it.
+// send sends a file and leaves. To reset the control connection, it leaves replies unread.
 func (h *hasty) send(t *testing.T, name, content string, quitFirst, reset bool) {
 	t.Helper()
 	tcp, err := net.Dial("tcp", h.port)
@@ -88,8 +88,8 @@ func (h *hasty) send(t *testing.T, name, content string, quitFirst, reset bool) 
 	data.Close()
 }
 
-// TestQuitBehindData: a sender that does not wait for 226 has its file stored, in clear and over TLS, whichever connection it
-// closes first, and whether the control connection ends in order or is reset.
+// TestQuitBehindData: the file of a sender that does not wait for 226 is stored, in clear and over TLS, whichever connection it closes
+// first, and whether the control connection ends with FIN or a reset.
 func TestQuitBehindData(t *testing.T) {
 	server := real.MinIO(t)
 	view := harness.NewBucket(t, server)
@@ -111,7 +111,7 @@ func TestQuitBehindData(t *testing.T) {
 	}
 }
 
-// TestQuitAheadOfData: a QUIT that is sent along with STOR says nothing about the data, of which a part may be missing.
+// TestQuitAheadOfData: a QUIT that is sent along with STOR does not confirm the data, which may be incomplete.
 func TestQuitAheadOfData(t *testing.T) {
 	server := real.MinIO(t)
 	view := harness.NewBucket(t, server)

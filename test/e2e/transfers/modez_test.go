@@ -14,7 +14,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// lftpZ is a command line of lftp that does something in MODE Z.
+// lftpZ returns a command line of lftp for a command in MODE Z.
 func lftpZ(addr, settings, command string) []string {
 	args := harness.LftpArgs(addr, 1, command)
 	args[len(args)-1] = "set cmd:fail-exit yes; set ftp:use-mode-z yes; " + settings + args[len(args)-1]
@@ -38,7 +38,7 @@ func writeFile(t testing.TB, name string, content io.Reader) string {
 	return harness.SumFile(t, name)
 }
 
-// TestModeZ has lftp move files in MODE Z: up, down, resumed, and listed.
+// TestModeZ transfers files with lftp in MODE Z: up, down, resumed, and listed.
 func TestModeZ(t *testing.T) {
 	real.Client(t, "lftp")
 	server := real.MinIO(t)
@@ -91,8 +91,8 @@ func sizeOf(t testing.TB, name string) int64 {
 	return info.Size()
 }
 
-// TestModeZCut cuts uploads of lftp in MODE Z: it is killed, or its data connection alone ends, as well as one can. Nothing is
-// published, and lftp goes on where the upload stands.
+// TestModeZCut cuts uploads of lftp in MODE Z: lftp is killed, or only its data connection ends, with FIN. Nothing may be published,
+// and lftp resumes the upload.
 func TestModeZCut(t *testing.T) {
 	real.Client(t, "lftp")
 	harness.Alone(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// resumers are the command lines with which real clients upload a file, and go on with an upload that broke. All of them
-// ask for the size first; curl goes on with APPE, the others with REST and STOR.
+// resumers are the command lines with which real clients upload a file, and resume an upload that broke. All of them ask for the size
+// first; then curl sends APPE, the others REST and STOR.
 var resumers = []struct {
 	name    string
 	program string
@@ -36,7 +36,7 @@ var resumers = []struct {
 	}},
 }
 
-// ftplibResume asks how much is there, as a script has to that wants to resume.
+// ftplibResume asks for the size and resumes there.
 const ftplibResume = `import ftplib, sys
 host, port, user, password, local, remote = sys.argv[1:]
 ftp = ftplib.FTP()

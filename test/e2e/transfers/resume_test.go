@@ -15,7 +15,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// A resumeTest has a file to upload, a bucket, and one or two bridges in front of it.
+// A resumeTest has a file to upload, a bucket, and one or two servers in front of it.
 type resumeTest struct {
 	t      *testing.T
 	bridge *harness.Server
@@ -34,7 +34,7 @@ func newResumeTest(t *testing.T) *resumeTest {
 	return r
 }
 
-// TestResume breaks uploads of real clients, and has them go on.
+// TestResume breaks uploads of real clients, and resumes them.
 func TestResume(t *testing.T) {
 	t.Parallel()
 	r := newResumeTest(t)
@@ -42,9 +42,9 @@ func TestResume(t *testing.T) {
 	breaks := []struct {
 		name  string
 		bytes int64 // that arrive before the fault
-		safe  int64 // of them in S3 before the fault: a reset destroys what the bridge has not read
+		safe  int64 // of them in S3 before the fault: a reset destroys unread data
 		fault func(*harness.Session)
-		on    func() *harness.Server // the one that the client comes back to
+		on    func() *harness.Server // the server that the client resumes at
 	}{
 		{"reset", 21*harness.MiB + 12345, 8 * harness.MiB, harness.ResetAll, func() *harness.Server { return r.bridge }},
 		{"data reset", 17*harness.MiB + 1, 8 * harness.MiB, harness.ResetData, func() *harness.Server { return r.bridge }},
@@ -63,13 +63,13 @@ func TestResume(t *testing.T) {
 					b.fault(l)
 				})
 				breakOff(t, n, c.args(t, n.Addr, r.local, name)...)
-				r.goOn(t, b.on(), name, c.args)
+				r.resumeWith(t, b.on(), name, c.args)
 			})
 		}
 	}
 }
 
-// breakOff runs a client until its network fails. It is killed then, as some do not give up.
+// breakOff runs a client until its network fails, and kills it then, since some clients do not give up.
 func breakOff(t *testing.T, n *harness.FTPProxy, args ...string) {
 	t.Helper()
 	cmd := exec.Command(args[0], args[1:]...)
@@ -92,8 +92,8 @@ func breakOff(t *testing.T, n *harness.FTPProxy, args ...string) {
 	}
 }
 
-// goOn has a client go on, and checks that the file is whole and was not sent from its beginning.
-func (r *resumeTest) goOn(t *testing.T, b *harness.Server, name string, args func(t testing.TB, addr, local, remote string) []string) {
+// resumeWith resumes with a client, and checks that the file is exact and was not sent from its beginning.
+func (r *resumeTest) resumeWith(t *testing.T, b *harness.Server, name string, args func(t testing.TB, addr, local, remote string) []string) {
 	t.Helper()
 	if got := r.bucket.Sum(name); got != "absent" {
 		t.Fatalf("before: S3 has %s", got)
@@ -113,7 +113,7 @@ func (r *resumeTest) goOn(t *testing.T, b *harness.Server, name string, args fun
 	}
 }
 
-// TestResumeAfterKill kills the bridge in mid-upload; the client goes on with the next one on the same port.
+// TestResumeAfterKill kills s3ftpd in mid-upload; the client resumes at the next one on the same port.
 func TestResumeAfterKill(t *testing.T) {
 	r := newResumeTest(t)
 	for _, c := range resumers {
@@ -125,12 +125,12 @@ func TestResumeAfterKill(t *testing.T) {
 			})
 			breakOff(t, n, c.args(t, n.Addr, r.local, c.name)...)
 			r.bridge = r.bridge.Again(r.t, r.bridge.Addr)
-			r.goOn(t, r.bridge, c.name, c.args)
+			r.resumeWith(t, r.bridge, c.name, c.args)
 		})
 	}
 }
 
-// TestResumeByItself: lftp does not end when its connections break, but comes back, asks for the size and goes on.
+// TestResumeByItself: when its connections break, lftp reconnects, asks for the size and resumes.
 func TestResumeByItself(t *testing.T) {
 	real.Client(t, "lftp")
 	r := newResumeTest(t)
@@ -142,8 +142,8 @@ func TestResumeByItself(t *testing.T) {
 	r.bridge.Log.Await(t, "resuming an upload", "key=itself")
 }
 
-// TestResumeBesideAnOldFile breaks an upload over a file that is there. The size that clients are told is the old file's;
-// what they send from there on belongs to another one.
+// TestResumeBesideAnOldFile breaks an upload over an existing file. SIZE is the old file's, and the data that clients send from there on
+// belongs to the new one.
 func TestResumeBesideAnOldFile(t *testing.T) {
 	r := newResumeTest(t)
 	for _, c := range resumers {
@@ -157,7 +157,7 @@ func TestResumeBesideAnOldFile(t *testing.T) {
 			w.Expect(226)
 			out, err := harness.Try(t, t.TempDir(), "", c.args(t, r.bridge.Addr, r.local, c.name)...)
 			switch got := r.bucket.Sum(c.name); got {
-			case r.want: // the client began anew
+			case r.want: // the client started from the beginning
 			case harness.SumOf(t, strings.NewReader(harness.OldContent)):
 				if err == nil {
 					t.Errorf("the client takes the old file for its own: %s", out)
@@ -183,7 +183,7 @@ func (r *resumeTest) send(t *testing.T, data *net.TCPConn, from, to int64) {
 	}
 }
 
-// resume goes on from where an upload stands, which the client knows.
+// resume resumes an upload at an offset that the client knows.
 func (r *resumeTest) resume(t *testing.T, name string, at int64) {
 	t.Helper()
 	w := r.bridge.Connect(t)

@@ -10,15 +10,15 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// TestZombie leaves the first session of an upload as it is, half open, while another one, of another process or of the
-// same, resumes it. Whatever the first does after that, nothing comes of it.
+// TestZombie leaves the first session of an upload open, while another session, of the same or another process, resumes the upload.
+// Nothing that the first session does after that may have an effect.
 func TestZombie(t *testing.T) {
 	r := newResumeTest(t)
 	other := r.bridge.Again(t, real.FreeAddr(t))
 	for where, b := range map[string]*harness.Server{"here": r.bridge, "elsewhere": other} {
 		for _, last := range []string{"ABOR", "data", "end"} {
 			if last == "end" && b == other {
-				continue // then both are complete uploads, and the later one wins
+				continue // both are complete uploads then, and the later one wins
 			}
 			t.Run(where+"/"+last, func(t *testing.T) {
 				name := where + "-" + last
@@ -35,7 +35,7 @@ func TestZombie(t *testing.T) {
 					data.SetLinger(0)
 					data.Close()
 					zombie.Expect(426)
-				case "end": // a lie: the client seems to be done
+				case "end": // the first client seems to be done
 					data.Close()
 					zombie.Expect(450)
 				}
@@ -49,8 +49,7 @@ func TestZombie(t *testing.T) {
 	}
 }
 
-// resumeHalf goes on from the size that the bridge tells, up to the middle of what is missing; the function that it returns
-// sends the rest.
+// resumeHalf resumes at the size that the server reports, and sends half of the missing bytes; the returned function sends the rest.
 func (r *resumeTest) resumeHalf(t *testing.T, w *harness.Client, name string) func(*resumeTest) {
 	t.Helper()
 	var at int64
@@ -65,8 +64,8 @@ func (r *resumeTest) resumeHalf(t *testing.T, w *harness.Client, name string) fu
 	}
 }
 
-// TestTwoSenders resumes an upload in another process twice, while its first session still receives, and then replaces a
-// part of theirs: 8 MiB from 8 MiB on, where theirs ends a little earlier. What is published has nothing of both.
+// TestTwoSenders resumes an upload twice in another process, while its first session still receives and then replaces one of their
+// parts: 8 MiB from 8 MiB on, where theirs ends a little earlier. The published file must not be a mixture.
 func TestTwoSenders(t *testing.T) {
 	r := newResumeTest(t)
 	other := r.bridge.Again(t, real.FreeAddr(t))
@@ -76,21 +75,21 @@ func TestTwoSenders(t *testing.T) {
 	r.send(t, data, 0, 11*harness.MiB)
 	harness.Until(t, "a part in S3", func() bool { return r.bucket.PartBytes(name) >= 8*harness.MiB })
 
-	goOn := func(to int64) (*harness.Client, *net.TCPConn, int64) {
+	resume := func(to int64) (*harness.Client, *net.TCPConn, int64) {
 		w := other.Connect(t)
 		at := w.Size(name)
 		data := w.OpenAt(at, name)
 		r.send(t, data, at, to)
 		return w, data, at
 	}
-	w, _, _ := goOn(16*harness.MiB - 100)
+	w, _, _ := resume(16*harness.MiB - 100)
 	for range 500 {
 		w.Cmd(200, "NOOP") // so that it has been read
 	}
 	w.Cmd(426, "ABOR")
 	w.Expect(226)
 
-	w, _, at := goOn(25 * harness.MiB)
+	w, _, at := resume(25 * harness.MiB)
 	harness.Until(t, "its part in S3", func() bool { return r.bucket.PartBytes(name) >= at+8*harness.MiB })
 	if at <= 8*harness.MiB || at == 16*harness.MiB {
 		t.Fatalf("the second left %d bytes", at)
@@ -100,7 +99,7 @@ func TestTwoSenders(t *testing.T) {
 	harness.Until(t, "the first's part", func() bool { return r.bucket.PartBytes(name) != at+8*harness.MiB })
 	w.Cmd(426, "ABOR")
 	w.Expect(226)
-	w, rest, _ := goOn(resumeSize)
+	w, rest, _ := resume(resumeSize)
 	rest.Close()
 	w.Expect(226)
 	if got := r.bucket.Sum(name); got != r.want {

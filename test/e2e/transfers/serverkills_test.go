@@ -12,7 +12,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// TestBridgeKills kills the bridge at random points of uploads, and has the client go on, or begin anew.
+// TestBridgeKills kills s3ftpd at random points of uploads; the client resumes or starts anew.
 func TestBridgeKills(t *testing.T) {
 	server := real.MinIO(t)
 	view := harness.NewBucket(t, server)
@@ -33,13 +33,13 @@ func TestBridgeKills(t *testing.T) {
 			view.Put(k.name, harness.OldContent)
 		}
 		w.Allow(k.name, old, k.want)
-		k.after = random.Int64N(k.size*5/4 + 1) // beyond the end in one of five
+		k.after = random.Int64N(k.size*5/4 + 1) // after the end in one of five
 		if parts := min(k.after, k.size) / (8 * harness.MiB); parts > 0 && i%4 > 0 {
 			k.safe = (1 + random.Int64N(parts)) * 8 * harness.MiB
 		}
 		k.upload(t, b, view)
 		b = b.Again(t, b.Addr)
-		if at := k.goOn(t, b, view); at > 0 {
+		if at := k.resume(t, b, view); at > 0 {
 			resumed++
 		}
 		if got := view.Sum(k.name); got != k.want {
@@ -53,8 +53,7 @@ func TestBridgeKills(t *testing.T) {
 	}
 }
 
-// A kill is an upload in which the bridge is killed after so many bytes, as soon as S3 has some of them; if that is beyond
-// the end, after the end.
+// A kill is an upload during which s3ftpd is killed after that many bytes, as soon as S3 has some of them, or after the end.
 type kill struct {
 	name        string
 	size, after int64
@@ -77,12 +76,12 @@ func (k kill) upload(t *testing.T, b *harness.Server, v harness.Bucket) {
 	data.Close()
 }
 
-// goOn brings the upload to its end as a client does that asks for the size first, and returns where it went on.
-func (k kill) goOn(t *testing.T, b *harness.Server, v harness.Bucket) (at int64) {
+// resume completes the upload as a client that asks for the size first, and returns the offset at which it resumed.
+func (k kill) resume(t *testing.T, b *harness.Server, v harness.Bucket) (at int64) {
 	t.Helper()
 	switch v.Sum(k.name) {
 	case k.want:
-		return 0 // the kill came after all was done
+		return 0 // it was killed after the upload
 	case "absent":
 		at = b.Connect(t).Size(k.name)
 	default:

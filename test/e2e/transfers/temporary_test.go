@@ -16,7 +16,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// temporaryWays are how clients upload under another name first; "|" is where the file is sent to the name before it.
+// temporaryWays are the commands with which clients upload under another name first; "|" marks the upload to the name before it.
 var temporaryWays = map[string]string{
 	"WinSCP":           "%s.filepart | RNFR %[1]s.filepart | RNTO %[1]s | MFMT 20260102030405 %[1]s",
 	"WinSCP, replaces": "%s.filepart | DELE %[1]s | RNFR %[1]s.filepart | RNTO %[1]s | MFMT 20260102030405 %[1]s",
@@ -26,8 +26,8 @@ var temporaryWays = map[string]string{
 	"lftp":             "%s.part | SIZE %[1]s.part | RNFR %[1]s.part | RNTO %[1]s | MFMT 20260102030405 %[1]s",
 }
 
-// TestTemporaryNames: however a file comes to its name, over another one too, it is there whole, with its type and time, and
-// nothing else is; and all the time nobody sees a part of it.
+// TestTemporaryNames: in each way, over an existing file too, the file ends up exact, with its type and time, and nothing else remains.
+// No part of it is ever visible.
 func TestTemporaryNames(t *testing.T) {
 	server := real.MinIO(t)
 	view := harness.NewBucket(t, server)
@@ -69,7 +69,7 @@ func TestTemporaryNames(t *testing.T) {
 	}
 }
 
-// TestTemporaryCrash ends the bridge between copy and deletion: both names are there, and who renames again is done.
+// TestTemporaryCrash kills s3ftpd between copy and deletion: both names exist, and renaming again completes the rename.
 func TestTemporaryCrash(t *testing.T) {
 	server := real.MinIO(t)
 	view := harness.NewBucket(t, server)
@@ -104,8 +104,8 @@ func TestTemporaryCrash(t *testing.T) {
 	}
 }
 
-// TestTemporaryOverwritten: what is stored under the temporary name while it is renamed is not lost, and the new name never
-// gets a mixture.
+// TestTemporaryOverwritten: a file stored under the temporary name during the rename is not lost, and the new name never gets a
+// mixture.
 func TestTemporaryOverwritten(t *testing.T) {
 	server := real.MinIO(t)
 	view := harness.NewBucket(t, server)
