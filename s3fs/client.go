@@ -114,7 +114,7 @@ func (c *Client) configure(o *s3.Options, s Config) {
 	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	o.ContinueHeaderThresholdBytes = -1 // the client sends Expect where it matters, see s3http.WithExpect
-	o.APIOptions = append(o.APIOptions, shareAttempts, noAcceptEncoding, c.followRedirects, translate, a.advise, correctStatus, c.confirmWrites, storedLength, c.noteWrites, c.recordAnswers)
+	o.APIOptions = append(o.APIOptions, shareAttempts, noAcceptEncoding, c.followRedirects, translate, a.advise, correctStatus, c.confirmWrites, storedLength, c.noteWrites, c.recordAnswers, traceRequests)
 	if s.Payload == signedPayload {
 		o.APIOptions = append(o.APIOptions, signPayload)
 	} else {

@@ -40,6 +40,8 @@ const (
 	CheckDeleteMatch   Check = "DeleteObject with If-Match"
 	CheckDeleteMany    Check = "DeleteObjects"
 	CheckDelete        Check = "DeleteObject"
+	CheckClock         Check = "the clock agrees with S3's"      // only if S3 has told its time
+	CheckPermission    Check = "a permission is granted"         // yielded for each permission that the FS needs
 	CheckLeft          Check = "the probe's objects are removed" // yielded only if some are not
 	CheckFeature       Check = "a feature is supported"          // yielded for each feature that the service refused
 )
@@ -55,6 +57,7 @@ type Finding struct {
 	Attributes []StoredAttribute // of CheckAttributes, also if they differ
 	OtherETag  bool              // of CheckMultipart: HeadObject shows another ETag than CompleteMultipartUpload
 	AbortDays  int               // of CheckLifecycle: when an upload is aborted
+	Skew       time.Duration     // of CheckClock: how far this machine's clock is ahead
 	Left       []LeftBehind      // of CheckLeft
 	Refusal    Refusal           // of CheckFeature
 }
@@ -92,8 +95,8 @@ func (f *FS) Probe(ctx context.Context, limit time.Duration) iter.Seq[Finding] {
 	return func(yield func(Finding) bool) {
 		name := strings.ToLower(rand.Text())
 		p := &prober{FS: f, key: f.prefix + "s3ftpd-check-" + name, content: []byte("a probe of s3ftpd check: " + name + "\n"),
-			objects: make(map[string]bool), uploads: make(map[string]string)}
-		more := p.runAll(ctx, limit, yield)
+			objects: make(map[string]bool), uploads: make(map[string]string), trace: newTrace()}
+		more := p.runAll(context.WithValue(ctx, traceKey{}, p.trace), limit, yield)
 		if left, err := p.cleanUp(ctx); err != nil && more {
 			more = yield(Finding{Check: CheckLeft, Required: true, Err: err, Left: left})
 		}
@@ -111,9 +114,10 @@ type prober struct {
 	etag    string            // of that object; empty = it could not be put
 	objects map[string]bool   // keys that may have objects
 	uploads map[string]string // keys of uploads that may be open, by their IDs
+	trace   *trace
 }
 
-// runAll asks all questions, until nobody wants to hear more.
+// runAll runs all probes until yield returns false.
 func (p *prober) runAll(ctx context.Context, limit time.Duration, yield func(Finding) bool) (more bool) {
 	for i, check := range p.probes() {
 		if check.needsObject && p.etag == "" {
@@ -123,8 +127,19 @@ func (p *prober) runAll(ctx context.Context, limit time.Duration, yield func(Fin
 		if !yield(finding) {
 			return false
 		}
-		if i == 0 && finding.Err != nil && !errors.Is(finding.Err, fs.ErrPermission) {
-			break // whatever is asked next would be answered alike
+		if i > 0 {
+			continue
+		}
+		if skew, ok := p.client.clock.aheadOfS3(); ok && !yield(Finding{Check: CheckClock, Skew: skew}) {
+			return false
+		}
+		if finding.Err != nil && !errors.Is(finding.Err, fs.ErrPermission) {
+			return true // other requests would fail for the same reason
+		}
+	}
+	for _, finding := range p.permissions(ctx, limit) {
+		if !yield(finding) {
+			return false
 		}
 	}
 	return true
@@ -142,7 +157,7 @@ func (p *probe) try(ctx context.Context, limit time.Duration) Finding {
 	return finding
 }
 
-// probes returns the questions in their order.
+// probes returns the probes in their order.
 func (p *prober) probes() []probe {
 	all := []probe{
 		{check: CheckBucket, action: "s3:ListBucket", run: p.checkBucket},

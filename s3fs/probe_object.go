@@ -84,6 +84,9 @@ func (p *prober) checkPut(ctx context.Context, finding *Finding) error {
 	if err == nil {
 		p.etag = etag
 	}
+	if errors.Is(err, fs.ErrPermission) && (p.hasAttributes() || p.attributes.ACL != "") {
+		p.isolate(ctx)
+	}
 	finding.Checksum = string(p.client.algorithm())
 	return err
 }

@@ -91,7 +91,8 @@ func TestProbe(t *testing.T) {
 						t.Errorf("%+v", found)
 					}
 				}
-				if want := len((&prober{FS: f}).probes()); n != want {
+				p := &prober{FS: f}
+				if want := len(p.probes()) + 1 + len(p.actions()); n != want {
 					t.Errorf("%d findings, want %d", n, want)
 				}
 				if after := contents(t, f); !maps.Equal(before, after) {
@@ -105,7 +106,8 @@ func TestProbe(t *testing.T) {
 // Whoever wants to hear no more leaves nothing behind, also when the time is over.
 func TestProbeBrokenOff(t *testing.T) {
 	f := probing(t, Options{}, asItComes)
-	all := len((&prober{FS: f}).probes())
+	p := &prober{FS: f}
+	all := len(p.probes()) + 1 + len(p.actions())
 	for stop := 1; stop <= all; stop++ {
 		for _, cancelled := range []bool{false, true} {
 			ctx, cancel := context.WithCancel(t.Context())

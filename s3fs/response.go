@@ -140,7 +140,23 @@ func isConfirmation(answer any) bool {
 
 // A clock is that of S3, as the header Date of its answers tells it, in seconds. The times of multipart uploads are compared with it: the
 // clock of this machine may be wrong.
-type clock struct{ seconds atomic.Int64 }
+type clock struct {
+	seconds atomic.Int64
+	ahead   atomic.Int64 // of this machine's clock, in nanoseconds; valid if seconds is not 0
+}
+
+// note stores the time in the header of an answer to a request that was sent between two readings of this machine's clock.
+func (c *clock) note(header string, before, after time.Time) {
+	if t, err := http.ParseTime(header); err == nil {
+		c.ahead.Store(int64(before.Add(after.Sub(before) / 2).Sub(t.Add(time.Second / 2)))) // Date has whole seconds
+		c.seconds.Store(t.Unix())
+	}
+}
+
+// aheadOfS3 returns how far this machine's clock was ahead of S3's at the latest answer. It is false before the first one.
+func (c *clock) aheadOfS3() (time.Duration, bool) {
+	return time.Duration(c.ahead.Load()), c.seconds.Load() != 0
+}
 
 // time returns the time of S3's latest answer. It is zero before the first one.
 func (c *clock) time() time.Time {
@@ -156,11 +172,10 @@ func (c *Client) recordAnswers(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc(id, func(
 		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
 	) (middleware.DeserializeOutput, middleware.Metadata, error) {
+		sent := time.Now()
 		out, metadata, err := next.HandleDeserialize(ctx, in)
 		if answer, ok := out.RawResponse.(*smithyhttp.Response); ok && answer != nil {
-			if t, dateErr := http.ParseTime(answer.Header.Get("Date")); dateErr == nil {
-				c.clock.seconds.Store(t.Unix())
-			}
+			c.clock.note(answer.Header.Get("Date"), sent, time.Now())
 			if strings.HasPrefix(answer.Header.Get("Server"), "MinIO") {
 				c.isMinIO.Store(true)
 			}

@@ -68,7 +68,7 @@ func checkStorage(ctx context.Context, r *report, c *config.Config) {
 		r.warn("endpoint", "", "the endpoint has a path, which few services need: files are stored at %s", url)
 	}
 	checkKnown(r, client, c.Bucket)
-	checkFindings(ctx, r, s3fs.NewFS(client, storeOptions(c, client, budget.New(c.Memory), log)).Probe(ctx, c.S3Timeout))
+	checkFindings(ctx, r, c, s3fs.NewFS(client, storeOptions(c, client, budget.New(c.Memory), log)).Probe(ctx, c.S3Timeout))
 }
 
 // checkKnown prints what is known of the service, if it is recognized.

@@ -10,13 +10,16 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
+	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
@@ -147,7 +150,7 @@ func checkable(t *testing.T) string {
 
 func TestCheckOnTheEmbeddedStore(t *testing.T) {
 	code, words, text := checked(t, checkArgs(checkable(t), "--prefix=a"))
-	if code != 0 || strings.Count(text, "warn ") != 1 || len(words) != 25 {
+	if code != 0 || strings.Count(text, "warn ") != 1 || len(words) != 34 {
 		t.Errorf("%d\n%s", code, text)
 	}
 }
@@ -303,5 +306,46 @@ func TestCheckJSON(t *testing.T) {
 				t.Errorf("code %d after\n%s", code, text)
 			}
 		})
+	}
+}
+
+// A clock that differs by more than S3 accepts fails, and one that is near that is warned of.
+func TestClockResult(t *testing.T) {
+	for skew, want := range map[time.Duration]string{
+		400 * time.Millisecond: "ok this machine's clock is 0 s ahead of S3's",
+		-30 * time.Second:      "ok this machine's clock is 30 s behind S3's",
+		61 * time.Second:       "warning this machine's clock is 61 s ahead of S3's; beyond 15 min S3 refuses requests",
+		-901 * time.Second:     "failed this machine's clock is 901 s behind S3's, and S3 refuses requests beyond 15 min",
+	} {
+		x := clockResult(skew)
+		if got := x.Status + " " + x.Text; got != want || (x.Advice == "") != (x.Status == statusOK) {
+			t.Errorf("%v: %+v", skew, x)
+		}
+	}
+}
+
+// The clock is compared with the header Date of S3's answers, also if S3 refuses the request for its time.
+func TestCheckMeasuresTheClock(t *testing.T) {
+	store := embedded(t, "invoices")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", time.Now().Add(20*time.Minute).UTC().Format(http.TimeFormat))
+		store.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	code, _, text := checked(t, checkArgs(server.URL))
+	if code != exitFailure || !regexp.MustCompile(`FAIL  this machine's clock is (1199|120[01]) s behind S3's`).MatchString(text) {
+		t.Errorf("%d\n%s", code, text)
+	}
+}
+
+// The policy has only what is missing, for the bucket, the prefix and the key that are configured.
+func TestPolicy(t *testing.T) {
+	c := &config.Config{Bucket: "invoices", Prefix: "a/", Region: "cn-north-1", SSEKMSKey: "arn:aws-cn:kms:cn-north-1:1:key/k"}
+	const want = `{"Version":"2012-10-17","Statement":[` +
+		`{"Effect":"Allow","Action":["s3:GetObject","s3:PutObject"],"Resource":"arn:aws-cn:s3:::invoices/a/*"},` +
+		`{"Effect":"Allow","Action":["s3:ListBucket"],"Resource":"arn:aws-cn:s3:::invoices"},` +
+		`{"Effect":"Allow","Action":["kms:Decrypt"],"Resource":"arn:aws-cn:kms:cn-north-1:1:key/k"}]}`
+	if got := policy(c, []string{"s3:GetObject", "s3:ListBucket", "s3:PutObject", "kms:Decrypt"}); got != want {
+		t.Errorf("got %s", got)
 	}
 }

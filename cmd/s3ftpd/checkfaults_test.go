@@ -138,6 +138,7 @@ func results(text string) (list []string) {
 
 var (
 	probeNames = regexp.MustCompile(`s3ftpd-check-[a-z0-9]{26}`)
+	clockSkew  = regexp.MustCompile(`clock is .* S3's`)
 	uploadIDs  = regexp.MustCompile(`the upload \S+ of`)
 )
 
@@ -171,6 +172,7 @@ func storageLines(t *testing.T, store http.Handler, fault checkFault) string {
 	}
 	defer client.Close()
 	out := newConsole()
-	checkFindings(t.Context(), &report{w: out}, s3fs.NewFS(client, storeOptions(c, client, nil, quiet)).Probe(t.Context(), time.Minute))
-	return uploadIDs.ReplaceAllString(probeNames.ReplaceAllString(out.String(), "s3ftpd-check-NAME"), "the upload ID of")
+	checkFindings(t.Context(), &report{w: out}, c, s3fs.NewFS(client, storeOptions(c, client, nil, quiet)).Probe(t.Context(), time.Minute))
+	text := probeNames.ReplaceAllString(out.String(), "s3ftpd-check-NAME")
+	return clockSkew.ReplaceAllString(uploadIDs.ReplaceAllString(text, "the upload ID of"), "clock is N s ahead of S3's")
 }

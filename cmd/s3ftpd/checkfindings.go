@@ -10,9 +10,11 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/smithy-go"
 
+	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
@@ -68,13 +70,50 @@ var checksumWords = map[string]string{"crc32c": "a CRC32C checksum", "crc32": "a
 var attributeOptions = map[string]string{"x-amz-storage-class": "--storage-class", "x-amz-server-side-encryption": "--sse", "x-amz-tagging-count": "--tags"}
 
 // checkFindings reports findings until ctx ends: requests after that were cancelled, and their errors say nothing about S3.
-func checkFindings(ctx context.Context, r *report, findings iter.Seq[s3fs.Finding]) {
+func checkFindings(ctx context.Context, r *report, c *config.Config, findings iter.Seq[s3fs.Finding]) {
+	var missing []string // permissions
 	for found := range findings {
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return
+		case found.Check == s3fs.CheckClock:
+			r.add(clockResult(found.Skew))
+		case found.Check == s3fs.CheckPermission:
+			r.add(permissionResult(found))
+			if errors.Is(found.Err, fs.ErrPermission) {
+				missing = append(missing, found.Action)
+			}
+		default:
+			r.add(findingResult(found))
 		}
-		r.add(findingResult(found))
 	}
+	if len(missing) > 0 {
+		r.warn("policy", policy(c, missing), "the keys lack permissions: %s; this IAM policy grants them", strings.Join(missing, ", "))
+	}
+}
+
+// The clock may differ from S3's by skewWarned before a warning. AWS refuses requests beyond skewRefused.
+const (
+	skewWarned  = time.Minute
+	skewRefused = 15 * time.Minute
+)
+
+// clockResult judges how far this machine's clock is ahead of S3's.
+func clockResult(skew time.Duration) result {
+	x := result{Check: "clock", Status: statusOK, Text: fmt.Sprintf("this machine's clock is %.0f s ahead of S3's", skew.Seconds())}
+	if skew < 0 {
+		x.Text = fmt.Sprintf("this machine's clock is %.0f s behind S3's", -skew.Seconds())
+	}
+	switch skew = skew.Abs(); {
+	case skew > skewRefused:
+		x.Status, x.Text = statusFailed, x.Text+", and S3 refuses requests beyond 15 min"
+	case skew > skewWarned:
+		x.Status, x.Text = statusWarning, x.Text+"; beyond 15 min S3 refuses requests"
+	}
+	if x.Status != statusOK {
+		x.Advice = "set the clock, and keep it right with NTP (timedatectl set-ntp true)"
+	}
+	return x
 }
 
 // findingResult returns the result of a check of S3.
