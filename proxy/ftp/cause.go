@@ -11,8 +11,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 )
 
-// clientErrors are the client's own: a name that is taken or not allowed, an offset that does not fit, an upload
-// that was aborted or cut. The operator can do nothing about them. So are those of a limit that works as it should.
+// clientErrors are caused by the client or by a limit: aborted or cut uploads, existing or invalid names, invalid offsets.
 var clientErrors = []error{
 	errAborted, errDrainTimeout, proxy.ErrSessionEnded, errControlLost, errTooShort, errNoCloseNotify, errTooManyQueued,
 	modez.ErrTruncated, modez.ErrCorrupt, modez.ErrNotZlib, modez.ErrExpands,
@@ -20,13 +19,13 @@ var clientErrors = []error{
 	syscall.E2BIG, syscall.EFBIG, proxy.ErrStale,
 }
 
-// causeOf says where the failure of a command comes from. The error decides it, not the reply's code: the server's is whatever
-// the storage refuses or fails at, and a data connection that cannot be made. Errors of the client, and of a data connection
-// that was made, are the client's; the request's are a missing file, and a command that is refused without a request to the
-// storage.
+// causeOf returns the cause of a failed command, by its error and not by the reply's code:
 //
-// fs.ErrPermission is S3's refusal, though its reply is 550 as that to a missing file: keys or a policy are wrong. Only as
-// proxy.ErrDenied is it that of a rule.
+// - server: the storage refused or failed, or the data connection was not established;
+// - client: an error in clientErrors, or of an established data connection;
+// - request: a missing file, or a command refused without a request to the storage.
+//
+// fs.ErrPermission is S3's refusal: keys or a policy are wrong. proxy.ErrDenied is the refusal by a rule of the configuration.
 func causeOf(err error) event.Cause {
 	switch {
 	case err == nil:
@@ -46,14 +45,13 @@ func causeOf(err error) event.Cause {
 	return event.CauseServer
 }
 
-// A dueTo error is one that has another as its cause, such as the end of a context. It is judged by the cause alone, and its
-// text has both.
+// A dueTo error has another error as its cause, e.g. the end of a context. errors.Is sees the cause alone; the text has both.
 type dueTo struct{ cause, err error }
 
 func (d dueTo) Error() string { return d.cause.Error() + ": " + d.err.Error() }
 func (d dueTo) Unwrap() error { return d.cause }
 
-// because returns cause, with err, if it says more, in its text.
+// because returns cause, with the text of err added if it says more.
 func because(cause, err error) error {
 	if err == nil || errors.Is(err, cause) {
 		return cause
@@ -61,7 +59,7 @@ func because(cause, err error) error {
 	return dueTo{cause, err}
 }
 
-// causedBy returns err with the end of ctx as its cause, if ctx has ended.
+// causedBy returns err with the cause of ctx, if ctx is done.
 func causedBy(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return because(cause, err)

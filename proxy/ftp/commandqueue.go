@@ -2,30 +2,29 @@ package ftp
 
 import "sync/atomic"
 
-// Limits of the command lines that the server reads ahead. They bound the memory of a session before it has shown a
-// password: 2.5 KiB, and 264 KiB after the login, when a client may pipeline. During a command as many lines more may wait.
+// Limits of the command lines that are read ahead. They limit the memory of a session to 2.5 KiB before login and 264 KiB after,
+// and twice as many lines during a command.
 const (
-	maxLine   = 4 << 10 // bytes of a command line, without the LF; a longer one is read to its end and refused
-	maxQueued = 64      // command lines read ahead; then the client must wait
+	maxLine   = 4 << 10 // bytes of a command line, without LF; the rest of a longer line is discarded
+	maxQueued = 64      // command lines read ahead; then reading stops
 
 	maxLineBeforeLogin   = 512
 	maxQueuedBeforeLogin = 4
 )
 
-// A commandQueue holds the command lines that were read and not yet obeyed. The session's reading goroutine puts lines,
-// the session takes them from lines.
+// A commandQueue holds command lines between the reading goroutine, which puts them, and the session, which receives from lines.
 type commandQueue struct {
 	lines    chan *line
-	room     chan struct{} // tells the reading goroutine to look at the limit again
+	room     chan struct{} // wakes the reading goroutine to check the limit again
 	loggedIn atomic.Bool
-	blocked  atomic.Bool // the reading goroutine waits for room, and cannot see the end of the connection
+	blocked  atomic.Bool // the reading goroutine waits for room, and does not see the end of the connection
 }
 
 func newCommandQueue() *commandQueue {
 	return &commandQueue{lines: make(chan *line, maxQueued), room: make(chan struct{}, 1)}
 }
 
-// maxLine returns how long a command line may be now.
+// maxLine returns the current limit of a command line in bytes.
 func (q *commandQueue) maxLine() int {
 	if q.loggedIn.Load() {
 		return maxLine
@@ -40,7 +39,7 @@ func (q *commandQueue) maxQueued() int {
 	return maxQueuedBeforeLogin
 }
 
-// put queues l when there is room, and reports false when done was closed before.
+// put queues l when there is room. It returns false if done is closed first.
 func (q *commandQueue) put(l *line, done <-chan struct{}) bool {
 	for len(q.lines) >= q.maxQueued() {
 		q.blocked.Store(true)
@@ -51,11 +50,11 @@ func (q *commandQueue) put(l *line, done <-chan struct{}) bool {
 		}
 	}
 	q.blocked.Store(false)
-	q.lines <- l // there is room, as nothing else puts
+	q.lines <- l // does not block: only this goroutine puts
 	return true
 }
 
-// taken notes that the session has taken a line.
+// lineTaken must be called after each receive from lines.
 func (q *commandQueue) lineTaken() {
 	select {
 	case q.room <- struct{}{}:
@@ -63,7 +62,7 @@ func (q *commandQueue) lineTaken() {
 	}
 }
 
-// setLoggedIn sets the limits for a session that is logged in, or is not any more.
+// setLoggedIn sets the limits for a session before or after login.
 func (q *commandQueue) setLoggedIn(in bool) {
 	q.loggedIn.Store(in)
 	q.lineTaken()

@@ -9,34 +9,34 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
-// A command is all that there is to know about one: FEAT and HELP are read off the table.
+// A command is a row of the table. FEAT and HELP are made from it.
 type command struct {
-	run  func(s *session, ctx context.Context, arg string) error // nil: the reply is the one that ok was given, or 200
+	run  func(s *session, ctx context.Context, arg string) error // nil = success, with the reply that ok has set
 	need need
 	arg  argKind
-	help string // its argument, as HELP shows it
-	feat string // its line in FEAT, if it has one
+	help string // argument, for HELP
+	feat string // line in FEAT; "" = none
 }
 
-// need is what must be there before a command runs, and while it runs.
+// need lists what a command requires.
 type need int
 
 const (
 	login    need = 1 << iota // a login
 	argument                  // an argument
-	storage                   // time, as it may wait for the storage and moves no data
+	storage                   // calls the storage and moves no data: ABOR and loss of the client cancel it
 )
 
-// argKind says what the argument of a command is, and so what a blank in it means.
+// argKind says how blanks in an argument are handled.
 type argKind int
 
 const (
-	wordsArg  argKind = iota // words, which blanks separate, or nothing
-	nameArg                  // a name, perhaps with a time or options in front of it: every blank may belong to it
-	secretArg                // the name of a user or a password: the bytes as they are
+	wordsArg  argKind = iota // words separated by blanks, or none
+	nameArg                  // a name, perhaps after a time or options: blanks are part of it
+	secretArg                // a user name or password: bytes are not changed
 )
 
-// commands are all commands by their verbs. The table is never changed.
+// commands are all commands by verb. The table is never changed.
 var commands = withHelp(map[string]command{
 	// Access control, RFC 959 section 4.1.1.
 	"USER": {run: (*session).cmdUser, need: argument, arg: secretArg, help: "name"},
@@ -106,7 +106,7 @@ var commands = withHelp(map[string]command{
 	"SITE": {run: (*session).cmdSite, need: login | argument | storage, arg: nameArg, help: "command"},
 })
 
-// withHelp adds the commands whose replies are read off the table, and the older names of some.
+// withHelp adds FEAT and HELP, which read the table, and the X forms of RFC 775.
 func withHelp(all map[string]command) map[string]command {
 	all["FEAT"] = command{run: func(s *session, _ context.Context, _ string) error { return s.ok(211, s.featText(all)) }}
 	all["HELP"] = command{run: func(s *session, _ context.Context, arg string) error { return s.replyHelp(all, arg) }, help: "[command]"}
@@ -116,18 +116,18 @@ func withHelp(all map[string]command) map[string]command {
 	return all
 }
 
-// split cuts a command line into its verb, in capitals, and its argument, in which every byte counts.
+// split cuts a command line into its verb, in upper case, and its argument.
 func split(text string) (verb, arg string) {
 	verb, arg, _ = strings.Cut(text, " ")
 	return strings.ToUpper(verb), arg
 }
 
-// obey runs one command line and returns its one final reply.
+// execute runs a command line and returns its final reply.
 func (s *session) execute(ctx context.Context, l line) reply {
 	s.dropRefused()
 	verb, arg := split(l.text)
 	arg = s.decodeArg(verb, arg)
-	if verb != "RNTO" { // RFC 959, section 4.1.3: RNTO has to follow RNFR at once
+	if verb != "RNTO" { // RNTO must follow RNFR directly (RFC 959, section 4.1.3)
 		s.renameFrom = ""
 	}
 	arg = commands[verb].trim(arg)
@@ -149,7 +149,7 @@ func (s *session) execute(ctx context.Context, l line) reply {
 	return r
 }
 
-// run runs a command; one that waits for the storage is attended.
+// run runs a command; one that calls the storage is interruptible.
 func (s *session) run(ctx context.Context, c command, arg string) error {
 	if c.need&storage == 0 {
 		return c.run(s, ctx, arg)
@@ -157,13 +157,13 @@ func (s *session) run(ctx context.Context, c command, arg string) error {
 	return s.interruptible(ctx, func(ctx context.Context) error { return c.run(s, ctx, arg) })
 }
 
-// ok sets the reply to the command that runs, and returns nil: a handler that succeeds ends with it.
+// ok sets the reply to the running command, and returns nil. A handler that succeeds returns ok(code, text).
 func (s *session) ok(code int, text string) error {
 	s.result = reply{code, text}
 	return nil
 }
 
-// find returns the command of that verb if it may run.
+// lookup returns the command, or a reply that refuses it.
 func (s *session) lookup(l line, verb, arg string) (command, error) {
 	c, known := commands[verb]
 	switch {
@@ -183,8 +183,7 @@ func (s *session) lookup(l line, verb, arg string) (command, error) {
 	return c, nil
 }
 
-// trim takes out of an argument the blanks that mean nothing: all but one between words, and the whole argument where
-// a name may be left out and there are only blanks.
+// trim removes insignificant blanks: all but one between words, and an optional name of blanks alone.
 func (c command) trim(arg string) string {
 	switch {
 	case c.arg == wordsArg:
@@ -197,17 +196,17 @@ func (c command) trim(arg string) string {
 
 func isBlank(r rune) bool { return r == ' ' || r == '\t' }
 
-// trimBlanks takes the blanks off both ends.
+// trimBlanks removes blanks from both ends.
 func trimBlanks(text string) string { return strings.TrimFunc(text, isBlank) }
 
-// trimLeftBlanks takes the blanks off the beginning.
+// trimLeftBlanks removes leading blanks.
 func trimLeftBlanks(text string) string { return strings.TrimLeftFunc(text, isBlank) }
 
 func isWord(verb string) bool {
 	return verb != "" && strings.Trim(verb, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
 }
 
-// redact keeps passwords out of the log, and clips user names.
+// redact removes passwords from an argument for the log, and shortens user names.
 func redact(verb, arg string) string {
 	switch verb {
 	case "PASS", "ACCT", "SITE":
@@ -218,7 +217,7 @@ func redact(verb, arg string) string {
 	return arg
 }
 
-// failed tells why a command failed.
+// failed reports a failed command.
 func (s *session) failed(ctx context.Context, verb, arg string, r reply, err error) {
 	s.observe(ctx, event.CommandFailed{Command: verb, Name: redact(verb, arg), Code: r.code, Cause: causeOf(err), Err: err})
 }

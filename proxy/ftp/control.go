@@ -10,40 +10,40 @@ import (
 	"time"
 )
 
-// lineTimeout is for a command line that has begun.
+// lineTimeout limits the time from the first byte of a command line to its end.
 const lineTimeout = 30 * time.Second
 
-// A line is one command line, without its end.
+// A line is a command line, without its end.
 type line struct {
 	text    string
 	tooLong bool
-	more    bool        // another line came along with it, and follows at once
+	more    bool        // another line was received together with it
 	pause   *authPause  // after AUTH
-	quit    *quitNotice // of an upload; nil else
-	err     error       // instead of a text: why there are no more
+	quit    *quitNotice // nil = not an upload
+	err     error       // why there are no more lines; text is not set
 }
 
-// A pause is the reading goroutine standing still after AUTH, as what follows the reply is no command but TLS.
+// An authPause stops the reading goroutine after AUTH: a TLS handshake follows the reply, not a command.
 type authPause struct {
-	more   <-chan bool      // tells, once it stands, whether something came after the command, before its reply
-	readOn chan<- io.Reader // what to read from now on; nil = as before
+	more   <-chan bool      // receives whether bytes came after AUTH and before its reply
+	readOn chan<- io.Reader // the reader to continue with; nil = the same
 }
 
-// stand makes the reading goroutine let go of conn, and tells whether something came after AUTH.
+// stopReading stops reading from conn, and reports whether bytes came after AUTH.
 func (p *authPause) stopReading(conn net.Conn) (more bool) {
 	conn.SetReadDeadline(time.Unix(1, 0))
 	defer conn.SetReadDeadline(time.Time{})
 	return <-p.more
 }
 
-// Why the server hears no more from a client that is still there.
+// Reasons to stop reading from a client that is still connected.
 var (
 	errLineTimeout   = reply{421, "Command line timeout, closing connection."}
 	errOtherProtocol = errors.New("the client speaks another protocol")
 )
 
-// readLines queues the command lines from r until r ends or done is closed; then it closes the queue's lines.
-// It closes gone as soon as it sees the end, while lines may still hold what came before.
+// readLines puts the command lines from r into the queue until r ends or done is closed, then closes q.lines. It closes gone at
+// the end of r; q.lines may still hold lines then.
 func readLines(r io.Reader, q *commandQueue, gone chan<- struct{}, done <-chan struct{}) {
 	defer close(q.lines)
 	defer close(gone)
@@ -74,7 +74,7 @@ func readLines(r io.Reader, q *commandQueue, gone chan<- struct{}, done <-chan s
 	}
 }
 
-// next returns the next line, or why there is none. The first one tells whether the client speaks FTP at all.
+// next returns the next line. Before the first one it checks that the client speaks FTP.
 func (t *telnet) next() (l line) {
 	first := !t.started
 	t.started = true
@@ -89,15 +89,14 @@ func (t *telnet) next() (l line) {
 	return l
 }
 
-// discard reads to the end of the connection.
+// discard reads and discards until the end of the connection.
 func (t *telnet) discard() {
 	if t.setDeadline(time.Time{}) == nil {
 		io.Copy(io.Discard, t.r)
 	}
 }
 
-// rest waits until the client goes, says more or is asked for, and then returns from where the next line comes; nil if
-// none may.
+// resumeAfter waits for the handshake's connection after AUTH, and returns the telnet to read from; nil if the session ends.
 func (t *telnet) resumeAfter(more chan<- bool, readOn <-chan io.Reader, done <-chan struct{}) *telnet {
 	_, err := t.r.Peek(1)
 	more <- err == nil
@@ -115,8 +114,8 @@ func (t *telnet) resumeAfter(more chan<- bool, readOn <-chan io.Reader, done <-c
 	}
 }
 
-// isOtherProtocol tells the first line of a browser, of a mailer or of SSH, who can be led here by a third (ALPACA), or of a
-// balancer that nobody has announced. To be answered could harm them.
+// isOtherProtocol reports whether a first line is HTTP, SMTP, SSH, or a PROXY header that is not expected. A browser may have been
+// sent here by an attacker (ALPACA), and an answer could harm its user.
 func isOtherProtocol(text string) bool {
 	verb, _ := split(text)
 	return strings.HasPrefix(text, "SSH-") || slices.Contains(otherVerbs, verb)

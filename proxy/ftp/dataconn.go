@@ -16,7 +16,7 @@ import (
 // A dataConn is a data connection, which counts what it moves and marks its errors as its own.
 type dataConn struct {
 	net.Conn // what files go over: the steady one, or TLS on it
-	steady   *stallConn
+	plain    *stallConn
 	records  *batchConn  // under TLS that the client only receives on; nil else
 	detach   func() bool // keeps the end of its context from it
 	bytes    *atomic.Int64
@@ -29,7 +29,7 @@ type dataConn struct {
 // as much earlier as the kernel's clock is coarse.
 func (d *dataConn) lastByte() time.Time {
 	now := time.Now() // before the age is told: whatever delays this goroutine in between makes the result earlier, not later
-	if age, known := sinceLastData(d.steady.Conn); known {
+	if age, known := sinceLastData(d.plain.Conn); known {
 		if at := now.Add(-age); at.Before(d.lastRead) {
 			return at
 		}
@@ -40,12 +40,12 @@ func (d *dataConn) lastByte() time.Time {
 func newDataConn(ctx context.Context, conn net.Conn, stall time.Duration, bytes *atomic.Int64) *dataConn {
 	s := &stallConn{Conn: conn, ctx: ctx, stall: stall}
 	hold := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	return &dataConn{Conn: s, steady: s, detach: hold, bytes: bytes, openedAt: time.Now()}
+	return &dataConn{Conn: s, plain: s, detach: hold, bytes: bytes, openedAt: time.Now()}
 }
 
 // protect makes a TLS connection of it.
 func (d *dataConn) protect(ctx context.Context, c *tlsSession, upload bool, o proxy.Observer) error {
-	var under net.Conn = d.steady
+	var under net.Conn = d.plain
 	switch {
 	case !upload:
 		d.records = &batchConn{Conn: under}
@@ -53,8 +53,8 @@ func (d *dataConn) protect(ctx context.Context, c *tlsSession, upload bool, o pr
 	case !c.LenientClose:
 		under = closeNotifyConn{under}
 	}
-	_, told := below[*replayConn](d.steady.Conn) // apart from others by its ticket, which anybody on the way could repeat
-	secure, err := c.protect(ctx, under, upload, told)
+	_, identified := below[*replayConn](d.plain.Conn) // apart from others by its ticket, which anybody on the way could repeat
+	secure, err := c.protect(ctx, under, upload, identified)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (d *dataConn) closeWrite() error {
 			return dataError{err}
 		}
 	}
-	if tcp, ok := below[passive.HalfCloser](d.steady.Conn); ok {
+	if tcp, ok := below[passive.HalfCloser](d.plain.Conn); ok {
 		if err := tcp.CloseWrite(); err != nil {
 			return dataError{err}
 		}
@@ -110,24 +110,24 @@ const lingerTimeout = 2 * time.Second
 // finish closes a data connection that was ended in good order. To close it before the client has done so could reset it, and
 // destroy what the client has not read yet; so that is waited for, but not by the reply.
 func (d *dataConn) finish(tails *lingering) {
-	_, halves := below[passive.HalfCloser](d.steady.Conn)
+	_, halves := below[passive.HalfCloser](d.plain.Conn)
 	if !halves || !d.endedAt.IsZero() || !d.detach() {
-		d.steady.Conn.Close()
+		d.plain.Conn.Close()
 		return
 	}
 	tails.Go(func() {
-		defer d.steady.Conn.Close()
-		d.steady.Conn.SetReadDeadline(time.Now().Add(lingerTimeout))
-		io.CopyN(io.Discard, d.steady.Conn, 64<<10)
+		defer d.plain.Conn.Close()
+		d.plain.Conn.SetReadDeadline(time.Now().Add(lingerTimeout))
+		io.CopyN(io.Discard, d.plain.Conn, 64<<10)
 	})
 }
 
 // reset ends the data connection so that the client can tell it from a good end.
 func (d *dataConn) reset() {
-	if c, ok := below[passive.Lingerer](d.steady.Conn); ok {
+	if c, ok := below[passive.Lingerer](d.plain.Conn); ok {
 		c.SetLinger(0)
 	}
-	d.steady.Conn.Close()
+	d.plain.Conn.Close()
 }
 
 // A steady connection fails when it makes no progress, or its context ends.

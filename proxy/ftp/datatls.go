@@ -35,7 +35,7 @@ func (e tlsError) Unwrap() error { return e.err }
 
 // protect makes TLS of a data connection. Where the client only sends, it gets no ticket. One that was told by its ticket has
 // to resume by it.
-func (c *tlsSession) protect(ctx context.Context, conn net.Conn, upload, told bool) (*tls.Conn, error) {
+func (c *tlsSession) protect(ctx context.Context, conn net.Conn, upload, identified bool) (*tls.Conn, error) {
 	secure := tls.Server(conn, c.dataConfig(upload))
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
@@ -44,7 +44,7 @@ func (c *tlsSession) protect(ctx context.Context, conn net.Conn, upload, told bo
 	}
 	resumed := secure.ConnectionState().DidResume
 	c.lastResumed = resumed
-	if !resumed && (told || c.DataSession == Required) {
+	if !resumed && (identified || c.DataSession == Required) {
 		return nil, tlsError{errNotResumed}
 	}
 	return secure, nil
@@ -127,8 +127,8 @@ const (
 // A gathered connection sends records of TLS two at a time, which spares a sixth of what a download costs the processor.
 type batchConn struct {
 	net.Conn
-	w    *bufio.Writer // nil before the first write that is more than a record
-	hold bool          // for more to come
+	w         *bufio.Writer // nil before the first write that is more than a record
+	buffering bool          // for more to come
 }
 
 // gather calls write, which is TLS's on g, and sends what that has come to.
@@ -139,9 +139,9 @@ func (g *batchConn) batch(write func([]byte) (int, error), p []byte) (n int, err
 	if g.w == nil {
 		g.w = bufio.NewWriterSize(g.Conn, twoRecords)
 	}
-	g.hold = true
+	g.buffering = true
 	n, err = write(p)
-	if g.hold = false; err == nil {
+	if g.buffering = false; err == nil {
 		err = g.w.Flush()
 	}
 	return n, err
@@ -149,7 +149,7 @@ func (g *batchConn) batch(write func([]byte) (int, error), p []byte) (n int, err
 
 // Write takes what TLS sends.
 func (g *batchConn) Write(p []byte) (int, error) {
-	if g.hold {
+	if g.buffering {
 		return g.w.Write(p)
 	}
 	return g.Conn.Write(p)

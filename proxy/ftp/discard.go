@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// What a client may send of an upload after it was refused. A reset in the middle of sending is all that most clients report: they
-// read the reply, which says why, only when they have sent the rest, or when nothing is amiss with the data connection.
+// Limits of reading and discarding the rest of a refused upload. Most clients that are reset while they send report the reset
+// instead of the reply: they read the reply after they have sent everything.
 const (
 	maxDiscarded = 64 << 20 // bytes
 	maxDiscards  = 4        // data connections of a session
 )
 
-// canDiscard reports whether the client of an upload that has failed may still be sending, and can be told why by the reply alone.
+// canDiscard reports whether the client may still be sending a failed upload on an intact data connection.
 func (t *transfer) canDiscard(ctx context.Context, err error) bool {
 	return t.upload && t.conn != nil && t.conn.endedAt.IsZero() && err != nil && ctx.Err() == nil &&
 		!errors.As(err, new(dataError)) && !errors.As(err, new(tlsError)) && !errors.As(err, new(workPanic))
 }
 
-// discard reads and drops what the client still sends, in the background, and then resets the data connection: for lingerTimeout, or up
-// to maxDiscarded, or until the client ends it. Under TLS it is not decrypted. It reports false where it does not.
+// discard reads and discards in the background, without decrypting TLS, until the client ends the connection, lingerTimeout is over
+// or maxDiscarded is reached; then it resets the connection. It returns false if too many are being discarded.
 func (d *dataConn) discard(tails *lingering, turns chan struct{}) bool {
 	select {
 	case turns <- struct{}{}:
@@ -37,9 +37,9 @@ func (d *dataConn) discard(tails *lingering, turns chan struct{}) bool {
 		defer d.reset()
 		over := time.NewTimer(lingerTimeout)
 		defer over.Stop()
-		d.steady.Conn.SetReadDeadline(time.Now().Add(lingerTimeout))
-		if n, _ := io.CopyN(io.Discard, d.steady.Conn, maxDiscarded); n == maxDiscarded {
-			<-over.C // a client that looks at replies while it sends has time to see this one
+		d.plain.Conn.SetReadDeadline(time.Now().Add(lingerTimeout))
+		if n, _ := io.CopyN(io.Discard, d.plain.Conn, maxDiscarded); n == maxDiscarded {
+			<-over.C // gives a client that checks for replies while sending the time to read this one
 		}
 	})
 	return true

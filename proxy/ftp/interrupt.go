@@ -5,12 +5,11 @@ import (
 	"errors"
 )
 
-// attended runs work, which may take long and moves no data, and listens to the client meanwhile. ABOR ends its context,
-// and so does the loss of the client, unless it has sent more commands: a client that pipelines may end its side of the
-// connection behind them. A store completes a change that it has begun, and then its result is the reply all the same.
-// Other commands wait, because the next reply must be that to this one.
+// interruptible runs work, which moves no data and may take long. ABOR cancels its context, and so does the loss of the client,
+// unless the client has sent more commands: it may have closed its side after pipelining. A store completes a change that it has
+// begun; its result is the reply then. Other commands wait until work has returned.
 //
-// Work runs in a goroutine of its own. Until it ends, it alone uses what commands change in the session.
+// Work runs in a new goroutine. Until it returns, the session's goroutine does not use the state that commands change.
 func (s *session) interruptible(ctx context.Context, work func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -22,12 +21,12 @@ func (s *session) interruptible(ctx context.Context, work func(context.Context) 
 	return err
 }
 
-// panicked is a panic of a goroutine on its way to its session.
+// A workPanic passes a panic from the work goroutine to the session's.
 type workPanic string
 
 func (p workPanic) Error() string { return string(p) }
 
-// during runs work in a goroutine of its own, and attends to the client until it is over. A panic of work is one of the session.
+// run runs work in a new goroutine and monitors the client meanwhile. It panics if work does.
 func (m *clientMonitor) run(marks <-chan reply, work func() error) error {
 	done := make(chan error, 1)
 	go func() {
@@ -40,7 +39,7 @@ func (m *clientMonitor) run(marks <-chan reply, work func() error) error {
 	}()
 	err := m.watch(marks, done)
 	if p, ok := err.(workPanic); ok {
-		panic(p) // where the session's end is
+		panic(p) // recovered in serve
 	}
 	return err
 }

@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	failedLoginDelay = time.Second // before a wrong login is answered
-	maxFailedLogins  = 3           // wrong logins in a session
+	failedLoginDelay = time.Second // delay of the reply to a wrong password
+	maxFailedLogins  = 3           // per session
 )
 
-// maxLoggedUser is how many bytes of a user name the log shows, which no name in a configuration exceeds.
+// maxLoggedUser limits the bytes of a user name in the log. The configuration allows no longer names.
 const maxLoggedUser = 128
 
-// clip shortens a user name for the log. Before the login it is the client's choice, and every line of the session has it.
+// clip shortens a user name for the log. Before login the client chooses it, and each line of the session shows it.
 func clip(name string) string {
 	if len(name) <= maxLoggedUser {
 		return name
@@ -34,7 +34,7 @@ func (s *session) cmdUser(ctx context.Context, arg string) error {
 		return errTLSRequired
 	}
 	if s.store != nil {
-		s.reset() // a new USER begins a new login, RFC 959 section 4.1.1
+		s.reset() // RFC 959, section 4.1.1: USER starts a new login
 	}
 	s.name, s.user, s.userGiven = arg, clip(arg), true
 	if certificate := s.tls.certificate(); certificate != nil {
@@ -48,7 +48,7 @@ func (s *session) cmdUser(ctx context.Context, arg string) error {
 			s.closed = true
 			return last
 		}
-		s.observe(ctx, event.CertificateInsufficient{User: s.user, Err: err}) // the password may
+		s.observe(ctx, event.CertificateInsufficient{User: s.user, Err: err}) // a password may complete it
 	}
 	return s.ok(331, "Password required.")
 }
@@ -59,7 +59,7 @@ func (s *session) cmdPass(ctx context.Context, arg string) error {
 	case s.tls == nil && s.requiresTLS():
 		return errTLSRequired
 	case !asked && s.store != nil && s.tls.certificate() != nil:
-		return s.ok(202, "Already logged in by certificate.") // some clients say PASS whatever USER is answered
+		return s.ok(202, "Already logged in by certificate.") // some clients send PASS after any reply to USER
 	case !asked:
 		return reply{503, "Send USER first."}
 	}
@@ -78,7 +78,7 @@ func (s *session) cmdPass(ctx context.Context, arg string) error {
 	return s.admit(ctx, account, proxy.ByPassword, reply{230, "Login successful."})
 }
 
-// admit lets a user in, unless there are too many sessions of the user's.
+// admit completes a login, unless the user has too many sessions.
 func (s *session) admit(ctx context.Context, a proxy.Account, method proxy.LoginMethod, welcome reply) error {
 	s.user = clip(cmp.Or(a.User, s.name))
 	if err := s.entry.Login(s.user, a.MaxSessions); err != nil {
@@ -91,9 +91,8 @@ func (s *session) admit(ctx context.Context, a proxy.Account, method proxy.Login
 	return s.ok(welcome.code, welcome.text)
 }
 
-// authenticate asks Login until the client leaves, the time to log in is over or the server goes down: then the
-// password need not be judged, and the error is the last reply of the session. A client that has sent other commands
-// behind its password has not left: one that pipelines may end its side of the connection at once.
+// authenticate calls Server.Login, and cancels it when the client leaves, the login times out or the server shuts down; the error
+// is then the last reply. A client that has sent commands after PASS has not left: it may have closed its side after pipelining.
 func (s *session) authenticate(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -125,10 +124,10 @@ func (s *session) authenticate(ctx context.Context, a proxy.Attempt) (proxy.Acco
 	return account, err
 }
 
-// errWrongLogin is why a login is refused of which Login says no more.
+// errWrongLogin is logged where Login gives no other reason.
 var errWrongLogin = errors.New("wrong user or password")
 
-// refuse answers a wrong login: always in the same words, after the same time. The log says more, if Login does.
+// refuseLogin replies to a wrong login, always with the same text and delay. Only the log has the reason.
 func (s *session) refuseLogin(ctx context.Context, err error) error {
 	if err == fs.ErrPermission {
 		err = errWrongLogin
@@ -160,7 +159,7 @@ func (s *session) cmdQuit(context.Context, string) error {
 	return s.ok(221, "Goodbye.")
 }
 
-// attempt is what the client says of itself to log in by a method.
+// attempt returns an Attempt with the client's data.
 func (s *session) attempt(method proxy.LoginMethod, password string, certificate *x509.Certificate) proxy.Attempt {
 	return proxy.Attempt{
 		User: s.name, Password: password, Certificate: certificate, Method: method, Protocol: protocol, Session: s.entry.Info().ID, Peer: s.peer,

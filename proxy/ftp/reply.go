@@ -14,8 +14,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 )
 
-// A reply is a reply code and its text (RFC 959, section 4.2); a text of several lines makes a multi-line reply. It is also an
-// error: a command is refused by returning one.
+// A reply is a code and a text (RFC 959, section 4.2); a text of several lines makes a multi-line reply. As an error it refuses
+// a command.
 type reply struct {
 	code int
 	text string
@@ -23,15 +23,14 @@ type reply struct {
 
 func (r reply) Error() string { return fmt.Sprintf("%d %s", r.code, r.text) }
 
-// isRefusal reports whether err is a reply and nothing else. Such a command is not logged as failed: it was refused before it began, or
-// the failure has been logged.
+// isRefusal reports whether err is a reply and nothing else. Such a command is not reported as failed: it did not start, or its
+// failure was reported.
 func isRefusal(err error) bool {
 	_, is := err.(reply)
 	return is
 }
 
-// String returns the reply as it goes over the wire. Every line is one line whatever the text holds, and
-// no line between the first and the last can be taken for the last.
+// String returns the reply in the wire format. Lines are sanitized, and a line inside cannot be mistaken for the last one.
 func (r reply) String() string {
 	lines := strings.Split(r.text, "\n")
 	last := len(lines) - 1
@@ -50,13 +49,13 @@ func (r reply) String() string {
 	return b.String()
 }
 
-// first returns the line that begins a multi-line reply, whose other lines are sent one by one.
+// firstLine returns the first line of a multi-line reply whose lines are sent one by one.
 func (r reply) firstLine() string {
 	text, _, _ := strings.Cut(r.text, "\n")
 	return fmt.Sprintf("%03d-%s\r\n", r.code, sanitize(text))
 }
 
-// inner returns a line that stands inside a multi-line reply.
+// innerLine returns a line inside a multi-line reply.
 func innerLine(line string) string {
 	if line = sanitize(line); line != "" && '0' <= line[0] && line[0] <= '9' {
 		line = " " + line
@@ -64,7 +63,7 @@ func innerLine(line string) string {
 	return line + "\r\n"
 }
 
-// clean replaces what could end a line early, or a terminal could take for a command.
+// sanitize replaces control characters and invalid UTF-8.
 func sanitize(line string) string {
 	if proxy.IsPrintable(line) {
 		return line
@@ -77,29 +76,29 @@ func sanitize(line string) string {
 	}, line)
 }
 
-// errAborted is why a transfer ends that the client aborts.
+// errAborted ends a transfer or command after ABOR.
 var errAborted = errors.New("aborted by the client")
 
-// errTooShort is why an upload is refused that ended before the size its ALLO announced.
+// errTooShort: an upload ended before the size that ALLO announced.
 var errTooShort = errors.New("fewer bytes came than ALLO announced")
 
-// errControlLost is why an upload, or another command, ends whose client went away.
+// errControlLost: the client left during a command.
 var errControlLost = errors.New("the control connection ended before the command was complete")
 
-// errTooManyQueued is why an upload fails whose client has sent more commands than are read: the end of its control
-// connection, the mark of a killed client, can be behind them.
+// errTooManyQueued: an upload cannot be committed because unread commands may hide the end of the control connection, by which
+// a killed client is noticed.
 var errTooManyQueued = errors.New("too many commands wait, and hide whether the client is still there")
 
-// errUnconfirmed is the error of an upload that was committed, and whose fate was not known when the server had to end.
+// errUnconfirmed: the server must end and the storage has not confirmed a committed upload.
 var errUnconfirmed = errors.New("the storage did not confirm the upload in time")
 
-// A dataError is an error of the data connection, to tell it from one of the store.
+// A dataError is an error of the data connection, not of the store.
 type dataError struct{ err error }
 
 func (e dataError) Error() string { return "data connection: " + e.err.Error() }
 func (e dataError) Unwrap() error { return e.err }
 
-// replyToTLS says what the client can do about a data connection that could not be secured.
+// replyToTLS returns the reply to a data connection without acceptable TLS.
 func replyToTLS(err error) reply {
 	switch {
 	case errors.Is(err, errNotResumed):
@@ -110,13 +109,13 @@ func replyToTLS(err error) reply {
 	return reply{522, "TLS handshake failed on the data connection."}
 }
 
-// A connectError says that there never was a data connection.
+// A connectError means that the data connection was not established.
 type connectError struct{ err error }
 
 func (e connectError) Error() string { return "data connection: " + e.err.Error() }
 func (e connectError) Unwrap() error { return e.err }
 
-// replyTo turns an error into the reply the client gets: a sentence it can act on and nothing from inside.
+// replyTo turns an error into a reply. Its text shows nothing internal, such as S3's error text.
 func replyTo(err error) reply {
 	var r reply
 	if errors.As(err, &r) {
@@ -131,7 +130,7 @@ func replyTo(err error) reply {
 	if errors.Is(err, errNoCloseNotify) {
 		return reply{426, "Data connection closed without TLS close_notify, transfer incomplete."}
 	}
-	// Before the table, in which its cause may mean the store: EPERM from a packet filter, ENOBUFS from the kernel.
+	// Before the table: its cause may be EPERM from a packet filter or ENOBUFS from the kernel, which mean the store there.
 	if errors.As(err, new(dataError)) {
 		return reply{426, "Data connection lost, transfer incomplete."}
 	}
@@ -146,7 +145,7 @@ func replyTo(err error) reply {
 	return reply{451, "Storage error, try again later."}
 }
 
-// replies is walked from the top; the more telling errors come first.
+// replies maps errors to replies. The first match counts.
 var replies = []struct {
 	err   error
 	reply reply

@@ -57,16 +57,16 @@ type Server struct {
 
 	Observer proxy.Observer // hears of all that happens; nil = none
 
-	own        proxy.Sessions // where Sessions is nil
-	tickets    tickets
-	compressor modez.Compressor
-	panics     atomic.Uint64
+	ownSessions proxy.Sessions // where Sessions is nil
+	tickets     tickets
+	compressor  modez.Compressor
+	panics      atomic.Uint64
 }
 
 // Panics returns how many sessions a fault of the program has ended so far; each got 421, and no other was touched.
 func (srv *Server) Panics() uint64 { return srv.panics.Load() }
 
-func (srv *Server) sessions() *proxy.Sessions { return cmp.Or(srv.Sessions, &srv.own) }
+func (srv *Server) sessions() *proxy.Sessions { return cmp.Or(srv.Sessions, &srv.ownSessions) }
 
 // errDrainTimeout is why a transfer ends that the drain time-out cuts short.
 var errDrainTimeout = errors.New("the server is going down")

@@ -13,44 +13,44 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 )
 
-// A session is one control connection and what has been said on it. It is one goroutine's.
+// A session is one control connection and its state. One goroutine uses it, see clientMonitor for the exceptions.
 type session struct {
 	srv             *Server
 	raw             net.Conn       // the TCP connection
-	conn            net.Conn       // what commands and replies go over: raw, or TLS on it
-	host            netip.Addr     // of this host, to which raw leads
-	local           netip.AddrPort // to which the client came, which may be a balancer's
+	conn            net.Conn       // carries commands and replies: raw, or TLS on raw
+	host            netip.Addr     // this host's address on raw
+	local           netip.AddrPort // the address that the client connected to, which may be a load balancer's
 	peer            netip.AddrPort
-	ctx             context.Context // for what no command does, such as a panic
-	dialer          *passive.Dialer // nil = no active data connections
+	ctx             context.Context // for events outside of commands, such as a panic
+	dialer          *passive.Dialer // nil = active data connections are refused
 	queue           *commandQueue
-	lines           <-chan *line    // of queue
-	gone            <-chan struct{} // closed when the client has ended the control connection
-	hard            context.Context // ends when the server must, some time after drain
-	drain           context.Context // ends when the session is to end as soon as nothing runs in it
+	lines           <-chan *line    // those of queue
+	gone            <-chan struct{} // closed when the client has closed the control connection
+	hard            context.Context // cancelled when the drain timeout is over
+	drain           context.Context // cancelled when an idle session must end
 	entry           *proxy.Session
-	lingering       *lingering    // of data connections that wait for the client's end
-	discards        chan struct{} // has a place for each data connection that is read on, see discard
-	closed          bool          // after this reply, no more
-	writeErr        error         // why a reply did not get through: after a part of one, no other may follow
-	failedLogins    int           // logins refused so far
-	unknownCommands int           // commands so far that are none, before a login
-	tls             *tlsSession   // nil = in clear
-	pbsz            bool          // PBSZ
-	protP           bool          // PROT P
-	pending         []*line       // came while a command was obeyed, and wait for its end; maxQueued at most
-	quit            *quitNotice   // of the command that runs, if it is an upload
-	result          reply         // to the command that runs, see ok; the zero value is 200
-	more            bool          // another line came along with the last one, and is about to be in lines
+	lingering       *lingering    // data connections that wait for the client's FIN
+	discards        chan struct{} // limits the refused uploads that are read and discarded, see discard
+	closed          bool          // close the session after this reply
+	writeErr        error         // first error of writing a reply; nothing is written after it
+	failedLogins    int           // refused logins
+	unknownCommands int           // unknown commands before login
+	tls             *tlsSession   // nil = no TLS
+	pbsz            bool          // PBSZ was sent
+	protP           bool          // PROT P was sent
+	pending         []*line       // lines that were received during a command and run after it, at most maxQueued
+	quit            *quitNotice   // QUIT after the upload that runs; nil = no upload
+	result          reply         // reply to the command that runs, see ok; zero = 200 OK
+	more            bool          // another line was received together with the last one and will be in lines
 
 	loginState
 }
 
-// A dialogue is what REIN, AUTH and a new login end.
+// A loginState is reset by REIN, AUTH and a new USER.
 type loginState struct {
-	loginTimeout <-chan time.Time // until when
-	name         string           // as given by USER
-	user         string           // the same for logs, clipped
+	loginTimeout <-chan time.Time // fires when the time to log in is over
+	name         string           // argument of USER
+	user         string           // name, shortened for logs
 	store        proxy.Store      // nil = not logged in
 	dir          string
 	known        directories
@@ -58,24 +58,24 @@ type loginState struct {
 	mode         transferMode // MODE Z
 	facts        []string
 	epsvOnly     bool          // EPSV ALL
-	hashName     string        // OPTS HASH; "" = the default
+	hashName     string        // OPTS HASH; "" = SHA-256
 	idleTimeout  time.Duration // SITE IDLE; 0 = the server's
-	compat       proxy.Compat  // of the network, and from the login on of the user
+	compat       proxy.Compat  // settings of the client's network; after login those of the account
 	utf8         bool          // OPTS UTF8 ON
 
-	// Said and not yet spent: the next command that needs it takes it.
-	userGiven  bool          // USER, for PASS
+	// Arguments for a later command, which takes them.
+	userGiven  bool          // USER was sent, for PASS
 	port       dataPort      // PASV, EPSV, PORT or EPRT, for a transfer
-	refused    *refusedPort  // of the transfer that the last command was
+	refused    *refusedPort  // data port of a transfer that was refused
 	restOffset int64         // REST, for a transfer
 	alloSize   int64         // ALLO, for an upload
 	hashRange  *byteRange    // RANG, for HASH
 	renameFrom string        // RNFR, for RNTO
-	lastStored string        // the file that the last upload made, for RNFR
-	reported   reportedEntry // by SIZE or MLST, for APPE
+	lastStored string        // file that the last upload stored, for RNFR
+	reported   reportedEntry // size that SIZE or MLST reported, for APPE
 }
 
-// serve obeys command after command. Its error says why the session ended, nil after QUIT.
+// serve runs commands until the session ends. Its error is the reason, nil after QUIT.
 func (s *session) serve(ctx context.Context) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -88,7 +88,7 @@ func (s *session) serve(ctx context.Context) (err error) {
 		return err
 	}
 	for !s.closed {
-		l, err := s.next()
+		l, err := s.nextLine()
 		if err == nil {
 			err = s.handle(s.context(ctx), l)
 		}
@@ -103,12 +103,12 @@ func (s *session) serve(ctx context.Context) (err error) {
 	return nil
 }
 
-// answer obeys a command line and sends its reply.
+// handle runs a command line and sends its reply.
 func (s *session) handle(ctx context.Context, l line) error {
 	s.quit = l.quit
 	r := s.execute(ctx, l)
 	if r.code == 234 && l.pause.stopReading(s.raw) {
-		// Sent in clear, to be obeyed as if it had come over TLS.
+		// The client, or an attacker, sent it without TLS. Do not run it as if it came over TLS.
 		r, s.closed = reply{503, "Data received between AUTH and its reply, closing connection."}, true
 	}
 	if s.tooManyUnknown(r) {
@@ -125,7 +125,7 @@ func (s *session) handle(ctx context.Context, l line) error {
 	return err
 }
 
-// maxUnknown is how many commands that are none a client may send before it has logged in: others know what they want.
+// maxUnknown limits the unknown commands before login.
 const maxUnknown = 10
 
 func (s *session) tooManyUnknown(r reply) bool {
@@ -136,7 +136,7 @@ func (s *session) tooManyUnknown(r reply) bool {
 	return s.unknownCommands >= maxUnknown
 }
 
-// errClientClosed is why a session ends without QUIT.
+// errClientClosed ends a session whose client sent no QUIT.
 var errClientClosed = errors.New("the client closed the control connection")
 
 // Last replies of sessions that the server ends.
@@ -147,7 +147,7 @@ var (
 	errClientLeft     = reply{421, "Connection closed by client."}
 )
 
-// farewell is the last reply of a session whose drain has ended.
+// drainReply returns the last reply of a session that is drained.
 func (s *session) drainReply() reply {
 	if errors.Is(context.Cause(s.drain), proxy.ErrSessionEnded) {
 		return errSessionEnded
@@ -155,7 +155,7 @@ func (s *session) drainReply() reply {
 	return errServerShutdown
 }
 
-// tooManySessions refuses a session.
+// tooManySessions returns the reply that refuses a session.
 func tooManySessions(err error) reply {
 	if errors.Is(err, proxy.ErrTooManyFromAddress) {
 		return reply{421, "Too many sessions from your address."}
@@ -163,8 +163,8 @@ func tooManySessions(err error) reply {
 	return reply{421, "Too many sessions, try again later."}
 }
 
-// next waits for the next command line. A reply for error is the last that the client gets.
-func (s *session) next() (line, error) {
+// nextLine returns the next command line. If the error is a reply, it is the last one of the session.
+func (s *session) nextLine() (line, error) {
 	if len(s.pending) > 0 {
 		l := s.pending[0]
 		s.pending = s.pending[1:]
@@ -189,7 +189,7 @@ func (s *session) next() (line, error) {
 	}
 }
 
-// reset brings the session to where it begins, and where REIN brings it back. Only the time to log in goes on where it runs.
+// reset resets the session to the state before login. It does not restart the login timeout.
 func (s *session) reset() {
 	s.logout()
 	login := cmp.Or(s.loginTimeout, time.After(cmp.Or(s.srv.LoginTimeout, time.Minute)))
@@ -197,7 +197,7 @@ func (s *session) reset() {
 		mode: transferMode{level: modez.DefaultLevel}}
 }
 
-// logout gives up what a login gave.
+// logout drops the account and the data port.
 func (s *session) logout() {
 	s.drop()
 	if take(&s.store) != nil {
@@ -206,7 +206,7 @@ func (s *session) logout() {
 	}
 }
 
-// drop closes a data port that no transfer took, or that it was refused.
+// drop closes an unused data port.
 func (s *session) drop() {
 	s.dropRefused()
 	if p := take(&s.port); p != nil {
@@ -214,7 +214,7 @@ func (s *session) drop() {
 	}
 }
 
-// controlWriteTimeout is how long a client may take to accept a reply.
+// controlWriteTimeout limits the time to send a reply.
 const controlWriteTimeout = 30 * time.Second
 
 func (s *session) write(r reply) error {
@@ -225,7 +225,7 @@ func (s *session) writeText(text string) error {
 	if s.writeErr == nil {
 		s.conn.SetWriteDeadline(time.Now().Add(controlWriteTimeout))
 		_, s.writeErr = s.conn.Write([]byte(encodeReply(s.codec(), text)))
-		s.conn.SetWriteDeadline(time.Time{}) // TLS has to answer a client's new keys whenever they come
+		s.conn.SetWriteDeadline(time.Time{}) // TLS also writes on its own, e.g. to answer a key update
 	}
 	return s.writeErr
 }

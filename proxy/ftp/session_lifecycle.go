@@ -14,7 +14,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
-// session serves one control connection. Nothing that goes wrong in it reaches another session.
+// session serves a control connection. An error or panic ends this session only.
 func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit bool) {
 	info := proxy.SessionInfo{ID: newID(), Protocol: protocol}
 	s := &session{srv: srv, raw: conn, conn: conn, hard: hard, ctx: proxy.WithSession(hard, info), discards: make(chan struct{}, maxDiscards)}
@@ -30,14 +30,14 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 	var err error
 	if s.entry, err = srv.sessions().Start(info, end); err != nil {
 		s.observe(ctx, event.SessionRefused{Code: 421, Err: err})
-		if !implicit { // to whom it would be noise
+		if !implicit { // an implicit TLS client would read it as a broken handshake
 			s.write(tooManySessions(err))
 		}
 		return
 	}
 	defer s.entry.End()
 	defer s.logout()
-	// The urgent byte of an ABOR that comes as Telnet Synch has to stay in its place in the line.
+	// ABOR may be sent with Telnet Synch: its urgent byte must stay in its place in the line.
 	keepUrgentInline(conn)
 
 	begin := time.Now()
@@ -46,31 +46,31 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 	if err == nil {
 		queue, gone := newCommandQueue(), make(chan struct{})
 		s.queue, s.lines, s.gone = queue, queue.lines, gone
-		conn := s.conn // AUTH changes it
+		conn := s.conn // AUTH changes s.conn
 		go func() {
 			defer s.recoverPanic("reading commands")
 			readLines(conn, queue, gone, ctx.Done())
 		}()
 		err = s.serve(ctx)
-		ctx = s.context(ctx) // with the user, who is logged out before the client has ended the connection
+		ctx = s.context(ctx) // logout removes the user from the context
 		s.logout()
 		s.closeControl(func() { cancel(nil) })
 	}
 	s.observe(ctx, event.SessionEnd{Duration: time.Since(begin), Err: err})
 }
 
-// protocol is the name of this one in the list of sessions and in the log.
+// protocol is the protocol's name in the list of sessions and in the log.
 const protocol = "ftp"
 
-// context returns a context of what is done for the session as it is now: with its client and, after a login, the user.
+// context adds the session's client and user to ctx.
 func (s *session) context(ctx context.Context) context.Context {
 	return proxy.WithSession(ctx, s.entry.Info())
 }
 
 func (s *session) observe(ctx context.Context, e proxy.Event) { s.srv.observer().Observe(ctx, e) }
 
-// lifetime returns the context of the session, and how it is ended: as when drain ends. An idle session ends at once, and
-// what runs has the drain time-out before ctx ends.
+// lifetime returns the context of the session and two functions that end it. end works as a drain: an idle session ends now, and
+// a running command gets the drain timeout. cancel ends it at once.
 func (s *session) lifetime(drain, hard context.Context) (ctx context.Context, end, cancel context.CancelCauseFunc) {
 	ctx, kill := context.WithCancelCause(hard)
 	drain, leave := context.WithCancelCause(drain)
@@ -86,12 +86,12 @@ func (s *session) lifetime(drain, hard context.Context) (ctx context.Context, en
 	}
 }
 
-// closeControl ends the control connection, and returns when its reading goroutine has ended. To close it before the client has
-// done so, with something unread, would reset it, and the client might never see the last reply.
+// closeControl closes the control connection and waits for its reading goroutine. It waits for the client's FIN first: closing
+// with unread bytes sends a reset, and the client might not see the last reply.
 func (s *session) closeControl(cancel func()) {
 	patience := time.Duration(0)
 	if s.tls != nil {
-		s.raw.SetWriteDeadline(time.Now().Add(lingerTimeout)) // for the reading goroutine too, which TLS lets write
+		s.raw.SetWriteDeadline(time.Now().Add(lingerTimeout)) // the reading goroutine may write through TLS, too
 		s.conn.(*tls.Conn).CloseWrite()
 	}
 	if tcp, ok := below[passive.HalfCloser](s.raw); ok && tcp.CloseWrite() == nil {
@@ -99,7 +99,7 @@ func (s *session) closeControl(cancel func()) {
 	}
 	timer := time.AfterFunc(patience, func() {
 		defer s.recoverPanic("hanging up")
-		cancel() // it may stand still after AUTH
+		cancel() // the reading goroutine may be waiting after AUTH
 		s.raw.Close()
 	})
 	defer timer.Stop()
@@ -108,7 +108,7 @@ func (s *session) closeControl(cancel func()) {
 	}
 }
 
-// open shakes hands where a session begins with TLS.
+// begin does the TLS handshake of an implicit TLS session.
 func (s *session) begin(ctx context.Context, implicit bool) error {
 	s.dialer = s.srv.Active
 	if !implicit {
@@ -123,7 +123,7 @@ func (s *session) begin(ctx context.Context, implicit bool) error {
 	return err
 }
 
-// newID names a session in the log; no two replicas give the same one but by a rare chance.
+// newID returns a random session ID for the log.
 func newID() string {
 	var b [6]byte
 	rand.Read(b[:])

@@ -213,18 +213,18 @@ func (s *session) cmdAbor(context.Context, string) error {
 
 // run is work, with the data connection ended as befits its outcome.
 func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer) error) error {
-	whole := false
+	ended := false
 	defer func() { // after a panic as well
 		if t.conn != nil {
 			t.port.Close()
 		}
-		if t.conn != nil && !whole {
+		if t.conn != nil && !ended {
 			t.conn.reset()
 		}
 	}()
 	err := work(ctx, t)
 	if t.canDiscard(ctx, err) && t.conn.discard(t.tails, t.discards) {
-		whole = true // or it will be
+		ended = true // or it will be
 	}
 	if cause := context.Cause(ctx); err != nil && !t.committed && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = because(cause, err)
@@ -238,7 +238,7 @@ func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer
 			return causedBy(ctx, err)
 		}
 	}
-	whole = true
+	ended = true
 	t.conn.finish(t.tails)
 	return nil
 }

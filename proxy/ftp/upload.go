@@ -192,9 +192,9 @@ func (u *upload) outcome(ctx context.Context, err error) error {
 func (s *session) put(ctx context.Context, t *transfer, store proxy.Store, name, mark string, to destination, text bool) error {
 	put, cancel := context.WithCancelCause(t.hard)
 	defer cancel(nil)
-	hold := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
+	stopAbort := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	u := &upload{ctx: ctx, t: t, opening: mark, announced: to.Size, existing: to.existing, allo: s.compat.Allo, awaitKilledClient: s.awaitKilledClient, commit: func() error {
-		if !hold() {
+		if !stopAbort() {
 			return context.Cause(ctx)
 		}
 		t.committed = true
