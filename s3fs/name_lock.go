@@ -10,22 +10,24 @@ import (
 	"time"
 )
 
-// errBusy says that another session changes the same name: the operation was refused, and can be tried again.
+// errBusy says that another session is changing the same name: the operation was refused, and can be retried.
 var errBusy = fmt.Errorf("another session changes the name: %w", syscall.EBUSY)
 
-// nameLocks give the changes of one process to one name an order. S3 has conditions for that, but some services ignore them, as MinIO
-// does on copies and deletions: an operation that checks an object and then deletes it would delete one stored in between.
+// nameLocks serialize the changes of one process to one name. S3 has conditions for that, but some services ignore
+// them, as MinIO does on copies and deletions: without a lock, an operation that checks an object and then deletes it
+// could delete one that was stored in between.
 //
-// The zero value has no locks. A name that nobody waits for costs one map entry.
+// The zero value has no locks. An uncontended lock costs one map entry.
 type nameLocks struct {
 	mu     sync.Mutex
-	queues map[lockedName][]chan struct{} // for each locked name, first come, first served
+	queues map[lockedName][]chan struct{} // for each locked name, the waiting operations in FIFO order
 }
 
-// A lockedName is a key without a slash at its end: a file and the marker of a directory of that name share a lock.
+// A lockedName is a key without its final slash: a file and the marker of a directory of that name share a lock.
 type lockedName struct{ bucket, name string }
 
-// acquireOrQueue locks a name if it is free. Else it returns a channel that is closed once the lock has been handed over.
+// acquireOrQueue locks a name if it is unlocked, and returns nil. Otherwise it returns a channel that is closed when
+// the lock is handed over.
 func (l *nameLocks) acquireOrQueue(n lockedName) (handed chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -37,14 +39,14 @@ func (l *nameLocks) acquireOrQueue(n lockedName) (handed chan struct{}) {
 	return handed
 }
 
-// tryAcquire locks a name if it is free, and reports whether it was.
+// tryAcquire locks a name if it is unlocked, and reports whether it did.
 func (l *nameLocks) tryAcquire(n lockedName) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.acquireIfFree(n)
 }
 
-// acquireIfFree is try for a caller that holds mu.
+// acquireIfFree is tryAcquire for a caller that holds mu.
 func (l *nameLocks) acquireIfFree(n lockedName) bool {
 	if _, locked := l.queues[n]; locked {
 		return false
@@ -56,7 +58,7 @@ func (l *nameLocks) acquireIfFree(n lockedName) bool {
 	return true
 }
 
-// release unlocks names, each of which it hands to the operation that has waited for it longest.
+// release unlocks names. It hands each to the operation that has waited longest.
 func (l *nameLocks) release(names ...lockedName) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,7 +73,7 @@ func (l *nameLocks) release(names ...lockedName) {
 	}
 }
 
-// cancelWait ends the waiting for a name, and reports whether the lock has been handed over already.
+// cancelWait removes an operation from the queue of a name. It reports whether the lock was handed over before that.
 func (l *nameLocks) cancelWait(n lockedName, handed chan struct{}) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,7 +86,7 @@ func (l *nameLocks) cancelWait(n lockedName, handed chan struct{}) bool {
 	return false
 }
 
-// acquire locks a name, for which it waits until the deadline. It returns errBusy after that, and the cause when ctx ends.
+// acquire locks a name. It fails with errBusy after the deadline, and with the cause of ctx when ctx ends.
 func (l *nameLocks) acquire(ctx context.Context, n lockedName, deadline time.Time) error {
 	handed := l.acquireOrQueue(n)
 	if handed == nil {
@@ -107,18 +109,18 @@ func (l *nameLocks) acquire(ctx context.Context, n lockedName, deadline time.Tim
 	return err
 }
 
-// A nameLock is the lock of one operation on the one or two names that it checks and then changes. It is held neither while a client is
-// waited for, nor while S3 receives a content, nor while S3 copies a large object in parts.
+// A nameLock is the lock of one operation on the one or two names that it checks and then changes. The operation does
+// not hold it while it waits for its client, while S3 receives content, or while S3 copies a large object in parts.
 type nameLock struct {
 	client *Client
-	names  [2]lockedName // sorted, so that no two operations wait for each other
+	names  [2]lockedName // sorted, to prevent deadlock
 	count  int           // of names
 	mu     sync.Mutex
 	held   bool
-	check  func(context.Context) error // whether the operation may still go on, once the names are locked; nil = it may
+	check  func(context.Context) error // called under the lock; its error ends the operation. nil = no check
 }
 
-// newNameLock prepares to lock the names of one or two keys.
+// newNameLock returns a lock, not acquired yet, for the names of one or two keys.
 func (f *FS) newNameLock(keys ...string) *nameLock {
 	l := &nameLock{client: f.client}
 	for _, key := range keys {
@@ -127,7 +129,7 @@ func (f *FS) newNameLock(keys ...string) *nameLock {
 	return l
 }
 
-// add adds the name of a key.
+// add adds the name of a key. A nameLock holds each name once.
 func (l *nameLock) add(bucket, key string) {
 	n := lockedName{bucket, strings.TrimSuffix(key, "/")}
 	switch {
@@ -140,9 +142,11 @@ func (l *nameLock) add(bucket, key string) {
 	l.count++
 }
 
-// acquire locks the names, for which it waits for as long as S3 may be silent, and then runs check. It does nothing while they are locked.
+// acquire locks the names and then calls check. It waits up to Service.Timeout. It does nothing if the names are
+// locked by l already.
 func (l *nameLock) acquire(ctx context.Context) error { return l.acquireWithin(ctx, l.client.timeout) }
 
+// acquireWithin is acquire with another time limit.
 func (l *nameLock) acquireWithin(ctx context.Context, wait time.Duration) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -166,7 +170,7 @@ func (l *nameLock) acquireWithin(ctx context.Context, wait time.Duration) error 
 	return nil
 }
 
-// tryAcquire locks the name if it is free, and reports whether it was.
+// tryAcquire locks a single name if it is unlocked, without check, and reports whether it did.
 func (l *nameLock) tryAcquire() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -174,7 +178,7 @@ func (l *nameLock) tryAcquire() bool {
 	return l.held
 }
 
-// release unlocks the names, if they are locked.
+// release unlocks the names, if l has locked them.
 func (l *nameLock) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -184,19 +188,21 @@ func (l *nameLock) release() {
 	}
 }
 
-// A nameWatch notes which keys with a prefix other operations of this process write or delete. By it an operation that does not hold its
-// lock all the time sees changes that no condition would tell: some services ignore conditions, and a copy of an object onto itself
-// keeps the ETag.
+// A nameWatch records which keys with a prefix other operations of this process write or delete. An operation that
+// does not hold its lock all the time needs it, because a condition cannot show every change: some services ignore
+// conditions, and a copy of an object onto itself keeps the ETag.
 type nameWatch struct {
 	uploads *uploadRegistry
-	prefix  string // bucket and key, or the beginning of keys
+	prefix  string // of bucketKeys
 	mu      sync.Mutex
-	written map[string]bool // by bucket and key
+	written map[string]bool // by bucketKey
 }
 
+// watchKey is the context key of the watches that ignore a request.
 type watchKey struct{}
 
-// watch begins to watch the keys with a prefix; end ends it. What is done with the context that it returns is not noted.
+// watch begins to watch the keys with a prefix, until stop is called. Requests with the returned context are not
+// recorded.
 func (f *FS) watch(ctx context.Context, prefix string) (context.Context, *nameWatch) {
 	w := &nameWatch{uploads: f.client.uploads, prefix: f.bucketKey(prefix), written: make(map[string]bool)}
 	w.uploads.mu.Lock()
@@ -208,12 +214,13 @@ func (f *FS) watch(ctx context.Context, prefix string) (context.Context, *nameWa
 	return w.ignoring(ctx), w
 }
 
-// ignoring returns a context in which nothing is noted, in addition to the watches that ctx has already.
+// ignoring returns a context whose requests w ignores, as do the watches that ignore those of ctx.
 func (w *nameWatch) ignoring(ctx context.Context) context.Context {
-	others, _ := ctx.Value(watchKey{}).([]*nameWatch)
-	return context.WithValue(ctx, watchKey{}, append(slices.Clip(others), w))
+	watches, _ := ctx.Value(watchKey{}).([]*nameWatch)
+	return context.WithValue(ctx, watchKey{}, append(slices.Clip(watches), w))
 }
 
+// stop ends the watch. It does nothing if w is nil.
 func (w *nameWatch) stop() {
 	if w == nil {
 		return
@@ -223,48 +230,48 @@ func (w *nameWatch) stop() {
 	delete(w.uploads.watches, w)
 }
 
-// sawWrite reports whether a key was changed.
-func (w *nameWatch) sawWrite(place string) bool {
+// sawWrite reports whether a key was written or deleted. It is false if w is nil.
+func (w *nameWatch) sawWrite(bucketKey string) bool {
 	if w == nil {
 		return false
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.written[place]
+	return w.written[bucketKey]
 }
 
-// forget forgets that a key was changed.
-func (w *nameWatch) forget(place string) {
+// forget removes the record of a key.
+func (w *nameWatch) forget(bucketKey string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.written, place)
+	delete(w.written, bucketKey)
 }
 
-// noteWrite notes for the watches that a request about a place was answered.
-func (l *uploadRegistry) noteWrite(ctx context.Context, place string) {
-	own, _ := ctx.Value(watchKey{}).([]*nameWatch)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.recent.add(place)
-	for w := range l.watches {
-		if strings.HasPrefix(place, w.prefix) && !slices.Contains(own, w) {
+// noteWrite records a write or deletion of a key that S3 has answered.
+func (r *uploadRegistry) noteWrite(ctx context.Context, bucketKey string) {
+	ignoring, _ := ctx.Value(watchKey{}).([]*nameWatch)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.recent.add(bucketKey)
+	for w := range r.watches {
+		if strings.HasPrefix(bucketKey, w.prefix) && !slices.Contains(ignoring, w) {
 			w.mu.Lock()
-			w.written[place] = true
+			w.written[bucketKey] = true
 			w.mu.Unlock()
 		}
 	}
 }
 
-// recentFor is how long a write counts as recent, at least.
+// recentFor is the shortest time for which a write counts as recent.
 const recentFor = 2 * time.Second
 
-// recentWrites are the keys that this process has written lately, in two generations. The zero value has none.
+// recentWrites are the keys that this process has written recently, in two generations. The zero value has none.
 type recentWrites struct {
-	since      time.Time // when the younger generation began
+	since      time.Time // start of the younger generation
 	young, old map[string]bool
 }
 
-// rotate makes the younger generation the older one when it is older than recentFor.
+// rotate replaces the generations that have reached recentFor.
 func (r *recentWrites) rotate() {
 	age := time.Since(r.since)
 	if age < recentFor {
@@ -277,15 +284,15 @@ func (r *recentWrites) rotate() {
 	r.young, r.since = make(map[string]bool), time.Now()
 }
 
-func (r *recentWrites) add(place string) {
+func (r *recentWrites) add(bucketKey string) {
 	r.rotate()
-	r.young[place] = true
+	r.young[bucketKey] = true
 }
 
-// wroteRecently reports whether this process has written a key in the last seconds.
-func (l *uploadRegistry) wroteRecently(place string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.recent.rotate()
-	return l.recent.young[place] || l.recent.old[place]
+// wroteRecently reports whether this process has written a key within recentFor.
+func (r *uploadRegistry) wroteRecently(bucketKey string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.recent.rotate()
+	return r.recent.young[bucketKey] || r.recent.old[bucketKey]
 }

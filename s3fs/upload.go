@@ -11,38 +11,38 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// Put makes the runs of src the content of the file. When it returns nil, S3 has confirmed the whole.
+// Put makes the runs of src the content of the file. When it returns nil, S3 has confirmed the object.
 //
-// Errors of src are returned, and so are S3's; the file is then what it was before. An upload for which no
-// memory comes free within Options.Stall is syscall.ENOBUFS, one longer than S3 takes in the parts that memory
-// allows syscall.EFBIG.
+// After an error of src or of S3 the file is as it was before, except in the last case below. If no memory becomes free
+// within Options.Stall, the error is syscall.ENOBUFS. If the upload is larger than the parts that the memory budget
+// allows, it is syscall.EFBIG.
 //
-// What S3 has received of a Put that fails is kept for Options.Resume, if that is at least 5 MiB: its multipart upload
-// stays open, and whoever has access to the bucket can go on, with a copy of what is there, whose length Stat and the
-// errors of Put tell. After an error of src that is proxy.ErrDiscard nothing is kept. A shorter copy, or one to the
-// end, keeps that much of the object that is there. A length that does not fit is syscall.ESPIPE, and a proxy.OffsetError tells the one that
-// does.
+// A Put that fails after at least 5 MiB can be resumed for Options.Resume: its multipart upload stays open, and any
+// process with access to the bucket can resume it by a Put that begins with a copy. Stat and the errors of Put tell
+// how long that copy must be. After an error of src that is proxy.ErrDiscard, the upload is aborted. A shorter copy,
+// or one to the end, keeps a prefix of the object instead. A copy whose length does not fit is syscall.ESPIPE, with
+// the right length in a proxy.OffsetError.
 //
-// Copies may come between new bytes, in any order. S3 copies them itself: only up to 5 MiB at each end of a range are read and sent
-// again. Where S3 cannot copy parts, or those must be of one size, a longer range is errors.ErrUnsupported; so is one of another file
-// behind so many new bytes that a part was sent with a checksum, which parts that are copied do not have. Such an upload is not kept
-// when it fails.
+// Copies may stand between new bytes, in any order. S3 copies the ranges itself; only up to 5 MiB at each end of a
+// range are read and sent again. A longer range is errors.ErrUnsupported where S3 cannot copy parts, or where parts
+// must be of one size. So is a range of another file once a part was sent with a checksum, because copied parts have
+// none. Such an upload cannot be resumed.
 //
-// While another operation of this process changes the name, the upload waits to be published, and after Config.Timeout it is syscall.EBUSY. So is
-// an upload that another session has resumed, and one that keeps some of an object which was changed meanwhile.
+// An upload waits to publish while another operation of this process changes the name; after Config.Timeout it is
+// syscall.EBUSY. So is an upload that another session has resumed, and one whose base was changed meanwhile.
 //
-// When ctx ends before src does, nothing is published. When it ends afterwards, S3 has half a minute to confirm the object;
-// without that it is not known whether it was published.
+// If ctx ends before src does, nothing is published. If it ends later, S3 has half a minute to confirm the object;
+// after that, the object may be published or not.
 func (f *FS) Put(ctx context.Context, name string, src proxy.Source, w proxy.Write) (proxy.Stored, error) {
 	key, err := f.fileKey(name)
 	if err != nil {
 		return proxy.Stored{}, wrap("put", name, err)
 	}
-	made, err := f.put(ctx, key, src, w)
-	if err == nil && made.timeUnset {
-		made.Stored = f.setTimeOfUpload(ctx, made.Stored, src.Attributes().ModTime)
+	result, err := f.put(ctx, key, src, w)
+	if err == nil && result.timeUnset {
+		result.Stored = f.setTimeOfUpload(ctx, result.Stored, src.Attributes().ModTime)
 	}
-	return made.Stored, wrap("put", name, err)
+	return result.Stored, wrap("put", name, err)
 }
 
 func (f *FS) put(ctx context.Context, key string, src proxy.Source, w proxy.Write) (putResult, error) {
@@ -60,15 +60,14 @@ func (f *FS) put(ctx context.Context, key string, src proxy.Source, w proxy.Writ
 	}
 	defer u.close()
 	if u.resuming.resumed {
-		r.takeCopy() // which is what was resumed
+		r.takeCopy() // the resumed upload has its bytes
 	}
 	u.publishing.commit, u.publishing.attributes = sync.OnceValue(src.Commit), src.Attributes
 	err = u.receiveAndPublish(r)
 	return u.publishing.result, err
 }
 
-// prepare prepares an upload, according to what is there already if some of it is to be kept. First is its first run, nil if that is
-// none of a copy.
+// prepare prepares an upload from its first run, which is nil if it has new bytes.
 func (f *FS) prepare(ctx context.Context, key string, w proxy.Write, first *proxy.Copy) (u *upload, err error) {
 	own := first != nil && first.From == ""
 	if !own && w.Base == "" && !w.New {
@@ -91,8 +90,8 @@ func (f *FS) prepare(ctx context.Context, key string, w proxy.Write, first *prox
 	return u, nil
 }
 
-// receiveAndPublish receives the content. Up to one part is sent as a whole; of a longer one each part is sent while the next is
-// received.
+// receiveAndPublish receives the content and publishes it. Content of up to one part is sent in one request. Of
+// longer content, each part is sent while the next one is received.
 func (u *upload) receiveAndPublish(r *sourceReader) error {
 	p, err := u.receive(u.newPart(), r)
 	if p != nil {
@@ -113,8 +112,8 @@ func (u *upload) receiveAndPublish(r *sourceReader) error {
 	return u.suspendOrAbort(err)
 }
 
-// An upload is one Put on its way. It belongs to the goroutine that reads the content; the senders of parts only
-// report to it.
+// An upload is one Put in progress. It belongs to the goroutine that reads the content; senders of parts report to
+// that goroutine.
 type upload struct {
 	fs   *FS
 	key  string
@@ -127,7 +126,7 @@ type upload struct {
 	resuming   resuming
 }
 
-// upload prepares one that keeps so many bytes of what is there.
+// upload prepares an upload with its parts planned for w.Size new bytes after kept old ones.
 func (f *FS) upload(ctx context.Context, key string, w proxy.Write, kept int64) (*upload, error) {
 	size := w.Size
 	if size > 0 {
@@ -135,7 +134,7 @@ func (f *FS) upload(ctx context.Context, key string, w proxy.Write, kept int64) 
 	}
 	plan := f.planParts(size)
 	if size > 0 && size > plan.capacity() {
-		return nil, fmt.Errorf("%d bytes announced, %d possible: %w", size, plan.capacity(), syscall.EFBIG)
+		return nil, fmt.Errorf("%d bytes announced, at most %d possible: %w", size, plan.capacity(), syscall.EFBIG)
 	}
 	u := &upload{
 		fs: f, key: key,
@@ -158,7 +157,7 @@ func (f *FS) upload(ctx context.Context, key string, w proxy.Write, kept int64) 
 	return u, nil
 }
 
-// close ends what may still be under way.
+// close releases what the upload still holds, and cancels its requests.
 func (u *upload) close() {
 	u.fail(nil)
 	u.sending.cancel()
@@ -170,21 +169,21 @@ func (u *upload) close() {
 	}
 }
 
-// receiving is the part of an upload that ends when all of the content has been received.
+// receiving is the state of an upload that is needed until all of the content has been received.
 type receiving struct {
 	plan        partPlan          // the sizes of the parts to come
-	algorithm   algorithm         // what is computed while the content arrives
-	peeked      []byte            // read already, belongs into the next part
-	copySources map[string]object // from which is copied besides the base, by key
+	algorithm   algorithm         // of the checksum that is computed while the content arrives
+	peeked      []byte            // bytes read by peek, which belong to the next part
+	copySources map[string]object // of copies, other than the base, by key
 }
 
-// errUnchanged says that the content is the one that the file has already.
-var errUnchanged = errors.New("the file stays as it is")
+// errUnchanged says that the new content is exactly the content of the base.
+var errUnchanged = errors.New("the content is unchanged")
 
-// receive receives the content, of which p is the first part. It sends each part that is full when more follows, and returns the last one
-// with io.EOF. With another error it returns the part that was not sent, if there is one.
+// receive receives the content into p and further parts. It sends each full part once more content follows, and
+// returns the last part with io.EOF. With another error it returns the part that was not sent, if any.
 func (u *upload) receive(p *part, r *sourceReader) (*part, error) {
-	next := u.peek(r) // before any memory: nobody has to wait for it to hear that an upload may begin
+	next := u.peek(r) // before memory is claimed: 150 must not wait for it
 	for {
 		switch next {
 		case nil:
@@ -200,14 +199,14 @@ func (u *upload) receive(p *part, r *sourceReader) (*part, error) {
 			if p, next = u.receiveCopy(p, r); p == nil {
 				return nil, next
 			}
-		default: // io.EOF too
+		default: // including io.EOF
 			return p, next
 		}
 	}
 }
 
-// receiveCopy receives the copy that follows, behind part p, and returns the part that goes on, and what follows the copy. It looks at that
-// before it does anything: a client is told that an upload may begin before the store asks S3 for what takes time.
+// receiveCopy adds the next copy to the content after part p. It returns the part to continue with, and the result of
+// peeking behind the copy. It peeks before it sends a request, so that the client's 150 need not wait for S3.
 func (u *upload) receiveCopy(p *part, r *sourceReader) (*part, error) {
 	c, err := u.resolveCopy(r.takeCopy())
 	if err != nil {
@@ -226,7 +225,7 @@ func (u *upload) receiveCopy(p *part, r *sourceReader) (*part, error) {
 	return p, next
 }
 
-// nextPart sends a part, as more follows, and begins the next one. After an error there is none.
+// nextPart sends a part and returns the next one, or nil after an error.
 func (u *upload) nextPart(p *part) (*part, error) {
 	if err := u.send(p); err != nil {
 		return nil, err
@@ -237,10 +236,10 @@ func (u *upload) nextPart(p *part) (*part, error) {
 	return u.newPart(), nil
 }
 
-// uploadedParts returns how many parts there are that were sent, and not copied by S3.
+// uploadedParts returns how many parts were sent, not counting those that S3 copied.
 func (s *sending) uploadedParts() int { return len(s.parts) - s.copiedParts }
 
-// newPart begins the next part.
+// newPart returns an empty part that follows those sent so far.
 func (u *upload) newPart() *part {
 	i := u.sending.uploadedParts()
 	target := u.receiving.plan.sizeOf(i, u.sending.size-u.sending.copiedSize)
@@ -248,10 +247,10 @@ func (u *upload) newPart() *part {
 	return &part{claim: claim, target: target, algorithm: u.receiving.algorithm, hash: u.receiving.algorithm.hash(), onMinSize: u.resuming.releaseRetained}
 }
 
-// fillPart fills a part from what was read ahead and from r.
+// fillPart fills a part from the peeked bytes and from r.
 func (u *upload) fillPart(p *part, r io.Reader) error {
 	if p.size == p.target {
-		return errFull // of copied bytes
+		return errFull // with copied bytes
 	}
 	if len(u.receiving.peeked) > 0 {
 		space, err := p.space(u.ctx, u.fs.stall)
@@ -264,17 +263,17 @@ func (u *upload) fillPart(p *part, r io.Reader) error {
 	return p.fill(u.ctx, r, u.fs.stall)
 }
 
-// peek reads one byte, which tells whether there is more at all.
+// peek reads one byte, to learn whether more content follows.
 func (u *upload) peek(r io.Reader) error {
 	if len(u.receiving.peeked) > 0 {
-		return nil // there was no memory for it
+		return nil // the peeked byte found no memory yet
 	}
 	b := make([]byte, 1)
 	for range 100 {
 		n, err := r.Read(b)
 		u.receiving.peeked = b[:n]
 		if n > 0 && err == io.EOF {
-			return nil // which comes again
+			return nil // r will return io.EOF again
 		}
 		if n > 0 || err != nil {
 			return err
@@ -283,19 +282,19 @@ func (u *upload) peek(r io.Reader) error {
 	return io.ErrNoProgress
 }
 
-// sourceReader reads a source: Read returns its new bytes, and errCopy before each copy, which takeCopy returns.
+// A sourceReader reads a source: Read returns new bytes, and errCopyNext before each copy, which takeCopy returns.
 type sourceReader struct {
 	ctx      context.Context
 	src      proxy.Source
-	newBytes io.Reader   // the present run, if it is of new bytes
-	copy     *proxy.Copy // the present run, if it is a copy
-	err      error       // of the source
+	newBytes io.Reader   // the current run, if it has new bytes
+	copy     *proxy.Copy // the current run, if it is a copy
+	err      error       // of the source; io.EOF after the last run
 }
 
 // errCopyNext says that the next run is a copy.
 var errCopyNext = errors.New("the next run is a copy")
 
-// firstCopy returns the first run if it is a copy, nil if it is not. Read and takeCopy return it again.
+// firstCopy returns the first run if it is a copy, otherwise nil. Read and takeCopy return the run again.
 func (r *sourceReader) firstCopy() (*proxy.Copy, error) {
 	for r.newBytes == nil && r.copy == nil && r.err == nil {
 		r.nextRun()
@@ -306,7 +305,7 @@ func (r *sourceReader) firstCopy() (*proxy.Copy, error) {
 	return r.copy, r.err
 }
 
-// Read implements io.Reader. It ends with io.EOF when the source has.
+// Read implements io.Reader. It returns io.EOF after the last run.
 func (r *sourceReader) Read(p []byte) (int, error) {
 	for {
 		switch {
@@ -330,14 +329,14 @@ func (r *sourceReader) Read(p []byte) (int, error) {
 	}
 }
 
-// takeCopy returns the copy that Read has stopped at. Read goes on behind it.
+// takeCopy returns the copy at which Read has stopped. Read continues with the run after it.
 func (r *sourceReader) takeCopy() *proxy.Copy {
 	c := r.copy
 	r.copy = nil
 	return c
 }
 
-// nextRun asks for the next run. A copy of no bytes is none.
+// nextRun fetches the next run. It skips copies of no bytes.
 func (r *sourceReader) nextRun() {
 	run, err := r.src.Next(r.ctx)
 	if err != nil {

@@ -15,17 +15,17 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 )
 
-// abortSuperseded aborts the broken uploads to a key that this process has left open, except one, after something else was
-// stored under the key. They would be back once that is gone: SIZE would tell where they stand, and a client would
-// resume another content. An upload that another process has resumed since goes on.
+// abortSuperseded aborts the suspended uploads of this process to a key, except one, after something else was stored
+// under the key. Otherwise they would show again once that is deleted: SIZE would tell their size, and a client would
+// resume other content. An upload that another process has resumed is left alone.
 //
-// The reply does not wait for it, see cleanUp.
+// The reply does not wait for the aborts, see cleanUp.
 func (f *FS) abortSuperseded(ctx context.Context, key, except string) {
-	left := f.client.uploads.takeSuspended(f.bucketKey(key))
-	delete(left, except)
-	if len(left) > 0 {
+	suspended := f.client.uploads.takeSuspended(f.bucketKey(key))
+	delete(suspended, except)
+	if len(suspended) > 0 {
 		f.cleanUp(ctx, key, func(ctx context.Context) {
-			for id, last := range left {
+			for id, last := range suspended {
 				if f.client.uploads.ownerOf(id) == nil {
 					f.abortUnlessResumed(ctx, multipartUpload{key, id}, last)
 				}
@@ -34,14 +34,14 @@ func (f *FS) abortSuperseded(ctx context.Context, key, except string) {
 	}
 }
 
-// abortUploadsTo aborts our uploads to a key after its object was deleted, from whichever process they are, and returns how many there were. On
-// AWS, an upload that began before a deletion completes without anybody ever seeing the object.
+// abortUploadsTo aborts the uploads of s3fs to a key after its object was deleted, those of other processes too, and
+// returns how many. On AWS, an upload that began before a deletion completes without ever showing its object.
 //
-// An upload that this process is running goes on, and is verified when it is complete. left are the uploads that this process has left open
-// before, open all that S3 lists, or the error of listing them.
-func (f *FS) abortUploadsTo(ctx context.Context, key string, left suspendedUploads, open []types.MultipartUpload, err error) int {
+// An upload that this process is running is left alone, and verified on completion. suspended are the uploads that
+// this process had suspended before, open are all that S3 lists, err is the error of that listing.
+func (f *FS) abortUploadsTo(ctx context.Context, key string, suspended suspendedUploads, open []types.MultipartUpload, err error) int {
 	var aborted []string
-	for id := range left {
+	for id := range suspended {
 		if f.client.uploads.ownerOf(id) == nil {
 			f.abortUploadWithin(ctx, multipartUpload{key, id})
 			aborted = append(aborted, id)
@@ -54,65 +54,70 @@ func (f *FS) abortUploadsTo(ctx context.Context, key string, left suspendedUploa
 // An openLister lists multipart uploads that are open.
 type openLister func(context.Context) ([]types.MultipartUpload, error)
 
-// abortAfterDelete begins to list the uploads to a key whose object is being deleted. The caller calls the function that it returns with whether
-// the object was deleted. Then the uploads are aborted; the reply does not wait for it. An upload that begins after the reply is kept.
+// abortAfterDelete begins to list the uploads to a key whose object is being deleted. The caller must call end with
+// whether the object was deleted. Then the uploads are aborted; the reply does not wait for it. Uploads that begin
+// after the reply are left alone.
 func (f *FS) abortAfterDelete(ctx context.Context, key string) (end func(deleted bool)) {
-	left := f.client.uploads.takeSuspended(f.bucketKey(key))
+	suspended := f.client.uploads.takeSuspended(f.bucketKey(key))
 	list := func(ctx context.Context) ([]types.MultipartUpload, error) { return f.listUploadsTo(ctx, key) }
 	after := f.abortListedAfter(ctx, key, list, func(ctx context.Context, open []types.MultipartUpload, err error) {
-		f.abortUploadsTo(ctx, key, left, open, err)
+		f.abortUploadsTo(ctx, key, suspended, open, err)
 	})
 	return func(deleted bool) {
 		if !deleted {
-			f.client.uploads.restoreSuspended(f.bucketKey(key), left)
+			f.client.uploads.restoreSuspended(f.bucketKey(key), suspended)
 		}
 		after(deleted)
 	}
 }
 
-// abortAfterDirDelete is abortOpenAfter for the keys below a directory whose objects are being deleted.
+// abortAfterDirDelete is abortAfterDelete for all keys in a directory whose objects are being deleted.
 func (f *FS) abortAfterDirDelete(ctx context.Context, dir string) (end func(deleted bool)) {
 	list := func(ctx context.Context) ([]types.MultipartUpload, error) { return f.listUploads(ctx, dir) }
 	return f.abortListedAfter(ctx, dir, list, func(ctx context.Context, open []types.MultipartUpload, err error) { f.abortOurs(ctx, open, err) })
 }
 
-// abortListedAfter lists uploads while objects are deleted, and calls abort after the deletion. Usually S3 has listed them before the deletion is
-// over. If not, some may have begun after the reply: then only those are aborted that began before the deletion by S3's own clock.
+// abortListedAfter lists uploads while objects are being deleted, and calls abort after the deletion. If S3 answers
+// the listing only after the deletion, some of the uploads may have begun after the reply; then only those are
+// aborted that began before the deletion by S3's clock.
 func (f *FS) abortListedAfter(
 	ctx context.Context, key string, list openLister, abort func(context.Context, []types.MultipartUpload, error),
 ) (end func(deleted bool)) {
 	before := f.client.clock.time()
 	deleted := make(chan bool, 1)
-	begun := f.tryCleanUp(ctx, key, func(ctx context.Context) {
+	started := f.tryCleanUp(ctx, key, func(ctx context.Context) {
 		open, err := list(ctx)
 		if len(deleted) > 0 { // the reply may have been sent already
 			open = initiatedBefore(open, before)
 		}
-		yes := false
+		succeeded := false
 		select {
-		case yes = <-deleted:
+		case succeeded = <-deleted:
 		case <-ctx.Done():
 		}
-		if yes {
+		if succeeded {
 			abort(ctx, open, err)
 		}
 	})
-	return func(yes bool) {
-		deleted <- yes
-		if yes && !begun {
+	return func(succeeded bool) {
+		deleted <- succeeded
+		if succeeded && !started {
 			open, err := list(ctx)
 			abort(ctx, open, err)
 		}
 	}
 }
 
-// initiatedBefore returns the uploads that began before a time. S3 tells both in seconds: of two times in one second, neither is earlier.
+// initiatedBefore returns the uploads that began before t. S3 tells both times in whole seconds; times of the same
+// second count as equal.
 func initiatedBefore(open []types.MultipartUpload, t time.Time) []types.MultipartUpload {
 	return slices.DeleteFunc(open, func(o types.MultipartUpload) bool {
 		return o.Initiated == nil || !o.Initiated.Truncate(time.Second).Before(t)
 	})
 }
 
+// abortOurs aborts those of the listed uploads that belong to s3fs and that this process does not run. It logs err, the
+// error of the listing.
 func (f *FS) abortOurs(ctx context.Context, open []types.MultipartUpload, err error) (aborted int) {
 	for _, o := range open {
 		m := multipartUpload{aws.ToString(o.Key), aws.ToString(o.UploadId)}
@@ -126,30 +131,30 @@ func (f *FS) abortOurs(ctx context.Context, open []types.MultipartUpload, err er
 		}
 	}
 	if err != nil && !isNoSuchUpload(err) {
-		f.log.WarnContext(ctx, "broken uploads of deleted files may be left", "bucket", f.bucket, "err", err)
+		f.log.WarnContext(ctx, "uploads to deleted files may not be aborted", "bucket", f.bucket, "err", err)
 	}
 	return aborted
 }
 
-// maxCleanUps bounds the clean-ups that go on after replies. Beyond that, an operation waits for its own.
+// maxCleanUps limits the clean-ups that run after replies. Beyond it, an operation waits for its own clean-up.
 const maxCleanUps = 64
 
-// closeWait is how long Close waits for the clean-ups that go on, before it breaks them off.
+// closeWait is how long Close waits for running clean-ups before it cancels them.
 const closeWait = 5 * time.Second
 
-// A cleanUp is work that a reply does not wait for, as the operation is complete without it.
+// A cleanUp is work that a reply does not wait for, because the operation is complete without it.
 type cleanUp struct{ stop context.CancelFunc }
 
-// cleanUp aborts uploads to a key, or to the keys below a directory, after the operation that was asked for has been done. Questions about broken
-// uploads to the key wait for it, and so does Client.Close.
+// cleanUp calls abort in the background. It is for aborting uploads to a key, or to the keys in a directory, after an
+// operation. Lookups of resumable uploads to the key wait for it, and so does Client.Close.
 func (f *FS) cleanUp(ctx context.Context, key string, abort func(context.Context)) {
 	if !f.tryCleanUp(ctx, key, abort) {
 		abort(ctx)
 	}
 }
 
-// tryCleanUp is cleanUp unless too many clean-ups go on already, which it reports.
-func (f *FS) tryCleanUp(ctx context.Context, key string, abort func(context.Context)) (begun bool) {
+// tryCleanUp is cleanUp, but does nothing if too many clean-ups are running. It reports whether it has started one.
+func (f *FS) tryCleanUp(ctx context.Context, key string, abort func(context.Context)) (started bool) {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), cleanUpTimeout)
 	c := &cleanUp{stop}
 	if !f.client.background.startCleanUp(c) {
@@ -163,7 +168,7 @@ func (f *FS) tryCleanUp(ctx context.Context, key string, abort func(context.Cont
 		var err error
 		defer func() {
 			if err != nil {
-				f.log.ErrorContext(ctx, "cannot clean up", "key", key, "err", err)
+				f.log.ErrorContext(ctx, "clean-up failed", "key", key, "err", err)
 			}
 		}()
 		defer recoverPanic(&err)
@@ -172,43 +177,43 @@ func (f *FS) tryCleanUp(ctx context.Context, key string, abort func(context.Cont
 	return true
 }
 
-// cleanUpTimeout is how long a clean-up may take.
+// cleanUpTimeout limits a clean-up.
 const cleanUpTimeout = 10 * time.Minute
 
-// startCleanUp notes a clean-up, and reports whether it may go on by itself.
-func (e *background) startCleanUp(c *cleanUp) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed || len(e.cleanUps) >= maxCleanUps {
+// startCleanUp registers a clean-up, and reports whether it may run in the background.
+func (b *background) startCleanUp(c *cleanUp) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed || len(b.cleanUps) >= maxCleanUps {
 		return false
 	}
-	if e.cleanUps == nil {
-		e.cleanUps = make(map[*cleanUp]bool)
+	if b.cleanUps == nil {
+		b.cleanUps = make(map[*cleanUp]bool)
 	}
-	e.cleanUps[c] = true
-	e.done.Add(1)
+	b.cleanUps[c] = true
+	b.done.Add(1)
 	return true
 }
 
-// endCleanUp notes that a clean-up is done.
-func (e *background) endCleanUp(c *cleanUp) {
+// endCleanUp unregisters a clean-up.
+func (b *background) endCleanUp(c *cleanUp) {
 	c.stop()
-	e.mu.Lock()
-	delete(e.cleanUps, c)
-	e.mu.Unlock()
-	e.done.Done()
+	b.mu.Lock()
+	delete(b.cleanUps, c)
+	b.mu.Unlock()
+	b.done.Done()
 }
 
-// cancelCleanUps ends the clean-ups that go on.
-func (e *background) cancelCleanUps() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for c := range e.cleanUps {
+// cancelCleanUps cancels the running clean-ups.
+func (b *background) cancelCleanUps() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for c := range b.cleanUps {
 		c.stop()
 	}
 }
 
-// sendAbort is the only AbortMultipartUpload. An upload that is not there has ended.
+// sendAbort sends AbortMultipartUpload; no other function does. It is no error if the upload has ended already.
 func (f *FS) sendAbort(ctx context.Context, m multipartUpload) (err error) {
 	defer recoverPanic(&err)
 	ctx, cancel := context.WithTimeout(ctx, cancelGrace)
@@ -216,7 +221,7 @@ func (f *FS) sendAbort(ctx context.Context, m multipartUpload) (err error) {
 	out, err := f.api.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &f.bucket, Key: &m.key, UploadId: &m.id})
 	if errors.Is(err, errUnconfirmed) || err == nil && !hasStatus(out.ResultMetadata, http.StatusNoContent) {
 		if _, err = f.listParts(ctx, m.key, m.id); err == nil {
-			err = errUnconfirmed // a proxy may have answered, see delete
+			err = errUnconfirmed // the answer may be a proxy's, see delete
 		}
 	}
 	if isNoSuchUpload(err) {
@@ -225,18 +230,19 @@ func (f *FS) sendAbort(ctx context.Context, m multipartUpload) (err error) {
 	return err
 }
 
-// How long to wait before S3 is asked again to end multipart uploads, at first and at most, and for how long it is asked.
+// How queued aborts are retried: the first and the longest pause, and for how long in all.
 const (
 	minAbortPause = time.Second
 	maxAbortPause = time.Minute
 	abortFor      = 24 * time.Hour
 )
 
-// background are multipart uploads that S3 was asked to end when it did not answer. It is asked again until it does.
+// background is the work that a client does apart from operations: running clean-ups, and aborts to retry because S3
+// did not answer.
 type background struct {
 	mu      sync.Mutex
 	aborts  []queuedAbort
-	running bool // a goroutine works at the queue
+	running bool // runAborts is running
 	closed  bool
 	stop    context.CancelFunc
 	done    sync.WaitGroup
@@ -244,86 +250,90 @@ type background struct {
 	cleanUps map[*cleanUp]bool
 }
 
+// A queuedAbort is a multipart upload to abort.
 type queuedAbort struct {
 	fs *FS
 	multipartUpload
-	onlyWith *lease // with which the upload was left open; nil = it is ended whatever its lease is
+	onlyWith *lease // abort only while the upload has this lease; nil = in any case
 	since    time.Time
 }
 
-// abortUpload gives up a multipart upload of which no part is on its way any more, and what S3 holds of it. If S3 does not
-// answer, that is done as soon as it does.
+// abortUpload aborts a multipart upload of which no part is in flight any more. If S3 does not answer, the abort is
+// retried in the background.
 func (f *FS) abortUpload(ctx context.Context, m multipartUpload) {
 	f.abortUploadWithin(context.WithoutCancel(ctx), m)
 }
 
-// abortUploadWithin is abortUpload that gives up when ctx ends.
+// abortUploadWithin is abortUpload, but its first attempt ends with ctx.
 func (f *FS) abortUploadWithin(ctx context.Context, m multipartUpload) {
 	queuedAbort{fs: f, multipartUpload: m, since: time.Now()}.abort(ctx)
 }
 
-// abortUnlessResumed is abortUploadWhile for an upload that this process has left open with a lease, unless another process has
-// resumed it.
+// abortUnlessResumed is abortUploadWithin for an upload that this process suspended with a lease. It leaves the
+// upload alone if another process has resumed it.
 func (f *FS) abortUnlessResumed(ctx context.Context, m multipartUpload, last lease) {
 	queuedAbort{f, m, &last, time.Now()}.abort(ctx)
 }
 
-// abort aborts the upload, or has it aborted later if S3 does not answer.
-func (l queuedAbort) abort(ctx context.Context) {
-	err := l.abortNow(s3http.WithBrief(ctx))
-	log := l.fs.log.With("key", l.key, "upload", l.id)
+// abort aborts the upload. If S3 does not answer, it queues the abort.
+func (a queuedAbort) abort(ctx context.Context) {
+	err := a.abortNow(s3http.WithBrief(ctx))
+	log := a.fs.log.With("key", a.key, "upload", a.id)
 	switch {
 	case err == nil:
 	case errors.Is(err, errTakenOver):
-		log.InfoContext(ctx, "a broken upload is kept, as another session has resumed it")
+		log.InfoContext(ctx, "upload not aborted, another session has resumed it")
 	default:
-		log.WarnContext(ctx, "an incomplete multipart upload is left behind", "err", err)
+		log.WarnContext(ctx, "multipart upload could not be aborted", "err", err)
 		if unanswered(err) {
-			l.fs.client.background.queueAbort(ctx, l)
+			a.fs.client.background.queueAbort(ctx, a)
 		}
 	}
 }
 
-// abortNow aborts the upload. One that was left open is aborted only while it has the lease that it was left with: a session
-// that resumes the upload overwrites that lease first, in whichever process it runs.
+// abortNow aborts the upload. A suspended upload is aborted only if it still has its lease: a session that resumes
+// the upload overwrites the lease first, in any process.
 //
-// AbortMultipartUpload takes no condition. So a short window remains: a session of another process that resumes the
-// upload between ListParts and the abort loses it, and its next request fails with NoSuchUpload.
-func (l queuedAbort) abortNow(ctx context.Context) error {
-	if l.onlyWith != nil {
+// AbortMultipartUpload takes no condition. So a short window remains: if another process resumes the upload between
+// ListParts and the abort, it loses the upload, and its next request fails with NoSuchUpload.
+func (a queuedAbort) abortNow(ctx context.Context) error {
+	if a.onlyWith != nil {
 		ctx, cancel := context.WithTimeout(ctx, cancelGrace)
 		defer cancel()
-		parts, err := l.fs.listParts(ctx, l.key, l.id)
-		switch is, _ := l.fs.splitLease(parts); {
+		parts, err := a.fs.listParts(ctx, a.key, a.id)
+		switch is, _ := a.fs.splitLease(parts); {
 		case isNoSuchUpload(err):
 			return nil
 		case err != nil:
 			return err
-		case len(parts) > 0 && !l.onlyWith.matches(is): // without any, S3 has lost them, and no session can go on with the upload
+		case len(parts) > 0 && !a.onlyWith.matches(is): // without parts, no session can resume it
 			return errTakenOver
 		}
 	}
-	return l.fs.sendAbort(ctx, l.multipartUpload)
+	return a.fs.sendAbort(ctx, a.multipartUpload)
 }
 
-// queueAbort has a multipart upload ended later.
-func (e *background) queueAbort(ctx context.Context, what queuedAbort) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed || len(e.aborts) >= maxSuspended {
+// maxQueuedAborts limits the queue.
+const maxQueuedAborts = 10_000
+
+// queueAbort queues an abort to be retried. It drops the abort if the queue is full.
+func (b *background) queueAbort(ctx context.Context, a queuedAbort) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed || len(b.aborts) >= maxQueuedAborts {
 		return
 	}
-	e.aborts = append(e.aborts, what)
-	if e.running {
+	b.aborts = append(b.aborts, a)
+	if b.running {
 		return
 	}
-	e.running = true
-	ctx, e.stop = context.WithCancel(context.WithoutCancel(ctx))
-	e.done.Go(func() { e.runAborts(ctx) })
+	b.running = true
+	ctx, b.stop = context.WithCancel(context.WithoutCancel(ctx))
+	b.done.Go(func() { b.runAborts(ctx) })
 }
 
-// runAborts works at the queue until it is empty.
-func (e *background) runAborts(ctx context.Context) {
+// runAborts retries the queued aborts until the queue is empty.
+func (b *background) runAborts(ctx context.Context) {
 	for pause := minAbortPause; ; pause = min(2*pause, maxAbortPause) {
 		timer := time.NewTimer(pause)
 		select {
@@ -332,61 +342,61 @@ func (e *background) runAborts(ctx context.Context) {
 			timer.Stop()
 			return
 		}
-		for e.abortFirst(ctx) {
+		for b.abortFirst(ctx) {
 			pause = minAbortPause
 		}
-		if e.stopIfEmpty() {
+		if b.stopIfEmpty() {
 			return
 		}
 	}
 }
 
-// abortFirst tries to end the first of the queue, and reports whether it is out of the queue and there is another.
-func (e *background) abortFirst(ctx context.Context) bool {
-	e.mu.Lock()
-	first := e.aborts[0]
-	e.mu.Unlock()
+// abortFirst tries the first abort of the queue. It reports whether that has left the queue and another one follows.
+func (b *background) abortFirst(ctx context.Context) bool {
+	b.mu.Lock()
+	first := b.aborts[0]
+	b.mu.Unlock()
 	err := first.abortNow(ctx)
 	if err != nil && !errors.Is(err, errTakenOver) && unanswered(err) && time.Since(first.since) < abortFor {
 		return false
 	}
 	first.report(err)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.aborts = e.aborts[1:]
-	return len(e.aborts) > 0
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.aborts = b.aborts[1:]
+	return len(b.aborts) > 0
 }
 
-// report logs what became of a multipart upload that was left behind.
-func (l queuedAbort) report(err error) {
-	log := l.fs.log.With("key", l.key, "upload", l.id)
+// report logs the end of a queued abort.
+func (a queuedAbort) report(err error) {
+	log := a.fs.log.With("key", a.key, "upload", a.id)
 	switch {
 	case err == nil:
-		log.Info("ended an incomplete multipart upload that was left behind")
+		log.Info("aborted a multipart upload after retries")
 	case errors.Is(err, errTakenOver):
-		log.Info("a broken upload is kept, as another session has resumed it")
+		log.Info("upload not aborted, another session has resumed it")
 	default:
-		log.Warn("giving up an incomplete multipart upload, which stays in the bucket", "since", l.since, "err", err)
+		log.Warn("multipart upload stays in the bucket, giving up to abort it", "since", a.since, "err", err)
 	}
 }
 
-// stopIfEmpty ends the work if there is none left.
-func (e *background) stopIfEmpty() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.running = len(e.aborts) > 0
-	return !e.running
+// stopIfEmpty notes that runAborts ends, if the queue is empty.
+func (b *background) stopIfEmpty() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.running = len(b.aborts) > 0
+	return !b.running
 }
 
-// close gives up what is still in the queue, and waits for the clean-ups that go on, but not for long.
-func (e *background) close() {
-	e.mu.Lock()
-	e.closed = true
-	if e.stop != nil {
-		e.stop()
+// close drops the queued aborts, and waits up to closeWait for running clean-ups.
+func (b *background) close() {
+	b.mu.Lock()
+	b.closed = true
+	if b.stop != nil {
+		b.stop()
 	}
-	e.mu.Unlock()
-	timer := time.AfterFunc(closeWait, e.cancelCleanUps)
+	b.mu.Unlock()
+	timer := time.AfterFunc(closeWait, b.cancelCleanUps)
 	defer timer.Stop()
-	e.done.Wait()
+	b.done.Wait()
 }

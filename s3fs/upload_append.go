@@ -16,48 +16,49 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// An append, and any upload that keeps ranges of objects, goes this way: prepare looks at what is there (resumeOrAppend, appendTo), receive
-// reads the runs of the source, copyInto reads the short ranges into parts and leaves the long ones to S3 (startCopy), create begins the
-// multipart upload, and complete publishes it on the condition that the base is unchanged.
+// An append, or any upload that keeps ranges of objects, runs through these steps: prepare looks at the stored object
+// (resumeOrAppend, appendTo), receive reads the runs of the source, appendRange reads short ranges into parts and has
+// S3 copy long ones (startCopy), createMultipart creates the multipart upload, and complete publishes it on the
+// condition that the base is unchanged.
 
-// A base is the object that an upload replaces, and of which it keeps something. The object stays until the whole is
-// published, and nothing is published if it changes meanwhile. Such an upload has no lease part, so what a killed process
-// leaves of it is not taken for the beginning of a file.
+// A base is the object that an upload replaces and of which it keeps ranges. The object stays until the upload is
+// published, and nothing is published if it changes meanwhile. Such an upload has no lease part, so that after the
+// death of the process its parts are not taken for the beginning of a file.
 type base struct{ head *s3.HeadObjectOutput }
 
-// size returns that of the object.
 func (b *base) size() int64 { return aws.ToInt64(b.head.ContentLength) }
 
-// keepLength is how many of the bytes that are there an upload keeps in front of its new ones; below 0 = all of the object.
+// keepLength is how many bytes of the stored content an upload keeps before its new bytes; negative = the whole
+// object.
 type keepLength int64
 
 func (k keepLength) isAll() bool { return k < 0 }
 
-// appendTo prepares an upload that keeps the beginning of an object.
-func (f *FS) appendTo(ctx context.Context, key string, w proxy.Write, kept keepLength, there *info) (*upload, error) {
-	before := int64(kept)
-	if kept.isAll() {
-		before = there.size
+// appendTo prepares an upload that keeps a prefix of an object.
+func (f *FS) appendTo(ctx context.Context, key string, w proxy.Write, keep keepLength, current *info) (*upload, error) {
+	kept := int64(keep)
+	if keep.isAll() {
+		kept = current.size
 	}
-	if before > minPart {
-		before = 0 // it is copied by S3
+	if kept > minPart {
+		kept = 0 // copied by S3
 	}
-	u, err := f.replaceObject(ctx, key, w, before, there)
+	u, err := f.replaceObject(ctx, key, w, kept, current)
 	if err != nil {
 		return nil, err
 	}
-	u.sending.forCopies = there.size > minPart && int64(kept) < there.size && !kept.isAll() // more may be kept behind the new bytes
-	if _, err := u.resolveCopy(&proxy.Copy{Length: int64(kept)}); err != nil {
+	u.sending.forCopies = current.size > minPart && int64(keep) < current.size && !keep.isAll() // a later run may copy more of it
+	if _, err := u.resolveCopy(&proxy.Copy{Length: int64(keep)}); err != nil {
 		u.close()
 		return nil, err
 	}
 	return u, nil
 }
 
-// replaceKeepingRanges prepares an upload that keeps something of an object, but not at first its beginning: of the version Base, or of the present one
-// if that was not given.
+// replaceKeepingRanges prepares an upload that keeps ranges of an object but does not begin with one of them. The
+// object must have the ETag w.Base, if that is given.
 func (f *FS) replaceKeepingRanges(ctx context.Context, key string, w proxy.Write) (*upload, error) {
-	there, err := f.head(ctx, key)
+	current, err := f.head(ctx, key)
 	switch {
 	case w.Base != "" && errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: %v", proxy.ErrStale, err)
@@ -65,31 +66,32 @@ func (f *FS) replaceKeepingRanges(ctx context.Context, key string, w proxy.Write
 		return nil, offsetError(0)
 	case err != nil:
 		return nil, err
-	case w.Base != "" && !sameETag(w.Base, there.etag):
-		return nil, fmt.Errorf("%w: %q has the ETag %s, not %s", proxy.ErrStale, key, there.etag, w.Base)
+	case w.Base != "" && !sameETag(w.Base, current.etag):
+		return nil, fmt.Errorf("%w: %q has the ETag %s, not %s", proxy.ErrStale, key, current.etag, w.Base)
 	}
-	u, err := f.replaceObject(ctx, key, w, 0, there)
+	u, err := f.replaceObject(ctx, key, w, 0, current)
 	if err == nil {
-		u.sending.forCopies = there.size > minPart
+		u.sending.forCopies = current.size > minPart
 	}
 	return u, err
 }
 
-// replaceObject prepares an upload that replaces an object by one like it, and is announced to have so many bytes of it before its new ones.
-func (f *FS) replaceObject(ctx context.Context, key string, w proxy.Write, before int64, there *info) (*upload, error) {
+// replaceObject prepares an upload that replaces an object, with the same metadata. To plan the parts, the size
+// announced by the client is taken to follow after kept bytes of the object.
+func (f *FS) replaceObject(ctx context.Context, key string, w proxy.Write, kept int64, current *info) (*upload, error) {
 	if w.New {
 		return nil, fs.ErrExist
 	}
-	u, err := f.upload(ctx, key, w, before)
+	u, err := f.upload(ctx, key, w, kept)
 	if err == nil {
-		u.publishing.base = &base{there.head}
-		u.resuming.resumable = false // as the client would be told the size of the object, not how far it got
+		u.publishing.base = &base{current.head}
+		u.resuming.resumable = false // SIZE would tell the size of the object, not that of the upload
 	}
 	return u, err
 }
 
-// appendToMissing prepares an upload that appends to an object which is not there. It is published only if there still is none: another
-// client may have begun the file meanwhile, and what it has appended must not be lost.
+// appendToMissing prepares an append to an object that does not exist. It is published only if there is still no
+// object: the bytes that another client has appended meanwhile must not be lost.
 func (f *FS) appendToMissing(ctx context.Context, key string, w proxy.Write) (*upload, error) {
 	u, err := f.upload(ctx, key, w, 0)
 	if err == nil {
@@ -98,7 +100,7 @@ func (f *FS) appendToMissing(ctx context.Context, key string, w proxy.Write) (*u
 	return u, err
 }
 
-// createInput begins the multipart upload of an object like the one that is there, except for its time.
+// createInput returns a request to create a multipart upload with the metadata of the object, except its time.
 func (b *base) createInput(u *upload) (*s3.CreateMultipartUploadInput, error) {
 	if err := checkMetadata(b.head); err != nil {
 		return nil, err
@@ -111,24 +113,25 @@ func (b *base) createInput(u *upload) (*s3.CreateMultipartUploadInput, error) {
 	return in, err
 }
 
-// applyTo makes the object that is put in place of another one like it.
+// applyTo gives a PutObject the metadata of the object, except its time.
 func (b *base) applyTo(u *upload, in *s3.PutObjectInput) error {
 	if b == nil {
 		return nil
 	}
-	as, err := b.createInput(u)
+	like, err := b.createInput(u)
 	if err != nil {
 		return err
 	}
-	in.ContentType, in.CacheControl, in.ContentDisposition = as.ContentType, as.CacheControl, as.ContentDisposition
-	in.ContentEncoding, in.ContentLanguage, in.Expires = as.ContentEncoding, as.ContentLanguage, as.Expires
-	in.Metadata, in.Tagging, in.StorageClass = as.Metadata, as.Tagging, as.StorageClass
-	in.ServerSideEncryption, in.SSEKMSKeyId, in.BucketKeyEnabled = as.ServerSideEncryption, as.SSEKMSKeyId, as.BucketKeyEnabled
-	in.WebsiteRedirectLocation = as.WebsiteRedirectLocation
+	in.ContentType, in.CacheControl, in.ContentDisposition = like.ContentType, like.CacheControl, like.ContentDisposition
+	in.ContentEncoding, in.ContentLanguage, in.Expires = like.ContentEncoding, like.ContentLanguage, like.Expires
+	in.Metadata, in.Tagging, in.StorageClass = like.Metadata, like.Tagging, like.StorageClass
+	in.ServerSideEncryption, in.SSEKMSKeyId, in.BucketKeyEnabled = like.ServerSideEncryption, like.SSEKMSKeyId, like.BucketKeyEnabled
+	in.WebsiteRedirectLocation = like.WebsiteRedirectLocation
 	return nil
 }
 
-// withBaseStorageClass runs send with a storage class, which may be left to the bucket if it is that of the base, see withClass.
+// withBaseStorageClass runs send with a storage class. If the upload takes that class from its base, send may run
+// again without it, see withStorageClass.
 func (u *upload) withBaseStorageClass(class types.StorageClass, send func(types.StorageClass) error) error {
 	if u.publishing.base == nil {
 		return send(class)
@@ -136,29 +139,29 @@ func (u *upload) withBaseStorageClass(class types.StorageClass, send func(types.
 	return u.fs.withStorageClass(class, send)
 }
 
-// A copyRange is a range of an object that becomes part of an upload's content. S3 copies it itself. Only up to 5 MiB at
-// its beginning and at its end are read, and sent again: S3 takes no shorter parts but the last.
+// A copyRange is a range of an object that becomes part of an upload's content. S3 copies it. Only up to 5 MiB at
+// each end are read and sent again, because S3 accepts shorter parts only at the end of an upload.
 type copyRange struct {
-	object        // one version of it
-	base          bool
+	object             // in the version to copy from
+	base          bool // the object is the upload's base
 	offset, bytes int64
 }
 
-// takeFirst returns the first n bytes of a range.
+// takeFirst returns the first n bytes of the range.
 func (r copyRange) takeFirst(n int64) copyRange {
 	r.bytes = n
 	return r
 }
 
-// dropFirst returns a range without its first n bytes.
+// dropFirst returns the range without its first n bytes.
 func (r copyRange) dropFirst(n int64) copyRange {
 	r.offset += n
 	r.bytes -= n
 	return r
 }
 
-// copyError names the error of a request for the range. If the object has changed, trying again is sensible where it is the one that
-// the upload replaces.
+// copyError translates the error of a request for the range. If the object has changed, it is errBusy for the base,
+// because the client can retry, and proxy.ErrStale for another object.
 func (r copyRange) copyError(err error) error {
 	switch {
 	case !changed(err) && !errors.Is(err, proxy.ErrStale):
@@ -169,7 +172,7 @@ func (r copyRange) copyError(err error) error {
 	return fmt.Errorf("%w: %q: %v", proxy.ErrStale, r.key, err)
 }
 
-// resolveCopy returns the range that a copy means.
+// resolveCopy finds the object of a copy, and checks that its range exists and can be copied.
 func (u *upload) resolveCopy(c *proxy.Copy) (copyRange, error) {
 	o, err := u.copySourceOf(c)
 	if err != nil {
@@ -182,17 +185,17 @@ func (u *upload) resolveCopy(c *proxy.Copy) (copyRange, error) {
 	switch beyond := r.offset > o.size || r.bytes > o.size-r.offset; {
 	case r.offset < 0 || beyond:
 		return copyRange{}, &proxy.OffsetError{
-			Offset: o.size, Err: fmt.Errorf("%d bytes from %d on of %d in %q: %w", r.bytes, r.offset, o.size, o.key, syscall.ESPIPE),
+			Offset: o.size, Err: fmt.Errorf("copying %d bytes at offset %d of %q, which has %d: %w", r.bytes, r.offset, o.key, o.size, syscall.ESPIPE),
 		}
 	case u.fs.uniform && r.bytes > minPart:
-		return copyRange{}, fmt.Errorf("parts that are copied are of another size: %w", errors.ErrUnsupported)
+		return copyRange{}, fmt.Errorf("copied parts would differ in size from the others: %w", errors.ErrUnsupported)
 	case r.bytes > minPart && len(u.fs.copySpans(r.bytes)) >= u.partNumbersLeft():
-		return copyRange{}, fmt.Errorf("%d bytes are copied, which leaves no part numbers: %w", r.bytes, syscall.EFBIG)
+		return copyRange{}, fmt.Errorf("copying %d bytes takes more part numbers than are left: %w", r.bytes, syscall.EFBIG)
 	}
 	return r, nil
 }
 
-// partNumbersLeft returns how many more parts there may be.
+// partNumbersLeft returns how many more parts the upload can have.
 func (u *upload) partNumbersLeft() int {
 	n := u.receiving.plan.maxParts - u.sending.uploadedParts()
 	if u.sending.pendingCopy != nil {
@@ -201,19 +204,19 @@ func (u *upload) partNumbersLeft() int {
 	return n
 }
 
-// copySourceOf returns the version of an object from which a copy is made.
+// copySourceOf returns the object, in the version to copy from, of a copy.
 func (u *upload) copySourceOf(c *proxy.Copy) (o object, err error) {
 	switch {
 	case u.resuming.resumed:
-		return object{}, fmt.Errorf("a copy behind what was resumed: %w", errors.ErrUnsupported)
+		return object{}, fmt.Errorf("copying into a resumed upload: %w", errors.ErrUnsupported)
 	case c.From != "":
 		o, err = u.otherSource(c)
 	case u.publishing.base != nil:
 		o = object{key: u.key, size: u.publishing.base.size(), etag: unquote(u.publishing.base.head.ETag), head: u.publishing.base.head}
 	case u.publishing.baseMissing:
-		o = object{key: u.key} // there is none
+		o = object{key: u.key} // it does not exist
 	default:
-		return object{}, fmt.Errorf("a copy of %q, whose version was not given: %w", u.key, errors.ErrUnsupported)
+		return object{}, fmt.Errorf("copying from %q without the ETag of its version: %w", u.key, errors.ErrUnsupported)
 	}
 	if err == nil && c.ETag != "" && !sameETag(c.ETag, o.etag) {
 		err = fmt.Errorf("%w: %q has the ETag %s, not %s", proxy.ErrStale, o.key, o.etag, c.ETag)
@@ -221,7 +224,7 @@ func (u *upload) copySourceOf(c *proxy.Copy) (o object, err error) {
 	return o, err
 }
 
-// otherSource returns an object that is not the one to be replaced, as it was when the upload first copied from it.
+// otherSource returns an object other than the base, in the version from which the upload first copied.
 func (u *upload) otherSource(c *proxy.Copy) (object, error) {
 	key, err := u.fs.fileKey(c.From)
 	if err != nil {
@@ -235,7 +238,7 @@ func (u *upload) otherSource(c *proxy.Copy) (object, error) {
 	case c.ETag != "" && errors.Is(err, fs.ErrNotExist):
 		return object{}, fmt.Errorf("%w: %v", proxy.ErrStale, err)
 	case err != nil:
-		return object{}, u.failureCause(fmt.Errorf("the source %q of a copy: %w", key, err))
+		return object{}, u.failureCause(fmt.Errorf("looking up the copy source %q: %w", key, err))
 	}
 	if u.receiving.copySources == nil {
 		u.receiving.copySources = make(map[string]object)
@@ -244,24 +247,24 @@ func (u *upload) otherSource(c *proxy.Copy) (object, error) {
 	return u.receiving.copySources[key], nil
 }
 
-// appendRange makes a range what follows in the content, behind part p, and returns the part that goes on. A range is read where
-// that is up to 5 MiB, not counting what a part that is shorter needs to become one of 5 MiB.
+// appendRange adds a range to the content, after part p, and returns the part to continue with. A range of up to 5
+// MiB is read; of a longer one, only the bytes that a shorter p needs to reach 5 MiB.
 func (u *upload) appendRange(p *part, r copyRange) (*part, error) {
-	border := int64(0)
+	missing := int64(0) // bytes that p needs to be a part
 	if p.size > 0 {
-		border = max(minPart-p.size, 0)
+		missing = max(minPart-p.size, 0)
 	}
-	if r.bytes-border <= minPart {
+	if r.bytes-missing <= minPart {
 		return u.readRange(p, r)
 	}
 	if u.sending.hasChecksums {
-		return p, fmt.Errorf("a copy of %d bytes behind parts that were sent with checksums: %w", r.bytes, errors.ErrUnsupported)
+		return p, fmt.Errorf("copying %d bytes after parts that were sent with checksums: %w", r.bytes, errors.ErrUnsupported)
 	}
 	u.setNotResumable()
 	u.sending.forCopies = true
 	var err error
-	if border > 0 {
-		if p, err = u.readRange(p, r.takeFirst(border)); err != nil {
+	if missing > 0 {
+		if p, err = u.readRange(p, r.takeFirst(missing)); err != nil {
 			return p, err
 		}
 	}
@@ -274,12 +277,12 @@ func (u *upload) appendRange(p *part, r copyRange) (*part, error) {
 	if err != nil {
 		return p, err
 	}
-	r = r.dropFirst(border)
+	r = r.dropFirst(missing)
 	u.sending.pendingCopy = &r
 	return p, nil
 }
 
-// readRange reads a range into part p, and into others if it becomes full. It returns the last of them.
+// readRange reads a range into part p, and into new parts whenever one is full. It returns the last of them.
 func (u *upload) readRange(p *part, r copyRange) (*part, error) {
 	if r.bytes == 0 {
 		return p, nil
@@ -294,7 +297,7 @@ func (u *upload) readRange(p *part, r copyRange) (*part, error) {
 		case s.at == s.end && (err == errFull || err == io.EOF):
 			return p, nil
 		case err != errFull:
-			return p, u.failureCause(fmt.Errorf("reading what is copied: %w", r.copyError(err)))
+			return p, u.failureCause(fmt.Errorf("reading the range to copy: %w", r.copyError(err)))
 		}
 		if p, err = u.nextPart(p); err != nil {
 			return nil, err
@@ -302,10 +305,10 @@ func (u *upload) readRange(p *part, r copyRange) (*part, error) {
 	}
 }
 
-// failureCause returns why the upload has failed, if it has while it did what failed with err.
+// failureCause returns the error that ended the upload's context, or err if none has.
 func (u *upload) failureCause(err error) error { return cmp.Or(context.Cause(u.ctx), err) }
 
-// setNotResumable notes that nothing of the upload can be resumed, as not all of it came from its client.
+// setNotResumable notes that the upload cannot be resumed, because not all of its content comes from the client.
 func (u *upload) setNotResumable() {
 	u.resuming.resumable = false
 	u.resuming.releaseRetained()
@@ -313,11 +316,11 @@ func (u *upload) setNotResumable() {
 
 // A partCopy is a range that S3 copies as parts of an upload.
 type partCopy struct {
-	first int // of the parts, among all
+	first int // index of its first part
 	await func() ([]types.CompletedPart, error)
 }
 
-// startCopy has S3 copy the pending range, if there is one, while what follows is received.
+// startCopy starts copying the pending range inside S3, if any, while more content is received.
 func (u *upload) startCopy() {
 	if u.sending.pendingCopy == nil {
 		return
@@ -350,7 +353,7 @@ func (u *upload) startCopy() {
 	u.sending.copies = append(u.sending.copies, c)
 }
 
-// awaitCopies waits for the parts that S3 copies.
+// awaitCopies waits for the copies inside S3.
 func (u *upload) awaitCopies() (err error) {
 	for _, c := range u.sending.copies {
 		parts, failed := c.await()

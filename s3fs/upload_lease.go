@@ -14,26 +14,26 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// A multipart upload that can be resumed has a lease part: a small part with the highest number that the service takes.
-// CompleteMultipartUpload never lists it. s3fs recognizes its own uploads by it, from any process.
+// A resumable multipart upload has a lease part: a small part with the highest part number of the service.
+// CompleteMultipartUpload never lists it. By the lease part, any process recognizes an upload of s3fs.
 //
-// The process that begins an upload writes an open lease: every part is its own. A process that resumes the upload overwrites
-// the lease with one that covers the parts it resumes from. The former owner compares the lease with what S3 answered when it sent its own,
-// and so knows that it has lost the upload. It may still be sending a part, which can overwrite one of the new owner's.
-// So only parts that the lease covers can be resumed from.
+// The process that creates an upload writes an open lease, which covers all parts. A process that resumes the upload
+// overwrites the lease with one that covers the parts it resumes from. The former owner finds in ListParts that the
+// lease is not the one it wrote, and knows that it has lost the upload. It may still be sending a part, which could
+// overwrite a part of the new owner. Therefore an upload is resumed only from parts that the lease covers.
 //
-// S3 never returns the content of a part. What a lease covers is in its size, which every service tells: a salt and
-// a hash of the ETags. The content repeats the whole hash, and is compared where the service tells a checksum of it.
+// S3 never returns the content of a part, but every service tells the size. So the size of a lease encodes a salt and
+// a hash of the ETags it covers. The content repeats the full hash, to be compared where the service tells a checksum.
 
 const (
-	reservedPartNumbers = 100 // part numbers at the upper end that no data part has
+	reservedPartNumbers = 100 // highest part numbers, never used for content
 	openLeaseSize       = 97  // bytes of a lease that covers all parts
 	minLeaseSize        = 4096
-	leaseSalts          = 16                            // by which two leases for the same parts differ
-	maxLeaseSize        = minLeaseSize + leaseSalts<<16 // no lease is that long
+	leaseSalts          = 16                            // so that two leases for the same parts can differ
+	maxLeaseSize        = minLeaseSize + leaseSalts<<16 // exclusive
 )
 
-// A lease is a lease part as S3 described it when it was sent.
+// A lease is a lease part as this process has written it.
 type lease struct {
 	etag string
 	size int64
@@ -44,23 +44,26 @@ func (l lease) matches(p *types.Part) bool {
 	return p != nil && aws.ToInt64(p.Size) == l.size && sameETag(l.etag, unquote(p.ETag))
 }
 
-// splitLease returns the lease part of an upload, and the other parts. Without a lease part, the upload is another program's.
+// splitLease separates the lease part of an upload from the other parts. It returns nil if the upload has no lease
+// part, and so belongs to another program.
 func (f *FS) splitLease(parts []types.Part) (*types.Part, []types.Part) {
 	last := len(parts) - 1
 	if last < 0 || int(aws.ToInt32(parts[last].PartNumber)) != f.maxParts || !isLeaseSize(aws.ToInt64(parts[last].Size)) {
 		return nil, parts
 	}
 	if last > 0 && int(aws.ToInt32(parts[last-1].PartNumber)) > f.maxParts-reservedPartNumbers {
-		return nil, parts // the last part of a very long upload of another program
+		return nil, parts // another program's upload, with so many parts
 	}
 	return &parts[last], parts[:last]
 }
 
+// isLeaseSize reports whether a lease part can have this size in bytes.
 func isLeaseSize(size int64) bool {
 	return size == openLeaseSize || minLeaseSize <= size && size < maxLeaseSize
 }
 
-// coveredParts returns the parts that a lease covers, from the first on. It returns none if one of them has changed since.
+// coveredParts returns the first parts of an upload, as far as the lease covers them. It returns none if one of them
+// was overwritten since.
 func coveredParts(l *types.Part, uploadID string, parts []types.Part) []types.Part {
 	size := aws.ToInt64(l.Size)
 	if size == openLeaseSize {
@@ -76,35 +79,37 @@ func coveredParts(l *types.Part, uploadID string, parts []types.Part) []types.Pa
 	return parts[:n]
 }
 
-// hasContent reports whether a part has this content, as far as S3 tells a checksum.
+// hasContent reports whether a part has this content. If S3 tells no checksum of the part, it is assumed.
 func hasContent(p *types.Part, content *part) bool {
-	told := partChecksum(*p)
-	return told.value == nil || bytes.Equal(told.value, content.sum(told.algorithm).value)
+	stored := partChecksum(*p)
+	return stored.value == nil || bytes.Equal(stored.value, content.sum(stored.algorithm).value)
 }
 
-// A partsDigest hashes the parts that a lease covers.
+// A partsDigest hashes the ETags and sizes of the parts that a lease covers.
 type partsDigest struct {
 	hash.Hash
 	salt int64
 }
 
+// newPartsDigest returns the digest of no parts.
 func newPartsDigest(uploadID string, salt int64) *partsDigest {
 	c := &partsDigest{sha256.New(), salt}
 	fmt.Fprintln(c, uploadID, salt)
 	return c
 }
 
+// add adds the next part.
 func (c *partsDigest) add(etag *string, size int64) {
 	fmt.Fprintln(c, strings.ToLower(unquote(etag)), size)
 }
 
-// leaseSize returns the size of the lease part that covers what was added.
+// leaseSize returns the size of the lease part that covers the added parts.
 func (c *partsDigest) leaseSize() int64 {
 	code := binary.BigEndian.Uint16(c.Sum(nil))
 	return minLeaseSize + int64(code)*leaseSalts + c.salt
 }
 
-// leasePart returns the lease part that covers what was added.
+// leasePart returns the lease part that covers the added parts.
 func (c *partsDigest) leasePart() *part { return repeatedPart(c.Sum(nil), c.leaseSize()) }
 
 // repeatedPart returns a part of size bytes that repeats text.
@@ -122,7 +127,7 @@ func repeatedPart(text []byte, size int64) *part {
 // leaseNote is the content of an open lease.
 const leaseNote = "This part marks an upload of s3ftpd. It never becomes part of an object.\n"
 
-// writeOpenLease begins to write an open lease, which the first part does not wait for.
+// writeOpenLease begins to write an open lease. The parts of the content do not wait for it.
 func (u *upload) writeOpenLease() {
 	u.resuming.openLease = async(func() (lease, error) {
 		if !u.resuming.owner.beginRequest() {
@@ -137,10 +142,10 @@ func (u *upload) writeOpenLease() {
 	})
 }
 
-// errNoLease says that an upload has no lease part, and cannot be resumed.
+// errNoLease says that an upload has no lease part, and so cannot be resumed.
 var errNoLease = errors.New("the upload has no lease part")
 
-// awaitLease waits for the open lease, if one is being written.
+// awaitLease waits until the open lease is written, if that was begun.
 func (r *resuming) awaitLease() error {
 	if r.openLease == nil {
 		return nil
@@ -153,7 +158,7 @@ func (r *resuming) awaitLease() error {
 	return nil
 }
 
-// renewLease writes a lease that covers these parts.
+// renewLease writes a lease that covers only these parts.
 func (u *upload) renewLease(parts []sentPart) error {
 	c := newPartsDigest(u.sending.id, rand.Int64N(leaseSalts))
 	for _, p := range parts {
@@ -166,10 +171,12 @@ func (u *upload) renewLease(parts []sentPart) error {
 	return err
 }
 
+// putLease sends the lease part.
 func (u *upload) putLease(content *part) (lease, error) {
 	etag, _, err := u.sendPart(int32(u.fs.maxParts), content)
 	return lease{unquote(etag), content.size}, err
 }
 
-// sameETag compares two ETags without their quotes. Some services write them in upper case in one answer, in lower case in another.
+// sameETag compares two ETags without quotes. The case of letters does not matter: some services write an ETag in
+// upper case in one answer and in lower case in another.
 func sameETag(a, b string) bool { return strings.EqualFold(a, b) }

@@ -13,13 +13,14 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 )
 
-// cancelGrace is how long it may take to clean up after a failure, when the caller may have gone already.
+// cancelGrace is how long a request outlives its caller's context where it must not be broken off, such as a clean-up
+// after a failure.
 const cancelGrace = 30 * time.Second
 
-// isMultipart reports whether the content goes into a multipart upload even if all of it is here.
+// isMultipart reports whether the content needs a multipart upload, however little is left to send.
 func (u *upload) isMultipart() bool { return u.sending.id != "" || u.sending.pendingCopy != nil }
 
-// prepareForPart begins the multipart upload before its first part, and the copy that is pending.
+// prepareForPart creates the multipart upload if that was not done yet, and starts the pending copy.
 func (u *upload) prepareForPart() error {
 	if u.sending.id == "" {
 		if err := u.createMultipart(); err != nil {
@@ -30,13 +31,13 @@ func (u *upload) prepareForPart() error {
 	return nil
 }
 
-// finishMultipart sends the last part, and publishes the whole. When anything fails, nothing is published.
+// finishMultipart sends the last part and completes the upload. After an error, nothing is published.
 func (u *upload) finishMultipart(last *part) error {
 	err := u.sendLast(last)
 	for u.sending.inFlight > 0 && err == nil {
 		err = u.awaitPart()
 	}
-	u.resuming.awaitLease() // a part that comes after Complete may stay for good
+	u.resuming.awaitLease() // a part that arrives after Complete may never be removed
 	if err == nil {
 		err = u.publishing.commit()
 	}
@@ -51,7 +52,7 @@ func (u *upload) finishMultipart(last *part) error {
 	return nil
 }
 
-// withChecksum runs f with the checksum to send.
+// withChecksum runs f with the checksum algorithm for the upload's parts.
 func (u *upload) withChecksum(f func(algorithm) error) error {
 	switch {
 	case u.sending.algorithm == md5Sum && u.fs.client.checksum != string(md5Sum):
@@ -67,26 +68,26 @@ func (u *upload) withChecksum(f func(algorithm) error) error {
 	return u.fs.client.withChecksum(f)
 }
 
-// createMultipart begins the multipart upload. It goes on when the caller has given up, but not for long: an upload that S3
-// has begun and nobody knows of could not be ended any more.
+// createMultipart creates the multipart upload. The request outlives the caller by cancelGrace: an upload that S3 has
+// created but whose ID is unknown could not be aborted.
 func (u *upload) createMultipart() error {
 	u.sending.created = time.Now()
 	if u.sending.forCopies {
-		u.sending.algorithm = u.fs.plainPartAlgorithm() // see like
+		u.sending.algorithm = u.fs.plainPartAlgorithm() // see createInputLike
 		u.receiving.algorithm = u.sending.algorithm
 	}
-	creating := fmt.Sprintf("creating %p", u) // S3 may order the upload before a change that is sent before its ID is known
+	creating := fmt.Sprintf("creating %p", u) // until the ID is known, so that noteConflict marks the upload
 	u.fs.client.uploads.register(creating, &u.resuming.owner)
 	defer u.fs.client.uploads.unregister(creating, &u.resuming.owner)
 	err := u.withChecksum(func(a algorithm) error {
 		in := &s3.CreateMultipartUploadInput{ContentType: contentType(u.key)}
 		u.fs.attributes.applyToCreate(in)
 		if u.publishing.base != nil {
-			as, err := u.publishing.base.createInput(u)
+			like, err := u.publishing.base.createInput(u)
 			if err != nil {
 				return err
 			}
-			in = as
+			in = like
 		}
 		in.Bucket, in.Key = &u.fs.bucket, &u.key
 		in.ChecksumAlgorithm, in.ChecksumType = a.checksumType()
@@ -108,9 +109,10 @@ func (u *upload) createMultipart() error {
 	return err
 }
 
-// partNumber returns that of part i.
+// partNumber returns the number of part i.
 func (s *sending) partNumber(i int) int32 { return int32(i) + 1 }
 
+// sendPart sends a part under a number, and returns its ETag and checksum.
 func (u *upload) sendPart(number int32, p *part) (etag *string, sum checksum, err error) {
 	defer recoverPanic(&err)
 	err = u.withChecksum(func(a algorithm) error {
@@ -133,8 +135,8 @@ func (u *upload) sendPart(number int32, p *part) (etag *string, sum checksum, er
 	return etag, sum, err
 }
 
-// complete publishes the parts as the object. S3 checks each part's checksum again and, where it can, that of the
-// whole.
+// complete makes the parts the object. S3 verifies the checksum of each part again and, if it can, that of the
+// object.
 func (u *upload) complete() error {
 	if err := u.awaitCopies(); err != nil {
 		return err
@@ -152,13 +154,13 @@ func (u *upload) complete() error {
 		return errTakenOver
 	}
 	defer u.resuming.owner.endRequest()
-	whole, _ := u.fullChecksum()
-	want := expectedObject{u.sending.size, whole, multipartETag(u.completedParts(false))}
+	sum, _ := u.fullChecksum()
+	want := expectedObject{u.sending.size, sum, multipartETag(u.completedParts(false))}
 	var out *s3.CompleteMultipartUploadOutput
 	err = u.fs.client.withCompleteChecksums(func(checksums bool) error {
 		in := u.completeInput(checksums)
-		return u.fs.conditionally(ctx, completeUpload, u.key, u.publishing.condition(), func(only condition) (err error) {
-			in.IfMatch, in.IfNoneMatch = only.match, only.noneMatch
+		return u.fs.conditionally(ctx, completeUpload, u.key, u.publishing.condition(), func(cond condition) (err error) {
+			in.IfMatch, in.IfNoneMatch = cond.match, cond.noneMatch
 			out, err = u.fs.api.CompleteMultipartUpload(s3http.WithExpect(s3http.WithSlow(ctx)), in)
 			return err
 		})
@@ -170,8 +172,8 @@ func (u *upload) complete() error {
 	}
 	if u.wasStored(ctx, want) {
 		u.publishing.result.Size, u.publishing.result.ETag = want.size, want.etag
-		u.fs.log.WarnContext(ctx, "S3 did not confirm an upload that it has completed", "key", u.key, "err", err)
-		m := multipartUpload{u.key, u.sending.id} // which is gone, unless the same content was there before
+		u.fs.log.WarnContext(ctx, "upload completed, but not confirmed by S3", "key", u.key, "err", err)
+		m := multipartUpload{u.key, u.sending.id} // still open if the object had the same content before
 		u.fs.cleanUp(ctx, u.key, func(ctx context.Context) { u.fs.abortUploadWithin(ctx, m) })
 		return nil
 	}
@@ -179,24 +181,24 @@ func (u *upload) complete() error {
 	return u.publishing.publishError(err)
 }
 
-// lacksPartChecksums reports whether S3 does not tell the checksums of the parts that the upload resumed from. A service that demands them at the
-// end would refuse every resumption.
+// lacksPartChecksums reports whether S3 has not told the checksum of a part that the upload was resumed from. A
+// service that demands it in CompleteMultipartUpload would refuse this upload whenever it is resumed.
 func (u *upload) lacksPartChecksums() bool {
 	return u.resuming.resumed && slices.ContainsFunc(u.sending.parts, func(s sentPart) bool { return s.sum.value == nil })
 }
 
-// completeInput is the request that makes the parts the object, with their checksums and that of the whole, or without.
+// completeInput returns the request that makes the parts the object, with or without checksums.
 func (u *upload) completeInput(checksums bool) *s3.CompleteMultipartUploadInput {
 	in := &s3.CompleteMultipartUploadInput{Bucket: &u.fs.bucket, Key: &u.key, UploadId: &u.sending.id}
 	in.MultipartUpload = &types.CompletedMultipartUpload{Parts: u.completedParts(checksums)}
-	if whole, ok := u.fullChecksum(); ok && checksums {
-		_, in.ChecksumType = whole.algorithm.checksumType()
-		whole.set(&in.ChecksumCRC32C, &in.ChecksumCRC32, new(*string), new(*string))
+	if sum, ok := u.fullChecksum(); ok && checksums {
+		_, in.ChecksumType = sum.algorithm.checksumType()
+		sum.set(&in.ChecksumCRC32C, &in.ChecksumCRC32, new(*string), new(*string))
 	}
 	return in
 }
 
-// completedParts lists the parts; with checksums, they have theirs, if all are of the same kind.
+// completedParts lists the parts, with their checksums if these are wanted and all of one algorithm.
 func (u *upload) completedParts(checksums bool) []types.CompletedPart {
 	mixed := !checksums || slices.ContainsFunc(u.sending.parts, func(s sentPart) bool { return s.sum.algorithm != u.sending.parts[0].sum.algorithm })
 	list := make([]types.CompletedPart, 0, len(u.sending.parts))
@@ -210,9 +212,9 @@ func (u *upload) completedParts(checksums bool) []types.CompletedPart {
 	return list
 }
 
-// abort gives up the multipart upload and what S3 holds of it, once no part is on its way any more.
+// abort aborts the multipart upload once no part is in flight any more.
 func (u *upload) abort() {
-	for u.sending.inFlight > 0 { // those that are broken off S3 may still be storing, after it has ended the upload
+	for u.sending.inFlight > 0 { // S3 may store a cancelled part even after the abort
 		u.awaitPart()
 	}
 	u.resuming.awaitLease()

@@ -10,23 +10,23 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/budget"
 )
 
-// A part is a stretch of a file's content, held in memory until S3 has taken it.
+// A part is a piece of an upload's content, held in memory until S3 has accepted it.
 type part struct {
 	claim     *budget.Claim
-	target    int64            // bytes after which it is full
+	target    int64            // size in bytes of a full part
 	buffers   [][]byte         // of claim
-	retained  *budget.Retained // of buffers; nil = they are not retained
+	retained  *budget.Retained // of buffers; nil = not retained
 	size      int64
 	algorithm algorithm
-	hash      hash.Hash // hot's, over the content, taken while the processor's caches hold it
-	onMinSize func()    // called once, when it is long enough to be any part of an upload
+	hash      hash.Hash // of algorithm, over the content; updated while the content is in the CPU's caches
+	onMinSize func()    // called once, when size reaches minPart
 }
 
-// errFull says that a part has taken what it can; more of the content follows.
+// errFull says that a part is full; more content may follow.
 var errFull = errors.New("part is full")
 
-// fill reads from r until the part is full, which is errFull, or r ends, which is io.EOF.
-// Any other error is r's own, or that no memory came.
+// fill reads from r until the part is full, which is errFull, or r ends, which is io.EOF. Other errors are those of
+// r, of ctx and of claiming memory.
 func (p *part) fill(ctx context.Context, r io.Reader, stall time.Duration) error {
 	idle := 0
 	for p.size < p.target {
@@ -52,7 +52,7 @@ func (p *part) fill(ctx context.Context, r io.Reader, stall time.Duration) error
 	return errFull
 }
 
-// space returns room for the next bytes: what is left of the last buffer, or a new one.
+// space returns room for the next bytes: the rest of the last buffer, or a new one.
 func (p *part) space(ctx context.Context, stall time.Duration) ([]byte, error) {
 	if len(p.buffers) > 0 {
 		last := p.buffers[len(p.buffers)-1]
@@ -72,7 +72,7 @@ func (p *part) space(ctx context.Context, stall time.Duration) ([]byte, error) {
 	return buffer[:min(int64(len(buffer)), p.target-p.size)], nil
 }
 
-// advance counts bytes that were put into the space as part of the content.
+// advance adds bytes that were put into the space to the content.
 func (p *part) advance(b []byte) {
 	if len(b) == 0 {
 		return
@@ -87,10 +87,10 @@ func (p *part) advance(b []byte) {
 	}
 }
 
-// cutLastByte cuts the last byte off, and returns it as a part.
+// cutLastByte removes the last byte, and returns it as a part.
 func (p *part) cutLastByte() *part {
 	i := len(p.buffers) - 1
-	if len(p.buffers[i]) == 0 { // for bytes that did not come
+	if len(p.buffers[i]) == 0 { // made for bytes that did not come
 		i--
 	}
 	last := &p.buffers[i]
@@ -98,14 +98,15 @@ func (p *part) cutLastByte() *part {
 	end := &part{claim: p.claim, buffers: [][]byte{{(*last)[n]}}, size: 1, hash: noHash{}}
 	*last = (*last)[:n]
 	p.size--
-	p.algorithm, p.hash = "", noHash{} // to be taken anew
+	p.algorithm, p.hash = "", noHash{} // to be computed again
 	return end
 }
 
-// seal says that the part will not grow.
+// seal says that the part will not grow any more.
 func (p *part) seal() { p.claim.Seal() }
 
-// free returns the memory to the budget, when all users of the part have called it. None may read it any more after that.
+// free returns the memory to the budget once all users of the part have called it. The caller must not read the part
+// afterwards.
 func (p *part) free() {
 	p.seal()
 	if p.retained != nil {
@@ -116,14 +117,15 @@ func (p *part) free() {
 	p.buffers = nil
 }
 
-// reader returns a reader of the part, for one request and its repetitions.
+// reader returns a reader of the part, for one request and its retries.
 func (p *part) reader() *partReader { return &partReader{part: p} }
 
-// partReader reads a part. It seeks, so that a request can be sent again, and writes buffer by buffer, without a copy.
+// A partReader reads a part. It can seek, so that a request can be retried, and it writes buffer by buffer, without a
+// copy.
 type partReader struct {
 	part   *part
 	offset int64
-	commit func() error // called before the last byte is given out, if there is one; its error is the reader's
+	commit func() error // called before the last byte is returned; its error becomes the reader's. nil = none
 }
 
 // Read implements io.Reader.
@@ -171,7 +173,7 @@ func (c *partReader) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// nextBytes returns what follows in the present buffer. It runs in a goroutine of net/http, with the caller's commit.
+// nextBytes returns the rest of the current buffer. It runs in a goroutine of net/http, and so does commit.
 func (c *partReader) nextBytes() (_ []byte, err error) {
 	defer recoverPanic(&err)
 	at := c.offset
@@ -191,21 +193,21 @@ func (c *partReader) nextBytes() (_ []byte, err error) {
 	return nil, nil
 }
 
-// minPart is the least size of every part but the last, in bytes.
+// minPart is the smallest size in bytes of every part but the last.
 const minPart = 5 << 20
 
 const mebibyte = 1 << 20
 
-// partPlan plans the sizes of an upload's parts.
+// A partPlan plans the sizes of an upload's parts.
 type partPlan struct {
-	maxParts int   // how many there may be
-	minSize  int64 // the smallest, and the first
-	maxSize  int64 // the largest
-	uniform  bool  // all but the last must be of one size
-	total    int64 // announced for the whole; 0 = unknown
+	maxParts int
+	minSize  int64 // of the first part
+	maxSize  int64
+	uniform  bool  // all but the last must have the same size
+	total    int64 // announced size of the content; 0 = unknown
 }
 
-// planParts returns the sizes for a content of size bytes, 0 where that is unknown.
+// planParts returns the plan for content of size bytes; 0 = unknown.
 func (f *FS) planParts(size int64) partPlan {
 	most := f.budget.MaxClaim() / budget.BufferSize * budget.BufferSize
 	base := (f.partSize + budget.BufferSize - 1) / budget.BufferSize * budget.BufferSize
@@ -216,7 +218,7 @@ func (f *FS) planParts(size int64) partPlan {
 	return p
 }
 
-// capacity returns how many bytes an upload takes whose parts are all full.
+// capacity returns how many bytes an upload can have.
 func (p partPlan) capacity() int64 {
 	if p.total > 0 {
 		return int64(p.maxParts) * p.maxSize
@@ -228,9 +230,8 @@ func (p partPlan) capacity() int64 {
 	return total
 }
 
-// sizeOf returns the size of part i, counted from 0, where so many bytes went before it.
-//
-// Of a known length, each part takes its share of the rest. Otherwise parts double every tenth of the numbers.
+// sizeOf returns the size of part i, counted from 0, after so many bytes before it. If the total is known, each part
+// gets an even share of the rest. Otherwise the size doubles after every tenth of maxParts.
 func (p partPlan) sizeOf(i int, before int64) int64 {
 	switch {
 	case p.uniform:
@@ -241,7 +242,7 @@ func (p partPlan) sizeOf(i int, before int64) int64 {
 	return min(p.minSize<<min(10*i/p.maxParts, 20), p.maxSize)
 }
 
-// minToSend returns how much of a part of size bytes is enough to send it, when memory for the rest is wanting.
+// minToSend returns how many bytes of a part of size bytes are enough to send it when no more memory is free.
 func (p partPlan) minToSend(size int64) int64 {
 	if p.uniform {
 		return size
@@ -249,6 +250,7 @@ func (p partPlan) minToSend(size int64) int64 {
 	return max(size/2, minPart)
 }
 
+// evenShare divides size bytes among n parts, rounded up to whole MiB.
 func (partPlan) evenShare(size int64, n int) int64 {
 	each := (size + int64(n) - 1) / int64(max(n, 1))
 	return (each + mebibyte - 1) / mebibyte * mebibyte

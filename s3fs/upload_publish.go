@@ -12,23 +12,23 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// publishing is the part of an upload that makes the content an object.
+// publishing is the state of an upload that is needed to make its content an object.
 type publishing struct {
 	commit      func() error // Source.Commit, called once
-	lock        nameLock     // of the name, held while the upload is published
-	watch       *nameWatch   // of the key, where the upload is published on a condition; nil = on none
-	mustBeNew   bool
-	baseMissing bool  // an append to an object that was not there
-	base        *base // the object that is replaced by one like it; nil = it may be any, or none
+	lock        nameLock     // held while the upload is published
+	watch       *nameWatch   // of the key; nil = the upload is published unconditionally
+	mustBeNew   bool         // Write.New
+	baseMissing bool         // an append to an object that did not exist, and still must not
+	base        *base        // the object to replace, which must be unchanged; nil = any or none
 	attributes  func() proxy.Attributes
-	result      putResult // what has become of it
+	result      putResult // of Put
 }
 
-// publishTimeout is the longest that S3 may take to make a content an object, with all repetitions of the request.
+// publishTimeout limits the request that publishes an object, with all of its retries.
 const publishTimeout = 15 * time.Minute
 
-// commitAndLock waits for the commit, then for the lock of the name. It does not wait for that as long as others do, because S3 is
-// waiting for the last byte meanwhile.
+// commitAndLock waits for the commit, then for the lock of the name. It waits for the lock only half as long as other
+// operations, because S3 is waiting for the last byte.
 func (u *upload) commitAndLock(ctx context.Context) error {
 	if err := u.publishing.commit(); err != nil {
 		return err
@@ -36,8 +36,8 @@ func (u *upload) commitAndLock(ctx context.Context) error {
 	return u.publishing.lock.acquireWithin(ctx, u.fs.client.timeout/2)
 }
 
-// checkCondition looks at the object if another operation of this process has changed it since the upload began. S3 compares it too where it
-// knows the condition, but some services ignore it.
+// checkCondition checks the condition with HEAD if another operation of this process has written the key since the
+// upload began. S3 checks it too, but some services ignore conditions.
 func (u *upload) checkCondition(ctx context.Context) error {
 	if !u.publishing.watch.sawWrite(u.fs.bucketKey(u.key)) {
 		return nil
@@ -45,7 +45,7 @@ func (u *upload) checkCondition(ctx context.Context) error {
 	return u.fs.checkCondition(ctx, u.key, u.publishing.condition())
 }
 
-// startPublishing returns the context for the request that publishes.
+// startPublishing returns the context for the request that publishes, unless the upload was cancelled.
 func (u *upload) startPublishing() (context.Context, context.CancelFunc, error) {
 	if err := context.Cause(u.ctx); err != nil {
 		return nil, nil, err
@@ -54,8 +54,8 @@ func (u *upload) startPublishing() (context.Context, context.CancelFunc, error) 
 	return ctx, cancel, nil
 }
 
-// publishContext returns a context for a request that publishes. It outlasts the caller's: a request that S3 has
-// received in full cannot be taken back, and only its answer tells what became of it.
+// publishContext returns a context for a request that publishes. It outlives ctx: a request that S3 has received in
+// full cannot be cancelled, and only the answer tells its effect.
 func publishContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	longer, cancel := withGrace(ctx, cancelGrace)
 	ctx, stop := context.WithTimeout(longer, publishTimeout)
@@ -65,7 +65,8 @@ func publishContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// publishError names the error of a request that publishes.
+// publishError translates the error of a request that publishes: a condition that does not hold is fs.ErrExist or
+// errBusy.
 func (p *publishing) publishError(err error) error {
 	switch {
 	case p.mustBeNew && precondition(err):
@@ -76,31 +77,30 @@ func (p *publishing) publishError(err error) error {
 	return err
 }
 
-// condition returns the condition on which an upload may be published: that its name is free, or that the object of which it
-// retains the beginning has not changed.
-func (p *publishing) condition() (only condition) {
+// condition returns the condition for publishing: that the name is free, or that the base is unchanged.
+func (p *publishing) condition() (cond condition) {
 	if p.mustBeNew || p.baseMissing {
-		only = ifAbsent
+		cond = ifAbsent
 	}
 	if p.base != nil {
-		only.match = p.base.head.ETag
+		cond.match = p.base.head.ETag
 	}
-	return only
+	return cond
 }
 
-// maxSetTimeSize is the size up to which an object that was uploaded in parts is copied to set its time, in bytes.
+// maxSetTimeSize is the size in bytes up to which a multipart object is copied onto itself to set its time.
 const maxSetTimeSize = 1 << 30
 
-// putResult describes the object that an upload has made.
+// A putResult describes the object that an upload has made.
 type putResult struct {
 	proxy.Stored
-	timeUnset bool // the source has named a modification time, which the object does not have yet
+	timeUnset bool // the object still lacks the modification time of the source
 }
 
-// checksums are those of an answer, CRC32C, CRC32 and SHA-256, as far as it has them.
+// checksums are CRC32C, CRC32 and SHA-256 of an answer; nil = not in the answer.
 type checksums [3]*string
 
-// setObject notes S3's answer to the request that has published the object.
+// setObject records S3's answer to the request that published the object.
 func (p *putResult) setObject(size int64, etag, version *string, sums checksums) {
 	p.Size, p.ETag, p.Version = size, unquote(etag), aws.ToString(version)
 	for i, algorithm := range []string{"CRC32C", "CRC32", "SHA256"} {
@@ -111,39 +111,39 @@ func (p *putResult) setObject(size int64, etag, version *string, sums checksums)
 	}
 }
 
-// setCompleted is as for the answer to CompleteMultipartUpload.
+// setCompleted records the answer to CompleteMultipartUpload.
 func (p *putResult) setCompleted(want expectedObject, out *s3.CompleteMultipartUploadOutput) {
 	etag := out.ETag
-	if len(unquote(etag)) < minETagLength { // which tells nothing
+	if len(unquote(etag)) < minETagLength { // too short to be an ETag
 		etag = &want.etag
 	}
 	p.setObject(want.size, etag, out.VersionId, checksums{out.ChecksumCRC32C, out.ChecksumCRC32, out.ChecksumSHA256})
 }
 
-// setUnchanged notes that the object stays as it is.
+// setUnchanged records that the object was left as it is.
 func (p *putResult) setUnchanged(is *s3.HeadObjectOutput) {
 	p.Size, p.ETag, p.Version = aws.ToInt64(is.ContentLength), unquote(is.ETag), aws.ToString(is.VersionId)
 }
 
-// storedAt begins the description of a change of a key.
+// storedAt returns a Stored with the bucket and the key.
 func (f *FS) storedAt(key string) proxy.Stored { return proxy.Stored{Bucket: f.bucket, Key: key} }
 
-// setTimeOfUpload sets the modification time of an object that was uploaded in parts, which is a copy of it. The upload has
-// succeeded whether this works or not: a failure is only logged.
-func (f *FS) setTimeOfUpload(ctx context.Context, made proxy.Stored, mtime time.Time) proxy.Stored {
-	if made.Size > maxSetTimeSize {
-		f.log.WarnContext(ctx, "the time of an upload is not set, copying its object takes too long", "key", made.Key, "bytes", made.Size)
-		return made
+// setTimeOfUpload sets the modification time of a multipart object by copying it onto itself. It only logs errors,
+// because the upload has succeeded.
+func (f *FS) setTimeOfUpload(ctx context.Context, stored proxy.Stored, mtime time.Time) proxy.Stored {
+	if stored.Size > maxSetTimeSize {
+		f.log.WarnContext(ctx, "modification time of an upload not set, object too large to copy", "key", stored.Key, "bytes", stored.Size)
+		return stored
 	}
-	if made.ETag == "" {
-		f.log.WarnContext(ctx, "the time of an upload is not set, S3 has not confirmed its ETag", "key", made.Key)
-		return made
+	if stored.ETag == "" {
+		f.log.WarnContext(ctx, "modification time of an upload not set, S3 did not confirm its ETag", "key", stored.Key)
+		return stored
 	}
-	timed, err := f.setTime(ctx, made.Key, mtime, made.ETag)
+	timed, err := f.setTime(ctx, stored.Key, mtime, stored.ETag)
 	if err != nil {
-		f.log.WarnContext(ctx, "the time of an upload is not set", "key", made.Key, "err", err)
-		return made
+		f.log.WarnContext(ctx, "modification time of an upload not set", "key", stored.Key, "err", err)
+		return stored
 	}
-	made.ETag, made.Version = timed.ETag, timed.Version
-	return made
+	stored.ETag, stored.Version = timed.ETag, timed.Version
+	return stored
 }

@@ -13,9 +13,11 @@ import (
 // errTakenOver ends an upload whose multipart upload another session has resumed.
 var errTakenOver = fmt.Errorf("another session has resumed this upload: %w", syscall.EBUSY)
 
-// A Registry is what the sessions of a process know of each other's changes: the names that are locked, the uploads that run
-// or were left open, and the keys that were written recently. All clients of a process for one S3 service must share one, whatever
-// their credentials; clients for different services must not, as it knows objects by bucket and key alone.
+// A Registry holds the state that the sessions of a process share: locked names, running and suspended uploads, and
+// recently written keys.
+//
+// All clients of a process for one S3 service must share a Registry, whatever their credentials. Clients for
+// different services must not share one, because it identifies objects by bucket and key alone.
 //
 // The zero value is ready to use. A Registry must not be copied.
 type Registry struct {
@@ -23,17 +25,19 @@ type Registry struct {
 	uploads uploadRegistry
 }
 
-// An ownership is the right of one session of this process to change a multipart upload. Where another process takes over,
-// nobody loses that right; then the ETags decide, by which Complete names the parts.
+// An ownership is the right of one session to change a multipart upload. Another session of the same process takes it
+// over before it resumes the upload. A session of another process cannot; there the lease part and the ETags in
+// CompleteMultipartUpload protect the upload.
 type ownership struct {
-	bucketKey   string      // bucket and key
-	conflicting atomic.Bool // a session of this process has sent another write of the key
+	bucketKey   string
+	conflicting atomic.Bool // this process has sent another write of the key since the upload began
 	mu          sync.Mutex
 	lost        bool
-	requests    sync.WaitGroup
+	requests    sync.WaitGroup // that change the upload
 }
 
-// beginRequest begins a change, and reports whether it may be made; leave ends it.
+// beginRequest reports whether the session still owns the upload and may send a request that changes it. If so, the
+// caller must call endRequest after the answer.
 func (o *ownership) beginRequest() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -45,174 +49,187 @@ func (o *ownership) beginRequest() bool {
 
 func (o *ownership) endRequest() { o.requests.Done() }
 
-// isLost reports whether the upload has been taken over.
+// isLost reports whether another session of this process has taken over the upload.
 func (o *ownership) isLost() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.lost
 }
 
-// takeOver takes the upload over, once all changes under way are made.
+// takeOver ends the ownership, and waits for the requests that its session has sent.
 func (o *ownership) takeOver(ctx context.Context) error {
 	o.mu.Lock()
 	o.lost = true
 	o.mu.Unlock()
-	made := make(chan struct{})
+	answered := make(chan struct{})
 	go func() {
-		defer close(made)
+		defer close(answered)
 		o.requests.Wait()
 	}()
 	select {
-	case <-made:
+	case <-answered:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// uploadRegistry are the multipart uploads that this process knows of: those that its sessions own, and for some keys those
-// that have been left open.
+// An uploadRegistry holds the multipart uploads that this process runs, those it has suspended, and the writes that
+// other operations must know of. A bucketKey is a bucket and a key, joined by a slash.
 type uploadRegistry struct {
 	mu        sync.Mutex
-	owners    map[string]*ownership       // by id
-	suspended map[string]suspendedUploads // by bucket and key
+	owners    map[string]*ownership       // by upload ID
+	suspended map[string]suspendedUploads // by bucketKey
 
-	finishing map[string]*inProgress // by bucket and key
-	cleaning  map[string]*inProgress // clean-ups that go on after a reply, by bucket and key
+	finishing map[string]*inProgress // uploads that have received all of their content, by bucketKey
+	cleaning  map[string]*inProgress // clean-ups that run after the reply, by bucketKey
 	watches   map[*nameWatch]bool
 	recent    recentWrites
 }
 
-// maxSuspended bounds what is remembered; what is forgotten is found again when somebody asks for it.
+// bucketKey identifies a key in all buckets of a service.
+func (f *FS) bucketKey(key string) string { return f.bucket + "/" + key }
+
+// maxSuspended limits the keys whose suspended uploads are remembered. Forgotten uploads are found by listing.
 const maxSuspended = 10_000
 
-func (l *uploadRegistry) register(id string, o *ownership) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.owners == nil {
-		l.owners = make(map[string]*ownership)
+// register notes the owner of a multipart upload.
+func (r *uploadRegistry) register(id string, o *ownership) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.owners == nil {
+		r.owners = make(map[string]*ownership)
 	}
-	l.owners[id] = o
+	r.owners[id] = o
 }
 
-func (l *uploadRegistry) unregister(id string, o *ownership) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.owners[id] == o {
-		delete(l.owners, id)
+// unregister removes a multipart upload, unless another session owns it by now.
+func (r *uploadRegistry) unregister(id string, o *ownership) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.owners[id] == o {
+		delete(r.owners, id)
 	}
 }
 
-// ownerOf returns the owner of a multipart upload, nil if it has none here.
-func (l *uploadRegistry) ownerOf(id string) *ownership {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.owners[id]
+// ownerOf returns the owner of a multipart upload, or nil if this process does not run it.
+func (r *uploadRegistry) ownerOf(id string) *ownership {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.owners[id]
 }
 
-// noteConflict notes that a write or deletion of a place is being sent, other than by the upload itself: uploads to it that run must be
-// verified once they are complete.
-func (l *uploadRegistry) noteConflict(place, uploadID string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for id, o := range l.owners {
-		if o.bucketKey == place && id != uploadID {
+// noteConflict marks the running uploads to a key that must be verified on completion, because another write or
+// deletion of the key is being sent. If an upload sends that write itself, uploadID is its ID.
+func (r *uploadRegistry) noteConflict(bucketKey, uploadID string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, o := range r.owners {
+		if o.bucketKey == bucketKey && id != uploadID {
 			o.conflicting.Store(true)
 		}
 	}
 }
 
-// suspendedUploads are the multipart uploads to one key that this process has left open: by ID, the last lease that this process
-// has written for it.
+// suspendedUploads are the multipart uploads to one key that this process left open for resuming: the last lease that
+// it wrote, by upload ID.
 type suspendedUploads map[string]lease
 
-// addSuspended remembers a multipart upload that was left open.
-func (l *uploadRegistry) addSuspended(place, id string, last lease) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.suspendedTo(place)[id] = last
+// addSuspended remembers a multipart upload that was left open for resuming.
+func (r *uploadRegistry) addSuspended(bucketKey, id string, last lease) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.suspendedTo(bucketKey)[id] = last
 }
 
-// restoreSuspended remembers again what collect has returned. If a session has resumed an upload since and left it once more,
-// its newer lease stays.
-func (l *uploadRegistry) restoreSuspended(place string, left suspendedUploads) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for id, last := range left {
-		if _, since := l.suspendedTo(place)[id]; !since {
-			l.suspendedTo(place)[id] = last
+// restoreSuspended undoes takeSuspended. An upload that was resumed and suspended again since then keeps its newer
+// lease.
+func (r *uploadRegistry) restoreSuspended(bucketKey string, suspended suspendedUploads) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, last := range suspended {
+		if _, again := r.suspendedTo(bucketKey)[id]; !again {
+			r.suspendedTo(bucketKey)[id] = last
 		}
 	}
 }
 
-// suspendedTo returns what is remembered of a place, to be added to.
-func (l *uploadRegistry) suspendedTo(place string) suspendedUploads {
-	if l.suspended == nil || len(l.suspended) >= maxSuspended {
-		l.suspended = make(map[string]suspendedUploads)
+// suspendedTo returns the suspended uploads to a key, to be added to. The caller must hold mu.
+func (r *uploadRegistry) suspendedTo(bucketKey string) suspendedUploads {
+	if r.suspended == nil || len(r.suspended) >= maxSuspended {
+		r.suspended = make(map[string]suspendedUploads)
 	}
-	if l.suspended[place] == nil {
-		l.suspended[place] = make(suspendedUploads)
+	if r.suspended[bucketKey] == nil {
+		r.suspended[bucketKey] = make(suspendedUploads)
 	}
-	return l.suspended[place]
+	return r.suspended[bucketKey]
 }
 
-// takeSuspended returns what was left open, and forgets it.
-func (l *uploadRegistry) takeSuspended(place string) suspendedUploads {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	left := l.suspended[place]
-	delete(l.suspended, place)
-	return left
+// takeSuspended returns the suspended uploads to a key, and forgets them.
+func (r *uploadRegistry) takeSuspended(bucketKey string) suspendedUploads {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	suspended := r.suspended[bucketKey]
+	delete(r.suspended, bucketKey)
+	return suspended
 }
 
-// finishTimeout is how long a question waits for the end of uploads.
+// finishTimeout is how long Stat and other lookups wait for uploads that are finishing.
 const finishTimeout = 10 * time.Second
 
-// An inProgress is the time between the last byte of an upload and its end, whatever that will be. A client that has lost
-// its connections may be back and ask where it stands before that is over. Clean-ups have an ending too.
+// An inProgress counts the uploads to one key that are finishing: all content is received, but the upload is neither
+// published nor suspended yet. A client that has lost its connections may reconnect and ask for the size before that.
+// Running clean-ups are counted in the same way.
 type inProgress struct {
 	count int
-	done  chan struct{}
+	done  chan struct{} // closed when count is 0
 }
 
-// startFinishing notes that an upload to a place is coming to its end, and returns what notes that it is there.
-func (l *uploadRegistry) startFinishing(place string) (end func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.start(&l.finishing, place)
+// startFinishing notes that an upload to a key is finishing, until end is called.
+func (r *uploadRegistry) startFinishing(bucketKey string) (end func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.start(&r.finishing, bucketKey)
 }
 
-// start adds to the endings of a place, for a caller that holds mu.
-func (l *uploadRegistry) start(all *map[string]*inProgress, place string) (end func()) {
+// startCleanUp notes that uploads to a key are being aborted, until end is called.
+func (r *uploadRegistry) startCleanUp(bucketKey string) (end func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.start(&r.cleaning, bucketKey)
+}
+
+// start counts one more in all[bucketKey]. The caller must hold mu.
+func (r *uploadRegistry) start(all *map[string]*inProgress, bucketKey string) (end func()) {
 	if *all == nil {
 		*all = make(map[string]*inProgress)
 	}
-	e := (*all)[place]
+	e := (*all)[bucketKey]
 	if e == nil {
 		e = &inProgress{done: make(chan struct{})}
-		(*all)[place] = e
+		(*all)[bucketKey] = e
 	}
 	e.count++
 	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		if e.count--; e.count == 0 {
 			close(e.done)
-			delete(*all, place)
+			delete(*all, bucketKey)
 		}
 	}
 }
 
-// awaitFinishing waits for the uploads of this process to a place that are coming to their end, and reports whether there were any.
-func (l *uploadRegistry) awaitFinishing(ctx context.Context, place string) bool {
-	return l.await(ctx, &l.finishing, place)
+// awaitFinishing waits until no upload of this process to a key is finishing, and reports whether any was.
+func (r *uploadRegistry) awaitFinishing(ctx context.Context, bucketKey string) bool {
+	return r.await(ctx, &r.finishing, bucketKey)
 }
 
-// await waits for the endings of a place, and reports whether there were any.
-func (l *uploadRegistry) await(ctx context.Context, all *map[string]*inProgress, place string) bool {
-	l.mu.Lock()
-	e := (*all)[place]
-	l.mu.Unlock()
+// await waits for all[bucketKey], up to finishTimeout, and reports whether anything was in progress.
+func (r *uploadRegistry) await(ctx context.Context, all *map[string]*inProgress, bucketKey string) bool {
+	r.mu.Lock()
+	e := (*all)[bucketKey]
+	r.mu.Unlock()
 	if e == nil {
 		return false
 	}
@@ -226,29 +243,19 @@ func (l *uploadRegistry) await(ctx context.Context, all *map[string]*inProgress,
 	return true
 }
 
-// markFinishing notes that all there will be of the content has been received.
+// markFinishing notes that no more content will be received.
 func (u *upload) markFinishing() {
 	if u.resuming.endFinishing == nil {
 		u.resuming.endFinishing = u.fs.client.uploads.startFinishing(u.fs.bucketKey(u.key))
 	}
 }
 
-// bucketKey names a key among all that a client knows.
-func (f *FS) bucketKey(key string) string { return f.bucket + "/" + key }
-
-// startCleanUp notes that uploads to a place are being aborted, and returns what notes that they are.
-func (l *uploadRegistry) startCleanUp(place string) (end func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.start(&l.cleaning, place)
-}
-
-// awaitCleanUps waits for the clean-ups of this process that are about a place, or about a directory above it.
-func (l *uploadRegistry) awaitCleanUps(ctx context.Context, place string) {
-	for i := range place {
-		if place[i] == '/' {
-			l.await(ctx, &l.cleaning, place[:i+1])
+// awaitCleanUps waits for the clean-ups of this process that concern a key or a directory above it.
+func (r *uploadRegistry) awaitCleanUps(ctx context.Context, bucketKey string) {
+	for i := range bucketKey {
+		if bucketKey[i] == '/' {
+			r.await(ctx, &r.cleaning, bucketKey[:i+1])
 		}
 	}
-	l.await(ctx, &l.cleaning, strings.TrimSuffix(place, "/"))
+	r.await(ctx, &r.cleaning, strings.TrimSuffix(bucketKey, "/"))
 }

@@ -20,14 +20,15 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// resumeTries is how often an upload is tried to be resumed that has ended since it was listed.
+// resumeTries is how often resuming is tried while the upload is listed but has ended.
 const resumeTries = 3
 
-// resumeOrAppend prepares an upload that keeps some of what is there: of a broken upload, or of the object. A broken upload that
-// ends meanwhile may have become the object; but some services list an upload for a while after its end.
-func (f *FS) resumeOrAppend(ctx context.Context, key string, w proxy.Write, kept keepLength) (*upload, error) {
+// resumeOrAppend prepares an upload that keeps a prefix of the content that is stored: of a resumable upload, or of
+// the object. It retries if the resumable upload ends at the same moment, which may have made it the object. Some
+// services also list an upload for a while after its end.
+func (f *FS) resumeOrAppend(ctx context.Context, key string, w proxy.Write, keep keepLength) (*upload, error) {
 	for i := 1; ; i++ {
-		u, err := f.tryResumeOrAppend(ctx, key, w, kept)
+		u, err := f.tryResumeOrAppend(ctx, key, w, keep)
 		if !isNoSuchUpload(err) {
 			return u, err
 		}
@@ -40,43 +41,44 @@ func (f *FS) resumeOrAppend(ctx context.Context, key string, w proxy.Write, kept
 	}
 }
 
-// tryResumeOrAppend is resumeOrAppend for what is there now.
+// tryResumeOrAppend is resumeOrAppend without retries.
 //
-// A broken upload that is newer than the object comes first, and has to be resumed where it stands: the bytes before an
-// offset within the older object need not be those that the client means. Nor does a client want to append to the older
-// object that has asked for its size: so clients do that resume.
-func (f *FS) tryResumeOrAppend(ctx context.Context, key string, w proxy.Write, kept keepLength) (*upload, error) {
+// A resumable upload that is newer than the object takes precedence: up to the offset, the object may have other
+// bytes than the client has sent. Even an append after SIZE refers to the upload, because many clients resume in this
+// way.
+func (f *FS) tryResumeOrAppend(ctx context.Context, key string, w proxy.Write, keep keepLength) (*upload, error) {
 	find := async(func() (*resumableUpload, error) {
-		if kept.isAll() && w.Base == "" {
+		if keep.isAll() && w.Base == "" {
 			return nil, nil
 		}
 		return f.findResumable(ctx, key)
 	})
-	there, err := f.head(ctx, key)
-	b, brokenErr := find()
-	newer := b != nil && (err != nil || !b.initiated.Before(aws.ToTime(there.head.LastModified)))
+	current, err := f.head(ctx, key)
+	b, findErr := find()
+	newer := b != nil && (err != nil || !b.initiated.Before(aws.ToTime(current.head.LastModified)))
 	missing := errors.Is(err, fs.ErrNotExist)
 	switch {
-	case brokenErr != nil:
-		return nil, brokenErr
-	case missing && kept.isAll():
+	case findErr != nil:
+		return nil, findErr
+	case missing && keep.isAll():
 		return f.appendToMissing(ctx, key, w)
 	case missing && b == nil:
 		return nil, offsetError(0)
 	case err != nil && !missing:
 		return nil, err
-	case newer && (kept.isAll() || w.Base != "" && w.Base != b.id):
+	case newer && (keep.isAll() || w.Base != "" && w.Base != b.id):
 		return nil, offsetError(b.size)
 	case newer:
-		return f.resumeAt(ctx, key, w, int64(kept), b)
-	case w.Base != "" && !kept.isAll() && !sameETag(w.Base, there.etag): // that was replaced, or what broke has become an object
-		return nil, offsetError(there.size)
+		return f.resumeAt(ctx, key, w, int64(keep), b)
+	case w.Base != "" && !keep.isAll() && !sameETag(w.Base, current.etag): // the object was replaced, or the upload has become the object
+		return nil, offsetError(current.size)
 	}
-	return f.appendTo(ctx, key, w, kept, there)
+	return f.appendTo(ctx, key, w, keep, current)
 }
 
-// resumeAt prepares an upload that resumes a broken one at an offset, the end of any of its parts. A session that still holds it
-// loses it: one of this process at once, one of another when it looks, which it does before it changes what is there.
+// resumeAt prepares an upload that resumes another one at an offset, which must be the end of one of its parts. If a
+// session still runs that upload, it loses it: a session of this process at once, one of another process at its next
+// look at the lease.
 func (f *FS) resumeAt(ctx context.Context, key string, w proxy.Write, offset int64, b *resumableUpload) (*upload, error) {
 	if b.partsUpTo(offset) < 0 {
 		return nil, offsetError(b.size)
@@ -96,7 +98,7 @@ func (f *FS) resumeAt(ctx context.Context, key string, w proxy.Write, offset int
 		u.receiving.algorithm = f.plainPartAlgorithm()
 	}
 	u.sending.algorithm = u.receiving.algorithm
-	if o != nil { // who may have changed it
+	if o != nil { // it may have changed the parts
 		_, err = u.refreshParts(b)
 	}
 	n := 0
@@ -116,8 +118,8 @@ func (f *FS) resumeAt(ctx context.Context, key string, w proxy.Write, offset int
 	return u, nil
 }
 
-// takeOverLease overwrites the lease of the multipart upload, so that other processes know that it is no longer theirs. It
-// returns how many of the parts make offset bytes.
+// takeOverLease overwrites the lease of the multipart upload, so that other processes know that they have lost it. It
+// returns how many of the parts end at offset.
 func (u *upload) takeOverLease(b *resumableUpload, offset int64) (n int, err error) {
 	if n = b.partsUpTo(offset); n < 0 {
 		return 0, offsetError(b.size)
@@ -149,7 +151,7 @@ func (u *upload) refreshParts(b *resumableUpload) (*types.Part, error) {
 	return l, nil
 }
 
-// partsUpTo returns how many of the parts make so many bytes, -1 if none end there.
+// partsUpTo returns how many of the first parts have offset bytes together, or -1 if no part ends there.
 func (b *resumableUpload) partsUpTo(offset int64) int {
 	for i, p := range b.parts {
 		if offset -= p.size; offset <= 0 {
@@ -162,16 +164,16 @@ func (b *resumableUpload) partsUpTo(offset int64) int {
 	return -1
 }
 
-// A resumableUpload is a multipart upload of ours that was not completed: it can be resumed, from any process that
-// has access to the bucket. S3 has all there is to know of it.
+// A resumableUpload is a multipart upload of s3fs that was not completed. Any process with access to the bucket can
+// resume it: S3 has all of its state.
 type resumableUpload struct {
 	id        string
 	initiated time.Time
-	parts     []sentPart // from the first on, without a gap, each long enough to be followed by another
+	parts     []sentPart // the first ones, without a gap, each at least minPart long
 	size      int64      // of these
 }
 
-// findResumable finds the newest resumable upload to a key, nil if there is none, and ends those that are too old to be resumed.
+// findResumable returns the newest resumable upload to a key, or nil. It aborts those that are too old.
 func (f *FS) findResumable(ctx context.Context, key string) (*resumableUpload, error) {
 	f.client.uploads.awaitCleanUps(ctx, f.bucketKey(key))
 	open, err := f.listUploadsTo(ctx, key)
@@ -187,7 +189,7 @@ func (f *FS) findResumable(ctx context.Context, key string) (*resumableUpload, e
 	return nil, nil
 }
 
-// listUploadsTo lists the multipart uploads to a key, the newest first.
+// listUploadsTo lists the multipart uploads to a key, newest first.
 func (f *FS) listUploadsTo(ctx context.Context, key string) ([]types.MultipartUpload, error) {
 	open, err := f.listUploads(ctx, key)
 	open = slices.DeleteFunc(open, func(u types.MultipartUpload) bool { return aws.ToString(u.Key) != key })
@@ -197,7 +199,8 @@ func (f *FS) listUploadsTo(ctx context.Context, key string) ([]types.MultipartUp
 	return open, err
 }
 
-// asResumable returns the multipart upload if it is ours and can be resumed, and ends it if it is ours but too old.
+// asResumable returns an open multipart upload if it is one of s3fs and can be resumed, otherwise nil. It aborts an
+// upload of s3fs that is too old.
 func (f *FS) asResumable(ctx context.Context, key string, o types.MultipartUpload) (*resumableUpload, error) {
 	parts, err := f.listParts(ctx, key, aws.ToString(o.UploadId))
 	if err != nil || !f.isOurs(parts) && !isLegacy(parts) {
@@ -214,7 +217,7 @@ func (f *FS) asResumable(ctx context.Context, key string, o types.MultipartUploa
 		}
 	}
 	if !last.IsZero() && time.Since(last) > f.resume && f.client.uploads.ownerOf(b.id) == nil {
-		f.log.InfoContext(ctx, "ending a broken upload that nobody has resumed", "key", key, "upload", b.id, "begun", b.initiated)
+		f.log.InfoContext(ctx, "aborting an expired resumable upload", "key", key, "upload", b.id, "begun", b.initiated)
 		f.cleanUp(ctx, key, func(ctx context.Context) { f.abortUploadWithin(ctx, multipartUpload{key, b.id}) })
 		return nil, nil
 	}
@@ -225,14 +228,14 @@ func (f *FS) asResumable(ctx context.Context, key string, o types.MultipartUploa
 	return b, nil
 }
 
-// isOurs reports whether a multipart upload has the lease part by which s3fs recognizes its own.
+// isOurs reports whether a multipart upload has a lease part, and so is one of s3fs.
 func (f *FS) isOurs(parts []types.Part) bool {
 	l, _ := f.splitLease(parts)
 	return l != nil
 }
 
-// isLegacy reports whether the parts are numbered as s3fs did before it wrote lease parts: data from 101 on, and a claim part 100 once
-// resumed. AWS completes no such upload.
+// isLegacy reports whether the parts are numbered as in versions of s3fs without lease parts: content from number 101
+// on, after a claim part 100 if the upload was resumed. AWS does not complete such an upload.
 func isLegacy(parts []types.Part) bool {
 	const claim, first = 100, 101
 	if len(parts) > 1 && aws.ToInt32(parts[0].PartNumber) == claim {
@@ -241,8 +244,9 @@ func isLegacy(parts []types.Part) bool {
 	return len(parts) > 0 && aws.ToInt32(parts[0].PartNumber) == first
 }
 
-// setResumableParts sets the parts that a resumed upload can begin with. The last one, if it is shorter than the first and cannot do
-// without a byte, may be that of a content which is whole: then it has to be sent again, see upload.last.
+// setResumableParts sets the parts from which b can be resumed. It leaves out a last part that is exactly minPart
+// long and shorter than the first: sendLast may have cut the last byte of the whole content from it, and resuming
+// needs that part again.
 func (f *FS) setResumableParts(b *resumableUpload, parts []types.Part) {
 	b.parts, b.size = nil, 0
 	l, parts := f.splitLease(parts)
@@ -263,17 +267,17 @@ func (f *FS) setResumableParts(b *resumableUpload, parts []types.Part) {
 	}
 }
 
-// partChecksum returns the checksum that S3 keeps of a part.
+// partChecksum returns the checksum of a part that S3 stores.
 func partChecksum(p types.Part) checksum {
 	for a, text := range map[algorithm]*string{crc32C: p.ChecksumCRC32C, crc32IEEE: p.ChecksumCRC32, sha256Sum: p.ChecksumSHA256} {
 		if value, err := base64.StdEncoding.DecodeString(aws.ToString(text)); err == nil && len(value) > 0 {
 			return checksum{a, value}
 		}
 	}
-	return checksum{algorithm: md5Sum} // which is sent for what follows, and which every service takes
+	return checksum{algorithm: md5Sum} // every service accepts it for the parts to come
 }
 
-// listParts lists the parts of a multipart upload, in the order of their numbers.
+// listParts lists the parts of a multipart upload by number.
 func (f *FS) listParts(ctx context.Context, key, id string) ([]types.Part, error) {
 	var parts []types.Part
 	pages := s3.NewListPartsPaginator(f.api, &s3.ListPartsInput{Bucket: &f.bucket, Key: &key, UploadId: &id})
@@ -290,16 +294,16 @@ func (f *FS) listParts(ctx context.Context, key, id string) ([]types.Part, error
 	return latestParts(parts), nil
 }
 
-// offsetError says that what is there to go on with, a broken upload or the object, has so many bytes.
-func offsetError(offset int64) error {
-	return &proxy.OffsetError{Offset: offset, Err: fmt.Errorf("%d bytes are there to go on with: %w", offset, syscall.ESPIPE)}
+// offsetError says that the stored content, of a resumable upload or an object, has size bytes.
+func offsetError(size int64) error {
+	return &proxy.OffsetError{Offset: size, Err: fmt.Errorf("the offset must be %d, the stored size: %w", size, syscall.ESPIPE)}
 }
 
-// listsUploads reports whether the bucket lists its multipart uploads, as far as is known.
+// listsUploads reports whether the bucket lists its multipart uploads. It is true until the service refuses.
 func (f *FS) listsUploads() bool { return f.client.features.supports(uploadList, f.bucket) }
 
-// listUploads lists the multipart uploads whose keys begin with prefix, up to 1,000. MinIO lists only those of one key.
-// Where the service refuses to list them there are none, see listsUploads.
+// listUploads lists up to 1,000 multipart uploads whose keys begin with prefix; all in directory buckets. MinIO lists
+// only those whose key is prefix. If the service refuses to list uploads, the list is empty, see listsUploads.
 func (f *FS) listUploads(ctx context.Context, prefix string) ([]types.MultipartUpload, error) {
 	if f.resume <= 0 || !f.listsUploads() {
 		return nil, nil
@@ -317,11 +321,11 @@ func (f *FS) listUploads(ctx context.Context, prefix string) ([]types.MultipartU
 	return open, err
 }
 
-// unrelatedToListing lists refusals that say nothing about listing.
+// unrelatedToListing are the error codes of refusals that do not depend on the operation.
 var unrelatedToListing = []string{"NoSuchBucket", "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken", "RequestTimeout"}
 
-// refusesList reports whether a service does not list multipart uploads, or does not allow it. A command does not fail for
-// that: it only means that broken uploads cannot be resumed.
+// refusesList reports whether the service does not list multipart uploads, or the client has no permission to. This
+// fails no command; it only means that uploads cannot be resumed.
 func refusesList(err error) bool {
 	switch status(err) {
 	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
@@ -330,18 +334,18 @@ func refusesList(err error) bool {
 	return errors.Is(err, fs.ErrPermission)
 }
 
-// listUploadsByPrefix lists the multipart uploads whose keys begin with prefix, where the bucket takes no such prefix among
-// those to its directory.
+// listUploadsByPrefix lists multipart uploads whose keys begin with prefix. If the service accepts only directories
+// as prefixes, it filters the uploads in the directory.
 func (f *FS) listUploadsByPrefix(ctx context.Context, prefix string) (open []types.MultipartUpload, err error) {
 	dir := prefix[:strings.LastIndex(prefix, "/")+1]
-	within := func() error {
+	filtered := func() error {
 		open, err = f.listUploadsIn(ctx, dir)
 		open = slices.DeleteFunc(open, func(u types.MultipartUpload) bool { return !strings.HasPrefix(aws.ToString(u.Key), prefix) })
 		return err
 	}
 	switch {
 	case isDirectoryBucket(f.bucket):
-		err = within()
+		err = filtered()
 		return open, err
 	case dir == prefix:
 		open, err = f.listFirstUploads(ctx, prefix)
@@ -349,7 +353,7 @@ func (f *FS) listUploadsByPrefix(ctx context.Context, prefix string) (open []typ
 	}
 	err = f.client.features.try(anyPrefix, f.bucket, isUnsupported, func(with bool) (err error) {
 		if !with {
-			return within()
+			return filtered()
 		}
 		open, err = f.listFirstUploads(ctx, prefix)
 		return err
@@ -357,7 +361,7 @@ func (f *FS) listUploadsByPrefix(ctx context.Context, prefix string) (open []typ
 	return open, err
 }
 
-// listFirstUploads lists the first multipart uploads whose keys begin with prefix.
+// listFirstUploads lists the first page of multipart uploads whose keys begin with prefix.
 func (f *FS) listFirstUploads(ctx context.Context, prefix string) ([]types.MultipartUpload, error) {
 	out, err := f.api.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &f.bucket, Prefix: optional(prefix)})
 	if err != nil {
@@ -366,7 +370,7 @@ func (f *FS) listFirstUploads(ctx context.Context, prefix string) ([]types.Multi
 	return out.Uploads, nil
 }
 
-// listUploadsIn lists all multipart uploads to keys in a directory, which may come in any order.
+// listUploadsIn lists all multipart uploads to keys in a directory, in any order.
 func (f *FS) listUploadsIn(ctx context.Context, dir string) (open []types.MultipartUpload, err error) {
 	pages := s3.NewListMultipartUploadsPaginator(f.api, &s3.ListMultipartUploadsInput{Bucket: &f.bucket, Prefix: optional(dir)})
 	for pages.HasMorePages() {
@@ -379,9 +383,9 @@ func (f *FS) listUploadsIn(ctx context.Context, dir string) (open []types.Multip
 	return open, nil
 }
 
-// latestParts returns one part for each number, in the order of the numbers. SeaweedFS keeps and lists a part that was sent
-// again beside the new one. The later one counts; of two from the same second the larger one, since a part is sent again
-// with what follows it.
+// latestParts returns one part for each number, by number. SeaweedFS lists a part that was sent again beside the old
+// one. The later one counts. Of two from the same second the larger one counts: a part is sent again only together
+// with the bytes that follow it.
 func latestParts(parts []types.Part) []types.Part {
 	slices.SortStableFunc(parts, func(a, b types.Part) int {
 		return cmp.Or(cmp.Compare(aws.ToInt32(a.PartNumber), aws.ToInt32(b.PartNumber)),

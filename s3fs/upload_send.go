@@ -7,39 +7,40 @@ import (
 	"time"
 )
 
-// sending is the part of an upload that ends when S3 has all of the content, or no request with a part of it is under way any more.
+// sending is the state of an upload that is needed until S3 has received all of its parts, or none of them is in
+// flight any more.
 type sending struct {
-	ctx    context.Context // of the parts, which outlives that of the upload so that they can be resumed from
+	ctx    context.Context // of the parts; it outlives that of the upload, so that more can be resumed
 	cancel context.CancelFunc
 
-	id           string // of the multipart upload; "" = there is none
+	id           string // of the multipart upload; "" = not created yet
 	created      time.Time
-	algorithm    algorithm // of the multipart upload, where that is not the client's to choose
-	hasChecksums bool      // it has a checksum algorithm
+	algorithm    algorithm // that the multipart upload demands; "" = Client.algorithm
+	hasChecksums bool      // the multipart upload has a checksum algorithm
 
 	parts       []sentPart
-	size        int64 // of these
+	size        int64 // of parts
 	inFlight    int
-	limit       int // of parts in flight
+	limit       int // of inFlight
 	results     chan partResult
 	concurrency *concurrency
 
-	forCopies   bool          // the multipart upload is to have no checksum algorithm, so that S3 copies any object into it
-	pendingCopy *copyRange    // to be copied by S3 before the next part is sent
-	copies      []partCopy    // under way
-	copySlots   chan struct{} // of which each part that is being copied has one
-	copiedParts int           // of parts
-	copiedSize  int64         // of these
+	forCopies   bool          // create the multipart upload without a checksum algorithm, so that S3 copies any object into it
+	pendingCopy *copyRange    // for S3 to copy before the next part is sent
+	copies      []partCopy    // in progress
+	copySlots   chan struct{} // limits the parts that S3 copies at the same time
+	copiedParts int           // how many of parts S3 copies
+	copiedSize  int64         // of copiedParts
 }
 
 // A sentPart is a part that S3 has, or will have.
 type sentPart struct {
 	size int64
-	etag *string
+	etag *string // nil = not confirmed yet
 	sum  checksum
 }
 
-// partResult is S3's answer to part i.
+// partResult is S3's answer to a part.
 type partResult struct {
 	index int
 	etag  *string
@@ -47,8 +48,9 @@ type partResult struct {
 	err   error
 }
 
-// sendLast sends the last part. If it is long enough to be resumed from, its last byte follows as a part of its own: else
-// all of the content could be there without being published, and a client that compares sizes would take it for stored.
+// sendLast sends the last part. If the upload can then be resumed, the last byte of the content goes into a part of
+// its own, which is too short to be resumed from: a resumable upload must not have the full size, because a client
+// that compares sizes would take it for a stored file.
 func (u *upload) sendLast(p *part) error {
 	u.resuming.allReceived = true
 	if p.size == 0 {
@@ -58,14 +60,14 @@ func (u *upload) sendLast(p *part) error {
 	if !u.resuming.resumable || u.receiving.plan.uniform || p.size <= minPart || u.sending.uploadedParts()+1 >= u.receiving.plan.maxParts {
 		return u.send(p)
 	}
-	end := p.cutLastByte()
+	last := p.cutLastByte()
 	if err := u.send(p); err != nil {
 		return err
 	}
-	return u.send(end)
+	return u.send(last)
 }
 
-// send hands a part to a sender of its own, once fewer are in flight than S3 takes well.
+// send waits until fewer parts are in flight than the limit, and sends a part in a new goroutine.
 func (u *upload) send(p *part) error {
 	p.seal()
 	if err := u.prepareForPart(); err != nil {
@@ -74,7 +76,7 @@ func (u *upload) send(p *part) error {
 	}
 	if u.sending.uploadedParts() >= u.receiving.plan.maxParts {
 		p.free()
-		return fmt.Errorf("no number is left for another part after %d bytes: %w", u.sending.size, syscall.EFBIG)
+		return fmt.Errorf("no part number is left after %d bytes: %w", u.sending.size, syscall.EFBIG)
 	}
 	u.sending.limit = u.inFlightLimit(p)
 	for u.sending.inFlight >= u.sending.limit || len(u.sending.results) > 0 {
@@ -96,7 +98,7 @@ func (u *upload) send(p *part) error {
 		defer u.resuming.owner.endRequest()
 		a := u.sendAndFree(i, p)
 		if a.err != nil {
-			u.fail(fmt.Errorf("part %d: %w", u.sending.partNumber(i), a.err)) // ends the upload at its next read, the others soon
+			u.fail(fmt.Errorf("part %d: %w", u.sending.partNumber(i), a.err)) // cancels the next read and the other parts
 		}
 		u.sending.results <- a
 	}()
@@ -112,8 +114,8 @@ func (u *upload) sendAndFree(i int, p *part) (a partResult) {
 	return a
 }
 
-// inFlightLimit returns how many parts may be in flight with p. Parts that have grown hide the time between two of them
-// by themselves: where few were in flight, one is enough then.
+// inFlightLimit returns how many parts may be in flight, including p. One is enough if parts have grown and S3 kept
+// up so far: a large part hides the time between two requests.
 func (u *upload) inFlightLimit(p *part) int {
 	if u.sending.concurrency.level == 0 && u.hasGrown(p.size) {
 		return 1
@@ -121,52 +123,52 @@ func (u *upload) inFlightLimit(p *part) int {
 	return u.sending.concurrency.limit()
 }
 
-// hasGrown reports whether a part of size bytes has grown beyond the plan's smallest, as those of a long upload do.
+// hasGrown reports whether a part of size bytes is larger than the first ones, as in a long upload.
 func (u *upload) hasGrown(size int64) bool { return size > u.receiving.plan.minSize }
 
-// awaitPart waits for one answer.
+// awaitPart waits for the result of one part.
 func (u *upload) awaitPart() error {
 	starved := u.sending.inFlight >= u.sending.limit
 	a := <-u.sending.results
 	u.sending.inFlight--
 	if a.err != nil {
-		return context.Cause(u.ctx) // the first part to fail has made the others fail
+		return context.Cause(u.ctx) // the error of the first part that failed
 	}
-	u.sending.parts[a.index].etag, u.sending.parts[a.index].sum = a.etag, a.sum
-	u.sending.concurrency.partDone(u.sending.parts[a.index].size, starved, u.fs.budget.HalfFree(), u.hasGrown(u.sending.parts[a.index].size))
+	sent := &u.sending.parts[a.index]
+	sent.etag, sent.sum = a.etag, a.sum
+	u.sending.concurrency.partDone(sent.size, starved, u.fs.budget.HalfFree(), u.hasGrown(sent.size))
 	return nil
 }
 
-// How many parts of one upload are in flight at a time.
+// Limits of the parts of one upload that are in flight.
 const (
 	minInFlight = 2
 	maxInFlight = 8
 )
 
-// concurrencyLevels are the limits that are tried, one after the other.
+// concurrencyLevels are the limits to try, in this order.
 var concurrencyLevels = []int{minInFlight, 3, 5, maxInFlight}
 
-// How many parts are sent before the first trial, as connections have to be made and services to warm up, and how many
-// rounds a limit stands before it is looked at once more.
 const (
-	warmUpParts   = 4
-	settledRounds = 4
+	warmUpParts   = 4 // sent before the first trial, while connections are made
+	settledRounds = 4 // for which a limit is used before a lower one is tried
 )
 
-// concurrency finds out how many parts in flight an upload is served best with: two while S3 takes them as fast as they
-// come, or fast enough, and where it does not, more at a time for as long as that makes the whole faster. Later it
-// looks once more whether fewer would not do: a service may only have been slow to begin.
+// concurrency finds the best number of parts in flight for an upload. It begins with two, and keeps two while S3
+// accepts parts as fast as they come, or fast enough. Otherwise it tries more, as long as each level is clearly
+// faster than the one before. Later it tries the lower level again, because a service may only have been slow at
+// first.
 type concurrency struct {
-	level      int // in paces
+	level      int // index in concurrencyLevels
 	trial      trial
-	bestRate   float64   // bytes a second, with the limit before the trial
-	roundStart time.Time // when the round began
-	roundBytes int64     // that S3 took since then
+	bestRate   float64 // bytes per second at the level before the trial
+	roundStart time.Time
+	roundBytes int64 // accepted by S3 since roundStart
 	roundParts int
-	roundsLeft int // rounds before fewer are tried
+	roundsLeft int // until a lower level is tried
 }
 
-// A trial is of a limit that is not settled yet.
+// A trial is the direction in which another limit is tried.
 type trial int
 
 const (
@@ -177,65 +179,66 @@ const (
 
 func newConcurrency() *concurrency { return &concurrency{roundParts: minInFlight - warmUpParts} }
 
-func (p *concurrency) limit() int { return concurrencyLevels[p.level] }
+func (c *concurrency) limit() int { return concurrencyLevels[c.level] }
 
-// partDone notes that S3 has taken a part, and sets the limit anew after a fair trial.
-// Starved says that the upload had to wait for S3, more that there is memory for other parts, and grown that parts are
-// large by now: then more of them are tried only where S3 is slow indeed.
-func (p *concurrency) partDone(size int64, starved, more, grown bool) {
-	p.roundParts++
-	if p.roundParts == p.limit() { // the first ones were under way with another limit
-		p.roundStart, p.roundBytes = time.Now(), 0
+// partDone records that S3 has accepted a part, and ends the round after enough parts. starved says that the upload
+// had to wait for S3, memory that the budget has room for more parts, and grown that parts are large: then more of
+// them are tried only if S3 is very slow.
+func (c *concurrency) partDone(size int64, starved, memory, grown bool) {
+	c.roundParts++
+	if c.roundParts == c.limit() { // the first ones were in flight under the old limit
+		c.roundStart, c.roundBytes = time.Now(), 0
 		return
 	}
-	p.roundBytes += size
-	if !starved || p.roundParts < 3*p.limit() {
+	c.roundBytes += size
+	if !starved || c.roundParts < 3*c.limit() {
 		return
 	}
 	enough := fastRate
 	if grown {
 		enough /= 4
 	}
-	rate := float64(p.roundBytes) / max(time.Since(p.roundStart).Seconds(), 1e-6)
-	p.endRound(rate, more && rate < enough)
-	p.roundStart, p.roundBytes, p.roundParts = time.Now(), 0, 0
+	rate := float64(c.roundBytes) / max(time.Since(c.roundStart).Seconds(), 1e-6)
+	c.endRound(rate, memory && rate < enough)
+	c.roundStart, c.roundBytes, c.roundParts = time.Now(), 0, 0
 }
 
-// endRound ends a round in which S3 took so many bytes a second. More says whether it would be good to send more at a time.
-func (p *concurrency) endRound(rate float64, more bool) {
+// endRound chooses the level for the next round, after one in which S3 accepted rate bytes per second. more says
+// whether a higher level may be tried.
+func (c *concurrency) endRound(rate float64, more bool) {
 	switch {
-	case p.trial == tryMore && p.level > 0 && rate < p.bestRate*p.minSpeedup():
-		p.level--
-		p.settle(rate)
-	case p.trial == tryMore && p.level == len(concurrencyLevels)-1:
-		p.settle(rate)
-	case p.trial == tryMore && more:
-		p.level++
-		p.bestRate = rate
-	case p.trial == tryFewer && p.roundsLeft > 0:
-		p.roundsLeft--
-		p.bestRate = max(p.bestRate, rate)
-		if p.roundsLeft == 0 {
-			p.level--
+	case c.trial == tryMore && c.level > 0 && rate < c.bestRate*c.minSpeedup():
+		c.level--
+		c.settle(rate)
+	case c.trial == tryMore && c.level == len(concurrencyLevels)-1:
+		c.settle(rate)
+	case c.trial == tryMore && more:
+		c.level++
+		c.bestRate = rate
+	case c.trial == tryFewer && c.roundsLeft > 0:
+		c.roundsLeft--
+		c.bestRate = max(c.bestRate, rate)
+		if c.roundsLeft == 0 {
+			c.level--
 		}
-	case p.trial == tryFewer && rate*minGain < p.bestRate:
-		p.level++
-		p.trial = settled
-	case p.trial == tryFewer:
-		p.settle(rate)
+	case c.trial == tryFewer && rate*minGain < c.bestRate:
+		c.level++
+		c.trial = settled
+	case c.trial == tryFewer:
+		c.settle(rate)
 	}
 }
 
-// minSpeedup returns by how much faster this limit has to be than the one before: by half of what it would be where each
-// connection is limited, which is more than comes about by chance.
-func (p *concurrency) minSpeedup() float64 {
-	return 1 + (float64(p.limit())/float64(concurrencyLevels[p.level-1])-1)/2
+// minSpeedup returns by which factor this level must be faster than the one below: half of the gain if each
+// connection were limited by itself, which is more than chance.
+func (c *concurrency) minSpeedup() float64 {
+	return 1 + (float64(c.limit())/float64(concurrencyLevels[c.level-1])-1)/2
 }
 
-// settle ends the search for a limit, but for a look at the one before.
-func (p *concurrency) settle(rate float64) {
-	p.trial, p.bestRate, p.roundsLeft = tryFewer, rate, settledRounds
-	if p.level == 0 {
-		p.trial = settled
+// settle keeps the current level for settledRounds.
+func (c *concurrency) settle(rate float64) {
+	c.trial, c.bestRate, c.roundsLeft = tryFewer, rate, settledRounds
+	if c.level == 0 {
+		c.trial = settled
 	}
 }

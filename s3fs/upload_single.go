@@ -10,8 +10,9 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 )
 
-// putSingle sends the only part of a content as an object. The last byte waits for the commit, then for the lock of the name, and goes
-// out only with both: without, the request breaks off, and S3 has nothing. A request with a condition waits for them as a whole.
+// putSingle sends the only part of an upload as an object. The last byte waits for the commit, and then for the lock
+// of the name. If either fails, the request is broken off before the last byte, and S3 stores nothing. A request with
+// a condition is sent only after both.
 func (u *upload) putSingle(p *part) error {
 	defer u.publishing.lock.release()
 	ctx, cancel, err := u.startPublishing()
@@ -24,22 +25,23 @@ func (u *upload) putSingle(p *part) error {
 		err := u.commitAndLock(ctx)
 		if err != nil {
 			refused.Store(&err)
-			cancel() // so that the request is not repeated
+			cancel() // so that the request is not retried
 		}
 		return err
 	}
 	var t attemptCount
-	first := p.size == 0 || u.publishing.condition() != condition{} // MinIO locks an object on whose condition it is to put another, until it has the last byte
-	if !first || commit() == nil {
+	// On a conditional PutObject, MinIO locks the object until it has received the last byte.
+	commitFirst := p.size == 0 || u.publishing.condition() != condition{}
+	if !commitFirst || commit() == nil {
 		err = u.putObject(ctx, p, commit, countAttempts(&t))
 	}
-	if void := refused.Load(); void != nil {
-		return u.suspendSingle(p, u.publishing.publishError(*void))
+	if refusal := refused.Load(); refusal != nil {
+		return u.suspendSingle(p, u.publishing.publishError(*refusal))
 	}
 	defer p.free()
 	if unclear(err, t) && u.wasStored(ctx, p.expected(u.receiving.algorithm)) {
 		u.publishing.result.Size = p.size
-		u.fs.log.WarnContext(ctx, "S3 did not confirm an object that it has stored", "key", u.key, "err", err)
+		u.fs.log.WarnContext(ctx, "object stored, but not confirmed by S3", "key", u.key, "err", err)
 		err = nil
 	}
 	if err == nil {
@@ -48,8 +50,8 @@ func (u *upload) putSingle(p *part) error {
 	return u.publishing.publishError(err)
 }
 
-// suspendSingle ends an upload of which all is in one part, and is not to be published. It can be resumed from all but its last
-// byte, see last, if that is long enough.
+// suspendSingle ends an upload of one part that must not be published. If the part is long enough, the upload can be
+// resumed from all of it but the last byte, see sendLast.
 func (u *upload) suspendSingle(p *part, err error) error {
 	if p.size > minPart {
 		p.cutLastByte()
@@ -60,7 +62,7 @@ func (u *upload) suspendSingle(p *part, err error) error {
 	return u.suspendOrAbort(err)
 }
 
-// putObject puts a part as an object.
+// putObject sends a part as an object.
 func (u *upload) putObject(ctx context.Context, p *part, commit func() error, options func(*s3.Options)) error {
 	return u.fs.client.withChecksum(func(a algorithm) error {
 		in := &s3.PutObjectInput{
@@ -82,8 +84,8 @@ func (u *upload) putObject(ctx context.Context, p *part, commit func() error, op
 		p.sum(a).set(&in.ChecksumCRC32C, &in.ChecksumCRC32, &in.ChecksumSHA256, &in.ContentMD5)
 		return u.withBaseStorageClass(in.StorageClass, func(class types.StorageClass) error {
 			in.StorageClass = class
-			return u.fs.conditionally(ctx, putObject, u.key, u.publishing.condition(), func(only condition) error {
-				in.IfMatch, in.IfNoneMatch, in.Body = only.match, only.noneMatch, &partReader{part: p, commit: commit}
+			return u.fs.conditionally(ctx, putObject, u.key, u.publishing.condition(), func(cond condition) error {
+				in.IfMatch, in.IfNoneMatch, in.Body = cond.match, cond.noneMatch, &partReader{part: p, commit: commit}
 				out, err := u.fs.api.PutObject(s3http.WithExpect(ctx), in, options)
 				if err == nil {
 					u.publishing.result.setObject(p.size, out.ETag, out.VersionId, checksums{out.ChecksumCRC32C, out.ChecksumCRC32, out.ChecksumSHA256})

@@ -12,14 +12,14 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// suspendOrAbort ends an upload that is not published, because of err, which it returns. What S3 holds of it is left for being
-// resumed, if that is possible, or else removed.
+// suspendOrAbort ends an upload that is not published, because of err, which it returns. It leaves the multipart
+// upload open if that can be resumed, and otherwise aborts it.
 func (u *upload) suspendOrAbort(err error) error {
 	u.fail(err)
 	defer u.resuming.freeAll()
 	switch {
 	case u.resuming.owner.isLost(), isNoSuchUpload(err):
-		for u.sending.inFlight > 0 { // another session has resumed it, so it is not ours any more to change
+		for u.sending.inFlight > 0 { // another session owns it now: change nothing
 			u.awaitPart()
 		}
 		u.awaitCopies()
@@ -33,8 +33,8 @@ func (u *upload) suspendOrAbort(err error) error {
 	return err
 }
 
-// suspend leaves the multipart upload open, with all that was received of it as far as S3 takes it. Where err is that S3
-// does not answer, nothing more is asked of it, for which the client would have to wait.
+// suspend leaves the multipart upload open for resuming, with all of the content that S3 accepts. If err is that S3
+// does not answer, it sends no more requests, which the client would have to wait for.
 func (u *upload) suspend(err error) {
 	silent := unheard(err)
 	for u.sending.inFlight > 0 {
@@ -51,35 +51,35 @@ func (u *upload) suspend(err error) {
 		u.abort()
 		return
 	}
-	var unsaved error
+	var unsent error
 	if !silent {
-		unsaved = u.sendUnsent()
-		if !u.fs.listsUploads() { // nor its parts, as has turned out
+		unsent = u.sendUnsent()
+		if !u.fs.listsUploads() { // ListParts was refused
 			u.abort()
 			return
 		}
 	}
-	n, safe := 0, int64(0)
+	n, resumable := 0, int64(0)
 	for _, s := range u.sending.parts {
 		if s.etag == nil || s.size < minPart {
 			break
 		}
 		n++
-		safe += s.size
+		resumable += s.size
 	}
-	if safe == 0 {
+	if resumable == 0 {
 		u.abort()
 		return
 	}
 	if u.resuming.resumed && !silent && !u.isTakenOver() {
-		unsaved = cmp.Or(unsaved, u.renewLease(u.sending.parts[:n]))
+		unsent = cmp.Or(unsent, u.renewLease(u.sending.parts[:n]))
 	}
 	u.fs.client.uploads.addSuspended(u.fs.bucketKey(u.key), u.sending.id, u.resuming.lease)
-	u.fs.log.InfoContext(u.ctx, "a broken upload can be resumed", "key", u.key, "upload", u.sending.id, "bytes", safe, "err", unsaved)
+	u.fs.log.InfoContext(u.ctx, "upload suspended, can be resumed", "key", u.key, "upload", u.sending.id, "bytes", resumable, "err", unsent)
 }
 
-// lacksLease reports whether the upload has no lease, without which it cannot be resumed. Unless S3 is silent, it writes one that
-// has failed once more.
+// lacksLease reports whether the upload has no lease part, and so cannot be resumed. If writing it has failed, it is
+// tried once more, unless S3 is silent.
 func (u *upload) lacksLease(silent bool) bool {
 	err := u.resuming.awaitLease()
 	if err != nil && !silent {
@@ -87,24 +87,26 @@ func (u *upload) lacksLease(silent bool) bool {
 		err = u.resuming.awaitLease()
 	}
 	if err != nil {
-		u.fs.log.WarnContext(u.ctx, "a broken upload cannot be resumed", "key", u.key, "upload", u.sending.id, "err", err)
+		u.fs.log.WarnContext(u.ctx, "upload cannot be resumed, lease not written", "key", u.key, "upload", u.sending.id, "err", err)
 	}
 	return err != nil
 }
 
-// isUnlisted reports whether nobody could find the multipart upload again, which shows when all to the key are listed.
+// isUnlisted reports whether the service refuses to list multipart uploads, so that no process could find this one
+// again.
 func (u *upload) isUnlisted() bool {
 	u.fs.listUploadsTo(u.sending.ctx, u.key)
 	return !u.fs.listsUploads()
 }
 
-// sendUnsent sends what broke off, or ended but for its last byte: as a part where it is long enough, else once more with
-// the part before it, under the same number.
+// sendUnsent sends the content that was received but not sent. If that is too short for a part, it is sent together
+// with the retained parts before it, under the number of the first of them. If all of the content was received, the
+// last byte is left out, see sendLast.
 func (u *upload) sendUnsent() error {
 	i, p := len(u.sending.parts), u.resuming.unsent
 	switch {
 	case slices.ContainsFunc(u.sending.parts, func(s sentPart) bool { return s.etag == nil }):
-		return nil // there is a gap before it
+		return nil // a part before it is missing
 	case u.receiving.plan.uniform && (p == nil || p.size != u.receiving.plan.minSize):
 		return nil
 	case p != nil && p.size >= minPart:
@@ -124,7 +126,7 @@ func (u *upload) sendUnsent() error {
 		}
 		defer freeParts(tail)
 		if p = joinParts(tail); u.resuming.allReceived {
-			p.cutLastByte() // see last
+			p.cutLastByte() // see sendLast
 		}
 	}
 	etag, sum, err := u.sendPart(u.sending.partNumber(i), p)
@@ -134,8 +136,8 @@ func (u *upload) sendUnsent() error {
 	return err
 }
 
-// hasNothingToResume reports whether S3 has not got the beginning of the multipart upload, nor anything that was not sent here: so
-// nobody can resume it.
+// hasNothingToResume reports whether S3 lacks the first part, and has no part that this upload has not sent, so that
+// no session can resume it.
 func (u *upload) hasNothingToResume() bool {
 	u.resuming.awaitLease()
 	parts, err := u.fs.listParts(u.sending.ctx, u.key, u.sending.id)
@@ -148,42 +150,43 @@ func (u *upload) hasNothingToResume() bool {
 	return err == nil && (l == nil || u.resuming.lease.matches(l)) && !begins && !slices.ContainsFunc(parts, foreign)
 }
 
-// isTakenOver reports whether S3 has another lease, or other parts in place of those that were sent here: then another session
-// has resumed the upload. What else it has may be left from before.
+// isTakenOver reports whether another session has resumed the upload: S3 has another lease, or other parts under the
+// numbers that this upload has sent. It is true if S3 cannot list the parts. Parts under other numbers may be old.
 func (u *upload) isTakenOver() bool {
 	if len(u.sending.parts) == 0 {
 		return false
 	}
 	parts, err := u.fs.listParts(u.sending.ctx, u.key, u.sending.id)
 	l, parts := u.fs.splitLease(parts)
-	there := make(map[int32]string)
+	etags := make(map[int32]string)
 	for _, p := range parts {
-		there[aws.ToInt32(p.PartNumber)] = unquote(p.ETag)
+		etags[aws.ToInt32(p.PartNumber)] = unquote(p.ETag)
 	}
 	for i, s := range u.sending.parts {
-		if s.etag != nil && !sameETag(there[u.sending.partNumber(i)], unquote(s.etag)) {
+		if s.etag != nil && !sameETag(etags[u.sending.partNumber(i)], unquote(s.etag)) {
 			return true
 		}
 	}
 	return err != nil || !u.resuming.lease.matches(l)
 }
 
-// resuming is the part of an upload that outlives it if it fails: what can be resumed from.
+// resuming is the state of an upload that is needed to resume it after a failure, and to share it with other
+// sessions.
 type resuming struct {
-	resumable      bool                  // what S3 has is left for that, if the upload fails
-	resumed        bool                  // a failed one that was left
+	resumable      bool                  // suspend the upload if it fails
+	resumed        bool                  // this upload resumes another one
 	owner          ownership             // of the multipart upload
-	lease          lease                 // the last one that this upload has written
-	openLease      func() (lease, error) // waits for the open lease; nil = none is being written
-	retained       []*part               // the last ones sent, until the bytes that follow are enough for a part
-	unsent         *part                 // what follows, if it broke off
-	allReceived    bool                  // as it should
-	contentRefused bool                  // by S3, which would do so again
-	endFinishing   func()                // says that the upload has ended, if it has been said that it is about to
+	lease          lease                 // last one that this upload has written
+	openLease      func() (lease, error) // waits until the open lease is written; nil = none is being written
+	retained       []*part               // last parts sent, until the bytes after them are enough for a part
+	unsent         *part                 // received but not sent when the upload failed
+	allReceived    bool                  // the source has ended with io.EOF
+	contentRefused bool                  // by S3, which would refuse it again
+	endFinishing   func()                // set by markFinishing
 }
 
-// retain retains a part that is being sent until enough has followed it. If the upload breaks before that, the part
-// is sent once more, together with the bytes that follow it.
+// retain retains a part that is being sent until minPart bytes have followed it. If the upload is interrupted before
+// that, the part is sent again, together with the bytes after it.
 func (u *upload) retain(p *part) {
 	if !u.resuming.resumable || u.receiving.plan.uniform {
 		return
@@ -195,11 +198,10 @@ func (u *upload) retain(p *part) {
 	u.resuming.retained = append(u.resuming.retained, p)
 }
 
-// releaseRetained ends the retention of parts that are not needed any more.
+// releaseRetained releases the retained parts.
 func (r *resuming) releaseRetained() { freeParts(r.reclaim()) }
 
-// reclaim ends the retention and returns the parts, which the caller must free. If any of them was evicted, it
-// returns none.
+// reclaim returns the retained parts, which the caller must free. It returns none if any of them was evicted.
 func (r *resuming) reclaim() []*part {
 	var parts []*part
 	for _, p := range r.retained {
@@ -224,13 +226,14 @@ func (r *resuming) freeAll() {
 	}
 }
 
+// freeParts frees all parts.
 func freeParts(parts []*part) {
 	for _, p := range parts {
 		p.free()
 	}
 }
 
-// joinParts returns the parts as one, which is only to be read, and for as long as they are.
+// joinParts returns the parts as one that shares their memory. It must only be read, and not after they are freed.
 func joinParts(parts []*part) *part {
 	all := &part{hash: noHash{}}
 	for _, p := range parts {

@@ -18,17 +18,18 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 )
 
-// verifyAfter is how long an upload may take until what CompleteMultipartUpload answers is verified.
+// verifyAfter is the duration of an upload from which its completion is verified.
 const verifyAfter = time.Second
 
-// errSuperseded says that S3 has completed an upload whose object is not the current one.
+// errSuperseded says that S3 has completed an upload, but its object is not the current one.
 var errSuperseded = errors.New("another write or deletion of the key took precedence over the completed upload")
 
-// verifyCompleted makes sure that the object which CompleteMultipartUpload has made is the current one. On AWS, a success does not
-// mean that: an object that was written, or deleted, after the upload began takes precedence over it. The upload has ended in any case.
+// verifyCompleted verifies that the object of a completed upload is the current one. On AWS, a success of
+// CompleteMultipartUpload does not mean that: an object that was written or deleted after the upload began takes
+// precedence. The upload has ended in any case.
 //
-// A short upload leaves no time for that: it is verified only where this process has written to the key meanwhile. An object that
-// may not be read is not verified.
+// A short upload is verified only if this process has written the key meanwhile. Without permission to read the
+// object, nothing is verified.
 func (u *upload) verifyCompleted(ctx context.Context, want expectedObject, out *s3.CompleteMultipartUploadOutput) error {
 	if !u.resuming.resumed && !u.resuming.owner.conflicting.Load() && time.Since(u.sending.created) <= verifyAfter {
 		return nil
@@ -38,7 +39,7 @@ func (u *upload) verifyCompleted(ctx context.Context, want expectedObject, out *
 	case err == nil && (want.isCompletedAs(out, now) || u.fs.client.hasOtherETagForm(want, out, now)):
 		return nil
 	case errors.Is(err, fs.ErrPermission):
-		u.fs.log.WarnContext(ctx, "a completed upload cannot be verified, allow s3:GetObject", "key", u.key, "err", err)
+		u.fs.log.WarnContext(ctx, "completed upload not verified, allow s3:GetObject", "key", u.key, "err", err)
 		return nil
 	case err == nil:
 		err = fmt.Errorf("%w: the current ETag is %s, not %s", errSuperseded, aws.ToString(now.ETag), aws.ToString(out.ETag))
@@ -48,32 +49,34 @@ func (u *upload) verifyCompleted(ctx context.Context, want expectedObject, out *
 		err = fmt.Errorf("verifying a completed upload: %v", err)
 	}
 	u.fs.client.uploads.unregister(u.sending.id, &u.resuming.owner)
-	u.sending.id, u.resuming.contentRefused = "", true // there is nothing to resume, or to abort
+	u.sending.id, u.resuming.contentRefused = "", true // nothing is left to resume or abort
 	return err
 }
 
-// noteWrites notes for running uploads which keys this client writes and deletes, before the request and after its answer.
+// noteWrites records which keys a client writes and deletes, for running uploads and watches, before each request and
+// after its answer.
 func (c *Client) noteWrites(stack *middleware.Stack) error {
 	const id = "s3fs: note writes"
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc(id, func(
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 	) (middleware.InitializeOutput, middleware.Metadata, error) {
-		places := written(in.Parameters)
-		for place, uploadID := range places {
-			c.uploads.noteConflict(place, uploadID)
+		keys := writtenKeys(in.Parameters)
+		for bucketKey, uploadID := range keys {
+			c.uploads.noteConflict(bucketKey, uploadID)
 		}
 		defer func() {
-			for place, uploadID := range places {
-				c.uploads.noteConflict(place, uploadID)
-				c.uploads.noteWrite(ctx, place)
+			for bucketKey, uploadID := range keys {
+				c.uploads.noteConflict(bucketKey, uploadID)
+				c.uploads.noteWrite(ctx, bucketKey)
 			}
 		}()
 		return next.HandleInitialize(ctx, in)
 	}), middleware.Before)
 }
 
-// written returns the places that a request writes, each with the upload that does, if it is one.
-func written(request any) map[string]string {
+// writtenKeys returns the bucketKeys that a request writes or deletes, each with the ID of the upload that the
+// request completes, "" if it completes none.
+func writtenKeys(request any) map[string]string {
 	one := func(bucket, key, uploadID *string) map[string]string {
 		return map[string]string{aws.ToString(bucket) + "/" + aws.ToString(key): aws.ToString(uploadID)}
 	}
@@ -96,7 +99,8 @@ func written(request any) map[string]string {
 	return nil
 }
 
-// isCompletedAs reports whether an object is the one that an upload was completed as. Where S3 tells no useful ETag, its size has to do.
+// isCompletedAs reports whether now is the object that an upload was completed as. If S3 tells no useful ETag, only
+// the size is compared.
 func (p expectedObject) isCompletedAs(out *s3.CompleteMultipartUploadOutput, now *s3.HeadObjectOutput) bool {
 	etag := unquote(out.ETag)
 	switch {
@@ -110,48 +114,50 @@ func (p expectedObject) isCompletedAs(out *s3.CompleteMultipartUploadOutput, now
 	return p.matches(now) || len(etag) < minETagLength
 }
 
-// hasOtherETagForm reports whether a service other than AWS tells ETags of another form for an object than for its completed upload, as
-// gofakes3 does: then the size has to do. On AWS, such an object is another one.
+// hasOtherETagForm reports whether a service other than AWS gives an object an ETag of another form than its
+// completed upload, as gofakes3 does. Then only the size is compared. On AWS, such an object is another one.
 func (c *Client) hasOtherETagForm(p expectedObject, out *s3.CompleteMultipartUploadOutput, now *s3.HeadObjectOutput) bool {
 	endpoint := c.api.Options().BaseEndpoint
 	ofParts := func(etag *string) bool { return strings.Contains(aws.ToString(etag), "-") }
 	return endpoint != nil && !isAWS(*endpoint) && aws.ToInt64(now.ContentLength) == p.size && ofParts(out.ETag) && !ofParts(now.ETag)
 }
 
-// minETagLength is the length of the shortest ETag that tells objects apart: Dell ECS answers CompleteMultipartUpload with "00".
+// minETagLength is the length of the shortest ETag that can identify an object: Dell ECS answers
+// CompleteMultipartUpload with "00".
 const minETagLength = 8
 
-// A expectedObject is an object as a request was to make it.
+// An expectedObject describes the object that a request should make.
 type expectedObject struct {
 	size int64
-	sum  checksum // where one is kept of the whole
+	sum  checksum // of the content; no value = unknown
 	etag string   // "" = unknown
 }
 
-// expected describes the object that a part alone makes.
+// expected describes the object with this part as its content.
 func (p *part) expected(a algorithm) expectedObject {
 	return expectedObject{p.size, p.sum(a), hex.EncodeToString(p.sum(md5Sum).value)}
 }
 
-// matches reports whether an object has the content that it was to have.
-func (p expectedObject) matches(there *s3.HeadObjectOutput) bool {
-	if aws.ToInt64(there.ContentLength) != p.size {
+// matches reports whether an object has the expected content.
+func (p expectedObject) matches(head *s3.HeadObjectOutput) bool {
+	if aws.ToInt64(head.ContentLength) != p.size {
 		return false
 	}
-	if same, known := p.sum.sameAs(there); known {
+	if same, known := p.sum.sameAs(head); known {
 		return same
 	}
-	return p.etag != "" && sameETag(p.etag, unquote(there.ETag))
+	return p.etag != "" && sameETag(p.etag, unquote(head.ETag))
 }
 
-// wasStored reports whether S3 has made the object that a request was to make which it has not confirmed. The object itself
-// tells, when the answer was lost.
+// wasStored looks with HEAD whether S3 has made the object although it did not confirm the request, as after a lost
+// answer.
 func (u *upload) wasStored(ctx context.Context, p expectedObject) bool {
-	there, err := u.fs.api.HeadObject(s3http.WithBrief(ctx), &s3.HeadObjectInput{Bucket: &u.fs.bucket, Key: &u.key, ChecksumMode: types.ChecksumModeEnabled})
-	return err == nil && p.matches(there)
+	head, err := u.fs.api.HeadObject(s3http.WithBrief(ctx), &s3.HeadObjectInput{Bucket: &u.fs.bucket, Key: &u.key, ChecksumMode: types.ChecksumModeEnabled})
+	return err == nil && p.matches(head)
 }
 
-// sameAs compares a checksum with the one that S3 keeps of an object's whole content, where it keeps one of the kind.
+// sameAs compares a checksum with the one that S3 stores for the content of an object. known is false if S3 stores
+// none of this algorithm.
 func (s checksum) sameAs(is *s3.HeadObjectOutput) (same, known bool) {
 	var crc32c, crc32, sha256 *string
 	s.set(&crc32c, &crc32, &sha256, new(*string))
@@ -163,22 +169,22 @@ func (s checksum) sameAs(is *s3.HeadObjectOutput) (same, known bool) {
 	return false, false
 }
 
-// wasCopied reports whether target is the copy of an object that S3 was to make and has not confirmed. A copy of an object
-// in parts has another ETag than its source on AWS; then only a checksum of the content tells.
+// wasCopied looks whether target is the copy of an object, after S3 did not confirm it. On AWS, the copy of a
+// multipart object has another ETag than its source; then only a checksum of the content can tell.
 func (f *FS) wasCopied(ctx context.Context, o object, target string) bool {
 	ctx = s3http.WithBrief(ctx)
 	source, err := f.headWithChecksums(ctx, o.key)
 	if err != nil || unquote(source.ETag) != o.etag {
 		return false
 	}
-	there, err := f.headWithChecksums(ctx, target)
-	if err != nil || aws.ToInt64(there.ContentLength) != o.size || !maps.Equal(there.Metadata, source.Metadata) {
+	made, err := f.headWithChecksums(ctx, target)
+	if err != nil || aws.ToInt64(made.ContentLength) != o.size || !maps.Equal(made.Metadata, source.Metadata) {
 		return false
 	}
-	return unquote(there.ETag) == o.etag || sameChecksums(source, there)
+	return unquote(made.ETag) == o.etag || sameChecksums(source, made)
 }
 
-// sameChecksums reports whether S3 keeps a checksum of the whole content of two objects, and it is the same.
+// sameChecksums reports whether S3 stores the same checksum of the full content for two objects.
 func sameChecksums(a, b *s3.HeadObjectOutput) bool {
 	if a.ChecksumType != types.ChecksumTypeFullObject || b.ChecksumType != types.ChecksumTypeFullObject {
 		return false
@@ -198,13 +204,14 @@ func sameChecksums(a, b *s3.HeadObjectOutput) bool {
 	return same
 }
 
-// attemptCount tells how often a request was sent.
+// An attemptCount counts the attempts of one request.
 type attemptCount struct {
 	sent      int
-	ambiguous int // how many of these tries S3 may have obeyed in spite of their errors, such as a lost answer
+	ambiguous int // attempts that S3 may have executed despite an error, such as a lost answer
 }
 
-// countAttempts counts how many times a request is sent. A refusal of the last try says nothing of an earlier one.
+// countAttempts returns an option that counts the attempts of a request. The refusal of the last attempt says nothing
+// about an earlier one.
 func countAttempts(t *attemptCount) func(*s3.Options) {
 	const id = "s3fs: count"
 	count := middleware.FinalizeMiddlewareFunc(id, func(

@@ -42,7 +42,7 @@ func TestLinesOfTheStoreHaveTheirSession(t *testing.T) {
 	expect(t, c, "QUIT", 221)
 	r.end(t)
 	log := r.stderr.String()
-	login, line := lineOf(t, log, "login"), lineOf(t, log, "a broken upload can be resumed")
+	login, line := lineOf(t, log, "login"), lineOf(t, log, "upload suspended, can be resumed")
 	if line["session"] != login["session"] || line["session"] == nil || line["user"] != "demo" {
 		t.Errorf("%v, of the session of %v", line, login)
 	}

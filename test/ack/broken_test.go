@@ -72,7 +72,7 @@ var brokenBuilds = []brokenBuild{
 	{
 		name: "226 is sent before S3 has the file",
 		edits: []edit{
-			{"s3fs/upload_single.go", `if !first || commit() == nil {`, `if _ = first; commit() == nil {`},
+			{"s3fs/upload_single.go", `if !commitFirst || commit() == nil {`, `if _ = commitFirst; commit() == nil {`},
 			{"s3fs/upload_single.go", `err = u.putObject(ctx, p, commit, countAttempts(&t))`, `go u.putObject(ctx, p, func() error { return nil }, countAttempts(new(attemptCount)))`},
 			{"s3fs/upload_single.go", "\tdefer cancel()\n\tvar refused", "\t_ = cancel\n\tvar refused"},
 			{"s3fs/upload_single.go", "\tdefer p.free()\n", ""},

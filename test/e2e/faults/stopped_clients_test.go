@@ -90,7 +90,7 @@ func stoppedWithoutResume(t *testing.T, s *stoppage, place string, ready, replie
 	ready()
 	await(t, s.stopped)
 	s.aborts(u, replied)
-	s.resumeOff.Log.Await(t, "ended an incomplete multipart upload that was left behind", "key="+u.key)
+	s.resumeOff.Log.Await(t, "aborted a multipart upload after retries", "key="+u.key)
 	u.check()
 }
 
