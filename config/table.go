@@ -27,7 +27,7 @@ var options = []*option{
 	{name: "ftp", group: listening, value: "ADDRESS", def: ":21", demo: "127.0.0.1:2121",
 		help: "Listen address for plain FTP and explicit TLS (AUTH TLS). Empty = off.",
 		set:  field(func(c *Config) *string { return &c.FTP }, listenAddress)},
-	{name: "ftps", group: listening, value: "ADDRESS", demo: "127.0.0.1:2990", defaultText: ":990 with a certificate, else off",
+	{name: "ftps", group: listening, value: "ADDRESS", demo: "127.0.0.1:2990", defaultText: "port 990 on the host of --ftp with a certificate, else off",
 		help: "Listen address for implicit TLS. Empty = off.",
 		set:  field(func(c *Config) *string { return &c.FTPS }, listenAddress)},
 	{name: "proxy-protocol-from", group: listening, value: "NETWORK,...", defaultText: "none",

@@ -1,5 +1,7 @@
 package config
 
+import "net"
+
 // setDefaults sets the defaults that depend on whether there is a certificate, or on the listener.
 func (l *loader) setDefaults() {
 	c := &l.config
@@ -20,7 +22,8 @@ func (l *loader) setFTPSDefault() {
 	case !c.HasCertificate():
 		c.FTPS = ""
 	case l.command != Demo:
-		c.FTPS = ":990"
+		host, _, _ := net.SplitHostPort(c.FTP) // "" if --ftp is off
+		c.FTPS = net.JoinHostPort(host, "990")
 	}
 }
 

@@ -23,6 +23,8 @@ func TestDefaultsWithCertificate(t *testing.T) {
 		{Serve, "--tls-cert=x --tls-key=y --tls-self-signed=false", settings{":21", ":990", "required", false}},
 		{Serve, "--tls-cert= --tls-key=", settings{":21", "", "off", false}},
 		{Serve, "--tls-self-signed --ftps= --tls=optional", settings{":21", "", "optional", true}},
+		{Serve, "--tls-self-signed --ftp=127.0.0.1:2121", settings{"127.0.0.1:2121", "127.0.0.1:990", "required", true}},
+		{Serve, "--tls-self-signed --ftp=[::1]:21", settings{"[::1]:21", "[::1]:990", "required", true}},
 		{Serve, "--tls-self-signed --ftp=", settings{"", ":990", "required", true}},
 		{Serve, "--tls-self-signed --tls=off", settings{":21", ":990", "off", true}},
 		{Serve, "--tls-self-signed --tls=off --ftps=", settings{":21", "", "off", true}}, // serve warns

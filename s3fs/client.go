@@ -50,6 +50,7 @@ type Client struct {
 	api            *s3.Client
 	http           s3.HTTPClient
 	checksum       string
+	noRegion       bool // neither a region nor an endpoint is configured
 	features       features
 	timeout        time.Duration // Config.Timeout
 	names          *nameLocks    // of Config.Registry, as are uploads
@@ -105,7 +106,8 @@ func NewClient(ctx context.Context, s Config) (*Client, error) {
 // cover the content; signing it too takes as much work again, so that is an option.
 func (c *Client) configure(o *s3.Options, s Config) {
 	o.HTTPClient = c.http
-	o.Region = cmp.Or(o.Region, "us-east-1")
+	c.noRegion = o.Region == "" && o.BaseEndpoint == nil
+	o.Region = cmp.Or(o.Region, defaultRegion)
 	o.UsePathStyle = pathStyle(o.BaseEndpoint)
 	if s.PathStyle != nil {
 		o.UsePathStyle = *s.PathStyle
@@ -124,6 +126,17 @@ func (c *Client) configure(o *s3.Options, s Config) {
 		o.APIOptions = append(o.APIOptions, requesterPays)
 	}
 	o.Retryer, o.RetryMaxAttempts = newRetryer(o.Credentials, cmp.Or(s.MaxBackoff, maxBackoff)), 0
+}
+
+// defaultRegion is used if none is configured. Most services other than AWS accept it.
+const defaultRegion = "us-east-1"
+
+// AssumedRegion returns the default region of AWS if neither a region nor an endpoint is configured, else "".
+func (c *Client) AssumedRegion() string {
+	if c.noRegion {
+		return defaultRegion
+	}
+	return ""
 }
 
 // Stop says that the process must end: copies whose callers have gone, which could go on for minutes, have half a minute more.

@@ -64,11 +64,19 @@ func checkStorage(ctx context.Context, r *report, c *config.Config) {
 		return
 	}
 	defer client.Close()
+	checkService(ctx, r, c, client)
+	checkKnown(r, client, c.Bucket)
+	checkFindings(ctx, r, c, s3fs.NewFS(client, storeOptions(c, client, budget.New(c.Memory), log)).Probe(ctx, c.S3Timeout))
+}
+
+// checkService warns of settings of the S3 service that may be wrong.
+func checkService(ctx context.Context, r *report, c *config.Config, client *s3fs.Client) {
 	if url := pathURL(ctx, c, client); url != "" {
 		r.warn("endpoint", "", "the endpoint has a path, which few services need: files are stored at %s", url)
 	}
-	checkKnown(r, client, c.Bucket)
-	checkFindings(ctx, r, c, s3fs.NewFS(client, storeOptions(c, client, budget.New(c.Memory), log)).Probe(ctx, c.S3Timeout))
+	if region := client.AssumedRegion(); region != "" {
+		r.warn("region", noRegionAdvice, "no region and no endpoint configured, using the default region %s", region)
+	}
 }
 
 // checkKnown prints what is known of the service, if it is recognized.

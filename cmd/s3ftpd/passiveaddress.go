@@ -53,6 +53,22 @@ func passiveAddress(rules []config.Rule, resolve lookup, log *slog.Logger) func(
 	}
 }
 
+// warnUnresolved logs the host names of rules that have no IPv4 address now: PASV fails until they have one.
+func warnUnresolved(ctx context.Context, rules []config.Rule, resolve lookup, log *slog.Logger) {
+	for _, r := range rules {
+		if _, err := netip.ParseAddr(r.Address); err == nil || r.Address == "auto" {
+			continue
+		}
+		limited, cancel := context.WithTimeout(ctx, answerIn)
+		_, err := (&host{name: r.Address, resolve: resolve}).ask(limited)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			log.Error("passive address unresolved, PASV will fail", "name", r.Address, "err", err,
+				"advice", "check the host name in --passive-address, and the DNS server of this host")
+		}
+	}
+}
+
 // isInner tells whether an address means something within a network only: RFC 1918, 4193, 3927, 6598, and loopback.
 func isInner(a netip.Addr) bool {
 	a = a.Unmap()

@@ -116,6 +116,35 @@ func TestUnreachableAddressIsWarnedOf(t *testing.T) {
 	}
 }
 
+// Host names that do not resolve are logged at the start, not only at the first PASV.
+func TestWarnUnresolved(t *testing.T) {
+	rules := []config.Rule{{Client: netip.MustParsePrefix("10.0.0.0/8"), Address: "auto"},
+		{Client: netip.MustParsePrefix("192.0.2.0/24"), Address: "203.0.113.10"}, {Address: "ftp.example.com"}}
+	for name, c := range map[string]struct {
+		answers *names
+		warns   bool
+	}{
+		"address":         {&names{addrs: []string{"192.0.2.1"}}, false},
+		"no such host":    {&names{err: errors.New("no such host")}, true},
+		"no IPv4 address": {&names{addrs: []string{"2001:db8::1"}}, true},
+		"no answer":       {&names{slow: time.Hour}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log := newConsole()
+				warnUnresolved(t.Context(), rules, c.answers.lookup, newLog(&config.Config{LogFormat: "json"}, log))
+				if text := log.String(); strings.Contains(text, `"name":"ftp.example.com"`) != c.warns || strings.Count(text, "\n") > 1 {
+					t.Errorf("the log says %q", text)
+				}
+			})
+		})
+	}
+	awsEnvironment(t)
+	r := start(t, []string{"S3FTPD_PASSWORD=x"}, "--user=alice", "--bucket=invoices", "--ftp=127.0.0.1:0",
+		"--endpoint=http://127.0.0.1:1", "--passive-address=ftp.invalid")
+	r.stderr.await(t, `"name":"ftp.invalid"`)
+}
+
 // step is one question, some time after the one before.
 type step struct {
 	after time.Duration

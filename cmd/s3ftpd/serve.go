@@ -52,9 +52,7 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Config, cert *ce
 	}
 	defer log.Info("stopped")
 	defer client.Close()
-	if url := pathURL(ctx, c, client); url != "" {
-		log.Warn("the endpoint has a path, which few services need", "url", url)
-	}
+	warnService(ctx, c, client, log)
 	limitMemory(c.Memory)
 	store := s3fs.NewFS(client, storeOptions(c, client, all.budget, log))
 	log.Info("serving", "bucket", c.Bucket, "prefix", c.Prefix, "endpoint", c.Endpoint)
@@ -67,12 +65,23 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Config, cert *ce
 	beside, stop := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
 	helpers.Go(func() { ask(beside, store, c, log) })
+	helpers.Go(func() { warnUnresolved(beside, c.PassiveAddress, net.DefaultResolver.LookupNetIP, log) })
 	if cert != nil {
 		helpers.Go(func() { cert.keepUp(beside, lookEvery, hangups) })
 	}
 	defer helpers.Wait()
 	defer stop()
 	return ls.serve(ctx, server(c, client, store, cert, all, log), log)
+}
+
+// warnService logs settings of the S3 service that may be wrong.
+func warnService(ctx context.Context, c *config.Config, client *s3fs.Client, log *slog.Logger) {
+	if url := pathURL(ctx, c, client); url != "" {
+		log.Warn("the endpoint has a path, which few services need", "url", url)
+	}
+	if region := client.AssumedRegion(); region != "" {
+		log.Warn("no region and no endpoint configured, using the default region", "region", region, "advice", noRegionAdvice)
+	}
 }
 
 // lookEvery is how soon a new certificate is seen.

@@ -34,6 +34,9 @@ func connect(ctx context.Context, c *config.Config, service s3fs.Config) (*s3fs.
 	return client, nil
 }
 
+// noRegionAdvice says how to configure the region.
+const noRegionAdvice = "set --region or AWS_REGION to the region of the bucket, or --endpoint for a service other than AWS"
+
 // pathURL returns the URL at which files are stored if the endpoint has a path, else "".
 func pathURL(ctx context.Context, c *config.Config, client *s3fs.Client) string {
 	u, err := url.Parse(client.Endpoint())

@@ -55,6 +55,40 @@ func TestPathInTheEndpoint(t *testing.T) {
 	}
 }
 
+// Without a region and an endpoint, serve and check name the region that is used.
+func TestAssumedRegion(t *testing.T) {
+	for _, test := range []struct {
+		name, variable, value string
+		service               s3fs.Config
+		warns                 bool
+	}{
+		{"nothing configured", "AWS_REGION", "", s3fs.Config{}, true},
+		{"region", "AWS_REGION", "", s3fs.Config{Region: "us-east-1"}, false},
+		{"endpoint", "AWS_REGION", "", s3fs.Config{Endpoint: "http://127.0.0.1:1"}, false},
+		{"AWS_REGION", "AWS_REGION", "us-east-1", s3fs.Config{}, false},
+		{"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL", "http://127.0.0.1:1", s3fs.Config{}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			awsEnvironment(t)
+			t.Setenv(test.variable, test.value)
+			c := &config.Config{Bucket: "invoices", LogFormat: "json"}
+			client, err := connect(t.Context(), c, test.service)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			log, out := newConsole(), newConsole()
+			warnService(t.Context(), c, client, newLog(c, log))
+			checkService(t.Context(), &report{w: out}, c, client)
+			for _, text := range []string{log.String(), out.String()} {
+				if strings.Contains(text, "us-east-1") != test.warns || strings.Contains(text, "--region") != test.warns {
+					t.Errorf("got %q", text)
+				}
+			}
+		})
+	}
+}
+
 // What was configured is what the store is given.
 func TestStoreOptions(t *testing.T) {
 	awsEnvironment(t)
