@@ -34,7 +34,7 @@ func TestNames(t *testing.T) {
 	want := harness.MakeFile(t, local, 1000)
 	for _, n := range namesIn {
 		t.Run(n.charset, func(t *testing.T) {
-			v := visit{t, harness.StartServer(t, server, "--names", n.charset, "--prefix", n.charset), t.TempDir()}
+			v := namesTest{t, harness.StartServer(t, server, "--names", n.charset, "--prefix", n.charset), t.TempDir()}
 			pythonNames(v, n.encoding, "127.0.0.1", "/", n.dir, n.file, n.other)
 			key := n.charset + "/" + n.dir
 			if got, want := b.Keys(n.charset+"/"), []string{key + "/", key + "/" + n.other}; !slices.Equal(got, want) {
@@ -56,15 +56,15 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// A visit has a server and the directory of its clients.
-type visit struct {
+// A namesTest has a server and the directory of its clients.
+type namesTest struct {
 	t   testing.TB
 	b   *harness.Server
 	dir string
 }
 
 // lftp runs commands.
-func (v visit) lftp(commands string) string {
+func (v namesTest) lftp(commands string) string {
 	v.t.Helper()
 	script := fmt.Sprintf("set cmd:fail-exit yes\nset net:max-retries 1\nset net:timeout 120\nset ftp:ssl-allow no\nopen -u %s,%s ftp://%s\n%s\n",
 		harness.User, harness.Password, v.b.Addr, commands)
@@ -72,7 +72,7 @@ func (v visit) lftp(commands string) string {
 }
 
 // pythonNames stores, lists and fetches names in an encoding, from an address.
-func pythonNames(v visit, encoding, from, base, dir, name, other string) {
+func pythonNames(v namesTest, encoding, from, base, dir, name, other string) {
 	v.t.Helper()
 	host, port, _ := strings.Cut(v.b.Addr, ":")
 	harness.Run(v.t, v.dir, namesClient, "python3", "-", host, port, harness.User, harness.Password, encoding, from, base, dir, name, other)
@@ -85,7 +85,7 @@ func TestNamesByNetwork(t *testing.T) {
 	server := real.MinIO(t)
 	b := harness.NewBucket(t, server)
 	for _, names := range []string{"127.0.0.2=shift-jis", harness.User + "=shift-jis"} {
-		v := visit{t, harness.StartServer(t, server, "--names", names, "--backslash", "127.0.0.2"), t.TempDir()}
+		v := namesTest{t, harness.StartServer(t, server, "--names", names, "--backslash", "127.0.0.2"), t.TempDir()}
 		pythonNames(v, "cp932", "127.0.0.2", "\\", "表示", "ソース.txt", "高橋.txt")
 		if got := v.lftp(`ls "/表示"`); !strings.HasSuffix(got, " 高橋.txt\n") { // OPTS UTF8 ON overrides the user's charset
 			t.Errorf("%s: lftp lists\n%s", names, got)
@@ -109,7 +109,7 @@ func TestNamesNotListed(t *testing.T) {
 		b.Put(key, "x")
 	}
 	for option, want := range map[string][]string{"--names=utf-8": {`c:\x`, "good", "表"}, "--names=latin1": {`c:\x`, "good"}, "--backslash": {"good", "表"}} {
-		v := visit{t, harness.StartServer(t, server, option), t.TempDir()}
+		v := namesTest{t, harness.StartServer(t, server, option), t.TempDir()}
 		for command, got := range listed(v, "NLST", "NLST *", "MLSD", "LIST", "STAT /") {
 			if !slices.Equal(got, want) {
 				t.Errorf("%s: %s has %q, want %q", option, command, got, want)
@@ -119,7 +119,7 @@ func TestNamesNotListed(t *testing.T) {
 }
 
 // listed returns the names at the ends of listed lines.
-func listed(v visit, commands ...string) map[string][]string {
+func listed(v namesTest, commands ...string) map[string][]string {
 	v.t.Helper()
 	host, port, _ := strings.Cut(v.b.Addr, ":")
 	script := `

@@ -83,8 +83,8 @@ func (v verdict) Error() string { return v.word + ": " + v.reason }
 // verdicts are the meanings of a script's exit status.
 var verdicts = map[int]string{76: "not tried", 77: "no", 78: "fails"}
 
-// An errand is one run of a client, in one mode, in directories of its own.
-type errand struct {
+// A task is one run of a client, in one mode, in directories of its own.
+type task struct {
 	*client
 	t      *testing.T
 	mode   string
@@ -99,7 +99,7 @@ type errand struct {
 
 // do runs one step of the client and returns its output. Paths on the server are absolute. A client that hangs is killed with its
 // child processes.
-func (e *errand) do(step string, args ...string) (string, error) {
+func (e *task) do(step string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(e.t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, e.script, append([]string{step}, args...)...)
@@ -127,20 +127,20 @@ type scenario struct {
 	name string // the head of its column; for an extra, the word after "# Also:" in scripts
 	what string // the same, for the notes
 	data bool   // it needs data connections, so that it is tried in both modes
-	run  func(*errand) error
+	run  func(*task) error
 }
 
 // TestClients runs every scenario with every client, checks the results in the bucket, and compares them with docs/clients.md.
 func TestClients(t *testing.T) {
 	server := real.MinIO(t)
-	e := errand{b: harness.StartServer(t, server, "--log-level", "debug"), bucket: harness.NewBucket(t, server), local: t.TempDir()}
+	e := task{b: harness.StartServer(t, server, "--log-level", "debug"), bucket: harness.NewBucket(t, server), local: t.TempDir()}
 	for _, size := range sizes {
 		f := harness.Sample{Name: fmt.Sprintf("%d bytes", size), Size: size}
 		f.Sum = harness.MakeFile(t, filepath.Join(e.local, f.Name), size)
 		e.bucket.PutFile("samples/"+f.Name, filepath.Join(e.local, f.Name))
 		e.files = append(e.files, f)
 	}
-	all, cases := clients(t), make(map[string]errand)
+	all, cases := clients(t), make(map[string]task)
 	for _, c := range all {
 		for mode := range c.results {
 			e.client, e.mode = c, mode
@@ -148,7 +148,7 @@ func TestClients(t *testing.T) {
 		}
 	}
 	var mu sync.Mutex
-	harness.SomeAtOnce(t, 3, cases, func(t *testing.T, place string, e errand) {
+	harness.SomeAtOnce(t, 3, cases, func(t *testing.T, place string, e task) {
 		for _, p := range e.needs {
 			if p == "rclone" { // which test/all builds
 				e.path = filepath.Dir(real.Rclone(t)) + string(filepath.ListSeparator)
@@ -168,7 +168,7 @@ func TestClients(t *testing.T) {
 }
 
 // everywhere runs all scenarios, each in an existing directory of the server.
-func (e errand) everywhere(t *testing.T) map[string]verdict {
+func (e task) everywhere(t *testing.T) map[string]verdict {
 	results := make(map[string]verdict)
 	all := slices.DeleteFunc(slices.Concat(fileScenarios, nameScenarios, extras), func(s scenario) bool {
 		return !s.data && e.mode == "active" || isExtra(s) && !slices.Contains(e.also, s.name)

@@ -11,16 +11,16 @@ import (
 
 // extras are features that only some clients have.
 var extras = []scenario{
-	{"mirror", "`mirror` and `mirror -R`, four files at a time, then again with `--delete` after changes on either side", true, (*errand).mirror},
-	{"sync", "`sync` both ways, four files at a time, then again after changes on either side, and `check`", false, (*errand).mirror},
-	{"pget", "`pget -n 4`", true, (*errand).pget},
-	{"queue", "`queue`", true, (*errand).queue},
-	{"methods", "every method that a script may call", true, (*errand).methods},
-	{"large", "a file of 1 GiB up and down", false, (*errand).large},
+	{"mirror", "`mirror` and `mirror -R`, four files at a time, then again with `--delete` after changes on either side", true, (*task).mirror},
+	{"sync", "`sync` both ways, four files at a time, then again after changes on either side, and `check`", false, (*task).mirror},
+	{"pget", "`pget -n 4`", true, (*task).pget},
+	{"queue", "`queue`", true, (*task).queue},
+	{"methods", "every method that a script may call", true, (*task).methods},
+	{"large", "a file of 1 GiB up and down", false, (*task).large},
 }
 
 // mirror: between the two runs, the script changes a file, and removes one on either side.
-func (e *errand) mirror() error {
+func (e *task) mirror() error {
 	local, back := e.makeTree(), filepath.Join(e.dir, "mirrored")
 	out, err := e.do("mirror", local, e.remote("tree"), back)
 	if err != nil {
@@ -44,7 +44,7 @@ func (e *errand) mirror() error {
 	return nil
 }
 
-func (e *errand) pget() error {
+func (e *task) pget() error {
 	f, _, content, err := e.middle()
 	if err != nil {
 		return err
@@ -60,7 +60,7 @@ func (e *errand) pget() error {
 	return received(e, back, f.Sum)
 }
 
-func (e *errand) queue() error {
+func (e *task) queue() error {
 	args := []string{"queue"}
 	for _, f := range e.files[:fewSizes] {
 		args = append(args, filepath.Join(e.local, f.Name))
@@ -77,14 +77,14 @@ func (e *errand) queue() error {
 }
 
 // methods removes all that it made.
-func (e *errand) methods() error {
+func (e *task) methods() error {
 	if _, err := e.do("methods", "/"+e.home); err != nil {
 		return err
 	}
 	return e.hasKeys()
 }
 
-func (e *errand) large() error {
+func (e *task) large() error {
 	local, back := filepath.Join(e.dir, "large"), filepath.Join(e.dir, "back")
 	sum := harness.MakeFile(e.t, local, harness.GiB)
 	if _, err := e.do("put", local, e.remote("large")); err != nil {

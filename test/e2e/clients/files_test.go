@@ -22,17 +22,17 @@ var sizes = []int64{0, 1, 5*harness.MiB + 1, 5*harness.MiB - 1, 5 * harness.MiB,
 const fewSizes = 3
 
 // filesFor returns the files to transfer.
-func (e *errand) filesFor() []harness.Sample {
+func (e *task) filesFor() []harness.Sample {
 	if e.mode == "active" || e.slow {
 		return e.files[:fewSizes]
 	}
 	return e.files
 }
 
-func (e *errand) remote(name string) string { return "/" + e.home + "/" + name }
+func (e *task) remote(name string) string { return "/" + e.home + "/" + name }
 
 // stored returns an error unless S3 has the right content under that name.
-func (e *errand) stored(name, sum string) error {
+func (e *task) stored(name, sum string) error {
 	if got := e.bucket.Sum(e.home + "/" + name); got != sum {
 		return fmt.Errorf("%s: S3 has %s, want %s", name, got, sum)
 	}
@@ -40,7 +40,7 @@ func (e *errand) stored(name, sum string) error {
 }
 
 // received returns an error unless a downloaded file has the right content.
-func received(e *errand, name, sum string) error {
+func received(e *task, name, sum string) error {
 	if got := harness.SumFile(e.t, name); got != sum {
 		return fmt.Errorf("%s: came back as %s, want %s", name, got, sum)
 	}
@@ -48,7 +48,7 @@ func received(e *errand, name, sum string) error {
 }
 
 // put uploads each file over an existing one.
-func (e *errand) put() error {
+func (e *task) put() error {
 	for _, f := range e.filesFor() {
 		e.bucket.Put(e.home+"/"+f.Name, harness.OldContent)
 		if _, err := e.do("put", filepath.Join(e.local, f.Name), e.remote(f.Name)); err != nil {
@@ -61,7 +61,7 @@ func (e *errand) put() error {
 	return nil
 }
 
-func (e *errand) get() error {
+func (e *task) get() error {
 	for _, f := range e.filesFor() {
 		back := filepath.Join(e.dir, "back")
 		if _, err := e.do("get", "/samples/"+f.Name, back); err != nil {
@@ -76,7 +76,7 @@ func (e *errand) get() error {
 }
 
 // middle is the file of 20 MiB, with its content.
-func (e *errand) middle() (f harness.Sample, local string, content []byte, err error) {
+func (e *task) middle() (f harness.Sample, local string, content []byte, err error) {
 	f = e.files[slices.IndexFunc(e.files, func(f harness.Sample) bool { return f.Size == 20*harness.MiB })]
 	local = filepath.Join(e.local, f.Name)
 	content, err = os.ReadFile(local)
@@ -84,7 +84,7 @@ func (e *errand) middle() (f harness.Sample, local string, content []byte, err e
 }
 
 // reget resumes a download after a third of the file.
-func (e *errand) reget() error {
+func (e *task) reget() error {
 	f, _, content, err := e.middle()
 	if err != nil {
 		return err
@@ -108,7 +108,7 @@ func (e *errand) reget() error {
 }
 
 // reput resumes an upload that broke.
-func (e *errand) reput() error {
+func (e *task) reput() error {
 	f, local, content, err := e.middle()
 	if err != nil {
 		return err
@@ -135,7 +135,7 @@ func (e *errand) reput() error {
 }
 
 // appended appends a file to another one.
-func (e *errand) appended() error {
+func (e *task) appended() error {
 	_, local, content, err := e.middle()
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func (e *errand) appended() error {
 var text = strings.Repeat("a line of text\n\n", 5000)
 
 // putText: lines end with LF locally and in the bucket, and with CR LF on the wire.
-func (e *errand) putText() error {
+func (e *task) putText() error {
 	local := filepath.Join(e.dir, "text")
 	if err := os.WriteFile(local, []byte(text), 0o666); err != nil {
 		return err
@@ -167,7 +167,7 @@ func (e *errand) putText() error {
 }
 
 // wasText returns an error unless the transfer was in TYPE A.
-func (e *errand) wasText(from int) error {
+func (e *task) wasText(from int) error {
 	session := fmt.Sprint("session=", e.b.Log.AwaitFrom(e.t, from, "transfer", "name="+e.remote("text"))["session"])
 	representation := "A"
 	for _, c := range e.b.Log.Entries(from, "command", session) {
@@ -181,7 +181,7 @@ func (e *errand) wasText(from int) error {
 	return nil
 }
 
-func (e *errand) getText() error {
+func (e *task) getText() error {
 	e.bucket.Put(e.home+"/text", text)
 	back := filepath.Join(e.dir, "text")
 	from := e.b.Log.Mark()
@@ -198,7 +198,7 @@ func (e *errand) getText() error {
 var then = time.Date(2020, 2, 3, 4, 5, 6, 0, time.UTC)
 
 // putTime: the local file's time is kept in the bucket.
-func (e *errand) putTime() error {
+func (e *task) putTime() error {
 	local := filepath.Join(e.dir, "file")
 	sum := harness.MakeFile(e.t, local, 100)
 	if err := os.Chtimes(local, then, then); err != nil {
@@ -219,7 +219,7 @@ func (e *errand) putTime() error {
 }
 
 // getTime: the downloaded file has the time that is kept in the bucket.
-func (e *errand) getTime() error {
+func (e *task) getTime() error {
 	content, key := []byte("some content"), e.home+"/file"
 	_, err := e.bucket.PutObject(e.t.Context(), &s3.PutObjectInput{Bucket: &e.bucket.Name, Key: &key, Body: bytes.NewReader(content),
 		Metadata: map[string]string{"mtime": strconv.FormatInt(then.Unix(), 10)}}, harness.Unsigned)

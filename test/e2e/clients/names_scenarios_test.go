@@ -14,7 +14,7 @@ import (
 )
 
 // list prints the names of a directory with a subdirectory.
-func (e *errand) list() error {
+func (e *task) list() error {
 	for _, name := range harness.OddNames {
 		e.bucket.Put(e.home+"/"+name, "x")
 	}
@@ -35,14 +35,14 @@ func lacks(out string, names []string) error {
 	return nil
 }
 
-func (e *errand) mkdir() error {
+func (e *task) mkdir() error {
 	if _, err := e.do("mkdir", e.remote("a directory")); err != nil {
 		return err
 	}
 	return e.hasKeys("a directory/")
 }
 
-func (e *errand) rmdir() error {
+func (e *task) rmdir() error {
 	e.bucket.Put(e.home+"/a directory/", "")
 	if _, err := e.do("rmdir", e.remote("a directory")); err != nil {
 		return err
@@ -50,7 +50,7 @@ func (e *errand) rmdir() error {
 	return e.hasKeys()
 }
 
-func (e *errand) rename() error {
+func (e *task) rename() error {
 	e.bucket.Put(e.home+"/from here", "content")
 	e.bucket.Put(e.home+"/sub/", "")
 	if _, err := e.do("rename", e.remote("from here"), e.remote("sub/re+named %.txt")); err != nil {
@@ -62,7 +62,7 @@ func (e *errand) rename() error {
 	return e.hasKeys("sub/", "sub/re+named %.txt")
 }
 
-func (e *errand) remove() error {
+func (e *task) remove() error {
 	e.bucket.Put(e.home+"/a file", "content")
 	if _, err := e.do("delete", e.remote("a file")); err != nil {
 		return err
@@ -71,7 +71,7 @@ func (e *errand) remove() error {
 }
 
 // hasKeys returns an error unless S3 has these keys, and that of the directory itself.
-func (e *errand) hasKeys(want ...string) error {
+func (e *task) hasKeys(want ...string) error {
 	var got []string
 	for _, key := range e.bucket.Keys(e.home + "/") {
 		if name := strings.TrimPrefix(key, e.home+"/"); name != "" {
@@ -84,7 +84,7 @@ func (e *errand) hasKeys(want ...string) error {
 	return nil
 }
 
-func (e *errand) size() error {
+func (e *task) size() error {
 	e.bucket.Put(e.home+"/file", strings.Repeat("x", 12345))
 	out, err := e.do("size", e.remote("file"))
 	if err == nil && !slices.Contains(strings.Fields(out), "12345") {
@@ -93,7 +93,7 @@ func (e *errand) size() error {
 	return err
 }
 
-func (e *errand) time() error {
+func (e *task) time() error {
 	e.bucket.Put(e.home+"/file", "content")
 	out, err := e.do("time", e.remote("file"))
 	if err != nil {
@@ -111,7 +111,7 @@ func (e *errand) time() error {
 }
 
 // oddUp uploads a file under each odd name.
-func (e *errand) oddUp() error {
+func (e *task) oddUp() error {
 	f := e.files[1]
 	return e.eachName(func(name string) error {
 		if _, err := e.do("put", filepath.Join(e.local, f.Name), e.remote(name)); err != nil {
@@ -122,7 +122,7 @@ func (e *errand) oddUp() error {
 }
 
 // oddDown downloads the files with odd names.
-func (e *errand) oddDown() error {
+func (e *task) oddDown() error {
 	return e.eachName(func(name string) error {
 		e.bucket.Put(e.home+"/"+name, name)
 		back := filepath.Join(e.dir, "back")
@@ -137,7 +137,7 @@ func (e *errand) oddDown() error {
 }
 
 // eachName joins the verdicts of single names into one.
-func (e *errand) eachName(do func(name string) error) error {
+func (e *task) eachName(do func(name string) error) error {
 	odd, names := make(map[verdict][]string), harness.OddNames
 	if e.slow {
 		names = names[len(names)-1:]

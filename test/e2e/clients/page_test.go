@@ -13,31 +13,31 @@ import (
 const clientsDoc = harness.Root + "/docs/clients.md"
 
 var fileScenarios = []scenario{
-	{"up", "uploads", true, (*errand).put},
-	{"down", "downloads", true, (*errand).get},
-	{"resume up", "resuming uploads", true, (*errand).reput},
-	{"resume down", "resuming downloads", true, (*errand).reget},
-	{"append", "appending", true, (*errand).appended},
-	{"many up", "uploads by a pattern", true, (*errand).putMany},
-	{"many down", "downloads by a pattern", true, (*errand).getMany},
-	{"tree up", "uploads of trees", true, (*errand).putTree},
-	{"tree down", "downloads of trees", true, (*errand).getTree},
-	{"ASCII up", "uploads in ASCII", true, (*errand).putText},
-	{"ASCII down", "downloads in ASCII", true, (*errand).getText},
-	{"time up", "uploads with the file's time", true, (*errand).putTime},
-	{"time down", "downloads with the file's time", true, (*errand).getTime},
+	{"up", "uploads", true, (*task).put},
+	{"down", "downloads", true, (*task).get},
+	{"resume up", "resuming uploads", true, (*task).reput},
+	{"resume down", "resuming downloads", true, (*task).reget},
+	{"append", "appending", true, (*task).appended},
+	{"many up", "uploads by a pattern", true, (*task).putMany},
+	{"many down", "downloads by a pattern", true, (*task).getMany},
+	{"tree up", "uploads of trees", true, (*task).putTree},
+	{"tree down", "downloads of trees", true, (*task).getTree},
+	{"ASCII up", "uploads in ASCII", true, (*task).putText},
+	{"ASCII down", "downloads in ASCII", true, (*task).getText},
+	{"time up", "uploads with the file's time", true, (*task).putTime},
+	{"time down", "downloads with the file's time", true, (*task).getTime},
 }
 
 var nameScenarios = []scenario{
-	{"list", "lists", true, (*errand).list},
-	{"odd names up", "uploads under odd names", false, (*errand).oddUp},
-	{"odd names down", "downloads of odd names", false, (*errand).oddDown},
-	{"make directory", "making directories", false, (*errand).mkdir},
-	{"remove directory", "removing directories", false, (*errand).rmdir},
-	{"rename", "renaming", false, (*errand).rename},
-	{"delete", "deleting", false, (*errand).remove},
-	{"size", "sizes", false, (*errand).size},
-	{"time", "times", false, (*errand).time},
+	{"list", "lists", true, (*task).list},
+	{"odd names up", "uploads under odd names", false, (*task).oddUp},
+	{"odd names down", "downloads of odd names", false, (*task).oddDown},
+	{"make directory", "making directories", false, (*task).mkdir},
+	{"remove directory", "removing directories", false, (*task).rmdir},
+	{"rename", "renaming", false, (*task).rename},
+	{"delete", "deleting", false, (*task).remove},
+	{"size", "sizes", false, (*task).size},
+	{"time", "times", false, (*task).time},
 }
 
 // isExtra reports whether only some clients support the scenario.

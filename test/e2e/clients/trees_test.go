@@ -13,7 +13,7 @@ import (
 const treeSize = 40
 
 // putTree uploads a tree.
-func (e *errand) putTree() error {
+func (e *task) putTree() error {
 	local := e.makeTree()
 	if _, err := e.do("put-tree", local, e.remote("tree")); err != nil {
 		return err
@@ -27,7 +27,7 @@ func (e *errand) putTree() error {
 }
 
 // getTree downloads one.
-func (e *errand) getTree() error {
+func (e *task) getTree() error {
 	local, back := e.makeTree(), filepath.Join(e.dir, "back", "tree")
 	e.upload(local, "tree")
 	if err := os.Mkdir(filepath.Dir(back), 0o777); err != nil {
@@ -39,7 +39,7 @@ func (e *errand) getTree() error {
 	return sameTrees(e.t, local, back)
 }
 
-func (e *errand) makeTree() (local string) {
+func (e *task) makeTree() (local string) {
 	local = filepath.Join(e.dir, "tree")
 	for i := range treeSize {
 		harness.MakeFile(e.t, filepath.Join(local, fmt.Sprintf("dir %d/sub", i%5), fmt.Sprintf("file-%02d", i)), int64(i*i*10))
@@ -48,7 +48,7 @@ func (e *errand) makeTree() (local string) {
 }
 
 // upload puts all files of a directory into S3, below the home.
-func (e *errand) upload(local, remote string) {
+func (e *task) upload(local, remote string) {
 	e.t.Helper()
 	for name := range harness.TreeSums(e.t, local) {
 		e.bucket.PutFile(path.Join(e.home, remote, name), filepath.Join(local, name))
@@ -63,7 +63,7 @@ func sameTrees(t testing.TB, one, other string) error {
 }
 
 // makeMany makes files; the pattern *.jpg matches all but one.
-func (e *errand) makeMany() (local string) {
+func (e *task) makeMany() (local string) {
 	local = filepath.Join(e.dir, "many")
 	for i := range 100 {
 		harness.MakeFile(e.t, filepath.Join(local, fmt.Sprintf("%03d.jpg", i)), int64(i*20))
@@ -71,7 +71,7 @@ func (e *errand) makeMany() (local string) {
 	return local
 }
 
-func (e *errand) putMany() error {
+func (e *task) putMany() error {
 	local := e.makeMany()
 	want := harness.TreeSums(e.t, local)
 	harness.MakeFile(e.t, filepath.Join(local, "other.txt"), 1)
@@ -89,7 +89,7 @@ func (e *errand) putMany() error {
 	return nil
 }
 
-func (e *errand) getMany() error {
+func (e *task) getMany() error {
 	local, back := e.makeMany(), filepath.Join(e.dir, "back")
 	e.upload(local, ".")
 	e.bucket.Put(e.home+"/other.txt", "x")

@@ -39,7 +39,7 @@ func stoppedAllThere(t *testing.T, s *stoppage, place string, ready, replied fun
 		t.Errorf("there was no %q", ops)
 	}
 	s.proxy.Script(place)
-	u.awaitTruth()
+	u.awaitSize()
 	if code, text := u.send("STOR", 0); code != 226 {
 		t.Errorf("again: %d %s", code, text)
 	}
@@ -47,8 +47,8 @@ func stoppedAllThere(t *testing.T, s *stoppage, place string, ready, replied fun
 	u.check()
 }
 
-// awaitTruth waits until SIZE agrees with the bucket: S3 may still be working.
-func (u *faultyUpload) awaitTruth() {
+// awaitSize waits until SIZE agrees with the bucket: S3 may still be working.
+func (u *faultyUpload) awaitSize() {
 	u.t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

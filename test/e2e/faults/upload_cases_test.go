@@ -12,7 +12,7 @@ import (
 func TestFaultsInUploads(t *testing.T) {
 	t.Parallel() // it mostly waits
 	f := newFaulty(t)
-	harness.AtOnce(t, bothWays(uploadFaults), f.upload)
+	harness.AtOnce(t, newAndReplaced(uploadFaults), f.upload)
 }
 
 const (

@@ -69,8 +69,8 @@ func (f faulty) upload(t *testing.T, place string, c uploadFault) {
 	u.check()
 }
 
-// bothWays runs each fault with a new file, and with one that replaces another.
-func bothWays(cases map[string]uploadFault) map[string]uploadFault {
+// newAndReplaced runs each fault with a new file, and with one that replaces another.
+func newAndReplaced(cases map[string]uploadFault) map[string]uploadFault {
 	all := make(map[string]uploadFault)
 	for name, c := range cases {
 		if c.base == 0 && c.verb == "" {
@@ -143,7 +143,7 @@ func (u *faultyUpload) sum(seed string, size int64) string {
 func (u *faultyUpload) resume() {
 	u.t.Helper()
 	sizes := u.bucket.UploadSizes(u.key)
-	if holding := u.strays(sizes); (len(holding) > 0) != u.left {
+	if holding := u.emptyUploads(sizes); (len(holding) > 0) != u.left {
 		u.t.Errorf("multipart uploads of %d bytes are open; to be resumed: %v", sizes, u.left)
 	}
 	if !u.left || u.t.Failed() {
@@ -160,13 +160,13 @@ func (u *faultyUpload) resume() {
 	if got, want := u.bucket.Sum(u.key), u.sum(u.key, u.size); got != want {
 		u.t.Errorf("resumed at %d, S3 has %s, want %s", at, got, want)
 	}
-	if holding := u.strays(u.bucket.UploadSizes(u.key)); len(holding) > 0 {
+	if holding := u.emptyUploads(u.bucket.UploadSizes(u.key)); len(holding) > 0 {
 		u.t.Errorf("resumed at %d, multipart uploads of %d bytes are open", at, holding)
 	}
 }
 
-// strays checks the number of empty multipart uploads, and returns the others.
-func (u *faultyUpload) strays(sizes []int64) (holding []int64) {
+// emptyUploads checks the number of empty multipart uploads, and returns the others.
+func (u *faultyUpload) emptyUploads(sizes []int64) (holding []int64) {
 	u.t.Helper()
 	holding = slices.DeleteFunc(slices.Clone(sizes), func(n int64) bool { return n == 0 })
 	if n := len(sizes) - len(holding); u.stray != anyNumber && n != u.stray {

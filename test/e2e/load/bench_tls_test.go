@@ -13,16 +13,16 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// A lane is a session of a benchmark, in clear or over TLS.
-type lane struct {
+// A benchSession is a session of a benchmark, in clear or over TLS.
+type benchSession struct {
 	*harness.Client
 	config *tls.Config // nil = in clear
 	wall   time.Duration
 	cpu    float64
 }
 
-// secureLane opens a session with TLS 1.3 and AES-128-GCM, whose data connections resume that of the control connection.
-func (b benchmark) secureLane() *lane {
+// openSecure opens a session with TLS 1.3 and AES-128-GCM, whose data connections resume that of the control connection.
+func (b benchmark) openSecure() *benchSession {
 	conn, err := net.Dial("tcp", b.bridge.Addr)
 	if err != nil {
 		b.Fatal(err)
@@ -42,11 +42,11 @@ func (b benchmark) secureLane() *lane {
 	if suite := secure.ConnectionState().CipherSuite; suite != tls.TLS_AES_128_GCM_SHA256 {
 		b.Fatalf("the cipher is %s", tls.CipherSuiteName(suite))
 	}
-	return &lane{Client: w, config: config}
+	return &benchSession{Client: w, config: config}
 }
 
 // move runs a transfer of 1 GiB.
-func (l *lane) move(command string, move func(net.Conn) error) {
+func (l *benchSession) move(command string, move func(net.Conn) error) {
 	tcp := l.Open("%s", command)
 	var data net.Conn = tcp
 	if l.config != nil {
@@ -59,12 +59,12 @@ func (l *lane) move(command string, move func(net.Conn) error) {
 	l.Expect(226)
 }
 
-// lanes moves the same 1 GiB in clear and over TLS, in turn, and reports both.
-func (b benchmark) lanes(command string, move func(net.Conn) error) {
-	plain, secure := &lane{Client: b.bridge.Connect(b)}, b.secureLane()
+// compareTLS moves the same 1 GiB in clear and over TLS, in turn, and reports both.
+func (b benchmark) compareTLS(command string, move func(net.Conn) error) {
+	plain, secure := &benchSession{Client: b.bridge.Connect(b)}, b.openSecure()
 	b.forgetPeak()
 	for b.Loop() {
-		for _, l := range []*lane{plain, secure} {
+		for _, l := range []*benchSession{plain, secure} {
 			cpu, begin := b.cpu(), time.Now()
 			l.move(command, move)
 			l.wall += time.Since(begin)
@@ -86,7 +86,7 @@ func newSecureBenchmark(b *testing.B) benchmark {
 }
 
 func BenchmarkSecureUpload1GiB(b *testing.B) {
-	newSecureBenchmark(b).lanes("STOR file", func(data net.Conn) error {
+	newSecureBenchmark(b).compareTLS("STOR file", func(data net.Conn) error {
 		_, err := io.Copy(struct{ io.Writer }{data}, harness.Stream(harness.GiB))
 		return err
 	})
@@ -95,7 +95,7 @@ func BenchmarkSecureUpload1GiB(b *testing.B) {
 func BenchmarkSecureDownload1GiB(b *testing.B) {
 	x := newSecureBenchmark(b)
 	x.bucket.Upload("file", harness.GiB)
-	x.lanes("RETR file", func(data net.Conn) error {
+	x.compareTLS("RETR file", func(data net.Conn) error {
 		_, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{data}, make([]byte, 256*harness.KiB))
 		return err
 	})

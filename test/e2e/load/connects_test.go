@@ -24,19 +24,19 @@ func TestConnects(t *testing.T) {
 	store := real.MinIO(t)
 	harness.NewBucket(t, store)
 	b := startServer(t, store, "--max-sessions", "2000", "--max-sessions-per-ip", "2000", "--max-sessions-per-user", "2000")
-	b.rush(t, clients, b.leave)
-	b.allEnd(t)
-	b.rush(t, clients, b.logInAndQuit)
-	b.allEnd(t)
+	b.concurrently(t, clients, b.leave)
+	b.awaitSessionEnds(t)
+	b.concurrently(t, clients, b.logInAndQuit)
+	b.awaitSessionEnds(t)
 	before, threads, open := b.stat(t, "RssAnon"), b.stat(t, "Threads"), b.descriptors(t)
 	for _, each := range []func(int) error{b.leave, b.logInAndQuit} {
-		b.rush(t, clients, each)
+		b.concurrently(t, clients, each)
 		b.Connect(t).Cmd(221, "QUIT")
-		b.allEnd(t)
+		b.awaitSessionEnds(t)
 		b.back(t, open)
 		at := b.stat(t, "RssAnon")
 		harness.Until(t, "memory is back", func() bool {
-			b.rush(t, 100, b.logInAndQuit)
+			b.concurrently(t, 100, b.logInAndQuit)
 			return b.stat(t, "RssAnon") <= before*6/5+4096
 		})
 		t.Logf("%d KiB before, %d KiB after, and %d KiB some more clients later", before, at, b.stat(t, "RssAnon"))
@@ -46,8 +46,8 @@ func TestConnects(t *testing.T) {
 	}
 }
 
-// rush calls a function n times, 32 at a time.
-func (b server) rush(t *testing.T, n int, each func(i int) error) {
+// concurrently calls a function n times, 32 at a time.
+func (b server) concurrently(t *testing.T, n int, each func(i int) error) {
 	t.Helper()
 	var all sync.WaitGroup
 	for g := range 32 {

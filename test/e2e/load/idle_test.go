@@ -27,8 +27,8 @@ func TestIdleSessions(t *testing.T) {
 	ftps := real.FreeAddr(t)
 	b := startServer(t, store, "--ftps", ftps, "--tls-self-signed", "--tls", "optional",
 		"--max-sessions", "2000", "--max-sessions-per-ip", "2000", "--max-sessions-per-user", "2000")
-	hangUp(append(b.idle(t, 8, b.clear), b.idle(t, 8, b.implicit(ftps))...)) // the first sessions allocate what later ones share
-	b.allEnd(t)
+	closeAll(append(b.idle(t, 8, b.clear), b.idle(t, 8, b.implicit(ftps))...)) // the first sessions allocate what later ones share
+	b.awaitSessionEnds(t)
 	open := b.descriptors(t)
 
 	empty := b.stat(t, "RssAnon")
@@ -53,8 +53,8 @@ func TestIdleSessions(t *testing.T) {
 	if n := len(b.descriptors(t)); n < len(open)+len(sessions) {
 		t.Errorf("%d descriptors with %d sessions", n, len(sessions))
 	}
-	hangUp(sessions)
-	b.allEnd(t)
+	closeAll(sessions)
+	b.awaitSessionEnds(t)
 	b.back(t, open)
 }
 
@@ -114,7 +114,7 @@ func (b server) idle(t *testing.T, n int, open func() (*textproto.Conn, error)) 
 	return sessions
 }
 
-func hangUp(sessions []*textproto.Conn) {
+func closeAll(sessions []*textproto.Conn) {
 	for _, c := range sessions {
 		c.Close()
 	}

@@ -86,8 +86,8 @@ func (b server) back(t testing.TB, before []string) {
 	})
 }
 
-// allEnd waits until every session that has begun has ended.
-func (b server) allEnd(t testing.TB) {
+// awaitSessionEnds waits until all sessions have ended.
+func (b server) awaitSessionEnds(t testing.TB) {
 	t.Helper()
 	harness.Until(t, "all sessions have ended", func() bool {
 		open := 0

@@ -34,7 +34,7 @@ func TestSlowUploads(t *testing.T) {
 		all.Go(func() {
 			name := fmt.Sprint("slow-", i)
 			sums[i] = harness.SumOf(t, io.LimitReader(harness.Noise(name), size))
-			whole[i] = dribble(w, name, size)
+			whole[i] = uploadSlowly(w, name, size)
 		})
 	}
 	all.Wait()
@@ -58,9 +58,9 @@ func TestSlowUploads(t *testing.T) {
 	}
 }
 
-// dribble uploads a file in small pieces, with a pause after each, and reports whether it was stored.
-func dribble(w *harness.Client, name string, size int64) bool {
-	data := slowly(w, name)
+// uploadSlowly uploads a file in small pieces, with a pause after each, and reports whether it was stored.
+func uploadSlowly(w *harness.Client, name string, size int64) bool {
+	data := openOrRefused(w, name)
 	if data == nil {
 		return false
 	}
@@ -83,8 +83,8 @@ func dribble(w *harness.Client, name string, size int64) bool {
 	return code == 226
 }
 
-// slowly is open for a transfer; it returns nil if that is refused with 452.
-func slowly(w *harness.Client, name string) net.Conn {
+// openOrRefused is open for a transfer; it returns nil if that is refused with 452.
+func openOrRefused(w *harness.Client, name string) net.Conn {
 	var port int
 	w.Conn.PrintfLine("EPSV")
 	_, text, err := w.Conn.ReadResponse(229)

@@ -22,9 +22,9 @@ func header(from, to netip.AddrPort) []byte {
 	return append(binary.BigEndian.AppendUint16(h, uint16(len(addrs))), addrs...)
 }
 
-// balances forwards connections from some ports of an address to the same ports of another, as a TCP load balancer does. The function
+// balance forwards connections from some ports of an address to the same ports of another, as a TCP load balancer does. The function
 // returns the header that each connection begins with.
-func (h *host) balances(at string, ports []string, to string, says func(from, to netip.AddrPort) []byte) {
+func (h *host) balance(at string, ports []string, to string, says func(from, to netip.AddrPort) []byte) {
 	h.t.Helper()
 	for _, port := range ports {
 		h.listen(net.JoinHostPort(at, port), func(client *net.TCPConn) {

@@ -36,7 +36,7 @@ func TestActiveThroughFirewall(t *testing.T) {
 	t.Run("port 989", func(t *testing.T) {
 		s.bridge(server.in(t), "--tls-self-signed", "--data-timeout", "1s")
 		s.lftp(secure.in(t), "ftps://10.2.0.1", "ftp:passive-mode no", "ssl:verify-certificate no")
-		g := secure.in(t).visitTLS("10.2.0.1:21", tls.VersionTLS13) // its data connections come from port 20
+		g := secure.in(t).loginTLS("10.2.0.1:21", tls.VersionTLS13) // its data connections come from port 20
 		g.Cmd(200, "PORT 10,2,0,2,195,80")
 		g.Cmd(150, "STOR new")
 		g.Expect(425)
@@ -44,7 +44,7 @@ func TestActiveThroughFirewall(t *testing.T) {
 	t.Run("any port", func(t *testing.T) {
 		client, server := client.in(t), server.in(t)
 		s.bridge(server, "--active-port", "0", "--data-timeout", "1s")
-		g := client.visit("10.1.0.1:21")
+		g := client.login("10.1.0.1:21")
 		client.listen("10.1.0.2:50000", func(conn *net.TCPConn) {
 			t.Errorf("%v gets through the firewall", conn.RemoteAddr())
 		})
@@ -77,10 +77,10 @@ func TestPassiveThroughFirewall(t *testing.T) {
 			s.lftp(h, "10.1.0.1")
 		}
 		// Once a session has its connection, the next one can use the port, from the same address too.
-		var guests []*guest
+		var guests []*bareClient
 		var data []*net.TCPConn
 		for range 5 {
-			g := one.in(t).visit("10.1.0.1:21")
+			g := one.in(t).login("10.1.0.1:21")
 			guests, data = append(guests, g), append(data, g.connect(g.passive("EPSV")))
 		}
 		for i, g := range guests {
@@ -90,7 +90,7 @@ func TestPassiveThroughFirewall(t *testing.T) {
 	})
 	t.Run("other ports", func(t *testing.T) {
 		s.bridge(server.in(t), "--passive-ports", "60001-60009")
-		g := one.in(t).visit("10.1.0.1:21")
+		g := one.in(t).login("10.1.0.1:21")
 		if _, err := g.from.dial(g.passive("EPSV")); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("the firewall lets a data connection in: %v", err)
 		}

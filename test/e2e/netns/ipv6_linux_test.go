@@ -16,7 +16,7 @@ func TestIPv6Only(t *testing.T) {
 	s.lftp(client, "[fd00:1::1]", "ftp:prefer-epsv yes")
 	s.lftp(client, "[fd00:1::1]", "ftp:passive-mode no")
 
-	g := client.visit("[fd00:1::1]:21")
+	g := client.login("[fd00:1::1]:21")
 	g.Cmd(425, "PASV")
 	g.Cmd(522, "EPSV 1")
 	g.Cmd(229, "EPSV 2")
@@ -44,13 +44,13 @@ func TestDualStack(t *testing.T) {
 		s.curl(both, "[fd00:2::1]", args...)
 	}
 	// An IPv4 client is treated as one, although the server's socket is IPv6.
-	g := both.visit("10.2.0.1:21")
+	g := both.login("10.2.0.1:21")
 	b.Log.Await(t, "session begins", "peer="+g.addr)
 	g.Cmd(522, "EPSV 2")
 	g.Cmd(500, "EPRT |2|fd00:2::2|51200|") // the same host, which the server cannot know
 	at := g.passive("EPSV")
 	_, port, _ := net.SplitHostPort(at)
-	six := both.visit("[fd00:2::1]:21")
+	six := both.login("[fd00:2::1]:21")
 	if conn, err := both.dial("[fd00:2::1]:" + port); err == nil {
 		conn.Close()
 		t.Error("the port of an IPv4 session can be reached by IPv6")
@@ -65,6 +65,6 @@ func TestLinkLocal(t *testing.T) {
 	client, server := newHost(t, "client"), newHost(t, "server")
 	link(client, "fe80::2:2/64", server, "fe80::2:1/64")
 	s.bridge(server)
-	g := client.visit("[fe80::2:1%server]:21")
+	g := client.login("[fe80::2:1%server]:21")
 	s.holds(t, "passive", g.store(g.connect(g.passive("EPSV")), "passive"))
 }

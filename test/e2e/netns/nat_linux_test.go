@@ -28,7 +28,7 @@ func TestClientBehindNAT(t *testing.T) {
 		s.lftp(h, "198.51.100.10", "ftp:fix-pasv-address no")
 	}
 	for _, verb := range []string{"PASV", "EPSV"} {
-		first, second := one.visit("198.51.100.10:21"), two.visit("198.51.100.10:21")
+		first, second := one.login("198.51.100.10:21"), two.login("198.51.100.10:21")
 		at, beside := first.passive(verb), second.passive(verb)
 		wants := []string{second.store(second.connect(beside), "second"+verb), first.store(first.connect(at), "first"+verb)}
 		s.holds(t, "second"+verb, wants[0])
@@ -39,7 +39,7 @@ func TestClientBehindNAT(t *testing.T) {
 		t.Errorf("the bridge sees %q, not the router", peer)
 	}
 	// The client's own address is another host's on the server's side.
-	w := one.visit("198.51.100.10:21")
+	w := one.login("198.51.100.10:21")
 	w.Cmd(500, "PORT 192,168,1,2,200,0")
 	w.Cmd(500, "EPRT |1|192.168.1.2|51200|")
 }
@@ -71,8 +71,8 @@ func TestServerBehindNAT(t *testing.T) {
 				iifname "outside" tcp dport { 21, 60000-60009 } dnat ip to 10.0.0.2
 			}`)
 			b := s.bridge(server, append(test.args, "--passive-ports", "60000-60009")...)
-			reaches(t, s, outside, public, test.outside)
-			reaches(t, s, inside, "10.0.1.2", test.inside)
+			checkReach(t, s, outside, public, test.outside)
+			checkReach(t, s, inside, "10.0.1.2", test.inside)
 			if !test.outside {
 				b.Log.Await(t, warning, "peer=203.0.113.77")
 			} else if strings.Contains(b.Log.Tail(10000), warning) {
@@ -82,15 +82,15 @@ func TestServerBehindNAT(t *testing.T) {
 	}
 }
 
-// reaches checks that EPSV works for the clients of a host, and PASV as expected.
-func reaches(t *testing.T, s storage, h *host, addr string, pasv bool) {
+// checkReach checks that EPSV works for the clients of a host, and PASV as expected.
+func checkReach(t *testing.T, s storage, h *host, addr string, pasv bool) {
 	t.Helper()
 	s.curl(h, addr, "--epsv")
 	if pasv {
 		s.curl(h, addr, "--disable-epsv", "--no-ftp-skip-pasv-ip")
 		return
 	}
-	g := h.visit(addr + ":21")
+	g := h.login(addr + ":21")
 	to := g.passive("PASV")
 	if conn, err := h.dial(to); err == nil {
 		conn.Close()

@@ -60,12 +60,12 @@ func TestOnePortByTicket(t *testing.T) {
 	s.bridge(server, append(onePort, "--passive-share", "ticket")...)
 	for _, v := range versions {
 		t.Run(v.name, func(t *testing.T) {
-			guests := make([]*secureGuest, 24)
+			guests := make([]*bareTLSClient, 24)
 			for i := range guests {
-				guests[i] = client.in(t).visitTLS(public+":21", v.version)
-				guests[i].familiar()
+				guests[i] = client.in(t).loginTLS(public+":21", v.version)
+				guests[i].resumeOnce()
 			}
-			together(t, s, guests)
+			waitTogether(t, s, guests)
 		})
 	}
 }
@@ -75,9 +75,9 @@ func TestOnePortByAddress(t *testing.T) {
 	s := newStorage(t)
 	client, server := routed(t)
 	s.bridge(server, onePort...)
-	first, second := client.visitTLS(public+":21", tls.VersionTLS13), client.visitTLS(public+":21", tls.VersionTLS13)
-	first.familiar()
-	second.familiar()
+	first, second := client.loginTLS(public+":21", tls.VersionTLS13), client.loginTLS(public+":21", tls.VersionTLS13)
+	first.resumeOnce()
+	second.resumeOnce()
 	at := first.passive("PASV")
 	second.Cmd(425, "PASV")
 	s.holds(t, "first", first.store(first.connect(at), "first"))
@@ -91,8 +91,8 @@ func TestOnePortByAddress(t *testing.T) {
 	s.holds(t, "first again", first.store(data, "first again"))
 }
 
-// together makes all clients wait on the one port before the first connects, for an upload and then for a download.
-func together(t *testing.T, s storage, guests []*secureGuest) {
+// waitTogether makes all clients wait on the one port before the first connects, for an upload and then for a download.
+func waitTogether(t *testing.T, s storage, guests []*bareTLSClient) {
 	at := make([]string, len(guests))
 	sums := make([]string, len(guests))
 	var all sync.WaitGroup
@@ -131,11 +131,11 @@ func TestOnePortForPrograms(t *testing.T) {
 		t.Run(share, func(t *testing.T) {
 			s.bridge(server.in(t), append(onePort, "--passive-share", share)...)
 			for _, v := range versions {
-				crowd(t, client, "lftp, "+v.name, func(h *host) {
+				runClients(t, client, "lftp, "+v.name, func(h *host) {
 					s.lftp(h, public, "net:max-retries 5", "net:reconnect-interval-base 1", "ftp:ssl-force yes", "ftp:ssl-protect-data yes",
 						"ssl:verify-certificate no", "ssl:priority "+v.lftp)
 				})
-				crowd(t, client, "curl, "+v.name, func(h *host) {
+				runClients(t, client, "curl, "+v.name, func(h *host) {
 					s.curl(h, public, append(v.curl, "--insecure", "--ssl-reqd", "--retry", "5", "--retry-max-time", "60", "--retry-all-errors")...)
 				})
 			}
@@ -143,12 +143,12 @@ func TestOnePortForPrograms(t *testing.T) {
 	}
 }
 
-// crowd runs 24 clients in a subtest. A client that got 425 may retry.
-func crowd(t *testing.T, client *host, name string, visit func(h *host)) {
+// runClients runs 24 clients in a subtest. A client that got 425 may retry.
+func runClients(t *testing.T, client *host, name string, login func(h *host)) {
 	t.Run(name, func(t *testing.T) {
 		var all sync.WaitGroup
 		for range 24 {
-			all.Go(func() { visit(client.in(t)) })
+			all.Go(func() { login(client.in(t)) })
 		}
 		all.Wait()
 	})

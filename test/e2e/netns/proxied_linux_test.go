@@ -40,7 +40,7 @@ func newBalancedTest(t *testing.T, says func(from, to netip.AddrPort) []byte, ar
 		ports = append(ports, fmt.Sprint(port))
 	}
 	for _, at := range []string{balanced, balanced6} {
-		b.balancer.balances(at, ports, own, says)
+		b.balancer.balance(at, ports, own, says)
 	}
 	b.bridge = b.storage.bridge(b.server, append(args, "--passive-ports", "60000-60009")...)
 	return b
@@ -61,13 +61,13 @@ func TestBalancer(t *testing.T) {
 	b.curl(b.direct, beside, "--epsv") // its address is not in --proxy-protocol-from
 	b.curl(b.direct, beside, "--disable-epsv", "--no-ftp-skip-pasv-ip")
 
-	one, two := b.one.visit(balanced+":21"), b.two.visit(balanced+":21")
+	one, two := b.one.login(balanced+":21"), b.two.login(balanced+":21")
 	b.bridge.Log.Await(t, "session begins", "peer="+one.addr)
 	b.bridge.Log.Await(t, "session begins", "peer="+two.addr)
 	at := one.passive("PASV")
-	b.two.knocks(at, 20, "") // strangers come through the balancer too
+	b.two.probePorts(at, 20, "") // strangers come through the balancer too
 	b.holds(t, "one", one.store(one.connect(at), "one"))
-	six := b.one.visit("[" + balanced6 + "]:21")
+	six := b.one.login("[" + balanced6 + "]:21")
 	six.Cmd(425, "PASV")
 	b.holds(t, "six", six.store(six.connect(six.passive("EPSV")), "six"))
 }
@@ -93,7 +93,7 @@ func TestForgedHeader(t *testing.T) {
 			}
 			b.bridge.Log.Await(t, "session begins", "peer="+conn.LocalAddr().String())
 		}
-		g := b.one.visit(balanced + ":21")
+		g := b.one.login(balanced + ":21")
 		_, port, _ := strings.Cut(g.passive("PASV"), ":")
 		b.refuses(t, b.direct, port, string(says)+"forged")
 		b.holds(t, name, g.store(g.connect(balanced+":"+port), name))
@@ -106,7 +106,7 @@ func TestForgedHeader(t *testing.T) {
 // refuses checks that a connection from a host directly to the server is reset.
 func (b balancedTest) refuses(t *testing.T, h *host, port, says string) {
 	t.Helper()
-	if !h.knock(own+":"+port, says) {
+	if !h.probePort(own+":"+port, says) {
 		t.Errorf("%s finds port %s closed", h.label, port)
 	}
 }
@@ -117,7 +117,7 @@ func TestNoHeader(t *testing.T) {
 	for _, says := range []string{"USER " + harness.User + "\r\n", ""} { // without data, the server waits for three seconds
 		b.refuses(t, b.balancer, "21", says)
 	}
-	g := b.one.visit(balanced + ":21")
+	g := b.one.login(balanced + ":21")
 	_, port, _ := strings.Cut(g.passive("PASV"), ":")
 	b.refuses(t, b.balancer, port, "no header")
 	b.holds(t, "file", g.store(g.connect(balanced+":"+port), "file"))

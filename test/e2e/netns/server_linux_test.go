@@ -104,26 +104,26 @@ func (s storage) carry(h *host, what string, client func(dir, name string) (list
 	}
 }
 
-// A guest is a bare FTP client on a host. It uses the addresses that replies name.
-type guest struct {
+// A bareClient is a bare FTP client on a host. It uses the addresses that replies name.
+type bareClient struct {
 	*harness.Client
 	from *host
 	addr string // of its end of the control connection
 }
 
-// visit logs in at a server.
-func (h *host) visit(addr string) *guest {
+// login logs in at a server.
+func (h *host) login(addr string) *bareClient {
 	h.t.Helper()
 	conn, err := h.dial(addr)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	server, _, _ := net.SplitHostPort(addr)
-	return &guest{harness.NewClient(h.t, textproto.NewConn(conn), server), h, conn.LocalAddr().String()}
+	return &bareClient{harness.NewClient(h.t, textproto.NewConn(conn), server), h, conn.LocalAddr().String()}
 }
 
 // passive sends PASV or EPSV, and returns the address in the reply.
-func (g *guest) passive(verb string) string {
+func (g *bareClient) passive(verb string) string {
 	g.T.Helper()
 	if verb == "EPSV" {
 		var port int
@@ -142,7 +142,7 @@ func (g *guest) passive(verb string) string {
 }
 
 // connect opens the data connection.
-func (g *guest) connect(addr string) *net.TCPConn {
+func (g *bareClient) connect(addr string) *net.TCPConn {
 	g.T.Helper()
 	conn, err := g.from.dial(addr)
 	if err != nil {
@@ -152,7 +152,7 @@ func (g *guest) connect(addr string) *net.TCPConn {
 }
 
 // store sends a file over a data connection, and returns its sum.
-func (g *guest) store(data io.WriteCloser, name string) string {
+func (g *bareClient) store(data io.WriteCloser, name string) string {
 	g.T.Helper()
 	g.Cmd(150, "STOR %s", name)
 	if _, err := io.CopyN(data, harness.Noise(name), harness.MiB); err != nil {

@@ -25,9 +25,9 @@ func TestStranger(t *testing.T) {
 	const addr = "10.1.0.1:21"
 	s.bridge(server)
 	for _, verb := range []string{"PASV", "EPSV"} {
-		g := client.visit(addr)
+		g := client.login(addr)
 		at := g.passive(verb)
-		if n := stranger.knocks(at, 100, "the stranger's\n"); n != 100 {
+		if n := stranger.probePorts(at, 100, "the stranger's\n"); n != 100 {
 			t.Errorf("%d of 100 find the port open", n)
 		}
 		s.holds(t, "before"+verb, g.store(g.connect(at), "before"+verb))
@@ -37,14 +37,14 @@ func TestStranger(t *testing.T) {
 			t.Fatal(err)
 		}
 		var race sync.WaitGroup
-		race.Go(func() { stranger.knocks(at, 100, "the stranger's\n") })
+		race.Go(func() { stranger.probePorts(at, 100, "the stranger's\n") })
 		data := g.connect(at)
 		race.Wait()
 		g.Expect(150)
 		if _, err := io.WriteString(data, "the client's\n"); err != nil {
 			t.Fatal(err)
 		}
-		if n := stranger.knocks(at, 100, "the stranger's\n"); n != 0 {
+		if n := stranger.probePorts(at, 100, "the stranger's\n"); n != 0 {
 			t.Errorf("%d of 100 find the port open that has its connection", n)
 		}
 		data.Close()
@@ -53,13 +53,13 @@ func TestStranger(t *testing.T) {
 	}
 }
 
-// knocks is knock n times concurrently. It returns how often the port was open.
-func (h *host) knocks(at string, times int, says string) int {
+// probePorts is probePort n times concurrently. It returns how often the port was open.
+func (h *host) probePorts(at string, times int, says string) int {
 	var all sync.WaitGroup
 	var open atomic.Int32
 	for range times {
 		all.Go(func() {
-			if h.knock(at, says) {
+			if h.probePort(at, says) {
 				open.Add(1)
 			}
 		})
@@ -68,9 +68,9 @@ func (h *host) knocks(at string, times int, says string) int {
 	return int(open.Load())
 }
 
-// knock connects to a port that is not for this host, and checks that the connection is reset without data, whatever it sends. It
+// probePort connects to a port that is not for this host, and checks that the connection is reset without data, whatever it sends. It
 // returns whether the port was open.
-func (h *host) knock(at, says string) bool {
+func (h *host) probePort(at, says string) bool {
 	h.t.Helper()
 	conn, err := h.dial(at)
 	switch {
@@ -99,7 +99,7 @@ func TestStrangerWithLogin(t *testing.T) {
 	link(stranger, "10.2.0.2/24", server, "10.2.0.1/24")
 	stranger.ip("route add 10.1.0.0/24 via 10.2.0.1")
 	s.bridge(server, "--passive-ports", "60000")
-	one, two := client.visit("10.1.0.1:21"), stranger.visit("10.1.0.1:21")
+	one, two := client.login("10.1.0.1:21"), stranger.login("10.1.0.1:21")
 	for range 10 {
 		s.Empty("")
 		at, same := one.passive("PASV"), two.passive("EPSV")
@@ -115,7 +115,7 @@ func TestStrangerWithLogin(t *testing.T) {
 			t.Fatalf("%s and %s, want one port", at, same)
 		}
 		data := [2]io.ReadCloser{two.connect(at), one.connect(at)}
-		for i, g := range []*guest{two, one} {
+		for i, g := range []*bareClient{two, one} {
 			name := []string{"two", "one"}[i]
 			g.Cmd(150, "RETR %s", name)
 			got, err := io.ReadAll(data[i])

@@ -9,14 +9,14 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// A secureGuest is a guest with TLS on both connections; data connections resume the session of the control connection.
-type secureGuest struct {
-	*guest
+// A bareTLSClient is a bareClient with TLS on both connections; data connections resume the session of the control connection.
+type bareTLSClient struct {
+	*bareClient
 	config *tls.Config
 }
 
-// visitTLS logs in at a server with that version of TLS.
-func (h *host) visitTLS(addr string, version uint16) *secureGuest {
+// loginTLS logs in at a server with that version of TLS.
+func (h *host) loginTLS(addr string, version uint16) *bareTLSClient {
 	h.t.Helper()
 	conn, err := h.dial(addr)
 	if err != nil {
@@ -32,17 +32,17 @@ func (h *host) visitTLS(addr string, version uint16) *secureGuest {
 	w.Login()
 	w.Cmd(200, "PBSZ 0")
 	w.Cmd(200, "PROT P")
-	return &secureGuest{&guest{w, h, conn.LocalAddr().String()}, config}
+	return &bareTLSClient{&bareClient{w, h, conn.LocalAddr().String()}, config}
 }
 
 // connect opens the data connection; TLS begins with the transfer.
-func (g *secureGuest) connect(addr string) *tls.Conn {
+func (g *bareTLSClient) connect(addr string) *tls.Conn {
 	g.T.Helper()
-	return tls.Client(g.guest.connect(addr), g.config)
+	return tls.Client(g.bareClient.connect(addr), g.config)
 }
 
 // fetch returns the sum of a file, which must end with close_notify.
-func (g *secureGuest) fetch(data *tls.Conn, name string) string {
+func (g *bareTLSClient) fetch(data *tls.Conn, name string) string {
 	g.T.Helper()
 	g.Cmd(150, "RETR %s", name)
 	sum := harness.SumOf(g.T, data)
@@ -51,8 +51,8 @@ func (g *secureGuest) fetch(data *tls.Conn, name string) string {
 	return sum
 }
 
-// familiar transfers once, so that the server knows that this client resumes TLS sessions.
-func (g *secureGuest) familiar() {
+// resumeOnce transfers once, so that the server knows that this client resumes TLS sessions.
+func (g *bareTLSClient) resumeOnce() {
 	g.T.Helper()
 	data := g.connect(g.passive("EPSV"))
 	g.Cmd(150, "NLST")

@@ -73,9 +73,9 @@ func TestRclone(t *testing.T) {
 		{"LIST and PASV", b.Addr, ",disable_mlsd=true,disable_epsv=true"},
 	} {
 		t.Run(way.name, func(t *testing.T) {
-			s := synced{newRclone(t, way.addr, way.options), b.Server, view, strings.ReplaceAll(way.name, " ", "-")}
+			s := syncTest{newRclone(t, way.addr, way.options), b.Server, view, strings.ReplaceAll(way.name, " ", "-")}
 			tree := filepath.Join(s.dir, "tree")
-			s.grow(tree)
+			s.makeTree(tree)
 			s.up(tree)
 			s.change(tree)
 			s.down(tree)
@@ -88,16 +88,16 @@ func TestRclone(t *testing.T) {
 	}
 }
 
-// A synced is a tree that rclone synchronizes with the bucket.
-type synced struct {
+// A syncTest is a tree that rclone synchronizes with the bucket.
+type syncTest struct {
 	rclone
 	b    *harness.Server
 	view harness.Bucket
 	home string
 }
 
-// grow makes a tree with odd names, a file of several parts, and empty directories.
-func (s synced) grow(tree string) {
+// makeTree makes a tree with odd names, a file of several parts, and empty directories.
+func (s syncTest) makeTree(tree string) {
 	for i, name := range slices.Concat(harness.OddNames, []string{"tab\there", "end "}) {
 		harness.MakeFile(s.t, filepath.Join(tree, "odd "+name, name), int64(i)*1000)
 	}
@@ -113,7 +113,7 @@ func (s synced) grow(tree string) {
 }
 
 // sync synchronizes the bucket with the tree, and returns the files that were sent.
-func (s synced) sync(tree string) (sent []string) {
+func (s syncTest) sync(tree string) (sent []string) {
 	s.t.Helper()
 	from := s.b.Log.Mark()
 	s.do("sync", "--create-empty-src-dirs", tree, "@"+s.home)
@@ -148,7 +148,7 @@ func stored(l *harness.Log, from int) (names []string) {
 	return names
 }
 
-func (s synced) up(tree string) {
+func (s syncTest) up(tree string) {
 	s.t.Helper()
 	if sent, all := s.sync(tree), harness.TreeSums(s.t, tree); len(sent) != len(all) {
 		s.t.Errorf("%d files were sent, want %d", len(sent), len(all))
@@ -164,7 +164,7 @@ func (s synced) up(tree string) {
 }
 
 // change makes one change of each kind: only files with new content or names may be sent.
-func (s synced) change(tree string) {
+func (s syncTest) change(tree string) {
 	s.t.Helper()
 	in := func(name string) string { return filepath.Join(tree, name) }
 	for _, err := range []error{
@@ -188,7 +188,7 @@ func (s synced) change(tree string) {
 }
 
 // down synchronizes the bucket into an empty directory: contents, times and empty directories.
-func (s synced) down(tree string) {
+func (s syncTest) down(tree string) {
 	s.t.Helper()
 	back := filepath.Join(s.dir, "back")
 	s.do("sync", "--create-empty-src-dirs", "@"+s.home, back)
@@ -211,7 +211,7 @@ func (s synced) down(tree string) {
 }
 
 // move renames inside the bucket: a directory, a file, and one over another.
-func (s synced) move(tree string) {
+func (s syncTest) move(tree string) {
 	s.t.Helper()
 	from := s.b.Log.Mark()
 	s.do("moveto", "@"+s.home+"/dir 0", "@"+s.home+"/moved/here")

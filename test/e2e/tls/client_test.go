@@ -12,22 +12,22 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// A tlsWire is a bare client over explicit TLS, with protected data connections.
-type tlsWire struct {
+// A tlsConn is a bare client over explicit TLS, with protected data connections.
+type tlsConn struct {
 	*harness.Client
 	config *tls.Config
 	under  net.Conn // the TCP connection of the control connection
 }
 
 // connectTLS opens a control connection, secures it and logs in. With tickets its data connections resume its TLS session.
-func connectTLS(t testing.TB, b harness.TLSServer, version string, tickets tls.ClientSessionCache) *tlsWire {
+func connectTLS(t testing.TB, b harness.TLSServer, version string, tickets tls.ClientSessionCache) *tlsConn {
 	t.Helper()
 	conn, err := net.Dial("tcp", b.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	w := &tlsWire{under: conn, config: &tls.Config{RootCAs: b.Roots, ServerName: "127.0.0.1", ClientSessionCache: tickets,
+	w := &tlsConn{under: conn, config: &tls.Config{RootCAs: b.Roots, ServerName: "127.0.0.1", ClientSessionCache: tickets,
 		MinVersion: harness.TLSVersions[version], MaxVersion: harness.TLSVersions[version]}}
 	w.Client = &harness.Client{T: t, Conn: textproto.NewConn(conn), Host: "127.0.0.1"}
 	w.Expect(220)
@@ -46,10 +46,10 @@ type tlsData struct {
 }
 
 // open begins a transfer.
-func (w *tlsWire) open(format string, args ...any) tlsData {
+func (w *tlsConn) open(format string, args ...any) tlsData {
 	w.T.Helper()
 	d := tlsData{tcp: w.Client.Open(format, args...)}
-	d.Conn = tls.Client(&frugal{Conn: d.tcp}, w.config)
+	d.Conn = tls.Client(&recordReader{Conn: d.tcp}, w.config)
 	if err := d.Handshake(); err != nil {
 		w.T.Fatal(err)
 	}
@@ -59,15 +59,15 @@ func (w *tlsWire) open(format string, args ...any) tlsData {
 // errNoCloseNotify is the end of a data connection by FIN, without close_notify.
 var errNoCloseNotify = errors.New("FIN without close_notify")
 
-// A frugal connection gives crypto/tls one record at a time, as OpenSSL reads, so that data behind a handshake is not read with it. It
+// A recordReader gives crypto/tls one record at a time, as OpenSSL reads, so that data behind a handshake is not read with it. It
 // reports a FIN without close_notify as an error.
-type frugal struct {
+type recordReader struct {
 	net.Conn
 	header []byte
 	left   int // of the record
 }
 
-func (f *frugal) Read(p []byte) (int, error) {
+func (f *recordReader) Read(p []byte) (int, error) {
 	most := f.left
 	if most == 0 {
 		most = 5 - len(f.header)
@@ -84,20 +84,20 @@ func (f *frugal) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A ticketBox keeps the latest ticket, and offers it only if enabled.
-type ticketBox struct {
+// A ticketCache keeps the latest ticket, and offers it only if enabled.
+type ticketCache struct {
 	mu     sync.Mutex
 	show   bool
 	latest *tls.ClientSessionState
 }
 
-func (b *ticketBox) Get(string) (*tls.ClientSessionState, bool) {
+func (b *ticketCache) Get(string) (*tls.ClientSessionState, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.latest, b.show && b.latest != nil
 }
 
-func (b *ticketBox) Put(_ string, s *tls.ClientSessionState) {
+func (b *ticketCache) Put(_ string, s *tls.ClientSessionState) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if s != nil {

@@ -21,7 +21,7 @@ type tlsClient struct {
 	programs    []string
 	passiveOnly bool
 	resumes     map[string]resumption // by version of TLS
-	visit       func(tlsVisit) (out string, err error)
+	visit       func(tlsRun) (out string, err error)
 }
 
 // A resumption tells which data connections resume the TLS session of the control connection.
@@ -87,8 +87,8 @@ func tlsCells() map[string]tlsCell {
 	return cells
 }
 
-// A tlsVisit is one run of a client, in one session if the client can.
-type tlsVisit struct {
+// A tlsRun is one run of a client, in one session if the client can.
+type tlsRun struct {
 	tlsCell
 	t     *testing.T
 	b     harness.TLSServer
@@ -99,14 +99,14 @@ type tlsVisit struct {
 	dir   string // where the client runs, and where downloads go
 }
 
-func (v tlsVisit) address() string {
+func (v tlsRun) address() string {
 	if v.implicit {
 		return v.b.Implicit
 	}
 	return v.b.Addr
 }
 
-func (v tlsVisit) names() (names []string) {
+func (v tlsRun) names() (names []string) {
 	for _, f := range v.files {
 		names = append(names, f.Name)
 	}
@@ -114,7 +114,7 @@ func (v tlsVisit) names() (names []string) {
 }
 
 // missing returns the files that were not downloaded, or with other content.
-func (v tlsVisit) missing() (names []string) {
+func (v tlsRun) missing() (names []string) {
 	for _, f := range v.files {
 		name := filepath.Join(v.dir, f.Name)
 		if info, err := os.Stat(name); err != nil || info.Size() != f.Size || harness.SumFile(v.t, name) != f.Sum {
@@ -141,21 +141,21 @@ func TestTLSClients(t *testing.T) {
 			real.Client(t, p)
 		}
 		b := bridges[c.require]
-		v := tlsVisit{c, t, b, b.Log.Mark(), local, files, "/" + place, t.TempDir()}
+		v := tlsRun{c, t, b, b.Log.Mark(), local, files, "/" + place, t.TempDir()}
 		if c.implicit { // its data connections are the same
 			v.files = files[:3]
 		}
 		out, err := c.visit(v)
 		if c.refused() {
-			v.wasRefused(bucket, out, err)
+			v.checkRefused(bucket, out, err)
 		} else {
-			v.wasServed(bucket, out, err)
+			v.checkServed(bucket, out, err)
 		}
 	})
 }
 
-// wasServed checks that all files are exact on both sides, and that the data connections resumed as in the table.
-func (v tlsVisit) wasServed(bucket harness.Bucket, out string, err error) {
+// checkServed checks that all files are exact on both sides, and that the data connections resumed as in the table.
+func (v tlsRun) checkServed(bucket harness.Bucket, out string, err error) {
 	if err != nil {
 		v.t.Fatalf("%v\n%s", err, out)
 	}
@@ -183,9 +183,9 @@ func (v tlsVisit) wasServed(bucket harness.Bucket, out string, err error) {
 	}
 }
 
-// wasRefused checks that the first upload that does not resume ends with 522, that the client reports an error, and that nothing is
+// checkRefused checks that the first upload that does not resume ends with 522, that the client reports an error, and that nothing is
 // stored.
-func (v tlsVisit) wasRefused(bucket harness.Bucket, out string, err error) {
+func (v tlsRun) checkRefused(bucket harness.Bucket, out string, err error) {
 	if err == nil {
 		v.t.Fatalf("the client reports no error:\n%s", out)
 	}

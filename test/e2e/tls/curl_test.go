@@ -8,10 +8,10 @@ import (
 )
 
 // tlsCurl runs all transfers in one call, over one control connection.
-func tlsCurl(v tlsVisit) (string, error) { return v.curl(v.curlUploads(v.files...), v.curlDownloads()) }
+func tlsCurl(v tlsRun) (string, error) { return v.curl(v.curlUploads(v.files...), v.curlDownloads()) }
 
 // tlsCurlEach is a call for each upload, and one for all downloads.
-func tlsCurlEach(v tlsVisit) (string, error) {
+func tlsCurlEach(v tlsRun) (string, error) {
 	for _, f := range v.files {
 		if out, err := v.curl(v.curlUploads(f)); err != nil {
 			return out, err
@@ -20,12 +20,12 @@ func tlsCurlEach(v tlsVisit) (string, error) {
 	return v.curl(v.curlDownloads())
 }
 
-func (v tlsVisit) curl(config ...string) (string, error) {
+func (v tlsRun) curl(config ...string) (string, error) {
 	return harness.Try(v.t, v.dir, strings.Join(config, ""), append(v.curlArgs(), "-K", "-")...)
 }
 
 // curlArgs returns curl and its options for a cell.
-func (v tlsVisit) curlArgs() []string {
+func (v tlsRun) curlArgs() []string {
 	args := []string{"curl", "-sSv", "--globoff", "--fail-early", "--max-time", "100", "--ftp-method", "nocwd", "--cacert", v.b.CA,
 		"--user", harness.User + ":" + harness.Password, "--tlsv" + v.version, "--tls-max", v.version}
 	if !v.implicit {
@@ -34,14 +34,14 @@ func (v tlsVisit) curlArgs() []string {
 	return args
 }
 
-func (v tlsVisit) curlURL(name string) string {
+func (v tlsRun) curlURL(name string) string {
 	if v.implicit {
 		return "ftps://" + v.address() + v.home + "/" + name
 	}
 	return "ftp://" + v.address() + v.home + "/" + name
 }
 
-func (v tlsVisit) curlUploads(files ...harness.Sample) string {
+func (v tlsRun) curlUploads(files ...harness.Sample) string {
 	var b strings.Builder
 	for _, f := range files { // an output for each: otherwise that of the first download applies
 		fmt.Fprintf(&b, "upload-file = %q\noutput = \"/dev/null\"\nurl = %q\n", v.local+"/"+f.Name, v.curlURL(f.Name))
@@ -49,7 +49,7 @@ func (v tlsVisit) curlUploads(files ...harness.Sample) string {
 	return b.String()
 }
 
-func (v tlsVisit) curlDownloads() string {
+func (v tlsRun) curlDownloads() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "url = %q\noutput = \"-\"\n", v.curlURL(""))
 	for _, f := range v.files {

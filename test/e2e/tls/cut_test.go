@@ -14,14 +14,14 @@ import (
 // A tlsEnd is how a client ends the data connection of an upload without TLS's close_notify.
 type tlsEnd struct {
 	name string
-	end  func(*tlsWire, tlsData)
+	end  func(*tlsConn, tlsData)
 }
 
 var (
-	tlsFIN = tlsEnd{"FIN", func(_ *tlsWire, d tlsData) { d.tcp.Close() }}
-	tlsRST = tlsEnd{"RST", func(_ *tlsWire, d tlsData) { d.tcp.SetLinger(0); d.tcp.Close() }}
+	tlsFIN = tlsEnd{"FIN", func(_ *tlsConn, d tlsData) { d.tcp.Close() }}
+	tlsRST = tlsEnd{"RST", func(_ *tlsConn, d tlsData) { d.tcp.SetLinger(0); d.tcp.Close() }}
 	// The kernel does this when a process ends.
-	tlsBothFIN = tlsEnd{"FIN of both", func(w *tlsWire, d tlsData) { d.tcp.Close(); w.under.Close() }}
+	tlsBothFIN = tlsEnd{"FIN of both", func(w *tlsConn, d tlsData) { d.tcp.Close(); w.under.Close() }}
 )
 
 // A tlsCut is an upload that is cut.

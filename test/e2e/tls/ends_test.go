@@ -18,7 +18,7 @@ func TestTLSUploadNoRead(t *testing.T) {
 	view := harness.NewBucket(t, server)
 	b := harness.StartTLSServer(t, server)
 	harness.AtOnce(t, map[string]bool{"resumed": true, "not resumed": false}, func(t *testing.T, place string, resumes bool) {
-		w := connectTLS(t, b, "1.3", &ticketBox{show: resumes})
+		w := connectTLS(t, b, "1.3", &ticketCache{show: resumes})
 		for i := range 60 {
 			name := fmt.Sprintf("%s/%d", place, i)
 			size := int64(i*i) * 300 // up to a MiB
@@ -46,7 +46,7 @@ func TestTLSDownloadEnds(t *testing.T) {
 	b := harness.StartTLSServer(t, server)
 	for version := range harness.TLSVersions {
 		t.Run(version, func(t *testing.T) {
-			w := connectTLS(t, b, version, &ticketBox{show: true})
+			w := connectTLS(t, b, version, &ticketCache{show: true})
 			for _, size := range []int64{0, 1, 20 * harness.MiB} {
 				name := fmt.Sprint(version, "-", size)
 				text := new(strings.Builder)
@@ -82,7 +82,7 @@ func TestTLSDownloadNoEnd(t *testing.T) {
 	b := harness.StartTLSServer(t, server)
 	for version := range harness.TLSVersions {
 		t.Run(version, func(t *testing.T) {
-			w := connectTLS(t, b, version, &ticketBox{show: true})
+			w := connectTLS(t, b, version, &ticketCache{show: true})
 			for _, content := range []string{"", "x"} {
 				name := version + "-" + content
 				view.Put(name, content)

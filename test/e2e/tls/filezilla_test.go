@@ -9,7 +9,7 @@ import (
 )
 
 // tlsFileZilla runs the script of package clients.
-func tlsFileZilla(v tlsVisit) (string, error) {
+func tlsFileZilla(v tlsRun) (string, error) {
 	script, err := filepath.Abs("../clients/scripts/filezilla")
 	if err != nil {
 		return "", err
@@ -32,7 +32,7 @@ func tlsFileZilla(v tlsVisit) (string, error) {
 }
 
 // onlyVersion returns a configuration of GnuTLS with one version of TLS: FileZilla itself can set only the lowest one.
-func (v tlsVisit) onlyVersion() string {
+func (v tlsRun) onlyVersion() string {
 	off := map[string]string{"1.2": "tls1.3", "1.3": "tls1.2"}[v.version]
 	name := filepath.Join(v.dir, "gnutls.conf")
 	if err := os.WriteFile(name, []byte("[overrides]\ndisabled-version = "+off+"\n"), 0o666); err != nil {

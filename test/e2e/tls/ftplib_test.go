@@ -10,16 +10,16 @@ import (
 //go:embed testdata/ftplib_tls.py
 var ftplibTLS string
 
-func tlsFtplib(v tlsVisit) (string, error)         { return v.ftplib("stock") }
-func tlsFtplibResuming(v tlsVisit) (string, error) { return v.ftplib("resume") }
+func tlsFtplib(v tlsRun) (string, error)         { return v.ftplib("stock") }
+func tlsFtplibResuming(v tlsRun) (string, error) { return v.ftplib("resume") }
 
-func (v tlsVisit) ftplib(session string) (string, error) {
+func (v tlsRun) ftplib(session string) (string, error) {
 	args := v.ftplibArgs("-", session, "errand", v.local, v.home, v.dir)
 	return harness.Try(v.t, v.dir, ftplibScript(v.t), append(args, v.names()...)...)
 }
 
 // ftplibArgs returns the command line of a script that begins with ftplibScript.
-func (v tlsVisit) ftplibArgs(script, session string, command ...string) []string {
+func (v tlsRun) ftplibArgs(script, session string, command ...string) []string {
 	begin, mode := "explicit", "passive"
 	if v.implicit {
 		begin = "implicit"

@@ -17,14 +17,14 @@ import (
 )
 
 // tlsKilled are command lines of clients that upload from a pipe until they are killed.
-var tlsKilled = map[string]func(v tlsVisit, pipe, name string) []string{
-	"curl": func(v tlsVisit, pipe, name string) []string {
+var tlsKilled = map[string]func(v tlsRun, pipe, name string) []string{
+	"curl": func(v tlsRun, pipe, name string) []string {
 		return append(v.curlArgs(), "-T", "-", v.curlURL(name), "--stderr", os.DevNull)
 	},
-	"lftp": func(v tlsVisit, pipe, name string) []string {
+	"lftp": func(v tlsRun, pipe, name string) []string {
 		return []string{"lftp", "--norc", "-c", v.lftpSettings() + "put " + harness.Quote(pipe) + " -o " + harness.Quote(v.home+"/"+name)}
 	},
-	"python3": func(v tlsVisit, pipe, name string) []string {
+	"python3": func(v tlsRun, pipe, name string) []string {
 		script := filepath.Join(v.dir, "script.py")
 		if err := os.WriteFile(script, []byte(ftplibScript(v.t)), 0o666); err != nil {
 			v.t.Fatal(err)
@@ -49,7 +49,7 @@ func TestTLSKills(t *testing.T) {
 		real.Client(t, c.name)
 		random := rand.New(rand.NewPCG(12, uint64(harness.TLSVersions[c.version])))
 		for i := range 12 {
-			v := tlsVisit{tlsCell: c, t: t, b: b, from: b.Log.Mark(), home: "/" + place, dir: t.TempDir()}
+			v := tlsRun{tlsCell: c, t: t, b: b, from: b.Log.Mark(), home: "/" + place, dir: t.TempDir()}
 			amount := random.Int64N(12*harness.MiB) + 1
 			if i%3 == 0 {
 				amount = random.Int64N(100*harness.KiB) + 1
@@ -64,7 +64,7 @@ func TestTLSKills(t *testing.T) {
 }
 
 // kill kills the client with SIGKILL when it has read that many bytes of a file.
-func (v tlsVisit) kill(name string, amount int64) {
+func (v tlsRun) kill(name string, amount int64) {
 	v.t.Helper()
 	pipe := filepath.Join(v.dir, "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-func tlsLftp(v tlsVisit) (string, error) {
+func tlsLftp(v tlsRun) (string, error) {
 	var b strings.Builder
 	b.WriteString(v.lftpSettings())
 	for _, f := range v.files {
@@ -21,7 +21,7 @@ func tlsLftp(v tlsVisit) (string, error) {
 }
 
 // lftpSettings returns the commands of lftp for a cell.
-func (v tlsVisit) lftpSettings() string {
+func (v tlsRun) lftpSettings() string {
 	scheme, passive := "ftp://", "on"
 	if v.implicit {
 		scheme = "ftps://"

@@ -12,8 +12,8 @@ import (
 )
 
 // tlsOpenSSL is `openssl s_client` for control and data connections, with the session that the control connection saves in a file.
-func tlsOpenSSL(v tlsVisit) (out string, err error) {
-	o := openssl{tlsVisit: v, session: filepath.Join(v.dir, "session.pem")}
+func tlsOpenSSL(v tlsRun) (out string, err error) {
+	o := openssl{tlsRun: v, session: filepath.Join(v.dir, "session.pem")}
 	control := o.command(v.address(), "-sess_out", o.session)
 	if !v.implicit {
 		control.Args = append(control.Args, "-starttls", "ftp")
@@ -38,7 +38,7 @@ func tlsOpenSSL(v tlsVisit) (out string, err error) {
 	o.Login()
 	o.Cmd(200, "PBSZ 0")
 	o.Cmd(200, "PROT P")
-	return o.errand()
+	return o.transferAll()
 }
 
 type pipes struct {
@@ -47,12 +47,12 @@ type pipes struct {
 }
 
 type openssl struct {
-	tlsVisit
+	tlsRun
 	*harness.Client
 	session string
 }
 
-func (o openssl) errand() (list string, err error) {
+func (o openssl) transferAll() (list string, err error) {
 	for _, f := range o.files {
 		if err := o.transfer(o.local+"/"+f.Name, os.DevNull, "STOR "+o.home+"/"+f.Name); err != nil {
 			return "", err
@@ -72,7 +72,7 @@ func (o openssl) errand() (list string, err error) {
 
 // command returns s_client with the version of the cell, without its interactive commands. It trusts only the certificate.
 func (o openssl) command(addr string, args ...string) *exec.Cmd {
-	return exec.CommandContext(o.tlsVisit.t.Context(), "openssl", append([]string{"s_client", "-connect", addr, "-tls1_" + o.version[2:], "-quiet", "-nocommands",
+	return exec.CommandContext(o.tlsRun.t.Context(), "openssl", append([]string{"s_client", "-connect", addr, "-tls1_" + o.version[2:], "-quiet", "-nocommands",
 		"-CAfile", o.b.CA, "-verify_return_error", "-verify_ip", "127.0.0.1"}, args...)...)
 }
 

@@ -163,8 +163,8 @@ func testAbort(t *testing.T, args ...string) {
 	}
 }
 
-// TestBridgeKilled kills s3ftpd itself.
-func TestBridgeKilled(t *testing.T) {
+// TestServerKilled kills s3ftpd itself.
+func TestServerKilled(t *testing.T) {
 	c := newCutTest(t)
 	for _, name := range []string{"old", "new"} {
 		if _, err := io.CopyN(c.bridge.Connect(t).Open("STOR %s", name), harness.Noise(name), 20*harness.MiB); err != nil {

@@ -62,15 +62,15 @@ func TestResume(t *testing.T) {
 					harness.Until(t, "parts in S3", func() bool { return r.bucket.PartBytes(name) >= b.safe })
 					b.fault(l)
 				})
-				breakOff(t, n, c.args(t, n.Addr, r.local, name)...)
+				breakUpload(t, n, c.args(t, n.Addr, r.local, name)...)
 				r.resumeWith(t, b.on(), name, c.args)
 			})
 		}
 	}
 }
 
-// breakOff runs a client until its network fails, and kills it then, since some clients do not give up.
-func breakOff(t *testing.T, n *harness.FTPProxy, args ...string) {
+// breakUpload runs a client until its network fails, and kills it then, since some clients do not give up.
+func breakUpload(t *testing.T, n *harness.FTPProxy, args ...string) {
 	t.Helper()
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
@@ -123,7 +123,7 @@ func TestResumeAfterKill(t *testing.T) {
 				harness.Until(t, "a part in S3", func() bool { return r.bucket.PartBytes(c.name) >= 8*harness.MiB })
 				r.bridge.Kill()
 			})
-			breakOff(t, n, c.args(t, n.Addr, r.local, c.name)...)
+			breakUpload(t, n, c.args(t, n.Addr, r.local, c.name)...)
 			r.bridge = r.bridge.Again(r.t, r.bridge.Addr)
 			r.resumeWith(t, r.bridge, c.name, c.args)
 		})

@@ -10,9 +10,9 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// TestZombie leaves the first session of an upload open, while another session, of the same or another process, resumes the upload.
+// TestSupersededSession leaves the first session of an upload open, while another session, of the same or another process, resumes the upload.
 // Nothing that the first session does after that may have an effect.
-func TestZombie(t *testing.T) {
+func TestSupersededSession(t *testing.T) {
 	r := newResumeTest(t)
 	other := r.bridge.Again(t, real.FreeAddr(t))
 	for where, b := range map[string]*harness.Server{"here": r.bridge, "elsewhere": other} {

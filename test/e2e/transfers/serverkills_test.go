@@ -12,8 +12,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// TestBridgeKills kills s3ftpd at random points of uploads; the client resumes or starts anew.
-func TestBridgeKills(t *testing.T) {
+// TestServerKills kills s3ftpd at random points of uploads; the client resumes or starts anew.
+func TestServerKills(t *testing.T) {
 	server := real.MinIO(t)
 	view := harness.NewBucket(t, server)
 	b := harness.StartServer(t, server, "--log-level", "debug")

@@ -14,23 +14,23 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// A hasty sender does not wait for the reply to its upload: it sends the data, then QUIT, and closes both connections at once.
-type hasty struct {
+// A quitSender does not wait for the reply to its upload: it sends the data, then QUIT, and closes both connections at once.
+type quitSender struct {
 	control, raw net.Conn
 	replies      *bufio.Reader
 	config       *tls.Config // nil = in clear
 	port         string
 }
 
-// hastySender logs in, with TLS unless config is nil.
-func hastySender(t *testing.T, addr string, config *tls.Config) *hasty {
+// newQuitSender logs in, with TLS unless config is nil.
+func newQuitSender(t *testing.T, addr string, config *tls.Config) *quitSender {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	h := &hasty{control: conn, raw: conn, replies: bufio.NewReader(conn), config: config}
+	h := &quitSender{control: conn, raw: conn, replies: bufio.NewReader(conn), config: config}
 	h.expect(t, "220 ")
 	if config != nil {
 		h.say(t, "AUTH TLS", "234 ")
@@ -48,7 +48,7 @@ func hastySender(t *testing.T, addr string, config *tls.Config) *hasty {
 	return h
 }
 
-func (h *hasty) expect(t *testing.T, code string) string {
+func (h *quitSender) expect(t *testing.T, code string) string {
 	t.Helper()
 	text, err := h.replies.ReadString('\n')
 	if err != nil || !strings.HasPrefix(text, code) {
@@ -57,14 +57,14 @@ func (h *hasty) expect(t *testing.T, code string) string {
 	return text
 }
 
-func (h *hasty) say(t *testing.T, command, code string) string {
+func (h *quitSender) say(t *testing.T, command, code string) string {
 	t.Helper()
 	io.WriteString(h.control, command+"\r\n")
 	return h.expect(t, code)
 }
 
 // send sends a file and leaves. To reset the control connection, it leaves replies unread.
-func (h *hasty) send(t *testing.T, name, content string, quitFirst, reset bool) {
+func (h *quitSender) send(t *testing.T, name, content string, quitFirst, reset bool) {
 	t.Helper()
 	tcp, err := net.Dial("tcp", h.port)
 	if err != nil {
@@ -103,7 +103,7 @@ func TestQuitBehindData(t *testing.T) {
 		quitFirst, reset := i%2 == 1, i%4 > 1
 		name := fmt.Sprintf("hasty-%d-tls-%v-quit-first-%v-reset-%v", i, config != nil, quitFirst, reset)
 		content := strings.Repeat("hasty ", i*1000)
-		hastySender(t, b.Addr, config).send(t, name, content, quitFirst, reset)
+		newQuitSender(t, b.Addr, config).send(t, name, content, quitFirst, reset)
 		e := b.Log.Await(t, "transfer", "name=/"+name)
 		if got := view.Sum(name); got != harness.SumOf(t, strings.NewReader(content)) {
 			t.Errorf("%s is %s, and the transfer ends with %v: %v", name, got, e["code"], e["err"])
@@ -118,7 +118,7 @@ func TestQuitAheadOfData(t *testing.T) {
 	b := harness.StartServer(t, server)
 	for i := range 60 {
 		name := fmt.Sprint("ahead-", i)
-		h := hastySender(t, b.Addr, nil)
+		h := newQuitSender(t, b.Addr, nil)
 		data, err := net.Dial("tcp", h.port)
 		if err != nil {
 			t.Fatal(err)
