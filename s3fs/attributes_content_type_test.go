@@ -14,8 +14,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestRenameRetypes: a file has the type that its last name stands for, as if it had been stored under it.
-func TestRenameRetypes(t *testing.T) {
+// A rename sets the Content-Type for the extension of the new name.
+func TestRenameChangesContentType(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		f := NewFS(c, Options{Bucket: "files"})
 		for _, test := range []struct{ from, to, want string }{
@@ -47,8 +47,8 @@ func TestRenameRetypes(t *testing.T) {
 	})
 }
 
-// TestRenameKeepsGivenType: a type that somebody chose stays, and so does everything else where the type changes.
-func TestRenameKeepsGivenType(t *testing.T) {
+// A rename keeps a Content-Type that was set explicitly, and keeps all other headers when the type changes.
+func TestRenameKeepsExplicitContentType(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		f := NewFS(c, Options{Bucket: "files"})
 		dressed(t, f, "a.part", 10)

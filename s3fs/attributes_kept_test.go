@@ -21,13 +21,13 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// bothStores runs a test in an empty bucket of MinIO and in one of the embedded store.
+// bothStores runs a test in an empty bucket of MinIO, and in one of the embedded store.
 func bothStores(t *testing.T, test func(*testing.T, *Client)) {
 	t.Run("MinIO", func(t *testing.T) { test(t, minio(t, "files")) })
 	t.Run("embedded", func(t *testing.T) { test(t, embedded(t, "files")) })
 }
 
-// dressed puts an object with everything that a copy should keep, and returns what HEAD says of it.
+// dressed puts an object with all headers and tags that a copy must keep, and returns its HeadObject output.
 func dressed(t *testing.T, f *FS, key string, size int) *s3.HeadObjectOutput {
 	t.Helper()
 	_, err := f.api.PutObject(t.Context(), &s3.PutObjectInput{
@@ -45,7 +45,7 @@ func dressed(t *testing.T, f *FS, key string, size int) *s3.HeadObjectOutput {
 	return headOf(t, f, key)
 }
 
-// headOf returns what HEAD says.
+// headOf returns the HeadObject output of an object.
 func headOf(t *testing.T, f *FS, key string) *s3.HeadObjectOutput {
 	t.Helper()
 	is, err := f.api.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &f.bucket, Key: &key})
@@ -55,14 +55,14 @@ func headOf(t *testing.T, f *FS, key string) *s3.HeadObjectOutput {
 	return is
 }
 
-// noise returns bytes of which no two ranges are alike.
+// noise returns random bytes, so that no two ranges are equal.
 func noise(size int) []byte {
 	b := make([]byte, size)
 	rand.NewChaCha8([32]byte{'n'}).Read(b)
 	return b
 }
 
-// kept are the headers and tags of an object that a copy should have too.
+// kept returns the headers and tags of an object that a copy must have too.
 func kept(t *testing.T, f *FS, key string) map[string]string {
 	t.Helper()
 	is := headOf(t, f, key)
@@ -84,7 +84,7 @@ func kept(t *testing.T, f *FS, key string) map[string]string {
 	}
 }
 
-// reads checks an object's content.
+// reads checks the content of an object.
 func reads(t *testing.T, f *FS, key string, want []byte) {
 	t.Helper()
 	r, err := f.Open(t.Context(), "/"+key, proxy.Range{})
@@ -97,7 +97,7 @@ func reads(t *testing.T, f *FS, key string, want []byte) {
 	}
 }
 
-// A spy sees the requests of a client before they are sent, one at a time.
+// A spy calls a function for each request of a client before it is sent, one at a time.
 type spy struct {
 	s3.HTTPClient
 	mu  sync.Mutex
@@ -114,7 +114,7 @@ func (s *spy) Do(r *http.Request) (*http.Response, error) {
 	return s.HTTPClient.Do(r)
 }
 
-// spied returns an FS whose requests are seen, where f is. What copies in parts does so from 5 MiB on, in parts of 5 MiB.
+// spied returns an FS like f, with a spy on its requests. It copies objects over 5 MiB in parts of 5 MiB.
 func spied(t *testing.T, f *FS, see func(call string, r *http.Request) (*http.Response, error)) *FS {
 	t.Helper()
 	o := f.api.Options()
@@ -122,13 +122,13 @@ func spied(t *testing.T, f *FS, see func(call string, r *http.Request) (*http.Re
 	return inSmallParts(NewFS(c, Options{Bucket: f.bucket}))
 }
 
-// inSmallParts makes what is over 5 MiB be copied in parts.
+// inSmallParts makes f copy objects over 5 MiB in parts.
 func inSmallParts(f *FS) *FS {
 	f.copyLimit, f.partCopySize = minPart, minPart
 	return f
 }
 
-// noUploads checks that no multipart upload of a key is left.
+// noUploads checks that the keys have no multipart uploads.
 func noUploads(t *testing.T, f *FS, keys ...string) {
 	t.Helper()
 	cleaned(t, f)
@@ -140,7 +140,7 @@ func noUploads(t *testing.T, f *FS, keys ...string) {
 	}
 }
 
-// cleaned waits for what goes on after replies.
+// cleaned waits for the end of clean-up in the background.
 func cleaned(t *testing.T, f *FS) {
 	t.Helper()
 	l := f.client.uploads
@@ -152,7 +152,7 @@ func cleaned(t *testing.T, f *FS) {
 	}
 }
 
-// missing checks that there is no such file or directory.
+// missing checks that neither a file nor a directory has this name.
 func missing(t *testing.T, f *FS, name string) {
 	t.Helper()
 	if _, err := f.Stat(t.Context(), name); !errors.Is(err, fs.ErrNotExist) {

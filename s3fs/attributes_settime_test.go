@@ -16,9 +16,9 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
-// TestSetTimeOfPartsUndoesNothing: a service ignores the condition of CompleteMultipartUpload, and another session of the process replaces or
-// deletes a file while S3 copies its parts.
-func TestSetTimeOfPartsUndoesNothing(t *testing.T) {
+// Another session of the process replaces or deletes the file while SetTime copies its parts, on a service that ignores the condition of
+// CompleteMultipartUpload. SetTime must not undo that.
+func TestSetTimeDoesNotUndoChangeOfOtherSession(t *testing.T) {
 	for what, meanwhile := range map[string]func(context.Context, *FS) error{
 		"STOR": func(ctx context.Context, f *FS) error {
 			return errOf(f.Put(ctx, "/l", storetest.Source(strings.NewReader("new")), proxy.Write{}))

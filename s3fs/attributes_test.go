@@ -15,7 +15,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// everything is a value for each of the attributes.
+// everything has a value for each attribute.
 var everything = Attributes{
 	StorageClass: "STANDARD_IA",
 	SSE:          "aws:kms",
@@ -24,7 +24,7 @@ var everything = Attributes{
 	Tags:         map[string]string{"team": "a b", "a+b": "x=y/z"},
 }
 
-// attributeHeaders are the headers that everything becomes: on new objects all, on copies the second half.
+// attributeHeaders are the headers for everything: new objects have all of them, copies the second half.
 var attributeHeaders = []struct{ header, value string }{
 	{"X-Amz-Storage-Class", "STANDARD_IA"},
 	{"X-Amz-Tagging", "a%2Bb=x%3Dy%2Fz&team=a%20b"},
@@ -33,7 +33,7 @@ var attributeHeaders = []struct{ header, value string }{
 	{"X-Amz-Acl", "bucket-owner-full-control"},
 }
 
-// Each way of writing puts the attributes on the object; a copy gets those that S3 does not copy.
+// Each kind of upload sets the attributes on the object. A copy sets those that S3 does not copy.
 func TestAttributesOnEveryWayOfWriting(t *testing.T) {
 	head := func(_ *http.Request, call string) (*http.Response, error) {
 		if call == "Copy" {
@@ -104,7 +104,7 @@ func TestAttributesOnEveryWayOfWriting(t *testing.T) {
 	}
 }
 
-// A copy in parts gets what other copies get; what is said of it already stays unless it is said again.
+// A copy in parts gets the same attributes as other copies. It keeps those of the source that are not configured.
 func TestAttributesOnCopiesInParts(t *testing.T) {
 	in := &s3.CreateMultipartUploadInput{StorageClass: "GLACIER_IR", Tagging: aws.String("a=b"), ServerSideEncryption: "aws:kms",
 		SSEKMSKeyId: aws.String("theirs"), BucketKeyEnabled: aws.Bool(true)}
@@ -120,9 +120,8 @@ func TestAttributesOnCopiesInParts(t *testing.T) {
 	}
 }
 
-// TestRenameKeepsTheKey: a copy is encrypted with the KMS key of its source, in one request and in parts, unless another is
-// asked for.
-func TestRenameKeepsTheKey(t *testing.T) {
+// A rename keeps the KMS key of the source, in one request and in parts, unless another key is configured.
+func TestRenameKeepsKMSKey(t *testing.T) {
 	const keyID = "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id"
 	for call, size := range map[string]int64{"Copy": 5, "Create": 2 * minPart} {
 		for sse, want := range map[string]string{"": "theirs", "aws:kms": "ours", "AES256": ""} {
@@ -159,7 +158,7 @@ func TestRenameKeepsTheKey(t *testing.T) {
 	}
 }
 
-// Without attributes, no request says a word of them.
+// Without attributes, no request has their headers.
 func TestNoAttributes(t *testing.T) {
 	s := newFake(t)
 	f := s.fs(Options{PartSize: minPart})

@@ -15,12 +15,12 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// endless is a content that costs nothing to make.
+// endless is a content that needs no CPU to generate.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-// BenchmarkPut and BenchmarkOpen also tell this process's own seconds of CPU for a GiB.
+// BenchmarkPut and BenchmarkOpen also report the CPU seconds of this process per GiB.
 func BenchmarkPut(b *testing.B) {
 	const size = 1 << 30
 	f := NewFS(minio(b, "bench"), Options{Bucket: "bench"})
@@ -38,7 +38,7 @@ func BenchmarkOpen(b *testing.B) {
 	perGiB(b, size, func() error { return readAll(b, f, size) })
 }
 
-// BenchmarkSmall puts files of 4 KiB, one after the other.
+// BenchmarkSmall uploads files of 4 KiB, one after the other.
 func BenchmarkSmall(b *testing.B) {
 	f := NewFS(minio(b, "bench"), Options{Bucket: "bench"})
 	perGiB(b, 4<<10, func() error {
@@ -46,7 +46,7 @@ func BenchmarkSmall(b *testing.B) {
 	})
 }
 
-// BenchmarkList lists 10,000 files, every one with a time of its own, with LastModified and with the metadata.
+// BenchmarkList lists 10,000 files that have different times, with LastModified and with the time in the metadata.
 func BenchmarkList(b *testing.B) {
 	c := minio(b, "bench")
 	var all sync.WaitGroup

@@ -66,8 +66,8 @@ func testBuckets(t *testing.T, c *Client) {
 	}
 }
 
-// TestBucketsAreListedToAnError: an error of the list is yielded, and nothing behind it.
-func TestBucketsAreListedToAnError(t *testing.T) {
+// An error is the last value that the list of buckets yields.
+func TestListOfBucketsEndsWithError(t *testing.T) {
 	server := httptest.NewServer(embeddedStore(t, s3demo.Options{Keys: map[string]string{"other": "secret"}}))
 	t.Cleanup(server.Close)
 	b := Buckets{Client: dial(t, Config{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})}

@@ -17,7 +17,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestManySlowUploadsInLittleMemory has clients that send slowly, and an S3 that takes long.
+// Many uploads complete with a small budget, although the clients and S3 are slow.
 func TestManySlowUploadsInLittleMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := budget.New(20 << 20)
@@ -72,7 +72,7 @@ func TestMemoryThatDoesNotComeFree(t *testing.T) {
 	})
 }
 
-// exhaust borrows all of a budget.
+// exhaust borrows all buffers of a budget.
 func exhaust(t *testing.T, b *budget.Budget) {
 	t.Helper()
 	for {
@@ -89,7 +89,7 @@ func exhaust(t *testing.T, b *budget.Budget) {
 	}
 }
 
-// TestDownloadsBesideUploadsInLittleMemory: all of them come to their end.
+// Downloads and uploads at the same time complete with a small budget.
 func TestDownloadsBesideUploadsInLittleMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := budget.New(36 * mib)

@@ -38,7 +38,7 @@ func TestJoinCRC(t *testing.T) {
 	}
 }
 
-// TestChecksumModes has MinIO verify each kind, and keep it: of the whole object, where it can be joined.
+// MinIO verifies and stores each kind of checksum: for the whole object if those of the parts can be combined.
 func TestChecksumModes(t *testing.T) {
 	base := minio(t, "sums")
 	f := NewFS(base, Options{Bucket: "sums", PartSize: minPart})
@@ -71,8 +71,8 @@ func TestChecksumModes(t *testing.T) {
 	}
 }
 
-// TestDamageIsRefused has MinIO compare what it gets with the checksums: a byte is flipped after they are taken.
-func TestDamageIsRefused(t *testing.T) {
+// MinIO refuses content that was changed after its checksum was computed.
+func TestCorruptContentIsRefused(t *testing.T) {
 	c := minio(t, "damage")
 	noRetries(c)
 	for _, mode := range []string{"crc32c", "crc32", "sha256", "md5"} {
@@ -105,7 +105,7 @@ func TestDamageIsRefused(t *testing.T) {
 	}
 }
 
-// sendAll sends the first part of a multipart upload, and what follows.
+// sendAll sends the first part of a multipart upload, and the rest from more.
 func (u *upload) sendAll(first *part, more io.Reader) error {
 	if err := u.send(first); err != nil {
 		return u.suspendOrAbort(err)
@@ -113,13 +113,13 @@ func (u *upload) sendAll(first *part, more io.Reader) error {
 	return u.receiveAndPublish(&sourceReader{ctx: u.ctx, src: storetest.Source(more)})
 }
 
-// noRetries is for what goes wrong every time.
+// noRetries disables retries, for faults that are permanent.
 func noRetries(c *Client) {
 	c.api = s3.New(c.api.Options(), func(o *s3.Options) { o.Retryer = aws.NopRetryer{} })
 }
 
-// TestWholeChecksumIsCompared has MinIO compare the joined checksum with the whole content.
-func TestWholeChecksumIsCompared(t *testing.T) {
+// MinIO compares the combined checksum of the parts with the whole content.
+func TestCombinedChecksumIsVerified(t *testing.T) {
 	c := minio(t, "whole")
 	noRetries(c)
 	f := NewFS(c, Options{Bucket: "whole", PartSize: minPart})
@@ -145,7 +145,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// TestRefusedChecksumIsReplaced runs in a bubble: an upload that takes more than a second is checked by one more request.
+// The test runs in a bubble, because an upload that takes more than a second is checked by one more request.
 func TestRefusedChecksumIsReplaced(t *testing.T) {
 	for _, refusalOf := range []*http.Response{
 		refusal(501, "NotImplemented", "Header 'x-amz-checksum-crc32c' with value 'x' not implemented"),

@@ -25,8 +25,8 @@ func TestContractOnMinIO(t *testing.T) {
 	contract(t, minio(t, "contract"), storetest.Limits{NoSharedNames: true})
 }
 
-// TestContractOnVersityGW runs on a store whose objects are files: "a" and "a/b" cannot both be there, and of a directory
-// that is renamed the time is lost, as its marker cannot be copied.
+// VersityGW stores objects as files: "a" and "a/b" cannot both exist, and the rename of a directory loses its time, because its marker
+// cannot be copied.
 func TestContractOnVersityGW(t *testing.T) {
 	notBrief(t)
 	t.Parallel()
@@ -36,8 +36,8 @@ func TestContractOnVersityGW(t *testing.T) {
 	contract(t, c, storetest.Limits{NoSharedNames: true})
 }
 
-// TestContractOnGofakes3 runs on a store that cannot copy parts, ignores the conditions of CompleteMultipartUpload, and carries the
-// metadata of a replaced object over to the new one: x-amz-checksum-crc32c too, so that MD5 alone is of use there.
+// gofakes3 cannot copy parts, ignores the conditions of CompleteMultipartUpload, and keeps the metadata of a replaced object on the new
+// one. That includes x-amz-checksum-crc32c, so only MD5 works there.
 func TestContractOnGofakes3(t *testing.T) {
 	notBrief(t)
 	t.Parallel()
@@ -47,8 +47,8 @@ func TestContractOnGofakes3(t *testing.T) {
 	contract(t, c, storetest.Limits{NoLargeAppend: true, NoNewLarge: true, KeepsTime: true})
 }
 
-// TestContractOnSeaweedFS runs on a store whose objects are files of a file system: it removes empty directories some time later.
-// Parts that were sent again within a second cannot be told apart.
+// SeaweedFS stores objects as files, and removes empty directories some time later. It does not distinguish parts that were sent again
+// within a second.
 func TestContractOnSeaweedFS(t *testing.T) {
 	notBrief(t)
 	t.Parallel()
@@ -58,8 +58,8 @@ func TestContractOnSeaweedFS(t *testing.T) {
 	contract(t, c, storetest.Limits{LingeringDirs: true, SlowResume: true})
 }
 
-// A service may say that there is no upload where it is asked which there are: gofakes3 does, in a bucket that never had one.
-func TestNoUploadsAreNone(t *testing.T) {
+// gofakes3 answers ListMultipartUploads with NoSuchUpload in a bucket that never had an upload. That is an empty list.
+func TestNoSuchUploadIsAnEmptyList(t *testing.T) {
 	s := newFake(t)
 	s.fault = func(_ *http.Request, call string) (*http.Response, error) {
 		switch call {
@@ -85,7 +85,7 @@ func TestContractOnTheEmbeddedStore(t *testing.T) {
 	contract(t, embedded(t, "contract"), storetest.Limits{})
 }
 
-// notBrief skips the contract on one more service under -short: MinIO and the embedded store reach the same code.
+// notBrief skips the contract with another service under -short, because MinIO and the embedded store run the same code.
 func notBrief(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -93,7 +93,7 @@ func notBrief(t *testing.T) {
 	}
 }
 
-// contract runs the store's contract in the bucket "contract", each test under a prefix of its own.
+// contract runs the contract of a Store in the bucket "contract", each test with its own prefix.
 func contract(t *testing.T, c *Client, limits storetest.Limits) {
 	limits.Brief = testing.Short()
 	var n atomic.Int32
@@ -104,7 +104,7 @@ func contract(t *testing.T, c *Client, limits storetest.Limits) {
 	})
 }
 
-// embedded returns a client of the embedded store, with an empty bucket of that name.
+// embedded returns a client of the embedded store, with an empty bucket.
 func embedded(t testing.TB, bucket string) *Client {
 	t.Helper()
 	server := httptest.NewServer(embeddedStore(t, signed, bucket))
@@ -112,8 +112,8 @@ func embedded(t testing.TB, bucket string) *Client {
 	return dial(t, Config{Endpoint: server.URL, Credentials: keys("demo", "demo-secret")})
 }
 
-// TestOddKeysDoNotHideOthers lists what other programs have put there, with keys that XML or FTP cannot take.
-func TestOddKeysDoNotHideOthers(t *testing.T) {
+// Keys of other programs that XML or FTP cannot represent must not break a listing.
+func TestListingWithUnrepresentableKeys(t *testing.T) {
 	for name, c := range map[string]*Client{"MinIO": minio(t, "odd"), "embedded": embedded(t, "odd")} {
 		t.Run(name, func(t *testing.T) {
 			f := NewFS(c, Options{Bucket: "odd"})

@@ -18,7 +18,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestStorageClassRefused: an object whose class cannot be asked for is copied into the bucket's default class.
+// If the service refuses the storage class of the source, the copy gets the default class of the bucket.
 func TestStorageClassRefused(t *testing.T) {
 	s := newFake(t)
 	s.tree(2, 1, refusing(func(r *http.Request, call string) bool {
@@ -36,8 +36,7 @@ func TestStorageClassRefused(t *testing.T) {
 	}
 }
 
-// TestSourceConditionRefused: where UploadPartCopy knows no condition on its source, the source is compared before and
-// after each part.
+// If UploadPartCopy supports no condition on the source, the source is compared before and after each part.
 func TestSourceConditionRefused(t *testing.T) {
 	for name, changed := range map[string]int{"unchanged": 0, "changed before": 3, "changed meanwhile": 4} {
 		s := newFake(t)
@@ -63,7 +62,7 @@ func TestSourceConditionRefused(t *testing.T) {
 	}
 }
 
-// TestCopyConditions: a directory's copies replace nothing, and a time is set only on the content that is there.
+// Copies of a directory have If-None-Match, and a copy that sets a time has a condition on the content.
 func TestCopyConditions(t *testing.T) {
 	s := newFake(t)
 	s.tree(2, 1, nil)
@@ -88,9 +87,9 @@ func TestCopyConditions(t *testing.T) {
 	}
 }
 
-// TestCopyReplacesNothing: a copy of a directory's file does not replace what another client has put there. A copy that S3
-// has made, and whose answer was lost, is not taken for that.
-func TestCopyReplacesNothing(t *testing.T) {
+// A copy of a directory's file does not replace an object that another client has stored meanwhile. A copy that S3 has made is not taken
+// for such an object if only the answer was lost.
+func TestDirectoryCopyReplacesNoObject(t *testing.T) {
 	for name, test := range map[string]struct {
 		lost bool
 		etag string
@@ -124,9 +123,8 @@ func TestCopyReplacesNothing(t *testing.T) {
 	}
 }
 
-// TestCopyByChecksum: a copy of an object in parts has another ETag than its source on AWS; the checksum of the whole tells
-// that it is the copy.
-func TestCopyByChecksum(t *testing.T) {
+// On AWS, a copy of an object in parts has another ETag than its source. The checksum of the whole object identifies it.
+func TestCopyIsIdentifiedByChecksum(t *testing.T) {
 	for sum, want := range map[string]bool{"AAAAAA==": true, "AAAAAQ==": false, "": false} {
 		s := newFake(t)
 		s.fault = func(r *http.Request, _ string) (*http.Response, error) {
@@ -145,8 +143,8 @@ func TestCopyByChecksum(t *testing.T) {
 	}
 }
 
-// TestRedirectIsKept: a copy by rename keeps the website redirect, which S3 does not copy.
-func TestRedirectIsKept(t *testing.T) {
+// A rename keeps the website redirect, which S3 does not copy.
+func TestRenameKeepsRedirect(t *testing.T) {
 	to := "/elsewhere"
 	in := newFake(t).fs(Options{}).copyInput(object{key: "a", head: &s3.HeadObjectOutput{WebsiteRedirectLocation: &to}}, "b")
 	if in.WebsiteRedirectLocation == nil || *in.WebsiteRedirectLocation != to {
@@ -154,7 +152,7 @@ func TestRedirectIsKept(t *testing.T) {
 	}
 }
 
-// TestCopySourceOfAccessPoint: its ARN stands for the bucket, and /object/ before the key.
+// The copy source of an access point has its ARN instead of the bucket, and /object/ before the key.
 func TestCopySourceOfAccessPoint(t *testing.T) {
 	arn := "arn:aws:s3:us-west-2:123456789012:accesspoint/mine"
 	if got := copySource(arn, "a/b c"); got != "arn%3Aaws%3As3%3Aus-west-2%3A123456789012%3Aaccesspoint/mine/object/a/b%20c" {
@@ -162,8 +160,8 @@ func TestCopySourceOfAccessPoint(t *testing.T) {
 	}
 }
 
-// TestMissingMetadata: an object whose metadata headers cannot hold is left alone, rather than losing them.
-func TestMissingMetadata(t *testing.T) {
+// An object with metadata that headers cannot represent is not copied, because the copy would lose it.
+func TestObjectWithMissingMetadataIsNotCopied(t *testing.T) {
 	s := newFake(t)
 	s.fault = func(*http.Request, string) (*http.Response, error) {
 		resp := described(1, `"e"`)
@@ -180,7 +178,7 @@ func TestMissingMetadata(t *testing.T) {
 	}
 }
 
-// TestCopyWithoutETag: Dell ECS answers CompleteMultipartUpload with the ETag "00". A copy is whole if HEAD says its size.
+// Dell ECS answers CompleteMultipartUpload with the ETag "00". The copy is complete if HEAD returns its size.
 func TestCopyWithoutETag(t *testing.T) {
 	for size, want := range map[int64]bool{2 * minPart: true, minPart: false} {
 		s := newFake(t)
@@ -203,8 +201,8 @@ func TestCopyWithoutETag(t *testing.T) {
 	}
 }
 
-// TestRefusalWords: what S3 refuses by these codes is no failure of the service.
-func TestRefusalWords(t *testing.T) {
+// Error codes that mean a refusal must not count as a failure of the service.
+func TestRefusalCodes(t *testing.T) {
 	for code, want := range map[string]error{
 		"InvalidObjectState": fs.ErrPermission, "ObjectNotInActiveTierError": fs.ErrPermission, "MetadataTooLarge": syscall.E2BIG,
 	} {
@@ -217,8 +215,8 @@ func TestRefusalWords(t *testing.T) {
 	}
 }
 
-// TestTagsOfNoVersion: the tags of a version take a permission of their own on AWS, so those of the object are asked for.
-func TestTagsOfNoVersion(t *testing.T) {
+// On AWS, the tags of a version need a separate permission, so the request for tags has no version.
+func TestTagsAreRequestedWithoutVersion(t *testing.T) {
 	s := newFake(t)
 	var asked string
 	s.fault = func(r *http.Request, _ string) (*http.Response, error) {
@@ -232,8 +230,8 @@ func TestTagsOfNoVersion(t *testing.T) {
 	}
 }
 
-// TestCopyOfWholeObject: S3 takes a range only of sources over 5 MiB, so an object that is one part is copied without.
-func TestCopyOfWholeObject(t *testing.T) {
+// S3 accepts a copy range only for sources over 5 MiB, so an object that becomes one part is copied without a range.
+func TestCopyOfWholeObjectHasNoRange(t *testing.T) {
 	for size, want := range map[int64]string{minPart: "", 2 * minPart: "bytes=0-5242879"} {
 		s := newFake(t)
 		s.copying(func(*http.Request, string) (*http.Response, error) { return nil, nil })
@@ -245,8 +243,8 @@ func TestCopyOfWholeObject(t *testing.T) {
 	}
 }
 
-// TestAppendStorageClassRefused: an append to an object whose class cannot be asked for makes one of the bucket's default class. A
-// class that is configured for uploads is not left to the bucket.
+// If the service refuses the storage class of the object, an append creates one with the default class of the bucket. A class that is
+// configured for uploads is never replaced.
 func TestAppendStorageClassRefused(t *testing.T) {
 	for call, size := range map[string]int64{"Put": 4, "Create": 2 * minPart} {
 		s := newFake(t)
@@ -285,8 +283,8 @@ func TestAppendStorageClassRefused(t *testing.T) {
 	}
 }
 
-// TestTimeOfPartsWithoutSourceCondition: a copy of an object in parts onto itself has another ETag, which is no sign of another
-// writer. An object that changes before the copy is not copied.
+// A copy of an object in parts onto itself has another ETag, which does not mean that another client has replaced it. An object that
+// changes before the copy is not copied.
 func TestTimeOfPartsWithoutSourceCondition(t *testing.T) {
 	for name, test := range map[string]struct {
 		etags []string // that HEAD tells then, in turn
@@ -318,8 +316,8 @@ func TestTimeOfPartsWithoutSourceCondition(t *testing.T) {
 	}
 }
 
-// TestPartCopyWithoutLength: a service that misses the length of a part's content takes the copy of a part for an upload, whatever it
-// calls that. An append by such a copy is not supported.
+// A service that demands a Content-Length takes UploadPartCopy for UploadPart, with any error code. An append by such a copy is then
+// unsupported.
 func TestPartCopyWithoutLength(t *testing.T) {
 	for _, code := range []string{"MissingContentLength", "LengthRequired", ""} {
 		s := newFake(t)

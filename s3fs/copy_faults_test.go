@@ -15,11 +15,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// twoZeros is the ETag of an object of two parts whose own ETags are all zeros.
+// twoZeros is the ETag of an object of two parts with the ETags 0.
 const twoZeros = `"70bc8f4b72a86921468bf8e8441dce51-2"`
 
-// copying makes the fake have the file /large, of two parts, to be copied to /copy; a fault comes first. The copy is
-// there once it has been completed.
+// copying prepares the fake with the file /large of two parts, for a copy to /copy, and calls fault first for each request. The copy
+// exists once it is completed.
 func (s *fake) copying(fault func(*http.Request, string) (*http.Response, error)) {
 	completed := false
 	s.fault = func(r *http.Request, call string) (*http.Response, error) {
@@ -48,7 +48,7 @@ func (s *fake) copying(fault func(*http.Request, string) (*http.Response, error)
 	}
 }
 
-// described is an answer to HEAD.
+// described returns an answer to HeadObject.
 func described(size int64, etag string) *http.Response {
 	resp := response(200, "")
 	resp.ContentLength = size
@@ -58,14 +58,14 @@ func described(size int64, etag string) *http.Response {
 	return resp
 }
 
-// done is an answer to a request that did what it should all the same.
+// done marks the answer of a fault, so that the fake executes the request nevertheless.
 func done(resp *http.Response) *http.Response {
 	resp.Header.Set("X-Done", "1")
 	return resp
 }
 
-// TestLargeCopyFaults says what requests are made for a file that is copied in parts when something goes wrong: it is
-// deleted only after its copy has been seen whole, and no multipart upload is left that can be ended.
+// If the copy of a file in parts fails, the source is deleted only after HEAD has confirmed the complete copy, and the multipart upload is
+// aborted if possible.
 func TestLargeCopyFaults(t *testing.T) {
 	const (
 		all      = "Abort, Create, Complete, Delete, PartCopy 1, PartCopy 2"
@@ -123,8 +123,8 @@ func TestLargeCopyFaults(t *testing.T) {
 	}
 }
 
-// TestTimeNotSet: where S3 has not completed the copy that sets a time, the same content does not make it look so.
-func TestTimeNotSet(t *testing.T) {
+// If S3 has not completed the copy that sets a time, SetTime must not take the old object, with the same content, for the copy.
+func TestSetTimeFailsIfCopyIsNotCompleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		s.copying(func(r *http.Request, call string) (*http.Response, error) {
@@ -145,8 +145,8 @@ func TestTimeNotSet(t *testing.T) {
 	})
 }
 
-// TestPartsAtOnce: so many parts are copied at a time, and none any more once one has failed.
-func TestPartsAtOnce(t *testing.T) {
+// A limited number of parts is copied at the same time, and no further one after a failure.
+func TestConcurrentPartCopies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		third, others := make(chan struct{}), make(chan struct{})

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// TestCopiesOutlastTheirCallers: S3 may work for minutes at a copy that has begun when the caller goes. It is waited for, so that a rename is
-// complete, or nothing is left of it. Once the process must end, it is waited for no longer than other changes.
-func TestCopiesOutlastTheirCallers(t *testing.T) {
+// If the caller is cancelled while S3 copies, which may take minutes, the operation waits for the copy, so that a rename is complete or
+// has no effect. On shutdown it waits no longer than for other changes.
+func TestCancelledCallerWaitsForCopy(t *testing.T) {
 	rename := func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/large", "/copy", true)) }
 	for name, test := range map[string]struct {
 		slow  string // the request at which S3 works

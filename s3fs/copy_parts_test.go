@@ -17,8 +17,8 @@ import (
 
 const large = 3*minPart + 1234 // bytes, three parts of a copy in parts
 
-// TestCopiesKeep compares what a copy has with what its source had, for a copy in one request and in parts.
-func TestCopiesKeep(t *testing.T) {
+// A copy has the headers and tags of its source, in one request and in parts.
+func TestCopiesKeepHeadersAndTags(t *testing.T) {
 	changes := map[string]func(f *FS) (string, error){
 		"a file's rename":      func(f *FS) (string, error) { return "to", errOf(f.Rename(t.Context(), "/from/f", "/to", true)) },
 		"a directory's rename": func(f *FS) (string, error) { return "to/f", errOf(f.Rename(t.Context(), "/from", "/to", true)) },
@@ -62,9 +62,9 @@ func TestCopiesKeep(t *testing.T) {
 	})
 }
 
-// TestLargeCopyIsNew: of a directory, a copy in parts replaces nothing that somebody puts at its name meanwhile; and
-// the file that gets a new time is not replaced by its old content.
-func TestLargeCopyIsNew(t *testing.T) {
+// A copy in parts for the rename of a directory does not replace an object that was stored meanwhile, and SetTime does not replace a
+// changed file by its old content.
+func TestCopyInPartsReplacesNoNewerObject(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		f := NewFS(c, Options{Bucket: "files"})
 		meanwhile := func(key string) *FS {
@@ -93,8 +93,8 @@ func TestLargeCopyIsNew(t *testing.T) {
 	})
 }
 
-// TestReservedName: of two directories that are renamed to one name at the same time, one is.
-func TestReservedName(t *testing.T) {
+// If two directories are renamed to the same name at the same time, one rename succeeds.
+func TestConcurrentRenamesToOneName(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		f := NewFS(c, Options{Bucket: "files"})
 		dressed(t, f, "first/f", 3)
@@ -117,8 +117,8 @@ func TestReservedName(t *testing.T) {
 	})
 }
 
-// TestCopyCancelled ends renames in the middle: the source stays whole, and nothing is left at the new name.
-func TestCopyCancelled(t *testing.T) {
+// After a cancelled rename, the source is complete and the new name is free.
+func TestCancelledRename(t *testing.T) {
 	sizes := map[string]int{"d/": 0, "d/1": 1, "d/2": 2, "d/3": 3, "d/large": large, "file": large}
 	bothStores(t, func(t *testing.T, c *Client) {
 		f := NewFS(c, Options{Bucket: "files"})
@@ -149,7 +149,7 @@ func TestCopyCancelled(t *testing.T) {
 	})
 }
 
-// TestContractWithCopiesInParts runs the store's contract where whatever has two bytes is copied in parts.
+// The contract of a Store with copies in parts for all objects of two bytes and more.
 func TestContractWithCopiesInParts(t *testing.T) {
 	t.Parallel()
 	c := embedded(t, "files")

@@ -18,7 +18,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// counted returns an FS like f, and what it has asked for.
+// counted returns an FS like f, and a function that returns the number of its requests by operation.
 func counted(f *FS) (*FS, func() map[string]int) {
 	var mu sync.Mutex
 	counts := make(map[string]int)
@@ -41,7 +41,7 @@ func counted(f *FS) (*FS, func() map[string]int) {
 	}
 }
 
-// TestRequestsOfLargeCopies checks the rows of docs/requests.md that are about files over 5 GiB.
+// The numbers of requests in the rows of docs/requests.md about files over 5 GiB are right.
 func TestRequestsOfLargeCopies(t *testing.T) {
 	text, err := os.ReadFile("../docs/requests.md")
 	if err != nil {

@@ -26,7 +26,7 @@ func TestRanges(t *testing.T) {
 		{500*gib + 1, 0, 1000, 512*mib + 1},
 		{5000 * gib, 0, 1000, 5 * gib},
 		{5000*gib + 1, 0, 1001, (5000*gib + 1001) / 1001},
-		{50000 * gib, 0, 10000, 5 * gib}, // 48.8 TiB, the largest object there is
+		{50000 * gib, 0, 10000, 5 * gib}, // 48.8 TiB, the largest object of S3
 		{5*mib + 1, 5 * mib, 1, 5*mib + 1},
 		{12 * mib, 5 * mib, 2, 6 * mib},
 	} {
@@ -45,7 +45,7 @@ func TestRanges(t *testing.T) {
 	}
 }
 
-// TestCopyPartFaults: what S3 does not confirm is no part.
+// A part is copied only if the answer of S3 confirms it.
 func TestCopyPartFaults(t *testing.T) {
 	for name, answer := range map[string]func() *http.Response{
 		"refused":              func() *http.Response { return refusal(412, "PreconditionFailed", "") },
@@ -61,7 +61,7 @@ func TestCopyPartFaults(t *testing.T) {
 	}
 }
 
-// TestCopyParts makes an object of ranges of another, all of it on the server.
+// UploadPartCopy creates an object from ranges of another one.
 func TestCopyParts(t *testing.T) {
 	const size = 3*minPart + 1234
 	bothStores(t, func(t *testing.T, c *Client) {

@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// slowly makes the fake have the directory d, whose only file takes a copy in parts, and work on one request for some
-// time, at whose beginning the caller goes. It says when that request is over.
+// slowly prepares the fake with the directory d and one file in it that is copied in parts. The operation slow takes some time, and calls
+// leave at its start. It sets over to true at its end.
 func (s *fake) slowly(slow string, leave func()) (over *bool) {
 	over = new(bool)
 	s.tree(1, 3*minPart, func(r *http.Request, call string) (*http.Response, error) {
@@ -43,9 +43,9 @@ func (s *fake) slowly(slow string, leave func()) (over *bool) {
 	return over
 }
 
-// TestCopyUnderWay: what S3 works on when the caller goes is waited for, so that it is known what to remove; and nothing
-// is begun any more.
-func TestCopyUnderWay(t *testing.T) {
+// If the caller is cancelled, the rename waits for the running request, because its result determines the clean-up. It starts no
+// further requests.
+func TestCancelledRenameWaitsForRunningRequest(t *testing.T) {
 	for call, removed := range map[string]int{"Copy": 2, "PartCopy 1": 1, "Create": 1, "Put": 1} { // with the marker
 		t.Run(call, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

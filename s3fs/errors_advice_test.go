@@ -16,7 +16,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/quirks"
 )
 
-// answerError returns the error of an answer with this status and code.
+// answerError returns the error for an answer with this status and code.
 func answerError(status int, code, message, region string) error {
 	answer := &http.Response{StatusCode: status, Header: http.Header{"X-Amz-Bucket-Region": {region}}}
 	return &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: answer}, Err: &smithy.GenericAPIError{Code: code, Message: message}}
@@ -65,7 +65,7 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
-// Every request's error has the advice, once, and can be recognized as before.
+// The error of each request has the advice once, and still wraps the same errors.
 func TestErrorsHaveAdvice(t *testing.T) {
 	f := quirkFS(t, "signed-payloads")
 	_, err := f.Put(t.Context(), "/f", storetest.Source(strings.NewReader("x")), proxy.Write{})
@@ -83,7 +83,7 @@ func TestErrorsHaveAdvice(t *testing.T) {
 	}
 }
 
-// Where no part may have the number of the lease part, uploads work, which is logged once, and write no lease for a while.
+// If the service refuses the part number of the lease, uploads work without a lease for a while. This is logged once.
 func TestLeaseNumberRefused(t *testing.T) {
 	f := quirkFS(t, "at-most-1000-parts")
 	for range 2 {

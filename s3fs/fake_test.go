@@ -24,7 +24,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// fake is as much of an S3 service as an upload needs, in memory and without sockets.
+// A fake is an S3 service in memory, without sockets, with the operations that an upload needs.
 type fake struct {
 	t       *testing.T
 	fault   func(r *http.Request, call string) (*http.Response, error) // instead of an answer, if it returns one
@@ -32,8 +32,8 @@ type fake struct {
 	objects map[string]int64 // sizes
 	parts   map[int]int64
 	tags    map[int]string          // ETags of the parts
-	etag    func(md5 string) string // what the service makes of a part's MD5; nil = its ETag
-	open    bool                    // the upload, of which there is one at a time
+	etag    func(md5 string) string // returns the ETag for the MD5 of a part; nil = the MD5
+	open    bool                    // a multipart upload is open; only one at a time can be
 	begun   time.Time
 	calls   []string // in the order of their coming
 	hosts   []string
@@ -46,7 +46,7 @@ func newFake(t *testing.T) *fake {
 	return &fake{t: t, objects: make(map[string]int64), parts: make(map[int]int64), tags: make(map[int]string)}
 }
 
-// fs returns an FS in a bucket of the fake's. Broken uploads are ended, unless it is said otherwise.
+// fs returns an FS in a bucket of the fake. Failed uploads are aborted, unless o.Resume is set.
 func (s *fake) fs(o Options) *FS {
 	o.Bucket, o.Resume = "b", cmp.Or(o.Resume, -1)
 	return NewFS(dial(s.t, Config{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: s, MaxBackoff: time.Millisecond}), o)
@@ -148,7 +148,7 @@ func (s *fake) answer(r *http.Request, call string, body []byte) *http.Response 
 	}
 }
 
-// deletedXML is the answer to the last DeleteObjects, which has deleted all keys.
+// deletedXML returns the answer to the last DeleteObjects, with all its keys deleted.
 func (s *fake) deletedXML() string {
 	keys := strings.ReplaceAll(s.bodies[len(s.bodies)-1], "<Object>", "<Deleted>")
 	_, keys, _ = strings.Cut(strings.ReplaceAll(keys, "</Object>", "</Deleted>"), ">")
@@ -170,7 +170,7 @@ func (s *fake) partsXML() string {
 	return "<R><UploadId>id</UploadId>" + b.String() + "</R>"
 }
 
-// shortNames are those of operations.
+// shortNames are the names of operations in tests.
 var shortNames = map[string]string{
 	"ListObjectsV2":           "List",
 	"ListMultipartUploads":    "ListUploads",
@@ -185,7 +185,7 @@ var shortNames = map[string]string{
 	"AbortMultipartUpload":    "Abort",
 }
 
-// name returns what a request asks for, in a word; a part has its number behind it.
+// name returns the short name of a request's operation, for a part with its number.
 func name(r *http.Request) string {
 	op := real.Operation(r)
 	switch number := r.URL.Query().Get("partNumber"); op {
@@ -201,14 +201,14 @@ func response(status int, body string) *http.Response {
 	return &http.Response{StatusCode: status, Header: http.Header{}, ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body))}
 }
 
-// dated is the answer of a service that gives no ETags to a request that reads.
+// dated returns an answer of a service without ETags to a GET request.
 func dated(body string) *http.Response {
 	resp := response(200, body)
 	resp.Header.Set("Last-Modified", "Sun, 13 Sep 2020 12:26:40 GMT")
 	return resp
 }
 
-// withLength makes an answer to HEAD tell the object's length, as S3 always does. lengthless makes one that does not.
+// withLength adds the object's length to an answer to HEAD, as S3 always does. lengthless returns one without it.
 func withLength(resp *http.Response, call string) *http.Response {
 	const header = "Content-Length"
 	if resp == nil || call != "Head" || resp.StatusCode != http.StatusOK || resp.ContentLength < 0 || resp.Header.Get(header) != "" {
@@ -220,7 +220,7 @@ func withLength(resp *http.Response, call string) *http.Response {
 	return &full
 }
 
-// tagged is an answer with an ETag, without which nothing is confirmed.
+// tagged returns an answer with an ETag, which is required as a confirmation.
 func tagged(etag string) *http.Response {
 	resp := response(200, "")
 	resp.Header.Set("ETag", `"`+etag+`"`)
@@ -237,7 +237,7 @@ func crcText(b []byte) string {
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.Checksum(b, castagnoli)))
 }
 
-// silentFrom makes the service answer nothing any more, from the first call of that name on.
+// silentFrom makes the service send no more answers, from the first call of that name.
 func (s *fake) silentFrom(first string) {
 	var silent atomic.Bool
 	s.fault = func(_ *http.Request, call string) (*http.Response, error) {
@@ -251,7 +251,7 @@ func (s *fake) silentFrom(first string) {
 	}
 }
 
-// made checks which calls were made, in any order; a call can be counted, as in "Part 1 x3".
+// made checks the calls so far, in any order. A call may have a count, as in "Part 1 x3".
 func (s *fake) made(want ...string) {
 	s.t.Helper()
 	s.mu.Lock()
@@ -274,7 +274,7 @@ func (s *fake) made(want ...string) {
 	}
 }
 
-// header returns a header of the only call of that name.
+// header returns a header of the call of that name, which must be the only one.
 func (s *fake) header(call, header string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -284,7 +284,7 @@ func (s *fake) header(call, header string) string {
 	return "no such call"
 }
 
-// count returns how many requests of a name there were so far. A clean-up that goes on after a reply may send some meanwhile.
+// count returns the number of requests of a name so far. A clean-up in the background may send more meanwhile.
 func (s *fake) count(call string) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -296,14 +296,14 @@ func (s *fake) count(call string) (n int) {
 	return n
 }
 
-// requests returns the names of the requests so far, in the order of their coming. A clean-up may send some meanwhile.
+// requests returns the names of the requests so far, in order. A clean-up in the background may send more meanwhile.
 func (s *fake) requests() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.calls)
 }
 
-// forget makes requests and count begin anew.
+// forget resets requests and count.
 func (s *fake) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -317,14 +317,14 @@ func (s *fake) sentHeaders() []http.Header {
 	return slices.Clone(s.headers)
 }
 
-// askedHosts returns the hosts that the requests so far went to.
+// askedHosts returns the hosts of the requests so far.
 func (s *fake) askedHosts() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.hosts)
 }
 
-// sent returns the documents that requests had so far, "" for those without.
+// sent returns the XML documents of the requests so far, "" for requests without one.
 func (s *fake) sent() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// tree makes the fake have a directory d of n objects, and nothing else; each further fault comes first.
+// tree prepares the fake with a directory d of n objects, and no others. It calls fault first for each request.
 func (s *fake) tree(n int, size int64, fault func(*http.Request, string) (*http.Response, error)) {
 	var keys strings.Builder
 	for i := range n {
@@ -44,7 +44,7 @@ func (s *fake) tree(n int, size int64, fault func(*http.Request, string) (*http.
 	}
 }
 
-// listed is how a listing shows the copies made so far, whose ETag is x.
+// listed returns the XML of a listing with the copies so far, which have the ETag x.
 func listed(copies *sync.Map) string {
 	var b strings.Builder
 	copies.Range(func(key, _ any) bool {

@@ -18,7 +18,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
-// A nearStore is an HTTP client of the embedded store, without a network, which tells of each request before it is sent.
+// A nearStore is an HTTP client for the embedded store, without a network. It calls a function before each request.
 type nearStore struct {
 	http.Handler
 	before atomic.Value // a func(call string)
@@ -46,7 +46,7 @@ func (n *nearStore) Do(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// near returns an FS in the embedded store, in which there are some files.
+// near returns an FS in the embedded store, with some files.
 func near(t *testing.T) (*FS, *nearStore) {
 	n := &nearStore{Handler: embeddedStore(t, s3demo.Options{}, "changes")}
 	f := NewFS(dial(t, Config{Endpoint: "http://near", Credentials: keys("a", "s"), HTTPClient: n}), Options{Bucket: "changes"})
@@ -61,13 +61,13 @@ func near(t *testing.T) (*FS, *nearStore) {
 	return f, n
 }
 
-// A change whose caller goes while S3 makes it is completed, and its result is what S3 did; one whose caller goes before
-// is not begun.
-func TestAChangeIsNotHalfDone(t *testing.T) {
+// If the caller is cancelled while S3 executes a change, the change completes, and its result is that of S3. If the caller is cancelled
+// earlier, the change does not start.
+func TestChangeOfCancelledCallerCompletes(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(context.Context, *FS) error
 		begins string // with this request
-		gone   string // what must not be there at the end, "" = nothing
+		gone   string // the name that must not exist at the end; "" = none
 		there  string
 	}{
 		"Remove":          {func(ctx context.Context, f *FS) error { return errOf(f.Remove(ctx, "/f")) }, "Delete", "/f", "/d/1"},
@@ -125,8 +125,8 @@ func TestAChangeIsNotHalfDone(t *testing.T) {
 	}
 }
 
-// A rename of a directory whose caller goes while it is copied removes its copies, and leaves the sources as they were.
-func TestARenameThatIsCancelledLeavesNoCopies(t *testing.T) {
+// A rename of a directory that is cancelled while it copies removes the copies, and keeps the sources.
+func TestCancelledDirectoryRenameRemovesCopies(t *testing.T) {
 	f, n := near(t)
 	ctx, leave := context.WithCancelCause(t.Context())
 	n.before.Store(func(call string) {

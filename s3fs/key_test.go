@@ -77,8 +77,8 @@ func FuzzKey(f *testing.F) {
 	})
 }
 
-// TestLongestDirectory: a name of 1,024 bytes can be a file's, and is no directory's.
-func TestLongestDirectory(t *testing.T) {
+// A name of 1,024 bytes is valid for a file, but not for a directory, because its marker has a slash more.
+func TestMaxLengthOfDirectoryName(t *testing.T) {
 	s := newFake(t)
 	if _, err := s.fs(Options{}).statDir(t.Context(), strings.Repeat("n", maxKeyLength)+"/"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)

@@ -18,14 +18,14 @@ var _ proxy.Store = (*FS)(nil)
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// keys are credentials that need no looking for.
+// keys returns static credentials.
 func keys(access, secret string) aws.CredentialsProvider {
 	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: access, SecretAccessKey: secret}, nil
 	})
 }
 
-// dial returns a client that ends with the test.
+// dial returns a client that is closed at the end of the test.
 func dial(t testing.TB, s Config) *Client {
 	t.Helper()
 	c, err := NewClient(t.Context(), s)
@@ -36,7 +36,7 @@ func dial(t testing.TB, s Config) *Client {
 	return c
 }
 
-// minio returns a client of a MinIO server, with an empty bucket of that name.
+// minio returns a client of a MinIO server, with an empty bucket.
 func minio(t testing.TB, bucket string) *Client {
 	t.Helper()
 	server := real.MinIO(t)
@@ -45,7 +45,7 @@ func minio(t testing.TB, bucket string) *Client {
 	return c
 }
 
-// signed is for an embedded store that takes requests with keys("demo", "demo-secret").
+// signed are the options of an embedded store that accepts keys("demo", "demo-secret").
 var signed = s3demo.Options{Keys: map[string]string{"demo": "demo-secret"}}
 
 // embeddedStore returns an embedded store with empty buckets of these names.
@@ -71,5 +71,5 @@ func makeBucket(t testing.TB, c *Client, name string) {
 	}
 }
 
-// errOf returns the error of an operation of FS alone.
+// errOf returns only the error of an operation of FS.
 func errOf(_ proxy.Stored, err error) error { return err }
