@@ -19,7 +19,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// refusing answers a request with a refusal where fits says so.
+// refusing returns a fault that refuses the requests for which fits returns true.
 func refusing(fits func(r *http.Request, call string) bool, status int, code, message string) func(*http.Request, string) (*http.Response, error) {
 	return func(r *http.Request, call string) (*http.Response, error) {
 		if fits(r, call) {
@@ -29,13 +29,13 @@ func refusing(fits func(r *http.Request, call string) bool, status int, code, me
 	}
 }
 
-// conditional reports whether a request to put has a condition.
+// conditional reports whether a PUT request has a condition.
 func conditional(r *http.Request, call string) bool {
 	return call == "Put" && r.Header.Get("If-None-Match") != ""
 }
 
-// TestRefusalLasts: a feature that is refused is not tried for ten minutes, then it is; the log has the first refusal alone.
-func TestRefusalLasts(t *testing.T) {
+// A refused feature is not used for ten minutes, and then tried again. Only the first refusal is logged.
+func TestRefusedFeatureIsRetriedAfterTenMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		s.fault = refusing(conditional, 501, "NotImplemented", "")
@@ -78,8 +78,7 @@ func TestRefusalLasts(t *testing.T) {
 	})
 }
 
-// TestConditionRefused has services refuse conditions in their ways: the condition is compared with HEAD, and the request
-// sent without it.
+// If a service refuses a condition, with any of the known errors, HEAD checks the condition, and the request is sent without it.
 func TestConditionRefused(t *testing.T) {
 	for name, refuse := range map[string]*struct {
 		status        int
@@ -105,8 +104,8 @@ func TestConditionRefused(t *testing.T) {
 	}
 }
 
-// TestConditionNotToBlame: a request that is refused without its condition too says nothing about conditions.
-func TestConditionNotToBlame(t *testing.T) {
+// If a request is refused without its condition too, the service may support conditions.
+func TestRefusalWithoutConditionIsNotRemembered(t *testing.T) {
 	s := newFake(t)
 	s.fault = refusing(func(_ *http.Request, call string) bool { return call == "Put" }, 400, "InvalidRequest", "no")
 	f := s.fs(Options{})
@@ -119,8 +118,7 @@ func TestConditionNotToBlame(t *testing.T) {
 	s.made("Put x2", "Head")
 }
 
-// TestConflict: a request that conflicts with another one under way is sent again, as AWS documents. If it conflicts for
-// long, that is no word about what is there.
+// A request that conflicts with a running one is retried, as AWS documents. A lasting conflict says nothing about the object.
 func TestConflict(t *testing.T) {
 	for times, want := range map[int]bool{1: true, maxConflictAttempts - 1: true, maxConflictAttempts: false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -138,8 +136,8 @@ func TestConflict(t *testing.T) {
 	}
 }
 
-// TestMatchOfDeleted: If-Match on an object that is gone is answered with 404, and is a condition that does not hold.
-func TestMatchOfDeleted(t *testing.T) {
+// If-Match for a deleted object gets 404, which means that the condition failed.
+func TestIfMatchOfDeletedObject(t *testing.T) {
 	s := newFake(t)
 	s.fault = refusing(func(_ *http.Request, call string) bool { return call == "Put" }, 404, "NoSuchKey", "")
 	_, err := s.fs(Options{}).putMarker(t.Context(), "d/", condition{match: quoted("e")})
@@ -148,7 +146,7 @@ func TestMatchOfDeleted(t *testing.T) {
 	}
 }
 
-// TestChecksumRefused has services refuse a header with CRC32C in their words: Content-MD5 takes its place.
+// If a service refuses the CRC32C header, with any of the known errors, Content-MD5 replaces it.
 func TestChecksumRefused(t *testing.T) {
 	for name, refuse := range map[string]struct {
 		status        int
@@ -174,7 +172,7 @@ func TestChecksumRefused(t *testing.T) {
 	}
 }
 
-// TestCompleteChecksumRefused: an upload is completed without checksums where a service refuses them there, in any way.
+// If a service refuses checksums in CompleteMultipartUpload, with any error, the upload is completed without them.
 func TestCompleteChecksumRefused(t *testing.T) {
 	for _, refusal := range []struct {
 		status int
@@ -200,13 +198,13 @@ func TestCompleteChecksumRefused(t *testing.T) {
 	}
 }
 
-// failed is an error as the SDK makes it of an answer.
+// failed returns the SDK's error for an answer.
 func failed(status int, code string) error {
 	resp := &smithyhttp.Response{Response: &http.Response{StatusCode: status, Header: http.Header{}}}
 	return &smithyhttp.ResponseError{Response: resp, Err: &smithy.GenericAPIError{Code: code}}
 }
 
-// TestUploadsNotListed: a service that refuses to list multipart uploads, however it says so, has none that can be resumed.
+// If a service refuses to list multipart uploads, with any error, no upload can be resumed.
 func TestUploadsNotListed(t *testing.T) {
 	for _, refuse := range []struct {
 		status int
@@ -232,7 +230,7 @@ func TestUploadsNotListed(t *testing.T) {
 	}
 }
 
-// TestPrefixRefused: where prefixes have to end in a slash, directories are listed whole, and filtered.
+// If prefixes must end in a slash, whole directories are listed and filtered.
 func TestPrefixRefused(t *testing.T) {
 	for bucket, refusals := range map[string]int{"b": 1, "b--use1-az4--x-s3": 0} {
 		s := newFake(t)
@@ -282,8 +280,8 @@ func TestPrefixRefused(t *testing.T) {
 	}
 }
 
-// TestNoChecksumWanted: where --checksum none is what S3 refuses, the error says so.
-func TestNoChecksumWanted(t *testing.T) {
+// If S3 refuses an upload because of --checksum none, the error says so.
+func TestRequiredChecksumIsNamedInError(t *testing.T) {
 	s := newFake(t)
 	s.fault = func(*http.Request, string) (*http.Response, error) {
 		return refusal(400, "InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters"), nil
@@ -295,8 +293,8 @@ func TestNoChecksumWanted(t *testing.T) {
 	}
 }
 
-// TestEncodingTypeRefused: a bucket is listed without encoded keys where the service refuses to encode them. A key that XML cannot
-// hold is an error then, as nothing may be left out of a directory that is renamed or deleted.
+// If the service refuses encoding-type, keys are listed without encoding. A key that XML cannot represent is then an error, because a
+// rename or deletion of a directory must not omit it.
 func TestEncodingTypeRefused(t *testing.T) {
 	for status, code := range map[int]string{400: "InvalidArgument", 501: "NotImplemented"} {
 		key := "d/a+b%20&amp;c"
@@ -328,8 +326,8 @@ func TestEncodingTypeRefused(t *testing.T) {
 	}
 }
 
-// TestCompleteFailsOnAWS: AWS knows checksums, and says 500 when it fails.
-func TestCompleteFailsOnAWS(t *testing.T) {
+// On AWS, a 500 for CompleteMultipartUpload is a failure, not a refusal of checksums.
+func TestFailureOfAWSIsNotARefusal(t *testing.T) {
 	c := dial(t, Config{Endpoint: "https://s3.eu-west-1.amazonaws.com", Credentials: keys("a", "s")})
 	times := 0
 	err := c.withCompleteChecksums(func(bool) error {
@@ -341,8 +339,7 @@ func TestCompleteFailsOnAWS(t *testing.T) {
 	}
 }
 
-// TestPartMD5Refused: what is appended to a copy is sent without a checksum where the service refuses Content-MD5, as directory buckets
-// do. A checksum that is configured is not left out.
+// If the service refuses Content-MD5, as directory buckets do, the parts of an append are sent without a checksum, unless one is configured.
 func TestPartMD5Refused(t *testing.T) {
 	refuses := func(r *http.Request, call string) bool {
 		return strings.HasPrefix(call, "Part ") && r.Header.Get("Content-Md5") != ""

@@ -37,7 +37,7 @@ func TestPartLimits(t *testing.T) {
 	}
 }
 
-// A service is recognized by the end of its host name, and by nothing else in a URL.
+// A service is recognised by the end of the host name only.
 func TestKnown(t *testing.T) {
 	for _, test := range []struct{ endpoint, bucket, want string }{
 		{"", "b", "AWS"},
@@ -65,7 +65,7 @@ func TestKnown(t *testing.T) {
 	}
 }
 
-// No pattern hides the one of a later service, and none is invalid.
+// No pattern is invalid or hides one of a later service.
 func TestKnownServices(t *testing.T) {
 	for _, k := range KnownServices() {
 		for _, pattern := range k.Hosts {
@@ -80,7 +80,7 @@ func TestKnownServices(t *testing.T) {
 	}
 }
 
-// What was tried was tried on the servers that the tests run on.
+// Services marked as tested must be those that the tests run.
 func TestKnownServicesAreThoseOfTheTests(t *testing.T) {
 	for name, version := range map[string]string{"MinIO": real.MinIOVersion, "versitygw": real.VersityGWVersion, "gofakes3": real.GoFakeS3Version,
 		"SeaweedFS": real.SeaweedFSVersion} {

@@ -15,7 +15,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// locked checks how many names are locked.
+// locked checks the number of locked names.
 func locked(t *testing.T, f *FS, want int) {
 	t.Helper()
 	f.client.names.mu.Lock()
@@ -25,8 +25,8 @@ func locked(t *testing.T, f *FS, want int) {
 	}
 }
 
-// TestLocksAreHandedOn in the order of asking; who waits for too long, or no longer, is left out.
-func TestLocksAreHandedOn(t *testing.T) {
+// A lock is passed to waiters in the order of their arrival, except those that timed out or were cancelled.
+func TestLocksAreFirstInFirstOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t).fs(Options{})
 		first := f.newNameLock("a", "b")
@@ -70,8 +70,8 @@ func TestLocksAreHandedOn(t *testing.T) {
 	})
 }
 
-// TestLockCostsNothing where nobody else wants it: it is on the way of each small file.
-func TestLockCostsNothing(t *testing.T) {
+// A lock without contention must not allocate, because each small file takes one.
+func TestUncontendedLockDoesNotAllocate(t *testing.T) {
 	f := newFake(t).fs(Options{})
 	l := f.newNameLock("a")
 	if n := testing.AllocsPerRun(100, func() {
@@ -84,9 +84,9 @@ func TestLockCostsNothing(t *testing.T) {
 	}
 }
 
-// TestUploadOfALockedName: an upload whose name another operation of this process is changing for too long is refused for the moment, and can be
-// resumed. The order to publish has come by then, so nothing is held while a client is waited for.
-func TestUploadOfALockedName(t *testing.T) {
+// If another operation of this process holds the lock of the name for too long, the upload fails with EBUSY and can be resumed. It takes
+// the lock only after Commit, so that it never holds it while it waits for the client.
+func TestUploadToLockedName(t *testing.T) {
 	for name, size := range map[string]int{"one part": minPart + 10, "parts": 2*minPart + 10} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -115,8 +115,8 @@ func TestUploadOfALockedName(t *testing.T) {
 	}
 }
 
-// TestOperationsOnALockedName are refused for the moment, without a request.
-func TestOperationsOnALockedName(t *testing.T) {
+// Operations on a locked name fail with EBUSY, without a request.
+func TestOperationsOnLockedName(t *testing.T) {
 	for _, op := range []change{dele("/f"), mfmt("/f"), rnto("/f", "/g"), rnto("/g", "/f"), mkd("/f"), rmd("/f")} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newFake(t)
@@ -134,9 +134,9 @@ func TestOperationsOnALockedName(t *testing.T) {
 	}
 }
 
-// TestConditionalPutWaitsForTheLock before it is sent: MinIO locks the object from the condition to the last byte, so what holds the lock could wait
-// for MinIO, and MinIO for the last byte.
-func TestConditionalPutWaitsForTheLock(t *testing.T) {
+// A conditional PutObject takes the lock before it is sent. MinIO locks the object from the condition to the last byte, so the holder of
+// our lock could wait for MinIO, and MinIO for the last byte.
+func TestConditionalPutLocksBeforeRequest(t *testing.T) {
 	for name, put := range map[string]func(context.Context, *FS) error{
 		"STOU": func(ctx context.Context, f *FS) error {
 			return errOf(f.Put(ctx, "/f", storetest.Source(strings.NewReader("more")), proxy.Write{New: true}))
@@ -178,7 +178,7 @@ func TestConditionalPutWaitsForTheLock(t *testing.T) {
 	}
 }
 
-// arriving tells of requests before their content is read.
+// arriving calls a function for each request before its content is read.
 type arriving struct {
 	*fake
 	tell func(call string)
@@ -189,9 +189,9 @@ func (a arriving) Do(r *http.Request) (*http.Response, error) {
 	return a.fake.Do(r)
 }
 
-// TestTimeOfAFileThatIsReplaced: a copy onto itself that finds no object, or another one, is tried again. A file that is there is never said
-// not to be, and one that changes all the time is one that another session changes.
-func TestTimeOfAFileThatIsReplaced(t *testing.T) {
+// SetTime retries a copy that finds no object, or another one. It must not report an existing file as missing, and returns EBUSY for a file
+// that changes at each try.
+func TestSetTimeOfReplacedFile(t *testing.T) {
 	for name, test := range map[string]struct {
 		refusals int
 		status   int
@@ -226,8 +226,8 @@ func TestTimeOfAFileThatIsReplaced(t *testing.T) {
 	}
 }
 
-// TestRenameOfAFileThatIsReplaced is the same of a rename.
-func TestRenameOfAFileThatIsReplaced(t *testing.T) {
+// Rename does the same as SetTime.
+func TestRenameOfReplacedFile(t *testing.T) {
 	for refusals, want := range map[int]error{1: nil, 99: syscall.EBUSY} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newFake(t)

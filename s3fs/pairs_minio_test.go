@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestPairsOfChangesOnMinIO is TestPairsOfChanges on a real service that ignores conditions on copies and deletions: while each request of the
-// first operation is held back, the second one goes as far as it can.
+// TestPairsOfChangesOnMinIO is TestPairsOfChanges on a real service that ignores conditions on copies and deletions. While each request of
+// the first operation is delayed, the second operation runs as far as it can.
 func TestPairsOfChangesOnMinIO(t *testing.T) {
 	p := &meeting{pairing: pairing{there: []change{stor("/a", "a1"), stor("/c", "c1")}}}
 	server := minio(t, "pairs")
@@ -44,7 +44,7 @@ func TestPairsOfChangesOnMinIO(t *testing.T) {
 	}
 }
 
-// A meeting is a pairing of operations that a real service runs.
+// A meeting is a pairing of operations on a real service.
 type meeting struct {
 	pairing
 	http interface {
@@ -78,7 +78,7 @@ func (m *meeting) contended() bool {
 	return false
 }
 
-// meet runs the first operation, and the second when the first has come to its request number at. It reports whether it has come so far.
+// meet runs the first operation, and the second when the first sends its request number at. met is false if it never does.
 func (m *meeting) meet(t *testing.T, at int32, first, second change) (f *FS, errs []error, met bool) {
 	f, errs = m.fresh(t), make([]error, 2)
 	over := make(chan struct{})

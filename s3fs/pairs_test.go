@@ -71,11 +71,10 @@ func rmd(name string) change {
 	return change{"RMD " + name, func(ctx context.Context, f *FS) error { return errOf(f.Rmdir(ctx, name)) }}
 }
 
-// TestPairsOfChanges: of two operations of one process on names that meet, the outcome is that of one after the other, in whatever order their
-// requests reach S3, or one of them is refused since another session changes the name. The store ignores conditions on copies and deletions, as
-// MinIO does.
+// Two concurrent operations of one process on related names have the same outcome as one after the other, in any order of their requests,
+// or one of them fails with EBUSY. The service ignores conditions on copies and deletions, as MinIO does.
 //
-// S3FTPD_TEST_PAIRS=full tries more orders, which takes some ten minutes.
+// S3FTPD_TEST_PAIRS=full tests more orders, which takes about ten minutes.
 func TestPairsOfChanges(t *testing.T) {
 	groups := map[string]struct {
 		switches int // from one operation to the other, beside those that a lock makes
@@ -113,7 +112,7 @@ func TestPairsOfChanges(t *testing.T) {
 	}
 }
 
-// A pairing runs two operations in each order that their requests can have.
+// A pairing runs two operations in each possible order of their requests.
 type pairing struct {
 	handler http.Handler
 	client  *Client
@@ -134,10 +133,10 @@ func newPairing(t *testing.T, handler http.Handler) *pairing {
 
 type sideKey struct{}
 
-// afterwards are the operations that nobody waits for.
+// afterwards are the requests of clean-ups in the background.
 var afterwards = []string{"ListUploads", "ListParts", "Abort"}
 
-// Do has a request obeyed when its turn has come.
+// Do executes a request when it is its turn.
 func (p *pairing) Do(r *http.Request) (*http.Response, error) {
 	var body []byte
 	if r.Body != nil {
@@ -164,7 +163,7 @@ func (p *pairing) Do(r *http.Request) (*http.Response, error) {
 	return answer.Result(), nil
 }
 
-// obey has the oldest waiting request of an operation obeyed.
+// obey executes the oldest waiting request of an operation.
 func (p *pairing) obey(side int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -178,7 +177,7 @@ func (p *pairing) waits(side int) bool {
 	return len(p.waiting[side]) > 0
 }
 
-// fresh returns a place with some files and directories.
+// fresh returns an FS with some files and directories.
 func (p *pairing) fresh(t *testing.T) *FS {
 	p.runs++
 	f := NewFS(p.client, Options{Bucket: "pairs", Prefix: fmt.Sprint(p.runs), Budget: budget.New(0)})
@@ -190,7 +189,7 @@ func (p *pairing) fresh(t *testing.T) *FS {
 	return f
 }
 
-// outcome describes what became of both operations, and what the bucket holds.
+// outcome describes the errors of both operations and the files in the bucket.
 func (p *pairing) outcome(t *testing.T, f *FS, errs ...error) string {
 	var words []string
 	for _, err := range errs {
@@ -211,7 +210,7 @@ func (p *pairing) outcome(t *testing.T, f *FS, errs ...error) string {
 	return strings.Join(words, " ")
 }
 
-// word is an error, as far as a client is told.
+// word returns the kind of an error, as far as it determines the client's reply.
 func word(err error) string {
 	for _, w := range []error{syscall.EBUSY, fs.ErrNotExist, fs.ErrExist, syscall.ENOTEMPTY} {
 		if errors.Is(err, w) {
@@ -221,7 +220,7 @@ func word(err error) string {
 	return fmt.Sprint(err)
 }
 
-// serial returns the outcomes of two operations one after the other, and of those that one or both of are refused.
+// serial returns the allowed outcomes: those of one operation after the other, and those with one or both refused.
 func (p *pairing) serial(t *testing.T, changes ...change) (outcomes []string) {
 	for _, order := range [][]int{{0, 1}, {1, 0}, {0}, {1}, {}} {
 		f, errs := p.fresh(t), []error{errBusy, errBusy}
@@ -233,7 +232,7 @@ func (p *pairing) serial(t *testing.T, changes ...change) (outcomes []string) {
 	return outcomes
 }
 
-// check runs both operations in each order of their requests, and compares the outcomes with those of one after the other.
+// check runs both operations in each order of their requests, and checks that the outcomes are allowed.
 func (p *pairing) check(t *testing.T, first, second change, switches int) {
 	want := p.serial(t, first, second)
 	bad := make(map[string]string)
@@ -249,7 +248,7 @@ func (p *pairing) check(t *testing.T, first, second change, switches int) {
 	}
 }
 
-// run runs two operations whose requests are obeyed as the schedule says.
+// run runs two operations, with their requests in the order of a schedule.
 func (p *pairing) run(t *testing.T, f *FS, s *schedule, changes ...change) []error {
 	errs := make([]error, len(changes))
 	over := make([]chan struct{}, len(changes))
@@ -283,7 +282,7 @@ func isClosed(c chan struct{}) bool {
 	}
 }
 
-// A schedule says whose request is obeyed next. It goes on with one operation until it switches to the other.
+// A schedule is an order of the requests of two operations: those of one until it switches to the other.
 type schedule struct {
 	switches int   // that it may make
 	plan     []int // the first choices; after these, as few switches as possible
@@ -319,7 +318,7 @@ func (s *schedule) choose(first, second bool) int {
 	return now
 }
 
-// next returns the schedule after this one, nil if there is none.
+// next returns the next schedule, nil after the last one.
 func (s *schedule) next() *schedule {
 	for i := len(s.taken) - 1; i >= 0; i-- {
 		switched := i < len(s.plan) && s.plan[i] != -1

@@ -19,8 +19,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 )
 
-// A panic of a caller's order, which runs in a goroutine of net/http, fails the upload and publishes nothing.
-func TestAPanicOfTheOrderFailsThePut(t *testing.T) {
+// A panic of Commit, which runs in a goroutine of net/http, fails the upload, and nothing is published.
+func TestPanicOfCommitFailsThePut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := s3http.New(s3http.Config{Expects: func() bool { return false }, Dial: func(context.Context, string, string) (net.Conn, error) {
 			near, far := net.Pipe()
@@ -44,8 +44,8 @@ func TestAPanicOfTheOrderFailsThePut(t *testing.T) {
 	})
 }
 
-// A panic while a part is sent, or while what is left behind is aborted later, ends no process.
-func TestAPanicOfARequestIsAnError(t *testing.T) {
+// A panic while a part is sent, or in a clean-up, is an error and does not end the process.
+func TestPanicInRequestIsAnError(t *testing.T) {
 	for _, call := range []string{"Part 1", "Abort"} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newFake(t)

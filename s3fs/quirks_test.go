@@ -19,7 +19,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/quirks"
 )
 
-// quirkLimits are what cannot be done on services with a quirk, by the name of the mode.
+// quirkLimits are the limits of services with a quirk, by the name of the mode.
 var quirkLimits = map[string]storetest.Limits{
 	"uploads-403":            {NoResume: true},
 	"uploads-400":            {NoResume: true},
@@ -39,7 +39,7 @@ var quirkLimits = map[string]storetest.Limits{
 	"service-aws-directory-bucket": {Unsorted: true},
 }
 
-// quirkGroups are the groups of the contract that a kind of quirks can affect. Services have quirks of several kinds, and are given all.
+// quirkGroups are the groups of the contract that a kind of quirk can affect. Services, which have quirks of several kinds, run all groups.
 var quirkGroups = map[string][]string{
 	"service":     nil,
 	"condition":   {"put", "rename", "directories"},
@@ -56,7 +56,7 @@ var quirkGroups = map[string][]string{
 	"access":      {"append", "stat", "list", "rename"},
 }
 
-// quirkOptions set up a service and a place in it as the options of s3ftpd do.
+// quirkOptions configure the client and the FS as options of s3ftpd do.
 var quirkOptions = map[string]func(*Config, *Options){
 	"":                   func(*Config, *Options) {},
 	"--payload signed":   func(s *Config, _ *Options) { s.Payload = "signed" },
@@ -69,8 +69,8 @@ var quirkOptions = map[string]func(*Config, *Options){
 	"--region eu-west-1": func(s *Config, _ *Options) { s.Region = "eu-west-1" },
 }
 
-// TestContractWithQuirks runs the contract on services with each quirk, with the option that helps. Services that combine quirks
-// are given all of it, other quirks the groups that they can affect. Where not everything is to be tested, only services are.
+// The contract of a Store on services with each quirk, with the option that is needed. Services that combine quirks run the whole contract,
+// single quirks the groups that they can affect. With -short, only services are tested.
 func TestContractWithQuirks(t *testing.T) {
 	for _, mode := range quirks.Modes() {
 		t.Run(mode.Name, func(t *testing.T) {
@@ -112,7 +112,7 @@ func serveQuirks(t *testing.T, store http.Handler, mode quirks.Mode) *httptest.S
 	return server
 }
 
-// dialQuirks returns a client of a server with quirks, which does not wait before it repeats a request.
+// dialQuirks returns a client of a server with quirks, which retries without delay.
 func dialQuirks(t *testing.T, server *httptest.Server, s Config) *Client {
 	t.Helper()
 	s.Endpoint, s.Credentials, s.Timeout, s.MaxBackoff = server.URL, keys(quirks.AccessKey, quirks.SecretKey), 10*time.Second, time.Millisecond
@@ -125,7 +125,7 @@ func dialQuirks(t *testing.T, server *httptest.Server, s Config) *Client {
 	return dial(t, s)
 }
 
-// TestQuirks shows that each mode has all that is told of it, and refuses who does not sign.
+// Each mode has its documented quirks, and refuses requests without a signature.
 func TestQuirks(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, m := range quirks.Modes() {

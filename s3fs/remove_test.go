@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// answersInTurn gives the answers to the requests of a name in their order, the last one to all that follow. A nil answer is lost.
+// answersInTurn returns the answers in order, and then the last one again. A nil answer is lost.
 func answersInTurn(answers ...*http.Response) func() (*http.Response, error) {
 	n := 0
 	return func() (*http.Response, error) {
@@ -30,8 +30,8 @@ func answersInTurn(answers ...*http.Response) func() (*http.Response, error) {
 	}
 }
 
-// TestRemoveConditions: DELE deletes the object that HEAD has described. If S3 says that it is another one now, HEAD describes that one,
-// and it is deleted. A repetition of a request does not delete what was stored after the first try.
+// Remove deletes the version that HEAD has described. If S3 reports that it was replaced, HEAD describes the new version, which is then
+// deleted. A retry does not delete a version that was stored after the first try.
 func TestRemoveConditions(t *testing.T) {
 	const same, changed = "e", "new"
 	heads := func(etags ...string) []string { return etags } // "" = gone, - = one without an ETag
@@ -91,8 +91,8 @@ func TestRemoveConditions(t *testing.T) {
 	}
 }
 
-// TestMarkerConditions: RMD deletes the marker that the listing has shown, and a rename the marker that it has put. If S3 says that the
-// marker is another one now, RMD lists again, and a rename leaves it alone.
+// Rmdir deletes the version of the marker that the listing has shown, and Rename the marker that it has stored. If the marker was replaced,
+// Rmdir lists again, and Rename keeps it.
 func TestMarkerConditions(t *testing.T) {
 	const same, changed, full, gone = "e", "new", "full", ""
 	unmet := func() *http.Response { return refusal(412, "PreconditionFailed", "") }
@@ -109,7 +109,7 @@ func TestMarkerConditions(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		answers  []*http.Response
-		later    string // what the listing shows after the first deletion
+		later    string // the listing after the first deletion
 		want     error
 		matches  []string // If-Match of the deletions by RMD
 		released []string // and by a rename

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestRenameKeepsWhatIsStoredLast: what is stored under an old name just before that is deleted stays there.
-func TestRenameKeepsWhatIsStoredLast(t *testing.T) {
+// A file that is stored at the old name just before the rename deletes it is kept.
+func TestRenameKeepsNewFileAtOldName(t *testing.T) {
 	f := NewFS(embedded(t, "files"), Options{Bucket: "files"})
 	for name, test := range map[string]struct{ from, to, call string }{
 		"a file":             {"/file", "/to", "Delete"},
@@ -54,8 +54,8 @@ func TestRenameKeepsWhatIsStoredLast(t *testing.T) {
 	}
 }
 
-// TestRenameOfWhatIsReplaced: what takes the place of a file before it is copied is renamed.
-func TestRenameOfWhatIsReplaced(t *testing.T) {
+// If a file is replaced before the copy, the new version is renamed.
+func TestRenameOfFileReplacedBeforeCopy(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		f := NewFS(c, Options{Bucket: "files"})
 		for call, size := range map[string]int{"Copy": 3, "PartCopy 1": large} {
@@ -78,8 +78,7 @@ func TestRenameOfWhatIsReplaced(t *testing.T) {
 	})
 }
 
-// TestDeletionsWithoutConditions is for services that know no conditions on deletions, or not in the way in which S3 does: what is
-// unchanged is deleted all the same.
+// On services that do not support conditions on deletions, or support them differently from S3, unchanged objects are still deleted.
 func TestDeletionsWithoutConditions(t *testing.T) {
 	unmet := func(code string) *http.Response {
 		return response(200, "<DeleteResult><Error><Key>a</Key><Code>"+code+"</Code></Error><Deleted><Key>b</Key></Deleted></DeleteResult>")
@@ -135,9 +134,9 @@ func TestDeletionsWithoutConditions(t *testing.T) {
 	}
 }
 
-// TestDeletionsRepeated: keys that S3 could not delete for the moment are deleted one by one, a key that is gone is no
-// fault, and one that may not be deleted is.
-func TestDeletionsRepeated(t *testing.T) {
+// Keys that DeleteObjects could not delete because of a temporary error are deleted one by one. A missing key is not an error, a denied one
+// is.
+func TestFailedDeletionsAreRetried(t *testing.T) {
 	for code, test := range map[string]struct {
 		made []string
 		want error
@@ -168,8 +167,8 @@ func TestDeletionsRepeated(t *testing.T) {
 	}
 }
 
-// TestDeletionsWhoseAnswerIsLost: where S3 may have obeyed DeleteObjects, and refuses the repetition, HEAD tells what is left to delete.
-func TestDeletionsWhoseAnswerIsLost(t *testing.T) {
+// If the answer to DeleteObjects is lost and S3 refuses the retry, HEAD finds the objects that are left.
+func TestLostAnswerToDeleteObjects(t *testing.T) {
 	for name, refused := range map[string]*http.Response{
 		"throttled":     refusal(429, "TooManyRequests", ""),
 		"skewed clock":  refusal(403, "RequestTimeTooSkewed", ""),
@@ -207,8 +206,8 @@ func TestDeletionsWhoseAnswerIsLost(t *testing.T) {
 	}
 }
 
-// TestDeletionOfOddKeys: a key that XML cannot hold would be another one in a list of keys to delete.
-func TestDeletionOfOddKeys(t *testing.T) {
+// A key that XML cannot represent would be another key in DeleteObjects, so it is deleted singly.
+func TestDeletionOfUnrepresentableKeys(t *testing.T) {
 	s := newFake(t)
 	var deleted []string
 	s.fault = func(r *http.Request, call string) (*http.Response, error) {
@@ -234,8 +233,8 @@ func TestDeletionOfOddKeys(t *testing.T) {
 	}
 }
 
-// TestDeleteObjectsRefused: where a service does not know DeleteObjects, the objects of a directory are deleted one by one. What it
-// says of deletions singly is an error.
+// If a service does not support DeleteObjects, the objects of a directory are deleted one by one. The same refusal of a single deletion is
+// an error.
 func TestDeleteObjectsRefused(t *testing.T) {
 	for status, code := range map[int]string{501: "NotImplemented", 405: "MethodNotAllowed", 400: "InvalidRequest"} {
 		for _, denied := range []bool{false, true} {

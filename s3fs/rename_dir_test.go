@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 )
 
-// TestRenameKeepsWhatItDidNotCopy: where a copy was refused, the same content at the new name is somebody else's.
-func TestRenameKeepsWhatItDidNotCopy(t *testing.T) {
+// If S3 refused a copy, an object with the same content at the new name is of another client, and must not be deleted.
+func TestFailedRenameKeepsObjectsOfOthers(t *testing.T) {
 	s := newFake(t)
 	s.tree(1, 1, func(r *http.Request, call string) (*http.Response, error) {
 		switch q := r.URL.Query(); {
@@ -30,7 +30,7 @@ func TestRenameKeepsWhatItDidNotCopy(t *testing.T) {
 	}
 }
 
-// TestRenameWithoutConditions is for services that put nothing on conditions: no name can be reserved there.
+// On services that ignore conditions, a name cannot be reserved.
 func TestRenameWithoutConditions(t *testing.T) {
 	s := newFake(t)
 	s.tree(1, 1, func(r *http.Request, call string) (*http.Response, error) {
@@ -47,9 +47,9 @@ func TestRenameWithoutConditions(t *testing.T) {
 	s.made("Head x3", "List x5", "Put x2", "Copy", "Delete", "DeleteMany")
 }
 
-// TestRenameKeepsWhatIsWritten: an upload that S3 has confirmed while its directory was being renamed is not deleted
-// with the rest, neither at the old name nor, when the rename fails, at the new one.
-func TestRenameKeepsWhatIsWritten(t *testing.T) {
+// A file that is stored in the directory during its rename is not deleted with the others, neither at the old name nor, if the rename
+// fails, at the new one.
+func TestDirectoryRenameKeepsNewFiles(t *testing.T) {
 	for name, fails := range map[string]bool{"d/1": false, "e/1": true} {
 		s := newFake(t)
 		lists := 0
@@ -100,7 +100,7 @@ func TestRenameDirectory(t *testing.T) {
 	}
 }
 
-// TestRenameDirectoryFaults says what is deleted of the directory d, or of its copy e, when something goes wrong.
+// The table has the deletions in the directory d, or in its copy e, for each fault.
 func TestRenameDirectoryFaults(t *testing.T) {
 	for name, test := range map[string]struct {
 		n     int

@@ -22,7 +22,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 )
 
-// TestRenameManyKeys renames the largest tree that may be renamed.
+// A directory with the maximal number of objects can be renamed.
 func TestRenameManyKeys(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes 10,000 objects twice")
@@ -67,7 +67,7 @@ const (
 	chunk = 64 << 10  // bytes compared at a time, and in the last part
 )
 
-// numbered is a content in which every eight bytes tell where they are in their block.
+// numbered is a content in which each eight bytes contain their offset in the block.
 type numbered struct{ offset uint64 }
 
 func (n *numbered) Read(p []byte) (int, error) {
@@ -79,7 +79,7 @@ func (n *numbered) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// sixGiB makes an object of 6 GiB and some more of one block that is sent once: S3 copies the rest itself.
+// sixGiB stores an object of a little more than 6 GiB. It sends one block, and S3 copies the rest from that.
 func sixGiB(t *testing.T, f *FS, key string) (size int64) {
 	t.Helper()
 	if _, err := f.Put(t.Context(), "/block", storetest.Source(io.LimitReader(bufio.NewReaderSize(&numbered{}, chunk), block)), proxy.Write{}); err != nil {
@@ -111,8 +111,7 @@ func sixGiB(t *testing.T, f *FS, key string) (size int64) {
 	return size
 }
 
-// TestRenameSixGiB renames a directory with a file that is too large to be copied in one request, and compares all of
-// its content.
+// A directory with a file that is too large for CopyObject can be renamed, and the file is unchanged.
 func TestRenameSixGiB(t *testing.T) {
 	if os.Getenv("S3FTPD_TEST_LARGE") == "" {
 		t.Skip("takes more than a minute and 13 GB of disk; S3FTPD_TEST_LARGE=1 runs it")

@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// TestListingAllowedForAPrefix: where listing is allowed for some prefixes only, S3 says of a missing object that
-// access is denied.
-func TestListingAllowedForAPrefix(t *testing.T) {
+// If listing is allowed for some prefixes only, S3 answers with AccessDenied for a missing object.
+func TestMissingObjectWithRestrictedListing(t *testing.T) {
 	s := newFake(t)
 	s.tree(3, 1, func(_ *http.Request, call string) (*http.Response, error) {
 		if call == "Head" {
@@ -41,8 +40,8 @@ func TestMkdirIsChecked(t *testing.T) {
 	}
 }
 
-// TestDeletionChecksum: a list of keys to delete has an MD5, whatever else is verified by; several services take no other
-// checksum there. Directory buckets take no MD5.
+// DeleteObjects has an MD5, whatever checksum is configured, because several services accept no other there. Directory buckets accept no
+// MD5.
 func TestDeletionChecksum(t *testing.T) {
 	for _, mode := range algorithms {
 		for bucket, want := range map[string]string{"b": "Content-Md5", "b--use1-az4--x-s3": "X-Amz-Checksum-Crc32"} {
@@ -62,7 +61,7 @@ func TestDeletionChecksum(t *testing.T) {
 	}
 }
 
-// sessions answers the request that begins a session with a directory bucket.
+// sessions answers CreateSession for a directory bucket.
 func sessions(r *http.Request, _ string) (*http.Response, error) {
 	if !r.URL.Query().Has("session") {
 		return nil, nil

@@ -17,7 +17,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// An interloper does something once, after S3 has obeyed a request and before the client learns of it.
+// An interloper runs a function once, after S3 has executed a request and before the client gets the answer.
 type interloper struct {
 	s3.HTTPClient
 	after func(call, key string) bool // reports whether this is the request
@@ -33,7 +33,7 @@ func (i *interloper) Do(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// twoProcesses returns an FS whose requests meet an interloper, and that of another process.
+// twoProcesses returns an FS with an interloper in its requests, and the FS of another process.
 func twoProcesses(t *testing.T, c *Client, i *interloper) (a, b *FS) {
 	t.Helper()
 	o := c.api.Options()
@@ -46,12 +46,12 @@ func twoProcesses(t *testing.T, c *Client, i *interloper) (a, b *FS) {
 	return dialed(i), dialed(c.http)
 }
 
-// copied is the moment after a copy to a key.
+// copied matches a copy to a key.
 func copied(key string) func(string, string) bool {
 	return func(call, to string) bool { return call == "Copy" && to == key }
 }
 
-// stored stores files whose content is their name's last letter.
+// stored stores files, each with the last letter of its name as content.
 func stored(t *testing.T, f *FS, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -61,9 +61,9 @@ func stored(t *testing.T, f *FS, names ...string) {
 	}
 }
 
-// TestRenameDirectoryWhoseFilesAnotherProcessMoves: a copy stays if another process has removed its source, because that process may have
-// renamed the source to the copy's name, or stored the same content there.
-func TestRenameDirectoryWhoseFilesAnotherProcessMoves(t *testing.T) {
+// A failed rename keeps a copy if another process has removed its source, because that process may have renamed the source to the
+// name of the copy, or stored the same content there.
+func TestFailedRenameKeepsCopyOfRemovedSource(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		for name, change := range map[string]func(b *FS) error{
 			"renamed": func(b *FS) error { return errOf(b.Rename(t.Context(), "/d/x", "/e/x", true)) },
@@ -94,8 +94,8 @@ func TestRenameDirectoryWhoseFilesAnotherProcessMoves(t *testing.T) {
 	})
 }
 
-// TestRenameDirectoryOntoOneMadeMeanwhile: a marker of the new name that another session of the process has made stays.
-func TestRenameDirectoryOntoOneMadeMeanwhile(t *testing.T) {
+// A marker that another session of the process creates at the new name during a rename is kept.
+func TestRenameKeepsNewMarkerAtNewName(t *testing.T) {
 	i := &interloper{after: func(string, string) bool { return false }}
 	a, _ := twoProcesses(t, embedded(t, "files"), i)
 	inSmallParts(a)
@@ -116,8 +116,8 @@ func TestRenameDirectoryOntoOneMadeMeanwhile(t *testing.T) {
 	}
 }
 
-// TestTimeSetWhileALargeFileIsRenamed: a time that another session of the process sets while S3 copies a file in parts stays with the file.
-func TestTimeSetWhileALargeFileIsRenamed(t *testing.T) {
+// A time that another session of the process sets while a rename copies the file in parts is kept.
+func TestSetTimeDuringRenameInParts(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		for _, from := range []string{"/d", "/d/x"} {
 			i := &interloper{after: func(string, string) bool { return false }}
@@ -153,9 +153,9 @@ func TestTimeSetWhileALargeFileIsRenamed(t *testing.T) {
 	})
 }
 
-// TestMkdirOfAReservedName: a rename in another process reserves the name between MKD's look and its marker. Then MKD fails, and the rename
-// does not delete a marker that was acknowledged.
-func TestMkdirOfAReservedName(t *testing.T) {
+// If a rename in another process reserves the name between the check and the marker of Mkdir, Mkdir fails. So the rename never
+// deletes a marker of a successful Mkdir.
+func TestMkdirOfReservedName(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		var made error
 		var b *FS
@@ -176,8 +176,8 @@ func TestMkdirOfAReservedName(t *testing.T) {
 	})
 }
 
-// TestMkdirAnswerLost: when the answer to the marker's PutObject is lost, HEAD tells whether MKD has succeeded.
-func TestMkdirAnswerLost(t *testing.T) {
+// If the answer to PutObject of the marker is lost, HEAD shows whether Mkdir has succeeded.
+func TestMkdirWithLostAnswer(t *testing.T) {
 	for contentType, want := range map[string]error{markerType: nil, markerType + "; reserved=x": fs.ErrExist} {
 		s := newFake(t)
 		s.tree(0, 0, func(r *http.Request, call string) (*http.Response, error) {
@@ -202,9 +202,8 @@ func TestMkdirAnswerLost(t *testing.T) {
 	}
 }
 
-// TestTimeSetWhileAFileIsRenamed: a time that another process sets with MFMT is renamed too, whether the copy keeps the metadata or says
-// them again.
-func TestTimeSetWhileAFileIsRenamed(t *testing.T) {
+// A time that another process sets during a rename is kept, whether the copy keeps the metadata or replaces them.
+func TestSetTimeDuringRename(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		for moment, after := range map[string]func(call, key string) bool{
 			"/b.txt": copied("b.txt"),
@@ -229,8 +228,8 @@ func TestTimeSetWhileAFileIsRenamed(t *testing.T) {
 	})
 }
 
-// TestTimeSetAgainAndAgain: a file whose metadata change at each try is busy, and is not deleted.
-func TestTimeSetAgainAndAgain(t *testing.T) {
+// A rename of a file with metadata that change at each try fails with EBUSY, and the file is not deleted.
+func TestRenameOfFileWithChangingMetadata(t *testing.T) {
 	s := newFake(t)
 	s.fault = func(_ *http.Request, call string) (*http.Response, error) {
 		switch call {
@@ -251,9 +250,8 @@ func TestTimeSetAgainAndAgain(t *testing.T) {
 	}
 }
 
-// TestRenameOfAFileRemovedAfterItsCopy: where the service refuses x-amz-copy-source-if-match, a source that is removed after the copy was
-// renamed.
-func TestRenameOfAFileRemovedAfterItsCopy(t *testing.T) {
+// If the service refuses x-amz-copy-source-if-match and the source is removed after the copy, the rename has succeeded.
+func TestRenameOfFileRemovedAfterCopy(t *testing.T) {
 	s := newFake(t)
 	s.fault = func(r *http.Request, call string) (*http.Response, error) {
 		switch {
@@ -271,9 +269,8 @@ func TestRenameOfAFileRemovedAfterItsCopy(t *testing.T) {
 	}
 }
 
-// TestRenameRefusedKeepsTheSameContent: a rename of a directory that fails removes its copies, and not the same content that another process
-// has stored in place of one.
-func TestRenameRefusedKeepsTheSameContent(t *testing.T) {
+// A failed rename of a directory removes its copies, but not an object with the same content that another process stored in place of one.
+func TestFailedRenameKeepsEqualObjectOfOtherProcess(t *testing.T) {
 	s := newFake(t)
 	s.tree(2, 1, func(r *http.Request, call string) (*http.Response, error) {
 		q := r.URL.Query()
@@ -296,8 +293,8 @@ func TestRenameRefusedKeepsTheSameContent(t *testing.T) {
 	}
 }
 
-// TestTimesThatCanBeOne: LastModified is told in seconds or in milliseconds.
-func TestTimesThatCanBeOne(t *testing.T) {
+// LastModified has a resolution of seconds or milliseconds, so equal times may differ in the fraction.
+func TestCompareLastModifiedWithDifferentResolutions(t *testing.T) {
 	at := time.Unix(1000, 0)
 	for later, want := range map[time.Duration]bool{0: true, time.Microsecond: true, time.Millisecond: true, time.Second: false} {
 		if got := sameTime(at, at.Add(later)); got != want {
@@ -310,8 +307,8 @@ func TestTimesThatCanBeOne(t *testing.T) {
 	}
 }
 
-// TestRenameThereAndBack: of a rename and the reverse one in another process, both may copy before either deletes. One name keeps the file.
-func TestRenameThereAndBack(t *testing.T) {
+// A rename and the reverse one in another process may both copy before either deletes. One of the names must keep the file.
+func TestConcurrentReverseRenames(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		first, second := &interloper{after: copied("b")}, &interloper{after: copied("a")}
 		a, _ := twoProcesses(t, c, first)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestRenameKeepsAFileWrittenMeanwhile: what is stored under the old name after the copy is a new file.
-func TestRenameKeepsAFileWrittenMeanwhile(t *testing.T) {
+// A file that is stored at the old name after the copy is a new file, and is kept.
+func TestRenameKeepsFileStoredAfterCopy(t *testing.T) {
 	s := newFake(t)
 	heads := 0
 	s.fault = func(_ *http.Request, call string) (*http.Response, error) {
@@ -30,8 +30,8 @@ func TestRenameKeepsAFileWrittenMeanwhile(t *testing.T) {
 	s.made("Head x2", "List", "Copy")
 }
 
-// TestRenameLeavesAFileThatChanges: what changes whenever it is to be copied stays where it is.
-func TestRenameLeavesAFileThatChanges(t *testing.T) {
+// A file that changes before each copy is not renamed.
+func TestRenameOfChangingFileFails(t *testing.T) {
 	s := newFake(t)
 	s.fault = func(_ *http.Request, call string) (*http.Response, error) {
 		switch call {

@@ -20,16 +20,16 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestUnconfirmed: an answer that does not tell of what was to be written is no success, whatever its status. Nothing is
-// deleted then, and nothing is said to be there.
-func TestUnconfirmed(t *testing.T) {
+// An answer without the data of the written object does not confirm the request, whatever its status. Then nothing is deleted, and the
+// operation fails.
+func TestAnswerWithoutConfirmationIsAnError(t *testing.T) {
 	rename := func(ctx context.Context, f *FS) error { return errOf(f.Rename(ctx, "/large", "/copy", true)) }
 	setTime := func(ctx context.Context, f *FS) error { return errOf(f.SetTime(ctx, "/large", time.Unix(2, 0))) }
 	put := func(ctx context.Context, f *FS) error {
 		return errOf(f.Put(ctx, "/f", storetest.Source(zeros(minPart+1)), proxy.Write{}))
 	}
 	for name, test := range map[string]struct {
-		call  string // whose answer tells nothing
+		call  string // the one with this answer
 		parts bool   // copies are made in these
 		do    func(context.Context, *FS) error
 	}{
@@ -74,8 +74,8 @@ func TestUnconfirmed(t *testing.T) {
 	}
 }
 
-// TestUnconfirmedButMade: the object tells, as it does when there was no answer at all.
-func TestUnconfirmedButMade(t *testing.T) {
+// After an answer without confirmation, HEAD shows whether the object was written, as after a lost answer.
+func TestUnconfirmedWriteIsVerifiedByHead(t *testing.T) {
 	s := newFake(t)
 	copied := false
 	s.copying(func(r *http.Request, call string) (*http.Response, error) {
@@ -96,7 +96,7 @@ func TestUnconfirmedButMade(t *testing.T) {
 	s.made("Head x4", "List", "Copy x4", "Delete")
 }
 
-// TestUnconfirmedIsRetried: an answer that a proxy gave in S3's place says nothing, and the request is sent again.
+// A request that a proxy answered instead of S3 is retried.
 func TestUnconfirmedIsRetried(t *testing.T) {
 	for _, body := range []string{"", "<html>Please log in.</html>"} {
 		for _, call := range []string{"Put", "Create", "Part 1", "Complete", "Copy"} {
@@ -133,8 +133,8 @@ func TestUnconfirmedIsRetried(t *testing.T) {
 	}
 }
 
-// TestReservedNameIsRecognized: the marker that reserves a directory's new name is told from another session's when the answer to it was lost.
-func TestReservedNameIsRecognized(t *testing.T) {
+// If the answer to the marker that reserves the new name is lost, the rename distinguishes its own marker from that of another session.
+func TestOwnMarkerIsRecognizedAfterLostAnswer(t *testing.T) {
 	for name, other := range map[string]bool{"ours": false, "another session's": true} {
 		s := newFake(t)
 		stored := ""
@@ -159,8 +159,8 @@ func TestReservedNameIsRecognized(t *testing.T) {
 	}
 }
 
-// TestUnconfirmedTime: a time that S3 has stored counts as set when the answer was lost, and the next one refuses the repetition.
-func TestUnconfirmedTime(t *testing.T) {
+// SetTime succeeds if S3 has stored the time, but the answer was lost and the retry is refused.
+func TestSetTimeWithLostAnswer(t *testing.T) {
 	for name, made := range map[string]bool{"stored": true, "not stored": false} {
 		s := newFake(t)
 		copies := 0
@@ -184,11 +184,11 @@ func TestUnconfirmedTime(t *testing.T) {
 	}
 }
 
-// TestUnconfirmedRead: a page of a proxy's is neither a file nor a listing, and nothing is made of it.
-func TestUnconfirmedRead(t *testing.T) {
+// The page of a proxy must not be taken as a file or a listing.
+func TestPageOfProxyIsNotContent(t *testing.T) {
 	const page = "<html><body>Please log in.</body></html>"
 	for name, test := range map[string]struct {
-		call string // whose answer is the page
+		call string // the one with the page as answer
 		do   func(context.Context, *FS) error
 	}{
 		"SIZE": {"Head", func(ctx context.Context, f *FS) error { _, err := f.Stat(ctx, "/f"); return err }},
@@ -227,7 +227,7 @@ func TestUnconfirmedRead(t *testing.T) {
 	}
 }
 
-// TestUnreadableAnswer: a request that is answered by a page that is not even XML is repeated.
+// A request with an answer that is not XML is retried.
 func TestUnreadableAnswer(t *testing.T) {
 	for _, first := range []string{"List", "ListUploads", "ListParts"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -253,8 +253,8 @@ func TestUnreadableAnswer(t *testing.T) {
 	}
 }
 
-// TestAppendToAnotherVersion: the beginning of a file that was replaced is not kept, where the service ignores If-Match.
-func TestAppendToAnotherVersion(t *testing.T) {
+// If the file is replaced during an append and the service ignores If-Match, the append must not mix the versions.
+func TestAppendToReplacedFile(t *testing.T) {
 	s := newFake(t)
 	s.fault = func(_ *http.Request, call string) (*http.Response, error) {
 		switch call {
@@ -273,8 +273,8 @@ func TestAppendToAnotherVersion(t *testing.T) {
 	s.made("Head", "Get")
 }
 
-// TestUnconfirmedDeletion: S3 answers 204. A 200 may be a proxy's: the request is sent again, and in the end HEAD tells whether the object is
-// gone. A service that always answers so is remembered.
+// S3 confirms a deletion with 204. A 200 may be of a proxy: the request is retried, and then HEAD shows whether the object is deleted. A
+// service that always answers 200 is remembered.
 func TestUnconfirmedDeletion(t *testing.T) {
 	for name, test := range map[string]struct {
 		answers []int  // to the deletions, the last one to all others
@@ -311,7 +311,7 @@ func TestUnconfirmedDeletion(t *testing.T) {
 	}
 }
 
-// TestUnconfirmedDeletions: keys of which the answer to DeleteObjects says nothing are deleted one by one.
+// Keys that are not in the answer to DeleteObjects are deleted one by one.
 func TestUnconfirmedDeletions(t *testing.T) {
 	for _, body := range []string{"", "<html>Welcome</html>", "<DeleteResult><Deleted><Key>b</Key></Deleted></DeleteResult>"} {
 		s := newFake(t)
@@ -330,7 +330,7 @@ func TestUnconfirmedDeletions(t *testing.T) {
 	}
 }
 
-// TestUnconfirmedTags: a page of a proxy's does not make an object with tags one without, whose copy would lose them.
+// The page of a proxy must not be taken as an empty list of tags, because the copy would lose the tags.
 func TestUnconfirmedTags(t *testing.T) {
 	for _, body := range []string{"", "<html>Welcome</html>", "<Tagging><TagSet></TagSet></Tagging>"} {
 		s := newFake(t)

@@ -13,7 +13,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// lengthless is an answer whose body is sent in chunks.
+// lengthless returns an answer with a chunked body.
 func lengthless(body io.Reader) *http.Response {
 	resp := response(200, "")
 	resp.Header.Set("ETag", `"e"`)
@@ -21,7 +21,7 @@ func lengthless(body io.Reader) *http.Response {
 	return resp
 }
 
-// TestGetWithoutLength: an answer that does not tell its length is served if HEAD does, and if it has that length.
+// An answer to GET without Content-Length is used if HEAD has the length, and if the body has this length.
 func TestGetWithoutLength(t *testing.T) {
 	cut := io.MultiReader(strings.NewReader("hel"), errReader{io.ErrUnexpectedEOF})
 	for name, test := range map[string]struct {
@@ -66,8 +66,8 @@ type errReader struct{ err error }
 
 func (r errReader) Read([]byte) (int, error) { return 0, r.err }
 
-// TestStoredCompressed: what Google would uncompress as it sends it is asked for as it is stored, ranges too.
-func TestStoredCompressed(t *testing.T) {
+// Objects that Google would decompress are requested as they are stored, also in ranges.
+func TestCompressedObjectsAreReadAsStored(t *testing.T) {
 	var stored bytes.Buffer
 	z := gzip.NewWriter(&stored)
 	z.Write(bytes.Repeat([]byte("hello "), 1000))

@@ -15,7 +15,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
-// appendedFile has a file, some of whose HEAD requests are answered by something between here and S3.
+// appendedFile returns an FS with a file, behind a proxy that answers some HEAD requests.
 func appendedFile(t *testing.T, between func(http.Handler) http.Handler) (f *FS, content func() string) {
 	t.Helper()
 	store := embeddedStore(t, s3demo.Options{}, "files")
@@ -42,8 +42,7 @@ func appendedFile(t *testing.T, between func(http.Handler) http.Handler) (f *FS,
 	}
 }
 
-// TestHeadWithoutLength: a proxy removes Content-Length from the answers to HEAD. The object is not taken for an empty one,
-// unless its ETag shows that it is.
+// If a proxy removes Content-Length from answers to HEAD, an object must not be taken as empty, unless it has the ETag of an empty one.
 func TestHeadWithoutLength(t *testing.T) {
 	f, content := appendedFile(t, func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -84,8 +83,8 @@ func TestHeadWithoutLength(t *testing.T) {
 	}
 }
 
-// TestAppendAfterWrongNotFound: something else than S3 answers the HEAD of APPE with 404. The file is not replaced.
-func TestAppendAfterWrongNotFound(t *testing.T) {
+// If a proxy answers the HEAD of an append with 404, the file must not be replaced.
+func TestAppendAfter404OfProxy(t *testing.T) {
 	f, content := appendedFile(t, func(h http.Handler) http.Handler {
 		var once sync.Once
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

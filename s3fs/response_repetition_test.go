@@ -14,7 +14,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// A lostAnswer loses the answer to the first request of one kind, and answers the repetitions itself.
+// A lostAnswer drops the answer to the first request of one kind, and answers the retries itself.
 type lostAnswer struct {
 	s3.HTTPClient
 	call  string
@@ -38,8 +38,8 @@ func (l *lostAnswer) Do(r *http.Request) (*http.Response, error) {
 	return nil, err
 }
 
-// TestRefusedRepetition: S3 obeys a request, its answer is lost, and S3 refuses the repetition. HEAD shows that the request was obeyed.
-func TestRefusedRepetition(t *testing.T) {
+// If the answer to a request is lost and S3 refuses the retry, HEAD shows that the request was executed.
+func TestRefusedRetryAfterLostAnswer(t *testing.T) {
 	for name, test := range map[string]struct {
 		call string
 		do   func(context.Context, *FS) error

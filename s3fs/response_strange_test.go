@@ -21,7 +21,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/quirks"
 )
 
-// strangeAnswers are answers that a proxy, a captive portal or a broken service gives in S3's place, all with a status of success.
+// strangeAnswers are successful answers of a proxy, a captive portal or a broken service instead of S3.
 var strangeAnswers = map[string]func() *http.Response{
 	"nothing":     func() *http.Response { return response(200, "") },
 	"no content":  func() *http.Response { return response(204, "") },
@@ -40,7 +40,7 @@ func typed(contentType, body string) *http.Response {
 	return resp
 }
 
-// answeredStrangely are the operations whose requests are answered so.
+// answeredStrangely are the operations to test with such answers.
 func answeredStrangely() []change {
 	large := func(ctx context.Context, f *FS) error {
 		return errOf(f.Put(ctx, "/l", storetest.Source(zeros(twoParts)), proxy.Write{}))
@@ -82,11 +82,11 @@ func answeredStrangely() []change {
 	}
 }
 
-// errTold says that something wrong was told as if it were right.
-var errTold = errors.New("told something wrong")
+// errTold means that an operation returned a wrong result without an error.
+var errTold = errors.New("wrong result")
 
-// TestStrangeAnswers gives each request of each operation each strange answer, whether S3 has obeyed the request or not: nothing counts as done that
-// is not, no file is lost, and none that is there is said not to be.
+// Each request of each operation gets each of these answers, with and without being executed by S3. No operation may report a success that
+// it did not have, lose a file, or report an existing file as missing.
 func TestStrangeAnswers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("every answer to every request takes minutes with the race detector")
@@ -117,7 +117,7 @@ func TestStrangeAnswers(t *testing.T) {
 	}
 }
 
-// A stranger answers in S3's place.
+// A stranger answers requests instead of S3.
 type stranger struct {
 	pairing
 	mu     sync.Mutex
@@ -150,7 +150,7 @@ func (s *stranger) Do(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// run runs an operation in a fresh place, and returns what it made of it.
+// run runs an operation in a new FS, and returns its outcome.
 func (s *stranger) run(t *testing.T, op change) (string, error) {
 	f := inSmallParts(s.fresh(t))
 	f.copyLimit, f.partCopySize = 2<<20, 2<<20
@@ -162,7 +162,7 @@ func (s *stranger) run(t *testing.T, op change) (string, error) {
 	return s.outcome(t, f), err
 }
 
-// strange runs an operation, some of whose requests are answered strangely.
+// strange runs an operation with such answers to some of its requests.
 func (s *stranger) strange(t *testing.T, op change, want, call, name string, answer func() *http.Response, obeyed bool) {
 	s.obeyed = obeyed
 	s.answer = func(c string) *http.Response {
@@ -177,7 +177,7 @@ func (s *stranger) strange(t *testing.T, op change, want, call, name string, ans
 		got = strings.Replace(got, " n/=", "", 1) // a directory may keep the marker that reserved its name
 	}
 	switch {
-	case err == nil && call == "Delete" && name == "no content": // which is what S3 answers
+	case err == nil && call == "Delete" && name == "no content": // the answer of S3
 	case err == nil && got != want:
 		t.Errorf("%s: no error\ngot  %.300s\nwant %.300s", what, got, want)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, errTold):

@@ -14,7 +14,7 @@ import (
 
 const hello = "hello"
 
-// answering is a service that keeps hello, with these headers, and reads it out when it is asked to.
+// answering returns a service with an object hello that has these headers.
 func answering(t *testing.T, headers ...string) *fake {
 	s := newFake(t)
 	s.fault = func(r *http.Request, call string) (*http.Response, error) {
@@ -44,11 +44,11 @@ func digestOf(algorithm, text string) []byte {
 
 func based(sum []byte) string { return base64.StdEncoding.EncodeToString(sum) }
 
-// other is the content whose checksums tell what was kept from what was read.
+// other is another content: its checksums in headers show whether a sum is from the headers or from the object.
 const other = "jello"
 
-// Every line has a checksum of another content, so that it shows whether it is believed.
-func TestKeptSum(t *testing.T) {
+// The headers have checksums of another content, so that the result shows whether they are used.
+func TestSumFromHeaders(t *testing.T) {
 	full := "X-Amz-Checksum-Type: FULL_OBJECT"
 	single := `ETag: "` + hex.EncodeToString(digestOf("MD5", other)) + `"`
 	for name, c := range map[string]struct {
@@ -104,8 +104,8 @@ func TestKeptSum(t *testing.T) {
 	}
 }
 
-// The ETag of an object in a known service of AWS's is believed, whatever name the service gives itself.
-func TestWhoseETagIsMD5(t *testing.T) {
+// On AWS the ETag is used as an MD5, whatever the Server header.
+func TestETagIsMD5OnKnownServices(t *testing.T) {
 	single := `ETag: "` + hex.EncodeToString(digestOf("MD5", other)) + `"`
 	for endpoint, kept := range map[string]bool{
 		"": true, "https://s3.eu-central-1.amazonaws.com": true, "https://s3.cn-north-1.amazonaws.com.cn": true,

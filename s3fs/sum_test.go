@@ -18,8 +18,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// What S3 keeps is of the whole object: it is no answer for a part, and one for the whole however that is said.
-func TestKeptSumIsOfTheWhole(t *testing.T) {
+// A stored checksum is of the whole object: it is used for the whole, however the range is given, and not for a part.
+func TestStoredSumIsForWholeObject(t *testing.T) {
 	for _, c := range []struct {
 		offset, length int64
 		text           string
@@ -39,7 +39,7 @@ func TestKeptSumIsOfTheWhole(t *testing.T) {
 	}
 }
 
-// A service that refuses to say its checksums is read; one that fails is not asked twice.
+// If a service refuses to return checksums, the object is read. If it fails, the request is not sent again without them.
 func TestSumOfServiceThatRefuses(t *testing.T) {
 	for code, word := range map[int]error{400: nil, 501: nil, 403: fs.ErrPermission} {
 		s := answering(t)
@@ -61,8 +61,8 @@ func TestSumOfServiceThatRefuses(t *testing.T) {
 	}
 }
 
-// A body that breaks off is no content, and gives no checksum; the memory comes back.
-func TestSumOfBrokenBody(t *testing.T) {
+// A truncated body has no checksum, and its memory is returned.
+func TestSumOfTruncatedBody(t *testing.T) {
 	for _, length := range []int64{-1, 4} {
 		s := answering(t)
 		s.fault = func(_ *http.Request, call string) (*http.Response, error) {
@@ -83,7 +83,7 @@ func TestSumOfBrokenBody(t *testing.T) {
 	}
 }
 
-// A body is closed however much of it was wanted.
+// The body is closed also if only a part of it was read.
 func TestSumClosesBody(t *testing.T) {
 	for _, length := range []int64{-1, 0, 3, 5, 6} {
 		s, closed := answering(t), 0
@@ -112,8 +112,8 @@ func (c onClose) Close() error {
 	return nil
 }
 
-// A sum waits for memory like every transfer, and ends with its context at any time.
-func TestSumEnds(t *testing.T) {
+// Sum waits for memory like a transfer, and ends with its context at any time.
+func TestSumEndsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := answering(t)
 		f := s.fs(Options{Budget: budget.New(0), Stall: time.Minute})
@@ -130,7 +130,7 @@ func TestSumEnds(t *testing.T) {
 	})
 }
 
-// TestSumOnMinIO: what is answered without reading is true, and is what docs/objects.md says.
+// The checksums that need no download are right, and are those that docs/objects.md lists.
 func TestSumOnMinIO(t *testing.T) {
 	m := minio(t, "sums")
 	for checksum, free := range map[string]struct{ one, parts string }{
