@@ -14,8 +14,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestEndingIsRepeated has S3 not end an upload that broke, and looks for it again an hour later.
-func TestEndingIsRepeated(t *testing.T) {
+// If S3 does not abort a failed upload, the abort is retried for an hour.
+func TestAbortIsRetried(t *testing.T) {
 	silent := func() (*http.Response, error) { return nil, errors.New("connection reset by peer") }
 	for name, test := range map[string]struct {
 		answer  func() (*http.Response, error)

@@ -21,8 +21,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestDeletionAbortsUploads to the key, those of other processes too, and neither another program's nor one that is running here. On AWS, an
-// upload that began before a deletion can complete without its object ever being seen.
+// Remove aborts the uploads to the key, also those of other processes, but neither those of other programs nor running ones of this
+// process. On AWS, an upload that started before a deletion can complete without its object ever being visible.
 func TestDeletionAbortsUploads(t *testing.T) {
 	server := httptest.NewServer(embeddedStore(t, signed, "files"))
 	t.Cleanup(server.Close)
@@ -90,7 +90,7 @@ func (h *holder) Do(r *http.Request) (*http.Response, error) {
 	return h.HTTPClient.Do(r)
 }
 
-// otherProcess returns the bucket of a client as another process sees it.
+// otherProcess returns an FS of another process in the bucket of a client.
 func otherProcess(t *testing.T, c *Client, before, after func(call string)) *FS {
 	t.Helper()
 	o := c.api.Options()
@@ -100,7 +100,7 @@ func otherProcess(t *testing.T, c *Client, before, after func(call string)) *FS 
 	return NewFS(d, Options{Bucket: "files", PartSize: minPart})
 }
 
-// nextSecond asks S3 about a key until its clock shows another second.
+// nextSecond sends requests until the clock of S3 shows another second.
 func nextSecond(t *testing.T, f *FS, key string) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -112,7 +112,7 @@ func nextSecond(t *testing.T, f *FS, key string) {
 	}
 }
 
-// lateListing returns a process whose first request to list uploads waits for list. asked is closed when it is sent.
+// lateListing returns an FS of another process. Its first ListMultipartUploads closes asked, and waits for a call of list.
 func lateListing(t *testing.T, c *Client) (f *FS, asked chan struct{}, list func()) {
 	t.Helper()
 	asked, hold, first := make(chan struct{}), make(chan struct{}), make(chan bool, 1)
@@ -129,7 +129,7 @@ func lateListing(t *testing.T, c *Client) (f *FS, asked chan struct{}, list func
 	}, func(string) {}), asked, sync.OnceFunc(func() { close(hold) })
 }
 
-// TestDeletionKeepsLaterUploads: an upload begins and breaks after the reply to DELE, before S3 has listed the uploads to abort.
+// An upload that starts and fails after Remove has returned, before the uploads are listed for the abort, is not aborted.
 func TestDeletionKeepsLaterUploads(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		f, asked, list := lateListing(t, c)
@@ -152,7 +152,7 @@ func TestDeletionKeepsLaterUploads(t *testing.T) {
 	})
 }
 
-// TestFailedDeletionRemembersUploads: a DELE that fails leaves the broken uploads of this process for the next one, with their last leases.
+// After a failed Remove, the next one still aborts the failed uploads of this process, with their last leases.
 func TestFailedDeletionRemembersUploads(t *testing.T) {
 	s := newFake(t)
 	f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
@@ -176,8 +176,8 @@ func TestFailedDeletionRemembersUploads(t *testing.T) {
 	}
 }
 
-// TestRenamedDirectoryKeepsLaterUploads: another process begins an upload after the reply to RNTO of a directory, before S3 has listed those
-// to abort.
+// An upload that another process starts after Rename of a directory has returned, before the uploads are listed for the abort, is not
+// aborted.
 func TestRenamedDirectoryKeepsLaterUploads(t *testing.T) {
 	c := embedded(t, "files") // MinIO lists the uploads to one key only
 	f, asked, list := lateListing(t, c)

@@ -24,7 +24,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// hooked is a client of the embedded store that notes its requests, and has some answered by a hook instead.
+// hooked is a client of the embedded store that records its requests, and lets a hook answer some of them.
 type hooked struct {
 	s3.HTTPClient
 	hook func(r *http.Request, call string) *http.Response // nil = none, or no answer of its own
@@ -64,14 +64,14 @@ func (h *hooked) Do(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// forget makes all begin anew.
+// forget resets the records.
 func (h *hooked) forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.calls, h.read, h.matches, h.complete = nil, nil, nil, ""
 }
 
-// hookedFS returns a place in a bucket of an embedded store, and the client through which it is asked.
+// hookedFS returns an FS in an embedded store, and its client.
 func hookedFS(t *testing.T, o Options) (*FS, *hooked) {
 	c := embedded(t, "bucket")
 	h := &hooked{HTTPClient: c.http}
@@ -80,7 +80,7 @@ func hookedFS(t *testing.T, o Options) (*FS, *hooked) {
 	return NewFS(dial(t, Config{Endpoint: *options.BaseEndpoint, Credentials: options.Credentials, HTTPClient: h, MaxBackoff: time.Millisecond}), o), h
 }
 
-// putBase stores a file of so many letters, and returns its ETag.
+// putBase stores a file of size letters, and returns its ETag.
 func putBase(t *testing.T, f *FS, size int64) string {
 	t.Helper()
 	if _, err := f.Put(t.Context(), "/f", storetest.Source(letters("old", size)), proxy.Write{}); err != nil {
@@ -93,8 +93,8 @@ func putBase(t *testing.T, f *FS, size int64) string {
 	return e.ETag
 }
 
-// TestCopyRequests: what an upload that keeps ranges of its object asks of S3, and how much it reads: at most 5 MiB at either end of a range.
-// Parts are numbered without a gap. An upload that takes more than a second here is verified by another Head.
+// The table has the requests of uploads that copy ranges of their object. They download at most 5 MiB at each end of a range, and
+// number parts without a gap. An upload of more than a second is verified by another HeadObject.
 func TestCopyRequests(t *testing.T) {
 	const size = 64 << 20
 	fresh := func(n int64) proxy.Run { return storetest.New(letters("new", n)) }
@@ -168,8 +168,8 @@ func TestCopyRequests(t *testing.T) {
 	}
 }
 
-// TestManyBorders puts a byte at many places of a file: the content is right, and no more than 5 MiB are read for each.
-func TestManyBorders(t *testing.T) {
+// A byte inserted at many places of a file downloads at most 5 MiB for each.
+func TestManyInsertions(t *testing.T) {
 	const size, n = 64 << 20, 5
 	f, h := hookedFS(t, Options{PartSize: minPart})
 	base := putBase(t, f, size)
@@ -193,7 +193,7 @@ func TestManyBorders(t *testing.T) {
 	has(t, f, "/f", io.MultiReader(want...))
 }
 
-// skipped is a reader of nothing, which skips n bytes of another one.
+// skipped is an empty reader that skips n bytes of another one.
 type skipped struct {
 	io.Reader
 	n int64
@@ -207,8 +207,8 @@ func (s *skipped) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// TestCopyFails: when a part cannot be copied or a border not be read, the file stays, and no upload is left.
-func TestCopyFails(t *testing.T) {
+// If a copy of a part or the download of a border fails, the file is unchanged and the upload is aborted.
+func TestFailedCopyKeepsFile(t *testing.T) {
 	for name, test := range map[string]struct {
 		call   string
 		status int
@@ -248,7 +248,7 @@ func TestCopyFails(t *testing.T) {
 	}
 }
 
-// TestAbortWaitsForCopies: a part that S3 is still copying when the upload breaks would stay for good if it came after the abort.
+// The abort of a failed upload waits for running part copies, because a part that is stored after the abort is never removed.
 func TestAbortWaitsForCopies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
@@ -287,8 +287,8 @@ func TestAbortWaitsForCopies(t *testing.T) {
 	})
 }
 
-// TestCopyOfAnotherFileBreaks: of an upload that has copied from another file nothing can be resumed, and nothing is left.
-func TestCopyOfAnotherFileBreaks(t *testing.T) {
+// A failed upload with copies from another file cannot be resumed, and is aborted.
+func TestFailedUploadWithCopiesIsAborted(t *testing.T) {
 	f, h := hookedFS(t, Options{PartSize: minPart, Resume: time.Hour})
 	putBase(t, f, 12<<20)
 	for name, src := range map[string]proxy.Source{
@@ -306,13 +306,13 @@ func TestCopyOfAnotherFileBreaks(t *testing.T) {
 	}
 }
 
-// cutAfter returns a reader that breaks after so many bytes.
+// cutAfter returns a reader that fails after size bytes.
 func cutAfter(size int64) io.Reader {
 	return io.MultiReader(letters("cut", size), iotest.ErrReader(errCut))
 }
 
-// TestBaseChangesLate has another process replace the object just before the upload is completed: what is there then stays.
-func TestBaseChangesLate(t *testing.T) {
+// If another process replaces the object just before the upload is completed, its object is kept.
+func TestObjectReplacedBeforeComplete(t *testing.T) {
 	for last, size := range map[string]int64{"Put": 10, "Complete": 12 << 20} {
 		f, h := hookedFS(t, Options{PartSize: minPart})
 		base := putBase(t, f, size)
@@ -337,7 +337,7 @@ func TestBaseChangesLate(t *testing.T) {
 	}
 }
 
-// TestUniformPartsAreNotCopied: where parts must be of one size, S3 copies none; what is short enough to be read is kept all the same.
+// If all parts must have the same size, no part is copied; ranges that are short enough to download are still supported.
 func TestUniformPartsAreNotCopied(t *testing.T) {
 	f, _ := hookedFS(t, Options{PartSize: minPart, UniformParts: true})
 	for size, want := range map[int64]error{minPart + 1: errors.ErrUnsupported, minPart: nil} {
@@ -349,9 +349,9 @@ func TestUniformPartsAreNotCopied(t *testing.T) {
 	}
 }
 
-// TestCopyKeepsWhatTheObjectIs: an upload that begins with new bytes keeps metadata and headers too, but one that only copies from
-// another file does not.
-func TestCopyKeepsWhatTheObjectIs(t *testing.T) {
+// An upload that starts with new bytes and copies from its own object keeps metadata and headers. One that copies only from another file
+// does not.
+func TestUploadWithOwnRangesKeepsHeaders(t *testing.T) {
 	f, _ := hookedFS(t, Options{PartSize: minPart})
 	for _, size := range []int{10, 3 * minPart} {
 		_, err := f.api.PutObject(t.Context(), &s3.PutObjectInput{
@@ -384,8 +384,8 @@ func TestCopyKeepsWhatTheObjectIs(t *testing.T) {
 	}
 }
 
-// TestByteBehindFullMemory: a byte that was read before the range in front of it is not lost where that has taken all the memory.
-func TestByteBehindFullMemory(t *testing.T) {
+// A new byte that was read ahead is not lost if the range before it has used up the budget.
+func TestReadAheadByteWithFullBudget(t *testing.T) {
 	b := budget.New(32 << 20)
 	u, err := newFake(t).fs(Options{Budget: b}).upload(t.Context(), "f", proxy.Write{}, 0)
 	if err != nil {

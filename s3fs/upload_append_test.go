@@ -18,8 +18,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestAppendToWhatChanges replaces the object while bytes are appended to it: the new one stays as it is.
-func TestAppendToWhatChanges(t *testing.T) {
+// If the object is replaced during an append, the new object is unchanged.
+func TestAppendToObjectReplacedMeanwhile(t *testing.T) {
 	for name, c := range map[string]*Client{"MinIO": minio(t, "changes"), "embedded": embedded(t, "changes")} {
 		for _, size := range []int64{10, 2 * minPart} {
 			t.Run(fmt.Sprint(name, " ", size), func(t *testing.T) {
@@ -46,8 +46,8 @@ func TestAppendToWhatChanges(t *testing.T) {
 	}
 }
 
-// TestAppendToNothing stores a file while another session appends to its name, which was free: what was stored stays as it is.
-func TestAppendToNothing(t *testing.T) {
+// If another session stores the file during an append to a missing one, that file is unchanged.
+func TestAppendToFileCreatedMeanwhile(t *testing.T) {
 	for name, c := range map[string]*Client{"MinIO": minio(t, "nothing"), "embedded": embedded(t, "nothing")} {
 		for _, size := range []int64{10, 2 * minPart} {
 			t.Run(fmt.Sprint(name, " ", size), func(t *testing.T) {
@@ -72,8 +72,8 @@ func TestAppendToNothing(t *testing.T) {
 	}
 }
 
-// TestAppendMovesOnlyWhatIsNew counts the bytes between s3fs and S3: what is there stays there, but for less than 5 MiB.
-func TestAppendMovesOnlyWhatIsNew(t *testing.T) {
+// An append transfers the new bytes, and at most 5 MiB of the object.
+func TestAppendTransfersOnlyNewBytes(t *testing.T) {
 	c := minio(t, "moves")
 	size := int64(1 << 30)
 	if testing.Short() {
@@ -119,7 +119,7 @@ func TestAppendMovesOnlyWhatIsNew(t *testing.T) {
 	}
 }
 
-// moved counts the bytes of the bodies of requests and answers.
+// moved counts the bytes in the bodies of requests and answers.
 type moved struct {
 	s3.HTTPClient
 	bytes atomic.Int64
@@ -134,8 +134,8 @@ func (m *moved) Do(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// TestAppendKeepsWhatTheObjectIs: content type, metadata, tags and storage class stay, the time does not.
-func TestAppendKeepsWhatTheObjectIs(t *testing.T) {
+// An append keeps content type, metadata, tags and storage class, but not the time.
+func TestAppendKeepsHeadersAndTags(t *testing.T) {
 	c := minio(t, "kinds")
 	f := NewFS(c, Options{Bucket: "kinds", PartSize: minPart})
 	for _, size := range []int{10, 2 * minPart} {
@@ -166,8 +166,8 @@ func TestAppendKeepsWhatTheObjectIs(t *testing.T) {
 	}
 }
 
-// TestBrokenAppendIsNoBrokenUpload: what is left of an append that nobody ended is not resumed, and in nobody's way.
-func TestBrokenAppendIsNoBrokenUpload(t *testing.T) {
+// The multipart upload of a killed append is not resumed, and does not affect other uploads.
+func TestKilledAppendIsNotResumed(t *testing.T) {
 	c := minio(t, "killed")
 	for _, size := range []int64{10, 2 * minPart} {
 		f := replica(t, c, "killed")

@@ -17,8 +17,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestRepliesDoNotWaitForCleanUps: an operation is over with the request that does it, however slow S3 is to list and abort the uploads that
-// broke before. What asks where an upload stands waits for the clean-up, and the end of the program does, but not for long.
+// An operation returns after its own request, however slowly S3 lists and aborts earlier failed uploads. Stat and Close wait for the
+// clean-up, for a limited time.
 func TestRepliesDoNotWaitForCleanUps(t *testing.T) {
 	for name, do := range map[string]func(ctx context.Context, f *FS) error{
 		"STOR of one part": func(ctx context.Context, f *FS) error {
@@ -68,8 +68,8 @@ func TestRepliesDoNotWaitForCleanUps(t *testing.T) {
 	}
 }
 
-// TestQuestionsWaitForCleanUps: what was deleted is not said to be an upload that can be resumed, only because S3 has not ended it yet.
-func TestQuestionsWaitForCleanUps(t *testing.T) {
+// After Remove, Stat must not report a resumable upload that S3 has not aborted yet.
+func TestStatWaitsForCleanUps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		f := s.fs(Options{PartSize: minPart, Resume: 24 * time.Hour})
@@ -93,7 +93,7 @@ func TestQuestionsWaitForCleanUps(t *testing.T) {
 	})
 }
 
-// TestCleanUpsAreBounded: where many go on already, an operation waits for its own.
+// While the maximal number of clean-ups is running, an operation waits for its own.
 func TestCleanUpsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t).fs(Options{})
@@ -111,7 +111,7 @@ func TestCleanUpsAreBounded(t *testing.T) {
 	})
 }
 
-// TestCleanUpPanics: a panic in a clean-up is logged, and ends nothing else.
+// A panic in a clean-up is logged, and does not end the process.
 func TestCleanUpPanics(t *testing.T) {
 	var log bytes.Buffer
 	f := newFake(t).fs(Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
@@ -122,8 +122,8 @@ func TestCleanUpPanics(t *testing.T) {
 	}
 }
 
-// TestGivenUpEndings: what S3 has not ended within a day is logged as left, at a level that is seen; what it has ended is not.
-func TestGivenUpEndings(t *testing.T) {
+// An upload that S3 has not aborted within a day is logged at a visible level; aborted ones are not.
+func TestFailedAbortIsLogged(t *testing.T) {
 	for name, test := range map[string]struct {
 		lasts time.Duration
 		want  string

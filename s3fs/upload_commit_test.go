@@ -11,8 +11,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestCommitsAreBounded: however long S3 is silent about the request that publishes, and about all that follow, the upload is over at the time
-// that docs/requests.md gives.
+// If S3 does not answer the request that publishes, and all further ones, the upload ends after the time that docs/requests.md gives.
 func TestCommitsAreBounded(t *testing.T) {
 	for last, size := range map[string]int{"Put": minPart + 10, "Complete": 3*minPart + 10} {
 		t.Run(last, func(t *testing.T) {

@@ -14,8 +14,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestNewNameWithoutConditions: where the service knows no conditions, a name that must be free is looked at just before the
-// upload is published, and one that is taken is refused.
+// If the service does not support conditions, HEAD checks just before the upload is published that a name which must be new is free.
 func TestNewNameWithoutConditions(t *testing.T) {
 	for call, size := range map[string]int{"Put": 10, "Complete": twoParts} {
 		for _, code := range []string{"NotImplemented", "InvalidArgument", "InvalidRequest"} {
@@ -37,9 +36,9 @@ func TestNewNameWithoutConditions(t *testing.T) {
 	}
 }
 
-// TestMisjudgedConditions: a service that compares an ETag with its quotes says that a condition does not hold which does. It is looked at,
-// and the append is published; one whose file has changed is not.
-func TestMisjudgedConditions(t *testing.T) {
+// A service that compares an ETag including its quotes reports a failed condition although it holds. HEAD then checks it, and the append is
+// published unless the file has changed.
+func TestWronglyFailedCondition(t *testing.T) {
 	for name, test := range map[string]struct {
 		now  string // the ETag when the service is asked again
 		want error
@@ -71,8 +70,7 @@ func TestMisjudgedConditions(t *testing.T) {
 	}
 }
 
-// TestCompleteWithoutChecksums: an upload whose checksums the service does not take at its end is completed without them,
-// and the next at once.
+// If the service refuses the checksums of CompleteMultipartUpload, the upload is completed without them, and the next one sends none.
 func TestCompleteWithoutChecksums(t *testing.T) {
 	for _, status := range []int{400, 501, 500} {
 		synctest.Test(t, func(t *testing.T) {

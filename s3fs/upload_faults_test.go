@@ -17,7 +17,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestPutFaults says for each fault what Put returns, which requests it made of it, and whether there is a file.
+// The table has the error of Put, its requests and the existence of the file for each fault.
 func TestPutFaults(t *testing.T) {
 	refuse := func(call string, times, status int, code string) func(*http.Request, string) (*http.Response, error) {
 		return func(_ *http.Request, c string) (*http.Response, error) {
@@ -166,8 +166,8 @@ func TestPutIsNotTakenBackOnceItIsWhole(t *testing.T) {
 	}
 }
 
-// TestCreatedUploadIsEnded: a caller who gives up while S3 begins an upload leaves none behind.
-func TestCreatedUploadIsEnded(t *testing.T) {
+// If the caller is cancelled during CreateMultipartUpload, the upload is aborted.
+func TestUploadCreatedForCancelledCallerIsAborted(t *testing.T) {
 	s := newFake(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	s.fault = func(r *http.Request, call string) (*http.Response, error) {
@@ -185,8 +185,8 @@ func TestCreatedUploadIsEnded(t *testing.T) {
 	}
 }
 
-// Once the caller has gone, S3 has half a minute to confirm what it publishes, and what is then done about it is bounded too.
-func TestACommitIsWaitedForWithABound(t *testing.T) {
+// After the caller was cancelled, S3 has 30 s to confirm the request that publishes, and the requests after that are bounded too.
+func TestWaitForCommitIsBounded(t *testing.T) {
 	for _, size := range []int{100, twoParts} {
 		for _, resume := range []time.Duration{-1, time.Hour} {
 			synctest.Test(t, func(t *testing.T) {

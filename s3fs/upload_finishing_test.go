@@ -18,9 +18,8 @@ type lost struct{}
 
 func (lost) Read([]byte) (int, error) { return 0, errLost }
 
-// TestStatWaitsForTheEndOfAnUpload: a client that comes back at once hears of all that S3 will have, not of what it has
-// by then.
-func TestStatWaitsForTheEndOfAnUpload(t *testing.T) {
+// Stat of a client that reconnects at once waits until the failed upload has stored its last parts, and reports its final size.
+func TestStatWaitsForFinishingUpload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		slow := make(chan struct{})
@@ -59,8 +58,8 @@ func TestStatWaitsForTheEndOfAnUpload(t *testing.T) {
 	})
 }
 
-// TestStatWaitsNoLongerThanItsClient: neither for an upload whose end does not come, nor beyond its own context.
-func TestStatWaitsNoLongerThanItsClient(t *testing.T) {
+// Stat waits for a limited time, and no longer than its context.
+func TestWaitOfStatIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l uploadRegistry
 		if l.awaitFinishing(t.Context(), "b/f") {

@@ -11,8 +11,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestLastByteAtTheEdges: contents that end where a buffer, or a part, ends are whole, and give all memory back.
-func TestLastByteAtTheEdges(t *testing.T) {
+// Contents that end at the end of a buffer or a part are stored completely, and all buffers are returned.
+func TestContentEndsWithBufferOrPart(t *testing.T) {
 	for _, size := range []int64{minPart + budget.SmallBufferSize, 6 << 20, 8 << 20, 8<<20 + minPart, 14 << 20, 14<<20 + 1, 16 << 20, 22<<20 - 1} {
 		for _, order := range []error{nil, errLost} {
 			t.Run(fmt.Sprint(size, order), func(t *testing.T) {

@@ -22,12 +22,12 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// listedPart returns a part as ListParts shows it.
+// listedPart returns a part of the answer to ListParts.
 func listedPart(number int, size int64, etag string) types.Part {
 	return types.Part{PartNumber: aws.Int32(int32(number)), Size: &size, ETag: aws.String(`"` + etag + `"`)}
 }
 
-// TestOwnUploadsAreRecognized by their lease part, and no other program's are.
+// Uploads of s3ftpd are recognised by their lease part. Those of other programs are not.
 func TestOwnUploadsAreRecognized(t *testing.T) {
 	f := newFake(t).fs(Options{})
 	one := listedPart(1, minPart, "e1")
@@ -53,7 +53,7 @@ func TestOwnUploadsAreRecognized(t *testing.T) {
 	}
 }
 
-// TestLeaseCovers the parts that it was written for, as long as they are what they were.
+// A lease covers the parts for which it was written, unless they have changed.
 func TestLeaseCovers(t *testing.T) {
 	var parts []types.Part
 	for i := range 20 {
@@ -111,7 +111,7 @@ func upperCase(parts []types.Part) []types.Part {
 	return upper
 }
 
-// completions records which part numbers the CompleteMultipartUpload requests to a handler list.
+// completions records the part numbers in the CompleteMultipartUpload requests to a handler.
 type completions struct {
 	http.Handler
 	mu   sync.Mutex
@@ -136,7 +136,7 @@ func (c *completions) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.Handler.ServeHTTP(w, r)
 }
 
-// TestPartsAreNumberedFromOne, without a gap, in everything that is completed: AWS refuses other numbers where parts have checksums.
+// Completed uploads have parts numbered from 1 without a gap, because AWS refuses others for parts with checksums.
 func TestPartsAreNumberedFromOne(t *testing.T) {
 	seen := &completions{Handler: embeddedStore(t, signed, "files")}
 	server := httptest.NewServer(seen)
@@ -177,7 +177,7 @@ func TestPartsAreNumberedFromOne(t *testing.T) {
 	}
 }
 
-// TestResumedWithOpaqueETags: ETags that say nothing of the content are compared with what S3 answered, through any number of processes.
+// ETags that are not checksums are compared with those in the answers of S3, also by further processes.
 func TestResumedWithOpaqueETags(t *testing.T) {
 	for name, write := range map[string]func(etag string) string{
 		"opaque": func(etag string) string {
@@ -214,8 +214,7 @@ func TestResumedWithOpaqueETags(t *testing.T) {
 	}
 }
 
-// TestUploadsOfOldVersions: an upload with part numbers from 101 on, which AWS does not complete, is never resumed, and aborted
-// when it is too old.
+// An upload of an old version, with part numbers from 101, which AWS does not complete, is never resumed, and aborted when it is too old.
 func TestUploadsOfOldVersions(t *testing.T) {
 	for name, numbers := range map[string][]int{"begun": {101, 102}, "resumed": {100, 101, 102}} {
 		t.Run(name, func(t *testing.T) {
@@ -239,7 +238,7 @@ func TestUploadsOfOldVersions(t *testing.T) {
 	}
 }
 
-// TestNoLeaseNoResume: where the lease part cannot be written, the upload is completed all the same; one that breaks is aborted.
+// If the lease part cannot be written, the upload can still be completed; if it fails, it is aborted.
 func TestNoLeaseNoResume(t *testing.T) {
 	for name, r := range map[string]io.Reader{"complete": zeros(twoParts), "broken": io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))} {
 		t.Run(name, func(t *testing.T) {
@@ -261,8 +260,8 @@ func TestNoLeaseNoResume(t *testing.T) {
 	}
 }
 
-// TestLeaseIsWrittenBeforeTheEnd: a process that is killed after the first part leaves an upload that others can resume.
-func TestLeaseIsWrittenBeforeTheEnd(t *testing.T) {
+// If a process is killed after the first part, other processes can resume its upload.
+func TestUploadOfKilledProcessIsResumable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
@@ -282,8 +281,8 @@ func TestLeaseIsWrittenBeforeTheEnd(t *testing.T) {
 	})
 }
 
-// TestRivalsForOneUpload: of two processes that resume an upload at the same time, the one that wrote its lease first gives way.
-func TestRivalsForOneUpload(t *testing.T) {
+// If two processes resume an upload at the same time, the one that wrote its lease last continues.
+func TestConcurrentResumesOfOneUpload(t *testing.T) {
 	s := newFake(t)
 	f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
 	if _, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
@@ -309,7 +308,7 @@ func TestRivalsForOneUpload(t *testing.T) {
 	}
 }
 
-// TestDataPartsLeaveRoomForTheLease: no data part gets one of the highest numbers, by which leases are recognized.
+// No data part has one of the highest numbers, which are for leases.
 func TestDataPartsLeaveRoomForTheLease(t *testing.T) {
 	for _, most := range []int{250, 1000, 10_000} {
 		f := newFake(t).fs(Options{MaxParts: most})

@@ -14,9 +14,9 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestLeftAtTheEnd: when the last byte has come, what S3 has yet to take is a few parts, whatever its pace and however long the
-// upload was. The client waits for these and for nothing else: Complete follows the last of them at once.
-func TestLeftAtTheEnd(t *testing.T) {
+// When the last byte has arrived, only a few parts are not sent yet, at any speed of S3 and length of the upload. The client waits for them
+// only: Complete follows at once.
+func TestFewPartsAreLeftAtTheEnd(t *testing.T) {
 	const part, rate = 8 << 20, 4 << 20 // bytes, and a second
 	for name, test := range map[string]struct {
 		shared bool // the rate is that of all connections together
@@ -54,7 +54,7 @@ func TestLeftAtTheEnd(t *testing.T) {
 	}
 }
 
-// toldEnd tells when its content has come to its end.
+// toldEnd records the time at which its content ended.
 type toldEnd struct {
 	io.Reader
 	ended func()
@@ -68,7 +68,7 @@ func (w toldEnd) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A slowService takes parts at its own pace.
+// A slowService receives parts at a given speed.
 type slowService struct {
 	rate   float64
 	shared bool

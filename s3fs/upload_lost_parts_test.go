@@ -11,9 +11,9 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestPartsThatS3Loses: an S3 that breaks off a Complete may lose the parts of the upload, as MinIO does when nobody waits for
-// its answer any more. Then no byte of it is promised, and the next upload to the name ends it.
-func TestPartsThatS3Loses(t *testing.T) {
+// MinIO may lose the parts of an upload if the connection of a Complete is closed before the answer. Then the resumable size must be 0, and
+// the next upload to the name aborts it.
+func TestPartsLostByComplete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		s.silentFrom("Complete")

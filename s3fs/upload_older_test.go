@@ -10,8 +10,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestBrokenUploadsDoNotComeBack: what broke under a name before something else was put there, or removed, is not to be resumed.
-func TestBrokenUploadsDoNotComeBack(t *testing.T) {
+// A failed upload cannot be resumed after a later change of its name.
+func TestSupersededUploadIsNotResumable(t *testing.T) {
 	f := NewFS(embedded(t, "files"), Options{Bucket: "files", PartSize: minPart})
 	put := func(name string) error {
 		return errOf(f.Put(t.Context(), name, storetest.Source(strings.NewReader("whole")), proxy.Write{}))

@@ -56,8 +56,8 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// Where memory is short and parts are sent early, the later ones make up for it.
-func TestPlanMakesUpForShortParts(t *testing.T) {
+// If parts were sent early for lack of memory, later parts are larger.
+func TestPlanCompensatesShortParts(t *testing.T) {
 	p := NewFS(&Client{}, Options{}).planParts(200 << 30)
 	sent := int64(0)
 	for i := range p.maxParts {

@@ -10,8 +10,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestChangesAreDescribed: what a change returns is what S3 has told of it.
-func TestChangesAreDescribed(t *testing.T) {
+// The Stored of a change has the data of S3's answer.
+func TestStoredDescribesChange(t *testing.T) {
 	s := newFake(t)
 	sums := http.Header{"Etag": {`"e1"`}, "X-Amz-Version-Id": {"v1"}, "X-Amz-Checksum-Crc32c": {"yZRlqg=="}}
 	s.fault = func(r *http.Request, call string) (*http.Response, error) {
@@ -67,9 +67,9 @@ func TestChangesAreDescribed(t *testing.T) {
 	}
 }
 
-// TestTimeOfAnUploadInParts: the modification time of an upload in parts is set by a copy. If that fails, or if the object is not the
-// uploaded one any more, the upload has succeeded all the same.
-func TestTimeOfAnUploadInParts(t *testing.T) {
+// The modification time of an upload in parts is set by a copy. If that fails, or if the object was replaced meanwhile, the upload has
+// still succeeded.
+func TestModTimeOfMultipartUpload(t *testing.T) {
 	for name, test := range map[string]struct {
 		head, copied *http.Response
 		copies       int

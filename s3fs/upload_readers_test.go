@@ -12,7 +12,7 @@ import (
 
 func zeros(n int) io.Reader { return bytes.NewReader(make([]byte, n)) }
 
-// slow delivers what r has in pieces of a buffer or less, each after a pause.
+// slow reads from r, at most a buffer at a time, each after a pause.
 type slow struct {
 	io.Reader
 	pause time.Duration
@@ -34,7 +34,7 @@ func (c counter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// letters returns a content of its own for each seed.
+// letters returns a different content for each seed.
 func letters(seed string, size int64) io.Reader {
 	return io.LimitReader(rand.NewChaCha8(sha256.Sum256([]byte(seed))), size)
 }
@@ -48,7 +48,7 @@ func hexOf(t *testing.T, r io.Reader) string {
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
-// A gate is a reader that waits at the end of what it has, until it is told how that ends.
+// A gate is a reader that waits at the end of its content until it is given the error to return.
 type gate struct {
 	io.Reader
 	there chan struct{} // closed when all has been read

@@ -14,7 +14,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestUnconfirmedPut has S3 leave it open what became of a small file, and says what it is then taken for.
+// The table has the result of an upload of a small file if the answer of S3 does not confirm it.
 func TestUnconfirmedPut(t *testing.T) {
 	const size = 1000
 	const ours, others = `"ede3d3b685b4e137ba4cb2521329a75e"`, `"00000000000000000000000000000000"`
@@ -86,7 +86,7 @@ func TestUnconfirmedPut(t *testing.T) {
 
 func answers(a ...func() (*http.Response, error)) []func() (*http.Response, error) { return a }
 
-// headAnswer answers HEAD for an object of that size, or of the one among the headers.
+// headAnswer returns the answer to HEAD for an object of this size, or of the size in headers.
 func headAnswer(headers map[string]string, size int) *http.Response {
 	if headers == nil {
 		return response(404, "")
@@ -99,8 +99,8 @@ func headAnswer(headers map[string]string, size int) *http.Response {
 	return resp
 }
 
-// TestUnconfirmedComplete: what S3 has then tells by its ETag or, where ETags are no checksums, by the checksum that S3
-// keeps of the whole.
+// After a CompleteMultipartUpload without confirmation, the object is identified by its ETag or, if ETags are not checksums, by the stored
+// checksum of the whole object.
 func TestUnconfirmedComplete(t *testing.T) {
 	first, second := md5.Sum(make([]byte, minPart)), md5.Sum(make([]byte, twoParts-minPart))
 	etag := fmt.Sprintf(`"%x-2"`, md5.Sum(append(first[:], second[:]...)))

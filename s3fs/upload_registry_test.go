@@ -2,9 +2,9 @@ package s3fs
 
 import "testing"
 
-// TestRegistry: two clients of one process, as users with keys of their own have them, lock names for each other and know each other's
-// uploads if they share a registry. A client without one has its own, as one of another process would.
-func TestRegistry(t *testing.T) {
+// Two clients of one process, for users with different keys, share locks and running uploads if they share a registry. A client
+// without one has its own, like a client of another process.
+func TestSharedRegistry(t *testing.T) {
 	s := newFake(t)
 	service := Config{Endpoint: "http://fake", Credentials: keys("a", "s"), HTTPClient: s, Registry: new(Registry)}
 	place := func(s Config) *FS { return NewFS(dial(t, s), Options{Bucket: "b"}) }

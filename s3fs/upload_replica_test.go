@@ -16,9 +16,9 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestReplicasStoreOneName: of two processes that store one name at the same time, both succeed, and the last complete upload wins. The one that
-// ends first does not abort the other, whose parts may come slowly.
-func TestReplicasStoreOneName(t *testing.T) {
+// If two processes upload to the same name at the same time, both succeed, and the last complete upload wins. The first one to complete does
+// not abort the other.
+func TestConcurrentUploadsOfTwoProcesses(t *testing.T) {
 	c := minio(t, "two") // AWS orders them by their beginning, see verifyCompleted
 	for name, process := range map[string]func() *FS{
 		"two processes": func() *FS { return replica(t, c, "two") },
@@ -48,9 +48,8 @@ func TestReplicasStoreOneName(t *testing.T) {
 	}
 }
 
-// TestOneRefusedListingIsForgotten: a list of uploads that was refused once, as when credentials change, turns resuming off for a
-// while and not for good.
-func TestOneRefusedListingIsForgotten(t *testing.T) {
+// If ListMultipartUploads is refused once, e.g. while credentials change, resuming is disabled for a while only.
+func TestRefusedListingDisablesResumeTemporarily(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		refuse := true
@@ -71,8 +70,8 @@ func TestOneRefusedListingIsForgotten(t *testing.T) {
 	})
 }
 
-// TestResumeOfAnUploadThatIsGone: some services list an upload for a while after its end. It is not tried for ever to resume it.
-func TestResumeOfAnUploadThatIsGone(t *testing.T) {
+// Some services list an upload for a while after its end. The tries to resume it are limited.
+func TestResumeOfCompletedUploadGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
@@ -98,9 +97,8 @@ func TestResumeOfAnUploadThatIsGone(t *testing.T) {
 	})
 }
 
-// TestDirectoryOverStoredFile: a file that another process has stored under the new name of a directory, while that is being renamed, is not
-// replaced by the copy.
-func TestDirectoryOverStoredFile(t *testing.T) {
+// A file that another process stores at a new name during the rename of a directory is not replaced by the copy.
+func TestDirectoryRenameKeepsFileOfOtherProcess(t *testing.T) {
 	c := embedded(t, "files")
 	f := NewFS(c, Options{Bucket: "files"})
 	if _, err := f.Put(t.Context(), "/d/x", storetest.Source(strings.NewReader("old")), proxy.Write{}); err != nil {
@@ -121,9 +119,9 @@ func TestDirectoryOverStoredFile(t *testing.T) {
 	has(t, f, "/d/x", strings.NewReader("old"))
 }
 
-// TestStoredOverAResumedUpload: something else is stored under the name of an upload that this process has left open. The
-// upload goes on if another process has resumed it, and else is aborted, also if S3 does not answer the first time.
-func TestStoredOverAResumedUpload(t *testing.T) {
+// When a file is stored at the name of a failed upload of this process, the upload is aborted, also if S3 does not answer at first, unless
+// another process has resumed it.
+func TestSupersededUploadIsAbortedUnlessResumed(t *testing.T) {
 	for name, store := range map[string]func(ctx context.Context, f *FS) error{
 		"STOR": func(ctx context.Context, f *FS) error {
 			return errOf(f.Put(ctx, "/f", storetest.Source(zeros(10)), proxy.Write{}))

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// A part that was sent again is listed once, as it was sent last.
+// A part that was sent again is listed once, in its last version.
 func TestLatestParts(t *testing.T) {
 	begun := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	part := func(number int32, second int, size int64) types.Part {

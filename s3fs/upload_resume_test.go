@@ -18,7 +18,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// stands returns where a broken upload can be resumed, 0 if there is none.
+// stands returns the size of the resumable upload, or 0.
 func stands(t *testing.T, f *FS, name string) int64 {
 	t.Helper()
 	e, err := f.Stat(t.Context(), name)
@@ -28,7 +28,7 @@ func stands(t *testing.T, f *FS, name string) int64 {
 	return e.Size
 }
 
-// has checks a file's content.
+// has checks the content of a file.
 func has(t *testing.T, f *FS, name string, want io.Reader) {
 	t.Helper()
 	r, err := f.Open(t.Context(), name, proxy.Range{})
@@ -41,8 +41,8 @@ func has(t *testing.T, f *FS, name string, want io.Reader) {
 	}
 }
 
-// TestOnlyOursAreResumed: what another program has begun is neither resumed nor ended.
-func TestOnlyOursAreResumed(t *testing.T) {
+// Uploads of other programs are neither resumed nor aborted.
+func TestUploadsOfOtherProgramsAreNotResumed(t *testing.T) {
 	for name, c := range map[string]*Client{"MinIO": minio(t, "theirs"), "embedded": embedded(t, "theirs")} {
 		t.Run(name, func(t *testing.T) {
 			f := NewFS(c, Options{Bucket: "theirs", PartSize: minPart})
@@ -73,8 +73,8 @@ func TestOnlyOursAreResumed(t *testing.T) {
 	}
 }
 
-// TestUploadThatBrokeOrFile says which of the two stands where: the one that was begun, or made, last.
-func TestUploadThatBrokeOrFile(t *testing.T) {
+// Of a failed upload and a file, the newer one determines the offset at which an upload continues.
+func TestNewerOfUploadAndFileDeterminesOffset(t *testing.T) {
 	const size = 1000
 	for name, test := range map[string]struct {
 		made time.Duration // the file, after the upload was begun
