@@ -17,7 +17,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 )
 
-// A retry waits, but not after a silence, which has taken the whole timeout.
+// A retry has a backoff, except after a silence, which has lasted for the whole timeout.
 func TestBackoffAfterSilence(t *testing.T) {
 	b := silenceBackoff{retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return time.Second, nil })}
 	for err, want := range map[error]time.Duration{
@@ -30,7 +30,7 @@ func TestBackoffAfterSilence(t *testing.T) {
 	}
 }
 
-// A client lists the refusal of Expect that its own HTTP client has met, and does not send Expect again.
+// After its HTTP client has met a refusal of Expect, the client lists it, and does not send Expect again.
 func TestRefusalOfExpect(t *testing.T) {
 	var expected []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

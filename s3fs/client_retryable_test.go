@@ -17,8 +17,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestRepeated says which failures of a request are repeated.
-func TestRepeated(t *testing.T) {
+// The table has the failures of a request that are retried.
+func TestRetryableFailures(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer func() *http.Response
 		times  int
@@ -50,7 +50,7 @@ func TestRepeated(t *testing.T) {
 	}
 }
 
-// cutAnswer is one whose connection ends in the middle.
+// cutAnswer returns an answer with a connection that ends in the middle of the body.
 func cutAnswer() *http.Response {
 	resp := response(200, "")
 	resp.ContentLength = 1000
@@ -58,8 +58,8 @@ func cutAnswer() *http.Response {
 	return resp
 }
 
-// TestExpiredCredentialsAreFetchedAgain: S3 may take credentials for expired before their time.
-func TestExpiredCredentialsAreFetchedAgain(t *testing.T) {
+// S3 may report credentials as expired before their time. Then they are fetched again.
+func TestExpiredCredentialsAreRefreshed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fetched := 0
 		provider := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
@@ -81,9 +81,8 @@ func TestExpiredCredentialsAreFetchedAgain(t *testing.T) {
 	})
 }
 
-// TestSilentS3IsNotAskedAgain: when S3 does not answer to Complete, the client's reply does not wait for what could be saved
-// of the rest.
-func TestSilentS3IsNotAskedAgain(t *testing.T) {
+// If S3 does not answer Complete, the upload fails without further requests that would delay the client's reply.
+func TestNoRequestsAfterUnansweredComplete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		s.silentFrom("Complete")

@@ -20,7 +20,7 @@ func signedHeaders(h http.Header) string {
 	return names
 }
 
-// requestsOfAllKinds makes the fake see one request of each kind.
+// requestsOfAllKinds sends one request of each kind.
 func requestsOfAllKinds(t *testing.T, f *FS) {
 	t.Helper()
 	for _, err := range []error{
@@ -37,7 +37,7 @@ func requestsOfAllKinds(t *testing.T, f *FS) {
 	f.Open(t.Context(), "/f", proxy.Range{})
 }
 
-// deletes answers a deletion.
+// deletes answers deletions.
 func deletes(_ *http.Request, call string) (*http.Response, error) {
 	if call == "Delete" {
 		return response(204, ""), nil
@@ -45,7 +45,7 @@ func deletes(_ *http.Request, call string) (*http.Response, error) {
 	return nil, nil
 }
 
-// TestAcceptEncodingIsNotSigned: Google's front end rewrites that header.
+// Accept-Encoding must not be signed, because Google's front end rewrites it.
 func TestAcceptEncodingIsNotSigned(t *testing.T) {
 	s := newFake(t)
 	s.fault = deletes
@@ -57,7 +57,7 @@ func TestAcceptEncodingIsNotSigned(t *testing.T) {
 	}
 }
 
-// TestRequestPayer: with the option, each request says who pays for it, and without it none does.
+// With RequestPayer each request has the header, without it none.
 func TestRequestPayer(t *testing.T) {
 	for _, pays := range []bool{true, false} {
 		s := newFake(t)
@@ -81,8 +81,7 @@ type doer func(*http.Request) (*http.Response, error)
 // Do implements s3.HTTPClient.
 func (d doer) Do(r *http.Request) (*http.Response, error) { return d(r) }
 
-// TestPayloadSigned: the signature covers the SHA-256 of what is sent. A small file is hashed before its sender may have
-// said that it is whole, and is published only then.
+// With a signed payload the signature covers the SHA-256 of the content. A small file is hashed before Commit, and published after it.
 func TestPayloadSigned(t *testing.T) {
 	if _, err := NewClient(t.Context(), Config{Payload: "sha256"}); err == nil {
 		t.Error("any payload will do")
@@ -121,7 +120,7 @@ func TestPayloadSigned(t *testing.T) {
 	}
 }
 
-// TestRedirection: a request is sent once more, with its content, to where S3 says, signed for that host.
+// A redirected request is sent again with its content, and signed for the new host.
 func TestRedirection(t *testing.T) {
 	for _, status := range []int{307, 308} {
 		s := newFake(t)
@@ -151,8 +150,8 @@ func TestRedirection(t *testing.T) {
 	}
 }
 
-// TestRedirectionsEnd: S3 may not send requests on for ever, nor from TLS to plain text.
-func TestRedirectionsEnd(t *testing.T) {
+// The number of redirections is limited, and one from https to http is refused.
+func TestRedirectionsAreLimited(t *testing.T) {
 	for location, requests := range map[string]int{"/b/d/?again": maxRedirects, "http://fake/b/d/": 1, "": 1} {
 		s := newFake(t)
 		s.fault = func(*http.Request, string) (*http.Response, error) {
@@ -168,7 +167,7 @@ func TestRedirectionsEnd(t *testing.T) {
 	}
 }
 
-// TestWrongRegion: the error of a bucket in another region names that region.
+// The error for a bucket in another region names that region.
 func TestWrongRegion(t *testing.T) {
 	s := newFake(t)
 	s.fault = func(*http.Request, string) (*http.Response, error) {

@@ -15,7 +15,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// A listener sends requests as they are, and hears when a body fails.
+// A listener forwards requests, and reports when a body fails.
 type listener struct {
 	*s3http.Client
 	failed func(error)
@@ -42,7 +42,7 @@ func (b heardBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestRealSilence stops a real service in the middle of a download, and lets it go on when that was found out.
+// A real service is stopped during a download, and continued once the silence is detected.
 func TestRealSilence(t *testing.T) {
 	const size = 64*mib + 1 // far more than the kernel keeps for a connection
 	server := real.MinIO(t)

@@ -24,7 +24,7 @@ import (
 
 const testTimeout = 30 * time.Second
 
-// A lockedLog is a log that is read while it is written.
+// A lockedLog is a log that can be read while it is written.
 type lockedLog struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -42,7 +42,7 @@ func (l *lockedLog) String() string {
 	return l.text.String()
 }
 
-// A stoppable service answers nothing while it is stopped, and all that has come when it runs again.
+// A stoppable service answers no requests while it is stopped, and all of them when it runs again.
 type stoppable struct {
 	serve    func(c net.Conn, r *http.Request) // PUT and GET; nil = statusOK
 	log      lockedLog                         // of the client
@@ -102,7 +102,7 @@ func (s *stoppable) answer(c net.Conn) {
 	}
 }
 
-// An S3 that is silent costs a client its time-out and half of it, whatever is asked, and the log says so after the first one.
+// With a silent S3, each operation fails after one and a half timeouts. The first timeout is logged.
 func TestSilentS3(t *testing.T) {
 	object := func() *s3.PutObjectInput {
 		return &s3.PutObjectInput{Bucket: aws.String("b"), Key: aws.String("f"), Body: strings.NewReader("content")}
@@ -151,9 +151,9 @@ func TestSilentS3(t *testing.T) {
 	}
 }
 
-// While S3 is known to be silent, others are tried once, and each for the whole time: it may be slow. What follows on a request for which
-// a client waits has half. When it answers, all is as before.
-func TestSilentS3IsKnown(t *testing.T) {
+// While S3 is known to be silent, each further operation sends one request with the whole timeout, because S3 may only be slow. Requests that
+// follow in the same operation have half of it. After an answer, all is as before.
+func TestRequestsWhileS3IsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStoppable(t, nil)
 		head := func(ctx context.Context) (time.Duration, error) {
@@ -184,8 +184,8 @@ func TestSilentS3IsKnown(t *testing.T) {
 	})
 }
 
-// A request that is not answered while others are is tried as often as ever, and is no silence of S3's.
-func TestSilentRequest(t *testing.T) {
+// A request without an answer is retried as usual, and S3 is not silent, while other requests are answered.
+func TestUnansweredRequestIsNotSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStoppable(t, func(c net.Conn, r *http.Request) { io.Copy(io.Discard, c) })
 		s.start()
@@ -207,9 +207,9 @@ func TestSilentRequest(t *testing.T) {
 	})
 }
 
-// A service that has been stopped and runs again may answer another request first. It was taken for one that does not know
-// Expect: 100-continue, for ten minutes.
-func TestWokenServiceKnowsExpect(t *testing.T) {
+// A service that was stopped and continued may answer another request first. It was then treated for ten minutes as one that does not support
+// Expect: 100-continue.
+func TestContinuedServiceSupportsExpect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStoppable(t, func(c net.Conn, r *http.Request) {
 			<-time.After(2 * time.Second) // it has much to do
@@ -225,7 +225,7 @@ func TestWokenServiceKnowsExpect(t *testing.T) {
 	})
 }
 
-// Nor does it count as one that does not know it where it then answers nothing.
+// A service that is silent does not count as one without support for Expect: 100-continue either.
 func TestSilenceWithoutContinue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStoppable(t, func(c net.Conn, r *http.Request) { io.Copy(io.Discard, c) })
@@ -238,9 +238,9 @@ func TestSilenceWithoutContinue(t *testing.T) {
 	})
 }
 
-// S3 may read the content of a part as slowly as it likes; the request fails only once S3 reads nothing. The content writes
-// whole buffers, so that one of them takes longer than the timeout.
-func TestPartIsReadSlowly(t *testing.T) {
+// A request fails only if S3 stops reading the content, not if it reads slowly. The content is written in whole buffers, each of which takes
+// longer than the timeout.
+func TestSlowReadingOfPartIsNotSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size, pieces, pause = 8 * budget.BufferSize, 10, 20 * time.Second
 		p := &part{size: size}

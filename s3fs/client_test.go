@@ -13,13 +13,13 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-func TestDialRefusesWhatMakesNoSense(t *testing.T) {
+func TestInvalidConfigIsRefused(t *testing.T) {
 	if _, err := NewClient(t.Context(), Config{Checksum: "crc16"}); err == nil || !strings.Contains(err.Error(), "crc32c, crc32, sha256, md5, none, auto") {
 		t.Errorf("error %v, want one that says what is possible", err)
 	}
 }
 
-func TestBucketIsInThePathWhereThereIsAnEndpoint(t *testing.T) {
+func TestPathStyleWithEndpoint(t *testing.T) {
 	yes, no := true, false
 	for _, test := range []struct {
 		endpoint string
@@ -47,7 +47,7 @@ func TestBucketIsInThePathWhereThereIsAnEndpoint(t *testing.T) {
 	}
 }
 
-// TestOverTLS uses a service whose certificate only the bundle knows that the SDK's own variable names.
+// The client trusts the certificates in the file that AWS_CA_BUNDLE names.
 func TestOverTLS(t *testing.T) {
 	server := httptest.NewTLSServer(embeddedStore(t, signed, "tls"))
 	t.Cleanup(server.Close)

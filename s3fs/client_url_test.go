@@ -2,7 +2,7 @@ package s3fs
 
 import "testing"
 
-// The URL is the one that requests have, by the path and by the host name.
+// URL returns the URL of requests, in path style and in host style.
 func TestURL(t *testing.T) {
 	on, off := true, false
 	for _, c := range []struct {

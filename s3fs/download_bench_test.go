@@ -12,8 +12,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// BenchmarkFar downloads 128 MiB from an S3 that is 20 ms away and gives 60 MB/s per connection: over one stream, with
-// ranges ahead, and with so little memory that there is hardly any for them.
+// BenchmarkFar downloads 128 MiB from an S3 with a round trip of 20 ms and 60 MB/s per connection: with one stream, with parallel ranges,
+// and with hardly any memory for these.
 func BenchmarkFar(b *testing.B) {
 	const size = 128 << 20
 	server := real.MinIO(b)

@@ -11,8 +11,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// TestCloseInTheMiddle leaves nothing behind: no memory, and no goroutine, which the bubble would wait for.
-func TestCloseInTheMiddle(t *testing.T) {
+// Close during a download returns all buffers and ends all goroutines. The bubble waits for these.
+func TestCloseDuringDownload(t *testing.T) {
 	for _, after := range []int64{0, mib, firstSpan + mib, 60 * mib} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newObjectFake(t, 200*mib)
@@ -44,7 +44,7 @@ func TestCloseInTheMiddle(t *testing.T) {
 	}
 }
 
-// TestPanicInARange ends one download, and not the process.
+// A panic in a range fails the download, and does not end the process.
 func TestPanicInARange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newObjectFake(t, 64*mib)

@@ -17,14 +17,14 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/budget"
 )
 
-// pattern is what the objects of these tests hold, over and over; its length fits no buffer.
+// pattern is repeated in the objects of these tests. Its length does not divide that of a buffer.
 var pattern = func() []byte {
 	b := make([]byte, 1<<20-17)
 	rand.NewChaCha8([32]byte{'p'}).Read(b)
 	return b
 }()
 
-// copyPattern fills p with the content from byte at on.
+// copyPattern fills p with the content from offset at.
 func copyPattern(p []byte, at int64) {
 	for len(p) > 0 {
 		n := copy(p, pattern[at%int64(len(pattern)):])
@@ -32,7 +32,7 @@ func copyPattern(p []byte, at int64) {
 	}
 }
 
-// An objectFake is a fake that has one object, and delivers each body of it at some pace.
+// An objectFake is a fake with one object, and with a given speed of each body.
 type objectFake struct {
 	*fake
 	size   int64
@@ -46,7 +46,7 @@ type objectFake struct {
 	most   int // bodies that were being read at one time
 }
 
-// A getFake is a request and the answer that it will get.
+// A getFake is a request and its answer.
 type getFake struct {
 	s       *objectFake
 	ctx     context.Context
@@ -103,7 +103,7 @@ func (s *objectFake) get(r *http.Request) (*http.Response, error) {
 // refuse makes the answer an error.
 func (g *getFake) refuse(status int, code string) { g.resp = refusal(status, code, "") }
 
-// breaks makes the body end with err when it comes to byte at.
+// breaks makes the body fail with err at byte at.
 func (g *getFake) breaks(at int64, err error) { g.cut, g.cutErr = at, err }
 
 // Read implements io.Reader.
@@ -162,7 +162,7 @@ func (g *getFake) Close() error {
 	return nil
 }
 
-// pinned checks that each request but the first is for a range of the first's version.
+// pinned checks that all requests after the first are for a range of the same version.
 func (s *objectFake) pinned() {
 	s.t.Helper()
 	for _, g := range s.gets[1:] {
@@ -174,7 +174,7 @@ func (s *objectFake) pinned() {
 
 var errWrongByte = errors.New("a byte is not the object's")
 
-// A taker is a client that checks what it gets.
+// A taker is a client that checks the content that it reads.
 type taker struct {
 	at    int64
 	pause func(at int64) time.Duration // before each chunk is taken, or nil
@@ -193,7 +193,7 @@ func (w *taker) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// take reads a file to its end by WriteTo, closes it, and checks that nothing is left of the memory.
+// take reads a file to its end with WriteTo, closes it, and checks that all buffers are returned.
 func (w *taker) take(t *testing.T, f *FS) error {
 	t.Helper()
 	r, err := f.Open(t.Context(), "/f", proxy.Range{Offset: w.at})

@@ -111,8 +111,8 @@ func TestMtime(t *testing.T) {
 	}
 }
 
-// TestTimesComeBack: a time that SetTime keeps is the one that Stat tells, in every year that MFMT can name.
-func TestTimesComeBack(t *testing.T) {
+// Stat returns the time of SetTime, for all years that MFMT can express.
+func TestStatReturnsTimeOfSetTime(t *testing.T) {
 	for year := 2; year <= 9999; year++ {
 		for _, want := range []time.Time{time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(year, 12, 31, 23, 59, 59, 0, time.UTC)} {
 			if got := mtime(map[string]string{"mtime": formatMtime(want)}, nil); !got.Equal(want) {
@@ -122,7 +122,7 @@ func TestTimesComeBack(t *testing.T) {
 	}
 }
 
-// TestStatRequests says what Stat asks for each kind of name, and what it makes of the answers.
+// The table has the requests of Stat for each kind of name, and its results.
 func TestStatRequests(t *testing.T) {
 	const some = "<ListBucketResult><Contents><Key>d/x</Key></Contents></ListBucketResult>"
 	for name, test := range map[string]struct {
@@ -157,7 +157,7 @@ func TestStatRequests(t *testing.T) {
 	}
 }
 
-// listing makes the fake answer ListObjectsV2 with pages of XML, each of which names the next.
+// listing makes the fake answer ListObjectsV2 with pages of XML, each with the token of the next one.
 func (s *fake) listing(pages ...string) {
 	s.fault = func(r *http.Request, call string) (*http.Response, error) {
 		if call != "List" {
@@ -178,7 +178,7 @@ func sub(key string) string {
 	return "<CommonPrefixes><Prefix>" + key + "</Prefix></CommonPrefixes>"
 }
 
-func TestListShowsWhatCanBeNamed(t *testing.T) {
+func TestListOmitsInvalidNames(t *testing.T) {
 	s := newFake(t)
 	s.listing(
 		file("p/d/")+file("p/d/a")+file("p/d/a%2Bb+c%25")+file("p/d/new%0Aline")+file("p/d/..")+file("p/d/%FF")+sub("p/d//")+sub("p/d/./")+sub("p/d/a/"),
@@ -198,7 +198,7 @@ func TestListShowsWhatCanBeNamed(t *testing.T) {
 	s.made("List x2")
 }
 
-func TestListFetchesThePageAhead(t *testing.T) {
+func TestListPrefetchesNextPage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		s.listing(file("1"), file("2"), file("3"), file("4"))
@@ -219,7 +219,7 @@ func TestListFetchesThePageAhead(t *testing.T) {
 	})
 }
 
-func TestListBreaksOffWithAnError(t *testing.T) {
+func TestListEndsWithError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		s.listing(file("1"), file("2"))

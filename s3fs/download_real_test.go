@@ -18,7 +18,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// A breaker sends requests as they are, and breaks off the bodies of the answers to GET.
+// A breaker forwards requests, and truncates the bodies of the answers to GET.
 type breaker struct {
 	*s3http.Client
 	after int64  // bytes of each body; 0 = it does not
@@ -86,10 +86,10 @@ func sumOfAll(t *testing.T, r io.Reader) (sum [sha256.Size]byte, n int64, err er
 	return [sha256.Size]byte(h.Sum(nil)), n, err
 }
 
-// sizesOfUploads are of one that is put in one piece, and one that is in parts.
+// sizesOfUploads are the sizes of an upload with PutObject and of one in parts.
 var sizesOfUploads = map[string]int64{"one piece": minPart - 1, "parts": 3*minPart + 1}
 
-// TestRealChecksumsAreVerified: what this program stores, real services have a checksum of that can be verified.
+// Real services store a checksum of uploads that a download can verify.
 func TestRealChecksumsAreVerified(t *testing.T) {
 	realServices(t, func(t *testing.T, _ *breaker, f *FS) {
 		for name, size := range sizesOfUploads {
@@ -120,8 +120,8 @@ func TestRealChecksumsAreVerified(t *testing.T) {
 	})
 }
 
-// TestRealDownloadGoesOn breaks each answer of real services off.
-func TestRealDownloadGoesOn(t *testing.T) {
+// A download from a real service continues after each truncated answer.
+func TestRealDownloadContinues(t *testing.T) {
 	realServices(t, func(t *testing.T, b *breaker, f *FS) {
 		const size = 3*minPart + 1
 		if _, err := f.Put(t.Context(), "/f", storetest.Source(letters("g", size)), proxy.Write{}); err != nil {
@@ -148,8 +148,8 @@ func TestRealDownloadGoesOn(t *testing.T) {
 	})
 }
 
-// TestRealObjectIsReplaced, or deleted, while it is read, and what is missing is asked for after that.
-func TestRealObjectIsReplaced(t *testing.T) {
+// An object of a real service is replaced or deleted during a download, before its rest is requested.
+func TestRealObjectReplacedDuringDownload(t *testing.T) {
 	for name, change := range map[string]func(f *FS, t *testing.T) error{
 		"replaced": func(f *FS, t *testing.T) error {
 			return errOf(f.Put(t.Context(), "/f", storetest.Source(letters("n", 2*minPart)), proxy.Write{}))
@@ -179,8 +179,8 @@ func TestRealObjectIsReplaced(t *testing.T) {
 	}
 }
 
-// TestDownloadFromAfar is one that S3's single connection holds up, from a real service.
-func TestDownloadFromAfar(t *testing.T) {
+// A download from a real service is faster with several connections if each of them is slow.
+func TestRealDownloadInParallel(t *testing.T) {
 	const size = 96*mib + 1
 	server := real.MinIO(t)
 	service := Config{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys(server.AccessKey, server.SecretKey)}

@@ -16,7 +16,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// cuts are the ways in which an answer may break off, at byte at of the object.
+// cuts are faults that end an answer at byte at of the object.
 var cuts = map[string]func(g *getFake, at int64){
 	"the connection is reset": func(g *getFake, at int64) { g.breaks(at, syscall.ECONNRESET) },
 	"the body is short":       func(g *getFake, at int64) { g.breaks(at, io.EOF) },
@@ -24,10 +24,10 @@ var cuts = map[string]func(g *getFake, at int64){
 	"S3 falls silent":         func(g *getFake, at int64) { g.breaks(at, os.ErrDeadlineExceeded) },
 }
 
-// places are where, in an object of 48 MiB or more: in the one stream, when it ends soon, and in ranges that are fetched ahead.
+// places are offsets of faults in an object of 48 MiB or more: in the first stream, near its end, and in parallel ranges.
 var places = map[string]int64{"at once": 0, "in the first stream": 3*mib + 7, "before its end": firstSpan - 1, "in a range": 40*mib + 7}
 
-func TestBrokenDownloadGoesOn(t *testing.T) {
+func TestTruncatedDownloadContinues(t *testing.T) {
 	for cut, breakOff := range cuts {
 		for place, at := range places {
 			t.Run(cut+" "+place, func(t *testing.T) {
@@ -57,8 +57,8 @@ func TestBrokenDownloadGoesOn(t *testing.T) {
 	}
 }
 
-// TestBrokenRequestsAreRepeated as broken bodies are.
-func TestBrokenRequestsAreRepeated(t *testing.T) {
+// Failed requests are retried like truncated bodies.
+func TestFailedRangeRequestsAreRetried(t *testing.T) {
 	for name, refuse := range map[string]func(g *getFake){
 		"down":        func(g *getFake) { g.resp, g.err = nil, syscall.ECONNREFUSED },
 		"overloaded":  func(g *getFake) { g.refuse(503, "SlowDown") },
@@ -85,8 +85,8 @@ func TestBrokenRequestsAreRepeated(t *testing.T) {
 	}
 }
 
-// TestDownloadGivesUp after so many breaks in a row; those between which something came do not count.
-func TestDownloadGivesUp(t *testing.T) {
+// A download fails after a number of failures in a row. Data between two failures restarts the count.
+func TestDownloadFailsAfterRepeatedFailures(t *testing.T) {
 	for place, at := range places {
 		t.Run(place, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -121,8 +121,8 @@ func TestDownloadGivesUp(t *testing.T) {
 	})
 }
 
-// TestBackOffOfADownload: it is not repeated at once, and not when the transfer is over.
-func TestBackOffOfADownload(t *testing.T) {
+// A retry of a download has a backoff, and ends with the transfer.
+func TestBackoffOfDownload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newObjectFake(t, 7*mib)
 		s.on = func(g *getFake) { g.breaks(0, syscall.ECONNRESET) }
@@ -149,7 +149,7 @@ func TestBackOffOfADownload(t *testing.T) {
 	})
 }
 
-// changes are the answers to a later request that show that the object is another by now.
+// changes are answers to a later request that show that the object was replaced.
 var changes = map[string]func(g *getFake){
 	"refused":                          func(g *getFake) { g.refuse(412, "PreconditionFailed") },
 	"deleted":                          func(g *getFake) { g.refuse(404, "NoSuchKey") },
@@ -162,7 +162,7 @@ var changes = map[string]func(g *getFake){
 	"longer, and all of it comes":  func(g *getFake) { g.whole(); g.resp.Header.Set("Content-Length", fmt.Sprint(g.s.size+1)) },
 }
 
-// mistakes are answers to a later request that are not to it.
+// mistakes are answers that do not fit the later request.
 var mistakes = map[string]func(g *getFake){
 	"all of it": func(g *getFake) { g.whole() },
 	"another beginning": func(g *getFake) {
@@ -172,7 +172,7 @@ var mistakes = map[string]func(g *getFake){
 	"another length": func(g *getFake) { g.resp.Header.Set("Content-Length", fmt.Sprint(g.end-g.first+1)) },
 }
 
-// whole makes the answer one to a request without a range.
+// whole makes the answer that to a request without a range.
 func (g *getFake) whole() {
 	g.resp.StatusCode = http.StatusOK
 	g.resp.Header.Del("Content-Range")
@@ -180,8 +180,8 @@ func (g *getFake) whole() {
 	g.at = 0
 }
 
-// TestChangedObject: what comes is of one version, and the error says if that is the reason why there is no more.
-func TestChangedObject(t *testing.T) {
+// If the object is replaced, the bytes that were read are of one version, and the error is ErrStale.
+func TestObjectReplacedDuringDownload(t *testing.T) {
 	try := func(t *testing.T, answer func(g *getFake), inRange, stale bool) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newObjectFake(t, 64*mib)
@@ -220,8 +220,8 @@ func TestChangedObject(t *testing.T) {
 	}
 }
 
-// TestUnversionedObject: where S3 gives no ETag, nothing can be asked for again.
-func TestUnversionedObject(t *testing.T) {
+// Without an ETag a download cannot be continued.
+func TestDownloadWithoutETagIsNotContinued(t *testing.T) {
 	s := newObjectFake(t, 64*mib)
 	s.header.Del("ETag")
 	s.header.Set("Last-Modified", "Sun, 13 Sep 2020 12:26:40 GMT")
@@ -233,8 +233,8 @@ func TestUnversionedObject(t *testing.T) {
 	s.made("Get")
 }
 
-// TestAnswerWithoutALength cannot be told from one that was cut.
-func TestAnswerWithoutALength(t *testing.T) {
+// An answer without a length is refused, because a truncated one looks the same.
+func TestAnswerWithoutLengthIsRefused(t *testing.T) {
 	s := newObjectFake(t, 100)
 	s.on = func(g *getFake) {
 		g.resp.Header.Del("Content-Length")

@@ -44,8 +44,8 @@ func TestDownloadInParallel(t *testing.T) {
 	})
 }
 
-// TestDownloadReadsTheSame reads with Read, in pieces that fit nothing, from an odd offset, and not all at once.
-func TestDownloadReadsTheSame(t *testing.T) {
+// Read with small buffers of an odd size, from an odd offset and with pauses, returns the same content.
+func TestParallelDownloadWithRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 90*mib + 1
 		s := newObjectFake(t, size)
@@ -73,7 +73,7 @@ func TestDownloadReadsTheSame(t *testing.T) {
 	})
 }
 
-// TestDownloadStaysOneStream where more requests would be of no use.
+// A download uses one stream if more requests would not be faster.
 func TestDownloadStaysOneStream(t *testing.T) {
 	for name, test := range map[string]struct {
 		size   int64
@@ -105,8 +105,8 @@ func TestDownloadStaysOneStream(t *testing.T) {
 	}
 }
 
-// TestDownloadFromABusyService: one that was fast once is not held up by its connections.
-func TestDownloadFromABusyService(t *testing.T) {
+// If a service was fast once, its single connections are not the limit, and a download uses one stream.
+func TestDownloadFromBusyService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newObjectFake(t, 64*mib)
 		s.pause = slowS3 / 8
@@ -125,7 +125,7 @@ func TestDownloadFromABusyService(t *testing.T) {
 	})
 }
 
-// TestDownloadOverNewConnections is not judged by how long they take to come up to speed.
+// The slow start of new connections does not count in the measured speed.
 func TestDownloadOverNewConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newObjectFake(t, 150*mib)
@@ -145,8 +145,8 @@ func TestDownloadOverNewConnections(t *testing.T) {
 	})
 }
 
-// TestDownloadGoesBackToOneStream where all connections together are no faster than one.
-func TestDownloadGoesBackToOneStream(t *testing.T) {
+// A download returns to one stream if several connections are not faster.
+func TestDownloadReturnsToOneStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 300 * mib
 		s := newObjectFake(t, size)
@@ -162,8 +162,8 @@ func TestDownloadGoesBackToOneStream(t *testing.T) {
 	})
 }
 
-// TestDownloadOfAClientThatSlowsDown gives back what was taken for the client when it was fast.
-func TestDownloadOfAClientThatSlowsDown(t *testing.T) {
+// When the client becomes slow, the download returns the buffers of its parallel ranges.
+func TestDownloadOfClientThatSlowsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 460 * mib
 		s := newObjectFake(t, size)
@@ -188,7 +188,7 @@ func TestDownloadOfAClientThatSlowsDown(t *testing.T) {
 	})
 }
 
-// TestDownloadInLittleMemory gets as many requests as half of the memory can hold.
+// The number of parallel ranges is limited by half of the budget.
 func TestDownloadInLittleMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 200 * mib

@@ -22,8 +22,8 @@ func wholeSumOf(size int64, table *crc32.Table) string {
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.Checksum(b, table)))
 }
 
-// TestDamageIsFound: a flipped bit anywhere takes the place of the end of the file.
-func TestDamageIsFound(t *testing.T) {
+// A flipped bit anywhere is an error instead of the end of the file.
+func TestCorruptDownloadIsDetected(t *testing.T) {
 	const size = 26*mib + 3
 	ieee := crc32.MakeTable(crc32.IEEE)
 	for name, test := range map[string]struct {
@@ -68,8 +68,8 @@ func TestDamageIsFound(t *testing.T) {
 func whole(r io.Reader) io.Reader      { return r }
 func onlyReader(r io.Reader) io.Reader { return struct{ io.Reader }{r} }
 
-// TestChecksumIsAskedFor with the first request only, and not of a service that knows none.
-func TestChecksumIsAskedFor(t *testing.T) {
+// Only the first request asks for the checksum, and none if the service does not support it.
+func TestFirstRequestAsksForChecksum(t *testing.T) {
 	for checksum, want := range map[string]string{"": "ENABLED", "crc32c": "ENABLED", "sha256": "ENABLED", "md5": "", "none": ""} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newObjectFake(t, mib)
@@ -91,8 +91,8 @@ func TestChecksumIsAskedFor(t *testing.T) {
 	}
 }
 
-// TestRefusedToTellTheChecksum: a service that does not know the header is asked without it, for good.
-func TestRefusedToTellTheChecksum(t *testing.T) {
+// If a service refuses the header for checksums, requests never have it again.
+func TestRefusedChecksumHeader(t *testing.T) {
 	s := newObjectFake(t, 100)
 	object := s.fault
 	s.fault = func(r *http.Request, call string) (*http.Response, error) {
@@ -115,8 +115,8 @@ func TestRefusedToTellTheChecksum(t *testing.T) {
 	}
 }
 
-// TestAnotherRefusalIsNotTheChecksums: what is wrong with a request otherwise is not asked for twice.
-func TestAnotherRefusalIsNotTheChecksums(t *testing.T) {
+// A request that is refused for another reason is not sent again without the header.
+func TestOtherRefusalIsNotRetried(t *testing.T) {
 	s := newObjectFake(t, 100)
 	s.on = func(g *getFake) { g.refuse(403, "AccessDenied") }
 	if r, err := s.fs(Options{}).Open(t.Context(), "/f", proxy.Range{}); err == nil {

@@ -13,12 +13,12 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// keptEntry is an entry of a listing with metadata as MinIO writes it.
+// keptEntry is an entry of a listing with metadata, in MinIO's format.
 const keptEntry = `<Contents><Key>d/f</Key><LastModified>2026-01-02T03:04:05Z</LastModified><ETag>&#34;x&#34;</ETag><Size>9</Size>` +
 	`<StorageClass>STANDARD</StorageClass><UserMetadata><X-Amz-Meta-Key>d/other</X-Amz-Meta-Key><Key>d/other</Key><Size>1</Size>%s` +
 	`<content-type>text/plain</content-type></UserMetadata><UserTags>mtime=1</UserTags><Internal><K>1</K><M>0</M></Internal></Contents>`
 
-// Only the time is taken of the metadata, and none of their names is mistaken for what S3 says.
+// Only the time is used of the metadata, and none of its elements is mistaken for one of S3.
 func TestParseMetadata(t *testing.T) {
 	modified := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for text, want := range map[string]time.Time{
@@ -40,7 +40,7 @@ func TestParseMetadata(t *testing.T) {
 	}
 }
 
-// A lister answers listings of d, which has one file, and counts those with metadata.
+// A lister answers listings of the directory d with one file, and counts those with metadata.
 type lister struct {
 	*fake
 	server  string // header of its answers
@@ -83,7 +83,7 @@ func (l *lister) list(with bool) *http.Response {
 	return response(200, "<ListBucketResult>"+entry+"</ListBucketResult>")
 }
 
-// year lists and returns the year of the file.
+// year returns the year of the file in a listing.
 func year(t *testing.T, f *FS) (year int) {
 	t.Helper()
 	for e, err := range f.List(t.Context(), "/d", "") {
@@ -95,7 +95,7 @@ func year(t *testing.T, f *FS) (year int) {
 	return year
 }
 
-// The first listing finds out whether the service is MinIO; others ask one question each.
+// The first listing detects whether the service is MinIO. Each further listing has one request.
 func TestListMetadata(t *testing.T) {
 	for name, c := range map[string]struct {
 		server, option string
@@ -126,8 +126,8 @@ func TestListMetadata(t *testing.T) {
 	}
 }
 
-// Renames, deletions and the like have no use for metadata.
-func TestMetadataForListingsAlone(t *testing.T) {
+// Listings for renames and deletions do not request metadata.
+func TestOnlyListingsRequestMetadata(t *testing.T) {
 	l := newLister(t)
 	l.server = "MinIO"
 	f := l.fs(Options{ListMtime: auto})
@@ -141,7 +141,7 @@ func TestMetadataForListingsAlone(t *testing.T) {
 	}
 }
 
-// A refusal is worked round and remembered, for ten minutes.
+// If the service refuses metadata, listings do not request it for ten minutes.
 func TestListMetadataRefused(t *testing.T) {
 	for _, status := range []int{501, 400, 403} {
 		synctest.Test(t, func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestListMetadataRefused(t *testing.T) {
 	}
 }
 
-// What the key may not read shows LastModified, and is no refusal.
+// A file without read permission has its LastModified, and does not count as a refusal.
 func TestListMetadataHidden(t *testing.T) {
 	l := newLister(t)
 	l.server, l.hides = "MinIO", true
@@ -181,7 +181,7 @@ func TestListMetadataHidden(t *testing.T) {
 	}
 }
 
-// A bucket that is not there is no refusal either, and is asked about once.
+// A missing bucket does not count as a refusal, and has one request.
 func TestListMetadataWithoutBucket(t *testing.T) {
 	l := newLister(t)
 	l.server = "MinIO"
@@ -203,8 +203,8 @@ func TestListMetadataWithoutBucket(t *testing.T) {
 	}
 }
 
-// A page that has no end is given up before it fills the memory.
-func TestPageWithoutEnd(t *testing.T) {
+// The size of a page is limited.
+func TestPageSizeIsLimited(t *testing.T) {
 	s := newFake(t)
 	s.fault = func(r *http.Request, call string) (*http.Response, error) {
 		return response(200, "<ListBucketResult>"+strings.Repeat(" ", maxPageSize)), nil

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestShortPages: S3 may give a page with fewer keys than it was asked for, or none, and more follow.
+// S3 may return a page with fewer keys than requested, or none, before further pages.
 func TestShortPages(t *testing.T) {
 	page := func(next, keys string) *http.Response {
 		return response(200, fmt.Sprintf("<ListBucketResult><IsTruncated>%v</IsTruncated><NextContinuationToken>%s</NextContinuationToken>%s</ListBucketResult>",

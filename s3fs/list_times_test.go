@@ -16,7 +16,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// timed makes the fake list n files below d, in pages of so many, whose times only HEAD tells.
+// timed prepares the fake with n files in d, in pages of perPage. Only HEAD has their times.
 func (s *fake) timed(n, perPage int, head func(r *http.Request, i int) (*http.Response, error)) {
 	s.fault = func(r *http.Request, call string) (*http.Response, error) {
 		if call == "Head" {
@@ -38,7 +38,7 @@ func (s *fake) timed(n, perPage int, head func(r *http.Request, i int) (*http.Re
 	}
 }
 
-// withTime is the answer of a file whose metadata have a time.
+// withTime returns the answer to HEAD for a file with a time in its metadata.
 func withTime(seconds int) *http.Response {
 	resp := response(200, "")
 	resp.Header.Set("Content-Length", "7")
@@ -47,7 +47,7 @@ func withTime(seconds int) *http.Response {
 	return resp
 }
 
-// The order is S3's although later files are heard of sooner, and never are more than so many asked about.
+// The order is that of S3, even if answers for later files arrive first, and the number of concurrent requests is limited.
 func TestListedTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
@@ -78,8 +78,8 @@ func TestListedTimes(t *testing.T) {
 	})
 }
 
-// The first line is there after one page, and a reader that goes no further costs no further questions.
-func TestListedTimesOfTheFirst(t *testing.T) {
+// The first entry is yielded after one page, and a caller that stops then causes no further requests.
+func TestListedTimesOfFirstEntry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		var running atomic.Int32
@@ -108,7 +108,7 @@ func TestListedTimesOfTheFirst(t *testing.T) {
 	})
 }
 
-// What HEAD cannot tell does not end a listing: a file that is gone is left out, others have the time of the page.
+// A failed HEAD does not fail the listing: a deleted file is omitted, others have their LastModified.
 func TestListedTimesWithFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
@@ -140,8 +140,8 @@ func TestListedTimesWithFaults(t *testing.T) {
 	})
 }
 
-// A listing that is broken off says so, and does not go on with other times.
-func TestListedTimesBrokenOff(t *testing.T) {
+// A cancelled listing ends with an error, and not with LastModified for the rest.
+func TestListedTimesWithCancelledContext(t *testing.T) {
 	s := newFake(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	s.timed(40, 1000, func(r *http.Request, i int) (*http.Response, error) {
@@ -199,8 +199,8 @@ func TestListedTimesOnMinIO(t *testing.T) {
 	}
 }
 
-// A time is asked for once, and again when the file has changed.
-func TestListedTimesAreKept(t *testing.T) {
+// A time is requested once, and again when the file has changed.
+func TestListedTimesAreCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const entry = "<ListBucketResult><Contents><Key>d/f</Key><LastModified>%s</LastModified><ETag>%s</ETag><Size>9</Size></Contents></ListBucketResult>"
 		s := newFake(t)
@@ -246,8 +246,8 @@ func TestListedTimesAreKept(t *testing.T) {
 	})
 }
 
-// The cache has a size.
-func TestKeptTimes(t *testing.T) {
+// The size of the cache is limited.
+func TestCacheOfTimesIsBounded(t *testing.T) {
 	var k mtimeCache
 	key := func(i int) entryVersion { return entryVersion{byte(i), byte(i >> 8), byte(i >> 16)} }
 	const n = 5 * generationSize

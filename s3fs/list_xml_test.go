@@ -39,7 +39,7 @@ func TestParseListing(t *testing.T) {
 	}
 }
 
-func TestParseListingThatIsNone(t *testing.T) {
+func TestParseInvalidListing(t *testing.T) {
 	for _, text := range []string{
 		"", "no XML", "<html></html>", listing[:len(listing)/2], strings.TrimSuffix(listing, "</ListBucketResult>\n"),
 		strings.Replace(listing, "12345678901", "many", 1), strings.Replace(listing, "15:04:05.678Z", "noon", 1),

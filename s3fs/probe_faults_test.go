@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// denied makes a filter that refuses the requests that fit.
+// denied returns a filter that refuses the matching requests.
 func denied(fits func(r *http.Request) bool) func(*http.Request) (int, string) {
 	return instead(fits, 403, "AccessDenied")
 }
@@ -26,7 +26,7 @@ func instead(fits func(r *http.Request) bool, status int, code string) func(*htt
 	}
 }
 
-// without makes a filter that drops headers of requests, as if the service took no notice of them.
+// without returns a filter that removes headers of requests, as if the service ignored them.
 func without(names ...string) func(*http.Request) (int, string) {
 	return func(r *http.Request) (int, string) {
 		for name := range r.Header {
@@ -38,17 +38,17 @@ func without(names ...string) func(*http.Request) (int, string) {
 	}
 }
 
-// call makes what fits of a request's name, as the fake has it.
+// call matches requests by name.
 func call(names ...string) func(*http.Request) bool {
 	return func(r *http.Request) bool { return slices.Contains(names, name(r)) }
 }
 
-// reading fits requests for an object's content.
+// reading matches requests for the content of an object.
 func reading(r *http.Request) bool {
 	return r.Method == "GET" && r.URL.Query().Get("x-id") == "GetObject"
 }
 
-// rule is a bucket's lifecycle with one rule, which ends uploads after a week.
+// rule returns a lifecycle configuration with one rule, which aborts uploads after a week.
 func rule(status, prefix, filter string) string {
 	return "<LifecycleConfiguration><Rule><Status>" + status + "</Status><Filter><Prefix>" + prefix + "</Prefix>" + filter + "</Filter>" +
 		"<AbortIncompleteMultipartUpload><DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>"
@@ -56,10 +56,10 @@ func rule(status, prefix, filter string) string {
 
 func lifecycle(r *http.Request) bool { return r.URL.Query().Has("lifecycle") }
 
-// unsupported stands for the finding that a feature is not supported.
+// unsupported represents the finding that a feature is not supported.
 func unsupported(x Feature) Check { return "not supported: " + Check(x) }
 
-// Each fault of the service shows in its own finding, and nothing is left behind that may be deleted.
+// Each fault of the service causes its own finding, and the probe deletes all its objects as far as permitted.
 func TestProbeFaults(t *testing.T) {
 	for name, test := range map[string]struct {
 		filter func(*http.Request) (int, string)
@@ -151,7 +151,7 @@ func TestProbeFaults(t *testing.T) {
 	}
 }
 
-// The region that the bucket is in is named.
+// The finding for a wrong region names the right one.
 func TestProbeNamesTheRegion(t *testing.T) {
 	s := newFake(t)
 	s.fault = func(*http.Request, string) (*http.Response, error) {
@@ -173,7 +173,7 @@ func TestProbeNamesTheRegion(t *testing.T) {
 	}
 }
 
-// What HEAD tells of the attributes is compared with what is configured.
+// The attributes that HEAD returns are compared with the configured ones.
 func TestProbeAttributes(t *testing.T) {
 	const class, sse, tags = "x-amz-storage-class", "x-amz-server-side-encryption", "x-amz-tagging-count"
 	for name, test := range map[string]struct {
@@ -208,8 +208,8 @@ func TestProbeAttributes(t *testing.T) {
 	}
 }
 
-// What is left behind is named.
-func TestProbeNamesWhatItLeaves(t *testing.T) {
+// The findings name objects that the probe could not delete.
+func TestProbeNamesLeftObjects(t *testing.T) {
 	f := probing(t, Options{Prefix: "a"}, denied(call("Delete", "DeleteMany", "Abort")))
 	var last Finding
 	for last = range f.Probe(t.Context(), time.Minute) {

@@ -19,8 +19,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
-// probing returns an FS in the embedded store, whose requests go through a filter: it may change them, or answer with a
-// code of S3's.
+// probing returns an FS in the embedded store. A filter may change its requests, or answer them with an error code.
 func probing(t *testing.T, o Options, filter func(r *http.Request) (status int, code string)) *FS {
 	t.Helper()
 	store := embeddedStore(t, s3demo.Options{}, "probe") // where a request may be changed after it was signed
@@ -45,7 +44,7 @@ func probing(t *testing.T, o Options, filter func(r *http.Request) (status int, 
 
 func asItComes(*http.Request) (int, string) { return 0, "" }
 
-// contents are the keys in the bucket and the sizes of what they have.
+// contents returns the keys in the bucket with the sizes of their objects.
 func contents(t *testing.T, f *FS) map[string]int64 {
 	t.Helper()
 	all := make(map[string]int64)
@@ -67,7 +66,7 @@ func contents(t *testing.T, f *FS) map[string]int64 {
 	return all
 }
 
-// What can be, is found to be; and nothing is left, nor anything else touched.
+// On a service without faults all findings are good, and the probe leaves no objects and changes no others.
 func TestProbe(t *testing.T) {
 	lacking := map[string][]Check{
 		"MinIO":    {CheckLifecycle, CheckCopyNew, CheckDeleteMatch},
@@ -103,8 +102,8 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// Whoever wants to hear no more leaves nothing behind, also when the time is over.
-func TestProbeBrokenOff(t *testing.T) {
+// If the caller stops the probe, or its time is over, it still deletes its objects.
+func TestStoppedProbeCleansUp(t *testing.T) {
 	f := probing(t, Options{}, asItComes)
 	p := &prober{FS: f}
 	all := len(p.probes()) + 1 + len(p.actions())
@@ -128,8 +127,8 @@ func TestProbeBrokenOff(t *testing.T) {
 	}
 }
 
-// A service that says nothing does not hold a probe up for longer than it may take.
-func TestProbeOfASilentService(t *testing.T) {
+// The time of a probe of a silent service is limited.
+func TestProbeOfSilentServiceEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		s.fault = func(r *http.Request, _ string) (*http.Response, error) {
@@ -148,7 +147,7 @@ func TestProbeOfASilentService(t *testing.T) {
 	})
 }
 
-// No two probes use the same names.
+// Each probe uses different names.
 func TestProbeNames(t *testing.T) {
 	var paths [2]string
 	for i := range paths {

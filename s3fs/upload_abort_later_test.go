@@ -14,7 +14,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// If S3 does not abort a failed upload, the abort is retried for an hour.
+// If S3 does not abort a failed upload at first, a retry within an hour does.
 func TestAbortIsRetried(t *testing.T) {
 	silent := func() (*http.Response, error) { return nil, errors.New("connection reset by peer") }
 	for name, test := range map[string]struct {

@@ -125,7 +125,7 @@ func TestOldUploadsAreEnded(t *testing.T) {
 	})
 }
 
-// TestNoResumeWithoutListing: where uploads may not be listed, none is left, and nobody asks again.
+// If listing uploads is denied, failed uploads are aborted, and the list is not requested again.
 func TestNoResumeWithoutListing(t *testing.T) {
 	s := newFake(t)
 	s.fault = func(_ *http.Request, call string) (*http.Response, error) {

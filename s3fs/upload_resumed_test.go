@@ -13,8 +13,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestResumedUploadKeepsItsProgress: what a resumed upload has brought stays when a part fails, when its last part was
-// joined to the one before, and where an earlier session has left parts beyond it.
+// A resumed upload that fails again keeps its new bytes: if a part fails, if its last part was joined to the previous one, and if an earlier
+// session has left parts after it.
 func TestResumedUploadKeepsItsProgress(t *testing.T) {
 	for name, test := range map[string]struct {
 		refused string // part
@@ -53,7 +53,7 @@ func TestResumedUploadKeepsItsProgress(t *testing.T) {
 	}
 }
 
-// TestUniformPartsStayUniform: no part but the last has another size.
+// Only the last part may have another size.
 func TestUniformPartsStayUniform(t *testing.T) {
 	for _, size := range []int{2*minPart + 1, 14 << 20, 16 << 20} {
 		s := newFake(t)
@@ -69,8 +69,8 @@ func TestUniformPartsStayUniform(t *testing.T) {
 	}
 }
 
-// TestLaterUploadLeavesResumedOne: a file that is stored ends what broke before, but not what another session has resumed.
-func TestLaterUploadLeavesResumedOne(t *testing.T) {
+// A stored file aborts earlier failed uploads, but not one that another session has resumed.
+func TestUploadKeepsUploadResumedByOtherSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		f := s.fs(Options{PartSize: minPart, Resume: time.Hour})

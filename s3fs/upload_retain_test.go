@@ -11,7 +11,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// TestRetainedPartsAreEvicted: the memory of parts that are retained in case their upload breaks goes to other uploads.
+// Parts that are retained in case their upload fails are evicted when other uploads need the memory.
 func TestRetainedPartsAreEvicted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)

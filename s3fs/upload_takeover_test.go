@@ -17,14 +17,14 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// replica returns another process's view of the same bucket.
+// replica returns an FS of another process in the same bucket.
 func replica(t *testing.T, c *Client, bucket string) *FS {
 	other := &Client{api: c.api, http: c.http, checksum: c.checksum, names: new(nameLocks), uploads: new(uploadRegistry), timeout: c.timeout, log: c.log}
 	return NewFS(other, Options{Bucket: bucket, PartSize: minPart})
 }
 
-// TestResumeFromAnotherReplica resumes in one process what another one has begun and still holds. Whatever that one
-// does then, there is no mixture: it changes nothing, or what it changes voids the other's upload, which can be resumed again.
+// A process resumes an upload that another one is still running. Whatever the other one does then, the file must not be a mixture: either
+// the other one changes nothing, or the resumed upload fails and can be resumed again.
 func TestResumeFromAnotherReplica(t *testing.T) {
 	c := minio(t, "replicas")
 	for name, end := range map[string]error{"ends": io.EOF, "breaks": errCut} {
@@ -63,9 +63,8 @@ func TestResumeFromAnotherReplica(t *testing.T) {
 	}
 }
 
-// TestZombieIsFenced has another process write over a part after the upload was resumed: what is published then would be
-// a mixture, so nothing is.
-func TestZombieIsFenced(t *testing.T) {
+// If the former owner overwrites a part after the upload was resumed, the upload is not published, because it would be a mixture.
+func TestUploadWithOverwrittenPartIsNotPublished(t *testing.T) {
 	c := minio(t, "zombie")
 	f := replica(t, c, "zombie")
 	if _, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(letters("a", 2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {
@@ -95,8 +94,8 @@ func TestZombieIsFenced(t *testing.T) {
 	}
 }
 
-// TestTakenOverInOneProcess resumes what another session of the same process still holds, which then changes nothing.
-func TestTakenOverInOneProcess(t *testing.T) {
+// A session resumes an upload that another session of the process is still running. The other session then changes nothing.
+func TestResumeFromOtherSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		f := s.fs(Options{PartSize: minPart, Resume: time.Hour})

@@ -22,8 +22,8 @@ import (
 // completedETag is that of objects that the fake makes of parts.
 const completedETag = `"9f2b2cd5e2f6d4b1f4a5d6a1b1cfe5d0-2"`
 
-// TestLongUploadIsVerified: what S3 has completed after more than a second, or of a resumed upload, counts only if it is the current object.
-// On AWS, what was written or deleted since the upload began takes precedence over it, whatever Complete answers.
+// An upload of more than a second, or a resumed one, succeeds only if HEAD shows it as the current object. On AWS, a write or deletion
+// since the start of the upload takes precedence, whatever the answer to Complete.
 func TestLongUploadIsVerified(t *testing.T) {
 	const size = 2*minPart + 7
 	version := func(id string) map[string]string {
@@ -88,8 +88,8 @@ func TestLongUploadIsVerified(t *testing.T) {
 	}
 }
 
-// TestETagOfAnotherForm is another object's on AWS. Elsewhere, a service may tell ETags of different forms for one object.
-func TestETagOfAnotherForm(t *testing.T) {
+// An ETag in another format is that of another object on AWS. Other services may use several formats for one object.
+func TestETagInAnotherFormat(t *testing.T) {
 	answer := func(etag string, size int64) *s3.HeadObjectOutput {
 		return &s3.HeadObjectOutput{ETag: &etag, ContentLength: &size}
 	}
@@ -107,7 +107,7 @@ func TestETagOfAnotherForm(t *testing.T) {
 	}
 }
 
-// slowly is a reader of nothing that takes its time.
+// slowly is an empty reader that takes some time.
 type slowly struct{ after time.Duration }
 
 func (s *slowly) Read([]byte) (int, error) {
@@ -115,7 +115,7 @@ func (s *slowly) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// TestShortUploadIsNotVerified, unless this process has written to its key meanwhile.
+// A short upload is verified only if this process has written to its key meanwhile.
 func TestShortUploadIsNotVerified(t *testing.T) {
 	for name, test := range map[string]struct {
 		meanwhile func(context.Context, *FS) error
@@ -156,9 +156,9 @@ func TestShortUploadIsNotVerified(t *testing.T) {
 	}
 }
 
-// TestUploadIsVerifiedAfterAChangeWhileItBegins: S3 may have begun the upload before a deletion that is answered before the upload's ID
-// is known, and then the object of the upload is never seen.
-func TestUploadIsVerifiedAfterAChangeWhileItBegins(t *testing.T) {
+// S3 may have created the upload before a deletion that is confirmed before the answer to Create arrives. Then the object of the upload is
+// never visible, so the upload must be verified.
+func TestUploadIsVerifiedAfterDeletionDuringCreate(t *testing.T) {
 	s := newFake(t)
 	f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
 	s.fault = func(_ *http.Request, call string) (*http.Response, error) {
@@ -175,8 +175,7 @@ func TestUploadIsVerifiedAfterAChangeWhileItBegins(t *testing.T) {
 	}
 }
 
-// TestOverlappingUploads: on a store that orders uploads by their beginning, as AWS does, each of two uploads to a key succeeds only if its
-// object is the current one.
+// On a service that orders uploads by their start, as AWS does, each of two uploads to a key succeeds only if its object is the current one.
 func TestOverlappingUploads(t *testing.T) {
 	for name, firstEnds := range map[string]bool{"the first ends first": true, "the first ends last": false} {
 		t.Run(name, func(t *testing.T) {
@@ -213,8 +212,8 @@ func TestOverlappingUploads(t *testing.T) {
 	}
 }
 
-// TestResumedAfterADeletion: another program has deleted the file since the upload began, so on AWS nobody ever sees what it completes.
-func TestResumedAfterADeletion(t *testing.T) {
+// If another program has deleted the file since the start of the upload, its object is never visible on AWS.
+func TestResumedUploadAfterDeletionFails(t *testing.T) {
 	c := embedded(t, "files")
 	f := NewFS(c, Options{Bucket: "files", PartSize: minPart})
 	if _, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut))), proxy.Write{}); !errors.Is(err, errCut) {

@@ -27,7 +27,7 @@ type (
 	SessionStart struct {
 		TLS bool // implicit: from the first byte
 	}
-	// SessionEnd is the end of a session. Its context has the user who was logged in last.
+	// SessionEnd is the end of a session. Its context has the last user of the session.
 	SessionEnd struct {
 		Duration time.Duration
 		Err      error // nil = the client quit
