@@ -22,7 +22,7 @@ import (
 //   - syscall.EISDIR: the name is a directory, not a file; ENOTDIR: a file, not a directory; ENOTEMPTY: the directory is not empty;
 //   - syscall.ESPIPE: the offset does not fit;
 //   - syscall.E2BIG: too much metadata for one file;
-//   - syscall.EFBIG: the file is too large, or the operation has too many files;
+//   - syscall.EFBIG: the file is too large, or the operation would change too many files;
 //   - syscall.ENOSPC: the storage is full; ENOBUFS: no buffer became free in time;
 //   - ErrStale: the requested version of a file does not exist any more;
 //   - syscall.EBUSY: another session is changing the same name: retry; an upload can be resumed;
@@ -49,8 +49,8 @@ type Store interface {
 	Open(ctx context.Context, name string, at Range) (Reader, error)
 
 	// Put stores the runs of src as the file name. It publishes the file only if src.Next has returned io.EOF and then
-	// src.Commit nil, and returns nil when the file is complete and durable. On an error of src, which it returns, wrapped or
-	// not, name stays as it was; the upload can be resumed unless the error is ErrDiscard.
+	// src.Commit nil, and returns nil when the file is complete and durable. If src fails, Put returns its error, wrapped or
+	// not, and name stays as it was. The upload can then be resumed, unless the error is ErrDiscard.
 	//
 	// After Commit, ctx ends only if the server must stop. Put then returns within a minute. Its error wraps
 	// context.Canceled if it is unknown whether the file was published.
@@ -61,8 +61,8 @@ type Store interface {
 	//
 	// All copies from a file are of one version of it. A range beyond its end is an [OffsetError] with its size. If the file
 	// that is replaced changes before the Put publishes, the error is syscall.EBUSY if bytes of it were copied. If another
-	// file changes before it is copied, the error is ErrStale. A store that cannot copy, or would have to
-	// know of the copy before the first new byte, returns errors.ErrUnsupported.
+	// file changes before it is copied, the error is ErrStale. A store that cannot copy, or would have to know of the copy
+	// before the first new byte, returns errors.ErrUnsupported.
 	Put(ctx context.Context, name string, src Source, w Write) (Stored, error)
 
 	// Rename moves a file, or a directory with all its entries. If to is a file and replace is true, a file replaces it;

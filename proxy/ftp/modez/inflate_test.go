@@ -123,8 +123,8 @@ func (s *slowReader) Read(p []byte) (int, error) {
 	return s.r.Read(p[:min(len(p), 200)])
 }
 
-// FuzzInflate checks that exactly complete zlib streams with nothing after them are complete files, in whatever chunks they
-// arrive; that compressing and decompressing yields the content again; and that a truncated or changed stream does not.
+// FuzzInflate checks that exactly complete zlib streams with nothing after them are complete files, in any chunks; that a content is
+// the same after compressing and decompressing; and that a truncated or changed stream is detected, or has the same content.
 func FuzzInflate(f *testing.F) {
 	for _, content := range contents()[:3] {
 		f.Add(zlibStream(f, 6, content), uint16(7))
