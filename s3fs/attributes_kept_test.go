@@ -156,6 +156,6 @@ func cleaned(t *testing.T, f *FS) {
 func missing(t *testing.T, f *FS, name string) {
 	t.Helper()
 	if _, err := f.Stat(t.Context(), name); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("%s is there, or %v", name, err)
+		t.Errorf("%s exists, or %v", name, err)
 	}
 }

@@ -98,7 +98,7 @@ func TestAttributesOnEveryWayOfWriting(t *testing.T) {
 				}
 			}
 			if got := s.header(way.call, "X-Amz-Server-Side-Encryption-Bucket-Key-Enabled"); got != "" {
-				t.Errorf("the source's bucket key goes with another encryption: %s", got)
+				t.Errorf("the bucket key of the source is set with another encryption: %s", got)
 			}
 		})
 	}

@@ -38,7 +38,7 @@ func testBuckets(t *testing.T, c *Client) {
 		}
 	}
 	if err := b.Make(ctx, "first-bucket"); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("made twice: %v", err)
+		t.Errorf("second Make of a bucket: %v", err)
 	}
 	if err := b.Make(ctx, "No_Bucket"); !errors.Is(err, fs.ErrInvalid) {
 		t.Errorf("an invalid name: %v", err)

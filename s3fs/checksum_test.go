@@ -64,7 +64,7 @@ func TestChecksumModes(t *testing.T) {
 				}
 				want := map[string]algorithm{"auto": crc32C, "crc32c": crc32C, "crc32": crc32IEEE, "sha256": sha256Sum}[mode]
 				if got.algorithm != want || want == crc32C && string(got.value) != crcText(make([]byte, size)) {
-					t.Errorf("%d bytes: S3 keeps %q %q, want %q of the whole", size, got.algorithm, got.value, want)
+					t.Errorf("%d bytes: S3 stores %q %q, want %q of the whole object", size, got.algorithm, got.value, want)
 				}
 			}
 		})
@@ -99,7 +99,7 @@ func TestCorruptContentIsRefused(t *testing.T) {
 				t.Errorf("%s, %d bytes: %v", mode, size, err)
 			}
 			if _, err := f.Stat(t.Context(), "/f"); err == nil {
-				t.Errorf("%s, %d bytes: there is a file", mode, size)
+				t.Errorf("%s, %d bytes: the file exists", mode, size)
 			}
 		}
 	}

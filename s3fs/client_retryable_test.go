@@ -43,7 +43,7 @@ func TestRetryableFailures(t *testing.T) {
 					}
 				}
 				if n := len(s.requests()); n != test.times {
-					t.Errorf("asked %d times, want %d", n, test.times)
+					t.Errorf("%d requests, want %d", n, test.times)
 				}
 			})
 		})
@@ -98,7 +98,7 @@ func TestNoRequestsAfterUnansweredComplete(t *testing.T) {
 			t.Errorf("open: %v, requests after Complete: %q", s.open, after)
 		}
 		if f.budget.Stats().Used != 0 {
-			t.Errorf("%d bytes are left behind", f.budget.Stats().Used)
+			t.Errorf("%d bytes of the budget are still in use", f.budget.Stats().Used)
 		}
 	})
 }

@@ -73,6 +73,6 @@ func TestRealSilence(t *testing.T) {
 		t.Errorf("%d bytes with SHA-256 %x, %v; want %d with %x", n, sum, err, size, want)
 	}
 	if silences.Load() == 0 {
-		t.Error("nobody has noticed the silence")
+		t.Error("the silence was not detected")
 	}
 }

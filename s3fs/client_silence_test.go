@@ -167,7 +167,7 @@ func TestRequestsWhileS3IsSilent(t *testing.T) {
 			}
 		}
 		if took, err := head(s3http.WithBrief(t.Context())); !unheard(err) || took != testTimeout/2 {
-			t.Errorf("what follows: %v after %v", err, took)
+			t.Errorf("a request with WithBrief: %v after %v, want %v", err, took, testTimeout/2)
 		}
 		s.start()
 		if _, err := head(t.Context()); err != nil || !strings.Contains(s.log.String(), "S3 answers again") {
@@ -220,7 +220,7 @@ func TestContinuedServiceSupportsExpect(t *testing.T) {
 		time.AfterFunc(10*time.Second, s.start)
 		_, err := s.api.PutObject(s3http.WithExpect(t.Context()), &s3.PutObjectInput{Bucket: aws.String("b"), Key: aws.String("f"), Body: strings.NewReader("x")})
 		if puts := strings.Count(fmt.Sprint(s.asked), "PUT"); err != nil || puts != 1 || len(s.refusals.refused) != 0 {
-			t.Errorf("%v, asked: %v, refused: %v", err, s.asked, s.refusals.refused)
+			t.Errorf("%v, requests: %v, refused: %v", err, s.asked, s.refusals.refused)
 		}
 	})
 }
@@ -233,7 +233,7 @@ func TestSilenceWithoutContinue(t *testing.T) {
 		_, err := s.api.PutObject(s3http.WithExpect(t.Context()), &s3.PutObjectInput{Bucket: aws.String("b"), Key: aws.String("f"), Body: strings.NewReader("x")})
 		if asked := fmt.Sprint(s.asked); err == nil || !strings.Contains(asked, "PUT100-continue") || !strings.Contains(asked, "PUT ") ||
 			len(s.refusals.refused) != 0 {
-			t.Errorf("%v, asked: %s, refused: %v", err, asked, s.refusals.refused)
+			t.Errorf("%v, requests: %s, refused: %v", err, asked, s.refusals.refused)
 		}
 	})
 }

@@ -15,7 +15,7 @@ import (
 
 func TestInvalidConfigIsRefused(t *testing.T) {
 	if _, err := NewClient(t.Context(), Config{Checksum: "crc16"}); err == nil || !strings.Contains(err.Error(), "crc32c, crc32, sha256, md5, none, auto") {
-		t.Errorf("error %v, want one that says what is possible", err)
+		t.Errorf("error %v, want one that names the valid values", err)
 	}
 }
 

@@ -72,11 +72,11 @@ func TestNoSuchUploadIsAnEmptyList(t *testing.T) {
 	}
 	for range 2 {
 		if _, err := s.fs(Options{Resume: time.Hour}).Stat(t.Context(), "/f"); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("error %v, want that there is no such file", err)
+			t.Errorf("error %v, want fs.ErrNotExist", err)
 		}
 	}
 	if !slices.Contains(s.requests(), "ListUploads") {
-		t.Errorf("asked for %q", s.requests())
+		t.Errorf("requests: %q", s.requests())
 	}
 }
 

@@ -174,7 +174,7 @@ func TestObjectWithMissingMetadataIsNotCopied(t *testing.T) {
 	s.made("Head")
 	odd := &s3.HeadObjectOutput{MissingMeta: aws.Int32(2), ContentType: aws.String("text/plain")}
 	if in := s.fs(Options{}).copyInput(object{key: "a.txt", head: odd}, "a.png"); in.MetadataDirective != "" {
-		t.Errorf("a copy says the metadata again: %v", in.MetadataDirective)
+		t.Errorf("the copy replaces the metadata: %v", in.MetadataDirective)
 	}
 }
 
@@ -226,7 +226,7 @@ func TestTagsAreRequestedWithoutVersion(t *testing.T) {
 	is := &s3.HeadObjectOutput{TagCount: aws.Int32(1), VersionId: aws.String("v")}
 	tags, err := s.fs(Options{}).objectTags(t.Context(), "a", is)
 	if err != nil || aws.ToString(tags) != "a=b" || strings.Contains(asked, "versionId") {
-		t.Errorf("%v, %v, asked %s", tags, err, asked)
+		t.Errorf("%v, %v, requests: %s", tags, err, asked)
 	}
 }
 
@@ -271,14 +271,14 @@ func TestAppendStorageClassRefused(t *testing.T) {
 			}
 		}
 		if n := s.count(call); n != 3 {
-			t.Errorf("%s: asked %d times, want 3", call, n)
+			t.Errorf("%s: %d requests, want 3", call, n)
 		}
 		if got := f.client.Refusals(); len(got) != 1 || got[0].Feature != storageClass || got[0].Scope != "WARM-TIER" {
 			t.Errorf("%s: refusals %v", call, got)
 		}
 		f.attributes.StorageClass = "WARM-TIER"
 		if _, err := f.Put(t.Context(), "/new", storetest.Source(zeros(map[string]int{"Put": 4, "Create": twoParts}[call])), proxy.Write{}); err == nil {
-			t.Errorf("%s: a configured class was left to the bucket", call)
+			t.Errorf("%s: the configured class was not sent", call)
 		}
 	}
 }

@@ -112,7 +112,7 @@ func TestConcurrentRenamesToOneName(t *testing.T) {
 		reads(t, f, "second/f", noise(7))
 		missing(t, f, "/first")
 		if p, err := f.fetchPage(t.Context(), "to/", "", "", 0); err != nil || len(p.objects) != 1 {
-			t.Errorf("%v, %v: a marker was left", p.objects, err)
+			t.Errorf("%v, %v: the marker still exists", p.objects, err)
 		}
 	})
 }

@@ -36,7 +36,7 @@ func (s *fake) slowly(slow string, leave func()) (over *bool) {
 		case strings.HasPrefix(call, "PartCopy "):
 			return response(200, `<R><ETag>"00"</ETag></R>`), nil
 		case (call == "Abort" || call == "DeleteMany") && !*over:
-			s.t.Errorf("%s came before %s was over", call, slow)
+			s.t.Errorf("%s was sent before the end of %s", call, slow)
 		}
 		return nil, nil
 	})

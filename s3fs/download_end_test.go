@@ -31,7 +31,7 @@ func TestCloseDuringDownload(t *testing.T) {
 			before := time.Now()
 			r.Close()
 			if took := time.Since(before); took != 0 {
-				t.Errorf("after %d bytes: Close waited %v for what nobody wants", after, took)
+				t.Errorf("after %d bytes: Close waited %v for data that is not needed", after, took)
 			}
 			allFree(t, f.budget)
 			if _, err := r.Read(make([]byte, 1)); !errors.Is(err, fs.ErrClosed) {

@@ -28,7 +28,7 @@ func TestOpenIsOneRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	if e := r.Entry(); e.Name != "f" || e.Size != 7 || !e.ModTime.Equal(time.UnixMilli(1600000000250)) {
-		t.Errorf("what is open is %+v", e)
+		t.Errorf("the open version is %+v", e)
 	}
 	var text strings.Builder
 	if n, err := r.(io.WriterTo).WriteTo(&text); n != 7 || err != nil || text.String() != "content" {
@@ -116,7 +116,7 @@ func TestStatReturnsTimeOfSetTime(t *testing.T) {
 	for year := 2; year <= 9999; year++ {
 		for _, want := range []time.Time{time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(year, 12, 31, 23, 59, 59, 0, time.UTC)} {
 			if got := mtime(map[string]string{"mtime": formatMtime(want)}, nil); !got.Equal(want) {
-				t.Fatalf("%v comes back as %v from %q", want, got, formatMtime(want))
+				t.Fatalf("%v is %v after formatting as %q", want, got, formatMtime(want))
 			}
 		}
 	}

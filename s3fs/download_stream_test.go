@@ -48,7 +48,7 @@ func TestTruncatedDownloadContinues(t *testing.T) {
 						t.Errorf("%d bytes, %v", w.at, err)
 					}
 					if !resumed {
-						t.Errorf("nothing was asked for from byte %d on", at)
+						t.Errorf("no request from byte %d on", at)
 					}
 					s.pinned()
 				})
@@ -106,7 +106,7 @@ func TestDownloadFailsAfterRepeatedFailures(t *testing.T) {
 					t.Errorf("%d bytes, %v; want the error of the connection, and no byte beyond %d", w.at, err, at)
 				}
 				if tries != maxFailures {
-					t.Errorf("asked for the byte again %d times, want %d", tries, maxFailures)
+					t.Errorf("%d requests for the byte again, want %d", tries, maxFailures)
 				}
 			})
 		})
@@ -140,7 +140,7 @@ func TestBackoffOfDownload(t *testing.T) {
 		}
 		defer r.Close()
 		over := errors.New("over")
-		s.on = func(g *getFake) { t.Error("asked again") }
+		s.on = func(g *getFake) { t.Error("the request was sent again") }
 		s.gets[len(s.gets)-1].breaks(0, syscall.ECONNRESET)
 		cancel(over)
 		if _, err := r.Read(make([]byte, 1)); !errors.Is(err, over) {
@@ -206,7 +206,7 @@ func TestObjectReplacedDuringDownload(t *testing.T) {
 				t.Errorf("%d bytes of %d, %v; want ErrStale: %v", w.at, from, err, stale)
 			}
 			if asked != 1 {
-				t.Errorf("asked %d times", asked)
+				t.Errorf("%d requests", asked)
 			}
 		})
 	}

@@ -96,7 +96,7 @@ func TestConditionRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := f.putMarker(t.Context(), "d/", ifAbsent); !precondition(err) {
-			t.Errorf("%s: put where there is an object: %v", name, err)
+			t.Errorf("%s: Put over an existing object: %v", name, err)
 		}
 		if got := f.client.Refusals(); len(got) != 1 {
 			t.Errorf("%s: refusals %v", name, got)
@@ -193,7 +193,7 @@ func TestCompleteChecksumRefused(t *testing.T) {
 			}
 		}
 		if !slices.Equal(asked, []bool{true, false, false}) {
-			t.Errorf("%d: asked with checksums: %v", status, asked)
+			t.Errorf("%d: request with checksums: %v", status, asked)
 		}
 	}
 }
@@ -225,7 +225,7 @@ func TestUploadsNotListed(t *testing.T) {
 			}
 		}
 		if n := s.count("ListUploads"); refuse.want == nil && n > 2 { // by the key, and by its directory
-			t.Errorf("%d %s: asked %d times", refuse.status, refuse.code, n)
+			t.Errorf("%d %s: %d requests", refuse.status, refuse.code, n)
 		}
 	}
 }
@@ -335,7 +335,7 @@ func TestFailureOfAWSIsNotARefusal(t *testing.T) {
 		return failed(500, "InternalError")
 	})
 	if err == nil || times != 1 {
-		t.Errorf("asked %d times, error %v", times, err)
+		t.Errorf("%d requests, error %v", times, err)
 	}
 }
 
@@ -374,7 +374,7 @@ func TestPartMD5Refused(t *testing.T) {
 		}
 		f.client.checksum = string(md5Sum)
 		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{}); err == nil {
-			t.Errorf("%s: a configured checksum was left out", bucket)
+			t.Errorf("%s: the configured checksum was not sent", bucket)
 		}
 	}
 }

@@ -88,7 +88,7 @@ func TestChangeOfCancelledCallerCompletes(t *testing.T) {
 				}
 			})
 			if err := c.change(ctx, f); err != nil || ctx.Err() == nil {
-				t.Errorf("a caller that went during %s: %v", c.begins, err)
+				t.Errorf("the caller was cancelled during %s: %v", c.begins, err)
 			}
 			n.before.Store(func(string) {})
 			if _, err := f.Stat(t.Context(), c.there); err != nil {
@@ -96,7 +96,7 @@ func TestChangeOfCancelledCallerCompletes(t *testing.T) {
 			}
 			if c.gone != "" {
 				if _, err := f.Stat(t.Context(), c.gone); !errors.Is(err, fs.ErrNotExist) {
-					t.Errorf("%s is there: %v", c.gone, err)
+					t.Errorf("%s exists: %v", c.gone, err)
 				}
 			}
 			if name == "Rename, copied" || name == "Rename, deleted" {
@@ -114,11 +114,11 @@ func TestChangeOfCancelledCallerCompletes(t *testing.T) {
 				leave(errCut) // with the first request, which only looks
 			})
 			if err := c.change(ctx, f); err == nil {
-				t.Errorf("a caller that went before: done")
+				t.Errorf("the caller was cancelled before: the change was made")
 			}
 			for _, change := range []string{"Delete", "DeleteMany", "Put", "Copy", "Create"} {
 				if slices.Contains(calls, change) {
-					t.Errorf("begun for a caller that had gone: %v", calls)
+					t.Errorf("requests for a cancelled caller: %v", calls)
 				}
 			}
 		})

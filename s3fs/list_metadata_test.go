@@ -155,7 +155,7 @@ func TestListMetadataRefused(t *testing.T) {
 			}
 			refused := slices.ContainsFunc(f.client.Refusals(), func(r Refusal) bool { return r.Feature == listMetadata && r.Scope == "b" })
 			if l.with > 2 || !refused { // the first question is repeated without encoding-type
-				t.Errorf("%d: asked %d times, remembered: %v", status, l.with, refused)
+				t.Errorf("%d: %d requests, remembered: %v", status, l.with, refused)
 			}
 			l.refuses = 0
 			<-time.After(refusalTTL)
@@ -177,7 +177,7 @@ func TestListMetadataHidden(t *testing.T) {
 		}
 	}
 	if l.with != 2 || len(f.client.Refusals()) != 0 {
-		t.Errorf("asked %d times, refused: %v", l.with, f.client.Refusals())
+		t.Errorf("%d requests, refused: %v", l.with, f.client.Refusals())
 	}
 }
 
@@ -199,7 +199,7 @@ func TestListMetadataWithoutBucket(t *testing.T) {
 		}
 	}
 	if l.with != 1 || l.plain != 0 {
-		t.Errorf("asked %d times with metadata, %d times without", l.with, l.plain)
+		t.Errorf("%d requests with metadata, %d times without", l.with, l.plain)
 	}
 }
 

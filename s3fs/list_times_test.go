@@ -73,7 +73,7 @@ func TestListedTimes(t *testing.T) {
 			i++
 		}
 		if i != 100 || most.Load() != maxParallelHeads {
-			t.Errorf("%d files, %d asked about at a time", i, most.Load())
+			t.Errorf("%d files, %d concurrent requests", i, most.Load())
 		}
 	})
 }
@@ -103,7 +103,7 @@ func TestListedTimesOfFirstEntry(t *testing.T) {
 		}
 		heads := slices.DeleteFunc(slices.Clone(s.requests()), func(c string) bool { return c != "Head" })
 		if len(heads) > maxParallelHeads || len(s.requests())-len(heads) > 2 {
-			t.Errorf("%d pages and %d files were asked about", len(s.requests())-len(heads), len(heads))
+			t.Errorf("requests for %d pages and %d files", len(s.requests())-len(heads), len(heads))
 		}
 	})
 }

@@ -105,7 +105,7 @@ func TestUploadToLockedName(t *testing.T) {
 				locked(t, f, 0)
 				at := stands(t, f, "/f")
 				if at < minPart || len(s.objects) > 0 {
-					t.Errorf("it stands at %d; published: %v", at, s.objects)
+					t.Errorf("the resumable size is %d; published objects: %v", at, s.objects)
 				}
 				if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(size-int(at)), storetest.First(at)), proxy.Write{}); err != nil {
 					t.Error(err)

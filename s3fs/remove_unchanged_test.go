@@ -129,7 +129,7 @@ func TestDeletionsWithoutConditions(t *testing.T) {
 			t.Errorf("%s: If-Match %q", name, got)
 		}
 		if n := strings.Count(s.sent()[0], "e&#34;</ETag>"); test.call == "DeleteMany" && n != 2 {
-			t.Errorf("%s: asked to delete %s", name, s.sent()[0])
+			t.Errorf("%s: request to delete %s", name, s.sent()[0])
 		}
 	}
 }
@@ -228,7 +228,7 @@ func TestDeletionOfUnrepresentableKeys(t *testing.T) {
 	}
 	for _, body := range s.sent() {
 		if strings.Contains(body, "b</Key>") || strings.Contains(body, "\uFFFD") {
-			t.Errorf("asked to delete %s", body)
+			t.Errorf("request to delete %s", body)
 		}
 	}
 }

@@ -84,7 +84,7 @@ func TestRenameDirectory(t *testing.T) {
 	}
 	s.made("Head x2", "List x5", "Put", "Copy x3", "Delete", "DeleteMany")
 	if _, left := s.copies.Load("e/"); left {
-		t.Error("the marker that reserved the name is left")
+		t.Error("the marker that reserved the name still exists")
 	}
 	if got := s.header("Put", "If-None-Match"); got != "*" {
 		t.Errorf("the name is reserved with If-None-Match: %q", got)

@@ -247,7 +247,7 @@ func TestUnreadableAnswer(t *testing.T) {
 				t.Error(err)
 			}
 			if n := s.count(first); n != 2 {
-				t.Errorf("%s: asked %d times, want 2", first, n)
+				t.Errorf("%s: %d requests, want 2", first, n)
 			}
 		})
 	}

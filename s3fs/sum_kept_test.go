@@ -19,7 +19,7 @@ func answering(t *testing.T, headers ...string) *fake {
 	s := newFake(t)
 	s.fault = func(r *http.Request, call string) (*http.Response, error) {
 		if r.Header.Get("X-Amz-Checksum-Mode") != "ENABLED" && call == "Head" {
-			t.Error("the checksums are not asked for")
+			t.Error("the request does not ask for checksums")
 		}
 		resp := response(200, hello)
 		resp.Header.Set("Content-Length", "5")

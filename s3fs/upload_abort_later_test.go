@@ -59,14 +59,14 @@ func TestAbortIsRetried(t *testing.T) {
 					t.Errorf("open: %v", s.open)
 				}
 				if n := len(slices.DeleteFunc(slices.Clone(s.requests()), func(c string) bool { return c != "Abort" })); test.atOnce != (n == 1) || n > 4*80 {
-					t.Errorf("asked %d times", n)
+					t.Errorf("%d requests", n)
 				}
 				if queue := f.client.background.aborts; (len(queue) > 0) != (!test.ended && !test.atOnce) {
 					t.Errorf("%d still to be ended", len(queue))
 				}
 				closing := time.Now()
 				if f.client.Close(); time.Since(closing) > 0 {
-					t.Errorf("Close takes %v", time.Since(closing))
+					t.Errorf("Close took %v", time.Since(closing))
 				}
 			})
 		})

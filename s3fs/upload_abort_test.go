@@ -147,7 +147,7 @@ func TestDeletionKeepsLaterUploads(t *testing.T) {
 		list()
 		cleaned(t, f)
 		if at := stands(t, NewFS(c, Options{Bucket: "files", PartSize: minPart}), "/f"); at != 2*minPart {
-			t.Errorf("the upload that began after the reply stands at %d bytes", at)
+			t.Errorf("the resumable size of the upload that began after the reply is %d", at)
 		}
 	})
 }
@@ -196,6 +196,6 @@ func TestRenamedDirectoryKeepsLaterUploads(t *testing.T) {
 	list()
 	cleaned(t, f)
 	if at := stands(t, other, "/d/x"); at != 2*minPart {
-		t.Errorf("the upload that began after the reply stands at %d bytes", at)
+		t.Errorf("the resumable size of the upload that began after the reply is %d", at)
 	}
 }

@@ -113,7 +113,7 @@ func TestAppendTransfersOnlyNewBytes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, want := hexOf(t, r), hexOf(t, letters("more", more)); got != want {
-			t.Errorf("%+v: what was appended to %s is %s, want %s", test.before, test.name, got, want)
+			t.Errorf("%+v: the content after the append to %s is %s, want %s", test.before, test.name, got, want)
 		}
 		r.Close()
 	}

@@ -56,11 +56,11 @@ func TestRepliesDoNotWaitForCleanUps(t *testing.T) {
 						t.Error(err)
 					}
 					if took := time.Since(begun); took > 0 {
-						t.Errorf("the reply comes %v after the last request that it is about", took)
+						t.Errorf("the operation returns %v after its last request", took)
 					}
 					begun = time.Now()
 					if f.client.Close(); time.Since(begun) > closeWait {
-						t.Errorf("Close takes %v, want %v at most", time.Since(begun), closeWait)
+						t.Errorf("Close took %v, want at most %v", time.Since(begun), closeWait)
 					}
 				})
 			})
@@ -88,7 +88,7 @@ func TestStatWaitsForCleanUps(t *testing.T) {
 		}
 		delete(s.objects, "/b/f")
 		if at := stands(t, f, "/f"); at != 0 {
-			t.Errorf("what was deleted stands at %d", at)
+			t.Errorf("after the deletion the resumable size is %d", at)
 		}
 	})
 }
@@ -104,7 +104,7 @@ func TestCleanUpsAreBounded(t *testing.T) {
 		at := 0
 		f.cleanUp(t.Context(), "f", func(context.Context) { at = 1 })
 		if at != 1 {
-			t.Error("one too many goes on by itself")
+			t.Error("one clean-up too many runs in the background")
 		}
 		close(done)
 		cleaned(t, f)

@@ -92,7 +92,7 @@ func TestCompleteWithoutChecksums(t *testing.T) {
 			}
 			want := map[int]int{400: 3, 501: 3, 500: attempts + 2}[status]
 			if n := s.count("Complete"); n != want {
-				t.Errorf("%d: asked to complete %d times, want %d", status, n, want)
+				t.Errorf("%d: %d Complete requests, want %d", status, n, want)
 			}
 		})
 	}

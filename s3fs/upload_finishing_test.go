@@ -45,12 +45,12 @@ func TestStatWaitsForFinishingUpload(t *testing.T) {
 		}()
 		synctest.Wait()
 		if answered {
-			t.Errorf("while the tail is being saved, Stat says %+v", told)
+			t.Errorf("while the last part is being sent, Stat returns %+v", told)
 		}
 		close(slow)
 		synctest.Wait()
 		if !told.Resumable || told.Size != minPart+7 {
-			t.Errorf("Stat says %+v", told)
+			t.Errorf("Stat returns %+v", told)
 		}
 		if _, err := put(); !errors.Is(err, errLost) {
 			t.Error(err)

@@ -198,7 +198,7 @@ func TestResumedWithOpaqueETags(t *testing.T) {
 				for range 4 {
 					f := process()
 					if got := stands(t, f, "/f"); got != at {
-						t.Fatalf("it stands at %d, want %d", got, at)
+						t.Fatalf("the resumable size is %d, want %d", got, at)
 					}
 					_, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut)), storetest.First(at)), proxy.Write{})
 					if !errors.Is(err, errCut) {
@@ -226,12 +226,12 @@ func TestUploadsOfOldVersions(t *testing.T) {
 					s.parts[n], s.tags[n] = minPart, "0123456789abcdef0123456789abcdef"
 				}
 				if at := stands(t, f, "/f"); at != 0 || !s.open {
-					t.Errorf("it stands at %d; open: %v", at, s.open)
+					t.Errorf("the resumable size is %d; the upload is open: %v", at, s.open)
 				}
 				<-time.After(time.Hour + time.Minute)
 				at := stands(t, f, "/f")
 				if cleaned(t, f); at != 0 || s.open {
-					t.Errorf("after its time it stands at %d; open: %v", at, s.open)
+					t.Errorf("after it is too old, the resumable size is %d; the upload is open: %v", at, s.open)
 				}
 			})
 		})
@@ -254,7 +254,7 @@ func TestNoLeaseNoResume(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 			if s.open {
-				t.Error("an upload is left that cannot be recognized")
+				t.Error("an upload without a lease is open")
 			}
 		})
 	}

@@ -43,10 +43,10 @@ func TestFewPartsAreLeftAtTheEnd(t *testing.T) {
 					wait, most := time.Since(w.end), time.Duration(test.turns)*time.Second*part/rate
 					t.Logf("%d MiB are left, and take %v", w.left>>20, wait)
 					if w.left > test.most || wait > most+time.Millisecond {
-						t.Errorf("%d bytes are left at the end and take %v, want %d and %v at most", w.left, wait, test.most, most)
+						t.Errorf("%d bytes are left at the end and take %v, want at most %d and %v", w.left, wait, test.most, most)
 					}
 					if !w.complete.Equal(w.last) {
-						t.Errorf("Complete comes %v after the last part", w.complete.Sub(w.last))
+						t.Errorf("Complete is sent %v after the last part", w.complete.Sub(w.last))
 					}
 				})
 			})

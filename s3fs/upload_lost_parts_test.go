@@ -23,15 +23,15 @@ func TestPartsLostByComplete(t *testing.T) {
 		}
 		s.fault = nil
 		if at := stands(t, f, "/f"); at != 2*minPart {
-			t.Errorf("it stands at %d, want %d", at, 2*minPart)
+			t.Errorf("the resumable size is %d, want %d", at, 2*minPart)
 		}
 		clear(s.parts)
 		if at := stands(t, f, "/f"); at != 0 {
-			t.Errorf("without its parts it stands at %d", at)
+			t.Errorf("without its parts the resumable size is %d", at)
 		}
 		_, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1), storetest.First(2*minPart)), proxy.Write{})
 		if e, ok := errors.AsType[*proxy.OffsetError](err); !errors.Is(err, syscall.ESPIPE) || !ok || e.Offset != 0 {
-			t.Errorf("resumed without its parts: error %v, want one that says 0", err)
+			t.Errorf("resumed without its parts: error %v, want an OffsetError with 0", err)
 		}
 		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1)), proxy.Write{}); err != nil {
 			t.Error(err)

@@ -31,7 +31,7 @@ func TestSupersededUploadIsNotResumable(t *testing.T) {
 		}
 		broken()
 		if at := stands(t, f, "/d/x"); at != 2*minPart {
-			t.Errorf("%s: it stands at %d", name, at)
+			t.Errorf("%s: the resumable size is %d", name, at)
 		}
 		if err := do(); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -45,7 +45,7 @@ func TestSupersededUploadIsNotResumable(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if at := stands(t, f, "/d/x"); at != 0 {
-			t.Errorf("%s: what broke before stands at %d", name, at)
+			t.Errorf("%s: the resumable size of the earlier upload is %d", name, at)
 		}
 		noUploads(t, f, "d/x")
 	}

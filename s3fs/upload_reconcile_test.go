@@ -77,7 +77,7 @@ func TestUnconfirmedPut(t *testing.T) {
 				}
 				s.made(test.calls...)
 				if f.budget.Stats().Used != 0 {
-					t.Errorf("%d bytes are left behind", f.budget.Stats().Used)
+					t.Errorf("%d bytes of the budget are still in use", f.budget.Stats().Used)
 				}
 			})
 		})

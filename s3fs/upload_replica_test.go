@@ -92,7 +92,7 @@ func TestResumeOfCompletedUploadGivesUp(t *testing.T) {
 			t.Errorf("%v after %d tries, want %v after %d", err, leases, syscall.EBUSY, resumeTries)
 		}
 		if took := time.Since(begun); took < conflictPause || took > 2*time.Second {
-			t.Errorf("that took %v", took)
+			t.Errorf("it took %v", took)
 		}
 	})
 }
@@ -178,7 +178,7 @@ func TestSupersededUploadIsAbortedUnlessResumed(t *testing.T) {
 						asked := s.count("ListParts")
 						<-time.After(time.Hour)
 						if s.count("ListParts") > asked {
-							t.Error("S3 is asked for its lease without end")
+							t.Error("the number of requests for the lease is not limited")
 						}
 					}
 					resumed := strings.HasPrefix(left, "resumed elsewhere")

@@ -23,7 +23,7 @@ func stands(t *testing.T, f *FS, name string) int64 {
 	t.Helper()
 	e, err := f.Stat(t.Context(), name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) || err == nil && !e.Resumable {
-		t.Fatalf("Stat of %s: %+v, %v, want that there is no file", name, e, err)
+		t.Fatalf("Stat of %s: %+v, %v, want fs.ErrNotExist", name, e, err)
 	}
 	return e.Size
 }
@@ -58,7 +58,7 @@ func TestUploadsOfOtherProgramsAreNotResumed(t *testing.T) {
 				}
 			}
 			if at := stands(t, f, "/f"); at != 0 {
-				t.Errorf("it is said to stand at %d", at)
+				t.Errorf("the resumable size is %d", at)
 			}
 			if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1), storetest.First(2*minPart)), proxy.Write{}); !errors.Is(err, syscall.ESPIPE) {
 				t.Errorf("resumed: %v", err)
@@ -99,7 +99,7 @@ func TestNewerOfUploadAndFileDeterminesOffset(t *testing.T) {
 				}
 				_, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1), storetest.First(twoParts+1)), proxy.Write{})
 				if e, ok := errors.AsType[*proxy.OffsetError](err); !errors.Is(err, syscall.ESPIPE) || !ok || e.Offset != test.want {
-					t.Errorf("error %v, want one that says %d", err, test.want)
+					t.Errorf("error %v, want an OffsetError with %d", err, test.want)
 				}
 			})
 		})
@@ -115,12 +115,12 @@ func TestOldUploadsAreEnded(t *testing.T) {
 		}
 		<-time.After(time.Hour - time.Minute)
 		if at := stands(t, f, "/f"); at != twoParts {
-			t.Errorf("it stands at %d before its time, want %d", at, twoParts)
+			t.Errorf("before it is too old, the resumable size is %d, want %d", at, twoParts)
 		}
 		<-time.After(2 * time.Minute)
 		at := stands(t, f, "/f")
 		if cleaned(t, f); at != 0 || s.open {
-			t.Errorf("it stands at %d after its time; open: %v", at, s.open)
+			t.Errorf("after it is too old, the resumable size is %d; the upload is open: %v", at, s.open)
 		}
 	})
 }
@@ -140,7 +140,7 @@ func TestNoResumeWithoutListing(t *testing.T) {
 			t.Fatal(err)
 		}
 		if s.open {
-			t.Error("an upload is left that nobody can find")
+			t.Error("an upload is open that cannot be listed")
 		}
 	}
 	s.made("Create x2", "Part 1 x2", "Part 10000 x2", "ListUploads", "Abort x2")

@@ -46,7 +46,7 @@ func TestResumedUploadKeepsItsProgress(t *testing.T) {
 					t.Error("no error")
 				}
 				if at := stands(t, f, "/f"); at != test.want {
-					t.Errorf("it stands at %d, want %d", at, test.want)
+					t.Errorf("the resumable size is %d, want %d", at, test.want)
 				}
 			})
 		})

@@ -39,7 +39,7 @@ func TestRetainedPartsAreEvicted(t *testing.T) {
 			t.Error(err)
 		}
 		if at := stands(t, f, "/f"); at != minPart {
-			t.Errorf("it stands at %d, want the whole part, %d", at, minPart)
+			t.Errorf("the resumable size is %d, want the whole part of %d", at, minPart)
 		}
 		if n := b.Stats().Retained; n != 0 {
 			t.Errorf("%d parts are still retained", n)

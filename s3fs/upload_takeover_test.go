@@ -90,7 +90,7 @@ func TestUploadWithOverwrittenPartIsNotPublished(t *testing.T) {
 		t.Error("a mixture was published")
 	}
 	if at := stands(t, f, "/f"); at != 0 {
-		t.Errorf("it stands at %d, want 0: nobody knows whose the parts are", at)
+		t.Errorf("the resumable size is %d, want 0, because the owner of the parts is unknown", at)
 	}
 }
 
@@ -115,7 +115,7 @@ func TestResumeFromOtherSession(t *testing.T) {
 			t.Error("the one that was taken over ends well")
 		}
 		if later := s.requests()[before:]; len(later) > 0 {
-			t.Errorf("it asked for %q afterwards", later)
+			t.Errorf("requests after that: %q", later)
 		}
 		if s.objects["/b/f"] != 2*minPart+10 || f.budget.Stats().Used != 0 {
 			t.Errorf("published: %v; %d bytes taken", s.objects, f.budget.Stats().Used)

@@ -230,7 +230,7 @@ func TestResumedUploadAfterDeletionFails(t *testing.T) {
 		t.Errorf("error %v, want that it is superseded", err)
 	}
 	if at := stands(t, f, "/f"); at != 0 {
-		t.Errorf("it stands at %d", at)
+		t.Errorf("the resumable size is %d", at)
 	}
 	if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(2*minPart+7)), proxy.Write{}); err != nil {
 		t.Errorf("from the beginning: %v", err)
