@@ -41,7 +41,7 @@ func TestRenameChangesContentType(t *testing.T) {
 				if got := aws.ToString(headOf(t, f, test.to[1:]).ContentType); got != want {
 					t.Errorf("%s, renamed to %s, with %d bytes: %q, want %q", test.from, test.to, size, got, want)
 				}
-				reads(t, f, test.to[1:], noise(size))
+				checkObject(t, f, test.to[1:], noise(size))
 			}
 		}
 	})
@@ -51,12 +51,12 @@ func TestRenameChangesContentType(t *testing.T) {
 func TestRenameKeepsExplicitContentType(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		f := NewFS(c, Options{Bucket: "files"})
-		dressed(t, f, "a.part", 10)
-		want := kept(t, f, "a.part")
+		putWithHeaders(t, f, "a.part", 10)
+		want := copiedHeaders(t, f, "a.part")
 		if _, err := f.Rename(t.Context(), "/a.part", "/a.jpg", true); err != nil {
 			t.Fatal(err)
 		}
-		got := kept(t, f, "a.jpg")
+		got := copiedHeaders(t, f, "a.jpg")
 		if got["Expires"] == "" {
 			delete(want, "Expires") // which MinIO loses in any copy
 			delete(got, "Expires")
@@ -72,12 +72,12 @@ func TestRenameKeepsExplicitContentType(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want = kept(t, f, "b.part")
+		want = copiedHeaders(t, f, "b.part")
 		want["Content-Type"] = "image/jpeg"
 		if _, err := f.Rename(t.Context(), "/b.part", "/b.jpg", true); err != nil {
 			t.Fatal(err)
 		}
-		if got := kept(t, f, "b.jpg"); !maps.Equal(got, want) {
+		if got := copiedHeaders(t, f, "b.jpg"); !maps.Equal(got, want) {
 			t.Errorf("after the rename %v\nwant %v", got, want)
 		}
 	})

@@ -27,8 +27,8 @@ func bothStores(t *testing.T, test func(*testing.T, *Client)) {
 	t.Run("embedded", func(t *testing.T) { test(t, embedded(t, "files")) })
 }
 
-// dressed puts an object with all headers and tags that a copy must keep, and returns its HeadObject output.
-func dressed(t *testing.T, f *FS, key string, size int) *s3.HeadObjectOutput {
+// putWithHeaders puts an object with all headers and tags that a copy must keep, and returns its HeadObject output.
+func putWithHeaders(t *testing.T, f *FS, key string, size int) *s3.HeadObjectOutput {
 	t.Helper()
 	_, err := f.api.PutObject(t.Context(), &s3.PutObjectInput{
 		Bucket: &f.bucket, Key: &key, Body: bytes.NewReader(noise(size)),
@@ -62,8 +62,8 @@ func noise(size int) []byte {
 	return b
 }
 
-// kept returns the headers and tags of an object that a copy must have too.
-func kept(t *testing.T, f *FS, key string) map[string]string {
+// copiedHeaders returns the headers and tags of an object that a copy must have too.
+func copiedHeaders(t *testing.T, f *FS, key string) map[string]string {
 	t.Helper()
 	is := headOf(t, f, key)
 	tags, err := f.objectTags(t.Context(), key, is)
@@ -84,8 +84,8 @@ func kept(t *testing.T, f *FS, key string) map[string]string {
 	}
 }
 
-// reads checks the content of an object.
-func reads(t *testing.T, f *FS, key string, want []byte) {
+// checkObject checks the content of an object.
+func checkObject(t *testing.T, f *FS, key string, want []byte) {
 	t.Helper()
 	r, err := f.Open(t.Context(), "/"+key, proxy.Range{})
 	if err != nil {
@@ -114,8 +114,8 @@ func (s *spy) Do(r *http.Request) (*http.Response, error) {
 	return s.HTTPClient.Do(r)
 }
 
-// spied returns an FS like f, with a spy on its requests. It copies objects over 5 MiB in parts of 5 MiB.
-func spied(t *testing.T, f *FS, see func(call string, r *http.Request) (*http.Response, error)) *FS {
+// withSpy returns an FS like f, with a spy on its requests. It copies objects over 5 MiB in parts of 5 MiB.
+func withSpy(t *testing.T, f *FS, see func(call string, r *http.Request) (*http.Response, error)) *FS {
 	t.Helper()
 	o := f.api.Options()
 	c := dial(t, Config{Endpoint: *o.BaseEndpoint, Region: o.Region, Credentials: o.Credentials, HTTPClient: &spy{HTTPClient: f.client.http, see: see}})
@@ -128,10 +128,10 @@ func inSmallParts(f *FS) *FS {
 	return f
 }
 
-// noUploads checks that the keys have no multipart uploads.
-func noUploads(t *testing.T, f *FS, keys ...string) {
+// checkNoUploads checks that the keys have no multipart uploads.
+func checkNoUploads(t *testing.T, f *FS, keys ...string) {
 	t.Helper()
-	cleaned(t, f)
+	awaitCleanUps(t, f)
 	for _, key := range keys { // MinIO lists them by the exact key only
 		out, err := f.api.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &f.bucket, Prefix: &key})
 		if err != nil || len(out.Uploads) > 0 {
@@ -140,8 +140,8 @@ func noUploads(t *testing.T, f *FS, keys ...string) {
 	}
 }
 
-// cleaned waits for the end of clean-up in the background.
-func cleaned(t *testing.T, f *FS) {
+// awaitCleanUps waits for the end of clean-up in the background.
+func awaitCleanUps(t *testing.T, f *FS) {
 	t.Helper()
 	l := f.client.uploads
 	l.mu.Lock()
@@ -152,8 +152,8 @@ func cleaned(t *testing.T, f *FS) {
 	}
 }
 
-// missing checks that neither a file nor a directory has this name.
-func missing(t *testing.T, f *FS, name string) {
+// checkMissing checks that neither a file nor a directory has this name.
+func checkMissing(t *testing.T, f *FS, name string) {
 	t.Helper()
 	if _, err := f.Stat(t.Context(), name); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%s exists, or %v", name, err)

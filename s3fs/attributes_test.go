@@ -82,7 +82,7 @@ func TestAttributesOnEveryWayOfWriting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newFake(t)
-			if s.tree(1, 1, nil); way.fault != nil {
+			if s.makeTree(1, 1, nil); way.fault != nil {
 				s.fault = way.fault
 			}
 			if err := way.do(t.Context(), s.fs(Options{Attributes: everything, PartSize: minPart})); err != nil {

@@ -68,7 +68,7 @@ func TestMemoryThatDoesNotComeFree(t *testing.T) {
 		if _, err := f.Put(ctx, "/f", storetest.Source(zeros(1<<20)), proxy.Write{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("cancelled while it waits: %v", err)
 		}
-		s.made()
+		s.checkCalls()
 	})
 }
 

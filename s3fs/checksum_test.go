@@ -172,7 +172,7 @@ func refusedChecksumIsReplaced(t *testing.T, status int, text string) {
 			t.Fatal(err)
 		}
 	}
-	s.made("Put x3")
+	s.checkCalls("Put x3")
 	if got := s.sentHeaders()[2].Get("Content-Md5"); got != "pj+cXcmbrQ4Se8pbzSMNWQ==" && len(got) != 24 {
 		t.Errorf("Content-MD5 %q", got)
 	}
@@ -180,7 +180,7 @@ func refusedChecksumIsReplaced(t *testing.T, status int, text string) {
 	if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
 		t.Fatal(err)
 	}
-	s.made("Create", "Part 1", "Part 2", "Complete")
+	s.checkCalls("Create", "Part 1", "Part 2", "Complete")
 }
 
 func TestWrongChecksumIsNotReplaced(t *testing.T) {
@@ -192,6 +192,6 @@ func TestWrongChecksumIsNotReplaced(t *testing.T) {
 		if _, err := s.fs(Options{}).Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{}); err == nil {
 			t.Error("no error")
 		}
-		s.made("Put x4")
+		s.checkCalls("Put x4")
 	})
 }

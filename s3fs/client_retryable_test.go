@@ -28,7 +28,7 @@ func TestRetryableFailures(t *testing.T) {
 		"failed":                 {times: 4, answer: func() *http.Response { return refusal(500, "InternalError", "") }},
 		"refused":                {times: 1, answer: func() *http.Response { return refusal(403, "AccessDenied", "") }},
 		"full":                   {times: 1, answer: func() *http.Response { return refusal(507, "NotHeardOf", "") }},
-		"an answer ends early":   {times: 4, answer: cutAnswer},
+		"an answer ends early":   {times: 4, answer: truncatedAnswer},
 		"an expired token":       {times: 4, answer: func() *http.Response { return refusal(400, "ExpiredToken", "") }},
 		"an unknown key":         {times: 1, answer: func() *http.Response { return refusal(403, "InvalidAccessKeyId", "") }},
 		"a checksum, on the way": {times: 4, answer: func() *http.Response { return refusal(400, "BadDigest", "") }},
@@ -50,8 +50,8 @@ func TestRetryableFailures(t *testing.T) {
 	}
 }
 
-// cutAnswer returns an answer with a connection that ends in the middle of the body.
-func cutAnswer() *http.Response {
+// truncatedAnswer returns an answer with a connection that ends in the middle of the body.
+func truncatedAnswer() *http.Response {
 	resp := response(200, "")
 	resp.ContentLength = 1000
 	resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("<ListBucketResult><Contents>"), iotest.ErrReader(io.ErrUnexpectedEOF)))
@@ -77,7 +77,7 @@ func TestExpiredCredentialsAreRefreshed(t *testing.T) {
 		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{}); err != nil {
 			t.Error(err)
 		}
-		s.made("Put x2")
+		s.checkCalls("Put x2")
 	})
 }
 

@@ -137,8 +137,8 @@ func TestRedirection(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, call := range s.requests() {
-			if want := []string{"fake", "b.elsewhere"}[i%2]; s.askedHosts()[i] != want && !strings.HasPrefix(call, "Part") {
-				t.Errorf("request %d, %s, went to %s", i, call, s.askedHosts()[i])
+			if want := []string{"fake", "b.elsewhere"}[i%2]; s.requestHosts()[i] != want && !strings.HasPrefix(call, "Part") {
+				t.Errorf("request %d, %s, went to %s", i, call, s.requestHosts()[i])
 			}
 		}
 		if s.objects["/b/f"] != twoParts {

@@ -41,7 +41,7 @@ func TestPathStyleWithEndpoint(t *testing.T) {
 		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.askedHosts()[0]; got != test.want {
+		if got := s.requestHosts()[0]; got != test.want {
 			t.Errorf("%+v: sent to %q", test, got)
 		}
 	}

@@ -21,7 +21,7 @@ import (
 // If the service refuses the storage class of the source, the copy gets the default class of the bucket.
 func TestStorageClassRefused(t *testing.T) {
 	s := newFake(t)
-	s.tree(2, 1, refusing(func(r *http.Request, call string) bool {
+	s.makeTree(2, 1, refusing(func(r *http.Request, call string) bool {
 		return call == "Copy" && r.Header.Get("X-Amz-Storage-Class") != ""
 	}, 400, "InvalidStorageClass", ""))
 	f := s.fs(Options{})
@@ -65,7 +65,7 @@ func TestSourceConditionRefused(t *testing.T) {
 // Copies of a directory have If-None-Match, and a copy that sets a time has a condition on the content.
 func TestCopyConditions(t *testing.T) {
 	s := newFake(t)
-	s.tree(2, 1, nil)
+	s.makeTree(2, 1, nil)
 	if _, err := s.fs(Options{}).Rename(t.Context(), "/d", "/e", true); err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestObjectWithMissingMetadataIsNotCopied(t *testing.T) {
 	if _, err := s.fs(Options{}).SetTime(t.Context(), "/f", time.Unix(1, 0)); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("error %v", err)
 	}
-	s.made("Head")
+	s.checkCalls("Head")
 	odd := &s3.HeadObjectOutput{MissingMeta: aws.Int32(2), ContentType: aws.String("text/plain")}
 	if in := s.fs(Options{}).copyInput(object{key: "a.txt", head: odd}, "a.png"); in.MetadataDirective != "" {
 		t.Errorf("the copy replaces the metadata: %v", in.MetadataDirective)

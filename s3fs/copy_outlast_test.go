@@ -55,7 +55,7 @@ func TestCancelledCallerWaitsForCopy(t *testing.T) {
 					}
 				}
 				if strings.Contains(name, "directory") {
-					s.tree(1, 1, fault)
+					s.makeTree(1, 1, fault)
 				} else {
 					s.copying(func(r *http.Request, call string) (*http.Response, error) {
 						if resp, err := fault(r, call); resp != nil || err != nil {
@@ -81,7 +81,7 @@ func TestCancelledCallerWaitsForCopy(t *testing.T) {
 				if !stopped && test.ends != "" && s.count(test.ends) != 1 {
 					t.Errorf("%s: requests %q, want %s", name, s.requests(), test.ends)
 				}
-				cleaned(t, f)
+				awaitCleanUps(t, f)
 			})
 		}
 	}

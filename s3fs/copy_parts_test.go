@@ -34,13 +34,13 @@ func TestCopiesKeepHeadersAndTags(t *testing.T) {
 					if parts {
 						inSmallParts(f)
 					}
-					dressed(t, f, f.prefix+"from/f", large)
-					before := kept(t, f, f.prefix+"from/f")
+					putWithHeaders(t, f, f.prefix+"from/f", large)
+					before := copiedHeaders(t, f, f.prefix+"from/f")
 					key, err := change(f)
 					if err != nil {
 						t.Fatal(err)
 					}
-					after := kept(t, f, f.prefix+key)
+					after := copiedHeaders(t, f, f.prefix+key)
 					if name != "a new time" && !parts {
 						delete(before, "Expires") // which MinIO's CopyObject forgets
 						delete(after, "Expires")
@@ -51,10 +51,10 @@ func TestCopiesKeepHeadersAndTags(t *testing.T) {
 					if etag := unquote(headOf(t, f, f.prefix+key).ETag); strings.HasSuffix(etag, "-3") != parts {
 						t.Errorf("ETag %s", etag)
 					}
-					reads(t, f, key, noise(large))
-					noUploads(t, f, f.prefix+key)
+					checkObject(t, f, key, noise(large))
+					checkNoUploads(t, f, f.prefix+key)
 					if key != "from/f" {
-						missing(t, f, "/from")
+						checkMissing(t, f, "/from")
 					}
 				})
 			}
@@ -68,28 +68,28 @@ func TestCopyInPartsReplacesNoNewerObject(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		f := NewFS(c, Options{Bucket: "files"})
 		meanwhile := func(key string) *FS {
-			return spied(t, f, func(call string, _ *http.Request) (*http.Response, error) {
+			return withSpy(t, f, func(call string, _ *http.Request) (*http.Response, error) {
 				if call == "Complete" {
-					dressed(t, f, key, 7)
+					putWithHeaders(t, f, key, 7)
 				}
 				return nil, nil
 			})
 		}
 		for _, key := range []string{"d/large", "d/small", "file"} {
-			dressed(t, f, key, map[bool]int{true: 7, false: large}[key == "d/small"])
+			putWithHeaders(t, f, key, map[bool]int{true: 7, false: large}[key == "d/small"])
 		}
 		if _, err := meanwhile("e/large").Rename(t.Context(), "/d", "/e", true); !errors.Is(err, fs.ErrExist) {
 			t.Errorf("Rename: %v", err)
 		}
-		reads(t, f, "d/large", noise(large))
-		reads(t, f, "d/small", noise(7))
-		reads(t, f, "e/large", noise(7))
-		missing(t, f, "/e/small")
+		checkObject(t, f, "d/large", noise(large))
+		checkObject(t, f, "d/small", noise(7))
+		checkObject(t, f, "e/large", noise(7))
+		checkMissing(t, f, "/e/small")
 		if _, err := meanwhile("file").SetTime(t.Context(), "/file", time.Unix(0, 0)); err == nil {
 			t.Error("SetTime: no error")
 		}
-		reads(t, f, "file", noise(7))
-		noUploads(t, f, "e/large", "file")
+		checkObject(t, f, "file", noise(7))
+		checkNoUploads(t, f, "e/large", "file")
 	})
 }
 
@@ -97,9 +97,9 @@ func TestCopyInPartsReplacesNoNewerObject(t *testing.T) {
 func TestConcurrentRenamesToOneName(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		f := NewFS(c, Options{Bucket: "files"})
-		dressed(t, f, "first/f", 3)
-		dressed(t, f, "second/f", 7)
-		late := spied(t, f, func(call string, _ *http.Request) (*http.Response, error) {
+		putWithHeaders(t, f, "first/f", 3)
+		putWithHeaders(t, f, "second/f", 7)
+		late := withSpy(t, f, func(call string, _ *http.Request) (*http.Response, error) {
 			if call != "Put" {
 				return nil, nil
 			}
@@ -108,9 +108,9 @@ func TestConcurrentRenamesToOneName(t *testing.T) {
 		if _, err := late.Rename(t.Context(), "/second", "/to", true); !errors.Is(err, fs.ErrExist) {
 			t.Errorf("Rename: %v", err)
 		}
-		reads(t, f, "to/f", noise(3))
-		reads(t, f, "second/f", noise(7))
-		missing(t, f, "/first")
+		checkObject(t, f, "to/f", noise(3))
+		checkObject(t, f, "second/f", noise(7))
+		checkMissing(t, f, "/first")
 		if p, err := f.fetchPage(t.Context(), "to/", "", "", 0); err != nil || len(p.objects) != 1 {
 			t.Errorf("%v, %v: the marker still exists", p.objects, err)
 		}
@@ -123,13 +123,13 @@ func TestCancelledRename(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		f := NewFS(c, Options{Bucket: "files"})
 		for key, size := range sizes {
-			dressed(t, f, key, size)
+			putWithHeaders(t, f, key, size)
 		}
 		for _, test := range []struct{ from, to, at string }{
 			{"/file", "/new", "PartCopy 2"}, {"/d", "/new", "PartCopy 2"}, {"/d", "/new", "Copy"}, {"/d", "/new", "Create"}, {"/d", "/new", "Put"},
 		} {
 			ctx, cancel := context.WithCancelCause(t.Context())
-			ending := spied(t, f, func(call string, _ *http.Request) (*http.Response, error) {
+			ending := withSpy(t, f, func(call string, _ *http.Request) (*http.Response, error) {
 				if call == test.at {
 					cancel(errCut)
 				}
@@ -138,12 +138,12 @@ func TestCancelledRename(t *testing.T) {
 			if _, err := ending.Rename(ctx, test.from, test.to, true); !errors.Is(err, errCut) {
 				t.Errorf("%s, cut at %s: %v", test.from, test.at, err)
 			}
-			missing(t, f, "/new")
-			noUploads(t, f, "new", "new/large")
+			checkMissing(t, f, "/new")
+			checkNoUploads(t, f, "new", "new/large")
 		}
 		for key, size := range sizes {
 			if key != "d/" {
-				reads(t, f, key, noise(size))
+				checkObject(t, f, key, noise(size))
 			}
 		}
 	})

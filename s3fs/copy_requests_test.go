@@ -18,8 +18,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// counted returns an FS like f, and a function that returns the number of its requests by operation.
-func counted(f *FS) (*FS, func() map[string]int) {
+// countRequests returns an FS like f, and a function that returns the number of its requests by operation.
+func countRequests(f *FS) (*FS, func() map[string]int) {
 	var mu sync.Mutex
 	counts := make(map[string]int)
 	count := middleware.InitializeMiddlewareFunc("count", func(
@@ -65,7 +65,7 @@ func TestRequestsOfLargeCopies(t *testing.T) {
 				want[name] = 3 // parts
 			}
 		}
-		f, got := counted(inSmallParts(NewFS(embedded(t, "files"), Options{Bucket: "files"})))
+		f, got := countRequests(inSmallParts(NewFS(embedded(t, "files"), Options{Bucket: "files"})))
 		if _, err := f.Put(t.Context(), "/d/f", storetest.Source(zeros(large)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
@@ -73,7 +73,7 @@ func TestRequestsOfLargeCopies(t *testing.T) {
 		if err := do(f); err != nil {
 			t.Fatal(err)
 		}
-		cleaned(t, f)
+		awaitCleanUps(t, f)
 		after := got()
 		for name, n := range before {
 			if after[name] -= n; after[name] == 0 {

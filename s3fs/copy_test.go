@@ -67,7 +67,7 @@ func TestCopyParts(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		f := NewFS(c, Options{Bucket: "files"})
 		f.partCopySize = minPart
-		source := dressed(t, f, "a b+c/ü", size)
+		source := putWithHeaders(t, f, "a b+c/ü", size)
 		in := createInputLike(source)
 		in.Bucket, in.Key = &f.bucket, aws.String("copy")
 		var err error
@@ -95,9 +95,9 @@ func TestCopyParts(t *testing.T) {
 			UploadId: &to.id, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}}); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := kept(t, f, "copy"), kept(t, f, "a b+c/ü"); !maps.Equal(got, want) || want["tags"] != "state=new%2B&team=a%20b%3Dc" {
+		if got, want := copiedHeaders(t, f, "copy"), copiedHeaders(t, f, "a b+c/ü"); !maps.Equal(got, want) || want["tags"] != "state=new%2B&team=a%20b%3Dc" {
 			t.Errorf("the copy has   %v\nthe source has %v", got, want)
 		}
-		reads(t, f, "copy", noise(size))
+		checkObject(t, f, "copy", noise(size))
 	})
 }

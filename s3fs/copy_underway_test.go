@@ -18,7 +18,7 @@ import (
 // leave at its start. It sets over to true at its end.
 func (s *fake) slowly(slow string, leave func()) (over *bool) {
 	over = new(bool)
-	s.tree(1, 3*minPart, func(r *http.Request, call string) (*http.Response, error) {
+	s.makeTree(1, 3*minPart, func(r *http.Request, call string) (*http.Response, error) {
 		if call == slow {
 			leave()
 			select {

@@ -162,8 +162,8 @@ func (g *getFake) Close() error {
 	return nil
 }
 
-// pinned checks that all requests after the first are for a range of the same version.
-func (s *objectFake) pinned() {
+// checkPinned checks that all requests after the first are for a range of the same version.
+func (s *objectFake) checkPinned() {
 	s.t.Helper()
 	for _, g := range s.gets[1:] {
 		if g.ifMatch != `"v1"` {

@@ -34,7 +34,7 @@ func TestOpenIsOneRequest(t *testing.T) {
 	if n, err := r.(io.WriterTo).WriteTo(&text); n != 7 || err != nil || text.String() != "content" {
 		t.Errorf("%d bytes %q, %v", n, text.String(), err)
 	}
-	s.made("Get")
+	s.checkCalls("Get")
 	if f.budget.Stats().Used != 0 {
 		t.Errorf("%d bytes are still out", f.budget.Stats().Used)
 	}
@@ -152,7 +152,7 @@ func TestStatRequests(t *testing.T) {
 			if !errors.Is(err, test.want) || err == nil && i.Dir != test.dir {
 				t.Errorf("%v, %v; want %v, directory: %v", i, err, test.want, test.dir)
 			}
-			s.made(test.calls...)
+			s.checkCalls(test.calls...)
 		})
 	}
 }
@@ -195,7 +195,7 @@ func TestListOmitsInvalidNames(t *testing.T) {
 	if fmt.Sprint(got) != want {
 		t.Errorf("%v, want %v", got, want)
 	}
-	s.made("List x2")
+	s.checkCalls("List x2")
 }
 
 func TestListPrefetchesNextPage(t *testing.T) {
@@ -252,5 +252,5 @@ func TestListOfAMissingBucket(t *testing.T) {
 			t.Errorf("error %v, want one that speaks of the bucket and has the request's id", err)
 		}
 	}
-	s.made("List")
+	s.checkCalls("List")
 }

@@ -50,7 +50,7 @@ func TestTruncatedDownloadContinues(t *testing.T) {
 					if !resumed {
 						t.Errorf("no request from byte %d on", at)
 					}
-					s.pinned()
+					s.checkPinned()
 				})
 			})
 		}
@@ -230,7 +230,7 @@ func TestDownloadWithoutETagIsNotContinued(t *testing.T) {
 	if err := w.take(t, s.fs(Options{})); !errors.Is(err, syscall.ECONNRESET) || w.at != mib {
 		t.Errorf("%d bytes, %v", w.at, err)
 	}
-	s.made("Get")
+	s.checkCalls("Get")
 }
 
 // An answer without a length is refused, because a truncated one looks the same.

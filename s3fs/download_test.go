@@ -40,7 +40,7 @@ func TestDownloadInParallel(t *testing.T) {
 		if s.gets[0].first != 0 || s.gets[0].ifMatch != "" || second.first != firstSpan {
 			t.Errorf("the first request from %d, the next from %d", s.gets[0].first, second.first)
 		}
-		s.pinned()
+		s.checkPinned()
 	})
 }
 
@@ -69,7 +69,7 @@ func TestParallelDownloadWithRead(t *testing.T) {
 		if s.most < 2 {
 			t.Error("nothing was fetched ahead")
 		}
-		s.pinned()
+		s.checkPinned()
 	})
 }
 
@@ -99,7 +99,7 @@ func TestDownloadStaysOneStream(t *testing.T) {
 				if err := w.take(t, s.fs(Options{Budget: budget.New(test.memory)})); err != nil || w.at != test.size {
 					t.Errorf("%d bytes, %v", w.at, err)
 				}
-				s.made("Get")
+				s.checkCalls("Get")
 			})
 		})
 	}
@@ -121,7 +121,7 @@ func TestDownloadFromBusyService(t *testing.T) {
 		if err := w.take(t, s.fs(Options{})); err != nil || w.at != s.size {
 			t.Errorf("%d bytes, %v", w.at, err)
 		}
-		s.made("Get")
+		s.checkCalls("Get")
 	})
 }
 

@@ -109,7 +109,7 @@ func TestRefusedChecksumHeader(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	s.made("Get x3")
+	s.checkCalls("Get x3")
 	if strings.Count(log.String(), "level=WARN") != 1 {
 		t.Errorf("logged %q", log.String())
 	}
@@ -123,5 +123,5 @@ func TestOtherRefusalIsNotRetried(t *testing.T) {
 		r.Close()
 		t.Error("opened")
 	}
-	s.made("Get")
+	s.checkCalls("Get")
 }

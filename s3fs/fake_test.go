@@ -251,8 +251,8 @@ func (s *fake) silentFrom(first string) {
 	}
 }
 
-// made checks the calls so far, in any order. A call may have a count, as in "Part 1 x3".
-func (s *fake) made(want ...string) {
+// checkCalls checks the calls so far, in any order. A call may have a count, as in "Part 1 x3".
+func (s *fake) checkCalls(want ...string) {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -317,8 +317,8 @@ func (s *fake) sentHeaders() []http.Header {
 	return slices.Clone(s.headers)
 }
 
-// askedHosts returns the hosts of the requests so far.
-func (s *fake) askedHosts() []string {
+// requestHosts returns the hosts of the requests so far.
+func (s *fake) requestHosts() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.hosts)

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// tree prepares the fake with a directory d of n objects, and no others. It calls fault first for each request.
-func (s *fake) tree(n int, size int64, fault func(*http.Request, string) (*http.Response, error)) {
+// makeTree prepares the fake with a directory d of n objects, and no others. It calls fault first for each request.
+func (s *fake) makeTree(n int, size int64, fault func(*http.Request, string) (*http.Response, error)) {
 	var keys strings.Builder
 	for i := range n {
 		fmt.Fprintf(&keys, `<Contents><Key>d/%d</Key><Size>%d</Size><ETag>"e%d"</ETag><StorageClass>GLACIER_IR</StorageClass></Contents>`, i, size, i)

@@ -115,7 +115,7 @@ func TestRefusalWithoutConditionIsNotRemembered(t *testing.T) {
 	if got := f.client.Refusals(); len(got) != 0 {
 		t.Errorf("refusals %v", got)
 	}
-	s.made("Put x2", "Head")
+	s.checkCalls("Put x2", "Head")
 }
 
 // A request that conflicts with a running one is retried, as AWS documents. A lasting conflict says nothing about the object.
@@ -165,7 +165,7 @@ func TestChecksumRefused(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		s.made("Put x3")
+		s.checkCalls("Put x3")
 		if got := f.client.Refusals(); len(got) != 1 || got[0].Feature != checksumHeaders || got[0].Feature.Option() != "--checksum md5" {
 			t.Errorf("%s: refusals %v", name, got)
 		}
@@ -315,7 +315,7 @@ func TestEncodingTypeRefused(t *testing.T) {
 				t.Errorf("%d: %+v, %v", status, p, err)
 			}
 		}
-		s.made("List x3")
+		s.checkCalls("List x3")
 		if got := f.client.Refusals(); len(got) != 1 || got[0].Feature != encodedKeys {
 			t.Errorf("%d: refusals %v", status, got)
 		}

@@ -83,5 +83,5 @@ func TestMaxLengthOfDirectoryName(t *testing.T) {
 	if _, err := s.fs(Options{}).statDir(t.Context(), strings.Repeat("n", maxKeyLength)+"/"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
-	s.made()
+	s.checkCalls()
 }

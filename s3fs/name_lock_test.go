@@ -15,8 +15,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// locked checks the number of locked names.
-func locked(t *testing.T, f *FS, want int) {
+// checkLocked checks the number of locked names.
+func checkLocked(t *testing.T, f *FS, want int) {
 	t.Helper()
 	f.client.names.mu.Lock()
 	defer f.client.names.mu.Unlock()
@@ -66,7 +66,7 @@ func TestLocksAreFirstInFirstOut(t *testing.T) {
 				t.Errorf("%q, want %q", got, want)
 			}
 		}
-		locked(t, f, 0)
+		checkLocked(t, f, 0)
 	})
 }
 
@@ -102,8 +102,8 @@ func TestUploadToLockedName(t *testing.T) {
 					t.Errorf("error %v after %v", err, took)
 				}
 				other.release()
-				locked(t, f, 0)
-				at := stands(t, f, "/f")
+				checkLocked(t, f, 0)
+				at := resumableSize(t, f, "/f")
 				if at < minPart || len(s.objects) > 0 {
 					t.Errorf("the resumable size is %d; published objects: %v", at, s.objects)
 				}
@@ -129,7 +129,7 @@ func TestOperationsOnLockedName(t *testing.T) {
 				t.Errorf("%s: error %v; requests %q", op.name, err, s.requests())
 			}
 			other.release()
-			locked(t, f, 0)
+			checkLocked(t, f, 0)
 		})
 	}
 }

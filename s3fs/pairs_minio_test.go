@@ -99,7 +99,7 @@ func (m *meeting) meet(t *testing.T, at int32, first, second change) (f *FS, err
 	met = begun
 	m.second()
 	<-over
-	cleaned(t, f)
+	awaitCleanUps(t, f)
 	if at > 100 {
 		t.Fatal(fmt.Sprint(first.name, " has no end"))
 	}

@@ -193,7 +193,7 @@ func (p *pairing) fresh(t *testing.T) *FS {
 func (p *pairing) outcome(t *testing.T, f *FS, errs ...error) string {
 	var words []string
 	for _, err := range errs {
-		words = append(words, word(err))
+		words = append(words, errorKind(err))
 	}
 	out, err := f.api.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &f.bucket, Prefix: &f.prefix})
 	if err != nil {
@@ -210,8 +210,8 @@ func (p *pairing) outcome(t *testing.T, f *FS, errs ...error) string {
 	return strings.Join(words, " ")
 }
 
-// word returns the kind of an error, as far as it determines the client's reply.
-func word(err error) string {
+// errorKind returns the kind of an error, as far as it determines the client's reply.
+func errorKind(err error) string {
 	for _, w := range []error{syscall.EBUSY, fs.ErrNotExist, fs.ErrExist, syscall.ENOTEMPTY} {
 		if errors.Is(err, w) {
 			return w.Error()
@@ -265,7 +265,7 @@ func (p *pairing) run(t *testing.T, f *FS, s *schedule, changes ...change) []err
 		case side >= 0:
 			p.obey(side)
 		case isClosed(over[0]) && isClosed(over[1]):
-			cleaned(t, f)
+			awaitCleanUps(t, f)
 			return errs
 		default: // one waits before it tries again
 			<-time.After(time.Second)

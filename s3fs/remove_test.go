@@ -87,7 +87,7 @@ func TestRemoveConditions(t *testing.T) {
 		if refused := len(f.client.Refusals()) > 0; refused != strings.HasPrefix(name, "the condition") {
 			t.Errorf("%s: refusals %v", name, f.client.Refusals())
 		}
-		cleaned(t, f)
+		awaitCleanUps(t, f)
 	}
 }
 

@@ -19,7 +19,7 @@ func TestRenameKeepsNewFileAtOldName(t *testing.T) {
 		"of a failed rename": {"/d", "/to", "DeleteMany"},
 	} {
 		for key, size := range map[string]int{"file": 3, "large": large, "d/small": 5, "d/large": large} {
-			dressed(t, f, key, size)
+			putWithHeaders(t, f, key, size)
 		}
 		failed := name == "of a failed rename"
 		key := strings.TrimPrefix(test.from, "/")
@@ -29,22 +29,22 @@ func TestRenameKeepsNewFileAtOldName(t *testing.T) {
 		case key == "d":
 			key = "d/small"
 		}
-		g := spied(t, f, func(call string, r *http.Request) (*http.Response, error) {
+		g := withSpy(t, f, func(call string, r *http.Request) (*http.Response, error) {
 			switch {
 			case call == "PartCopy 2" && failed:
 				return refusal(403, "AccessDenied", ""), nil
 			case call == test.call:
-				dressed(t, f, key, 7)
+				putWithHeaders(t, f, key, 7)
 			}
 			return nil, nil
 		})
 		if _, err := g.Rename(t.Context(), test.from, test.to, true); (err != nil) != failed {
 			t.Errorf("%s: %v", name, err)
 		}
-		reads(t, f, key, noise(7))
+		checkObject(t, f, key, noise(7))
 		if key == "d/small" {
-			missing(t, f, "/d/large")
-			reads(t, f, "to/small", noise(5))
+			checkMissing(t, f, "/d/large")
+			checkObject(t, f, "to/small", noise(5))
 		}
 		for _, key := range []string{"to", "to/small", "to/large"} {
 			if err := f.delete(t.Context(), key, "", nil); err != nil {
@@ -59,21 +59,21 @@ func TestRenameOfFileReplacedBeforeCopy(t *testing.T) {
 	bothStores(t, func(t *testing.T, c *Client) {
 		f := NewFS(c, Options{Bucket: "files"})
 		for call, size := range map[string]int{"Copy": 3, "PartCopy 1": large} {
-			dressed(t, f, "a", size)
+			putWithHeaders(t, f, "a", size)
 			replaced := false
-			g := spied(t, f, func(now string, _ *http.Request) (*http.Response, error) {
+			g := withSpy(t, f, func(now string, _ *http.Request) (*http.Response, error) {
 				if now == call && !replaced {
 					replaced = true
-					dressed(t, f, "a", 7)
+					putWithHeaders(t, f, "a", 7)
 				}
 				return nil, nil
 			})
 			if _, err := g.Rename(t.Context(), "/a", "/b", true); err != nil || !replaced {
 				t.Errorf("%s: %v, replaced: %v", call, err, replaced)
 			}
-			reads(t, f, "b", noise(7))
-			missing(t, f, "/a")
-			noUploads(t, f, "b")
+			checkObject(t, f, "b", noise(7))
+			checkMissing(t, f, "/a")
+			checkNoUploads(t, f, "b")
 		}
 	})
 }
@@ -124,7 +124,7 @@ func TestDeletionsWithoutConditions(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		s.made(test.made...)
+		s.checkCalls(test.made...)
 		if got := s.header("Delete", "If-Match"); got != `"e"` && got != "no such call" {
 			t.Errorf("%s: If-Match %q", name, got)
 		}
@@ -163,7 +163,7 @@ func TestFailedDeletionsAreRetried(t *testing.T) {
 		if !errors.Is(err, test.want) || test.want == nil && err != nil {
 			t.Errorf("%s: %v", code, err)
 		}
-		s.made(test.made...)
+		s.checkCalls(test.made...)
 	}
 }
 
@@ -239,7 +239,7 @@ func TestDeleteObjectsRefused(t *testing.T) {
 	for status, code := range map[int]string{501: "NotImplemented", 405: "MethodNotAllowed", 400: "InvalidRequest"} {
 		for _, denied := range []bool{false, true} {
 			s := newFake(t)
-			s.tree(2, 1, func(r *http.Request, call string) (*http.Response, error) {
+			s.makeTree(2, 1, func(r *http.Request, call string) (*http.Response, error) {
 				switch {
 				case call == "DeleteMany":
 					return refusal(status, code, ""), nil

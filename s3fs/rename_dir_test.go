@@ -13,7 +13,7 @@ import (
 // If S3 refused a copy, an object with the same content at the new name is of another client, and must not be deleted.
 func TestFailedRenameKeepsObjectsOfOthers(t *testing.T) {
 	s := newFake(t)
-	s.tree(1, 1, func(r *http.Request, call string) (*http.Response, error) {
+	s.makeTree(1, 1, func(r *http.Request, call string) (*http.Response, error) {
 		switch q := r.URL.Query(); {
 		case call == "Copy":
 			return refusal(403, "AccessDenied", ""), nil
@@ -33,7 +33,7 @@ func TestFailedRenameKeepsObjectsOfOthers(t *testing.T) {
 // On services that ignore conditions, a name cannot be reserved.
 func TestRenameWithoutConditions(t *testing.T) {
 	s := newFake(t)
-	s.tree(1, 1, func(r *http.Request, call string) (*http.Response, error) {
+	s.makeTree(1, 1, func(r *http.Request, call string) (*http.Response, error) {
 		if call == "Put" && r.Header.Get("If-None-Match") != "" {
 			return refusal(501, "NotImplemented", "A header you provided implies functionality that is not implemented"), nil
 		}
@@ -44,7 +44,7 @@ func TestRenameWithoutConditions(t *testing.T) {
 	if _, err := f.Rename(t.Context(), "/d", "/e", true); err != nil {
 		t.Fatal(err)
 	}
-	s.made("Head x3", "List x5", "Put x2", "Copy", "Delete", "DeleteMany")
+	s.checkCalls("Head x3", "List x5", "Put x2", "Copy", "Delete", "DeleteMany")
 }
 
 // A file that is stored in the directory during its rename is not deleted with the others, neither at the old name nor, if the rename
@@ -53,7 +53,7 @@ func TestDirectoryRenameKeepsNewFiles(t *testing.T) {
 	for name, fails := range map[string]bool{"d/1": false, "e/1": true} {
 		s := newFake(t)
 		lists := 0
-		s.tree(3, 1, func(r *http.Request, call string) (*http.Response, error) {
+		s.makeTree(3, 1, func(r *http.Request, call string) (*http.Response, error) {
 			switch prefix := r.URL.Query().Get("prefix"); {
 			case call == "Copy" && fails && r.URL.Path == "/b/e/2":
 				return refusal(412, "PreconditionFailed", ""), nil
@@ -78,11 +78,11 @@ func TestDirectoryRenameKeepsNewFiles(t *testing.T) {
 
 func TestRenameDirectory(t *testing.T) {
 	s := newFake(t)
-	s.tree(3, 1, nil)
+	s.makeTree(3, 1, nil)
 	if _, err := s.fs(Options{}).Rename(t.Context(), "/d", "/e", true); err != nil {
 		t.Fatal(err)
 	}
-	s.made("Head x2", "List x5", "Put", "Copy x3", "Delete", "DeleteMany")
+	s.checkCalls("Head x2", "List x5", "Put", "Copy x3", "Delete", "DeleteMany")
 	if _, left := s.copies.Load("e/"); left {
 		t.Error("the marker that reserved the name still exists")
 	}
@@ -132,7 +132,7 @@ func TestRenameDirectoryFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newFake(t)
-				s.tree(test.n, test.size, test.fault)
+				s.makeTree(test.n, test.size, test.fault)
 				_, err := s.fs(Options{RenameMax: 50}).Rename(t.Context(), "/d", "/e", true)
 				if err == nil || test.want != errAny && !errors.Is(err, test.want) {
 					t.Errorf("error %v, want %v", err, test.want)
@@ -152,7 +152,7 @@ func TestRenameDirectoryFaults(t *testing.T) {
 
 func TestRenameSaysWhatWasNotDeleted(t *testing.T) {
 	s := newFake(t)
-	s.tree(3, 1, func(_ *http.Request, call string) (*http.Response, error) {
+	s.makeTree(3, 1, func(_ *http.Request, call string) (*http.Response, error) {
 		if call == "DeleteMany" {
 			return response(200, "<DeleteResult><Error><Key>d/1</Key><Code>AccessDenied</Code></Error></DeleteResult>"), nil
 		}

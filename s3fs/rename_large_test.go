@@ -118,15 +118,15 @@ func TestRenameSixGiB(t *testing.T) {
 	}
 	f := NewFS(minio(t, "files"), Options{Bucket: "files"})
 	size := sixGiB(t, f, "d/large")
-	dressed(t, f, "d/small", 7)
+	putWithHeaders(t, f, "d/small", 7)
 	began := time.Now()
 	if _, err := f.Rename(t.Context(), "/d", "/e", true); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("%d bytes renamed in %v", size, time.Since(began))
-	missing(t, f, "/d")
-	reads(t, f, "e/small", noise(7))
-	noUploads(t, f, "e/large")
+	checkMissing(t, f, "/d")
+	checkObject(t, f, "e/small", noise(7))
+	checkNoUploads(t, f, "e/large")
 	if is := headOf(t, f, "e/large"); !strings.HasSuffix(unquote(is.ETag), "-13") || aws.ToInt64(is.ContentLength) != size {
 		t.Errorf("%d bytes with ETag %s, want %d in 13 parts", aws.ToInt64(is.ContentLength), aws.ToString(is.ETag), size)
 	}

@@ -11,7 +11,7 @@ import (
 // If listing is allowed for some prefixes only, S3 answers with AccessDenied for a missing object.
 func TestMissingObjectWithRestrictedListing(t *testing.T) {
 	s := newFake(t)
-	s.tree(3, 1, func(_ *http.Request, call string) (*http.Response, error) {
+	s.makeTree(3, 1, func(_ *http.Request, call string) (*http.Response, error) {
 		if call == "Head" {
 			return response(403, ""), nil
 		}
@@ -31,7 +31,7 @@ func TestMissingObjectWithRestrictedListing(t *testing.T) {
 
 func TestMkdirIsChecked(t *testing.T) {
 	s := newFake(t)
-	s.tree(0, 0, nil)
+	s.makeTree(0, 0, nil)
 	if _, err := s.fs(Options{}).Mkdir(t.Context(), "/e"); err != nil {
 		t.Fatal(err)
 	}

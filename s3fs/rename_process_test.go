@@ -51,8 +51,8 @@ func copied(key string) func(string, string) bool {
 	return func(call, to string) bool { return call == "Copy" && to == key }
 }
 
-// stored stores files, each with the last letter of its name as content.
-func stored(t *testing.T, f *FS, names ...string) {
+// storeFiles stores files, each with the last letter of its name as content.
+func storeFiles(t *testing.T, f *FS, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		if _, err := f.Put(t.Context(), name, storetest.Source(strings.NewReader(name[len(name)-1:])), proxy.Write{}); err != nil {
@@ -73,7 +73,7 @@ func TestFailedRenameKeepsCopyOfRemovedSource(t *testing.T) {
 		} {
 			i := &interloper{after: copied("e/x")}
 			a, b := twoProcesses(t, c, i)
-			stored(t, b, "/d/x", "/d/y")
+			storeFiles(t, b, "/d/x", "/d/y")
 			i.do = func() {
 				if err := change(b); err != nil {
 					t.Errorf("%s: %v", name, err)
@@ -82,9 +82,9 @@ func TestFailedRenameKeepsCopyOfRemovedSource(t *testing.T) {
 			if _, err := a.Rename(t.Context(), "/d", "/e", true); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
-			reads(t, b, "e/x", []byte("x"))
-			reads(t, b, "e/y", []byte("y"))
-			missing(t, b, "/d")
+			checkObject(t, b, "e/x", []byte("x"))
+			checkObject(t, b, "e/y", []byte("y"))
+			checkMissing(t, b, "/d")
 			for _, file := range []string{"/e/x", "/e/y"} {
 				if _, err := b.Remove(t.Context(), file); err != nil {
 					t.Fatal(err)
@@ -166,7 +166,7 @@ func TestMkdirOfReservedName(t *testing.T) {
 		i := &interloper{after: func(call, key string) bool { return call == "Put" && key == "e/" }}
 		b, _ = twoProcesses(t, c, mkdir)
 		a, _ := twoProcesses(t, c, i)
-		stored(t, a, "/d/x")
+		storeFiles(t, a, "/d/x")
 		i.do = func() { close(reserved); <-over }
 		go func() { _, made = b.Mkdir(t.Context(), "/e"); close(over) }()
 		<-looked
@@ -180,7 +180,7 @@ func TestMkdirOfReservedName(t *testing.T) {
 func TestMkdirWithLostAnswer(t *testing.T) {
 	for contentType, want := range map[string]error{markerType: nil, markerType + "; reserved=x": fs.ErrExist} {
 		s := newFake(t)
-		s.tree(0, 0, func(r *http.Request, call string) (*http.Response, error) {
+		s.makeTree(0, 0, func(r *http.Request, call string) (*http.Response, error) {
 			put := s.count("Put")
 			switch {
 			case call == "Put" && put == 1:
@@ -211,7 +211,7 @@ func TestSetTimeDuringRename(t *testing.T) {
 		} {
 			i := &interloper{after: after}
 			a, b := twoProcesses(t, c, i)
-			stored(t, b, "/a.txt")
+			storeFiles(t, b, "/a.txt")
 			i.do = func() {
 				if _, err := b.SetTime(t.Context(), "/a.txt", time.Unix(1000, 0)); err != nil {
 					t.Error(err)
@@ -223,7 +223,7 @@ func TestSetTimeDuringRename(t *testing.T) {
 			if is, err := b.Stat(t.Context(), moment); err != nil || is.ModTime.Unix() != 1000 {
 				t.Errorf("%s: %v, %v", moment, is, err)
 			}
-			missing(t, b, "/a.txt")
+			checkMissing(t, b, "/a.txt")
 		}
 	})
 }
@@ -272,7 +272,7 @@ func TestRenameOfFileRemovedAfterCopy(t *testing.T) {
 // A failed rename of a directory removes its copies, but not an object with the same content that another process stored in place of one.
 func TestFailedRenameKeepsEqualObjectOfOtherProcess(t *testing.T) {
 	s := newFake(t)
-	s.tree(2, 1, func(r *http.Request, call string) (*http.Response, error) {
+	s.makeTree(2, 1, func(r *http.Request, call string) (*http.Response, error) {
 		q := r.URL.Query()
 		switch {
 		case call == "Copy" && r.URL.Path == "/b/e/0":
@@ -313,7 +313,7 @@ func TestConcurrentReverseRenames(t *testing.T) {
 		first, second := &interloper{after: copied("b")}, &interloper{after: copied("a")}
 		a, _ := twoProcesses(t, c, first)
 		b, _ := twoProcesses(t, c, second)
-		stored(t, a, "/a")
+		storeFiles(t, a, "/a")
 		bothCopied, moved, over := make(chan struct{}), make(chan struct{}), make(chan error)
 		first.do = func() {
 			go func() { over <- errOf(b.Rename(t.Context(), "/b", "/a", true)) }()

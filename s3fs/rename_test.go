@@ -27,7 +27,7 @@ func TestRenameKeepsFileStoredAfterCopy(t *testing.T) {
 	if _, err := s.fs(Options{}).Rename(t.Context(), "/a", "/b", true); err != nil {
 		t.Error(err)
 	}
-	s.made("Head x2", "List", "Copy")
+	s.checkCalls("Head x2", "List", "Copy")
 }
 
 // A file that changes before each copy is not renamed.
@@ -49,7 +49,7 @@ func TestRenameOfChangingFileFails(t *testing.T) {
 	if _, err := s.fs(Options{}).Rename(t.Context(), "/a b+c", "/e", true); err == nil {
 		t.Error("no error")
 	}
-	s.made("Head x2", "List", "Copy x2")
+	s.checkCalls("Head x2", "List", "Copy x2")
 	if got := s.header("Copy", "X-Amz-Copy-Source"); got != "b/a%20b%2Bc" {
 		t.Errorf("source %q", got)
 	}

@@ -93,7 +93,7 @@ func TestUnconfirmedWriteIsVerifiedByHead(t *testing.T) {
 	if _, err := s.fs(Options{}).Rename(t.Context(), "/large", "/copy", true); err != nil {
 		t.Error(err)
 	}
-	s.made("Head x4", "List", "Copy x4", "Delete")
+	s.checkCalls("Head x4", "List", "Copy x4", "Delete")
 }
 
 // A request that a proxy answered instead of S3 is retried.
@@ -270,7 +270,7 @@ func TestAppendToReplacedFile(t *testing.T) {
 	if _, err := s.fs(Options{}).Put(t.Context(), "/f", storetest.Source(zeros(3), storetest.All()), proxy.Write{}); !errors.Is(err, syscall.EBUSY) {
 		t.Errorf("error %v, want %v", err, syscall.EBUSY)
 	}
-	s.made("Head", "Get")
+	s.checkCalls("Head", "Get")
 }
 
 // S3 confirms a deletion with 204. A 200 may be of a proxy: the request is retried, and then HEAD shows whether the object is deleted. A
@@ -303,10 +303,10 @@ func TestUnconfirmedDeletion(t *testing.T) {
 		if err := f.delete(t.Context(), "f", "e", nil); !errors.Is(err, test.want) || test.want == nil && err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		s.made(test.calls...)
+		s.checkCalls(test.calls...)
 		s.forget()
 		if f.delete(t.Context(), "f", "e", nil); name == "it always says so" {
-			s.made("Delete", "Head")
+			s.checkCalls("Delete", "Head")
 		}
 	}
 }

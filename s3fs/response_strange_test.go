@@ -155,7 +155,7 @@ func (s *stranger) run(t *testing.T, op change) (string, error) {
 	f := inSmallParts(s.fresh(t))
 	f.copyLimit, f.partCopySize = 2<<20, 2<<20
 	err := op.do(context.WithValue(t.Context(), sideKey{}, "strange"), f)
-	cleaned(t, f)
+	awaitCleanUps(t, f)
 	s.client.features.mu.Lock()
 	clear(s.client.features.refused)
 	s.client.features.mu.Unlock()

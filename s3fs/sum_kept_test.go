@@ -99,7 +99,7 @@ func TestSumFromHeaders(t *testing.T) {
 			if err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%x, %v; want %x", got, err, want)
 			}
-			s.made(calls...)
+			s.checkCalls(calls...)
 		})
 	}
 }

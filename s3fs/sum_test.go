@@ -35,7 +35,7 @@ func TestStoredSumIsForWholeObject(t *testing.T) {
 		if err != nil || !bytes.Equal(got, digestOf("SHA-256", c.text)) {
 			t.Errorf("%d from %d: %x, %v", c.length, c.offset, got, err)
 		}
-		s.made(c.calls...)
+		s.checkCalls(c.calls...)
 	}
 }
 
@@ -52,11 +52,11 @@ func TestSumOfServiceThatRefuses(t *testing.T) {
 		}
 		got, err := s.fs(Options{}).Sum(t.Context(), "/f", "SHA-256", 0, -1)
 		if word == nil && bytes.Equal(got, digestOf("SHA-256", hello)) && err == nil {
-			s.made("Head x2", "Get")
+			s.checkCalls("Head x2", "Get")
 		} else if word == nil || !errors.Is(err, word) {
 			t.Errorf("%d: %x, %v", code, got, err)
 		} else {
-			s.made("Head")
+			s.checkCalls("Head")
 		}
 	}
 }

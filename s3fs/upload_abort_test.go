@@ -57,7 +57,7 @@ func TestDeletionAbortsUploads(t *testing.T) {
 			if err := remove(t.Context(), f); err != nil {
 				t.Fatal(err)
 			}
-			cleaned(t, f)
+			awaitCleanUps(t, f)
 			open, err := f.listUploadsTo(t.Context(), "d/x")
 			if err != nil || len(open) != 2 {
 				t.Errorf("%d uploads are open, %v; want the other program's, and the one that is running", len(open), err)
@@ -70,7 +70,7 @@ func TestDeletionAbortsUploads(t *testing.T) {
 			if err := f.sendAbort(t.Context(), multipartUpload{"d/x", *theirs.UploadId}); err != nil {
 				t.Error(err)
 			}
-			noUploads(t, f, "d/x")
+			checkNoUploads(t, f, "d/x")
 			f.Remove(t.Context(), "/elsewhere")
 			f.Remove(t.Context(), "/renamed/x")
 		})
@@ -145,8 +145,8 @@ func TestDeletionKeepsLaterUploads(t *testing.T) {
 			t.Fatal(err)
 		}
 		list()
-		cleaned(t, f)
-		if at := stands(t, NewFS(c, Options{Bucket: "files", PartSize: minPart}), "/f"); at != 2*minPart {
+		awaitCleanUps(t, f)
+		if at := resumableSize(t, NewFS(c, Options{Bucket: "files", PartSize: minPart}), "/f"); at != 2*minPart {
 			t.Errorf("the resumable size of the upload that began after the reply is %d", at)
 		}
 	})
@@ -169,7 +169,7 @@ func TestFailedDeletionRemembersUploads(t *testing.T) {
 	if _, err := f.Remove(t.Context(), "/f"); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("%v", err)
 	}
-	cleaned(t, f)
+	awaitCleanUps(t, f)
 	want := suspendedUploads{"left": {"l", openLeaseSize}, "resumed": {"new", minLeaseSize}}
 	if got := f.client.uploads.takeSuspended("b/f"); !maps.Equal(got, want) {
 		t.Errorf("%v is remembered, want %v", got, want)
@@ -194,8 +194,8 @@ func TestRenamedDirectoryKeepsLaterUploads(t *testing.T) {
 		t.Fatal(err)
 	}
 	list()
-	cleaned(t, f)
-	if at := stands(t, other, "/d/x"); at != 2*minPart {
+	awaitCleanUps(t, f)
+	if at := resumableSize(t, other, "/d/x"); at != 2*minPart {
 		t.Errorf("the resumable size of the upload that began after the reply is %d", at)
 	}
 }

@@ -190,7 +190,7 @@ func TestManyInsertions(t *testing.T) {
 	if len(h.read) != n-1 || slices.Max(h.read) >= minPart {
 		t.Errorf("read %d bytes, want less than %d each", h.read, minPart)
 	}
-	has(t, f, "/f", io.MultiReader(want...))
+	checkFile(t, f, "/f", io.MultiReader(want...))
 }
 
 // skipped is an empty reader that skips n bytes of another one.
@@ -241,8 +241,8 @@ func TestFailedCopyKeepsFile(t *testing.T) {
 				t.Errorf("error %v, want %v", err, test.want)
 			}
 			h.hook = nil
-			has(t, f, "/f", letters("old", size))
-			noUploads(t, f, "f")
+			checkFile(t, f, "/f", letters("old", size))
+			checkNoUploads(t, f, "f")
 			allFree(t, b)
 		})
 	}
@@ -292,8 +292,8 @@ func TestFailedUploadWithCopiesIsAborted(t *testing.T) {
 	f, h := hookedFS(t, Options{PartSize: minPart, Resume: time.Hour})
 	putBase(t, f, 12<<20)
 	for name, src := range map[string]proxy.Source{
-		"read":   storetest.Runs(storetest.New(letters("new", 2*minPart)), storetest.CopyOf("/f", "", 0, 10), storetest.New(cutAfter(2*minPart))),
-		"copied": storetest.Runs(storetest.New(letters("new", 3)), storetest.CopyOf("/f", "", 0, -1), storetest.New(cutAfter(2*minPart))),
+		"read":   storetest.Runs(storetest.New(letters("new", 2*minPart)), storetest.CopyOf("/f", "", 0, 10), storetest.New(failingAfter(2*minPart))),
+		"copied": storetest.Runs(storetest.New(letters("new", 3)), storetest.CopyOf("/f", "", 0, -1), storetest.New(failingAfter(2*minPart))),
 	} {
 		h.forget()
 		if _, err := f.Put(t.Context(), "/"+name, src, proxy.Write{}); !errors.Is(err, errCut) {
@@ -302,12 +302,12 @@ func TestFailedUploadWithCopiesIsAborted(t *testing.T) {
 		if !slices.Contains(h.calls, "Abort") {
 			t.Errorf("%s: requests %q", name, h.calls)
 		}
-		noUploads(t, f, name)
+		checkNoUploads(t, f, name)
 	}
 }
 
-// cutAfter returns a reader that fails after size bytes.
-func cutAfter(size int64) io.Reader {
+// failingAfter returns a reader that fails after size bytes.
+func failingAfter(size int64) io.Reader {
 	return io.MultiReader(letters("cut", size), iotest.ErrReader(errCut))
 }
 
@@ -333,7 +333,7 @@ func TestObjectReplacedBeforeComplete(t *testing.T) {
 		if _, err := f.Put(t.Context(), "/f", src, proxy.Write{Base: base}); !errors.Is(err, syscall.EBUSY) {
 			t.Errorf("%s: error %v, want %v", last, err, syscall.EBUSY)
 		}
-		has(t, f, "/f", letters("other", size))
+		checkFile(t, f, "/f", letters("other", size))
 	}
 }
 

@@ -40,7 +40,7 @@ func TestAppendToObjectReplacedMeanwhile(t *testing.T) {
 				if err := <-result; !errors.Is(err, syscall.EBUSY) {
 					t.Errorf("error %v, want %v", err, syscall.EBUSY)
 				}
-				has(t, f, "/f", letters("new", size))
+				checkFile(t, f, "/f", letters("new", size))
 			})
 		}
 	}
@@ -66,7 +66,7 @@ func TestAppendToFileCreatedMeanwhile(t *testing.T) {
 				if err := <-result; !errors.Is(err, errBusy) {
 					t.Errorf("error %v, want %v", err, errBusy)
 				}
-				has(t, f, file, letters("second", 10))
+				checkFile(t, f, file, letters("second", 10))
 			})
 		}
 	}
@@ -185,6 +185,6 @@ func TestKilledAppendIsNotResumed(t *testing.T) {
 		}
 		g.end <- errCut
 		<-result
-		has(t, f, "/f", io.MultiReader(letters("old", size), letters("more", 7)))
+		checkFile(t, f, "/f", io.MultiReader(letters("old", size), letters("more", 7)))
 	}
 }

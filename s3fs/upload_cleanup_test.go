@@ -87,7 +87,7 @@ func TestStatWaitsForCleanUps(t *testing.T) {
 			t.Fatal(err)
 		}
 		delete(s.objects, "/b/f")
-		if at := stands(t, f, "/f"); at != 0 {
+		if at := resumableSize(t, f, "/f"); at != 0 {
 			t.Errorf("after the deletion the resumable size is %d", at)
 		}
 	})
@@ -107,7 +107,7 @@ func TestCleanUpsAreBounded(t *testing.T) {
 			t.Error("one clean-up too many runs in the background")
 		}
 		close(done)
-		cleaned(t, f)
+		awaitCleanUps(t, f)
 	})
 }
 

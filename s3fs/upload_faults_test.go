@@ -113,7 +113,7 @@ func TestPutFaults(t *testing.T) {
 					t.Errorf("error %v, want %v", err, test.want)
 				}
 				s.calls = slices.DeleteFunc(s.requests(), func(call string) bool { return call == "Head" && test.published }) // it may have taken over a second
-				s.made(test.calls...)
+				s.checkCalls(test.calls...)
 				if _, ok := s.objects["/b/f"]; ok != test.published {
 					t.Errorf("published: %v, want %v", ok, test.published)
 				}

@@ -197,7 +197,7 @@ func TestResumedWithOpaqueETags(t *testing.T) {
 				at := int64(0)
 				for range 4 {
 					f := process()
-					if got := stands(t, f, "/f"); got != at {
+					if got := resumableSize(t, f, "/f"); got != at {
 						t.Fatalf("the resumable size is %d, want %d", got, at)
 					}
 					_, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(2*minPart), iotest.ErrReader(errCut)), storetest.First(at)), proxy.Write{})
@@ -225,12 +225,12 @@ func TestUploadsOfOldVersions(t *testing.T) {
 				for _, n := range numbers {
 					s.parts[n], s.tags[n] = minPart, "0123456789abcdef0123456789abcdef"
 				}
-				if at := stands(t, f, "/f"); at != 0 || !s.open {
+				if at := resumableSize(t, f, "/f"); at != 0 || !s.open {
 					t.Errorf("the resumable size is %d; the upload is open: %v", at, s.open)
 				}
 				<-time.After(time.Hour + time.Minute)
-				at := stands(t, f, "/f")
-				if cleaned(t, f); at != 0 || s.open {
+				at := resumableSize(t, f, "/f")
+				if awaitCleanUps(t, f); at != 0 || s.open {
 					t.Errorf("after it is too old, the resumable size is %d; the upload is open: %v", at, s.open)
 				}
 			})
@@ -271,7 +271,7 @@ func TestUploadOfKilledProcessIsResumable(t *testing.T) {
 		<-g.there
 		synctest.Wait()
 		other := s.fs(Options{PartSize: minPart, Resume: time.Hour})
-		if at := stands(t, other, "/f"); at != minPart {
+		if at := resumableSize(t, other, "/f"); at != minPart {
 			t.Errorf("another process sees %d bytes, want %d", at, minPart)
 		}
 		g.end <- io.EOF

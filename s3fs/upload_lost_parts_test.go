@@ -22,11 +22,11 @@ func TestPartsLostByComplete(t *testing.T) {
 			t.Fatalf("error %v, want that S3 is silent", err)
 		}
 		s.fault = nil
-		if at := stands(t, f, "/f"); at != 2*minPart {
+		if at := resumableSize(t, f, "/f"); at != 2*minPart {
 			t.Errorf("the resumable size is %d, want %d", at, 2*minPart)
 		}
 		clear(s.parts)
-		if at := stands(t, f, "/f"); at != 0 {
+		if at := resumableSize(t, f, "/f"); at != 0 {
 			t.Errorf("without its parts the resumable size is %d", at)
 		}
 		_, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1), storetest.First(2*minPart)), proxy.Write{})
@@ -36,7 +36,7 @@ func TestPartsLostByComplete(t *testing.T) {
 		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1)), proxy.Write{}); err != nil {
 			t.Error(err)
 		}
-		cleaned(t, f)
+		awaitCleanUps(t, f)
 		if s.open {
 			t.Error("the multipart upload is still open")
 		}

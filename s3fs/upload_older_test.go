@@ -30,7 +30,7 @@ func TestSupersededUploadIsNotResumable(t *testing.T) {
 			}
 		}
 		broken()
-		if at := stands(t, f, "/d/x"); at != 2*minPart {
+		if at := resumableSize(t, f, "/d/x"); at != 2*minPart {
 			t.Errorf("%s: the resumable size is %d", name, at)
 		}
 		if err := do(); err != nil {
@@ -44,9 +44,9 @@ func TestSupersededUploadIsNotResumable(t *testing.T) {
 		} else if err := moved("/d/x", "/elsewhere"); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if at := stands(t, f, "/d/x"); at != 0 {
+		if at := resumableSize(t, f, "/d/x"); at != 0 {
 			t.Errorf("%s: the resumable size of the earlier upload is %d", name, at)
 		}
-		noUploads(t, f, "d/x")
+		checkNoUploads(t, f, "d/x")
 	}
 }

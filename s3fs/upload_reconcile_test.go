@@ -75,7 +75,7 @@ func TestUnconfirmedPut(t *testing.T) {
 				if test.want == errAny && err == nil || test.want != errAny && !errors.Is(err, test.want) {
 					t.Errorf("error %v, want %v", err, test.want)
 				}
-				s.made(test.calls...)
+				s.checkCalls(test.calls...)
 				if f.budget.Stats().Used != 0 {
 					t.Errorf("%d bytes of the budget are still in use", f.budget.Stats().Used)
 				}

@@ -35,12 +35,12 @@ func TestConcurrentUploadsOfTwoProcesses(t *testing.T) {
 			if _, err := second.Put(t.Context(), "/f", storetest.Source(letters("b", 2*minPart+7)), proxy.Write{}); err != nil {
 				t.Errorf("the second: %v", err)
 			}
-			cleaned(t, second)
+			awaitCleanUps(t, second)
 			slow.end <- io.EOF
 			if err := <-over; err != nil {
 				t.Errorf("the first, which was running all the time: %v", err)
 			}
-			has(t, second, "/f", letters("a", 3*minPart+100))
+			checkFile(t, second, "/f", letters("a", 3*minPart+100))
 			if _, err := second.Remove(t.Context(), "/f"); err != nil {
 				t.Error(err)
 			}
@@ -64,7 +64,7 @@ func TestRefusedListingDisablesResumeTemporarily(t *testing.T) {
 		f.Stat(t.Context(), "/other")
 		<-time.After(refusalTTL + time.Second)
 		_, err := f.Put(t.Context(), "/f", storetest.Source(io.MultiReader(zeros(twoParts), iotest.ErrReader(errCut))), proxy.Write{})
-		if !errors.Is(err, errCut) || !s.open || stands(t, f, "/f") != twoParts {
+		if !errors.Is(err, errCut) || !s.open || resumableSize(t, f, "/f") != twoParts {
 			t.Errorf("%v, still open: %v", err, s.open)
 		}
 	})
@@ -105,7 +105,7 @@ func TestDirectoryRenameKeepsFileOfOtherProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	once := true
-	late := spied(t, f, func(call string, _ *http.Request) (*http.Response, error) {
+	late := withSpy(t, f, func(call string, _ *http.Request) (*http.Response, error) {
 		if call == "Copy" && once {
 			once = false
 			return nil, errOf(f.Put(t.Context(), "/e/x", storetest.Source(strings.NewReader("confirmed")), proxy.Write{}))
@@ -115,8 +115,8 @@ func TestDirectoryRenameKeepsFileOfOtherProcess(t *testing.T) {
 	if _, err := late.Rename(t.Context(), "/d", "/e", true); err == nil || once {
 		t.Errorf("error %v; stored meanwhile: %v", err, !once)
 	}
-	has(t, f, "/e/x", strings.NewReader("confirmed"))
-	has(t, f, "/d/x", strings.NewReader("old"))
+	checkFile(t, f, "/e/x", strings.NewReader("confirmed"))
+	checkFile(t, f, "/d/x", strings.NewReader("old"))
 }
 
 // When a file is stored at the name of a failed upload of this process, the upload is aborted, also if S3 does not answer at first, unless
@@ -169,7 +169,7 @@ func TestSupersededUploadIsAbortedUnlessResumed(t *testing.T) {
 					if err := store(t.Context(), f); err != nil {
 						t.Fatal(err)
 					}
-					cleaned(t, f)
+					awaitCleanUps(t, f)
 					if lost {
 						delete(s.objects, "/b/f")
 						resumes()

@@ -18,8 +18,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// stands returns the size of the resumable upload, or 0.
-func stands(t *testing.T, f *FS, name string) int64 {
+// resumableSize returns the size of the resumable upload, or 0.
+func resumableSize(t *testing.T, f *FS, name string) int64 {
 	t.Helper()
 	e, err := f.Stat(t.Context(), name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) || err == nil && !e.Resumable {
@@ -28,8 +28,8 @@ func stands(t *testing.T, f *FS, name string) int64 {
 	return e.Size
 }
 
-// has checks the content of a file.
-func has(t *testing.T, f *FS, name string, want io.Reader) {
+// checkFile checks the content of a file.
+func checkFile(t *testing.T, f *FS, name string, want io.Reader) {
 	t.Helper()
 	r, err := f.Open(t.Context(), name, proxy.Range{})
 	if err != nil {
@@ -57,7 +57,7 @@ func TestUploadsOfOtherProgramsAreNotResumed(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if at := stands(t, f, "/f"); at != 0 {
+			if at := resumableSize(t, f, "/f"); at != 0 {
 				t.Errorf("the resumable size is %d", at)
 			}
 			if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(1), storetest.First(2*minPart)), proxy.Write{}); !errors.Is(err, syscall.ESPIPE) {
@@ -114,12 +114,12 @@ func TestOldUploadsAreEnded(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-time.After(time.Hour - time.Minute)
-		if at := stands(t, f, "/f"); at != twoParts {
+		if at := resumableSize(t, f, "/f"); at != twoParts {
 			t.Errorf("before it is too old, the resumable size is %d, want %d", at, twoParts)
 		}
 		<-time.After(2 * time.Minute)
-		at := stands(t, f, "/f")
-		if cleaned(t, f); at != 0 || s.open {
+		at := resumableSize(t, f, "/f")
+		if awaitCleanUps(t, f); at != 0 || s.open {
 			t.Errorf("after it is too old, the resumable size is %d; the upload is open: %v", at, s.open)
 		}
 	})
@@ -143,5 +143,5 @@ func TestNoResumeWithoutListing(t *testing.T) {
 			t.Error("an upload is open that cannot be listed")
 		}
 	}
-	s.made("Create x2", "Part 1 x2", "Part 10000 x2", "ListUploads", "Abort x2")
+	s.checkCalls("Create x2", "Part 1 x2", "Part 10000 x2", "ListUploads", "Abort x2")
 }

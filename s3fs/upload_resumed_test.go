@@ -45,7 +45,7 @@ func TestResumedUploadKeepsItsProgress(t *testing.T) {
 				if _, err := f.Put(t.Context(), "/f", storetest.Source(test.rest, storetest.First(2*minPart)), proxy.Write{}); err == nil {
 					t.Error("no error")
 				}
-				if at := stands(t, f, "/f"); at != test.want {
+				if at := resumableSize(t, f, "/f"); at != test.want {
 					t.Errorf("the resumable size is %d, want %d", at, test.want)
 				}
 			})

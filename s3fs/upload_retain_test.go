@@ -38,7 +38,7 @@ func TestRetainedPartsAreEvicted(t *testing.T) {
 		if err := <-over; !errors.Is(err, errCut) {
 			t.Error(err)
 		}
-		if at := stands(t, f, "/f"); at != minPart {
+		if at := resumableSize(t, f, "/f"); at != minPart {
 			t.Errorf("the resumable size is %d, want the whole part of %d", at, minPart)
 		}
 		if n := b.Stats().Retained; n != 0 {

@@ -39,7 +39,7 @@ func TestResumeFromAnotherReplica(t *testing.T) {
 			<-old.there
 			at := int64(0)
 			for at < 3*minPart { // the last part may still be on its way
-				at = stands(t, second, file)
+				at = resumableSize(t, second, file)
 			}
 			rest := newGate(letters("b", 2*minPart+7))
 			result := make(chan error, 1)
@@ -53,9 +53,9 @@ func TestResumeFromAnotherReplica(t *testing.T) {
 			err := <-result
 			switch {
 			case err == nil && oldErr != nil:
-				has(t, second, file, io.MultiReader(letters("a", at), letters("b", 2*minPart+7)))
+				checkFile(t, second, file, io.MultiReader(letters("a", at), letters("b", 2*minPart+7)))
 			case err != nil && oldErr == nil:
-				has(t, second, file, letters("a", 3*minPart+100))
+				checkFile(t, second, file, letters("a", 3*minPart+100))
 			default:
 				t.Errorf("the first ends with %v, the second with %v", oldErr, err)
 			}
@@ -89,7 +89,7 @@ func TestUploadWithOverwrittenPartIsNotPublished(t *testing.T) {
 	if err := <-result; err == nil {
 		t.Error("a mixture was published")
 	}
-	if at := stands(t, f, "/f"); at != 0 {
+	if at := resumableSize(t, f, "/f"); at != 0 {
 		t.Errorf("the resumable size is %d, want 0, because the owner of the parts is unknown", at)
 	}
 }

@@ -18,7 +18,7 @@ func TestSmallPutIsOneRequest(t *testing.T) {
 		if _, err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f.txt", storetest.Source(zeros(size)), proxy.Write{}); err != nil {
 			t.Fatal(err)
 		}
-		s.made("Put")
+		s.checkCalls("Put")
 		for header, want := range map[string]string{
 			"X-Amz-Content-Sha256":         "UNSIGNED-PAYLOAD",
 			"X-Amz-Checksum-Crc32c":        crcText(make([]byte, size)),
@@ -41,7 +41,7 @@ func TestMultipartIsCheckedAsAWhole(t *testing.T) {
 	if _, err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{New: true}); err != nil {
 		t.Fatal(err)
 	}
-	s.made("Create", "Part 1", "Part 2", "Complete")
+	s.checkCalls("Create", "Part 1", "Part 2", "Complete")
 	for _, want := range []struct{ call, header, value string }{
 		{"Create", "X-Amz-Checksum-Algorithm", "CRC32C"},
 		{"Create", "X-Amz-Checksum-Type", "FULL_OBJECT"},

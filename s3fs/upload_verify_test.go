@@ -195,7 +195,7 @@ func TestOverlappingUploads(t *testing.T) {
 				if err := <-firstOver; err != nil {
 					t.Errorf("the first: %v", err)
 				}
-				has(t, f, "/f", letters("a", 2*minPart))
+				checkFile(t, f, "/f", letters("a", 2*minPart))
 			}
 			second.end <- io.EOF
 			if err := <-secondOver; err != nil {
@@ -207,7 +207,7 @@ func TestOverlappingUploads(t *testing.T) {
 					t.Errorf("the first: %v, want that it is superseded", err)
 				}
 			}
-			has(t, f, "/f", letters("b", 2*minPart))
+			checkFile(t, f, "/f", letters("b", 2*minPart))
 		})
 	}
 }
@@ -229,7 +229,7 @@ func TestResumedUploadAfterDeletionFails(t *testing.T) {
 	if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(7), storetest.First(2*minPart)), proxy.Write{}); !errors.Is(err, errSuperseded) {
 		t.Errorf("error %v, want that it is superseded", err)
 	}
-	if at := stands(t, f, "/f"); at != 0 {
+	if at := resumableSize(t, f, "/f"); at != 0 {
 		t.Errorf("the resumable size is %d", at)
 	}
 	if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(2*minPart+7)), proxy.Write{}); err != nil {
