@@ -53,7 +53,7 @@ func TestManySlowUploadsInLittleMemory(t *testing.T) {
 	})
 }
 
-func TestMemoryThatDoesNotComeFree(t *testing.T) {
+func TestPutFailsIfNoBufferBecomesFree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		f := s.fs(Options{Budget: budget.New(0), Stall: time.Minute})

@@ -150,7 +150,7 @@ func TestRenameDirectoryFaults(t *testing.T) {
 	}
 }
 
-func TestRenameSaysWhatWasNotDeleted(t *testing.T) {
+func TestRenameErrorNamesUndeletedKeys(t *testing.T) {
 	s := newFake(t)
 	s.makeTree(3, 1, func(_ *http.Request, call string) (*http.Response, error) {
 		if call == "DeleteMany" {

@@ -11,7 +11,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-func TestPaceFindsWhatServesBest(t *testing.T) {
+func TestConcurrencyFindsOptimum(t *testing.T) {
 	for name, test := range map[string]struct {
 		client   time.Duration           // a buffer
 		took     func(int) time.Duration // for a part, so many being in flight

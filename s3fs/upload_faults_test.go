@@ -127,7 +127,7 @@ func TestPutFaults(t *testing.T) {
 
 var errAny = errors.New("any error")
 
-func TestPutStopsReadingWhenAPartFails(t *testing.T) {
+func TestPutStopsReadingAfterFailedPart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		s.fault = func(_ *http.Request, call string) (*http.Response, error) {
@@ -144,7 +144,7 @@ func TestPutStopsReadingWhenAPartFails(t *testing.T) {
 	})
 }
 
-func TestPutIsNotTakenBackOnceItIsWhole(t *testing.T) {
+func TestPutIsNotCancelledAfterCommit(t *testing.T) {
 	for _, size := range []int{100, twoParts} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())

@@ -106,7 +106,7 @@ func TestNewerOfUploadAndFileDeterminesOffset(t *testing.T) {
 	}
 }
 
-func TestOldUploadsAreEnded(t *testing.T) {
+func TestOldUploadsAreAborted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFake(t)
 		f := s.fs(Options{PartSize: minPart, Resume: time.Hour})

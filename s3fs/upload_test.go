@@ -36,7 +36,7 @@ func TestSmallPutIsOneRequest(t *testing.T) {
 	}
 }
 
-func TestMultipartIsCheckedAsAWhole(t *testing.T) {
+func TestMultipartHeaders(t *testing.T) {
 	s := newFake(t)
 	if _, err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{New: true}); err != nil {
 		t.Fatal(err)
