@@ -6,11 +6,11 @@ import (
 	"io"
 )
 
-// asciiReader turns the ends of line of TYPE A, CR LF, into LF (RFC 959, section 3.1.1.1). A CR that stands
-// alone is kept. Its errors are those of r, at the same place in the stream.
+// An asciiReader converts CR LF, the line end of TYPE A, to LF (RFC 959, section 3.1.1.1). Other CRs are kept. Errors are returned
+// at their place in the stream.
 type asciiReader struct {
 	r   io.Reader
-	in  []byte // read and not yet given out; its last byte may be a CR whose next byte is awaited
+	in  []byte // unread input; a final CR waits for the next byte
 	buf []byte
 	err error
 }
@@ -29,7 +29,7 @@ func (a *asciiReader) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// fill reads more behind what is left: nothing, or one CR.
+// fill reads more input; at most one CR is left of the previous.
 func (a *asciiReader) fill() {
 	if a.buf == nil {
 		a.buf = make([]byte, 32<<10)
@@ -39,7 +39,7 @@ func (a *asciiReader) fill() {
 	a.in, a.err = a.buf[:kept+n], err
 }
 
-// convert moves bytes from a.in to p, and leaves a last CR unless nothing can follow.
+// convert moves bytes from a.in to p. It leaves a final CR unless the input has ended.
 func (a *asciiReader) convert(p []byte) (n int) {
 	for n < len(p) && len(a.in) > 0 {
 		run := bytes.IndexByte(a.in, '\r')
@@ -61,7 +61,7 @@ func (a *asciiReader) convert(p []byte) (n int) {
 	return n
 }
 
-// asciiWriter turns LF into CR LF; one that has its CR already stays as it is.
+// An asciiWriter converts LF to CR LF, unless a CR precedes it.
 type asciiWriter struct {
 	w    io.Writer
 	out  *bufio.Writer

@@ -17,7 +17,7 @@ func (srv *Server) compat(peer netip.Addr) proxy.Compat {
 	return srv.Compat(peer)
 }
 
-// codec returns how names go over the session's connections: in UTF-8 once the client has asked for it.
+// codec returns the encoding of names on the session's connections: UTF-8 after OPTS UTF8 ON.
 func (s *session) codec() names.Codec {
 	c := names.Codec{Charset: s.compat.Names, Backslash: s.compat.Backslash}
 	if s.utf8 {
@@ -26,8 +26,7 @@ func (s *session) codec() names.Codec {
 	return c
 }
 
-// decodeArg returns the argument of a command as text; every name that a client sends passes through here. Names of users and
-// passwords stay the bytes they are.
+// decodeArg decodes the argument of a command. User names and passwords are not decoded.
 func (s *session) decodeArg(verb, arg string) string {
 	if commands[verb].arg == secretArg {
 		return arg
@@ -35,13 +34,12 @@ func (s *session) decodeArg(verb, arg string) string {
 	return s.codec().DecodePath(arg)
 }
 
-// encodeReply returns replies as they go over the control connection: in the client's charset, and with a byte 255 doubled, which
-// Telnet takes for a command otherwise (RFC 854).
+// encodeReply encodes replies in the client's charset, and doubles the byte 255, which is IAC in Telnet (RFC 854).
 func encodeReply(c names.Codec, replies string) string {
 	return strings.ReplaceAll(c.EncodeText(replies), "\xff", "\xff\xff")
 }
 
-// listEncodable is Store.List, which hides the entries whose names the client cannot be told.
+// listEncodable is Store.List that marks entries as hidden if the client's charset cannot encode their names.
 func listEncodable(ctx context.Context, c names.Codec, store proxy.Store, dir, prefix string) iter.Seq2[listed, error] {
 	return func(yield func(listed, error) bool) {
 		for e, err := range store.List(ctx, dir, prefix) {
@@ -52,8 +50,7 @@ func listEncodable(ctx context.Context, c names.Codec, store proxy.Store, dir, p
 	}
 }
 
-// optsUTF8 lets a client whose names are taken to be in another charset have them in UTF-8, and go back. No RFC has it, but
-// clients send it and servers know it.
+// optsUTF8 switches names to UTF-8 and back. No RFC defines it, but clients send it and other servers know it.
 func (s *session) optsUTF8(options string) error {
 	switch strings.ToUpper(options) {
 	case "", "ON":

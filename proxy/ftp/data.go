@@ -14,13 +14,13 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
-// A dataPort is where the data connection of the next transfer comes from. Conn is called once at most.
+// A dataPort yields the data connection of the next transfer. Conn is called at most once.
 type dataPort interface {
 	Conn(ctx context.Context) (net.Conn, error)
 	Close() error
 }
 
-// An activePort is the client's: Conn dials it.
+// An activePort dials the client.
 type activePort struct {
 	dial    func(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error)
 	local   netip.Addr
@@ -36,10 +36,10 @@ func (a activePort) Conn(ctx context.Context) (net.Conn, error) {
 
 func (a activePort) Close() error { return nil }
 
-// errEPSVOnly: after EPSV ALL the client has promised to use nothing else (RFC 2428, section 4).
+// errEPSVOnly: after EPSV ALL the client must not use other commands for data connections (RFC 2428, section 4).
 var errEPSVOnly = reply{503, "Only EPSV is allowed after EPSV ALL."}
 
-// listen makes a passive port; the one before, if no transfer took it, is closed.
+// listen opens a passive port, and closes an unused one.
 func (s *session) listen(ctx context.Context) (port uint16, err error) {
 	s.drop()
 	claim := passive.Claim{Local: s.host, Peer: s.peer.Addr(), Timeout: cmp.Or(s.srv.DataTimeout, 20*time.Second)}
@@ -82,7 +82,7 @@ func (s *session) cmdPasv(ctx context.Context, _ string) error {
 	return s.ok(227, fmt.Sprintf("Entering Passive Mode (%d,%d,%d,%d,%d,%d).", a[0], a[1], a[2], a[3], port>>8, port&255))
 }
 
-// cmdEpsv opens a passive port for whatever family the control connection has (RFC 2428, section 3).
+// cmdEpsv opens a passive port of the control connection's address family (RFC 2428, section 3).
 func (s *session) cmdEpsv(ctx context.Context, arg string) error {
 	family := "2"
 	if s.local.Addr().Is4() {
@@ -112,8 +112,8 @@ func (s *session) cmdEprt(_ context.Context, arg string) error {
 	return s.active("EPRT", arg, parseEprt)
 }
 
-// active notes the port that the next transfer dials: one of the control connection's peer, and of no one
-// else, since a server that dials at will attacks others in its client's name (RFC 2577, section 3).
+// active sets the address that the next transfer dials. It must be the client's own: else a client could make the server attack
+// others (RFC 2577, section 3).
 func (s *session) active(verb, arg string, parse func(string) (netip.AddrPort, error)) error {
 	s.drop()
 	switch {
@@ -129,12 +129,12 @@ func (s *session) active(verb, arg string, parse func(string) (netip.AddrPort, e
 	if remote.Addr() != s.peer.Addr().WithZone("") || remote.Port() < 1024 {
 		return reply{500, "Use your own address and a port above 1023."}
 	}
-	remote = netip.AddrPortFrom(s.peer.Addr(), remote.Port()) // in the zone that the client has come from
+	remote = netip.AddrPortFrom(s.peer.Addr(), remote.Port()) // with the zone of a link-local address
 	s.port = activePort{s.dialer.Dial, s.host, remote, cmp.Or(s.srv.DataTimeout, 20*time.Second)}
 	return s.ok(200, verb+" command successful.")
 }
 
-// parsePort reads h1,h2,h3,h4,p1,p2 (RFC 959, section 4.1.2).
+// parsePort parses h1,h2,h3,h4,p1,p2 (RFC 959, section 4.1.2).
 func parsePort(arg string) (netip.AddrPort, error) {
 	f := strings.Split(arg, ",")
 	var b [6]byte
@@ -152,7 +152,7 @@ func parsePort(arg string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[:4])), uint16(b[4])<<8|uint16(b[5])), nil
 }
 
-// parseEprt reads |family|address|port|, where any printable character may stand for | (RFC 2428, section 2).
+// parseEprt parses |family|address|port|, with any printable character as the delimiter (RFC 2428, section 2).
 func parseEprt(arg string) (netip.AddrPort, error) {
 	bad := reply{501, "Use EPRT |family|address|port|."}
 	if arg == "" || arg[0] < 33 || arg[0] > 126 {

@@ -13,22 +13,22 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/stall"
 )
 
-// A dataConn is a data connection, which counts what it moves and marks its errors as its own.
+// A dataConn is a data connection. It counts bytes, and wraps its errors in dataError.
 type dataConn struct {
-	net.Conn // what files go over: the steady one, or TLS on it
+	net.Conn // plain, or TLS on plain
 	plain    *stallConn
-	records  *batchConn  // under TLS that the client only receives on; nil else
-	detach   func() bool // keeps the end of its context from it
+	records  *batchConn  // under TLS downloads; nil otherwise
+	detach   func() bool // stops the end of the context from interrupting I/O
 	bytes    *atomic.Int64
-	openedAt time.Time // it was made
-	lastRead time.Time // the last bytes from the client were read
-	endedAt  time.Time // the client ended it
+	openedAt time.Time // when it was established
+	lastRead time.Time // when Read last returned bytes
+	endedAt  time.Time // when the client ended it
 }
 
-// lastByte returns when the last byte from the client arrived, which may be long before it was read. It is never later than that, and at most
-// as much earlier as the kernel's clock is coarse.
+// lastByte returns when the last byte from the client arrived, even if it was read much later. The result is never too late, and
+// too early by the resolution of the kernel's clock at most.
 func (d *dataConn) lastByte() time.Time {
-	now := time.Now() // before the age is told: whatever delays this goroutine in between makes the result earlier, not later
+	now := time.Now() // before asking for the age: a delay of this goroutine in between makes the result earlier, not later
 	if age, known := sinceLastData(d.plain.Conn); known {
 		if at := now.Add(-age); at.Before(d.lastRead) {
 			return at
@@ -43,7 +43,7 @@ func newDataConn(ctx context.Context, conn net.Conn, stall time.Duration, bytes 
 	return &dataConn{Conn: s, plain: s, detach: hold, bytes: bytes, openedAt: time.Now()}
 }
 
-// protect makes a TLS connection of it.
+// protect adds TLS.
 func (d *dataConn) protect(ctx context.Context, c *tlsSession, upload bool, o proxy.Observer) error {
 	var under net.Conn = d.plain
 	switch {
@@ -53,7 +53,7 @@ func (d *dataConn) protect(ctx context.Context, c *tlsSession, upload bool, o pr
 	case !c.LenientClose:
 		under = closeNotifyConn{under}
 	}
-	_, identified := below[*replayConn](d.plain.Conn) // apart from others by its ticket, which anybody on the way could repeat
+	_, identified := below[*replayConn](d.plain.Conn) // identified by its ticket, which others may have copied from the network
 	secure, err := c.protect(ctx, under, upload, identified)
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (d *dataConn) Read(p []byte) (int, error) {
 	switch {
 	case err == io.EOF:
 		d.endedAt = time.Now()
-		d.closeWrite() // some clients wait for it before they look for the reply
+		d.closeWrite() // some clients wait for it before they read the reply
 	case err != nil:
 		err = dataError{err}
 	}
@@ -89,7 +89,7 @@ func (d *dataConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// closeWrite tells the client that no more comes: by close_notify under TLS, and by TCP's own end.
+// closeWrite ends the server's side: close_notify under TLS, then FIN.
 func (d *dataConn) closeWrite() error {
 	if secure, ok := d.Conn.(*tls.Conn); ok {
 		if err := secure.CloseWrite(); err != nil {
@@ -104,11 +104,11 @@ func (d *dataConn) closeWrite() error {
 	return nil
 }
 
-// lingerTimeout is how long a client has to end its side of a connection that we have ended.
+// lingerTimeout limits the wait for the client's FIN after the server's.
 const lingerTimeout = 2 * time.Second
 
-// finish closes a data connection that was ended in good order. To close it before the client has done so could reset it, and
-// destroy what the client has not read yet; so that is waited for, but not by the reply.
+// finish closes a data connection after a complete transfer. It waits in the background for the client's FIN: closing earlier may
+// send a reset, which discards data that the client has not read.
 func (d *dataConn) finish(tails *lingering) {
 	_, halves := below[passive.HalfCloser](d.plain.Conn)
 	if !halves || !d.endedAt.IsZero() || !d.detach() {
@@ -122,7 +122,7 @@ func (d *dataConn) finish(tails *lingering) {
 	})
 }
 
-// reset ends the data connection so that the client can tell it from a good end.
+// reset resets the data connection, so that the client does not take the transfer for complete.
 func (d *dataConn) reset() {
 	if c, ok := below[passive.Lingerer](d.plain.Conn); ok {
 		c.SetLinger(0)
@@ -130,7 +130,7 @@ func (d *dataConn) reset() {
 	d.plain.Conn.Close()
 }
 
-// A steady connection fails when it makes no progress, or its context ends.
+// A stallConn returns an error when no bytes move for the stall timeout, or its context is done.
 type stallConn struct {
 	net.Conn
 	ctx   context.Context
@@ -139,13 +139,13 @@ type stallConn struct {
 
 func (s *stallConn) Read(p []byte) (int, error) {
 	s.SetReadDeadline(time.Now().Add(s.stall))
-	if s.ctx.Err() != nil { // asked after the deadline was set, which may have been over the one that ends all
+	if s.ctx.Err() != nil { // checked after SetReadDeadline, which may have overwritten the deadline that interrupts I/O
 		return 0, context.Cause(s.ctx)
 	}
 	return s.Conn.Read(p)
 }
 
-// Write goes on as long as any byte is accepted within the stall time-out.
+// Write succeeds as long as some bytes are accepted within each stall timeout.
 func (s *stallConn) Write(p []byte) (int, error) {
 	return stall.Write(s.Conn, p, func() error {
 		s.SetWriteDeadline(time.Now().Add(s.stall))

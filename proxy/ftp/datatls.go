@@ -11,30 +11,30 @@ import (
 	"slices"
 )
 
-// Extensions of a ClientHello in which a client shows a ticket: before TLS 1.3, where it may be empty (RFC 5077, section 3.2),
-// and in TLS 1.3 (RFC 8446, section 4.2.11).
+// Extensions of a ClientHello with a session ticket: session_ticket before TLS 1.3, which may be empty (RFC 5077, section 3.2), and
+// pre_shared_key in TLS 1.3 (RFC 8446, section 4.2.11).
 const (
 	extensionTicket = 35
 	extensionPSK    = 41
 )
 
-// errNotResumed is why a data connection is refused that could be anybody's.
+// errNotResumed: the data connection may be another client's.
 var errNotResumed = errors.New("the data connection does not resume the TLS session of the control connection")
 
-// errOtherCertificate is why a data connection is refused whose client is another than that of the control connection.
+// errOtherCertificate: the data connection has another client certificate than the control connection.
 var errOtherCertificate = errors.New("the data connection shows another client certificate than the control connection")
 
-// errNoCloseNotify is why an upload is refused whose data connection ended as a cut one does.
+// errNoCloseNotify: the data connection of an upload may have been cut.
 var errNoCloseNotify = errors.New("the data connection ended without TLS close_notify")
 
-// A tlsError says that a data connection could not be secured.
+// A tlsError means that TLS could not be established on a data connection.
 type tlsError struct{ err error }
 
 func (e tlsError) Error() string { return "data connection: TLS: " + e.err.Error() }
 func (e tlsError) Unwrap() error { return e.err }
 
-// protect makes TLS of a data connection. Where the client only sends, it gets no ticket. One that was told by its ticket has
-// to resume by it.
+// protect does the TLS handshake of a data connection. For uploads it sends no ticket. A connection that was identified by its ticket
+// must resume its session.
 func (c *tlsSession) protect(ctx context.Context, conn net.Conn, upload, identified bool) (*tls.Conn, error) {
 	secure := tls.Server(conn, c.dataConfig(upload))
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
@@ -50,15 +50,15 @@ func (c *tlsSession) protect(ctx context.Context, conn net.Conn, upload, identif
 	return secure, nil
 }
 
-// dataConfig returns the configuration of one data connection.
+// dataConfig returns the TLS configuration of a data connection.
 //
-// On one that the client only sends on, no ticket goes out after the handshake, as it does in TLS 1.3: a client that never reads
-// it closes the connection with something unread, which resets it, and the reset destroys what the client sent last.
+// In TLS 1.3 a ticket is sent after the handshake. A client that only sends may not read it; it then closes the connection with
+// unread bytes, which sends a reset and may destroy the end of the upload. So uploads get no ticket.
 func (c *tlsSession) dataConfig(upload bool) *tls.Config {
 	config := c.config.Clone()
-	config.DynamicRecordSizingDisabled = true // which is for who waits for the first lines
+	config.DynamicRecordSizingDisabled = true // it helps interactive clients only
 	config.WrapSession = func(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
-		if !cs.DidResume { // it may be anybody's: its ticket must not be one of this session
+		if !cs.DidResume { // the client may be another one: do not issue a ticket of this session
 			return c.config.EncryptTicket(cs, ss)
 		}
 		return c.seal(cs, ss)
@@ -66,11 +66,11 @@ func (c *tlsSession) dataConfig(upload bool) *tls.Config {
 	config.VerifyConnection = c.verifySameClient
 	config.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
 		if upload && cs.Version >= tls.VersionTLS13 {
-			config.SessionTicketsDisabled = true // crypto/tls asks for it once more, before it sends a ticket
+			config.SessionTicketsDisabled = true // crypto/tls checks it again before it sends a ticket
 		}
 		ss, id := unseal(c.config, ticket, cs)
 		if id != c.id {
-			return nil, nil // of another session, or of none: the handshake goes on in full
+			return nil, nil // another session's ticket, or an unknown one: do a full handshake
 		}
 		return ss, nil
 	}
@@ -83,7 +83,7 @@ func (c *tlsSession) dataConfig(upload bool) *tls.Config {
 	return config
 }
 
-// verifySameClient refuses another client's certificate, in a resumed TLS session too.
+// verifySameClient checks the client certificate, also of resumed sessions.
 func (c *tlsSession) verifySameClient(cs tls.ConnectionState) error {
 	if !peerCertificate(cs).Equal(peerCertificate(c.state)) {
 		return errOtherCertificate
@@ -91,7 +91,7 @@ func (c *tlsSession) verifySameClient(cs tls.ConnectionState) error {
 	return nil
 }
 
-// shown returns the certificate that a client has shown, or nil.
+// peerCertificate returns the client's certificate, or nil.
 func peerCertificate(cs tls.ConnectionState) *x509.Certificate {
 	if len(cs.PeerCertificates) == 0 {
 		return nil
@@ -99,7 +99,7 @@ func peerCertificate(cs tls.ConnectionState) *x509.Certificate {
 	return cs.PeerCertificates[0]
 }
 
-// certificate returns the client's certificate, which was verified, or nil.
+// certificate returns the client's verified certificate, or nil.
 func (c *tlsSession) certificate() *x509.Certificate {
 	if c == nil || len(c.state.VerifiedChains) == 0 {
 		return nil
@@ -107,8 +107,8 @@ func (c *tlsSession) certificate() *x509.Certificate {
 	return peerCertificate(c.state)
 }
 
-// A guarded connection tells a cut TLS connection from one that was ended: crypto/tls takes the end of a TCP connection
-// between two records for the end of the data.
+// A closeNotifyConn returns errNoCloseNotify for a FIN. crypto/tls returns io.EOF for a FIN between two records, which is also what
+// a cut connection looks like.
 type closeNotifyConn struct{ net.Conn }
 
 func (g closeNotifyConn) Read(p []byte) (int, error) {
@@ -120,18 +120,18 @@ func (g closeNotifyConn) Read(p []byte) (int, error) {
 }
 
 const (
-	oneRecord  = 16 << 10              // bytes that go into a TLS record
-	twoRecords = 2 * (oneRecord + 256) // with what TLS adds
+	oneRecord  = 16 << 10              // plaintext of a TLS record
+	twoRecords = 2 * (oneRecord + 256) // with TLS overhead
 )
 
-// A gathered connection sends records of TLS two at a time, which spares a sixth of what a download costs the processor.
+// A batchConn sends two TLS records at a time, which saves a sixth of the CPU time of a download.
 type batchConn struct {
 	net.Conn
-	w         *bufio.Writer // nil before the first write that is more than a record
-	buffering bool          // for more to come
+	w         *bufio.Writer // nil until the first write of more than a record
+	buffering bool          // while Write buffers
 }
 
-// gather calls write, which is TLS's on g, and sends what that has come to.
+// batch calls write, which writes TLS records to g, and flushes them.
 func (g *batchConn) batch(write func([]byte) (int, error), p []byte) (n int, err error) {
 	if g == nil || len(p) <= oneRecord {
 		return write(p)
@@ -147,7 +147,7 @@ func (g *batchConn) batch(write func([]byte) (int, error), p []byte) (n int, err
 	return n, err
 }
 
-// Write takes what TLS sends.
+// Write is called by crypto/tls.
 func (g *batchConn) Write(p []byte) (int, error) {
 	if g.buffering {
 		return g.w.Write(p)

@@ -15,17 +15,17 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 )
 
-// digest returns the algorithm that HASH uses now.
+// hashAlgorithm returns the algorithm of HASH.
 func (s *session) hashAlgorithm() string { return cmp.Or(s.hashName, "SHA-256") }
 
-// hashFeature is the argument of HASH in FEAT: all algorithms, with a mark at the one in use.
+// hashFeature returns the argument of HASH in FEAT: all algorithms, the current one marked.
 func (s *session) hashFeature() string {
 	names := proxy.Algorithms()
 	names[slices.Index(names, s.hashAlgorithm())] += "*"
 	return strings.Join(names, ";")
 }
 
-// optsHash tells the algorithm that HASH uses, or changes it (draft-bryan-ftpext-hash-02, section 3.2).
+// optsHash returns or sets the algorithm of HASH (draft-bryan-ftpext-hash-02, section 3.2).
 func (s *session) optsHash(options string) error {
 	if name := strings.ToUpper(options); slices.Contains(proxy.Algorithms(), name) {
 		s.hashName = name
@@ -35,8 +35,8 @@ func (s *session) optsHash(options string) error {
 	return s.ok(200, s.hashAlgorithm())
 }
 
-// cmdHash tells the checksum of a file, or of the octets of it that RANG has chosen (draft-bryan-ftpext-hash-02,
-// section 3): of the bytes that TYPE I transfers, whatever the type is now.
+// cmdHash replies with the checksum of a file or of the range set by RANG (draft-bryan-ftpext-hash-02, section 3). It is that of the
+// stored bytes, as in TYPE I, whatever the type is.
 func (s *session) cmdHash(ctx context.Context, arg string) error {
 	chosen, algorithm, store := take(&s.hashRange), s.hashAlgorithm(), s.store
 	var text string
@@ -54,7 +54,7 @@ func (s *session) cmdHash(ctx context.Context, arg string) error {
 		if errors.Is(err, syscall.ESPIPE) && chosen == nil {
 			return fmt.Errorf("%w: %w", reply{450, "File is changing, try again."}, err)
 		}
-		// The draft's end is the last octet. An empty file has none, but has to begin and end somewhere.
+		// The draft's end is inclusive. An empty file has no last byte; its range is 0-0.
 		text = fmt.Sprintf("%s %d-%d %s %s", algorithm, o.start, max(o.end-1, o.start), hex.EncodeToString(sum), path)
 		return err
 	})
@@ -64,8 +64,7 @@ func (s *session) cmdHash(ctx context.Context, arg string) error {
 	return s.ok(213, text)
 }
 
-// cmdSum returns the command that tells the checksum of a file, or of a range of it, by that algorithm: XCRC and those
-// like it, as many servers have them. It, too, is of the bytes that TYPE I transfers.
+// cmdSum returns a command such as XCRC, which replies with the checksum of a file or of a range of it, of the stored bytes.
 func cmdSum(algorithm string) func(*session, context.Context, string) error {
 	return func(s *session, ctx context.Context, arg string) error {
 		var sum []byte
@@ -85,7 +84,7 @@ func cmdSum(algorithm string) func(*session, context.Context, string) error {
 	}
 }
 
-// compute runs work with the first reading whose file is there.
+// tryArgForms calls work with each form until one names a file.
 func (s *session) tryArgForms(
 	ctx context.Context, tries []argForm, work func(_ context.Context, path, name string, o byteRange) error,
 ) (err error) {
@@ -97,7 +96,7 @@ func (s *session) tryArgForms(
 		if err == nil {
 			err = work(ctx, try.path, name, try.byteRange)
 		}
-		// A store that may not be listed denies access where there is nothing.
+		// Without permission to list, a store returns fs.ErrPermission for a missing file.
 		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 			break
 		}

@@ -14,14 +14,14 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 )
 
-// directories are those that a session has seen. In an object storage a directory without a marker vanishes
-// with its last file; a client that has just emptied it still expects CWD and RMD to find it.
+// directories are those that a session has seen. On S3 a directory without a marker vanishes with its last file, but a client
+// that has just emptied it expects CWD and RMD to work.
 type directories map[string]bool
 
-// maxKnownDirs bounds what a session remembers.
+// maxKnownDirs limits the directories that a session remembers.
 const maxKnownDirs = 4096
 
-// add notes a directory, and with it those above.
+// add adds a directory and its parents.
 func (d *directories) add(dir string) {
 	for ; dir != "/" && !(*d)[dir]; dir = path.Dir(dir) {
 		if *d == nil || len(*d) >= maxKnownDirs {
@@ -31,19 +31,19 @@ func (d *directories) add(dir string) {
 	}
 }
 
-// forget drops dir and all below it.
+// forget removes dir and all below it.
 func (d directories) forget(dir string) {
 	maps.DeleteFunc(d, func(name string, _ bool) bool { return isWithin(dir, name) })
 }
 
-// move keeps up with a rename: of what has the new name, the session knows nothing yet.
+// move updates the directories after a rename. It forgets those below the old name, and does not know those below the new one.
 func (d *directories) move(from, to string) {
 	d.forget(from)
-	d.add(path.Dir(from)) // it may vanish now
+	d.add(path.Dir(from)) // it may have vanished with its last file
 	d.add(path.Dir(to))
 }
 
-// isWithin says whether name is dir or below it.
+// isWithin reports whether name is dir or below it.
 func isWithin(dir, name string) bool {
 	return name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
 }
@@ -57,7 +57,7 @@ func (s *session) cmdCwd(ctx context.Context, arg string) error {
 	if err == nil && !s.isKnown(dir) {
 		err = s.checkDir(ctx, dir, s.compat.LenientDirs && arg != "~")
 	}
-	if arg == "~" && errors.Is(err, fs.ErrNotExist) { // home, as a shell has it, unless there is one of that name
+	if arg == "~" && errors.Is(err, fs.ErrNotExist) { // home, as in a shell, unless a directory has that name
 		dir, err = "/", nil
 	}
 	if err != nil {
@@ -68,8 +68,8 @@ func (s *session) cmdCwd(ctx context.Context, arg string) error {
 	return s.ok(250, names.Quote(dir)+" is the current directory.")
 }
 
-// enter says whether there is a directory. With lenient ones there is, as long as nothing else has the name: nothing is made,
-// but from then on the session knows it as an empty one.
+// checkDir checks that dir exists. If lenient, a missing directory counts as an empty one unless a file has its name; nothing is
+// stored.
 func (s *session) checkDir(ctx context.Context, dir string, lenient bool) error {
 	err := statDir(ctx, s.store, dir)
 	if !lenient || !errors.Is(err, fs.ErrNotExist) {
@@ -85,20 +85,20 @@ func (s *session) checkDir(ctx context.Context, dir string, lenient bool) error 
 	return err
 }
 
-// statDir asks a store for the directory of that name, even where there is a file as well.
+// statDir stats a directory, even if a file has the same name.
 func statDir(ctx context.Context, store proxy.Store, dir string) error {
 	_, err := store.Stat(ctx, strings.TrimSuffix(dir, "/")+"/")
 	return err
 }
 
-// isKnown says whether dir is a directory without asking the store.
+// isKnown reports whether dir is known to be a directory, without asking the store.
 func (s *session) isKnown(dir string) bool { return dir == "/" || s.known[dir] }
 
-// isCwdOrAbove says whether dir is the session's own directory or above it, and so is there to this session, if only as an
-// empty one. What else it knows may have vanished with its last file, or somebody else may have removed or renamed it.
+// isCwdOrAbove reports whether dir is the current directory or a parent. For this session it exists, if only as an empty one. Other
+// known directories may have vanished with their last file, or been removed or renamed by another session.
 func (s *session) isCwdOrAbove(dir string) bool { return isWithin(dir, s.dir) }
 
-// stillExists says whether the store has, or may have, a directory that the session knows; else the session forgets it.
+// stillExists reports whether a known directory exists, or may exist. If not, the session forgets it.
 func (s *session) stillExists(ctx context.Context, dir string) bool {
 	if errors.Is(statDir(ctx, s.store, dir), fs.ErrNotExist) {
 		s.known.forget(dir)
@@ -124,7 +124,7 @@ func (s *session) cmdMkd(ctx context.Context, arg string) error {
 	return s.ok(257, names.Quote(dir)+" created.")
 }
 
-// make makes a directory. With lenient ones, one that is there is as good, even if another session makes it at this moment.
+// makeDir creates a directory. With LenientDirs an existing one is no error, even if another session creates it meanwhile.
 func (s *session) makeDir(ctx context.Context, dir string) error {
 	err := fs.ErrNotExist
 	if s.compat.LenientDirs {
@@ -158,7 +158,7 @@ func (s *session) cmdRmd(ctx context.Context, arg string) error {
 		return err
 	}
 	s.known.forget(dir)
-	s.known.add(path.Dir(dir)) // it may vanish now
+	s.known.add(path.Dir(dir)) // it may have vanished with its last file
 	s.observe(ctx, event.Rmdir{Name: dir, Stored: done})
 	return s.ok(250, "Directory removed.")
 }

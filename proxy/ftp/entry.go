@@ -15,8 +15,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 )
 
-// listLine returns the format of LIST: the long one of ls, in UTC, which every client can read. A time
-// of the last six months has hour and minute, any other one its year.
+// listLine returns a function that formats an entry as ls -l does, in UTC: with hour and minute if it was modified within the last
+// six months, else with the year.
 func listLine(now time.Time) func(proxy.Entry) string {
 	now = now.UTC()
 	old := now.AddDate(0, -6, 0)
@@ -36,13 +36,13 @@ func listLine(now time.Time) func(proxy.Entry) string {
 	}
 }
 
-// factTime is the time of RFC 3659, section 2.3.
+// factTime is the layout of times in RFC 3659, section 2.3.
 const factTime = "20060102150405"
 
-// allFacts are what MLST and MLSD can tell, in the order in which they tell it (RFC 3659, section 7.5).
+// allFacts are the facts of MLST and MLSD in the order of the output (RFC 3659, section 7.5).
 var allFacts = []string{"type", "size", "modify", "perm", "unique"}
 
-// factLine returns the chosen facts of what has that name, those that are known of it.
+// factLine returns the given facts of an entry, without unknown ones.
 func factLine(name string, e proxy.Entry, facts []string) string {
 	var b strings.Builder
 	for _, f := range facts {
@@ -53,7 +53,7 @@ func factLine(name string, e proxy.Entry, facts []string) string {
 	return b.String()
 }
 
-// fact returns one fact of an entry, "" when it is not known.
+// fact returns the value of a fact, "" if it is unknown.
 func fact(name string, e proxy.Entry, fact string) string {
 	switch fact {
 	case "type":
@@ -72,7 +72,7 @@ func fact(name string, e proxy.Entry, fact string) string {
 	case "perm":
 		return permFact(e)
 	case "unique":
-		// Files with the same content are still two: clients take one unique fact for one file.
+		// Clients take equal values for the same file, so files with equal content need different ones.
 		if !e.Resumable && e.ETag != "" {
 			return fmt.Sprintf("%s-%x", e.ETag, crc32.ChecksumIEEE([]byte(name)))
 		}
@@ -80,7 +80,7 @@ func fact(name string, e proxy.Entry, fact string) string {
 	return ""
 }
 
-// A permLetter stands in the fact perm (RFC 3659, section 7.5.5) unless its permissions are denied.
+// A permLetter is a letter of the fact perm (RFC 3659, section 7.5.5). It is left out if one of its permissions is denied.
 type permLetter struct {
 	letter byte
 	needs  proxy.Permissions
@@ -96,7 +96,7 @@ var (
 	resumableLetters = []permLetter{{'a', proxy.PermWrite}, {'d', proxy.PermDelete}, {'w', proxy.PermWrite}}
 )
 
-// permFact says what the account may do with an entry.
+// permFact returns the fact perm: the operations that the account may do on the entry.
 func permFact(e proxy.Entry) string {
 	letters := fileLetters
 	switch {
@@ -114,7 +114,7 @@ func permFact(e proxy.Entry) string {
 	return string(fact)
 }
 
-// mlstFeature lists all facts as FEAT does, with a star behind those that are chosen.
+// mlstFeature returns the argument of MLST in FEAT: all facts, the selected ones marked.
 func (s *session) mlstFeature() string {
 	var b strings.Builder
 	for _, f := range allFacts {
@@ -127,7 +127,7 @@ func (s *session) mlstFeature() string {
 	return b.String()
 }
 
-// optsMlst chooses facts; those nobody knows are left out without an error (RFC 3659, section 7.9).
+// optsMlst selects facts, and ignores unknown ones (RFC 3659, section 7.9).
 func (s *session) optsMlst(options string) error {
 	wanted := strings.Split(strings.ToLower(strings.ReplaceAll(options, " ", "")), ";")
 	s.facts = nil
@@ -143,7 +143,7 @@ func (s *session) optsMlst(options string) error {
 	return s.ok(200, text)
 }
 
-// cmdMlst tells the facts of one name over the control connection (RFC 3659, section 7).
+// cmdMlst replies with the facts of one name (RFC 3659, section 7).
 func (s *session) cmdMlst(ctx context.Context, arg string) error {
 	name, err := names.Resolve(s.dir, arg)
 	if err != nil {

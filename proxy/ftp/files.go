@@ -23,14 +23,14 @@ func (s *session) cmdDele(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
-	s.known.add(path.Dir(name)) // it may vanish now
+	s.known.add(path.Dir(name)) // it may have vanished with its last file
 	s.observe(ctx, event.FileDelete{Name: name, Stored: done})
 	return s.ok(250, "File deleted.")
 }
 
 func (s *session) cmdRnfr(ctx context.Context, arg string) error {
 	name, err := names.Resolve(s.dir, arg)
-	if err == nil && take(&s.lastStored) != name { // should that have gone since, RNTO will say so
+	if err == nil && take(&s.lastStored) != name { // no request for the file just stored; if it is missing, RNTO fails
 		_, err = stat(ctx, s.store, name)
 	}
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *session) cmdRnto(ctx context.Context, arg string) error {
 	if err == nil {
 		done, err = s.store.Rename(ctx, from, to, true)
 	}
-	if errors.Is(err, syscall.EFBIG) { // 552 is no reply to RNTO (RFC 959, section 5.4)
+	if errors.Is(err, syscall.EFBIG) { // RNTO must not reply 552 (RFC 959, section 5.4)
 		err = fmt.Errorf("%w: %w", reply{553, "Too many files in the directory to rename."}, err)
 	}
 	if err != nil {
@@ -64,7 +64,7 @@ func (s *session) cmdRnto(ctx context.Context, arg string) error {
 	return s.ok(250, "Rename successful.")
 }
 
-// file describes the file that a path means; a directory is syscall.EISDIR.
+// file stats a file. A directory is syscall.EISDIR.
 func (s *session) file(ctx context.Context, arg string) (proxy.Entry, error) {
 	name, err := names.Resolve(s.dir, arg)
 	if err != nil {
@@ -77,8 +77,8 @@ func (s *session) file(ctx context.Context, arg string) (proxy.Entry, error) {
 	return e, err
 }
 
-// cmdSize tells the bytes that a transfer in TYPE I would move (RFC 3659, section 4), or those that are safe of an
-// upload that broke. Clients look for the word ASCII in a refusal, to tell it from a file that is not there.
+// cmdSize replies with the size in TYPE I (RFC 3659, section 4), or the stored bytes of a resumable upload. Clients look for ASCII in
+// a refusal, to distinguish it from a missing file.
 func (s *session) cmdSize(ctx context.Context, arg string) error {
 	if s.ascii {
 		return reply{550, "SIZE not allowed in ASCII mode."}
@@ -97,8 +97,8 @@ func (s *session) cmdSize(ctx context.Context, arg string) error {
 	return s.ok(213, fmt.Sprint(e.Size))
 }
 
-// cmdMdtm tells the modification time in UTC (RFC 3659, section 3). Old clients set it with a time in front of the name; that
-// is what it means where no file has the whole as its name.
+// cmdMdtm replies with the modification time in UTC (RFC 3659, section 3). Old clients set it with MDTM time name: that is assumed
+// if no file has the whole argument as its name.
 func (s *session) cmdMdtm(ctx context.Context, arg string) error {
 	e, err := s.file(ctx, arg)
 	if mtime, path, ok := cutTime(arg); ok && isNoFile(err) {
@@ -113,7 +113,7 @@ func (s *session) cmdMdtm(ctx context.Context, arg string) error {
 	return s.ok(213, e.ModTime.UTC().Format(factTime))
 }
 
-// isNoFile says whether an error tells that no file has a name. A store that may not be listed denies access where there is nothing.
+// isNoFile reports whether err may mean a missing file: without permission to list, a store returns fs.ErrPermission.
 func isNoFile(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EISDIR)
 }

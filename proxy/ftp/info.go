@@ -20,7 +20,7 @@ func (s *session) cmdSyst(context.Context, string) error {
 
 func (s *session) cmdNoop(context.Context, string) error { return nil }
 
-// cmdHost takes any name, as all that is served here is one host (RFC 7151, section 3).
+// cmdHost accepts any host name, and ignores it (RFC 7151, section 3).
 func (s *session) cmdHost(_ context.Context, arg string) error {
 	switch {
 	case s.store != nil || s.userGiven:
@@ -31,7 +31,7 @@ func (s *session) cmdHost(_ context.Context, arg string) error {
 	return s.ok(220, "s3ftpd ready.")
 }
 
-// isHost tells a host name, or an IP address as it stands in URLs.
+// isHost reports whether name is a host name, or an IP address in brackets.
 func isHost(name string) bool {
 	if inner, ok := strings.CutPrefix(name, "["); ok {
 		inner, ok = strings.CutSuffix(inner, "]")
@@ -41,13 +41,13 @@ func isHost(name string) bool {
 	return strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-._") == "" && strings.Trim(name, ".") != ""
 }
 
-// cmdClnt notes which program the client is.
+// cmdClnt reports the client's software in an event.
 func (s *session) cmdClnt(ctx context.Context, arg string) error {
 	s.observe(ctx, event.ClientSoftware{Name: arg})
 	return s.ok(200, "Noted.")
 }
 
-// cmdAvbl tells how many bytes there is room for: S3 has no end that we could know.
+// cmdAvbl replies with the largest number: S3 has no known limit.
 func (s *session) cmdAvbl(context.Context, string) error {
 	return s.ok(213, strconv.FormatInt(math.MaxInt64, 10))
 }
@@ -56,7 +56,7 @@ func (s *session) cmdSmnt(context.Context, string) error {
 	return reply{502, "SMNT not implemented."}
 }
 
-// features is the text of the reply to FEAT: what goes beyond RFC 959 (RFC 2389, section 3).
+// featText returns the text of the reply to FEAT: features beyond RFC 959 (RFC 2389, section 3).
 func (s *session) featText(all map[string]command) string {
 	lines := []string{"Features:"}
 	if s.tls != nil || s.srv.TLS != nil && s.srv.TLS.Control != Never {
@@ -68,7 +68,7 @@ func (s *session) featText(all map[string]command) string {
 		}
 	}
 	lines = append(lines, " HASH "+s.hashFeature(), " MLST "+s.mlstFeature(), " TVFS")
-	if s.codec().Charset == proxy.UTF8 { // whoever sees it may say UTF-8 at once (RFC 2640, section 3.1)
+	if s.codec().Charset == proxy.UTF8 { // clients may then send UTF-8 without OPTS (RFC 2640, section 3.1)
 		lines = append(lines, " UTF8")
 	}
 	return strings.Join(append(lines, "End"), "\n")
@@ -89,7 +89,7 @@ func (s *session) cmdOpts(_ context.Context, arg string) error {
 	return reply{501, "Use OPTS HASH, MLST, MODE or UTF8."}
 }
 
-// replyHelp answers HELP: the commands, or what one takes.
+// replyHelp replies to HELP with all commands, or with the arguments of one.
 func (s *session) replyHelp(all map[string]command, arg string) error {
 	if arg != "" {
 		verb, _ := split(arg)
@@ -97,7 +97,7 @@ func (s *session) replyHelp(all map[string]command, arg string) error {
 		if !ok {
 			return reply{502, "Unknown command."}
 		}
-		if verb == "SITE" { // ncftp looks here for what there is
+		if verb == "SITE" { // ncftp looks for SITE commands here
 			return s.replySiteHelp(siteCommands)
 		}
 		return s.ok(214, strings.TrimSpace(verb+" "+c.help))
@@ -105,7 +105,7 @@ func (s *session) replyHelp(all map[string]command, arg string) error {
 	return s.ok(214, "Commands:\n"+columns(slices.Sorted(maps.Keys(all)))+"Use HELP command for its arguments.")
 }
 
-// columns sets words in lines of eight.
+// columns formats words in lines of eight.
 func columns(words []string) string {
 	var b strings.Builder
 	for row := range slices.Chunk(words, 8) {
@@ -117,7 +117,7 @@ func columns(words []string) string {
 	return b.String()
 }
 
-// cmdStat tells how the session stands, or lists a path over the control connection.
+// cmdStat replies with the session's status, or with a listing of a path.
 func (s *session) cmdStat(ctx context.Context, arg string) error {
 	if arg != "" {
 		return s.statPath(ctx, arg)
@@ -125,7 +125,7 @@ func (s *session) cmdStat(ctx context.Context, arg string) error {
 	return s.ok(211, s.status("No transfer in progress."))
 }
 
-// status is the text of a 211 reply.
+// status returns the text of a 211 reply.
 func (s *session) status(transfer string) string {
 	kind := "I"
 	if s.ascii {

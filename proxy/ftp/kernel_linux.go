@@ -9,17 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// States of a TCP connection whose peer still holds it open, from net/tcp_states.h.
+// TCP states in which the peer has not sent FIN, from net/tcp_states.h.
 const (
 	tcpEstablished = 1
 	tcpFinWait1    = 4
 	tcpFinWait2    = 5
 )
 
-// tcpState asks the kernel for the round-trip time of a TCP connection and whether its peer has ended it.
-// The time is the least one of the last minutes: in the smoothed one are the delays, tens of milliseconds,
-// with which the peer acknowledges what it has nothing to answer to.
-// Of another connection nothing is known: 0 and false.
+// tcpState returns the round-trip time of a TCP connection and whether the peer has ended it; 0 and false if conn is not TCP.
+// The time is the minimum of the last minutes: the smoothed one includes the peer's delayed acknowledgements, tens of milliseconds.
 func tcpState(conn net.Conn) (rtt time.Duration, ended bool) {
 	info := tcpInfo(conn)
 	if info == nil {
@@ -31,11 +29,11 @@ func tcpState(conn net.Conn) (rtt time.Duration, ended bool) {
 	return rtt, info.State != tcpEstablished && info.State != tcpFinWait1 && info.State != tcpFinWait2
 }
 
-// tick is the longest one by which a kernel counts the time since data arrived (CONFIG_HZ is 100 to 1000).
+// tick is the longest clock tick by which a kernel counts the time since data arrived (CONFIG_HZ is 100 to 1000).
 const tick = 10 * time.Millisecond
 
-// sinceLastData returns how long ago the last data of a TCP connection arrived, read or not, and whether the kernel knows. The time
-// is at most a tick too long, and never too short.
+// sinceLastData returns the time since data arrived on a TCP connection, read or not, and whether it is known. It is at most a tick
+// too long, and never too short.
 func sinceLastData(conn net.Conn) (age time.Duration, known bool) {
 	info := tcpInfo(conn)
 	if info == nil {
@@ -44,13 +42,13 @@ func sinceLastData(conn net.Conn) (age time.Duration, known bool) {
 	return time.Duration(info.Last_data_recv)*time.Millisecond + tick, true
 }
 
-// tcpInfo returns what the kernel tells of a TCP connection, nil of another one.
+// tcpInfo returns TCP_INFO, nil if conn is not TCP.
 func tcpInfo(conn net.Conn) (info *unix.TCPInfo) {
 	onDescriptor(conn, func(fd int) { info, _ = unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO) })
 	return info
 }
 
-// hasUnread reports whether bytes have arrived on a TCP connection that were not read yet.
+// hasUnread reports whether a TCP connection has bytes to read.
 func hasUnread(conn net.Conn) (unread bool) {
 	onDescriptor(conn, func(fd int) {
 		n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
@@ -59,7 +57,7 @@ func hasUnread(conn net.Conn) (unread bool) {
 	return unread
 }
 
-// keepUrgentInline makes urgent bytes arrive in their place among the others.
+// keepUrgentInline makes urgent bytes part of the normal stream.
 func keepUrgentInline(conn net.Conn) {
 	onDescriptor(conn, func(fd int) { unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) })
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// tcpState knows nothing of a connection on this system: the least grace applies.
+// tcpState is not implemented on this system; the minimum grace applies.
 func tcpState(net.Conn) (rtt time.Duration, ended bool) { return 0, false }
 
 func sinceLastData(net.Conn) (age time.Duration, known bool) { return 0, false }

@@ -6,30 +6,30 @@ import (
 	"time"
 )
 
-// Bounds of the grace where Server.CommitGrace does not fix it.
+// Limits of the grace if Server.CommitGrace is 0.
 const (
 	minGrace         = 250 * time.Microsecond
 	maxTwiceGrace    = 20 * time.Millisecond
 	maxTenthGrace    = 100 * time.Millisecond
-	maxRTTGrace      = 2 * time.Second // a client can make its round trips look long
-	shortUploadGrace = 2 * time.Second // after an upload that is shorter than announced
+	maxRTTGrace      = 2 * time.Second // a client can fake a long round trip
+	shortUploadGrace = 2 * time.Second // for uploads shorter than announced
 )
 
-// grace returns how long to wait for the end of the control connection after an upload that took so long.
+// grace returns how long to wait for the end of the control connection after an upload.
 //
-// When Linux kills a process, it closes the descriptor that was opened last first: the FIN of the data connection arrives before
-// that of the control connection, and on a busy machine the process may lose the processor between the two.
-// A kill seldom falls into a short upload, and a long upload hides a long grace. A round trip covers the network.
+// When Linux kills a process it closes the newest descriptor first: the FIN of the data connection arrives before that of the
+// control connection, and on a busy machine the process may be descheduled in between. The grace grows with the duration of the
+// upload: a short upload is rarely hit by a kill, and in a long one the wait is not noticed.
 func grace(rtt, took time.Duration) time.Duration {
 	return max(minGrace, min(2*took, maxTwiceGrace), min(took/10, maxTenthGrace), min(rtt, maxRTTGrace))
 }
 
-// maxLocalRTT is the longest round trip for which a client is taken to run on this host.
+// maxLocalRTT is the maximum round trip of a client that is assumed to run on this host.
 const maxLocalRTT = 200 * time.Microsecond
 
-// busyHostGrace returns the grace for a client on this host after an upload that took so long, where so many other tasks want each
-// processor. A killed process waits for the processor between the ends of its connections: while each of the others has a slice
-// of some milliseconds, and again when one that wakes up comes before it. So the wait grows with the square of their number.
+// busyHostGrace returns the grace for a client on this host, given the number of runnable tasks per processor. A killed process
+// must wait for the processor between closing its connections: for a time slice of each other task, and again when one of them
+// preempts it. So the wait grows with the square of their number.
 func busyHostGrace(load float64, took time.Duration) time.Duration {
 	if load <= 1 {
 		return 0
@@ -38,9 +38,9 @@ func busyHostGrace(load float64, took time.Duration) time.Duration {
 	return min(time.Duration(load*load*float64(5*time.Millisecond)), time.Duration(8*load*float64(took)))
 }
 
-// awaitKilledClient waits for the end of the control connection, and returns an error if it comes: a client that is killed ends its data
-// connection like one that is done, but its control connection ends as well. A QUIT behind the data ends the wait, as a killed
-// client cannot send it. A suspect upload is one that is shorter than announced.
+// awaitKilledClient waits for the end of the control connection, and returns an error if the client was killed: then both its
+// connections end, while a client that is done keeps the control connection open. A QUIT after the data ends the wait, since a killed
+// client cannot send it. suspect means that the upload is shorter than announced.
 func (s *session) awaitKilledClient(ctx context.Context, t *transfer, suspect bool) error {
 	rtt, _ := tcpState(s.raw)
 	took := t.conn.endedAt.Sub(t.conn.openedAt)
@@ -52,7 +52,7 @@ func (s *session) awaitKilledClient(ctx context.Context, t *transfer, suspect bo
 			wait = max(wait, busyHostGrace(processorLoad(), took))
 		}
 	}
-	quit := t.quit.behind(t.conn, measured) // a longer wait must not make a QUIT count that came long before the data
+	quit := t.quit.behind(t.conn, measured) // not the longer wait, by which a QUIT sent long before the data's end would count
 	if suspect {
 		wait = max(wait, shortUploadGrace)
 	}
@@ -71,10 +71,10 @@ func (s *session) awaitKilledClient(ctx context.Context, t *transfer, suspect bo
 	return nil
 }
 
-// exactly is the longest pause for which a Timer is too coarse: the Go runtime waits in whole milliseconds on Linux.
+// timerResolution is the wait below which a Timer is too coarse: on Linux the Go runtime waits in milliseconds.
 const timerResolution = 2 * time.Millisecond
 
-// pause waits until end, or until there is nothing more to wait for.
+// waitUntil waits until end, the end of the control connection, a QUIT or the end of ctx.
 func (s *session) waitUntil(ctx context.Context, end time.Time, quit <-chan struct{}) {
 	left := time.Until(end)
 	if ctx.Err() != nil || closed(s.gone) || closed(quit) || left <= 0 {
@@ -86,7 +86,7 @@ func (s *session) waitUntil(ctx context.Context, end time.Time, quit <-chan stru
 	s.awaitClientEnd(ctx, left, quit)
 }
 
-// awaitClientEnd waits for the end of the control connection, a QUIT or the end of ctx, but not longer than limit.
+// awaitClientEnd is waitUntil with a Timer, which is too coarse for short waits.
 func (s *session) awaitClientEnd(ctx context.Context, limit time.Duration, quit <-chan struct{}) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -98,20 +98,20 @@ func (s *session) awaitClientEnd(ctx context.Context, limit time.Duration, quit 
 	}
 }
 
-// lost reports whether the client has ended the control connection without a QUIT.
+// hasLeft reports whether the client has ended the control connection without QUIT.
 func (s *session) hasLeft(ctx context.Context, quit <-chan struct{}) bool {
 	if !closed(s.gone) {
 		if _, ended := tcpState(s.raw); !ended {
 			return false
 		}
-		// There may be lines before the end that the reading goroutine has not seen yet. It does not see the end while its queue is
-		// full, but then no QUIT follows the upload's command at once.
+		// Lines before the end may still be unread. The reading goroutine does not see the end while its queue is full, but then QUIT is
+		// not the next command after the upload's.
 		s.awaitClientEnd(ctx, time.Second, quit)
 	}
 	return !closed(quit)
 }
 
-// closed reports whether a channel is closed to which nothing is sent. A nil channel is not.
+// closed reports whether c is closed, if nothing is sent on it. A nil channel is not closed.
 func closed(c <-chan struct{}) bool {
 	select {
 	case <-c:
