@@ -12,13 +12,13 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 )
 
-// octets are a part of a file: from start on, up to end but without it. An end below 0 is that of the file.
+// A byteRange is a range of a file. start is inclusive, end exclusive; end < 0 is the end of the file.
 type byteRange struct{ start, end int64 }
 
-// whole is all of a file.
+// wholeFile is the range of a whole file.
 var wholeFile = byteRange{0, -1}
 
-// parseByteRange reads two numbers.
+// parseByteRange parses two numbers.
 func parseByteRange(text string) (o byteRange, ok bool) {
 	start, end, ok := strings.Cut(text, " ")
 	if !ok || !isNumber(start) || !isNumber(end) {
@@ -30,8 +30,8 @@ func parseByteRange(text string) (o byteRange, ok bool) {
 	return o, startErr == nil && endErr == nil
 }
 
-// cmdRang chooses the octets for the next HASH, the last of them included; RANG 1 0 chooses the whole file again
-// (draft-bryan-ftp-range-08, section 3). For transfers it is not implemented.
+// cmdRang sets the range of the next HASH, inclusive; RANG 1 0 resets it (draft-bryan-ftp-range-08, section 3). Transfers of a range
+// are not implemented.
 func (s *session) cmdRang(_ context.Context, arg string) error {
 	s.hashRange = nil
 	o, ok := parseByteRange(arg)
@@ -45,24 +45,24 @@ func (s *session) cmdRang(_ context.Context, arg string) error {
 	return s.ok(350, "Next HASH covers this range.")
 }
 
-// ranged says whether a command is a transfer of what RANG has chosen, which would be of the whole file: an upload that
-// was meant for a part must not replace the rest. The choice is then spent.
+// rangRefused reports whether verb is a transfer after RANG, and clears the range. It would move the whole file: an upload of a part
+// must not replace the rest.
 func (s *session) rangRefused(verb string) bool {
 	return slices.Contains([]string{"RETR", "STOR", "STOU", "APPE"}, verb) && take(&s.hashRange) != nil
 }
 
-// A reading is what the argument of a checksum command may mean.
+// An argForm is a possible meaning of the argument of a checksum command.
 type argForm struct {
 	path string
 	byteRange
-	err error // what is wrong with it
+	err error // reply if the range is invalid
 }
 
-// rangeAfter splits a name from the two numbers that follow it. A second blank in front of the numbers is the name's.
+// rangeAfter matches a name, a blank and two numbers. Further blanks before the numbers belong to the name.
 var rangeAfter = regexp.MustCompile(`^(.+)( [0-9]+ +[0-9]+ *)$`)
 
-// readings returns what an argument may mean, beginning with the name as it stands, as in all other commands. Else a name
-// may be in quotes, those inside doubled, and in some commands two numbers may follow it: where to begin, and the end.
+// argForms returns the possible meanings of an argument: the whole argument as a name, as in other commands; a quoted name with inner
+// quotes doubled; and, if ranges is set, a name and the start and end of a range.
 func argForms(arg string, ranges bool) []argForm {
 	all := []argForm{{path: arg, byteRange: wholeFile}}
 	path, numbers, quoted := names.Unquote(arg)

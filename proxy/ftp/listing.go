@@ -24,10 +24,10 @@ func (s *session) cmdList(ctx context.Context, arg string) error {
 
 func (s *session) cmdNlst(ctx context.Context, arg string) error {
 	flags, arg := cutFlags(arg)
-	if strings.Contains(flags, "l") { // what a user gets who types "ls -l", with vsftpd as well
+	if strings.Contains(flags, "l") { // a user typed "ls -l"; vsftpd does the same
 		return s.list(ctx, "NLST", arg, s.entries, longLine(time.Now()))
 	}
-	// Each name can be used in RETR as it is (RFC 1123, section 4.1.2.7): the directory stands in front as it was given.
+	// Each name can be used in RETR (RFC 1123, section 4.1.2.7): it has the directory as given in the argument.
 	given := strings.TrimRight(arg, "/")
 	above, _ := path.Split(given)
 	inside := given + "/"
@@ -51,14 +51,14 @@ func (s *session) cmdMlsd(ctx context.Context, arg string) error {
 		return err
 	}
 	facts := s.facts
-	directory := func(dir, _ string) entrySource { return s.inDirectory(dir, false) } // and no pattern (RFC 3659, section 7.1)
+	directory := func(dir, _ string) entrySource { return s.inDirectory(dir, false) } // no patterns (RFC 3659, section 7.1)
 	return s.list(ctx, "MLSD", arg, directory, func(e listed) string {
 		return factLine(path.Join(dir, e.Name), e.Entry, facts) + " " + e.Name
 	})
 }
 
-// cutFlags parts the options of ls that clients send from the path. They are not names: "-" and letters or digits, each with
-// a blank behind it or at the end; "--" ends them. Blanks alone are no name either.
+// cutFlags splits ls options from the path. An option is "-" and letters or digits, followed by a blank or the end; "--" ends the
+// options. Blanks alone are not a path.
 func cutFlags(arg string) (flags, path string) {
 	rest := strings.TrimLeft(arg, " ")
 	for isFlags(rest) {
@@ -75,15 +75,15 @@ func cutFlags(arg string) (flags, path string) {
 	return flags, arg
 }
 
-// isFlags says whether a text begins with options.
+// isFlags reports whether text begins with an option.
 func isFlags(text string) bool {
 	word, _, _ := strings.Cut(text, " ")
 	letters, dashed := strings.CutPrefix(word, "-")
 	return dashed && letters != "" && (letters == "-" || strings.Trim(strings.ToLower(letters), "abcdefghijklmnopqrstuvwxyz0123456789") == "")
 }
 
-// list sends one line for each entry that arg means, as the entries come. The preliminary reply waits for the first answer of
-// the store: it may be an error, of which the client would see no more than a reset data connection.
+// list sends a line for each entry as the store returns them. It sends the preliminary reply after the store's first answer: if that
+// is an error, the client gets its reply instead of a reset data connection.
 func (s *session) list(ctx context.Context, verb, arg string, entries func(name, arg string) entrySource, format func(listed) string) error {
 	s.restOffset, s.alloSize = 0, 0
 	name, err := names.Resolve(s.dir, arg)
@@ -120,34 +120,34 @@ func (s *session) list(ctx context.Context, verb, arg string, entries func(name,
 	})
 }
 
-// A listed entry is one of a listing. A hidden one is left out of it; it tells that the store has answered.
+// A listed is an entry of a listing. A hidden one is not sent; it only shows that the store has answered.
 type listed struct {
 	proxy.Entry
 	by     found
 	hidden bool
 }
 
-// found is how an entry has come into a listing.
+// found is the reason why an entry is in a listing.
 type found int
 
 const (
-	foundInside found = iota // the directory that was asked for
-	foundByName              // it is the file that was asked for
+	foundInside found = iota // in the requested directory
+	foundByName              // the requested file itself
 	foundByPattern
 )
 
-// longLine returns the format of LIST at a time.
+// longLine returns the format of LIST.
 func longLine(now time.Time) func(listed) string {
 	line := listLine(now)
 	return func(e listed) string { return line(e.Entry) }
 }
 
-// A source yields the entries that a path means, in order, with at most one error at the end.
+// An entrySource yields entries in order, with at most one error at the end.
 type entrySource func(ctx context.Context) iter.Seq2[listed, error]
 
-// entries are those of the directory of that name, or those that its last element matches as a pattern, or the file itself.
-// A pattern with a slash behind it, in arg, matches directories alone. What is a directory's name to the letter is no pattern,
-// unless it begins with a star, as most patterns do. It reads the session now, and the store when it is called.
+// entries returns the entries of a directory, those that match a pattern in the last element, or a file. A pattern with a final slash
+// in arg matches directories only. A name that is literally a directory's is not a pattern, unless it begins with a star. The session
+// is read now, the store when the source is called.
 func (s *session) entries(name, arg string) entrySource {
 	dir, last := path.Dir(name), path.Base(name)
 	plain := s.fileOrDirectory(name)
@@ -167,7 +167,7 @@ func (s *session) entries(name, arg string) entrySource {
 	}
 }
 
-// fileOrDirectory yields what is in the directory of that name, or the file.
+// fileOrDirectory yields the entries of a directory, or the file of that name.
 func (s *session) fileOrDirectory(name string) entrySource {
 	directory := s.inDirectory(name, s.isKnown(name))
 	return func(ctx context.Context) iter.Seq2[listed, error] {
@@ -184,7 +184,7 @@ func (s *session) fileOrDirectory(name string) entrySource {
 	}
 }
 
-// notDirError is syscall.ENOTDIR, and says what it is instead.
+// A notDirError is syscall.ENOTDIR with the entry of the file.
 type notDirError struct{ entry proxy.Entry }
 
 func (notDirError) Error() string { return "that is a file" }
@@ -208,8 +208,8 @@ func (s *session) matching(dir string, p names.Pattern, directories bool) entryS
 	}
 }
 
-// inDirectory yields what is in a directory; a file is syscall.ENOTDIR. One that is not there, but in which this session stands,
-// is empty. So is one that may have vanished with its last file, for the old clients that have emptied it and look again.
+// inDirectory yields the entries of a directory; a file is a notDirError. A missing directory is empty if it is the current one or a
+// parent, or if mayVanish is set: it may have vanished with its last file, and old clients list what they have emptied.
 func (s *session) inDirectory(dir string, mayVanish bool) entrySource {
 	store, codec, isCwdOrAbove := s.store, s.codec(), s.isCwdOrAbove(dir)
 	return func(ctx context.Context) iter.Seq2[listed, error] {
@@ -233,7 +233,7 @@ func (s *session) inDirectory(dir string, mayVanish bool) entrySource {
 	}
 }
 
-// statPath lists over the control connection (RFC 959, section 4.1.3).
+// statPath sends a listing over the control connection (RFC 959, section 4.1.3).
 func (s *session) statPath(ctx context.Context, arg string) error {
 	_, arg = cutFlags(arg)
 	name, err := names.Resolve(s.dir, arg)

@@ -13,10 +13,10 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 )
 
-// packing is how the data connection is used in MODE Z; its zero value is MODE S.
+// A transferMode is MODE S or Z. The zero value is MODE S.
 type transferMode struct {
 	on    bool
-	level int // of what is sent
+	level int // compression level of downloads
 }
 
 func (p transferMode) String() string {
@@ -26,7 +26,7 @@ func (p transferMode) String() string {
 	return "S"
 }
 
-// cmdMode chooses between bytes as they are and a zlib stream on the data connection (draft-preston-ftpext-deflate-04).
+// cmdMode selects stream mode or a zlib stream (draft-preston-ftpext-deflate-04).
 func (s *session) cmdMode(_ context.Context, arg string) error {
 	switch mode := strings.ToUpper(arg); mode {
 	case "S", "Z":
@@ -38,8 +38,8 @@ func (s *session) cmdMode(_ context.Context, arg string) error {
 	return reply{501, "Unknown mode, use MODE S or MODE Z."}
 }
 
-// optsMode sets how MODE Z compresses. It takes any number of options with their values; without options it restores the
-// defaults. An invalid option changes nothing.
+// optsMode sets compression options, given as names and values; without them it restores the defaults. An invalid option
+// changes nothing.
 func (s *session) optsMode(options string) error {
 	words := strings.Fields(strings.ToUpper(options))
 	if len(words)%2 == 0 || words[0] != "Z" {
@@ -62,7 +62,7 @@ func (s *session) optsMode(options string) error {
 	return s.ok(200, fmt.Sprintf("MODE Z ENGINE ZLIB METHOD 8 LEVEL %d", level))
 }
 
-// send has write fill the data connection in the transfer's mode. In MODE Z a download that breaks has no proper end.
+// send calls write with a writer in the transfer's mode. If write fails in MODE Z, the stream gets no proper end.
 func (t *transfer) send(write func(io.Writer) error) error {
 	if !t.mode.on {
 		return write(t.conn)
@@ -72,7 +72,7 @@ func (t *transfer) send(write func(io.Writer) error) error {
 	})
 }
 
-// A countingWriter counts the bytes that are written to it.
+// A countingWriter counts bytes.
 type countingWriter struct {
 	io.Writer
 	bytes *atomic.Int64
@@ -84,7 +84,7 @@ func (w countingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// received is what the client sends, in the transfer's mode.
+// received returns a reader of the client's data in the transfer's mode.
 func (t *transfer) received() io.Reader {
 	if !t.mode.on {
 		return t.conn
@@ -92,7 +92,7 @@ func (t *transfer) received() io.Reader {
 	return decompressed{modez.NewReader(t.conn, t.stall), &t.bytes}
 }
 
-// decompressed reads an upload in MODE Z and counts its bytes. A stream that stalls is an error of the data connection.
+// A decompressed reads an upload in MODE Z and counts its bytes. A stalled stream is an error of the data connection.
 type decompressed struct {
 	*modez.Reader
 	bytes *atomic.Int64
@@ -105,7 +105,7 @@ func (d decompressed) Read(p []byte) (int, error) {
 	case errors.Is(err, modez.ErrStalled):
 		err = dataError{err}
 	case errors.Is(err, modez.ErrCorrupt):
-		err = fmt.Errorf("%w: %w", proxy.ErrDiscard, err) // the bytes read so far may be wrong
+		err = fmt.Errorf("%w: %w", proxy.ErrDiscard, err) // the bytes before may be wrong, too
 	}
 	return n, err
 }

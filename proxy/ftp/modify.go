@@ -23,8 +23,8 @@ func (s *session) cmdMfmt(ctx context.Context, arg string) error {
 	return s.ok(213, "Modify="+mtime.Format(factTime)+"; "+name)
 }
 
-// siteUtime sets the modification time of a file. Clients say it in two ways: "UTIME YYYYMMDDHHMM[SS] file", and
-// "UTIME file YYYYMMDDHHMMSS YYYYMMDDHHMMSS YYYYMMDDHHMMSS UTC", with the times of access, modification and creation.
+// siteUtime sets the modification time of a file. Clients send "UTIME YYYYMMDDHHMM[SS] file" or "UTIME file YYYYMMDDHHMMSS
+// YYYYMMDDHHMMSS YYYYMMDDHHMMSS UTC", with the times of access, modification and creation.
 func (s *session) siteUtime(ctx context.Context, arg string) error {
 	path, mtime, ok := parseUtime(arg)
 	if !ok {
@@ -36,7 +36,7 @@ func (s *session) siteUtime(ctx context.Context, arg string) error {
 	return s.ok(200, "File modification time set.")
 }
 
-// timesAfter splits a name from the three times that follow it.
+// timesAfter matches a name and three times.
 var timesAfter = regexp.MustCompile(`^(.+) [0-9.]+ +([0-9.]+) +[0-9.]+ +(?i:UTC) *$`)
 
 func parseUtime(arg string) (path string, mtime time.Time, ok bool) {
@@ -55,7 +55,7 @@ func parseUtime(arg string) (path string, mtime time.Time, ok bool) {
 	return m[1], mtime, ok
 }
 
-// cutTime splits a time from the name that follows it: blanks in front of the time mean nothing, and one stands between both.
+// cutTime splits a time from the name after it. Blanks before the time are ignored, and one blank separates them.
 func cutTime(arg string) (mtime time.Time, path string, ok bool) {
 	stamp, path, _ := strings.Cut(trimLeftBlanks(arg), " ")
 	mtime, ok = parseTime(stamp)
@@ -73,8 +73,8 @@ func (s *session) setTime(ctx context.Context, path string, mtime time.Time) (na
 	return name, err
 }
 
-// parseTime reads a time of RFC 3659, section 2.3: YYYYMMDDHHMMSS, which a fraction may follow. Times before the year 2
-// are refused, because the zero time of Go, which means no time, is one of them.
+// parseTime parses YYYYMMDDHHMMSS, perhaps with a fraction (RFC 3659, section 2.3). It refuses times before the year 2: one of them
+// is the zero time.Time, which means no time.
 func parseTime(stamp string) (time.Time, bool) {
 	whole, fraction, dotted := strings.Cut(stamp, ".")
 	if len(whole) != len(factTime) || !isNumber(whole) || dotted && !isNumber(fraction) {

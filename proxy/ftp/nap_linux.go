@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nap waits for d to the microsecond, where a Timer takes 1 ms at least, and holds no thread meanwhile. It reports
-// whether it did; without a free descriptor it cannot.
+// nap sleeps for d with a precision of microseconds, where a Timer needs at least 1 ms, and without blocking a thread. It returns
+// false if it could not, e.g. without a free descriptor.
 func nap(d time.Duration) bool {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err != nil {

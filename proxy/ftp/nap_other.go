@@ -4,5 +4,5 @@ package ftp
 
 import "time"
 
-// nap cannot do better than a Timer on this system.
+// nap is not implemented on this system.
 func nap(time.Duration) bool { return false }

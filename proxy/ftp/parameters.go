@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// cmdType chooses between bytes as they are and lines of text (RFC 959, section 4.1.2). Some devices leave the blank
-// between the type and its parameter out.
+// cmdType selects ASCII or binary (RFC 959, section 4.1.2). Some devices omit the blank before the parameter.
 func (s *session) cmdType(_ context.Context, arg string) error {
 	kind := strings.ReplaceAll(strings.ToUpper(arg), " ", "")
 	switch kind {
@@ -36,7 +35,7 @@ func (s *session) cmdStru(_ context.Context, arg string) error {
 	return reply{501, "Unknown structure, use STRU F."}
 }
 
-// cmdAllo notes the size of the next upload. A second number, "R m", is about records and without effect.
+// cmdAllo sets the size of the next upload. A record size, "R m", is ignored.
 func (s *session) cmdAllo(_ context.Context, arg string) error {
 	f := strings.Split(arg, " ")
 	if len(f) != 1 && (len(f) != 3 || strings.ToUpper(f[1]) != "R" || !isNumber(f[2])) || !isNumber(f[0]) {
@@ -50,7 +49,7 @@ func (s *session) cmdAllo(_ context.Context, arg string) error {
 	return s.ok(200, "ALLO command successful.")
 }
 
-// cmdRest says where the next transfer begins (RFC 3659, section 5).
+// cmdRest sets the offset of the next transfer (RFC 3659, section 5).
 func (s *session) cmdRest(_ context.Context, arg string) error {
 	if !isNumber(arg) {
 		return reply{501, "REST requires a number of bytes."}
@@ -66,7 +65,7 @@ func (s *session) cmdRest(_ context.Context, arg string) error {
 	return s.ok(350, "The next transfer begins there.")
 }
 
-// errASCIIOffset: in TYPE A an offset would count converted bytes, which no store knows.
+// errASCIIOffset: in TYPE A an offset counts converted bytes, which a store cannot map to its own.
 var errASCIIOffset = reply{554, "REST not allowed in ASCII mode, use TYPE I."}
 
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

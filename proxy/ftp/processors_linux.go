@@ -9,10 +9,9 @@ import (
 	"sync"
 )
 
-// processorLoad returns how many tasks run or wait to run on this host, for each of its processors and the calling one not
-// counted; 0 where the kernel does not tell.
+// processorLoad returns the number of runnable tasks per processor of this host, without the calling one; 0 if it is unknown.
 func processorLoad() float64 {
-	text, err := os.ReadFile("/proc/loadavg") // 0.20 0.18 0.12 3/80 11206: 3 run or wait to run
+	text, err := os.ReadFile("/proc/loadavg") // e.g. 0.20 0.18 0.12 3/80 11206: 3 are runnable
 	fields := bytes.Fields(text)
 	if err != nil || len(fields) < 4 {
 		return 0
@@ -22,7 +21,7 @@ func processorLoad() float64 {
 	return float64(max(n-1, 0)) / float64(processors())
 }
 
-// processors returns how many processors the host has; this process may be allowed on fewer.
+// processors returns the number of processors of the host, which may be more than this process may use.
 var processors = sync.OnceValue(func() int {
 	text, err := os.ReadFile("/sys/devices/system/cpu/online")
 	if n := countList(strings.TrimSpace(string(text))); err == nil && n > 0 {
@@ -31,7 +30,7 @@ var processors = sync.OnceValue(func() int {
 	return runtime.NumCPU()
 })
 
-// countList counts the numbers in a list such as 0-3,8; 0 if it is not one.
+// countList returns how many numbers a list such as 0-3,8 has; 0 if it is invalid.
 func countList(list string) (count int) {
 	for item := range strings.SplitSeq(list, ",") {
 		first, last, isRange := strings.Cut(item, "-")

@@ -2,5 +2,5 @@
 
 package ftp
 
-// processorLoad is not known on this system.
+// processorLoad is not implemented on this system.
 func processorLoad() float64 { return 0 }

@@ -5,11 +5,10 @@ import (
 	"time"
 )
 
-// A quitNotice tells of the QUIT that follows the command of an upload. The client sends it when it has sent the data, and does
-// not wait for the reply; some devices close both connections at once. Sent before the client can know of the 150, it says
-// nothing about the data, so only a QUIT that is read after the 150 was sent counts.
+// A quitNotice reports a QUIT after the command of an upload. The client sends it after the data, without waiting for the reply; some
+// devices then close both connections. A QUIT that was sent before the 150 says nothing about the data, and does not count.
 type quitNotice struct {
-	read chan struct{} // closed when at is known
+	read chan struct{} // closed after at is set
 
 	mu     sync.Mutex
 	marked time.Time // when the 150 was sent; zero = not yet, or the client sends commands ahead
@@ -18,7 +17,7 @@ type quitNotice struct {
 
 func newQuitNotice() *quitNotice { return &quitNotice{read: make(chan struct{})} }
 
-// mark notes that the 150 is sent now.
+// mark records that the 150 is sent now.
 func (q *quitNotice) mark() {
 	if q == nil {
 		return
@@ -28,7 +27,7 @@ func (q *quitNotice) mark() {
 	q.marked = time.Now()
 }
 
-// quit notes a QUIT that was read at that time.
+// quit records a QUIT that was read at that time.
 func (q *quitNotice) quit(at time.Time) {
 	if q == nil {
 		return
@@ -41,8 +40,8 @@ func (q *quitNotice) quit(at time.Time) {
 	}
 }
 
-// behind returns a channel that is closed when the client has sent its QUIT behind the data of conn, which has ended; nil if it
-// has sent it before: longer than the tolerance before the last byte.
+// behind returns a channel that is closed when QUIT arrives after the data of conn, which has ended. It returns nil if QUIT arrived
+// before the last byte by more than tolerance.
 func (q *quitNotice) behind(conn *dataConn, tolerance time.Duration) <-chan struct{} {
 	if q == nil || closed(q.read) && conn.lastByte().After(q.at.Add(tolerance)) {
 		return nil
@@ -50,11 +49,10 @@ func (q *quitNotice) behind(conn *dataConn, tolerance time.Duration) <-chan stru
 	return q.read
 }
 
-// A quitWatch looks for a QUIT behind the command of an upload, among the lines that are read.
+// A quitWatch looks for QUIT after the command of an upload.
 type quitWatch struct{ notice *quitNotice }
 
-// see looks at the next line, which was read at that time. NOOP and STAT are answered during a transfer, and may come between,
-// and so may empty lines; after any other command a QUIT is about that.
+// see looks at a line that was read at that time. NOOP, STAT and empty lines may come between the upload's command and QUIT.
 func (w *quitWatch) see(l *line, verb string, at time.Time) {
 	switch {
 	case !l.tooLong && (verb == "NOOP" || verb == "STAT" || verb == ""):

@@ -11,13 +11,13 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// A reportedEntry is what a client has heard of a file, or of a resumable upload: it may go on from there with APPE.
+// A reportedEntry is a file or resumable upload as reported to the client. APPE may continue from its size.
 type reportedEntry struct {
 	proxy.Entry
 	name string
 }
 
-// stat describes what has a name. An upload that can be resumed is no file yet.
+// stat stats a name. A resumable upload is fs.ErrNotExist.
 func stat(ctx context.Context, store proxy.Store, name string) (proxy.Entry, error) {
 	e, err := store.Stat(ctx, name)
 	if err == nil && e.Resumable {
@@ -26,8 +26,7 @@ func stat(ctx context.Context, store proxy.Store, name string) (proxy.Entry, err
 	return e, err
 }
 
-// look describes what has a name, and if there is nothing, the upload to it that can be resumed. Which size a client
-// has heard, its APPE begins with.
+// statAndReport stats a name, and returns a resumable upload if no file has it. It remembers the entry for a following APPE.
 func (s *session) statAndReport(ctx context.Context, name string) (proxy.Entry, error) {
 	e, err := s.store.Stat(ctx, name)
 	if err == nil && !e.Dir {
@@ -36,7 +35,7 @@ func (s *session) statAndReport(ctx context.Context, name string) (proxy.Entry, 
 	return e, err
 }
 
-// takeReported takes what the client has heard of a file, the zero value if that was of another one.
+// takeReported returns the reported entry if it has that name, and clears it.
 func (s *session) takeReported(arg string) proxy.Entry {
 	told := take(&s.reported)
 	if name, err := names.Resolve(s.dir, arg); err != nil || name != told.name {
@@ -45,7 +44,7 @@ func (s *session) takeReported(arg string) proxy.Entry {
 	return told.Entry
 }
 
-// atWrongOffset refuses an upload to an offset that does not fit, and says which one does.
+// atWrongOffset returns the reply to an upload at an invalid offset, with the valid one.
 func atWrongOffset(err error) (reply, bool) {
 	e, ok := errors.AsType[*proxy.OffsetError](err)
 	if !ok {

@@ -10,7 +10,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 )
 
-// kind names the representation type in the preliminary reply.
+// typeName returns the name of the representation type.
 func typeName(text bool) string {
 	if text {
 		return "ASCII"

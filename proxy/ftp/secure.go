@@ -13,26 +13,26 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
-// TLS is how a Server secures its connections (RFC 2228 and 4217).
+// TLS configures the security of a Server's connections (RFC 2228 and 4217).
 type TLS struct {
-	// Config returns what the next session is served with: its certificates, the least version, the cipher suites, and whose
-	// certificates clients have to show. All else in it is set by the server.
+	// Config returns the configuration of the next session: certificates, minimum version, cipher suites and client
+	// authentication. The server sets all other fields.
 	Config func() *tls.Config
 
-	Control     Demand // for TLS on sessions that begin in clear; Never = AUTH is refused
-	DataSession Demand // for data connections to resume the TLS session of their own control connection; Never = they cannot
+	Control     Demand // for TLS on connections that begin without it; Never = AUTH is refused
+	DataSession Demand // for data connections to resume the TLS session of their control connection; Never = no tickets
 
-	// Share lets sessions of one address await their data connections on one port at the same time, where all ports are in
-	// use: the ticket that a data connection shows says whose it is. That is true of clients that keep the tickets of each
-	// control connection apart, as most do. One that does not, such as curl --parallel, would mix its files up.
+	// Share lets sessions of one client address wait on one passive port at the same time, if all ports are in use: the ticket of
+	// a data connection identifies its session. Clients that share tickets between control connections, such as curl --parallel,
+	// would mix up their files.
 	Share bool
 
-	// LenientClose publishes uploads whose data connection ends without close_notify, as some old clients end theirs.
-	// A cut connection then looks like a whole file, if the control connection stays.
+	// LenientClose publishes uploads whose data connection ends without close_notify, for old clients. A connection that was cut
+	// then passes for a complete upload, if the control connection stays open.
 	LenientClose bool
 }
 
-// A Demand says what is asked of a client.
+// A Demand is what the server requires of a client.
 type Demand int
 
 const (
@@ -41,28 +41,28 @@ const (
 	Never
 )
 
-// handshakeTimeout is how long a client may take for a TLS handshake.
+// handshakeTimeout limits a TLS handshake.
 const handshakeTimeout = 10 * time.Second
 
-// A secured is the TLS of one session: that of its control connection, and what its data connections are held against.
+// A tlsSession is the TLS state of a session's control connection, against which its data connections are checked.
 type tlsSession struct {
 	*TLS
-	config      *tls.Config // of the control connection; those of data connections are made from it
-	id          string      // sealed in every ticket that is issued here
+	config      *tls.Config // of the control connection; those of data connections are copies
+	id          string      // in every ticket of this session, see seal
 	state       tls.ConnectionState
-	lastResumed bool // the last data connection has resumed
-	weakLogged  bool // a connection of the session was weak, and the log has it
+	lastResumed bool // the last data connection was resumed
+	weakLogged  bool // weak TLS was reported for this session
 }
 
-// tlsHandshake makes TLS of a control connection.
+// tlsHandshake does the TLS handshake of a control connection.
 func (srv *Server) tlsHandshake(ctx context.Context, conn net.Conn) (*tls.Conn, *tlsSession, error) {
 	c := &tlsSession{TLS: srv.TLS, id: newTicketID()}
 	c.config = srv.TLS.Config().Clone()
-	c.config.NextProtos = []string{"ftp"} // a browser that is led here by another's certificate asks for another protocol
+	c.config.NextProtos = []string{"ftp"} // refuses a browser that was redirected here (ALPACA): it asks for another protocol
 	c.config.SetSessionTicketKeys(srv.tickets.keys())
 	c.config.WrapSession = c.seal
 	c.config.SessionTicketsDisabled = srv.TLS.DataSession == Never
-	secure := tls.Server(conn, c.config) // may resume an earlier session: cameras come for every file
+	secure := tls.Server(conn, c.config) // may resume a session: cameras connect for each file
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if err := secure.HandshakeContext(ctx); err != nil {
@@ -72,7 +72,7 @@ func (srv *Server) tlsHandshake(ctx context.Context, conn net.Conn) (*tls.Conn, 
 	return secure, c, nil
 }
 
-// secure makes the control connection a TLS one, once the reply to AUTH is out, and lets the commands come from it.
+// startTLS does the handshake after AUTH and its reply, and continues reading commands over TLS.
 func (s *session) startTLS(ctx context.Context, p *authPause) error {
 	conn, secured, err := s.srv.tlsHandshake(ctx, s.raw)
 	if err != nil {
@@ -84,7 +84,7 @@ func (s *session) startTLS(ctx context.Context, p *authPause) error {
 	return nil
 }
 
-// begun notes that the session is a TLS one from now on.
+// tlsStarted sets the session's TLS state.
 func (s *session) tlsStarted(ctx context.Context, conn *tls.Conn, secured *tlsSession) {
 	s.conn, s.tls = conn, secured
 	s.entry.SetTLS(tls.VersionName(secured.state.Version))
@@ -94,12 +94,12 @@ func (s *session) tlsStarted(ctx context.Context, conn *tls.Conn, secured *tlsSe
 	}
 }
 
-// describeTLS names the version and the cipher suite of a connection.
+// describeTLS returns the names of a connection's version and cipher suite.
 func describeTLS(state tls.ConnectionState) (version, cipher string) {
 	return tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
 }
 
-// noteWeak tells of the first connection of a session whose TLS is too weak for anything but an old device, and says whether it did.
+// noteWeak reports the first weak connection of a session, and returns whether it did.
 func (c *tlsSession) noteWeak(ctx context.Context, o proxy.Observer, state tls.ConnectionState) bool {
 	if c.weakLogged || !isWeak(state) {
 		return false
@@ -110,16 +110,16 @@ func (c *tlsSession) noteWeak(ctx context.Context, o proxy.Observer, state tls.C
 	return true
 }
 
-// isWeak says whether a connection has a version of TLS, or a cipher suite, that crypto/tls speaks only when it is told to.
+// isWeak reports whether a connection uses a version or cipher suite that crypto/tls disables by default.
 func isWeak(state tls.ConnectionState) bool {
 	return state.Version < tls.VersionTLS12 ||
 		slices.ContainsFunc(tls.InsecureCipherSuites(), func(suite *tls.CipherSuite) bool { return suite.ID == state.CipherSuite })
 }
 
-// insists says whether nothing may go in clear.
+// requiresTLS reports whether login and data without TLS are refused.
 func (s *session) requiresTLS() bool { return s.srv.TLS != nil && s.srv.TLS.Control == Required }
 
-// errTLSRequired refuses a login in clear where that is not allowed, before there is a password on the wire if possible.
+// errTLSRequired refuses USER already, so that no password is sent without TLS.
 var errTLSRequired = reply{530, "TLS required, send AUTH TLS first."}
 
 func (s *session) cmdAuth(_ context.Context, arg string) error {
@@ -135,13 +135,13 @@ func (s *session) cmdAuth(_ context.Context, arg string) error {
 	default:
 		return reply{504, "Unknown mechanism, use AUTH TLS."}
 	}
-	s.reset() // what was said in clear may be another's word
-	// SSL and TLS-P mean protected data connections as well (RFC 4217, section 17).
+	s.reset() // commands before TLS may be an attacker's
+	// AUTH SSL and TLS-P imply PROT P (RFC 4217, section 17).
 	s.pbsz, s.protP = arg == "SSL" || arg == "TLS-P", arg == "SSL" || arg == "TLS-P"
 	return s.ok(234, "Proceed with TLS negotiation.")
 }
 
-// errNoTLS answers what has a meaning under TLS only.
+// errNoTLS refuses commands that need TLS.
 var errNoTLS = reply{503, "Send AUTH TLS first."}
 
 func (s *session) cmdPbsz(_ context.Context, arg string) error {
@@ -155,7 +155,7 @@ func (s *session) cmdPbsz(_ context.Context, arg string) error {
 	return s.ok(200, "PBSZ=0")
 }
 
-// cmdProt says whether data connections are protected (RFC 4217, section 9).
+// cmdProt sets the protection of data connections (RFC 4217, section 9).
 func (s *session) cmdProt(_ context.Context, arg string) error {
 	switch {
 	case s.tls == nil:
@@ -179,7 +179,7 @@ func (s *session) cmdProt(_ context.Context, arg string) error {
 	return reply{504, "Unknown protection level, use PROT P."}
 }
 
-// cmdCcc refuses to go on in clear: whoever is in between could then say what he likes.
+// cmdCcc refuses to end TLS on the control connection: an attacker could then send commands.
 func (s *session) cmdCcc(context.Context, string) error {
 	if s.tls == nil {
 		return reply{533, "TLS is not active."}

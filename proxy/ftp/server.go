@@ -16,73 +16,70 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 )
 
-// Server serves FTP. Only Login has to be set; the fields must not change while Serve runs.
+// A Server serves FTP. Only Login is required. The fields must not change while Serve runs.
 type Server struct {
-	// Login answers an attempt to log in with the user's account.
-	// fs.ErrPermission means a wrong name or password, any other error that it could not be decided. An error that wraps
-	// fs.ErrPermission says more for the log. ctx ends when the client leaves or the server is going down.
+	// Login authenticates a client and returns its account. An error that is or wraps fs.ErrPermission means that the login is
+	// refused, and its text goes to the log; any other error means that it could not be decided. ctx is cancelled when the client
+	// leaves or the server shuts down.
 	Login func(ctx context.Context, a proxy.Attempt) (proxy.Account, error)
 
-	// Compat returns what the devices at a client's address need before the login; nil = nothing. From then on the account tells.
+	// Compat returns the settings for a client's address before login; nil = none. After login the account's apply.
 	Compat func(peer netip.Addr) proxy.Compat
 
-	// Passive is the range of ports for passive data connections.
+	// Passive has the ports for passive data connections.
 	Passive passive.Ports
-	// PassiveAddress says which address a reply to PASV gives to a client; nil = the local one.
+	// PassiveAddress returns the address for the reply to PASV; nil = the local one.
 	PassiveAddress func(ctx context.Context, local, peer netip.Addr) (netip.Addr, error)
-	// Active opens active data connections; nil = PORT and EPRT are refused.
+	// Active dials active data connections; nil = PORT and EPRT are refused.
 	Active *passive.Dialer
-	// ActiveTLS does so on sessions that begin with TLS, whose source port is another; nil = Active does.
+	// ActiveTLS is Active for implicit TLS, with another source port; nil = Active.
 	ActiveTLS *passive.Dialer
 
-	IdleTimeout  time.Duration // without a command; 0 = 5 min
-	LoginTimeout time.Duration // from connecting to being logged in; 0 = 60 s
-	DataTimeout  time.Duration // for a data connection to be made; 0 = 20 s
+	IdleTimeout  time.Duration // between commands; 0 = 5 min
+	LoginTimeout time.Duration // from connecting to login; 0 = 60 s
+	DataTimeout  time.Duration // to establish a data connection; 0 = 20 s
 	StallTimeout time.Duration // for a transfer without progress; 0 = 5 min
-	DrainTimeout time.Duration // for running transfers when Serve is to end; 0 = 60 s
-	DrainEnd     func()        // called when DrainTimeout is over, for what a store goes on with after its context has ended; nil = nothing
+	DrainTimeout time.Duration // for running transfers at shutdown; 0 = 60 s
+	DrainEnd     func()        // called after DrainTimeout, to stop what a store does after its context has ended; may be nil
 
-	// TLS secures control and data connections; nil = all is in clear.
+	// TLS configures TLS; nil = no TLS.
 	TLS *TLS
 
-	// CommitGrace is how long the end of the control connection is waited for at the end of an upload.
-	// 0 = twice the time from the data connection's begin to its end but at most 20 ms, or a tenth of that time but
-	// at most 100 ms, whichever is more, and at least one round trip as the kernel measured it, and 250 us. For a client
-	// on this host it is more where other tasks want the processors, on Linux: see busyHostGrace.
+	// CommitGrace is the time to wait for the end of the control connection after an upload, to notice a killed client.
+	// 0 = the longest of: twice the duration of the data connection up to 20 ms, a tenth of it up to 100 ms, a round trip, 250 us.
+	// On Linux it is longer for clients on this host while its processors are busy, see busyHostGrace.
 	CommitGrace time.Duration
 
-	// Sessions lists and limits the sessions, together with those of other servers that share it. Over Max and MaxPerAddress a
-	// client gets 421, over MaxPerUser 530. Nil = those of this server alone, with the default limits.
+	// Sessions lists and limits sessions, and may be shared by servers. Over Max and MaxPerAddress the reply is 421, over
+	// MaxPerUser 530. nil = a list of this server's own with the default limits.
 	Sessions *proxy.Sessions
 
-	Observer proxy.Observer // hears of all that happens; nil = none
+	Observer proxy.Observer // receives events; may be nil
 
-	ownSessions proxy.Sessions // where Sessions is nil
+	ownSessions proxy.Sessions // used if Sessions is nil
 	tickets     tickets
 	compressor  modez.Compressor
 	panics      atomic.Uint64
 }
 
-// Panics returns how many sessions a fault of the program has ended so far; each got 421, and no other was touched.
+// Panics returns the number of panics so far. Each ended its own session with 421, and no other.
 func (srv *Server) Panics() uint64 { return srv.panics.Load() }
 
 func (srv *Server) sessions() *proxy.Sessions { return cmp.Or(srv.Sessions, &srv.ownSessions) }
 
-// errDrainTimeout is why a transfer ends that the drain time-out cuts short.
+// errDrainTimeout ends a transfer that is not complete after the drain timeout.
 var errDrainTimeout = errors.New("the server is going down")
 
-// Serve accepts control connections from l, which it closes, and returns when the last session is over.
+// Serve accepts control connections from l until ctx is cancelled, and returns after the last session. It closes l.
 //
-// When ctx is cancelled it accepts no more, lets idle sessions go, and gives running transfers DrainTimeout
-// to finish; then it returns nil. An upload that the store is publishing when that is over has as much longer as the
-// store takes to find out what became of it, see Store.Put, and DrainEnd is called. When l fails for good, Serve drains in the same way and
-// returns the error.
-// More than one Serve may run at a time; limits count their sessions together.
+// When ctx is cancelled, idle sessions end and running transfers get DrainTimeout; then it returns nil. An upload that the store
+// is publishing at that time gets as long as the store needs to find out the result, see Store.Put, and DrainEnd is called. If l
+// fails permanently, Serve drains in the same way and returns the error. Serve may run for several listeners at a time.
 func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
 	return srv.serve(ctx, l, false)
 }
 
-// ServeTLS is Serve for connections that begin with TLS, as on port 990. srv.TLS has to be set.
+// ServeTLS is Serve for implicit TLS, as on port 990. srv.TLS must be set.
 func (srv *Server) ServeTLS(ctx context.Context, l net.Listener) error {
 	return srv.serve(ctx, l, true)
 }
@@ -92,7 +89,7 @@ func (srv *Server) serve(ctx context.Context, l net.Listener, implicit bool) err
 	defer stopAccepting()
 	context.AfterFunc(drain, func() { l.Close() })
 
-	// hard outlives drain by the drain time-out; transfers hang on it.
+	// hard ends after drain and the drain timeout.
 	hard, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	var sessions sync.WaitGroup
@@ -113,7 +110,7 @@ func (srv *Server) serve(ctx context.Context, l net.Listener, implicit bool) err
 
 func (srv *Server) drainTimeout() time.Duration { return cmp.Or(srv.DrainTimeout, time.Minute) }
 
-// accept calls serve with each connection until ctx is done or l fails for good.
+// accept calls serve with each connection until ctx is done or l fails permanently.
 func (srv *Server) accept(ctx context.Context, l net.Listener, serve func(net.Conn)) error {
 	for {
 		conn, err := passive.Accept(ctx, l, func(err error) {
@@ -130,7 +127,7 @@ func (srv *Server) accept(ctx context.Context, l net.Listener, serve func(net.Co
 	}
 }
 
-// observer returns who hears of events; it is never nil.
+// observer returns the Observer, never nil.
 func (srv *Server) observer() proxy.Observer {
 	if srv.Observer == nil {
 		return noObserver{}
@@ -138,12 +135,12 @@ func (srv *Server) observer() proxy.Observer {
 	return srv.Observer
 }
 
-// nobody is an Observer that ignores all events.
+// noObserver ignores all events.
 type noObserver struct{}
 
 func (noObserver) Observe(context.Context, proxy.Event) {}
 
-// take returns what was said and not yet spent, and spends it.
+// take returns *p and sets it to its zero value.
 func take[T any](p *T) (v T) {
 	v, *p = *p, v
 	return v

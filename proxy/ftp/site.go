@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// siteCommands are the commands of SITE, which clients send mostly as a habit. The table is never changed.
+// siteCommands are the SITE commands, which most clients send out of habit. The table is never changed.
 var siteCommands = withSiteHelp(map[string]command{
 	"UTIME":   {run: (*session).siteUtime, arg: nameArg},
 	"IDLE":    {run: (*session).siteIdle},
@@ -20,7 +20,7 @@ var siteCommands = withSiteHelp(map[string]command{
 	"UMASK":   {run: (*session).siteNoEffect},
 })
 
-// withSiteHelp adds SITE HELP, whose reply is read off the table.
+// withSiteHelp adds SITE HELP, which reads the table.
 func withSiteHelp(all map[string]command) map[string]command {
 	all["HELP"] = command{run: func(s *session, _ context.Context, _ string) error { return s.replySiteHelp(all) }}
 	return all
@@ -39,12 +39,12 @@ func (s *session) replySiteHelp(all map[string]command) error {
 	return s.ok(214, "SITE commands:\n"+columns(slices.Sorted(maps.Keys(all)))+"CHMOD and UMASK have no effect.")
 }
 
-// siteNoEffect accepts what has no meaning here.
+// siteNoEffect accepts a command that has no meaning on S3.
 func (s *session) siteNoEffect(context.Context, string) error {
 	return s.ok(200, "Accepted, has no effect.")
 }
 
-// siteFormat tells clients of IBM i, which ask for names and lists as Unix has them, or which there are.
+// siteFormat returns a handler for IBM i clients, which select or query the format of names or listings: only Unix format exists.
 func siteFormat(verb string) func(*session, context.Context, string) error {
 	return func(s *session, _ context.Context, arg string) error {
 		if arg != "1" && arg != "" {
@@ -54,7 +54,7 @@ func siteFormat(verb string) func(*session, context.Context, string) error {
 	}
 }
 
-// siteIdle tells or sets how long the session may go without a command: not longer than the server has it.
+// siteIdle returns or sets the session's idle timeout, up to the server's.
 func (s *session) siteIdle(_ context.Context, arg string) error {
 	most := cmp.Or(s.srv.IdleTimeout, 5*time.Minute)
 	if arg != "" {

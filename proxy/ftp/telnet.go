@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// telnet reads lines as the NVT sends them (RFC 959, section 3.1.1.1; RFC 854), without the Telnet commands in them.
+// A telnet reads lines in NVT format, without Telnet commands (RFC 959, section 3.1.1.1; RFC 854).
 type telnet struct {
 	r           *bufio.Reader
-	in          *timedReader          // what r reads
-	setDeadline func(time.Time) error // sets when reading fails
-	started     bool                  // the first line was asked for
-	skip        bool                  // to the next LF: what comes before it belongs to a line that was too long
+	in          *timedReader          // below r
+	setDeadline func(time.Time) error // sets the read deadline
+	started     bool                  // next was called
+	skip        bool                  // discard up to the next LF: the rest of a line that was too long
 
-	maxLine func() int // bytes of a line, which may change while it is read
+	maxLine func() int // maximum bytes of a line; may change during a line
 }
 
-// A readDeadliner is a reader that can be made to fail at some time, as a connection.
+// A readDeadliner has a read deadline, as a net.Conn.
 type readDeadliner interface{ SetReadDeadline(time.Time) error }
 
-// readAhead is how much is taken from the client at a time. Every idle session holds as much.
+// readAhead is the buffer size. Each idle session has a buffer.
 const readAhead = 512
 
 func newTelnet(r io.Reader, maxLine func() int) *telnet {
@@ -36,7 +36,7 @@ func newTelnet(r io.Reader, maxLine func() int) *telnet {
 	return t
 }
 
-// A timed reader knows when its last Read returned.
+// A timedReader records when Read last returned.
 type timedReader struct {
 	io.Reader
 	at time.Time
@@ -48,14 +48,14 @@ func (t *timedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// hasLine says whether a whole line is there already, which a Telnet command in it may not be.
+// hasLine reports whether the buffer has a complete line without Telnet commands.
 func (t *telnet) hasLine() bool {
 	there, _ := t.r.Peek(t.r.Buffered())
 	end := bytes.IndexByte(there, '\n')
 	return end >= 0 && !t.skip && bytes.IndexByte(there[:end], iac) < 0
 }
 
-// isTLS waits for the first byte, and tells whether it begins a TLS handshake.
+// isTLS waits for the first byte, and reports whether it begins a TLS handshake.
 func (t *telnet) isTLS() bool {
 	const handshake = 22
 	first, _ := t.r.Peek(1)
@@ -64,19 +64,17 @@ func (t *telnet) isTLS() bool {
 
 const (
 	iac  = 255 // interpret as command
-	will = 251 // WILL, WONT, DO and DONT take one byte more
+	will = 251 // WILL, WONT, DO and DONT have one more byte
 	dont = 254
 	sb   = 250 // subnegotiation, up to IAC SE
 	se   = 240
 )
 
-// line reads up to the next LF, which has to come soon after the first character. A CR before it belongs to the end; a lone LF
-// is an end of line as well.
-// A line that is too long is told as soon as that is known, and then read to its end.
-// What follows the last LF is no line: a command that was cut short must not run.
+// line reads up to the next LF, within lineTimeout after the first character. It removes a CR before the LF. A line that is too long
+// is returned at once, and its rest is discarded. Bytes after the last LF are not a line: a truncated command must not run.
 func (t *telnet) line() (line, error) {
 	var b strings.Builder
-	c, err := t.char() // it may take its time, and Telnet commands may come before it, to keep the connection alive
+	c, err := t.char() // no timeout before it; clients may send Telnet commands to keep the connection alive
 	t.setDeadline(time.Now().Add(lineTimeout))
 	defer t.setDeadline(time.Time{})
 	for ; ; c, err = t.char() {
@@ -99,7 +97,7 @@ func (t *telnet) line() (line, error) {
 	}
 }
 
-// char returns the next byte that is not part of a Telnet command.
+// char returns the next byte outside of Telnet commands.
 func (t *telnet) char() (byte, error) {
 	for {
 		c, err := t.r.ReadByte()
@@ -112,7 +110,7 @@ func (t *telnet) char() (byte, error) {
 	}
 }
 
-// command reads a Telnet command and returns its code; iac stands for itself as a character.
+// command reads a Telnet command and returns its code; iac is an escaped byte 255.
 func (t *telnet) command() (byte, error) {
 	c, err := t.r.ReadByte()
 	switch {

@@ -13,22 +13,22 @@ import (
 	"time"
 )
 
-// A ticket is what a client shows to resume a TLS session. Ours say, sealed, which session of FTP they were issued to: that
-// a data connection resumes a TLS session proves nothing, as long as it can be the one of another client.
+// A session ticket has the ID of its FTP session, encrypted. Resuming a TLS session proves the client's identity only if the ticket
+// was issued to this control connection.
 
-// newTicketID names a session in its tickets. Unlike the name in the log it never comes twice.
+// newTicketID returns a unique ID of a session for its tickets.
 func newTicketID() string { return rand.Text() }
 
-// extra marks our part of what a ticket holds.
+// ticketPrefix begins our entry in tls.SessionState.Extra.
 const ticketPrefix = "s3ftpd session "
 
-// seal makes a ticket of this session.
+// seal encrypts a ticket of this session.
 func (c *tlsSession) seal(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
 	ss.Extra = append(ss.Extra, []byte(ticketPrefix+c.id))
 	return c.config.EncryptTicket(cs, ss)
 }
 
-// unseal returns the TLS session of a ticket, and whose it is; nothing if it is none of ours.
+// unseal decrypts a ticket, and returns its TLS session and ticket ID; nil and "" if the ticket is not ours.
 func unseal(config *tls.Config, ticket []byte, cs tls.ConnectionState) (ss *tls.SessionState, id string) {
 	ss, err := config.DecryptTicket(ticket, cs)
 	if err != nil || ss == nil {
@@ -43,15 +43,15 @@ func unseal(config *tls.Config, ticket []byte, cs tls.ConnectionState) (ss *tls.
 }
 
 const (
-	ticketKeyInterval = 12 * time.Hour     // a key seals the tickets of sessions that begin
-	ticketKeyLifetime = 7 * 24 * time.Hour // and opens them as long as TLS lets a ticket live
+	ticketKeyInterval = 12 * time.Hour     // a key encrypts new tickets
+	ticketKeyLifetime = 7 * 24 * time.Hour // and decrypts them, as long as TLS allows a ticket to live
 )
 
-// tickets are the keys that seal tickets; they are in the memory of this process alone. The zero value makes them when asked.
+// tickets are the keys that encrypt tickets, in memory only. The zero value creates them when needed.
 type tickets struct {
 	mu  sync.Mutex
-	all [][32]byte // the newest first
-	due time.Time  // for the next one
+	all [][32]byte // newest first
+	due time.Time  // when the next one is created
 }
 
 func (t *tickets) keys() [][32]byte {
@@ -65,8 +65,8 @@ func (t *tickets) keys() [][32]byte {
 	return t.all
 }
 
-// identify returns which session's ticket a connection shows in its first message, and a connection that says it all again.
-// It is passive.Claim.Identify, called when the address does not tell whose a connection is.
+// identify returns the ticket ID in a connection's ClientHello, and a connection from which the ClientHello can be read again. It is
+// passive.Claim.Identify, which is called when the address does not tell which session a connection belongs to.
 func (srv *Server) identify(ctx context.Context, conn net.Conn) (net.Conn, string) {
 	config := srv.TLS.Config().Clone()
 	config.SetSessionTicketKeys(srv.tickets.keys())
@@ -85,17 +85,17 @@ func (srv *Server) identify(ctx context.Context, conn net.Conn) (net.Conn, strin
 	}
 	ear := &recordConn{Conn: conn}
 	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
-	tls.Server(ear, config).HandshakeContext(ctx) // in vain: it cannot write
+	tls.Server(ear, config).HandshakeContext(ctx) // always fails: recordConn cannot write
 	if stop() {
 		conn.SetReadDeadline(time.Time{})
 	}
 	return &replayConn{Conn: conn, first: io.MultiReader(&ear.heard, conn)}, id
 }
 
-// errHelloRead ends a handshake of which nothing but its beginning is wanted.
+// errHelloRead ends a handshake after the ClientHello.
 var errHelloRead = errors.New("heard enough")
 
-// An overheard connection keeps what is read from it, and writes nothing.
+// A recordConn records what is read, and fails to write.
 type recordConn struct {
 	net.Conn
 	heard bytes.Buffer
@@ -110,7 +110,7 @@ func (o *recordConn) Read(p []byte) (int, error) {
 func (o *recordConn) Write([]byte) (int, error) { return 0, errHelloRead }
 func (o *recordConn) Close() error              { return nil }
 
-// A retold connection begins with what was read from it already.
+// A replayConn first returns what was read before.
 type replayConn struct {
 	net.Conn
 	first io.Reader
@@ -118,13 +118,13 @@ type replayConn struct {
 
 func (r *replayConn) Read(p []byte) (int, error) { return r.first.Read(p) }
 
-// NetConn returns the connection itself, as tls.Conn has it.
+// NetConn returns the underlying connection, as tls.Conn does.
 func (r *replayConn) NetConn() net.Conn { return r.Conn }
 
-// A wrapper is a connection that was made of another one, as a *tls.Conn.
+// A wrapper is a connection on top of another, such as *tls.Conn.
 type wrapper interface{ NetConn() net.Conn }
 
-// below returns what can do more than a net.Conn must: the connection itself, or the one that it was made of.
+// below returns conn, or a connection below it, as a T.
 func below[T any](conn net.Conn) (v T, ok bool) {
 	for conn != nil {
 		if v, ok = conn.(T); ok {

@@ -15,31 +15,29 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 )
 
-// A transfer is what moves over one data connection. It runs in a goroutine of its own, while the session does nothing but
-// listen to the client.
+// A transfer moves data over one data connection. It runs in a goroutine of its own, while the session monitors the client.
 type transfer struct {
 	port        dataPort
 	stall       time.Duration
-	preliminary chan<- reply // what to say before the data connection
-	secure      *tlsSession  // TLS for the data connection; nil = in clear
-	upload      bool         // the client sends
+	preliminary chan<- reply // sends a preliminary reply
+	secure      *tlsSession  // nil = no TLS on the data connection
+	upload      bool         // from the client
 	mode        transferMode // MODE Z
 	compressor  *modez.Compressor
 	tails       *lingering
 	discards    chan struct{} // see discard
 	observer    proxy.Observer
-	quit        *quitNotice // behind the command of an upload
+	quit        *quitNotice // QUIT after an upload's command
 	conn        *dataConn   // nil before connect
 
-	hard      context.Context // the session's, which outlives the transfer's own
-	stored    proxy.Stored    // by an upload that is complete
-	committed bool            // an upload that cannot be aborted any more: its error is the store's
+	hard      context.Context // the session's, for after the end of the transfer's context
+	stored    proxy.Stored    // what a complete upload stored
+	committed bool            // the upload can no longer be aborted: its result is the store's
 
-	bytes atomic.Int64 // moved, on the side of the data connection; in MODE Z, as they are when they are not compressed
+	bytes atomic.Int64 // moved on the data connection; in MODE Z uncompressed
 }
 
-// transfer runs work, which moves data, and listens to the client meanwhile. What it returns is the final
-// reply; the preliminary one is sent when work connects.
+// transfer runs work, which moves data, and monitors the client meanwhile. It sets the final reply; connect sends the preliminary one.
 func (s *session) transfer(ctx context.Context, verb, name string, offset int64, work func(context.Context, *transfer) error) error {
 	port := take(&s.port)
 	switch {
@@ -59,7 +57,7 @@ func (s *session) transfer(ctx context.Context, verb, name string, offset int64,
 	}
 	begin := time.Now()
 	defer s.entry.StartTransfer(direction(verb), name, t.bytes.Load)()
-	defer func() { // after a panic as well
+	defer func() { // also after a panic
 		if t.conn == nil {
 			s.holdRefused(port)
 		}
@@ -73,12 +71,12 @@ func (s *session) transfer(ctx context.Context, verb, name string, offset int64,
 	s.observe(ctx, event.TransferEnd{Direction: direction(verb), Command: verb, Name: name, Offset: offset, Bytes: t.bytes.Load(),
 		Duration: time.Since(begin), Code: r.code, Cause: causeOf(err), Err: err, Stored: t.stored})
 	if err != nil {
-		return r // its cause is in the event
+		return r // the event has its cause
 	}
 	return s.ok(r.code, r.text)
 }
 
-// direction says which way the transfer of a command goes.
+// direction returns the direction of a command's transfer.
 func direction(verb string) proxy.Direction {
 	switch {
 	case isUpload(verb):
@@ -89,9 +87,8 @@ func direction(verb string) proxy.Direction {
 	return proxy.Listing
 }
 
-// holdRefused keeps the data port of a transfer that has no data connection, until the client has seen the reply that refuses it:
-// that is when the next command comes, or some time later. A reset data connection would be seen before the reply, and reported in
-// its stead; curl does so under TLS.
+// holdRefused keeps the data port of a transfer that was refused open until the next command, or for lingerTimeout. Clients, e.g. curl
+// with TLS, that see a reset data connection before the reply report the reset instead.
 func (s *session) holdRefused(port dataPort) {
 	s.refused = &refusedPort{port, time.AfterFunc(lingerTimeout, func() {
 		defer s.recoverPanic("refused data connection")
@@ -99,7 +96,7 @@ func (s *session) holdRefused(port dataPort) {
 	})}
 }
 
-// A refusedPort is closed by its timer, or by drop.
+// A refusedPort is closed by its timer or by dropRefused.
 type refusedPort struct {
 	port  dataPort
 	timer *time.Timer
@@ -112,7 +109,7 @@ func (s *session) dropRefused() {
 	}
 }
 
-// attend sends the preliminary reply and obeys what may be said during a transfer, until that is over.
+// watch sends preliminary replies, and handles the client's commands until done receives.
 func (m *clientMonitor) watch(marks <-chan reply, done <-chan error) error {
 	if slices.ContainsFunc(m.pending, (*line).isAbort) {
 		m.cancel(errAborted)
@@ -124,7 +121,7 @@ func (m *clientMonitor) watch(marks <-chan reply, done <-chan error) error {
 				m.takeLine(<-m.lines)
 			}
 			m.begun = true
-			if !hasUnread(m.raw) { // what was sent ahead of the 150 does not count, even if it is read later
+			if !hasUnread(m.raw) { // bytes sent before the 150 do not count as sent after it, even if read later
 				m.quit.mark()
 			}
 			m.send(mark)
@@ -138,20 +135,20 @@ func (m *clientMonitor) watch(marks <-chan reply, done <-chan error) error {
 	}
 }
 
-// An attendance is a session while a transfer is in progress.
+// A clientMonitor handles the client's commands while work runs.
 type clientMonitor struct {
 	*session
-	lines  <-chan *line    // nil when no more commands can wait
-	gone   <-chan struct{} // the session's, where the loss of the client matters; nil = it does not
+	lines  <-chan *line    // nil when no more commands are accepted
+	gone   <-chan struct{} // the session's, or nil if work continues without the client
 	cancel context.CancelCauseFunc
 	upload bool
 	begun  bool // the preliminary reply was sent
 }
 
-// lose cancels the work of a client that is gone and has sent nothing behind its command.
+// clientLost cancels the work, unless the client has sent more commands.
 func (m *clientMonitor) clientLost() {
 	m.gone = nil
-	for len(m.lines) > 0 { // all that has come is there by now
+	for len(m.lines) > 0 { // gone is closed after the last line was put
 		m.takeLine(<-m.lines)
 	}
 	if len(m.pending) == 0 {
@@ -159,7 +156,7 @@ func (m *clientMonitor) clientLost() {
 	}
 }
 
-// listen takes the next line, nil if there is none any more.
+// takeLine handles a received line; nil means that there are no more.
 func (m *clientMonitor) takeLine(l *line) {
 	if l == nil {
 		m.lines = nil
@@ -170,9 +167,8 @@ func (m *clientMonitor) takeLine(l *line) {
 	m.handleLine(l)
 }
 
-// hear obeys a command or makes it wait. What came before the preliminary reply waits too: it was sent along
-// with the transfer's command, to be answered in its turn. What follows a command that waits, waits as well. ABOR has its
-// effect at once, and its own reply in its turn.
+// handleLine runs a command or queues it in pending. During a transfer NOOP and STAT run at once, unless they were sent before the
+// preliminary reply or after a queued command. ABOR cancels the work at once; its own reply is queued.
 func (m *clientMonitor) handleLine(l *line) {
 	verb, arg := split(l.text)
 	inTurn := m.begun && len(m.pending) == 0 && !l.tooLong
@@ -196,8 +192,8 @@ func (l *line) isAbort() bool {
 	return verb == "ABOR" && !l.tooLong
 }
 
-// say ends the transfer of a client that takes no replies. An upload outlasts a control connection that was reset: QUIT may be
-// the last that the client has sent. See awaitKilledClient.
+// send sends a reply. If that fails, it cancels the work; an upload continues after a reset, as the client may have sent QUIT before
+// it. See awaitKilledClient.
 func (m *clientMonitor) send(r reply) {
 	if err := m.write(r); err != nil && (!m.upload || errors.Is(err, os.ErrDeadlineExceeded)) {
 		m.lines = nil
@@ -205,16 +201,16 @@ func (m *clientMonitor) send(r reply) {
 	}
 }
 
-// cmdAbor comes here when no transfer is in progress, or after the one that it ended.
+// cmdAbor runs when no transfer is in progress, or after the one that ABOR has cancelled.
 func (s *session) cmdAbor(context.Context, string) error {
 	s.drop()
 	return s.ok(226, "ABOR command successful.")
 }
 
-// run is work, with the data connection ended as befits its outcome.
+// run runs work, and then closes or resets the data connection.
 func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer) error) error {
 	ended := false
-	defer func() { // after a panic as well
+	defer func() { // also after a panic
 		if t.conn != nil {
 			t.port.Close()
 		}
@@ -224,7 +220,7 @@ func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer
 	}()
 	err := work(ctx, t)
 	if t.canDiscard(ctx, err) && t.conn.discard(t.tails, t.discards) {
-		ended = true // or it will be
+		ended = true // discard will reset it
 	}
 	if cause := context.Cause(ctx); err != nil && !t.committed && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = because(cause, err)
@@ -232,8 +228,8 @@ func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer
 	if t.conn == nil || err != nil {
 		return err
 	}
-	if !t.upload { // whose end the client has said
-		// One that knows the size, and has it all, may have gone by now, as curl does after an empty file.
+	if !t.upload { // the client ended an upload
+		// A client that knows the size may have closed the connection already, e.g. curl after an empty file.
 		if err := t.conn.closeWrite(); err != nil && (ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded)) {
 			return causedBy(ctx, err)
 		}
@@ -243,7 +239,7 @@ func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer
 	return nil
 }
 
-// connect sends the preliminary reply and makes the data connection, which ends with ctx.
+// connect sends the preliminary reply and establishes the data connection. The end of ctx interrupts its I/O.
 func (t *transfer) connect(ctx context.Context, mark string) error {
 	select {
 	case t.preliminary <- reply{150, mark}:
@@ -252,7 +248,7 @@ func (t *transfer) connect(ctx context.Context, mark string) error {
 	}
 	conn, err := t.port.Conn(ctx)
 	if err != nil {
-		if t.secure != nil { // it may have come without its ticket
+		if t.secure != nil { // a client may have connected without its ticket
 			t.secure.lastResumed = false
 		}
 		return connectError{err}
@@ -271,7 +267,7 @@ func (t *transfer) connect(ctx context.Context, mark string) error {
 	return nil
 }
 
-// opened tells how the data connection was made.
+// openEvent returns the event for a new data connection.
 func (t *transfer) openEvent() event.DataOpen {
 	e := event.DataOpen{Mode: "passive"}
 	if _, active := t.port.(activePort); active {

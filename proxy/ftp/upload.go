@@ -23,23 +23,23 @@ func (s *session) cmdStor(ctx context.Context, arg string) error {
 	to := destination{offset: take(&s.restOffset), Write: proxy.Write{Size: take(&s.alloSize)}}
 	to.existing = to.offset
 	if e := s.takeReported(arg); e.Resumable && to.offset > 0 && to.offset == e.Size {
-		to.Base = e.ETag // the bytes before the offset are those of the upload that broke, and of nothing else
+		to.Base = e.ETag // resume the interrupted upload; the offset does not mean the published file
 	}
 	return s.receive(ctx, "STOR", arg, to)
 }
 
-// cmdStou stores under a name that nothing has (RFC 959, section 4.1.3), and says it in the preliminary reply (RFC 1123,
-// section 4.1.2.9). A name that the client gives is its beginning.
+// cmdStou stores under a new name (RFC 959, section 4.1.3), which the preliminary reply has (RFC 1123, section 4.1.2.9). The name
+// begins with the argument.
 func (s *session) cmdStou(ctx context.Context, arg string) error {
 	s.restOffset = 0
 	to := destination{Write: proxy.Write{New: true, Size: take(&s.alloSize)}}
-	if names.IsDirectoryPath(arg) { // below it may be what has the name of a file
+	if names.IsDirectoryPath(arg) { // a file may have the directory's name
 		return reply{553, "STOU requires a file name, or none."}
 	}
 	return s.receive(ctx, "STOU", uniqueName(arg), to)
 }
 
-// unique returns a name that nobody has chosen before, with the directory and the extension of the one given.
+// uniqueName returns a random name with the directory, stem and extension of name.
 func uniqueName(name string) string {
 	ext := path.Ext(name)
 	stem := cmp.Or(strings.TrimSuffix(name, ext), "stou")
@@ -58,15 +58,14 @@ func (s *session) cmdAppe(ctx context.Context, arg string) error {
 	return s.receive(ctx, "APPE", arg, to)
 }
 
-// A destination says where the bytes of an upload go: behind the first ones of what is there, below 0 = behind all.
+// A destination says what an upload keeps of the file: its first offset bytes, or all if offset < 0.
 type destination struct {
 	proxy.Write
 	offset   int64
-	existing int64 // how many there are, as the client knows it
+	existing int64 // their number, as reported to the client
 }
 
-// receive runs an upload. The store is not asked first what stands under the name: that would cost a small
-// file more than its own upload.
+// receive runs an upload. It does not stat the name first: a request more would cost as much as a small upload itself.
 func (s *session) receive(ctx context.Context, verb, arg string, to destination) error {
 	name, err := names.Resolve(s.dir, arg)
 	switch {
@@ -92,27 +91,26 @@ func (s *session) receive(ctx context.Context, verb, arg string, to destination)
 	return err
 }
 
-// An upload is the source that a Put gets, and the conscience of the program: its Commit returns nil only if there is no
-// doubt that the client has sent all of the file.
+// An upload is the proxy.Source passed to Store.Put. Its Commit returns nil only if the client has certainly sent the whole file.
 //
-// The data connection is made at the first Read, so that a store can refuse before the client sends a byte.
+// The first Read establishes the data connection, so that a store can refuse before the client sends.
 type upload struct {
 	ctx               context.Context
-	runs              []proxy.Run // that Next has not returned yet
+	runs              []proxy.Run // not yet returned by Next
 	t                 *transfer
 	opening           string
-	announced         int64                                                      // bytes announced
-	existing          int64                                                      // bytes of the file that are there already
-	allo              proxy.Allo                                                 // what it means when fewer come
-	awaitKilledClient func(ctx context.Context, t *transfer, suspect bool) error // waits out the grace, and says whether the client is still there
-	commit            func() error                                               // makes sure that the upload is not aborted, and cannot be any more
+	announced         int64                                                      // bytes, by ALLO
+	existing          int64                                                      // bytes of the file before the upload
+	allo              proxy.Allo                                                 // meaning of fewer bytes than announced
+	awaitKilledClient func(ctx context.Context, t *transfer, suspect bool) error // returns an error if the client was killed
+	commit            func() error                                               // makes the upload uncancellable, or returns why it was cancelled
 
-	data    io.Reader // what the client sends; nil before the first Read
-	readErr error     // of the data: once there was one, all there is
+	data    io.Reader // the client's data; nil before the first Read
+	readErr error     // first error of data; Read returns it again
 
 	mu      sync.Mutex
 	judged  bool
-	verdict error // why the upload is not whole; nil = it is, if it was judged
+	verdict error // why the upload is incomplete; nil = complete if judged
 }
 
 // Next implements proxy.Source.
@@ -125,7 +123,7 @@ func (u *upload) Next(context.Context) (proxy.Run, error) {
 	return next, nil
 }
 
-// Attributes implements proxy.Source: FTP sets the time of a file by a command of its own.
+// Attributes implements proxy.Source. FTP sets the time of a file by another command.
 func (u *upload) Attributes() proxy.Attributes { return proxy.Attributes{} }
 
 // Commit implements proxy.Source.
@@ -157,10 +155,10 @@ func (u *upload) Read(p []byte) (n int, err error) {
 	return n, u.readErr
 }
 
-// judge says why an upload is void whose data connection ended as it should, nil if it is whole.
+// judge returns why an upload whose data connection ended in order is incomplete, or nil.
 func (u *upload) judge() error {
 	came := u.t.bytes.Load()
-	short := came < u.announced && came+u.existing != u.announced // some clients announce the whole
+	short := came < u.announced && came+u.existing != u.announced // some clients announce the size of the whole file
 	if short && u.allo == proxy.AlloBinding {
 		return errTooShort
 	}
@@ -170,7 +168,7 @@ func (u *upload) judge() error {
 	return u.commit()
 }
 
-// outcome is what became of the upload when its Put has returned err, whose context was ctx.
+// outcome returns the error of the upload, given the error and the context of Put.
 func (u *upload) outcome(ctx context.Context, err error) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -182,13 +180,13 @@ func (u *upload) outcome(ctx context.Context, err error) error {
 	case u.judged && u.verdict != nil:
 		return because(u.verdict, err)
 	case err == nil && !u.judged:
-		return io.ErrUnexpectedEOF // a store that did not ask has not stored the file
+		return io.ErrUnexpectedEOF // a store that did not call Commit has not stored the file
 	}
 	return err
 }
 
-// put runs one upload. ABOR reaches it until it commits, and no longer: from then on the store alone decides, and the
-// reply says what it decided. The drain time-out ends its context even then, for a store that cannot find out in time.
+// put runs an upload. ABOR cancels it until it is committed; after that the store alone decides, and the reply is its result. The
+// drain timeout cancels the context even then.
 func (s *session) put(ctx context.Context, t *transfer, store proxy.Store, name, mark string, to destination, text bool) error {
 	put, cancel := context.WithCancelCause(t.hard)
 	defer cancel(nil)
@@ -205,7 +203,7 @@ func (s *session) put(ctx context.Context, t *transfer, store proxy.Store, name,
 	}
 	if text {
 		u.runs = append(u.runs, proxy.Run{New: &asciiReader{r: u}})
-		u.announced, to.Size = 0, 0 // ALLO counts what is sent, not what is stored
+		u.announced, to.Size = 0, 0 // ALLO counts the bytes sent, before the conversion
 	} else {
 		u.runs = append(u.runs, proxy.Run{New: u})
 	}
