@@ -19,15 +19,15 @@ type byteRange struct{ start, end int64 }
 var wholeFile = byteRange{0, -1}
 
 // parseByteRange parses two numbers.
-func parseByteRange(text string) (o byteRange, ok bool) {
+func parseByteRange(text string) (r byteRange, ok bool) {
 	start, end, ok := strings.Cut(text, " ")
 	if !ok || !isNumber(start) || !isNumber(end) {
 		return byteRange{}, false
 	}
 	var startErr, endErr error
-	o.start, startErr = strconv.ParseInt(start, 10, 64)
-	o.end, endErr = strconv.ParseInt(end, 10, 64)
-	return o, startErr == nil && endErr == nil
+	r.start, startErr = strconv.ParseInt(start, 10, 64)
+	r.end, endErr = strconv.ParseInt(end, 10, 64)
+	return r, startErr == nil && endErr == nil
 }
 
 // cmdRang sets the range of the next HASH, inclusive; RANG 1 0 resets it (draft-bryan-ftp-range-08, section 3). Transfers of a range

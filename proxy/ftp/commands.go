@@ -27,7 +27,7 @@ const (
 	storage                   // calls the storage and moves no data: ABOR and loss of the client cancel it
 )
 
-// argKind says how blanks in an argument are handled.
+// argKind is the kind of an argument, which decides how its blanks are handled.
 type argKind int
 
 const (

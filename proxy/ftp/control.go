@@ -39,7 +39,7 @@ func (p *authPause) stopReading(conn net.Conn) (more bool) {
 // Reasons to stop reading from a client that is still connected.
 var (
 	errLineTimeout   = reply{421, "Command line timeout, closing connection."}
-	errOtherProtocol = errors.New("the client speaks another protocol")
+	errOtherProtocol = errors.New("the client does not speak FTP")
 )
 
 // readLines puts the command lines from r into the queue until r ends or done is closed, then closes q.lines. It closes gone at

@@ -109,13 +109,13 @@ const lingerTimeout = 2 * time.Second
 
 // finish closes a data connection after a complete transfer. It waits in the background for the client's FIN: closing earlier may
 // send a reset, which discards data that the client has not read.
-func (d *dataConn) finish(tails *lingering) {
+func (d *dataConn) finish(l *lingering) {
 	_, halves := below[passive.HalfCloser](d.plain.Conn)
 	if !halves || !d.endedAt.IsZero() || !d.detach() {
 		d.plain.Conn.Close()
 		return
 	}
-	tails.Go(func() {
+	l.Go(func() {
 		defer d.plain.Conn.Close()
 		d.plain.Conn.SetReadDeadline(time.Now().Add(lingerTimeout))
 		io.CopyN(io.Discard, d.plain.Conn, 64<<10)

@@ -22,7 +22,7 @@ const (
 var errNotResumed = errors.New("the data connection does not resume the TLS session of the control connection")
 
 // errOtherCertificate: the data connection has another client certificate than the control connection.
-var errOtherCertificate = errors.New("the data connection shows another client certificate than the control connection")
+var errOtherCertificate = errors.New("the data connection has another client certificate than the control connection")
 
 // errNoCloseNotify: the data connection of an upload may have been cut.
 var errNoCloseNotify = errors.New("the data connection ended without TLS close_notify")
@@ -107,8 +107,8 @@ func (c *tlsSession) certificate() *x509.Certificate {
 	return peerCertificate(c.state)
 }
 
-// A closeNotifyConn returns errNoCloseNotify for a FIN. crypto/tls returns io.EOF for a FIN between two records, which is also what
-// a cut connection looks like.
+// A closeNotifyConn returns errNoCloseNotify for a FIN. Without it crypto/tls returns io.EOF for a FIN between two records, and a
+// connection that was cut there looks complete.
 type closeNotifyConn struct{ net.Conn }
 
 func (g closeNotifyConn) Read(p []byte) (int, error) {

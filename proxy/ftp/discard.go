@@ -22,7 +22,7 @@ func (t *transfer) canDiscard(ctx context.Context, err error) bool {
 
 // discard reads and discards in the background, without decrypting TLS, until the client ends the connection, lingerTimeout is over
 // or maxDiscarded is reached; then it resets the connection. It returns false if too many are being discarded.
-func (d *dataConn) discard(tails *lingering, turns chan struct{}) bool {
+func (d *dataConn) discard(l *lingering, turns chan struct{}) bool {
 	select {
 	case turns <- struct{}{}:
 	default:
@@ -32,7 +32,7 @@ func (d *dataConn) discard(tails *lingering, turns chan struct{}) bool {
 		<-turns
 		return false
 	}
-	tails.Go(func() {
+	l.Go(func() {
 		defer func() { <-turns }()
 		defer d.reset()
 		over := time.NewTimer(lingerTimeout)

@@ -27,7 +27,7 @@ type workPanic string
 func (p workPanic) Error() string { return string(p) }
 
 // run runs work in a new goroutine and monitors the client meanwhile. It panics if work does.
-func (m *clientMonitor) run(marks <-chan reply, work func() error) error {
+func (m *clientMonitor) run(preliminary <-chan reply, work func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		defer func() {
@@ -37,7 +37,7 @@ func (m *clientMonitor) run(marks <-chan reply, work func() error) error {
 		}()
 		done <- work()
 	}()
-	err := m.watch(marks, done)
+	err := m.watch(preliminary, done)
 	if p, ok := err.(workPanic); ok {
 		panic(p) // recovered in serve
 	}

@@ -209,7 +209,7 @@ func (s *session) matching(dir string, p names.Pattern, directories bool) entryS
 }
 
 // inDirectory yields the entries of a directory; a file is a notDirError. A missing directory is empty if it is the current one or a
-// parent, or if mayVanish is set: it may have vanished with its last file, and old clients list what they have emptied.
+// parent, or if mayVanish is set: it may have vanished with its last file, and old clients list a directory that they have emptied.
 func (s *session) inDirectory(dir string, mayVanish bool) entrySource {
 	store, codec, isCwdOrAbove := s.store, s.codec(), s.isCwdOrAbove(dir)
 	return func(ctx context.Context) iter.Seq2[listed, error] {

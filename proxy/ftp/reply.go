@@ -80,14 +80,14 @@ func sanitize(line string) string {
 var errAborted = errors.New("aborted by the client")
 
 // errTooShort: an upload ended before the size that ALLO announced.
-var errTooShort = errors.New("fewer bytes came than ALLO announced")
+var errTooShort = errors.New("fewer bytes received than announced by ALLO")
 
 // errControlLost: the client left during a command.
-var errControlLost = errors.New("the control connection ended before the command was complete")
+var errControlLost = errors.New("the control connection was lost during the command")
 
 // errTooManyQueued: an upload cannot be committed because unread commands may hide the end of the control connection, by which
 // a killed client is noticed.
-var errTooManyQueued = errors.New("too many commands wait, and hide whether the client is still there")
+var errTooManyQueued = errors.New("too many commands queued to notice a killed client")
 
 // errUnconfirmed: the server must end and the storage has not confirmed a committed upload.
 var errUnconfirmed = errors.New("the storage did not confirm the upload in time")

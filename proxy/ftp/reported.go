@@ -21,7 +21,7 @@ type reportedEntry struct {
 func stat(ctx context.Context, store proxy.Store, name string) (proxy.Entry, error) {
 	e, err := store.Stat(ctx, name)
 	if err == nil && e.Resumable {
-		return proxy.Entry{}, fmt.Errorf("%q: %w, but an upload that can be resumed", name, fs.ErrNotExist)
+		return proxy.Entry{}, fmt.Errorf("%q: %w, only a resumable upload", name, fs.ErrNotExist)
 	}
 	return e, err
 }

@@ -11,21 +11,21 @@ import (
 )
 
 // typeName returns the name of the representation type.
-func typeName(text bool) string {
-	if text {
+func typeName(ascii bool) string {
+	if ascii {
 		return "ASCII"
 	}
 	return "BINARY"
 }
 
 func (s *session) cmdRetr(ctx context.Context, arg string) error {
-	offset, text, store := take(&s.restOffset), s.ascii, s.store
+	offset, ascii, store := take(&s.restOffset), s.ascii, s.store
 	s.alloSize = 0
 	name, err := names.Resolve(s.dir, arg)
 	switch {
 	case err != nil:
 		return err
-	case offset > 0 && text:
+	case offset > 0 && ascii:
 		return errASCIIOffset
 	}
 	return s.transfer(ctx, "RETR", name, offset, func(ctx context.Context, t *transfer) error {
@@ -34,12 +34,12 @@ func (s *session) cmdRetr(ctx context.Context, arg string) error {
 			return err
 		}
 		defer body.Close()
-		err = t.connect(ctx, fmt.Sprintf("Opening %s mode data connection for %s (%d bytes).", typeName(text), path.Base(name), body.Entry().Size))
+		err = t.connect(ctx, fmt.Sprintf("Opening %s mode data connection for %s (%d bytes).", typeName(ascii), path.Base(name), body.Entry().Size))
 		if err != nil {
 			return err
 		}
 		return t.send(func(w io.Writer) error {
-			if text {
+			if ascii {
 				w = &asciiWriter{w: w}
 			}
 			_, err := io.Copy(w, body)

@@ -32,7 +32,7 @@ type TLS struct {
 	LenientClose bool
 }
 
-// A Demand is what the server requires of a client.
+// A Demand is a requirement for clients.
 type Demand int
 
 const (

@@ -40,7 +40,7 @@ type Server struct {
 	DataTimeout  time.Duration // to establish a data connection; 0 = 20 s
 	StallTimeout time.Duration // for a transfer without progress; 0 = 5 min
 	DrainTimeout time.Duration // for running transfers at shutdown; 0 = 60 s
-	DrainEnd     func()        // called after DrainTimeout, to stop what a store does after its context has ended; may be nil
+	DrainEnd     func()        // called after DrainTimeout, for a store that still works after its context has ended; may be nil
 
 	// TLS configures TLS; nil = no TLS.
 	TLS *TLS
@@ -68,7 +68,7 @@ func (srv *Server) Panics() uint64 { return srv.panics.Load() }
 func (srv *Server) sessions() *proxy.Sessions { return cmp.Or(srv.Sessions, &srv.ownSessions) }
 
 // errDrainTimeout ends a transfer that is not complete after the drain timeout.
-var errDrainTimeout = errors.New("the server is going down")
+var errDrainTimeout = errors.New("the server is shutting down")
 
 // Serve accepts control connections from l until ctx is cancelled, and returns after the last session. It closes l.
 //

@@ -93,9 +93,9 @@ func (srv *Server) identify(ctx context.Context, conn net.Conn) (net.Conn, strin
 }
 
 // errHelloRead ends a handshake after the ClientHello.
-var errHelloRead = errors.New("heard enough")
+var errHelloRead = errors.New("ClientHello is read")
 
-// A recordConn records what is read, and fails to write.
+// A recordConn records the bytes it reads, and fails to write.
 type recordConn struct {
 	net.Conn
 	heard bytes.Buffer
@@ -110,7 +110,7 @@ func (o *recordConn) Read(p []byte) (int, error) {
 func (o *recordConn) Write([]byte) (int, error) { return 0, errHelloRead }
 func (o *recordConn) Close() error              { return nil }
 
-// A replayConn first returns what was read before.
+// A replayConn returns recorded bytes before it reads from Conn.
 type replayConn struct {
 	net.Conn
 	first io.Reader

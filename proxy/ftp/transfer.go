@@ -24,14 +24,14 @@ type transfer struct {
 	upload      bool         // from the client
 	mode        transferMode // MODE Z
 	compressor  *modez.Compressor
-	tails       *lingering
+	lingering   *lingering
 	discards    chan struct{} // see discard
 	observer    proxy.Observer
 	quit        *quitNotice // QUIT after an upload's command
 	conn        *dataConn   // nil before connect
 
 	hard      context.Context // the session's, for after the end of the transfer's context
-	stored    proxy.Stored    // what a complete upload stored
+	stored    proxy.Stored    // of a complete upload
 	committed bool            // the upload can no longer be aborted: its result is the store's
 
 	bytes atomic.Int64 // moved on the data connection; in MODE Z uncompressed
@@ -49,9 +49,11 @@ func (s *session) transfer(ctx context.Context, verb, name string, offset int64,
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	marks := make(chan reply)
-	t := &transfer{port: port, stall: cmp.Or(s.srv.StallTimeout, 5*time.Minute), preliminary: marks, tails: s.lingering, discards: s.discards, observer: s.srv.observer(),
-		upload: isUpload(verb), mode: s.mode, compressor: &s.srv.compressor, quit: s.quit, hard: s.context(s.hard)}
+	preliminary := make(chan reply)
+	t := &transfer{
+		port: port, stall: cmp.Or(s.srv.StallTimeout, 5*time.Minute), preliminary: preliminary, lingering: s.lingering, discards: s.discards,
+		observer: s.srv.observer(), upload: isUpload(verb), mode: s.mode, compressor: &s.srv.compressor, quit: s.quit, hard: s.context(s.hard),
+	}
 	if s.protP {
 		t.secure = s.tls
 	}
@@ -63,7 +65,7 @@ func (s *session) transfer(ctx context.Context, verb, name string, offset int64,
 		}
 	}()
 	m := clientMonitor{session: s, lines: s.lines, cancel: cancel, upload: t.upload}
-	err := m.run(marks, func() error { return t.run(ctx, work) })
+	err := m.run(preliminary, func() error { return t.run(ctx, work) })
 	r := reply{226, "Transfer complete."}
 	if err != nil {
 		r = replyTo(err)
@@ -110,13 +112,13 @@ func (s *session) dropRefused() {
 }
 
 // watch sends preliminary replies, and handles the client's commands until done receives.
-func (m *clientMonitor) watch(marks <-chan reply, done <-chan error) error {
+func (m *clientMonitor) watch(preliminary <-chan reply, done <-chan error) error {
 	if slices.ContainsFunc(m.pending, (*line).isAbort) {
 		m.cancel(errAborted)
 	}
 	for {
 		select {
-		case mark := <-marks:
+		case opening := <-preliminary:
 			for m.more && m.lines != nil || len(m.lines) > 0 {
 				m.takeLine(<-m.lines)
 			}
@@ -124,7 +126,7 @@ func (m *clientMonitor) watch(marks <-chan reply, done <-chan error) error {
 			if !hasUnread(m.raw) { // bytes sent before the 150 do not count as sent after it, even if read later
 				m.quit.mark()
 			}
-			m.send(mark)
+			m.send(opening)
 		case err := <-done:
 			return err
 		case <-m.gone:
@@ -219,7 +221,7 @@ func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer
 		}
 	}()
 	err := work(ctx, t)
-	if t.canDiscard(ctx, err) && t.conn.discard(t.tails, t.discards) {
+	if t.canDiscard(ctx, err) && t.conn.discard(t.lingering, t.discards) {
 		ended = true // discard will reset it
 	}
 	if cause := context.Cause(ctx); err != nil && !t.committed && cause != nil && !errors.Is(cause, context.Canceled) {
@@ -235,14 +237,14 @@ func (t *transfer) run(ctx context.Context, work func(context.Context, *transfer
 		}
 	}
 	ended = true
-	t.conn.finish(t.tails)
+	t.conn.finish(t.lingering)
 	return nil
 }
 
 // connect sends the preliminary reply and establishes the data connection. The end of ctx interrupts its I/O.
-func (t *transfer) connect(ctx context.Context, mark string) error {
+func (t *transfer) connect(ctx context.Context, opening string) error {
 	select {
-	case t.preliminary <- reply{150, mark}:
+	case t.preliminary <- reply{150, opening}:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}

@@ -58,7 +58,7 @@ func (s *session) cmdAppe(ctx context.Context, arg string) error {
 	return s.receive(ctx, "APPE", arg, to)
 }
 
-// A destination says what an upload keeps of the file: its first offset bytes, or all if offset < 0.
+// A destination is where an upload continues the file: after its first offset bytes, or at its end if offset < 0.
 type destination struct {
 	proxy.Write
 	offset   int64
@@ -76,13 +76,13 @@ func (s *session) receive(ctx context.Context, verb, arg string, to destination)
 	case s.isKnown(name) && s.stillExists(ctx, name):
 		return syscall.EISDIR
 	}
-	text, store := s.ascii, s.store
+	ascii, store := s.ascii, s.store
 	err = s.transfer(ctx, verb, name, to.offset, func(ctx context.Context, t *transfer) error {
-		mark := "Opening " + typeName(text) + " mode data connection."
+		opening := "Opening " + typeName(ascii) + " mode data connection."
 		if verb == "STOU" {
-			mark = "FILE: " + arg
+			opening = "FILE: " + arg
 		}
-		return s.put(ctx, t, store, name, mark, to, text)
+		return s.put(ctx, t, store, name, opening, to, ascii)
 	})
 	if err == nil {
 		s.known.add(path.Dir(name))
@@ -187,21 +187,22 @@ func (u *upload) outcome(ctx context.Context, err error) error {
 
 // put runs an upload. ABOR cancels it until it is committed; after that the store alone decides, and the reply is its result. The
 // drain timeout cancels the context even then.
-func (s *session) put(ctx context.Context, t *transfer, store proxy.Store, name, mark string, to destination, text bool) error {
+func (s *session) put(ctx context.Context, t *transfer, store proxy.Store, name, opening string, to destination, ascii bool) error {
 	put, cancel := context.WithCancelCause(t.hard)
 	defer cancel(nil)
 	stopAbort := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
-	u := &upload{ctx: ctx, t: t, opening: mark, announced: to.Size, existing: to.existing, allo: s.compat.Allo, awaitKilledClient: s.awaitKilledClient, commit: func() error {
-		if !stopAbort() {
-			return context.Cause(ctx)
-		}
-		t.committed = true
-		return nil
-	}}
+	u := &upload{ctx: ctx, t: t, opening: opening, announced: to.Size, existing: to.existing, allo: s.compat.Allo,
+		awaitKilledClient: s.awaitKilledClient, commit: func() error {
+			if !stopAbort() {
+				return context.Cause(ctx)
+			}
+			t.committed = true
+			return nil
+		}}
 	if to.offset != 0 {
 		u.runs = append(u.runs, proxy.Run{Copy: &proxy.Copy{Length: to.offset}})
 	}
-	if text {
+	if ascii {
 		u.runs = append(u.runs, proxy.Run{New: &asciiReader{r: u}})
 		u.announced, to.Size = 0, 0 // ALLO counts the bytes sent, before the conversion
 	} else {
