@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// RequestID is what the answers that a Proxy makes up call their request.
+// RequestID is the request ID in answers that a Proxy makes itself.
 const RequestID = "FAULT0123456789"
 
-// Late passes a request on after a while.
+// Late forwards a request after a delay.
 func Late(d time.Duration) Fault {
 	return func(p *Proxy, w http.ResponseWriter, r *http.Request) {
 		select {
@@ -23,7 +23,7 @@ func Late(d time.Duration) Fault {
 	}
 }
 
-// ResetAfter resets the connection when so many bytes of a request's content have come.
+// ResetAfter resets the connection after that many bytes of a request's body.
 func ResetAfter(n int64) Fault {
 	return func(_ *Proxy, w http.ResponseWriter, r *http.Request) {
 		io.CopyN(io.Discard, r.Body, n)
@@ -31,19 +31,19 @@ func ResetAfter(n int64) Fault {
 	}
 }
 
-// Reset resets the connection instead of passing the request on.
+// Reset resets the connection instead of forwarding the request.
 func Reset(_ *Proxy, w http.ResponseWriter, r *http.Request) {
 	io.Copy(io.Discard, r.Body)
 	Cut(w)
 }
 
-// Lost passes a request on, and resets the connection instead of passing the answer back.
+// Lost forwards a request, and resets the connection instead of returning the answer.
 func Lost(p *Proxy, w http.ResponseWriter, r *http.Request) {
 	p.Forward.ServeHTTP(httptest.NewRecorder(), r)
 	Cut(w)
 }
 
-// Stall takes so many bytes of a request's content, and then nothing more.
+// Stall reads that many bytes of a request's body, and then nothing more.
 func Stall(n int64) Fault {
 	return func(p *Proxy, _ http.ResponseWriter, r *http.Request) {
 		io.CopyN(io.Discard, r.Body, n)
@@ -67,7 +67,7 @@ func Answer(w http.ResponseWriter, status int, code string) {
 	fmt.Fprintf(w, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>%s</Code><Message>a secret of S3's</Message><RequestId>%s</RequestId></Error>`, code, RequestID)
 }
 
-// FailAfter passes a request on, and answers with an error nonetheless.
+// FailAfter forwards a request, and answers with an error all the same.
 func FailAfter(status int, code string) Fault {
 	return func(p *Proxy, w http.ResponseWriter, r *http.Request) {
 		p.Forward.ServeHTTP(httptest.NewRecorder(), r)
@@ -75,13 +75,13 @@ func FailAfter(status int, code string) Fault {
 	}
 }
 
-// Damage flips a bit of a request's content.
+// Damage flips a bit of a request's body.
 func Damage(p *Proxy, w http.ResponseWriter, r *http.Request) {
 	r.Body = &flipped{ReadCloser: r.Body, at: r.ContentLength / 2}
 	p.Forward.ServeHTTP(w, r)
 }
 
-// flipped flips a bit of the byte at some place.
+// flipped flips a bit of the byte at an offset.
 type flipped struct {
 	io.ReadCloser
 	at int64
@@ -100,21 +100,21 @@ func (f *flipped) flip(p []byte) {
 	f.at -= int64(len(p))
 }
 
-// Swallow confirms a part that S3 never gets.
+// Swallow confirms a part without forwarding it.
 func Swallow(_ *Proxy, w http.ResponseWriter, r *http.Request) {
 	sum := md5.New()
 	io.Copy(sum, r.Body)
 	w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sum.Sum(nil)))
 }
 
-// Mistag passes a request on, and another ETag back.
+// Mistag forwards a request, and returns a different ETag.
 func Mistag(p *Proxy, w http.ResponseWriter, r *http.Request) {
 	p.Forward.ServeHTTP(&answerer{ResponseWriter: w, head: func(h http.Header) {
 		h.Set("ETag", `"00000000000000000000000000000000"`)
 	}}, r)
 }
 
-// After passes so many bytes of an answer's content back, and then does something else.
+// After returns that many bytes of an answer's body, and then calls the function.
 func After(n int64, then func(p *Proxy, w http.ResponseWriter)) Fault {
 	return func(p *Proxy, w http.ResponseWriter, r *http.Request) {
 		left := n
@@ -129,7 +129,7 @@ func After(n int64, then func(p *Proxy, w http.ResponseWriter)) Fault {
 	}
 }
 
-// Ends ends the connection as if the answer were over; breaks resets it; stops keeps it open.
+// Ends closes the connection as if the answer were complete, breaks resets it, stops keeps it open.
 func Ends(*Proxy, http.ResponseWriter) { panic(http.ErrAbortHandler) }
 
 func Breaks(_ *Proxy, w http.ResponseWriter) {
@@ -142,7 +142,7 @@ func Stops(p *Proxy, _ http.ResponseWriter) {
 	panic(http.ErrAbortHandler)
 }
 
-// Spoil flips a bit of an answer's content.
+// Spoil flips a bit of an answer's body.
 func Spoil(at int64) Fault {
 	return func(p *Proxy, w http.ResponseWriter, r *http.Request) {
 		f := &flipped{at: at}
@@ -153,7 +153,7 @@ func Spoil(at int64) Fault {
 	}
 }
 
-// An answerer changes an answer on its way.
+// An answerer changes an answer.
 type answerer struct {
 	http.ResponseWriter
 	head func(http.Header)

@@ -1,4 +1,4 @@
-// Package faults stands between the bridge and an S3 server and makes requests fail, for tests.
+// Package faults is a proxy between s3ftpd and an S3 server that makes requests fail, for tests.
 package faults
 
 import (
@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// A Proxy forwards requests to an S3 server, except for those that Match returns a fault for.
+// A Proxy forwards requests to an S3 server, except those for which Match returns a fault.
 type Proxy struct {
 	Forward http.Handler
 	Done    chan struct{} // closed at the end of the test
-	URL     string        // of the proxy itself
+	URL     string        // of the proxy
 	Match   func(r *http.Request) Fault
 }
 
-// A Fault answers a request in its own way.
+// A Fault handles a request instead of the proxy.
 type Fault func(p *Proxy, w http.ResponseWriter, r *http.Request)
 
 // New starts a proxy that forwards to an S3 server. It stops at the end of the test.
@@ -40,10 +40,10 @@ func To(t testing.TB, endpoint string) http.Handler {
 	}
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host // the signature has it
+			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = target.Scheme, target.Host, r.In.Host // the signature covers the host
 		},
 		Transport: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64,
-			ExpectContinueTimeout: time.Hour}, // S3 itself says whether it takes a request
+			ExpectContinueTimeout: time.Hour}, // S3 decides on Expect: 100-continue
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
 }
@@ -57,7 +57,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.Forward.ServeHTTP(w, r)
 }
 
-// Cut resets the connection that a request came over.
+// Cut resets the connection of a request.
 func Cut(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {

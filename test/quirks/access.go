@@ -26,7 +26,7 @@ func unsignedPayload(x *exchange) bool {
 	return !hash.MatchString(x.Header.Get("X-Amz-Content-Sha256"))
 }
 
-// redirect sends clients from 127.0.0.1 to the same server by another name.
+// redirect redirects clients of 127.0.0.1 to another name of the same server.
 func redirect(status int, code string) quirk {
 	return func(next handler) handler {
 		return func(w http.ResponseWriter, x *exchange) {
@@ -40,10 +40,10 @@ func redirect(status int, code string) quirk {
 	}
 }
 
-// region is where the bucket of the modes about regions lies.
+// region is the region of the bucket in modes with regions.
 const region = "eu-west-1"
 
-// elsewhere is about requests that are signed for another region.
+// elsewhere matches requests that are signed for another region.
 func elsewhere(x *exchange) bool {
 	return !strings.Contains(x.Header.Get("Authorization"), "/"+region+"/s3/")
 }
@@ -59,7 +59,7 @@ func moved(next handler) handler {
 	}
 }
 
-// versioned tells versions, as a bucket that keeps them does.
+// versioned adds version IDs to answers, like a bucket with versioning.
 func versioned(x *exchange, status int, h http.Header) {
 	switch {
 	case status >= 300:
@@ -71,14 +71,14 @@ func versioned(x *exchange, status int, h http.Header) {
 	}
 }
 
-// versionedWrite tells the version that a copy or an upload has made.
+// versionedWrite adds a version ID to the answer of a copy or an upload.
 func versionedWrite(_ *exchange, a *answer) {
 	if a.ok() {
 		a.header.Set("X-Amz-Version-Id", "v."+strings.Trim(value(a.body, "ETag"), `"`))
 	}
 }
 
-// dropVersion lets the store, which has none, take requests for a version.
+// dropVersion removes the version ID from requests, because the store has no versions.
 func dropVersion(x *exchange) {
 	setQuery(x, "versionId", "")
 	if source, _, ok := strings.Cut(x.Header.Get("X-Amz-Copy-Source"), "?versionId="); ok {

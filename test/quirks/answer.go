@@ -24,24 +24,24 @@ func fail(w http.ResponseWriter, status int, code, message string) {
 	fmt.Fprintf(w, "%s<Error><Code>%s</Code><Message>%s</Message></Error>", xml.Header, code, html.EscapeString(message))
 }
 
-// An answer is one that is held back, so that it can be changed.
+// An answer is a recorded answer that can be changed before it is sent.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// ok reports whether the request was obeyed.
+// ok reports whether the request succeeded.
 func (a *answer) ok() bool { return a.status < http.StatusMultipleChoices }
 
-// record has a request answered.
+// record records the answer to a request.
 func record(next handler, x *exchange) *answer {
 	rec := httptest.NewRecorder()
 	next(rec, x)
 	return &answer{rec.Code, rec.Result().Header, rec.Body.String()}
 }
 
-// send sends an answer to a request.
+// send sends the answer.
 func (a *answer) send(w http.ResponseWriter, x *exchange) {
 	for name, values := range a.header {
 		w.Header()[name] = values
@@ -53,7 +53,7 @@ func (a *answer) send(w http.ResponseWriter, x *exchange) {
 	io.WriteString(w, a.body)
 }
 
-// change changes the answers to some requests, but for GetObject, whose content is not held back.
+// change changes the answers to some requests. Answers to GetObject are not recorded and cannot be changed.
 func change(about when, edit func(x *exchange, a *answer)) quirk {
 	return func(next handler) handler {
 		return func(w http.ResponseWriter, x *exchange) {
@@ -78,7 +78,7 @@ func changeHeader(about when, edit func(x *exchange, status int, h http.Header))
 			}
 			changed := &headerWriter{ResponseWriter: w, edit: func(status int, h http.Header) { edit(x, status, h) }}
 			next(changed, x)
-			changed.Write(nil) // where there is no body
+			changed.Write(nil) // in case of no body
 		}
 	}
 }
@@ -107,14 +107,14 @@ func (w *headerWriter) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-// body reads the content of a request, which can then be read again.
+// body returns the body of a request, which can be read again.
 func (x *exchange) body() string {
 	text, _ := io.ReadAll(x.Body)
 	x.setBody(string(text))
 	return string(text)
 }
 
-// setBody gives the request another content.
+// setBody replaces the body of a request.
 func (x *exchange) setBody(text string) {
 	x.Body = io.NopCloser(bytes.NewReader([]byte(text)))
 	x.ContentLength = int64(len(text))
@@ -122,7 +122,7 @@ func (x *exchange) setBody(text string) {
 	for _, name := range []string{"Content-Md5", "X-Amz-Sdk-Checksum-Algorithm", "X-Amz-Trailer"} {
 		x.Header.Del(name)
 	}
-	if x.operation == "DeleteObjects" { // which stores want a digest of
+	if x.operation == "DeleteObjects" { // which needs a digest of its body
 		maps.DeleteFunc(x.Header, func(name string, _ []string) bool { return strings.HasPrefix(name, "X-Amz-Checksum-") })
 		sum := md5.Sum([]byte(text))
 		x.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
@@ -130,7 +130,7 @@ func (x *exchange) setBody(text string) {
 	x.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 }
 
-// elements returns what the elements of that name hold, of XML that has none of them within another.
+// elements returns the contents of the XML elements of that name, which must not be nested.
 func elements(text, name string) []string {
 	var all []string
 	for _, m := range element(name).FindAllStringSubmatch(text, -1) {
@@ -139,7 +139,7 @@ func elements(text, name string) []string {
 	return all
 }
 
-// value returns the text in the first element of that name.
+// value returns the content of the first element of that name.
 func value(text, name string) string {
 	if all := elements(text, name); len(all) > 0 {
 		return html.UnescapeString(all[0])
@@ -147,7 +147,7 @@ func value(text, name string) string {
 	return ""
 }
 
-// replace replaces what the elements of that name hold.
+// replace replaces the contents of the elements of that name.
 func replace(text, name string, with func(old string) string) string {
 	return element(name).ReplaceAllStringFunc(text, func(whole string) string {
 		open, rest, _ := strings.Cut(whole, ">")

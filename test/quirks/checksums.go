@@ -4,17 +4,17 @@ import (
 	"net/http"
 )
 
-// checksumHeaders are all headers about checksums; with a hyphen at the end, see header.
+// checksumHeaders are all headers with checksums. A name with a hyphen at the end is a prefix, see header.
 var checksumHeaders = []string{"X-Amz-Checksum-", "X-Amz-Sdk-Checksum-Algorithm", "X-Amz-Trailer"}
 
 func refuseChecksums(about when, status int, code, message string) []quirk {
 	return []quirk{refuseHeader(about, status, code, message, checksumHeaders...)}
 }
 
-// excess is Google's answer to what it does not know.
+// excess is Google's answer to unknown headers.
 const excess = "The Content-MD5 or checksum value that you specified is not valid: excess header value %s."
 
-// deletesMany is about the one request whose checksum the SDK adds by itself.
+// deletesMany matches DeleteObjects, the only request with a checksum that the SDK adds itself.
 var deletesMany = on("DeleteObjects")
 
 func not(w when) when { return func(x *exchange) bool { return !w(x) } }
@@ -66,7 +66,7 @@ var checksumModes = []Mode{
 		})}},
 }
 
-// checksumsIgnored keeps checksums from the store.
+// checksumsIgnored removes checksums before the store gets a request.
 var checksumsIgnored = []quirk{ignore(not(deletesMany), checksumHeaders...), ignorePartChecksums, changeHeader(always, dropChecksums),
 	change(on("ListParts"), func(_ *exchange, a *answer) { a.body = withoutChecksums(a.body) })}
 
@@ -79,14 +79,14 @@ func withoutChecksums(text string) string {
 	return text
 }
 
-// dropChecksums takes checksums out of an answer.
+// dropChecksums removes checksums from an answer.
 func dropChecksums(_ *exchange, _ int, h http.Header) {
 	for _, name := range []string{"Crc32c", "Crc32", "Crc64nvme", "Sha1", "Sha256", "Type", "Algorithm"} {
 		h.Del("X-Amz-Checksum-" + name)
 	}
 }
 
-// ignorePartChecksums takes checksums out of CompleteMultipartUpload.
+// ignorePartChecksums removes checksums from CompleteMultipartUpload.
 func ignorePartChecksums(next handler) handler {
 	return func(w http.ResponseWriter, x *exchange) {
 		if x.operation == "CompleteMultipartUpload" {
@@ -96,7 +96,7 @@ func ignorePartChecksums(next handler) handler {
 	}
 }
 
-// completeChecksums refuses CompleteMultipartUpload where it has checksums, in the headers or of parts.
+// completeChecksums refuses CompleteMultipartUpload with checksums in the headers or the parts.
 func completeChecksums(status int, code string) []quirk {
 	has := func(x *exchange) bool {
 		return x.operation == "CompleteMultipartUpload" &&

@@ -5,28 +5,28 @@ import (
 	"strings"
 )
 
-// conditionHeaders are the conditions on what is written or deleted.
+// conditionHeaders are the conditions on the object that is written or deleted.
 var conditionHeaders = []string{"If-None-Match", "If-Match"}
 
-// unsupported is how B2 says that it does not know a header, notImplemented how most others do.
+// unsupported is B2's answer to an unknown header, notImplemented that of most other services.
 const (
 	unsupported    = "Unsupported header '%s' received for this API call."
 	notImplemented = "A header you provided implies functionality that is not implemented."
 )
 
-// writes are the operations that take conditions.
+// writes are the operations with conditions.
 var writes = on("PutObject", "CompleteMultipartUpload", "CopyObject", "DeleteObject")
 
 func refuseConditions(about when, status int, code, message string) []quirk {
 	return []quirk{refuseHeader(about, status, code, message, conditionHeaders...)}
 }
 
-// hasETags is about DeleteObjects with a condition for some of its keys.
+// hasETags matches DeleteObjects with a condition for some of its keys.
 func hasETags(x *exchange) bool {
 	return x.operation == "DeleteObjects" && strings.Contains(x.body(), "<ETag>")
 }
 
-// ignoreETags takes the conditions out of DeleteObjects.
+// ignoreETags removes the conditions from DeleteObjects.
 func ignoreETags(next handler) handler {
 	return func(w http.ResponseWriter, x *exchange) {
 		if hasETags(x) {

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// someKeys answers DeleteObjects with an error for those keys that refused returns one for, and obeys it for the others.
+// someKeys answers DeleteObjects with the errors that refused returns for keys, and deletes the other keys.
 func someKeys(refused func(next handler, x *exchange, object string) (code string)) quirk {
 	return func(next handler) handler {
 		return func(w http.ResponseWriter, x *exchange) {
@@ -38,7 +38,7 @@ func someKeys(refused func(next handler, x *exchange, object string) (code strin
 	}
 }
 
-// firstOfKey refuses each key in DeleteObjects the first time that it is there.
+// firstOfKey refuses each key in DeleteObjects the first time.
 func firstOfKey(codes ...string) quirk {
 	return func(next handler) handler {
 		var mu sync.Mutex
@@ -57,7 +57,7 @@ func firstOfKey(codes ...string) quirk {
 	}
 }
 
-// goneKeys refuses keys in DeleteObjects that have a condition and are gone.
+// goneKeys refuses missing keys with a condition in DeleteObjects.
 func goneKeys(next handler, x *exchange, object string) string {
 	if len(elements(object, "ETag")) > 0 && ask(next, x, "HEAD", value(object, "Key")).status == http.StatusNotFound {
 		return "NoSuchKey"
@@ -65,7 +65,7 @@ func goneKeys(next handler, x *exchange, object string) string {
 	return ""
 }
 
-// missing is about deletions of what is not there.
+// refuseMissing answers matching deletions of missing keys with 404 and the code.
 func refuseMissing(about when, code string) quirk {
 	return func(next handler) handler {
 		return func(w http.ResponseWriter, x *exchange) {
@@ -104,7 +104,7 @@ var deleteModes = []Mode{
 		Services: "Google Cloud Storage until 2024", quirks: []quirk{refuse(deletesMany, 501, "NotImplemented", notImplemented)}},
 }
 
-// ignoreDeleteSum takes the checksums off, and gives the store the one that it wants.
+// ignoreDeleteSum replaces the checksums by a correct one.
 func ignoreDeleteSum(next handler) handler {
 	return func(w http.ResponseWriter, x *exchange) {
 		if deletesMany(x) {
@@ -114,5 +114,5 @@ func ignoreDeleteSum(next handler) handler {
 	}
 }
 
-// escape writes a text so that XML can hold it.
+// escape escapes a text for XML.
 func escape(s string) string { return html.EscapeString(s) }

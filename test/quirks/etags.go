@@ -10,19 +10,19 @@ import (
 	"sync"
 )
 
-// tags shows other ETags than the store has, and takes them back in requests.
+// tags replaces the store's ETags in answers, and restores them in requests.
 type tags struct {
-	object   func(etag string) string // what is shown of an object's
+	object   func(etag string) string // the ETag in answers for that of an object
 	part     func(etag string, n int) string
 	unquoted bool // in headers
 
 	mu    sync.Mutex
-	n     int               // parts so far
-	real  map[string]string // by what is shown
-	parts map[string]string // what is shown, by upload and number
+	n     int               // number of parts so far
+	real  map[string]string // the store's ETags, by those in answers
+	parts map[string]string // ETags in answers, by upload and part number
 }
 
-// tagging returns the quirk. With a nil part, those of parts are shown as those of objects.
+// tagging returns the quirk. If part is nil, ETags of parts are replaced like those of objects.
 func tagging(object func(string) string, part func(string, int) string, unquoted bool) quirk {
 	return func(next handler) handler {
 		t := &tags{object: object, part: part, unquoted: unquoted, real: make(map[string]string), parts: make(map[string]string)}
@@ -66,7 +66,7 @@ func (t *tags) serve(w http.ResponseWriter, x *exchange, next handler) {
 	a.send(w, x)
 }
 
-// find returns the store's ETag for one that was shown, or one that nothing has.
+// find returns the store's ETag for one in an answer, or an ETag that does not exist.
 func (t *tags) find(shown string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -104,7 +104,7 @@ func (t *tags) showHeader(h http.Header, show func(string) string) {
 	}
 }
 
-// opaque returns an ETag that is no digest of the content; it keeps the form that says how many parts there were.
+// opaque returns an ETag that is not a digest of the content. It keeps the suffix with the number of parts.
 func opaque(etag string) string {
 	sum := sha1.Sum([]byte("opaque " + etag))
 	shown := hex.EncodeToString(sum[:16])
@@ -116,7 +116,7 @@ func opaque(etag string) string {
 
 func opaquePart(etag string, n int) string { return opaque(fmt.Sprint(etag, n)) }
 
-// alphanumeric returns an ETag that is not even hexadecimal.
+// alphanumeric returns an ETag that is not hexadecimal.
 func alphanumeric(etag string) string {
 	return "Z" + strings.NewReplacer("a", "q", "b", "r", "c", "s", "-", "x").Replace(opaque(etag))
 }

@@ -9,7 +9,7 @@ const page = "<!DOCTYPE html><html><head><title>Bad Gateway</title></head><body>
 
 const slowDown = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>`
 
-// everySecond refuses every second request for a key that it is about, beginning with the first.
+// everySecond refuses every other matching request for a key, beginning with the first.
 func everySecond(about when, status int, code, message string) quirk {
 	return func(next handler) handler {
 		var mu sync.Mutex
@@ -31,7 +31,7 @@ func everySecond(about when, status int, code, message string) quirk {
 	}
 }
 
-// lose obeys a request, and answers it in a way that says nothing.
+// lose forwards a request, and answers without its result.
 func lose(about when, contentType, body string) quirk {
 	return func(next handler) handler {
 		return func(w http.ResponseWriter, x *exchange) {
@@ -48,7 +48,7 @@ func lose(about when, contentType, body string) quirk {
 	}
 }
 
-// cut obeys a request, and ends the connection in place of an answer.
+// cut forwards a request, and closes the connection instead of answering.
 func cut(about when) quirk {
 	return func(next handler) handler {
 		return func(w http.ResponseWriter, x *exchange) {
@@ -61,7 +61,7 @@ func cut(about when) quirk {
 	}
 }
 
-// changing are the operations that leave something behind.
+// changing are the operations that change the store.
 var changing = on("PutObject", "CopyObject", "CreateMultipartUpload", "UploadPart", "UploadPartCopy", "CompleteMultipartUpload", "DeleteObject", "DeleteObjects", "AbortMultipartUpload")
 
 var errorModes = []Mode{
@@ -97,7 +97,7 @@ func emptyNotFound(_ *exchange, a *answer) {
 	}
 }
 
-// getNotFound empties the answer of GetObject for what is missing.
+// getNotFound removes the body of GetObject's answer for a missing key.
 func getNotFound(next handler) handler {
 	return func(w http.ResponseWriter, x *exchange) {
 		if x.operation == "GetObject" && headStatus(next, x) == http.StatusNotFound {

@@ -10,7 +10,7 @@ import (
 
 var listing = on("ListObjectsV2")
 
-// setQuery changes what a request asks for; an empty value takes the name away.
+// setQuery sets a query parameter of a request; an empty value removes it.
 func setQuery(x *exchange, name, value string) {
 	q := x.URL.Query()
 	if q.Del(name); value != "" {
@@ -22,7 +22,7 @@ func setQuery(x *exchange, name, value string) {
 
 func query(name string) when { return func(x *exchange) bool { return x.URL.Query().Has(name) } }
 
-// request changes some requests.
+// request changes matching requests.
 func request(about when, edit func(x *exchange)) quirk {
 	return func(next handler) handler {
 		return func(w http.ResponseWriter, x *exchange) {
@@ -34,14 +34,14 @@ func request(about when, edit func(x *exchange)) quirk {
 	}
 }
 
-// pagesOf3 makes the pages of listings short.
+// pagesOf3 limits pages of listings to three entries.
 func pagesOf3(x *exchange) {
 	if n := x.URL.Query().Get("max-keys"); n == "" || number(n) > 3 {
 		setQuery(x, "max-keys", "3")
 	}
 }
 
-// oddTokens makes the tokens by which listings go on hard to hand back.
+// oddTokens puts special characters into the continuation tokens of listings.
 func oddTokens(next handler) handler {
 	var (
 		mu    sync.Mutex
@@ -69,11 +69,11 @@ func oddTokens(next handler) handler {
 	}
 }
 
-// repeatPrefix begins a page with the common prefix that ended the page before.
+// repeatPrefix repeats the last common prefix of a page at the start of the next one.
 func repeatPrefix(next handler) handler {
 	var (
 		mu   sync.Mutex
-		last = make(map[string]string) // the prefix, by the token of the page after it
+		last = make(map[string]string) // the last prefix, by the token of the next page
 	)
 	return func(w http.ResponseWriter, x *exchange) {
 		if !listing(x) {
@@ -104,7 +104,7 @@ func repeatPrefix(next handler) handler {
 	}
 }
 
-// unsorted turns each page of a listing round.
+// unsorted reverses each page of a listing.
 func unsorted(_ *exchange, a *answer) {
 	for _, name := range []string{"Contents", "CommonPrefixes"} {
 		all := elements(a.body, name)
@@ -114,7 +114,7 @@ func unsorted(_ *exchange, a *answer) {
 	}
 }
 
-// halfPrefix is about lists with a prefix that does not end in a slash.
+// halfPrefix matches listings with a prefix that does not end with a slash.
 func halfPrefix(x *exchange) bool {
 	p := x.URL.Query().Get("prefix")
 	return p != "" && !strings.HasSuffix(p, "/")

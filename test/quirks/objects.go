@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// ask sends a request of the service's own to the store.
+// ask sends a request to the store on behalf of the quirk.
 func ask(next handler, x *exchange, method, key string) *answer {
 	bucket, _, _ := strings.Cut(strings.TrimPrefix(x.URL.Path, "/"), "/")
 	r, _ := http.NewRequestWithContext(x.Context(), method, "http://store/", http.NoBody)
@@ -16,7 +16,7 @@ func ask(next handler, x *exchange, method, key string) *answer {
 
 func headStatus(next handler, x *exchange) int { return ask(next, x, "HEAD", x.key).status }
 
-// lengthless leaves the length out of GetObject's answers, which are then chunked.
+// lengthless removes Content-Length from GetObject's answers, which are then chunked.
 func lengthless(x *exchange, status int, h http.Header) {
 	if status == http.StatusOK || status == http.StatusPartialContent {
 		h.Del("Content-Length")
@@ -26,10 +26,10 @@ func lengthless(x *exchange, status int, h http.Header) {
 
 const oddClass = "WARM-TIER"
 
-// refuseOddClass refuses requests that name the class that HEAD tells.
+// refuseOddClass refuses requests with the storage class that HEAD returns.
 func refuseOddClass(x *exchange) bool { return x.Header.Get("X-Amz-Storage-Class") == oddClass }
 
-// archived is about objects that lie in an archive: those whose name says so.
+// archived matches archived objects, by their name.
 func archived(x *exchange) bool {
 	return strings.HasSuffix(x.key, ".archived") || strings.HasSuffix(x.Header.Get("X-Amz-Copy-Source"), ".archived")
 }
@@ -62,7 +62,7 @@ var getModes = []Mode{
 			refuse(on("CopyObject", "UploadPartCopy").and(archived), 403, "ObjectNotInActiveTierError", "The source object of the COPY operation is not in the active tier and is only stored in Amazon S3 Glacier.")}},
 }
 
-// rangeOfSmall is about copies of a range of an object of at most 5 MiB.
+// rangeOfSmall matches copies of a range of an object of at most 5 MiB.
 func rangeOfSmall(next handler) handler {
 	return func(w http.ResponseWriter, x *exchange) {
 		if x.operation == "UploadPartCopy" && x.Header.Get("X-Amz-Copy-Source-Range") != "" {

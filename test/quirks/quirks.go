@@ -1,11 +1,9 @@
 // Package quirks makes an S3 store behave like services that differ from it, for tests.
 //
-// A [Mode] is one difference. [Wrap] puts modes in front of a store, which is an http.Handler and has to take requests
-// without a signature and with the bucket in the path; the embedded store is meant. The modes refuse requests, take
-// headers away, and change answers, and never look at what the client is: so a mode says what a service does, and the tests
-// say what the program makes of it.
+// A [Mode] is one difference. [Wrap] puts modes in front of a store, usually the embedded one. The store must accept unsigned
+// requests with the bucket in the path. Modes refuse requests, remove headers and change answers, for any client.
 //
-// Modes are deterministic: "the first try" of a request is the one that the AWS SDK numbers so.
+// Modes are deterministic: the first try of a request is recognized by the attempt number that the AWS SDK sends.
 package quirks
 
 import (
@@ -17,23 +15,23 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// The keys that requests must be signed with.
+// The keys that sign requests.
 const (
 	AccessKey = "quirks"
 	SecretKey = "quirks-secret"
 )
 
-// Domain is the name of the service; requests to a host below it have the bucket in the host, as in "bucket.s3.test".
+// Domain is the host name of the service. A subdomain is the bucket, as in "bucket.s3.test".
 const Domain = "s3.test"
 
-// A Mode is one way in which a service differs from the embedded store.
+// A Mode is a difference between a service and the embedded store.
 type Mode struct {
 	Name     string
-	Does     string // in one sentence
-	Services string // that are known for it, and where that is said
-	Option   string // of s3ftpd, without which some commands fail; "" = none is needed
-	Kind     string // what the mode is about; "service" for a whole service
-	Combined bool   // a service has the mode
+	Does     string // description in one sentence
+	Services string // known services with the difference, and the source
+	Option   string // option of s3ftpd without which some commands fail; "" = none
+	Kind     string // topic; "service" for a whole service
+	Combined bool   // a service includes the mode
 
 	quirks []quirk
 }
@@ -43,7 +41,7 @@ func Modes() []Mode {
 	return append(singleModes(), Services()...)
 }
 
-// singleModes returns the modes that are one difference each.
+// singleModes returns the modes with one difference each.
 func singleModes() (all []Mode) {
 	for _, kind := range []struct {
 		name  string
@@ -62,7 +60,7 @@ func singleModes() (all []Mode) {
 	return all
 }
 
-// Named returns the mode of that name. It panics if there is none.
+// Named returns the mode with that name, and panics if it does not exist.
 func Named(name string) Mode {
 	all := Modes()
 	i := slices.IndexFunc(all, func(m Mode) bool { return m.Name == name })
@@ -72,7 +70,7 @@ func Named(name string) Mode {
 	return all[i]
 }
 
-// Wrap returns the store next as a service that has all these modes, the first outermost. Each call has a state of its own.
+// Wrap returns a service with these modes in front of next, the first outermost. Each call has separate state.
 func Wrap(next http.Handler, modes ...Mode) http.Handler {
 	h := handler(func(w http.ResponseWriter, x *exchange) { next.ServeHTTP(w, x.Request) })
 	for _, m := range slices.Backward(modes) {
@@ -92,13 +90,13 @@ func Wrap(next http.Handler, modes ...Mode) http.Handler {
 // A handler answers a request.
 type handler func(w http.ResponseWriter, x *exchange)
 
-// A quirk puts itself in front of a handler.
+// A quirk wraps a handler.
 type quirk func(next handler) handler
 
-// An exchange is a request, and what it asks for.
+// An exchange is a request with its operation, bucket and key.
 type exchange struct {
 	*http.Request
-	operation string // by S3's name
+	operation string // S3's name
 	key       string
 	first     bool // the first try
 	virtual   bool // the bucket was in the host
@@ -125,23 +123,23 @@ func newExchange(r *http.Request) *exchange {
 	return x
 }
 
-// A when says which requests a quirk is about.
+// A when matches the requests of a quirk.
 type when func(x *exchange) bool
 
-// always is a when.
+// always matches every request.
 func always(*exchange) bool { return true }
 
-// on is about operations.
+// on matches operations.
 func on(operations ...string) when {
 	return func(x *exchange) bool { return slices.Contains(operations, x.operation) }
 }
 
-// with is about requests that have any of these headers; a name that ends in a hyphen stands for all that begin so.
+// with matches requests with any of these headers. A name with a hyphen at the end is a prefix.
 func with(headers ...string) when {
 	return func(x *exchange) bool { return header(x, headers...) != "" }
 }
 
-// header returns the first of the headers that the request has, as it is written, or "".
+// header returns the first of the headers that is in the request, as it was sent, or "".
 func header(x *exchange, headers ...string) string {
 	for _, name := range headers {
 		for have := range x.Header {
@@ -153,13 +151,13 @@ func header(x *exchange, headers ...string) string {
 	return ""
 }
 
-// and is about requests that both are about.
+// and matches requests that both match.
 func (w when) and(other when) when { return func(x *exchange) bool { return w(x) && other(x) } }
 
-// firstTry is about the first try of each request.
+// firstTry matches the first try of each request.
 func firstTry(x *exchange) bool { return x.first }
 
-// refuse answers some requests with an error, and does not obey them.
+// refuse answers matching requests with an error, without forwarding them.
 func refuse(about when, status int, code, message string) quirk {
 	return func(next handler) handler {
 		return func(w http.ResponseWriter, x *exchange) {
@@ -172,7 +170,7 @@ func refuse(about when, status int, code, message string) quirk {
 	}
 }
 
-// refuseHeader refuses requests with any of the headers, and says which it is in the place of %s in the message.
+// refuseHeader refuses requests with any of the headers. The name replaces %s in the message.
 func refuseHeader(about when, status int, code, message string, headers ...string) quirk {
 	return func(next handler) handler {
 		return func(w http.ResponseWriter, x *exchange) {
@@ -185,7 +183,7 @@ func refuseHeader(about when, status int, code, message string, headers ...strin
 	}
 }
 
-// ignore takes headers away before the store sees them.
+// ignore removes headers before the store gets the request.
 func ignore(about when, headers ...string) quirk {
 	return func(next handler) handler {
 		return func(w http.ResponseWriter, x *exchange) {
@@ -197,7 +195,7 @@ func ignore(about when, headers ...string) quirk {
 	}
 }
 
-// answerWith answers some requests so, and does not obey them.
+// answerWith answers matching requests, without forwarding them.
 func answerWith(about when, status int, contentType, body string) quirk {
 	return func(next handler) handler {
 		return func(w http.ResponseWriter, x *exchange) {

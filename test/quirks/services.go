@@ -26,7 +26,7 @@ var services = []service{
 	{"ecs", []string{"complete-etag-00"}, "", "see the single modes"},
 }
 
-// Services returns the modes that stand for whole services.
+// Services returns the modes of whole services.
 func Services() (all []Mode) {
 	single := singleModes()
 	for _, s := range services {

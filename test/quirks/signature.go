@@ -9,7 +9,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// signed reports whether a request is signed with the keys, by signing it once more.
+// signed reports whether a request is signed with the keys. It signs it again to compare.
 func signed(r *http.Request) bool {
 	fields := make(map[string]string)
 	_, text, _ := strings.Cut(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 ")

@@ -34,12 +34,12 @@ func listed(x *exchange) (numbers []int64) {
 	return numbers
 }
 
-// onComplete refuses CompleteMultipartUpload where refused has a reason.
+// onComplete refuses CompleteMultipartUpload if refused returns a reason.
 func onComplete(code, message string, refused func(x *exchange) bool) quirk {
 	return refuse(on("CompleteMultipartUpload").and(refused), 400, code, message)
 }
 
-// gaps reports whether the parts are not numbered from 1 without a gap.
+// gaps reports whether the part numbers are not 1, 2, 3 and so on.
 func gaps(x *exchange) bool {
 	for i, n := range listed(x) {
 		if n != int64(i+1) {
@@ -49,13 +49,13 @@ func gaps(x *exchange) bool {
 	return false
 }
 
-// partSizes are the sizes of the parts that have come, by upload and number.
+// partSizes are the sizes of the parts received, by upload and number.
 type partSizes struct {
 	mu    sync.Mutex
 	sizes map[string]map[int64]int64
 }
 
-// watchParts notes the sizes of parts, and refuses CompleteMultipartUpload where wrong says so.
+// watchParts records the sizes of parts, and refuses CompleteMultipartUpload if wrong reports so.
 func watchParts(code, message string, wrong func(listed []int64, sizes map[int64]int64) bool) quirk {
 	return func(next handler) handler {
 		p := &partSizes{sizes: make(map[string]map[int64]int64)}
@@ -106,7 +106,7 @@ func unequal(listed []int64, sizes map[int64]int64) bool {
 	return len(listed) > 1 && sizes[listed[len(listed)-1]] > sizes[listed[0]]
 }
 
-// unlisted reports whether parts were sent that are not wanted.
+// unlisted reports whether parts were sent that are not listed.
 func unlisted(listed []int64, sizes map[int64]int64) bool {
 	for n := range sizes {
 		if !slices.Contains(listed, n) {
@@ -132,7 +132,7 @@ var partModes = []Mode{
 		quirks:   []quirk{watchParts("InvalidPart", "Parts were uploaded that are not listed.", unlisted)}},
 }
 
-// blanks begins the answer to CompleteMultipartUpload, and keeps the client waiting with white space.
+// blanks begins the answer to CompleteMultipartUpload at once, and sends white space until it is complete.
 func blanks(edit func(x *exchange, a *answer)) quirk {
 	return func(next handler) handler {
 		return func(w http.ResponseWriter, x *exchange) {
@@ -159,15 +159,15 @@ func blanks(edit func(x *exchange, a *answer)) quirk {
 	}
 }
 
-// A history is when what stands under each key began: an upload counts from when it was initiated.
+// A history has the time at which the current state of each key began. For an upload that is its initiation.
 type history struct {
 	mu      sync.Mutex
 	now     int64
-	changed map[string]int64 // by key, also of what was deleted
+	changed map[string]int64 // by key, including deleted ones
 	begun   map[string]int64 // by upload
 }
 
-// change notes that keys were written or deleted.
+// change records that keys were written or deleted.
 func (h *history) change(keys ...string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -177,7 +177,7 @@ func (h *history) change(keys ...string) {
 	}
 }
 
-// begin notes that an upload was initiated.
+// begin records that an upload was initiated.
 func (h *history) begin(id string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -185,21 +185,21 @@ func (h *history) begin(id string) {
 	h.begun[id] = h.now
 }
 
-// hides reports whether something stands under a key that began later than an upload.
+// hides reports whether the current state of a key began after an upload was initiated.
 func (h *history) hides(key, id string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.changed[key] > h.begun[id]
 }
 
-// complete notes that an upload stands.
+// complete records that an upload is the current object.
 func (h *history) complete(key, id string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.changed[key] = h.begun[id]
 }
 
-// hide makes of an upload that is completed one that does not stand, because its key was written or deleted since the upload began.
+// hide completes an upload without making it the current object if its key was written or deleted since its initiation.
 func hide(next handler) handler {
 	h := &history{changed: make(map[string]int64), begun: make(map[string]int64)}
 	return func(w http.ResponseWriter, x *exchange) {
@@ -235,17 +235,17 @@ func hide(next handler) handler {
 	}
 }
 
-// completeHidden completes an upload, and then puts back what stood there.
+// completeHidden completes an upload, and then restores the previous object.
 func completeHidden(next handler, w http.ResponseWriter, x *exchange) {
 	kept := ask(next, x, "GET", x.key)
-	a := record(next, x) // with its conditions, as S3 would look at them
+	a := record(next, x) // with its conditions, which S3 checks
 	if a.ok() {
 		restore(next, x, kept)
 	}
 	a.send(w, x)
 }
 
-// restore puts back what was there before.
+// restore restores the previous object.
 func restore(next handler, x *exchange, kept *answer) {
 	bucket, _, _ := strings.Cut(strings.TrimPrefix(x.URL.Path, "/"), "/")
 	method := http.MethodPut
@@ -263,7 +263,7 @@ func restore(next handler, x *exchange, kept *answer) {
 	record(next, &exchange{Request: r, operation: "PutObject", key: x.key})
 }
 
-// dateFromInitiation shows the time at which an upload began as that of the object.
+// dateFromInitiation sets the time of an object to the initiation of its upload.
 func dateFromInitiation(next handler) handler {
 	var (
 		mu    sync.Mutex

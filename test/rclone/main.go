@@ -1,5 +1,5 @@
-// Rclone is the program of that name with what the tests need of it: the backends for FTP and the local disk, and some
-// commands. All of it takes minutes to build.
+// Rclone is rclone with the backends for FTP and the local disk and some commands, which the tests need. The complete program
+// takes minutes to build.
 package main
 
 import (

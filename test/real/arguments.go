@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Arguments returns a command line in which an option that is given again replaces the one before: the program takes
-// each option once.
+// Arguments returns a command line in which a later option replaces an earlier one of the same name, because s3ftpd accepts
+// each option only once.
 func Arguments(args ...string) []string {
-	var options [][]string // each with its value; the first are the command and other words
+	var options [][]string // with their values; arguments before the first option come first
 	for _, arg := range args {
 		if !strings.HasPrefix(arg, "--") && len(options) > 0 {
 			last := len(options) - 1

@@ -2,5 +2,5 @@
 
 package real
 
-// takesAttributes reports whether a directory can have extended attributes of users, as far as is known.
+// takesAttributes reports whether a directory is known to support user extended attributes.
 func takesAttributes(string) bool { return true }

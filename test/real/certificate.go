@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// A Certificate is one with its key, both as PEM too.
+// A Certificate is a certificate and its key, also in PEM.
 type Certificate struct {
 	Leaf      *x509.Certificate
 	Signer    crypto.Signer
 	Cert, Key []byte
 }
 
-// Issue makes a certificate after a template, signed by another one; nil = by itself.
+// Issue makes a certificate from a template, signed by parent; nil = self-signed.
 func Issue(t testing.TB, template *x509.Certificate, by *Certificate) Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

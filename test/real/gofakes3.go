@@ -5,11 +5,11 @@ import (
 	"testing"
 )
 
-// GoFakeS3Version is the version of gofakes3 that the tests are written against, as `go install` takes it.
+// GoFakeS3Version is the version of gofakes3 for the tests, in the form of `go install`.
 const GoFakeS3Version = "v1.2.0"
 
-// GoFakeS3 starts a gofakes3 server, which keeps objects in memory, on a free loopback port, and stops it when the test is
-// over. It looks at no signature.
+// GoFakeS3 starts a gofakes3 server, which keeps objects in memory, on a free loopback port, and stops it at the end of the
+// test. It does not check signatures.
 func GoFakeS3(t testing.TB) *S3 {
 	t.Helper()
 	program := cached(t, "gofakes3", GoFakeS3Version)

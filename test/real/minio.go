@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// MinIOVersion is the version of MinIO that the tests are written against, as `go install` takes it.
+// MinIOVersion is the version of MinIO for the tests, in the form of `go install`.
 const MinIOVersion = "v0.0.0-20260212201848-7aac2a2c5b7c"
 
 // S3 is a running S3 server.
@@ -30,10 +30,10 @@ type S3 struct {
 	start func()
 }
 
-// Restart starts the server again after it was killed, at the same address and with the same disk, and waits until it answers.
+// Restart restarts a killed server at the same address with the same disk, and waits until it answers.
 func (s *S3) Restart() { s.start() }
 
-// Env returns the environment variables with which the AWS SDK and its command line find the server's keys.
+// Env returns environment variables with the server's keys, for the AWS SDK and the AWS command line.
 func (s *S3) Env() []string {
 	return []string{
 		"AWS_ACCESS_KEY_ID=" + s.AccessKey,
@@ -45,7 +45,7 @@ func (s *S3) Env() []string {
 	}
 }
 
-// Client returns a client of the server, made without anything of the program's own.
+// Client returns an S3 client of the server that shares no code with s3fs.
 func (s *S3) Client() *s3.Client {
 	return s3.New(s3.Options{
 		BaseEndpoint: &s.Endpoint, Region: s.Region, UsePathStyle: true,
@@ -55,7 +55,7 @@ func (s *S3) Client() *s3.Client {
 	})
 }
 
-// MinIO starts a MinIO server with an empty disk on a free loopback port and stops it when the test is over.
+// MinIO starts a MinIO server with an empty disk on a free loopback port and stops it at the end of the test.
 func MinIO(t testing.TB) *S3 {
 	t.Helper()
 	program := minioProgram(t)
@@ -74,7 +74,7 @@ func MinIO(t testing.TB) *S3 {
 	return s
 }
 
-// MinIODir is where test/all puts the MinIO program: outside the tree, and kept between runs.
+// MinIODir is the directory of the MinIO program that test/all builds. It is outside the tree and kept between runs.
 func MinIODir() (string, error) {
 	cache, err := os.UserCacheDir()
 	return filepath.Join(cache, "s3ftpd", "minio-"+MinIOVersion), err
@@ -90,7 +90,7 @@ func minioProgram(t testing.TB) string {
 	return Client(t, "minio")
 }
 
-// Start runs a program until the test is over, and shows its output if the test failed.
+// Start runs a program until the end of the test, and logs its output if the test failed.
 func Start(t testing.TB, cmd *exec.Cmd) {
 	t.Helper()
 	log := filepath.Join(t.TempDir(), filepath.Base(cmd.Path)+".log")
@@ -114,8 +114,8 @@ func Start(t testing.TB, cmd *exec.Cmd) {
 
 func tail(text []byte, n int) []byte { return text[max(0, len(text)-n):] }
 
-// FreeAddr returns a loopback address, with port, that nobody listens on. The system gives the port to no connection either, so
-// that a server can come back to it.
+// FreeAddr returns an unused loopback address with a port below the ephemeral ones, so that a restarted server can bind it
+// again.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	for range 1000 {
@@ -129,7 +129,7 @@ func FreeAddr(t testing.TB) string {
 	return ""
 }
 
-// await asks url until it answers 200, for half a minute.
+// await polls url until it answers 200, for at most 30 s.
 func await(t testing.TB, url string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

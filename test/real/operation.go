@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// operations tell S3's requests apart, by the first that fits: one without a query is on an object.
+// operations lists S3's operations. The first that matches a request applies.
 var operations = []struct{ name, method, query, header string }{
 	{"ListObjectsV2", "GET", "list-type", ""},
 	{"ListMultipartUploads", "GET", "uploads", ""},
@@ -24,8 +24,8 @@ var operations = []struct{ name, method, query, header string }{
 	{"DeleteObject", "DELETE", "", ""},
 }
 
-// Operation returns what a request asks of S3, whose bucket is in the path, by the name that S3's documentation has for it.
-// Of other requests it returns the method and what follows it.
+// Operation returns the name of a request's operation in S3's documentation, for requests with the bucket in the path. For
+// other requests it returns the method and the request URI.
 func Operation(r *http.Request) string {
 	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	query := r.URL.Query()

@@ -6,16 +6,16 @@ import (
 	"testing"
 )
 
-// RcloneVersion is the version of rclone that the tests are written against; test/rclone/go.mod has the same.
+// RcloneVersion is the version of rclone for the tests, the same as in test/rclone/go.mod.
 const RcloneVersion = "v1.76.0"
 
-// Rclone returns the path of rclone, which test/all builds with the backends for FTP and the local disk only.
+// Rclone returns the path of the rclone that test/all builds, with the backends for FTP and the local disk only.
 func Rclone(t testing.TB) string {
 	t.Helper()
 	return cached(t, "rclone", RcloneVersion)
 }
 
-// RcloneSuite returns the path of the tests that rclone has for its FTP backend, which test/all builds too.
+// RcloneSuite returns the path of the test binary of rclone's FTP backend, which test/all builds.
 func RcloneSuite(t testing.TB) string {
 	t.Helper()
 	suite := filepath.Join(filepath.Dir(Rclone(t)), "ftp.test")

@@ -1,7 +1,7 @@
-// Package real starts the real servers, and finds the real clients, that tests work with.
+// Package real starts real S3 servers and finds real FTP clients for tests.
 //
-// What is missing makes a test skip, and say what would help; test/all, which installs everything,
-// sets S3FTPD_TEST_ALL=1, and then what is missing makes the test fail.
+// A test is skipped if a program is missing. With S3FTPD_TEST_ALL=1, which test/all sets after installing all programs, the
+// test fails instead.
 package real
 
 import (
@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Missing ends the test: skipped, or failed where everything has to be there, except for what test/all could not build.
+// Missing skips the test. With S3FTPD_TEST_ALL=1 it fails it, except for programs that test/all could not build.
 func Missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("S3FTPD_TEST_ALL") != "" && os.Getenv("S3FTPD_TEST_WITHOUT") != what {
@@ -19,7 +19,7 @@ func Missing(t testing.TB, what string) {
 	t.Skipf("%s is missing; test/all installs it and runs this test", what)
 }
 
-// Client returns the path of a client program, or ends the test where there is none.
+// Client returns the path of a client program, or calls Missing.
 func Client(t testing.TB, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)

@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// SeaweedFSVersion is the version of SeaweedFS that the tests are written against, as its module has it. Its go.mod replaces
-// another module, so `go install` refuses it, and test/all builds it from a module that requires it.
+// SeaweedFSVersion is the module version of SeaweedFS for the tests. Its go.mod has a replace directive, which `go install`
+// rejects, so test/all builds it from a module that requires it.
 const SeaweedFSVersion = "v0.0.0-20261109003541-7506e5f91cd6"
 
 // SeaweedFS starts a SeaweedFS master, volume server, filer and S3 gateway in one process, with an empty disk on free loopback
-// ports, and stops it when the test is over.
+// ports, and stops it at the end of the test.
 func SeaweedFS(t testing.TB) *S3 {
 	t.Helper()
 	program := cached(t, "weed", SeaweedFSVersion)

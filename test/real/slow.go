@@ -9,12 +9,11 @@ import (
 	"time"
 )
 
-// chunk is how much of what goes through a slow connection is delayed together.
+// chunk is the number of bytes that a slow connection delays together.
 const chunk = 32 << 10
 
-// Slow makes a far and narrow way to target, a TCP address: what goes through the address that it returns arrives half
-// of rtt later, each way, and no connection carries more than so many bytes a second, each way; 0 = any. To make a
-// connection takes rtt, as it would. The way ends with the test, and with it all connections.
+// Slow returns the address of a TCP proxy to target. It delays data by half of rtt in each direction, delays connecting by rtt,
+// and limits each direction of a connection to bytesPerSecond; 0 = unlimited. It closes at the end of the test.
 func Slow(t testing.TB, target string, rtt time.Duration, bytesPerSecond int64) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -47,7 +46,7 @@ type slowWay struct {
 	all    sync.WaitGroup
 }
 
-// carry moves what comes on one connection, both ways.
+// carry copies the data of one connection in both directions.
 func (w *slowWay) carry(near *net.TCPConn) {
 	defer near.Close()
 	conn, err := net.Dial("tcp", w.target)
@@ -57,7 +56,7 @@ func (w *slowWay) carry(near *net.TCPConn) {
 	}
 	far := conn.(*net.TCPConn)
 	defer far.Close()
-	begin := time.Now().Add(2 * w.delay) // when the connection is there
+	begin := time.Now().Add(2 * w.delay) // when the connection is established
 	done := make(chan struct{})
 	go func() {
 		select {
@@ -74,14 +73,14 @@ func (w *slowWay) carry(near *net.TCPConn) {
 	close(done)
 }
 
-// late is what is to arrive at some time: bytes, or the end of them.
+// late is data, or the end of it, with the time at which it arrives.
 type late struct {
 	at  time.Time
 	b   []byte
 	err error
 }
 
-// move carries one direction. What is under way is bounded, so that the sender feels the rate.
+// move reads one direction. The data in flight is limited, so that the sender is slowed down to the rate.
 func (w *slowWay) move(to, from *net.TCPConn, begin time.Time) {
 	room := 4 + int(float64(w.rate)*w.delay.Seconds()/chunk)
 	if w.rate == 0 {
@@ -112,7 +111,7 @@ func (w *slowWay) move(to, from *net.TCPConn, begin time.Time) {
 	<-gone
 }
 
-// deliver writes what is under way when its time has come. The end of it, or a reset, comes in its turn too.
+// deliver writes data in flight at its arrival time, and then the end of the data or a reset.
 func deliver(to, from *net.TCPConn, way <-chan late) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()

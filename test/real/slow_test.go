@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestSlow: what goes through arrives whole, both ways, not sooner than it can, and the end of it arrives too.
+// TestSlow checks that data and its end arrive in both directions, not before the delay and the rate allow.
 func TestSlow(t *testing.T) {
 	const size, rate, rtt = 2 << 20, 20 << 20, 40 * time.Millisecond
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -45,13 +45,13 @@ func TestSlow(t *testing.T) {
 	if err != nil || !bytes.Equal(got, content) {
 		t.Errorf("%d bytes with SHA-256 %x, %v", len(got), sha256.Sum256(got), err)
 	}
-	// There and back, and once more for the connection; each way at the rate.
+	// One round trip for the data and one for connecting; each direction at the rate.
 	if least := 2*rtt + 2*size*time.Second/rate; time.Since(begin) < least {
 		t.Errorf("it took %v, and cannot take less than %v", time.Since(begin), least)
 	}
 }
 
-// TestSlowReset: a target that resets its connections, or is not there, resets those that come from afar.
+// TestSlowReset checks that connections are reset if the target resets them or does not listen.
 func TestSlowReset(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -68,7 +68,7 @@ func TestSlowReset(t *testing.T) {
 	for name, target := range map[string]string{"resets": l.Addr().String(), "is not there": FreeAddr(t)} {
 		c, err := net.Dial("tcp", Slow(t, target, 10*time.Millisecond, 0))
 		if err != nil {
-			continue // it came that soon
+			continue // the reset came during the dial
 		}
 		defer c.Close()
 		c.Write([]byte("x"))

@@ -28,9 +28,9 @@ var noteSources = sync.OnceValue(func() error {
 	return err
 })
 
-// NoteSources lets the go command know on which sources the result of a test depends that runs s3ftpd and does not import it: with other
-// sources, it runs the test again, and does not take the result from its cache. It must be called within a test, since the go command
-// hears of no file before.
+// NoteSources stats the sources of s3ftpd, so that the go command does not take the result of a test from its cache when they
+// have changed, even if the test only runs the built program. It must be called within a test: the go command does not record
+// files that are used before.
 func NoteSources() error { return noteSources() }
 
 // moduleRoot returns the nearest directory above the test's that has a go.mod.

@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// VersityGWVersion is the version of versitygw that the tests are written against, as `go install` takes it.
+// VersityGWVersion is the version of versitygw for the tests, in the form of `go install`.
 const VersityGWVersion = "v1.8.0"
 
 // VersityGW starts a versitygw server, which keeps objects as files, with an empty directory on a free loopback port, and
-// stops it when the test is over. It needs a file system that takes extended attributes of users.
+// stops it at the end of the test. It needs a file system with user extended attributes.
 func VersityGW(t testing.TB) *S3 {
 	t.Helper()
 	program := cached(t, "versitygw", VersityGWVersion)
@@ -29,7 +29,7 @@ func VersityGW(t testing.TB) *S3 {
 	return s
 }
 
-// cached returns the path of a program that test/all has built: outside the tree, and kept between runs.
+// cached returns the path of a program that test/all has built, outside the tree.
 func cached(t testing.TB, name, version string) string {
 	t.Helper()
 	if cache, err := os.UserCacheDir(); err == nil {
