@@ -165,7 +165,7 @@ func TestDocumentedCompose(t *testing.T) {
 	}
 }
 
-// TestDocumentedPolicy: the IAM policy allows what docs/permissions.md lists, each on its resource, and README.md has the same one.
+// TestDocumentedPolicy: the IAM policies in the documentation, and that of s3ftpd check, allow what docs/permissions.md lists.
 func TestDocumentedPolicy(t *testing.T) {
 	want := map[string]map[string]bool{"arn:aws:s3:::invoices": {}, "arn:aws:s3:::invoices/incoming/*": {"s3:GetObjectTagging": true, "s3:PutObjectTagging": true}}
 	for _, row := range rows(t, "permissions.md", "permissions") {
@@ -175,28 +175,38 @@ func TestDocumentedPolicy(t *testing.T) {
 		}
 		want[resource][strings.Trim(row[0], "`")] = true
 	}
-	for _, page := range []string{"docs/permissions.md", "README.md"} {
-		var policy struct {
-			Version   string
-			Statement []struct {
-				Effect, Resource string
-				Action           []string
-			}
-		}
-		if err := json.Unmarshal([]byte(block(t, page, "policy")), &policy); err != nil {
-			t.Fatalf("%s: %v", page, err)
-		}
-		got := make(map[string]map[string]bool)
-		for _, s := range policy.Statement {
-			got[s.Resource] = make(map[string]bool)
-			for _, action := range s.Action {
-				got[s.Resource][action] = s.Effect == "Allow"
-			}
-		}
-		if policy.Version != "2012-10-17" || !maps.EqualFunc(got, want, maps.Equal) {
+	var actions []string
+	for _, allowed := range want {
+		actions = slices.AppendSeq(actions, maps.Keys(allowed))
+	}
+	for page, text := range map[string]string{
+		"docs/permissions.md": block(t, "docs/permissions.md", "policy"), "README.md": block(t, "README.md", "policy"),
+		"s3ftpd check": policy(&config.Config{Bucket: "invoices", Prefix: "incoming/"}, actions),
+	} {
+		if got := allowedBy(t, text); !maps.EqualFunc(got, want, maps.Equal) {
 			t.Errorf("%s: got %v, want %v", page, got, want)
 		}
 	}
+}
+
+// allowedBy returns the actions that an IAM policy allows, by resource.
+func allowedBy(t *testing.T, text string) map[string]map[string]bool {
+	t.Helper()
+	var policy struct {
+		Version   string
+		Statement []statement
+	}
+	if err := json.Unmarshal([]byte(text), &policy); err != nil || policy.Version != "2012-10-17" {
+		t.Fatalf("version %q, or %v: %s", policy.Version, err, text)
+	}
+	allowed := make(map[string]map[string]bool)
+	for _, s := range policy.Statement {
+		allowed[s.Resource] = make(map[string]bool)
+		for _, action := range s.Action {
+			allowed[s.Resource][action] = s.Effect == "Allow"
+		}
+	}
+	return allowed
 }
 
 // othersOptions are options of other programs that the documentation names.
