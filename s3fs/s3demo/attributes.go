@@ -64,6 +64,6 @@ func (q *request) getObjectAttributes() error {
 		out.ObjectSize = &size
 	}
 	q.w.Header().Set("Last-Modified", v.Modified.Format(http.TimeFormat))
-	q.tellID(q.shownID(v))
+	q.setVersionID(q.shownID(v))
 	return q.answer(out)
 }

@@ -17,12 +17,12 @@ import (
 const (
 	signingAlgorithm = "AWS4-HMAC-SHA256"
 	amzDate          = "20060102T150405Z"
-	largestSkew      = 15 * time.Minute
-	longestPresigned = 7 * 24 * time.Hour
+	maxSkew          = 15 * time.Minute
+	maxPresigned     = 7 * 24 * time.Hour
 	unsignedPayload  = "UNSIGNED-PAYLOAD"
 )
 
-// A signature is what a request says of its own signature, in the Authorization header or in its query.
+// A signature is the parsed Authorization header, or its equivalent in the query of a presigned URL.
 type signature struct {
 	accessKey string
 	scope     string // date/region/s3/aws4_request
@@ -72,7 +72,7 @@ func hmacSHA256(key []byte, text string) []byte {
 	return h.Sum(nil)
 }
 
-// parseSignature reads the signature from where the request has it.
+// parseSignature parses the signature in the Authorization header or in the query.
 func (q *request) parseSignature() (*signature, error) {
 	header := q.r.Header.Get("Authorization")
 	switch {
@@ -92,7 +92,7 @@ func (q *request) parseSignature() (*signature, error) {
 	}
 	sig := &signature{headers: strings.Split(fields["SignedHeaders"], ";"), value: fields["Signature"]}
 	if !sig.parseCredential(fields["Credential"]) {
-		return nil, refuse("AuthorizationHeaderMalformed").saying("The authorization header is malformed; the Credential is mal-formed; " +
+		return nil, refuse("AuthorizationHeaderMalformed").withMessage("The authorization header is malformed; the Credential is mal-formed; " +
 			`expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".`)
 	}
 	date, err := time.Parse(amzDate, q.r.Header.Get("X-Amz-Date"))
@@ -100,13 +100,13 @@ func (q *request) parseSignature() (*signature, error) {
 		date, err = http.ParseTime(q.r.Header.Get("Date"))
 	}
 	if err != nil {
-		return nil, refuse("AccessDenied").saying("AWS authentication requires a valid Date or x-amz-date header")
+		return nil, refuse("AccessDenied").withMessage("AWS authentication requires a valid Date or x-amz-date header")
 	}
 	sig.date = date.UTC()
 	return sig, nil
 }
 
-// parsePresigned reads the signature from the query.
+// parsePresigned parses the signature of a presigned URL.
 func (q *request) parsePresigned() (*signature, error) {
 	sig := &signature{headers: strings.Split(q.query.Get("X-Amz-SignedHeaders"), ";"), value: q.query.Get("X-Amz-Signature"), presigned: true}
 	date, err := time.Parse(amzDate, q.query.Get("X-Amz-Date"))
@@ -117,7 +117,7 @@ func (q *request) parsePresigned() (*signature, error) {
 	return sig, nil
 }
 
-// parseCredential reads "key/date/region/service/aws4_request". An access key may have slashes.
+// parseCredential parses "key/date/region/service/aws4_request". An access key may contain slashes.
 func (sig *signature) parseCredential(credential string) bool {
 	parts := strings.Split(credential, "/")
 	if len(parts) < 5 {
@@ -135,31 +135,31 @@ func (q *request) checkScope(sig *signature) error {
 		return nil
 	}
 	return refuse("AuthorizationHeaderMalformed", "Region", want).
-		saying("The authorization header is malformed; the region '%s' is wrong; expecting '%s'", sig.region, want)
+		withMessage("The authorization header is malformed; the region '%s' is wrong; expecting '%s'", sig.region, want)
 }
 
-// checkDate refuses a signature of another time.
+// checkDate refuses an expired signature, or one with a wrong time.
 func (q *request) checkDate(sig *signature) error {
 	now := time.Now().UTC()
 	age := now.Sub(sig.date)
 	if !sig.presigned {
-		if age.Abs() > largestSkew {
+		if age.Abs() > maxSkew {
 			return refuse("RequestTimeTooSkewed", "RequestTime", sig.date.Format(amzDate), "ServerTime", now.Format(time.RFC3339),
-				"MaxAllowedSkewMilliseconds", fmt.Sprint(largestSkew.Milliseconds()))
+				"MaxAllowedSkewMilliseconds", fmt.Sprint(maxSkew.Milliseconds()))
 		}
 		return nil
 	}
 	seconds, err := strconv.Atoi(q.query.Get("X-Amz-Expires"))
-	if err != nil || seconds < 0 || seconds > int(longestPresigned.Seconds()) {
-		return refuse("AuthorizationQueryParametersError").saying("X-Amz-Expires must be between 0 and %d seconds", int(longestPresigned.Seconds()))
+	if err != nil || seconds < 0 || seconds > int(maxPresigned.Seconds()) {
+		return refuse("AuthorizationQueryParametersError").withMessage("X-Amz-Expires must be between 0 and %d seconds", int(maxPresigned.Seconds()))
 	}
-	if age > time.Duration(seconds)*time.Second || age < -largestSkew {
-		return refuse("AccessDenied").saying("Request has expired")
+	if age > time.Duration(seconds)*time.Second || age < -maxSkew {
+		return refuse("AccessDenied").withMessage("Request has expired")
 	}
 	return nil
 }
 
-// checkSignedHeaders refuses a request with a header of S3's that could have been changed on the way.
+// checkSignedHeaders refuses a request with an x-amz-* header that is not signed.
 func (q *request) checkSignedHeaders(sig *signature) error {
 	missing := []string{}
 	if !slices.Contains(sig.headers, "host") {
@@ -173,7 +173,7 @@ func (q *request) checkSignedHeaders(sig *signature) error {
 	if len(missing) > 0 {
 		slices.Sort(missing)
 		return refuse("AccessDenied", "HeadersNotSigned", strings.Join(missing, ", ")).
-			saying("There were headers present in the request which were not signed")
+			withMessage("There were headers present in the request which were not signed")
 	}
 	if !sig.presigned && q.r.Header.Get("X-Amz-Content-Sha256") == "" {
 		return invalidRequest("Missing required header for this request: x-amz-content-sha256")
@@ -181,7 +181,7 @@ func (q *request) checkSignedHeaders(sig *signature) error {
 	return nil
 }
 
-// canonicalRequest returns the form of the request that is signed.
+// canonicalRequest returns the canonical request, which is signed.
 func (q *request) canonicalRequest(sig *signature) string {
 	var pairs []string
 	for name, values := range q.query {
@@ -205,7 +205,7 @@ func (q *request) canonicalRequest(sig *signature) string {
 	}, "\n")
 }
 
-// signedHeader returns the value of a header as it is signed. Some are no headers to net/http.
+// signedHeader returns the value of a header as it is signed. net/http removes some headers, such as Host.
 func (q *request) signedHeader(name string) string {
 	values := q.r.Header[textproto.CanonicalMIMEHeaderKey(name)]
 	switch {
@@ -223,7 +223,7 @@ func (q *request) signedHeader(name string) string {
 	return strings.Join(trimmed, ",")
 }
 
-// uriEncode encodes every byte but the unreserved ones of RFC 3986, and "/" in a path.
+// uriEncode encodes all bytes but the unreserved characters of RFC 3986, and in a path the slash.
 func uriEncode(s string, path bool) string {
 	if path && s == "" {
 		return "/"

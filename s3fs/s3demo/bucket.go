@@ -8,27 +8,27 @@ import (
 	"time"
 )
 
-// A bucket knows its keys in order and what a listing says of each. Store.mu guards it.
+// A bucket is the state of a bucket, with an index for listings. Store.mu guards it.
 type bucket struct {
 	name    string
 	dir     string
 	created time.Time
 
 	settings   settings
-	current    index            // the keys of objects
-	versioned  index            // the keys that have a version or a delete marker
-	tombstones map[string]bool  // the keys that have a tombstone
-	entries    map[string]entry // of current
+	current    index            // keys with an object
+	versioned  index            // keys with a version or a delete marker
+	tombstones map[string]bool  // keys with a tombstone
+	entries    map[string]entry // of the keys in current
 	uploads    map[string]*upload
 	writing    map[string]int // conditional writes in progress, by key
 }
 
-// settings are kept in a file of the bucket.
+// settings are the content of the bucket's settings file.
 type settings struct {
 	Versioning string `json:"versioning,omitempty"` // "" = never enabled, or Enabled, or Suspended
 }
 
-// An entry is what a listing says of an object.
+// An entry is an object in a listing.
 type entry struct {
 	size      int64
 	etag      string
@@ -38,7 +38,7 @@ type entry struct {
 	composite bool
 }
 
-// makeBucket makes the directories of a new bucket, or those that a killed process did not come to make.
+// makeBucket returns the bucket in dir. It creates missing directories, for a new bucket or after the process was killed.
 func makeBucket(dir string) (*bucket, error) {
 	for _, d := range []string{"objects", "uploads"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
@@ -68,7 +68,7 @@ func makeBucket(dir string) (*bucket, error) {
 	return b, err
 }
 
-// loadBucket reads the bucket in dir, and counts in used who holds which piece. It returns the last order in use.
+// loadBucket loads the bucket in dir, and counts the references to each piece in used. It returns the highest order in use.
 func loadBucket(dir string, used map[string]int) (b *bucket, last int64, err error) {
 	if b, err = makeBucket(dir); err != nil {
 		return nil, 0, err
@@ -82,7 +82,7 @@ func loadBucket(dir string, used map[string]int) (b *bucket, last int64, err err
 				used[p.ID]++
 			}
 		}
-		b.note(rec)
+		b.updateIndex(rec)
 	})
 	if err != nil {
 		return nil, 0, err
@@ -102,7 +102,7 @@ func (b *bucket) recordFile(key string) string {
 
 func (b *bucket) settingsFile() string { return filepath.Join(b.dir, "settings") }
 
-// record reads the record of a key, which has no version where there is none.
+// record loads the record of a key. If there is none, it returns a record without versions.
 func (b *bucket) record(key string) (*record, error) {
 	rec, err := load[record](b.recordFile(key))
 	if errors.Is(err, os.ErrNotExist) {
@@ -111,10 +111,11 @@ func (b *bucket) record(key string) (*record, error) {
 	return rec, err
 }
 
-// store makes rec the record of its key. A tombstone stays only as long as a write in progress may need it.
+// store writes the record of a key, or deletes it if it has no versions. It removes a tombstone that no write in progress
+// needs any more.
 func (b *bucket) store(tmp string, rec *record) error {
 	key := string(rec.Key)
-	rec.remove(func(v *version) bool { return v.Kind == tombstone && !b.awaited(key, v.Order) })
+	rec.remove(func(v *version) bool { return v.Kind == tombstone && !b.needsTombstone(key, v.Order) })
 	if len(rec.Versions) == 0 {
 		if err := os.Remove(b.recordFile(key)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
@@ -122,12 +123,12 @@ func (b *bucket) store(tmp string, rec *record) error {
 	} else if err := save(tmp, b.recordFile(key), rec); err != nil {
 		return err
 	}
-	b.note(rec)
+	b.updateIndex(rec)
 	return nil
 }
 
-// note brings the index of the bucket up to date with a record.
-func (b *bucket) note(rec *record) {
+// updateIndex updates the index of the bucket from a record.
+func (b *bucket) updateIndex(rec *record) {
 	key := string(rec.Key)
 	delete(b.entries, key)
 	delete(b.tombstones, key)
@@ -147,8 +148,8 @@ func (b *bucket) note(rec *record) {
 	}
 }
 
-// awaited reports whether a write of the key that began before a deletion is still in progress.
-func (b *bucket) awaited(key string, deleted int64) bool {
+// needsTombstone reports whether a write of the key is in progress that began before its deletion.
+func (b *bucket) needsTombstone(key string, deleted int64) bool {
 	if b.writing[key] > 0 {
 		return true
 	}
@@ -160,8 +161,8 @@ func (b *bucket) awaited(key string, deleted int64) bool {
 	return false
 }
 
-// sweep removes the tombstone of a key if the last write that needed it has ended.
-func (b *bucket) sweep(tmp, key string) error {
+// removeTombstone removes the tombstone of a key unless a write in progress needs it.
+func (b *bucket) removeTombstone(tmp, key string) error {
 	if !b.tombstones[key] {
 		return nil
 	}
@@ -172,7 +173,7 @@ func (b *bucket) sweep(tmp, key string) error {
 	return b.store(tmp, rec)
 }
 
-// newVersionID returns the ID of a version that is written now.
+// newVersionID returns the ID for a new version.
 func (b *bucket) newVersionID() string {
 	if b.settings.Versioning == "Enabled" {
 		return randomID(24)
@@ -180,7 +181,7 @@ func (b *bucket) newVersionID() string {
 	return nullID
 }
 
-// shownID returns the version ID that an answer has in x-amz-version-id, or "" for none.
+// shownID returns the x-amz-version-id of a response, or "" for none.
 func (b *bucket) shownID(id string) string {
 	if b.settings.Versioning == "" {
 		return ""
@@ -188,7 +189,7 @@ func (b *bucket) shownID(id string) string {
 	return id
 }
 
-// An index is a set of keys, sorted by bytes.
+// An index is a sorted set of keys.
 type index []string
 
 // set adds a key or removes it.

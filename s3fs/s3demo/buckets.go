@@ -22,7 +22,7 @@ type bucketAnswer struct {
 	CreationDate string
 }
 
-// listBuckets answers ListBuckets, with all on one page.
+// listBuckets answers ListBuckets, in one page.
 func (q *request) listBuckets() error {
 	out := bucketsAnswer{Xmlns: s3Namespace, Owner: owner}
 	q.store.mu.RLock()
@@ -36,12 +36,12 @@ func (q *request) listBuckets() error {
 	return q.answer(out)
 }
 
-// region returns that of the buckets.
+// region returns the region of the buckets.
 func (s *Store) region() string { return cmp.Or(s.options.Region, "us-east-1") }
 
 // headBucket answers HeadBucket.
 func (q *request) headBucket() error {
-	if err := q.needBucket(); err != nil {
+	if err := q.requireBucket(); err != nil {
 		return err
 	}
 	q.w.Header().Set("X-Amz-Bucket-Region", q.store.region())
@@ -49,9 +49,9 @@ func (q *request) headBucket() error {
 	return nil
 }
 
-// getLocation answers GetBucketLocation, where the first region of S3 has no name.
+// getLocation answers GetBucketLocation, in which us-east-1 has no name.
 func (q *request) getLocation() error {
-	if err := q.needBucket(); err != nil {
+	if err := q.requireBucket(); err != nil {
 		return err
 	}
 	name := q.store.region()
@@ -70,7 +70,7 @@ var (
 	ipAddresses = regexp.MustCompile(`^\d+\.\d+\.\d+\.\d+$`)
 )
 
-// validBucketName reports whether S3 would take the name.
+// validBucketName reports whether a name is valid in S3.
 func validBucketName(name string) bool {
 	return bucketNames.MatchString(name) && !ipAddresses.MatchString(name) && !strings.Contains(name, "..") &&
 		!strings.HasPrefix(name, "xn--") && !strings.HasSuffix(name, "-s3alias")
@@ -90,7 +90,7 @@ func (q *request) createBucket() error {
 	return q.store.addBucket(q.bucket)
 }
 
-// deleteBucket answers DeleteBucket. Uploads that are open in the bucket end with it.
+// deleteBucket answers DeleteBucket. It aborts the open uploads in the bucket.
 func (q *request) deleteBucket() error {
 	s := q.store
 	s.mu.Lock()
@@ -102,12 +102,12 @@ func (q *request) deleteBucket() error {
 	if len(b.versioned) > 0 {
 		return refuse("BucketNotEmpty", "BucketName", q.bucket)
 	}
-	if err := s.discard(b.dir); err != nil {
+	if err := s.removeDir(b.dir); err != nil {
 		return err
 	}
 	delete(s.buckets, q.bucket)
 	for _, u := range b.uploads {
-		s.contents.drop(u.pieces())
+		s.contents.release(u.pieces())
 	}
 	q.w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -15,10 +15,10 @@ import (
 	"sync"
 )
 
-// checksumPrefix begins the canonical names of headers with a checksum.
+// checksumPrefix is the prefix of the canonical names of checksum headers.
 const checksumPrefix = "X-Amz-Checksum-"
 
-// The reversed polynomials of the three cyclic checksums.
+// The reversed polynomials of the CRCs.
 const (
 	polyCRC32     = crc32.IEEE
 	polyCRC32C    = crc32.Castagnoli
@@ -27,7 +27,7 @@ const (
 
 var tableCRC64NVME = sync.OnceValue(func() *crc64.Table { return crc64.MakeTable(polyCRC64NVME) })
 
-// newChecksum returns the digest of an algorithm of S3, named in lower case, or nil for another.
+// newChecksum returns the hash of a checksum algorithm, named in lower case, or nil if it is not supported.
 func newChecksum(algorithm string) hash.Hash {
 	switch algorithm {
 	case "crc32":
@@ -44,11 +44,11 @@ func newChecksum(algorithm string) hash.Hash {
 	return nil
 }
 
-// A checksum is that of an object or of a part.
+// A checksum is the checksum of an object or part.
 type checksum struct {
 	Algorithm string `json:"algorithm,omitempty"` // in lower case; "" = none
-	Value     string `json:"value,omitempty"`     // in base64; that of a composite one ends in "-" and the number of parts
-	Composite bool   `json:"composite,omitempty"` // it is the checksum of the checksums of the parts
+	Value     string `json:"value,omitempty"`     // in base64; a composite one ends in "-" and the number of parts
+	Composite bool   `json:"composite,omitempty"` // checksum of the checksums of the parts
 }
 
 func (c checksum) kind() string {
@@ -61,7 +61,7 @@ func (c checksum) kind() string {
 	return "FULL_OBJECT"
 }
 
-// set writes the headers of an answer that tell the checksum.
+// set sets the checksum headers of a response.
 func (c checksum) set(h http.Header) {
 	if c.Algorithm != "" {
 		h.Set(checksumPrefix+c.Algorithm, c.Value)
@@ -69,13 +69,13 @@ func (c checksum) set(h http.Header) {
 	}
 }
 
-// A checksumElement is an element of a document whose name depends on the algorithm.
+// A checksumElement is an XML element with a name that depends on the algorithm.
 type checksumElement struct {
 	XMLName xml.Name
 	Value   string `xml:",chardata"`
 }
 
-// element returns the checksum as an element, or nil where there is none.
+// element returns the checksum as an XML element, or nil if it is empty.
 func (c checksum) element() *checksumElement {
 	if c.Value == "" {
 		return nil
@@ -83,7 +83,7 @@ func (c checksum) element() *checksumElement {
 	return &checksumElement{xml.Name{Local: "Checksum" + strings.ToUpper(c.Algorithm)}, c.Value}
 }
 
-// sentChecksum returns the checksum that the headers of a request have; there must be one at most.
+// sentChecksum returns the checksum in the headers of a request, which may have at most one.
 func sentChecksum(h http.Header) (sent checksum, err error) {
 	for name := range h {
 		algorithm, ok := strings.CutPrefix(name, checksumPrefix)
@@ -104,7 +104,7 @@ func sentChecksum(h http.Header) (sent checksum, err error) {
 	return sent, nil
 }
 
-// wantedChecksum returns what the request that begins an upload says of its checksums.
+// wantedChecksum returns the checksum algorithm and type of a CreateMultipartUpload request.
 // Source: Amazon S3 User Guide, "Checking object integrity", "Full object and composite checksum types".
 func wantedChecksum(h http.Header) (want checksum, err error) {
 	name, kind := h.Get("X-Amz-Checksum-Algorithm"), h.Get("X-Amz-Checksum-Type")
@@ -133,8 +133,8 @@ func wantedChecksum(h http.Header) (want checksum, err error) {
 
 const algorithms = "CRC32, CRC32C, CRC64NVME, SHA1, SHA256"
 
-// sumParts returns the checksum of the object which the parts make, without reading them.
-func (c checksum) sumParts(parts []part) (checksum, error) {
+// combineParts returns the checksum of an object made of parts, without reading them.
+func (c checksum) combineParts(parts []part) (checksum, error) {
 	all := newChecksum(c.Algorithm)
 	var whole uint64
 	for _, p := range parts {
@@ -146,7 +146,7 @@ func (c checksum) sumParts(parts []part) (checksum, error) {
 			all.Write(sum)
 			continue
 		}
-		whole = combine(c.Algorithm, whole, number(sum), p.Piece.Size)
+		whole = combine(c.Algorithm, whole, bigEndian(sum), p.Piece.Size)
 	}
 	if c.Composite {
 		c.Value = encodeSum(all) + "-" + strconv.Itoa(len(parts))
@@ -162,18 +162,18 @@ func (c checksum) sumParts(parts []part) (checksum, error) {
 
 func encodeSum(h hash.Hash) string { return base64.StdEncoding.EncodeToString(h.Sum(nil)) }
 
-func number(sum []byte) (n uint64) {
+func bigEndian(sum []byte) (n uint64) {
 	for _, b := range sum {
 		n = n<<8 | uint64(b)
 	}
 	return n
 }
 
-// combine returns the cyclic checksum of two texts put together, from the checksum of each and the second's length.
-// To append a zero bit is a linear map of the checksum; squaring that map over and over gives the way for any length.
+// combine returns the CRC of two concatenated texts, from the CRC of each and the length of the second. Appending a zero
+// bit is a linear map of the CRC; repeated squaring of that map handles any length.
 //
-// s3fs combines checksums too, in another way. The two are independent on purpose: this store judges the checksums that
-// s3fs sends, and one fault in both would go unseen.
+// s3fs combines CRCs with another algorithm. The two are independent on purpose: this store verifies the checksums that
+// s3fs sends, and the same bug in both would not be noticed.
 func combine(algorithm string, first, second uint64, length int64) uint64 {
 	poly, width := uint64(polyCRC32), 32
 	switch algorithm {
@@ -182,7 +182,7 @@ func combine(algorithm string, first, second uint64, length int64) uint64 {
 	case "crc64nvme":
 		poly, width = polyCRC64NVME, 64
 	}
-	var step [64]uint64 // the images of the single bits, here when one zero bit is appended
+	var step [64]uint64 // the image of each bit, at first for one appended zero bit
 	step[0] = poly
 	for i := 1; i < width; i++ {
 		step[i] = 1 << (i - 1)

@@ -25,7 +25,7 @@ type completedPart struct {
 	SHA256     string `xml:"ChecksumSHA256"`
 }
 
-// checksums returns the checksums of a part in the list, by algorithm.
+// checksums returns the checksums of a listed part, by algorithm.
 func (p completedPart) checksums() map[string]string {
 	all := map[string]string{"crc32": p.CRC32, "crc32c": p.CRC32C, "crc64nvme": p.CRC64NVME, "sha1": p.SHA1, "sha256": p.SHA256}
 	for name, value := range all {
@@ -47,13 +47,13 @@ type completeAnswer struct {
 	Checksum     *checksumElement
 }
 
-// completeUpload answers CompleteMultipartUpload. The object is made of the parts as they lie on the disk.
+// completeUpload answers CompleteMultipartUpload. The object refers to the files of the parts.
 func (q *request) completeUpload() error {
 	body, err := q.body(false)
 	if err != nil {
 		return err
 	}
-	only, err := q.writeConditions()
+	cond, err := q.writeConditions()
 	if err != nil {
 		return err
 	}
@@ -64,21 +64,21 @@ func (q *request) completeUpload() error {
 	if err := body.decode(&in); err != nil {
 		return err
 	}
-	v, shownID, err := q.complete(in.Part, only)
+	v, shownID, err := q.complete(in.Part, cond)
 	if err != nil {
 		return err
 	}
 	v.Encryption.set(q.w.Header())
-	q.tellID(shownID)
+	q.setVersionID(shownID)
 	return q.answer(completeAnswer{
 		Xmlns: s3Namespace, Location: "http://" + q.r.Host + uriEncode(q.r.URL.Path, true), Bucket: q.bucket,
 		Key: encoding("").text(q.key), ETag: quoted(v.ETag), ChecksumType: v.Checksum.kind(), Checksum: v.Checksum.element(),
 	})
 }
 
-// complete makes the object. It takes the place that the initiation of the upload gives it, which is not always that of
-// the current version: the upload ends all the same.
-func (q *request) complete(wanted []completedPart, only writeConditions) (v *version, shownID string, err error) {
+// complete creates the object. Its order is that of the initiation of the upload, so it may be older than the current
+// version. The upload ends anyway.
+func (q *request) complete(listed []completedPart, cond writeConditions) (v *version, shownID string, err error) {
 	s := q.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +86,7 @@ func (q *request) complete(wanted []completedPart, only writeConditions) (v *ver
 	if err != nil {
 		return nil, "", err
 	}
-	parts, err := u.choose(wanted)
+	parts, err := u.checkParts(listed)
 	if err != nil {
 		return nil, "", err
 	}
@@ -96,47 +96,47 @@ func (q *request) complete(wanted []completedPart, only writeConditions) (v *ver
 	if err := checkObject(q.r.Header, v); err != nil {
 		return nil, "", err
 	}
-	only.begun = v.Order
-	replaced, err := s.insert(b, q.key, v, only)
+	cond.began = v.Order
+	replaced, err := s.insert(b, q.key, v, cond)
 	if err != nil {
 		return nil, "", err
 	}
 	for _, p := range parts {
-		delete(u.parts, p.Number) // the object holds them now
+		delete(u.parts, p.Number) // the object owns them now
 	}
-	s.end(b, u)
-	s.drop(replaced)
+	s.endUpload(b, u)
+	s.releaseVersions(replaced)
 	return v, b.shownID(v.ID), nil
 }
 
-// end ends an upload that has been completed.
-func (s *Store) end(b *bucket, u *upload) {
+// endUpload removes a completed upload.
+func (s *Store) endUpload(b *bucket, u *upload) {
 	delete(b.uploads, u.ID)
-	err := s.discard(b.uploadFile(u.ID))
+	err := s.removeDir(b.uploadFile(u.ID))
 	if err == nil {
-		s.contents.drop(u.pieces())
-		err = b.sweep(s.path("tmp"), string(u.Key))
+		s.contents.release(u.pieces())
+		err = b.removeTombstone(s.path("tmp"), string(u.Key))
 	}
 	if err != nil {
-		// The record says which upload it was made by, so the next start knows that this one has ended.
-		s.log.Warn("removing a completed upload is left to the next start", "key", string(u.Key), "err", err)
+		// The record of the object has the ID of the upload, so the next start removes it.
+		s.log.Warn("completed upload not removed, the next start removes it", "key", string(u.Key), "err", err)
 	}
 }
 
-// choose returns the parts that a client lists, after the checks that S3 makes.
-func (u *upload) choose(wanted []completedPart) ([]part, error) {
-	if len(wanted) == 0 {
+// checkParts returns the listed parts, after the checks of S3.
+func (u *upload) checkParts(listed []completedPart) ([]part, error) {
+	if len(listed) == 0 {
 		return nil, refuse("MalformedXML")
 	}
-	for i, w := range wanted {
-		// S3 says so of uploads whose parts have checksums; it computes them itself where the client sends none.
+	for i, w := range listed {
+		// S3 documents this for parts with checksums, and computes checksums itself if the client sends none.
 		if w.PartNumber != i+1 {
 			return nil, refuse("InvalidPartOrder", "UploadId", u.ID)
 		}
 	}
 	var parts []part
-	for _, w := range wanted {
-		p, err := u.choosePart(w)
+	for _, w := range listed {
+		p, err := u.checkPart(w)
 		if err != nil {
 			return nil, err
 		}
@@ -151,8 +151,8 @@ func (u *upload) choose(wanted []completedPart) ([]part, error) {
 	return parts, nil
 }
 
-// choosePart returns the part that a client means.
-func (u *upload) choosePart(w completedPart) (part, error) {
+// checkPart returns a listed part, after the checks of S3.
+func (u *upload) checkPart(w completedPart) (part, error) {
 	invalid := refuse("InvalidPart", "UploadId", u.ID, "PartNumber", fmt.Sprint(w.PartNumber), "ETag", strings.Trim(w.ETag, `"`))
 	p, ok := u.parts[w.PartNumber]
 	if !ok || strings.Trim(w.ETag, `"`) != p.ETag {
@@ -172,7 +172,7 @@ func (u *upload) choosePart(w completedPart) (part, error) {
 	return p, nil
 }
 
-// object returns the object that the parts make.
+// object returns the object made of parts.
 func (u *upload) object(parts []part) (*version, error) {
 	v := u.version
 	sums := md5.New()
@@ -191,12 +191,12 @@ func (u *upload) object(parts []part) (*version, error) {
 	v.ETag = u.Encryption.etag(sums) + "-" + strconv.Itoa(len(parts))
 	var err error
 	if v.Checksum.Algorithm != "" {
-		v.Checksum, err = u.Checksum.sumParts(parts)
+		v.Checksum, err = u.Checksum.combineParts(parts)
 	}
 	return &v, err
 }
 
-// checkObject returns an error unless a completed upload makes the object that the client says it does.
+// checkObject returns an error unless the object has the size and checksum in the headers of the request.
 func checkObject(h http.Header, v *version) error {
 	if text := h.Get("X-Amz-Mp-Object-Size"); text != "" {
 		size, err := strconv.ParseInt(text, 10, 64)
@@ -208,7 +208,7 @@ func checkObject(h http.Header, v *version) error {
 		}
 	}
 	if kind := h.Get("X-Amz-Checksum-Type"); kind != "" && kind != v.Checksum.kind() {
-		return refuse("BadDigest").saying("The upload was created using the %s checksum mode. The complete request must use the same checksum mode.", v.Checksum.kind())
+		return refuse("BadDigest").withMessage("The upload was created using the %s checksum mode. The complete request must use the same checksum mode.", v.Checksum.kind())
 	}
 	sent, err := sentChecksum(h)
 	switch {
@@ -221,7 +221,7 @@ func checkObject(h http.Header, v *version) error {
 	}
 	bare, _, _ := strings.Cut(v.Checksum.Value, "-")
 	if sent.Value != v.Checksum.Value && (!v.Checksum.Composite || sent.Value != bare) {
-		return refuse("BadDigest").saying("The %s you specified did not match the calculated checksum.", sent.Algorithm)
+		return refuse("BadDigest").withMessage("The %s you specified did not match the calculated checksum.", sent.Algorithm)
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 
 func failedCondition(name string) error { return refuse("PreconditionFailed", "Condition", name) }
 
-// match reports whether a list of ETags has this one.
+// match reports whether a list of ETags contains etag.
 func match(list, etag string) bool {
 	for tag := range strings.SplitSeq(list, ",") {
 		if bare := strings.Trim(tag, ` "`); bare == "*" || bare == etag {
@@ -21,10 +21,10 @@ func match(list, etag string) bool {
 	return false
 }
 
-// readConditions are those of a request that reads an object, or copies it.
+// readConditions are the conditions of a request that reads or copies an object.
 type readConditions struct {
 	header http.Header
-	prefix string // of the names of the headers
+	prefix string // of the header names
 }
 
 func (c readConditions) get(name string) string { return c.header.Get(c.prefix + name) }
@@ -34,7 +34,7 @@ func (c readConditions) since(name string) (time.Time, bool) {
 	return t, err == nil
 }
 
-// check returns an error unless the conditions agree to what is there; unmodified is for what the client has already.
+// check returns an error unless the conditions are met. It calls unmodified if the client already has the version.
 func (c readConditions) check(v *version, unmodified func(name string) error) error {
 	modified := v.Modified.Truncate(time.Second)
 	if list := c.get("If-Match"); list != "" {
@@ -54,55 +54,55 @@ func (c readConditions) check(v *version, unmodified func(name string) error) er
 	return nil
 }
 
-// checkSource checks the conditions of a copy on its source.
+// checkSource checks the conditions on the source of a copy.
 func (q *request) checkSource(v *version) error {
 	return readConditions{q.r.Header, "X-Amz-Copy-Source-"}.check(v, failedCondition)
 }
 
-// writeConditions are those of a request that writes a key.
+// writeConditions are the conditions of a request that writes a key.
 type writeConditions struct {
-	match string // an ETag
-	none  bool   // there must be no object
-	begun int64  // when the write began, for a multipart upload its initiation; see Store.tick
+	ifMatch     string // ETag; "" = no condition
+	ifNoneMatch bool   // the object must not exist
+	began       int64  // begin of the write or initiation of the multipart upload, see Store.nextOrder
 }
 
-// writeConditions reads the conditions of a request that writes a key.
+// writeConditions parses the conditions of a request that writes a key.
 func (q *request) writeConditions() (c writeConditions, err error) {
 	h := q.r.Header
-	c.match = strings.Trim(h.Get("If-Match"), `"`)
+	c.ifMatch = strings.Trim(h.Get("If-Match"), `"`)
 	none := h.Get("If-None-Match")
 	switch {
 	case none != "" && none != "*":
 		return c, refuse("NotImplemented", "Header", "If-None-Match")
-	case none != "" && c.match != "", c.match == "*":
+	case none != "" && c.ifMatch != "", c.ifMatch == "*":
 		return c, refuse("NotImplemented", "Header", "If-Match")
 	}
-	c.none, c.begun = none != "", q.store.tick()
+	c.ifNoneMatch, c.began = none != "", q.store.nextOrder()
 	return c, nil
 }
 
-// check returns an error unless the conditions agree to what is there. A write or a deletion that came in since the
-// conditional write began takes precedence over it.
+// check returns an error unless the conditions are met. They are not if the key was written or deleted since the
+// conditional write began.
 func (c writeConditions) check(rec *record) error {
 	latest, current := rec.latest(), rec.current()
 	switch {
-	case c.none && current != nil:
+	case c.ifNoneMatch && current != nil:
 		return failedCondition("If-None-Match")
-	case c.none && latest != nil && latest.Order > c.begun:
+	case c.ifNoneMatch && latest != nil && latest.Order > c.began:
 		return refuse("ConditionalRequestConflict", "Condition", "If-None-Match", "Key", string(rec.Key))
-	case c.match == "":
+	case c.ifMatch == "":
 		return nil
 	case current == nil:
 		return refuse("NoSuchKey", "Key", string(rec.Key))
-	case c.match != current.ETag || current.Order > c.begun:
+	case c.ifMatch != current.ETag || current.Order > c.began:
 		return failedCondition("If-Match")
 	}
 	return nil
 }
 
-// await makes deletions of the key leave a tombstone until the conditional write has ended, which is when end is called.
-func (q *request) await(c writeConditions) (end func()) {
-	if !c.none && c.match == "" {
+// keepTombstones makes deletions of the key leave a tombstone during a conditional write, until end is called.
+func (q *request) keepTombstones(c writeConditions) (end func()) {
+	if !c.ifNoneMatch && c.ifMatch == "" {
 		return func() {}
 	}
 	s := q.store
@@ -120,15 +120,15 @@ func (q *request) await(c writeConditions) (end func()) {
 			delete(b.writing, q.key)
 		}
 		if s.buckets[q.bucket] != b {
-			return // the bucket has been deleted meanwhile
+			return // the bucket was deleted meanwhile
 		}
-		if err := b.sweep(s.path("tmp"), q.key); err != nil {
-			s.log.Warn("removing a tombstone is left to the next start", "key", q.key, "err", err)
+		if err := b.removeTombstone(s.path("tmp"), q.key); err != nil {
+			s.log.Warn("tombstone not removed, the next start removes it", "key", q.key, "err", err)
 		}
 	}
 }
 
-// checkDeletion returns an error unless the current object is the one to be deleted.
+// checkDeletion returns an error unless the current object meets the condition of a deletion.
 func checkDeletion(condition string, rec *record) error {
 	condition = strings.Trim(condition, `"`)
 	current := rec.current()

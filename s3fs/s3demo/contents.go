@@ -9,22 +9,22 @@ import (
 	"sync"
 )
 
-// A piece is a file of bytes that never change. Objects are made of one or several, parts of an upload of one.
+// A piece is an immutable file. An object has one or more pieces, a part of an upload has one.
 type piece struct {
 	ID   string `json:"id"`
 	Size int64  `json:"size"`
 }
 
-// contents is the directory of all pieces. A piece belongs to one holder when it is written; it may get more, and is
-// deleted with the last of them. So a copy costs nothing, and a download may outlive its object.
+// contents is the directory of all pieces, with reference counts. A new piece has one reference; it is deleted with its
+// last one. So copies share pieces, and a download can outlive its object.
 type contents struct {
 	dir string
 
 	mu     sync.Mutex
-	shared map[string]int // holders beyond the first
+	shared map[string]int // references beyond the first
 }
 
-// openContents takes a directory over, where used says how many holders each piece has. Others are deleted.
+// openContents opens a directory. used has the reference counts; pieces without a reference are deleted.
 func openContents(dir string, used map[string]int) (*contents, error) {
 	c := &contents{dir: dir, shared: map[string]int{}}
 	files, err := os.ReadDir(dir)
@@ -46,8 +46,8 @@ func openContents(dir string, used map[string]int) (*contents, error) {
 
 func (c *contents) file(id string) string { return filepath.Join(c.dir, id) }
 
-// write stores what r yields and feeds it to the digests. A size below 0 is unknown; any other has to be met.
-// An error of r comes back as it is, and nothing is left of the piece.
+// write writes a new piece from r and adds the bytes to the digests. size must match, unless it is negative, which means
+// unknown. After an error, which may be that of r, there is no piece.
 func (c *contents) write(r io.Reader, size int64, digests ...hash.Hash) (piece, error) {
 	p := piece{ID: rand.Text()}
 	f, err := os.OpenFile(c.file(p.ID), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -80,8 +80,8 @@ func bufferSize(size int64) int64 {
 	return min(max(size, 512), largest)
 }
 
-// hold adds a holder to each of the pieces, which have one already.
-func (c *contents) hold(pieces []piece) {
+// retain adds a reference to each piece. The caller must already have one.
+func (c *contents) retain(pieces []piece) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range pieces {
@@ -89,17 +89,17 @@ func (c *contents) hold(pieces []piece) {
 	}
 }
 
-// drop takes a holder away from each of the pieces. What cannot be deleted is swept when the store is opened next.
-func (c *contents) drop(pieces []piece) {
+// release removes a reference of each piece, and deletes pieces without references. If that fails, the next Open deletes them.
+func (c *contents) release(pieces []piece) {
 	for _, p := range pieces {
-		if c.last(p.ID) {
+		if c.releaseLast(p.ID) {
 			os.Remove(c.file(p.ID))
 		}
 	}
 }
 
-// last takes a holder away from a piece, and reports whether it was the last.
-func (c *contents) last(id string) bool {
+// releaseLast removes a reference of a piece, and reports whether it was the last one.
+func (c *contents) releaseLast(id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := c.shared[id]

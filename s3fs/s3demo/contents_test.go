@@ -42,13 +42,13 @@ func TestReader(t *testing.T) {
 	const all = "abcdefgh"
 	for from := range len(all) + 1 {
 		for to := from; to <= len(all); to++ {
-			c.hold(pieces)
+			c.retain(pieces)
 			r := c.read(pieces, int64(from), int64(to-from))
 			if err := iotest.TestReader(r, []byte(all[from:to])); err != nil {
 				t.Errorf("[%d:%d]: %v", from, to, err)
 			}
 			r.Close()
-			c.hold(pieces)
+			c.retain(pieces)
 			var b strings.Builder
 			r = c.read(pieces, int64(from), int64(to-from))
 			if n, err := r.WriteTo(&b); b.String() != all[from:to] || n != int64(to-from) || err != nil {
@@ -63,13 +63,13 @@ func TestReader(t *testing.T) {
 	if err := os.Truncate(c.file(pieces[3].ID), 2); err != nil {
 		t.Fatal(err)
 	}
-	c.hold(pieces)
+	c.retain(pieces)
 	r := c.read(pieces, 0, int64(len(all)))
 	defer r.Close()
 	if got, err := io.ReadAll(struct{ io.Reader }{r}); string(got) != "abcde" || err != io.ErrUnexpectedEOF {
 		t.Errorf("a file that was cut: %q, %v", got, err)
 	}
-	c.hold(pieces)
+	c.retain(pieces)
 	r2 := c.read(pieces, 0, int64(len(all)))
 	defer r2.Close()
 	var b strings.Builder

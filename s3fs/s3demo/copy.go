@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// A source is an object that is copied.
+// A source is the source of a copy.
 type source struct {
-	bucket, key, id string // the id is "" for the current version
+	bucket, key, id string // id is the version ID; "" = the current version
 	*version
 	shownID string
 }
 
-// source finds the source of a copy, checks the conditions, and holds its content, which the caller drops.
-// Those of an archived class cannot be copied: inactive is the code for them.
+// source returns the source of a copy after checking its conditions. The caller must release its pieces. For an archived
+// object, the error code is inactive.
 func (q *request) source(inactive string) (*source, error) {
 	src, err := parseSource(q.r.Header.Get("X-Amz-Copy-Source"))
 	if err != nil {
@@ -46,11 +46,11 @@ func (q *request) source(inactive string) (*source, error) {
 		return nil, refuse(inactive, "StorageClass", src.Class)
 	}
 	src.shownID = b.shownID(src.ID)
-	q.store.contents.hold(src.Pieces)
+	q.store.contents.retain(src.Pieces)
 	return src, nil
 }
 
-// parseSource reads x-amz-copy-source, which is URL-encoded.
+// parseSource parses x-amz-copy-source, which is URL-encoded.
 func parseSource(header string) (*source, error) {
 	encoded, query, hasID := strings.Cut(header, "?versionId=")
 	path, err := url.PathUnescape(encoded)
@@ -76,13 +76,13 @@ type copyAnswer struct {
 	Checksum     *checksumElement
 }
 
-// copyObject answers CopyObject. The copy shares its content with the source.
+// copyObject answers CopyObject. The copy shares the pieces of the source.
 func (q *request) copyObject() error {
-	v, err := q.describe()
+	v, err := q.newVersion()
 	if err != nil {
 		return err
 	}
-	only, err := q.writeConditions()
+	cond, err := q.writeConditions()
 	if err != nil {
 		return err
 	}
@@ -90,8 +90,8 @@ func (q *request) copyObject() error {
 	if err != nil {
 		return err
 	}
-	defer func() { q.store.contents.drop(src.Pieces) }()
-	defer q.await(only)()
+	defer func() { q.store.contents.release(src.Pieces) }()
+	defer q.keepTombstones(cond)()
 	if err := q.checkCopy(src); err != nil {
 		return err
 	}
@@ -103,11 +103,11 @@ func (q *request) copyObject() error {
 	}
 	v.Modified = time.Now().UTC().Truncate(time.Second)
 	v.Pieces = src.Pieces
-	q.store.contents.hold(v.Pieces)
-	if err := q.publish(v, only); err != nil {
+	q.store.contents.retain(v.Pieces)
+	if err := q.publish(v, cond); err != nil {
 		return err
 	}
-	q.tellVersion(v)
+	q.setVersionHeaders(v)
 	if src.shownID != "" {
 		q.w.Header().Set("X-Amz-Copy-Source-Version-Id", src.shownID)
 	}
@@ -118,7 +118,7 @@ func (q *request) copyObject() error {
 	})
 }
 
-// checkCopy refuses copies that S3 does not make.
+// checkCopy refuses copies that S3 refuses.
 func (q *request) checkCopy(src *source) error {
 	if limit := q.store.options.MaxCopySize; src.size() > limit {
 		return invalidRequest("The specified copy source is larger than the maximum allowable size for a copy source: %d", limit)
@@ -141,7 +141,7 @@ func (q *request) checkCopy(src *source) error {
 		"metadata, storage class, website redirect location or encryption attributes.")
 }
 
-// copyMetadata takes over what the directives do not replace. The storage class and the encryption are never copied.
+// copyMetadata copies metadata and tags, unless a directive says REPLACE. Storage class and encryption are never copied.
 func (q *request) copyMetadata(v *version, src *source) error {
 	h := q.r.Header
 	if h.Get("X-Amz-Metadata-Directive") != "REPLACE" {
@@ -159,8 +159,8 @@ func (q *request) copyMetadata(v *version, src *source) error {
 	return nil
 }
 
-// copyDigests sets the ETag and the checksum of a copy, which is an object of one part. Content is read only where the
-// source does not have them.
+// copyDigests sets the ETag and checksum of a copy, which is an object of one part. It reads the content only if the source
+// does not have them.
 func (q *request) copyDigests(v *version, src *source) error {
 	algorithm := strings.ToLower(q.r.Header.Get("X-Amz-Checksum-Algorithm"))
 	if algorithm == "" {
@@ -194,10 +194,10 @@ func (q *request) copyDigests(v *version, src *source) error {
 	return nil
 }
 
-var errRangeForm = "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets " +
+var rangeFormMessage = "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets " +
 	"of the first and last bytes to copy"
 
-// copyRange returns what of the source a part is to be.
+// copyRange returns the range of the source that UploadPartCopy copies.
 func (q *request) copyRange(src *source) (offset, length int64, err error) {
 	const name = "x-amz-copy-source-range"
 	header, size := q.r.Header.Get(name), src.size()
@@ -209,7 +209,7 @@ func (q *request) copyRange(src *source) (offset, length int64, err error) {
 	}
 	var first, last int64
 	if n, err := fmt.Sscanf(header, "bytes=%d-%d", &first, &last); n != 2 || err != nil || fmt.Sprintf("bytes=%d-%d", first, last) != header || first > last {
-		return 0, 0, invalidArgument(name, header, errRangeForm)
+		return 0, 0, invalidArgument(name, header, rangeFormMessage)
 	}
 	if last >= size {
 		return 0, 0, invalidArgument(name, header, fmt.Sprintf("Range specified is not valid for source object of size: %d", size))
@@ -232,7 +232,7 @@ func (q *request) uploadPartCopy(number int) error {
 		err = invalidRequest("The specified copy source is larger than the maximum allowable size for a copy source: %d", limit)
 	}
 	if err != nil {
-		q.store.contents.drop(src.Pieces)
+		q.store.contents.release(src.Pieces)
 		return err
 	}
 	body := q.store.contents.read(src.Pieces, offset, length)
@@ -266,7 +266,7 @@ func (p *part) sum(u *upload, sum, check hash.Hash) {
 	}
 }
 
-// digests leaves out what is nil.
+// digests returns the hashes that are not nil.
 func digests(all ...hash.Hash) (some []hash.Hash) {
 	for _, d := range all {
 		if d != nil {

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// A deletion is what became of a version.
+// A deletion is the result of a deletion.
 type deletion struct {
-	versionID string // of the version that is gone, or of the new delete marker; "" = none
-	marker    bool   // that version is a delete marker
+	versionID string // of the deleted version, or of the new delete marker; "" = none
+	marker    bool   // versionID is a delete marker
 }
 
-// remove deletes an object, or a version of it, if the condition on the current object is met. The caller holds s.mu.
+// remove deletes an object, or a version of it, if the condition on the current object is met. The caller must hold s.mu.
 func (s *Store) remove(b *bucket, key, id, condition string) (d deletion, err error) {
 	rec, err := b.record(key)
 	if err != nil {
@@ -25,7 +25,7 @@ func (s *Store) remove(b *bucket, key, id, condition string) (d deletion, err er
 	if id != "" {
 		return s.removeVersion(b, rec, id)
 	}
-	marker := &version{ID: b.newVersionID(), Order: s.tick(), Kind: deleteMarker, Modified: time.Now().UTC().Truncate(time.Second)}
+	marker := &version{ID: b.newVersionID(), Order: s.nextOrder(), Kind: deleteMarker, Modified: time.Now().UTC().Truncate(time.Second)}
 	d = deletion{b.shownID(marker.ID), true}
 	if b.settings.Versioning == "" {
 		marker.Kind, d = tombstone, deletion{}
@@ -34,26 +34,26 @@ func (s *Store) remove(b *bucket, key, id, condition string) (d deletion, err er
 	if err := b.store(s.path("tmp"), rec); err != nil {
 		return deletion{}, err
 	}
-	s.drop(replaced)
+	s.releaseVersions(replaced)
 	return d, nil
 }
 
-// removeVersion deletes a version for good.
+// removeVersion permanently deletes a version.
 func (s *Store) removeVersion(b *bucket, rec *record, id string) (d deletion, err error) {
 	d = deletion{versionID: id, marker: rec.find(id) != nil && rec.find(id).Kind == deleteMarker}
 	removed := rec.remove(func(v *version) bool { return v.ID == id && v.Kind != tombstone })
 	if b.settings.Versioning == "" {
 		d = deletion{}
-		rec.insert(&version{ID: nullID, Order: s.tick(), Kind: tombstone})
+		rec.insert(&version{ID: nullID, Order: s.nextOrder(), Kind: tombstone})
 	}
 	if err := b.store(s.path("tmp"), rec); err != nil {
 		return deletion{}, err
 	}
-	s.drop(removed)
+	s.releaseVersions(removed)
 	return d, nil
 }
 
-// deleteObject answers DeleteObject. It is no error when there is no object.
+// deleteObject answers DeleteObject. A missing object is not an error.
 func (q *request) deleteObject() error {
 	id, err := q.versionID()
 	if err != nil {
@@ -74,7 +74,7 @@ func (q *request) deleteObject() error {
 	if err != nil {
 		return err
 	}
-	q.tellID(d.versionID)
+	q.setVersionID(d.versionID)
 	if d.marker {
 		q.w.Header().Set("X-Amz-Delete-Marker", "true")
 	}
@@ -128,7 +128,7 @@ func (q *request) deleteObjects() error {
 	if len(in.Object) == 0 || len(in.Object) > maxDeletions {
 		return refuse("MalformedXML")
 	}
-	if err := q.needBucket(); err != nil {
+	if err := q.requireBucket(); err != nil {
 		return err
 	}
 	out := deleteAnswer{Xmlns: s3Namespace}
@@ -160,7 +160,7 @@ func (q *request) deleteObjects() error {
 	return q.answer(out)
 }
 
-// deleteOne deletes an object of DeleteObjects.
+// deleteOne deletes one object of a DeleteObjects request.
 func (q *request) deleteOne(o deleteItem) (deletion, error) {
 	id := ""
 	if o.VersionID != nil {
@@ -169,7 +169,7 @@ func (q *request) deleteOne(o deleteItem) (deletion, error) {
 		}
 	}
 	if o.Key == "" {
-		return deletion{}, refuse("InvalidArgument").saying("A key must be at least one character long.")
+		return deletion{}, refuse("InvalidArgument").withMessage("A key must be at least one character long.")
 	}
 	if o.LastModifiedTime != "" || o.Size != "" {
 		return deletion{}, refuse("NotImplemented") // of directory buckets

@@ -9,38 +9,38 @@ import (
 	"strings"
 )
 
-// An apiError is a refusal in the words of S3.
+// An apiError is an error response of S3.
 type apiError struct {
 	code    string
 	message string
-	details []string    // names and values of further elements of the body
-	header  http.Header // further headers of the answer; nil = none
+	details []string    // names and values of more elements of the body
+	header  http.Header // more headers of the response; nil = none
 }
 
 func (e *apiError) Error() string { return e.code + ": " + e.message }
 
-// refuse returns an error with the message that S3 has for the code. The details are pairs of name and value.
+// refuse returns an error with the message of S3 for the code. details are pairs of name and value.
 func refuse(code string, details ...string) *apiError {
 	return &apiError{code: code, message: errorCodes[code].message, details: details}
 }
 
-// saying replaces the message.
-func (e *apiError) saying(format string, args ...any) *apiError {
+// withMessage replaces the message, and returns e.
+func (e *apiError) withMessage(format string, args ...any) *apiError {
 	e.message = fmt.Sprintf(format, args...)
 	return e
 }
 
-// invalidArgument refuses the value of a header or of a query parameter.
+// invalidArgument returns an error for the value of a header or query parameter.
 func invalidArgument(name, value, message string) error {
-	return refuse("InvalidArgument", "ArgumentName", name, "ArgumentValue", value).saying("%s", message)
+	return refuse("InvalidArgument", "ArgumentName", name, "ArgumentValue", value).withMessage("%s", message)
 }
 
-// invalidRequest refuses a request for the reason in the message.
+// invalidRequest returns an InvalidRequest error with a message.
 func invalidRequest(format string, args ...any) error {
-	return refuse("InvalidRequest").saying(format, args...)
+	return refuse("InvalidRequest").withMessage(format, args...)
 }
 
-// fail answers with an error. An error that is no refusal is the store's own failure.
+// fail sends an error response. An error other than apiError is an internal error.
 func (q *request) fail(err error) {
 	refused, ok := errors.AsType[*apiError](err)
 	if !ok {
@@ -49,7 +49,7 @@ func (q *request) fail(err error) {
 	}
 	status := errorCodes[refused.code].status
 	q.store.log.Debug("embedded S3 refused a request", "method", q.r.Method, "path", q.r.URL.Path, "status", status, "code", refused.code)
-	_, _ = io.CopyN(io.Discard, q.r.Body, maxIgnored) // a client may read no answer before it has sent its body
+	_, _ = io.CopyN(io.Discard, q.r.Body, maxIgnored) // a client may not read the response before it has sent its body
 	for name, values := range refused.header {
 		q.w.Header()[name] = values
 	}
@@ -62,10 +62,10 @@ func (q *request) fail(err error) {
 	fmt.Fprint(q.w, xml.Header, refused.document(q.r.URL.Path, q.id))
 }
 
-// maxIgnored limits how much is read of a body that is refused.
+// maxIgnored limits the bytes that are read of a refused body.
 const maxIgnored = 64 << 20
 
-// document returns the body of the answer.
+// document returns the body of the response.
 func (e *apiError) document(resource, requestID string) string {
 	var b strings.Builder
 	b.WriteString("<Error>")
@@ -78,7 +78,7 @@ func (e *apiError) document(resource, requestID string) string {
 	return b.String()
 }
 
-// errorCodes are the status and the message of each code.
+// errorCodes has the status and message of each code.
 // Source: Amazon S3 API Reference, "Error responses", and the "Errors" of each operation.
 var errorCodes = map[string]struct {
 	status  int

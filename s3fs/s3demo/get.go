@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// lookUp finds the version that the request means, and its bucket. It takes s.mu for reading.
+// lookUp returns the requested version and its bucket. It locks s.mu for reading.
 func (q *request) lookUp() (*version, *bucket, error) {
 	q.store.mu.RLock()
 	defer q.store.mu.RUnlock()
 	return q.find()
 }
 
-// find is lookUp for a caller that holds s.mu.
+// find is lookUp without locking: the caller must hold s.mu.
 func (q *request) find() (*version, *bucket, error) {
 	b, err := q.store.bucket(q.bucket)
 	if err != nil {
@@ -32,7 +32,7 @@ func (q *request) find() (*version, *bucket, error) {
 	return v, b, err
 }
 
-// versionID returns the version that the query names, or "".
+// versionID returns the version ID in the query, or "".
 func (q *request) versionID() (string, error) {
 	id := q.query.Get("versionId")
 	if q.query.Has("versionId") && !validVersionID(id) {
@@ -45,7 +45,7 @@ var versionIDs = regexp.MustCompile(`^(null|[A-Za-z0-9._-]{32})$`)
 
 func validVersionID(id string) bool { return versionIDs.MatchString(id) }
 
-// find returns an object: the current one if id is "".
+// find returns a version of an object; id "" = the current one.
 func (b *bucket) find(key, id string) (*version, error) {
 	rec, err := b.record(key)
 	if err != nil {
@@ -66,7 +66,7 @@ func (b *bucket) find(key, id string) (*version, error) {
 	return nil, refuse("NoSuchKey", "Key", key)
 }
 
-// noObject is the answer where a delete marker stands.
+// noObject returns the error for a key with a delete marker.
 func (b *bucket) noObject(key, id string, marker *version) error {
 	refused := refuse("NoSuchKey", "Key", key)
 	refused.header = http.Header{"X-Amz-Delete-Marker": {"true"}, "X-Amz-Version-Id": {marker.ID}}
@@ -85,7 +85,7 @@ func (q *request) getObject() error {
 	shown := ""
 	if err == nil {
 		shown = b.shownID(v.ID)
-		q.store.contents.hold(v.Pieces) // so that they stay when the object goes
+		q.store.contents.retain(v.Pieces) // the object may be deleted during the download
 	}
 	q.store.mu.RUnlock()
 	if err != nil {
@@ -93,7 +93,7 @@ func (q *request) getObject() error {
 	}
 	span, err := q.open(v, shown)
 	if err != nil {
-		q.store.contents.drop(v.Pieces)
+		q.store.contents.release(v.Pieces)
 		return err
 	}
 	body := q.store.contents.read(v.Pieces, span.offset, span.length)
@@ -117,7 +117,7 @@ func (q *request) getObject() error {
 	return nil
 }
 
-// open checks whether an object may be read, and writes the headers of the answer.
+// open checks whether an object may be read, and sets the headers of the response.
 func (q *request) open(v *version, shownID string) (span, error) {
 	h := q.w.Header()
 	notModified := func(string) error {
@@ -137,14 +137,14 @@ func (q *request) open(v *version, shownID string) (span, error) {
 		return s, err
 	}
 	v.setHeaders(h)
-	q.tellID(shownID)
+	q.setVersionID(shownID)
 	if strings.EqualFold(q.r.Header.Get("X-Amz-Checksum-Mode"), "ENABLED") && !s.partial {
 		v.Checksum.set(h)
 	}
 	return s, nil
 }
 
-// setHeaders writes what the headers of GET and HEAD tell of an object, except for those that the request has replaced.
+// setHeaders sets the headers of a response to GET or HEAD, except for those that overrides has set.
 func (v *version) setHeaders(h http.Header) {
 	h.Set("ETag", quoted(v.ETag))
 	h.Set("Last-Modified", v.Modified.Format(http.TimeFormat))
@@ -166,7 +166,7 @@ func (v *version) setHeaders(h http.Header) {
 	v.Encryption.set(h)
 }
 
-// overrides sets the headers of the answer that the query asks for.
+// overrides sets the response headers from response-* query parameters.
 func (q *request) overrides(h http.Header) error {
 	for name := range q.query {
 		header, ok := strings.CutPrefix(name, "response-")
@@ -189,7 +189,7 @@ type span struct {
 
 var ranges = regexp.MustCompile(`^bytes=(\d*)-(\d*)$`)
 
-// span returns what the request wants of an object: a part of it, a range, or all.
+// span returns the requested span of an object: a part, a range, or all.
 func (q *request) span(v *version) (span, error) {
 	header := q.r.Header.Get("Range")
 	if q.query.Has("partNumber") {
@@ -202,7 +202,7 @@ func (q *request) span(v *version) (span, error) {
 	whole := span{0, size, false}
 	m := ranges.FindStringSubmatch(header)
 	if m == nil || m[1] == "" && m[2] == "" {
-		return whole, nil // anything else is ignored
+		return whole, nil // other ranges are ignored
 	}
 	first, err1 := strconv.ParseInt(m[1], 10, 64)
 	last, err2 := strconv.ParseInt(m[2], 10, 64)
@@ -223,7 +223,7 @@ func (q *request) span(v *version) (span, error) {
 	return span{first, last - first + 1, true}, nil
 }
 
-// part returns where a part of the object is.
+// part returns the span of a part of an object.
 func (q *request) part(v *version) (s span, err error) {
 	number, err := partNumber(q.query)
 	if err != nil {
@@ -246,5 +246,5 @@ func (q *request) part(v *version) (s span, err error) {
 	return s, nil
 }
 
-// shownTime is a time as listings show it.
+// shownTime formats a time for listings.
 func shownTime(t time.Time) string { return t.UTC().Format(s3Time) }

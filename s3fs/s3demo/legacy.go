@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Stores of before buckets had versions are read too: a record was the one object of its key, and all that it had
-// beside its content lay among the headers.
+// The records of stores before bucket versioning can still be read. They have a single object, with checksum, tags and
+// storage class among its headers.
 
-// UnmarshalJSON reads a record in either form.
+// UnmarshalJSON decodes a record of either form.
 func (r *record) UnmarshalJSON(text []byte) error {
 	type plain record
 	if err := json.Unmarshal(text, (*plain)(r)); err != nil || r.Versions != nil {
@@ -25,7 +25,7 @@ func (r *record) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// splitMeta moves what is no header of GET out of the metadata.
+// splitMeta moves checksum, tags and storage class from the headers to their fields.
 func (v *version) splitMeta() {
 	for name, value := range v.Meta {
 		algorithm, isChecksum := strings.CutPrefix(name, checksumPrefix)
@@ -36,7 +36,7 @@ func (v *version) splitMeta() {
 			v.Tags = value
 		case name == "X-Amz-Storage-Class":
 			v.Class = string(value)
-		case !isKeptHeader(name):
+		case !isStoredHeader(name):
 		default:
 			continue
 		}
@@ -44,7 +44,7 @@ func (v *version) splitMeta() {
 	}
 }
 
-// UnmarshalJSON reads an upload in either form.
+// UnmarshalJSON decodes an upload of either form.
 func (u *upload) UnmarshalJSON(text []byte) error {
 	type plain upload
 	if err := json.Unmarshal(text, (*plain)(u)); err != nil || u.Order != 0 {

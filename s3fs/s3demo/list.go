@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// A listing is what the three lists of a bucket have in common.
+// A listing has the parameters common to ListObjects, ListObjectVersions and ListMultipartUploads.
 type listing struct {
 	encoding
 	prefix, delimiter string
 	limit             int
 }
 
-// listing reads the parameters of a list. Those named keys must not be longer than one.
+// listing parses the parameters of a listing: limit is the name of its page size, keys are those that must be valid keys.
 func (q *request) listing(limit string, keys ...string) (l listing, err error) {
 	if l.encoding, err = parseEncoding(q.query); err != nil {
 		return l, err
@@ -30,7 +30,7 @@ func (q *request) listing(limit string, keys ...string) (l listing, err error) {
 	return l, nil
 }
 
-// A page is a part of a listing: keys, and the prefixes that stand for all keys below them.
+// A page is a page of a listing: keys, and common prefixes.
 type page struct {
 	keys     []string
 	prefixes []string
@@ -38,9 +38,10 @@ type page struct {
 	more     bool
 }
 
-// list returns at most limit of the sorted keys after the marker, rolled up at the delimiter; a limit below 1 is none.
+// list returns a page of at most limit keys and common prefixes after the marker; limit below 1 = no limit. keys must be
+// sorted.
 //
-// A marker that is itself a rolled-up prefix stands for all keys below it, since it ends the page before.
+// A marker that is a common prefix, from the end of the page before, skips all keys below it.
 func list(keys []string, prefix, delimiter, marker string, limit int) page {
 	i, _ := slices.BinarySearch(keys, prefix)
 	if marker >= prefix {
@@ -69,7 +70,7 @@ func list(keys []string, prefix, delimiter, marker string, limit int) page {
 	return p
 }
 
-// rollUp returns the key up to the first delimiter behind the prefix, if it has both.
+// rollUp returns the common prefix of a key: up to the first delimiter after prefix. It reports false if there is none.
 func rollUp(key, prefix, delimiter string) (string, bool) {
 	rest, ok := strings.CutPrefix(key, prefix)
 	if !ok || delimiter == "" {
@@ -82,7 +83,7 @@ func rollUp(key, prefix, delimiter string) (string, bool) {
 	return key[:len(prefix)+at+len(delimiter)], true
 }
 
-// endOf returns the index behind the keys that begin with prefix, the first of which is at i or before.
+// endOf returns the index after the keys with the prefix. All keys from the first such key to i must have it.
 func endOf(keys []string, i int, prefix string) int {
 	return i + sort.Search(len(keys)-i, func(j int) bool { return !strings.HasPrefix(keys[i+j], prefix) })
 }

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// takeLock locks the file of that name until it is closed, which the end of the process does too.
-func takeLock(name string) (*os.File, error) {
+// lockFile opens and locks a file. Closing it, or the end of the process, unlocks it.
+func lockFile(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err

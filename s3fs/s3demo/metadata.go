@@ -21,23 +21,23 @@ const (
 	maxTagValueSize = 256
 )
 
-// keptHeaders are kept with an object beside its user metadata.
-var keptHeaders = []string{
+// storedHeaders are the headers that are stored with an object, besides its user metadata.
+var storedHeaders = []string{
 	"Content-Type", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Expires",
 	"X-Amz-Website-Redirect-Location",
 }
 
-func isKeptHeader(name string) bool {
-	return slices.Contains(keptHeaders, name) || strings.HasPrefix(name, metaPrefix)
+func isStoredHeader(name string) bool {
+	return slices.Contains(storedHeaders, name) || strings.HasPrefix(name, metaPrefix)
 }
 
-// describe returns a version with what the request says of the object that it writes.
-func (q *request) describe() (*version, error) {
+// newVersion returns a version with the metadata, storage class, encryption and tags of the request.
+func (q *request) newVersion() (*version, error) {
 	h := q.r.Header
 	v := &version{Meta: map[string]escaped{}}
 	size := 0
 	for name := range h {
-		if !isKeptHeader(name) {
+		if !isStoredHeader(name) {
 			continue
 		}
 		value := strings.Join(h[name], ",")
@@ -68,15 +68,15 @@ func (q *request) describe() (*version, error) {
 	return v, err
 }
 
-// withoutChunked removes the encoding that is only one of the request.
+// withoutChunked removes aws-chunked, which is an encoding of the request only.
 func withoutChunked(encodings string) string {
-	var kept []string
+	var result []string
 	for e := range strings.SplitSeq(encodings, ",") {
 		if e = strings.TrimSpace(e); e != "aws-chunked" && e != "" {
-			kept = append(kept, e)
+			result = append(result, e)
 		}
 	}
-	return strings.Join(kept, ",")
+	return strings.Join(result, ",")
 }
 
 // classes are the storage classes of general purpose buckets.
@@ -84,7 +84,7 @@ var classes = []string{
 	standardClass, "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "DEEP_ARCHIVE", "GLACIER_IR",
 }
 
-// storageClass reads the storage class of the object to be written; "" is STANDARD.
+// storageClass parses the storage class of a request; "" = STANDARD.
 func storageClass(h http.Header) (string, error) {
 	class := h.Get("X-Amz-Storage-Class")
 	if class == "" || class == standardClass {
@@ -96,13 +96,13 @@ func storageClass(h http.Header) (string, error) {
 	return class, nil
 }
 
-// shownClass returns the storage class as a listing shows it.
+// shownClass returns a storage class for listings.
 func shownClass(class string) string { return cmp.Or(class, standardClass) }
 
 // archived reports whether objects of the class must be restored before they can be read.
 func archived(class string) bool { return class == "GLACIER" || class == "DEEP_ARCHIVE" }
 
-// An encryption is the server-side encryption of an object, which this store only talks of.
+// An encryption is the server-side encryption of an object. This store stores and returns it, but does not encrypt.
 type encryption struct {
 	Algorithm string `json:"algorithm,omitempty"` // "" = AES256
 	Key       string `json:"key,omitempty"`       // the ID of the KMS key
@@ -114,7 +114,7 @@ const (
 	defaultKMSKey    = "arn:aws:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000"
 )
 
-// wantedEncryption reads the server-side encryption that a request asks for.
+// wantedEncryption parses the server-side encryption of a request.
 func wantedEncryption(h http.Header) (encryption, error) {
 	if h.Get(encryptionHeader+"-Customer-Algorithm") != "" {
 		return encryption{}, invalidRequest("Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection.")
@@ -134,10 +134,10 @@ func wantedEncryption(h http.Header) (encryption, error) {
 	return encryption{}, invalidArgument("x-amz-server-side-encryption", name, "The encryption method specified is not supported")
 }
 
-// opaque reports whether the ETags of what is encrypted so are no MD5.
+// opaque reports whether ETags with this encryption are not MD5 digests.
 func (e encryption) opaque() bool { return e.Algorithm != "" }
 
-// set writes the headers of an answer that tell the encryption.
+// set sets the encryption headers of a response.
 func (e encryption) set(h http.Header) {
 	h.Set(encryptionHeader, cmp.Or(e.Algorithm, "AES256"))
 	if e.Key != "" {
@@ -151,7 +151,7 @@ func (e encryption) set(h http.Header) {
 // A tag is a key and a value of an object's tag set.
 type tag struct{ Key, Value string }
 
-// parseTagging reads the tags in x-amz-tagging, and returns them in the form of that header.
+// parseTagging checks x-amz-tagging, and returns the tags in the form of that header.
 func parseTagging(h http.Header) (escaped, error) {
 	header := h.Get("X-Amz-Tagging")
 	var tags []tag
@@ -175,20 +175,20 @@ func parseTagging(h http.Header) (escaped, error) {
 // Source: Amazon S3 User Guide, "Categorizing your objects using tags".
 func formatTags(tags []tag) (escaped, error) {
 	if len(tags) > maxTags {
-		return "", refuse("InvalidTag").saying("Object tags cannot be greater than %d", maxTags)
+		return "", refuse("InvalidTag").withMessage("Object tags cannot be greater than %d", maxTags)
 	}
 	var pairs []string
 	seen := map[string]bool{}
 	for _, t := range tags {
 		switch {
 		case t.Key == "" || utf8.RuneCountInString(t.Key) > maxTagKeySize || !validTag(t.Key):
-			return "", refuse("InvalidTag", "TagKey", t.Key).saying("The TagKey you have provided is invalid")
+			return "", refuse("InvalidTag", "TagKey", t.Key).withMessage("The TagKey you have provided is invalid")
 		case utf8.RuneCountInString(t.Value) > maxTagValueSize || !validTag(t.Value):
-			return "", refuse("InvalidTag", "TagKey", t.Key, "TagValue", t.Value).saying("The TagValue you have provided is invalid")
+			return "", refuse("InvalidTag", "TagKey", t.Key, "TagValue", t.Value).withMessage("The TagValue you have provided is invalid")
 		case strings.HasPrefix(strings.ToLower(t.Key), "aws:"):
-			return "", refuse("InvalidTag").saying("System tags cannot be added/updated by requester")
+			return "", refuse("InvalidTag").withMessage("System tags cannot be added/updated by requester")
 		case seen[t.Key]:
-			return "", refuse("InvalidTag", "TagKey", t.Key).saying("Cannot provide multiple Tags with the same key")
+			return "", refuse("InvalidTag", "TagKey", t.Key).withMessage("Cannot provide multiple Tags with the same key")
 		}
 		seen[t.Key] = true
 		pairs = append(pairs, url.QueryEscape(t.Key)+"="+url.QueryEscape(t.Value))
@@ -203,7 +203,7 @@ func validTag(s string) bool {
 	})
 }
 
-// tagsOf is the reverse of formatTags.
+// tagsOf is the inverse of formatTags.
 func tagsOf(text escaped) (tags []tag) {
 	for pair := range strings.SplitSeq(string(text), "&") {
 		if key, value, ok := strings.Cut(pair, "="); ok {

@@ -44,12 +44,12 @@ func (q *request) listObjects() error {
 	if err != nil {
 		return err
 	}
-	second := q.query.Get("list-type") == "2"
-	if !second && q.query.Get("list-type") != "" {
+	v2 := q.query.Get("list-type") == "2"
+	if !v2 && q.query.Get("list-type") != "" {
 		return invalidArgument("list-type", q.query.Get("list-type"), "Invalid List Type specified in Request")
 	}
 	marker := q.query.Get("marker")
-	if second {
+	if v2 {
 		if marker, err = q.startAfter(); err != nil {
 			return err
 		}
@@ -58,13 +58,13 @@ func (q *request) listObjects() error {
 		Xmlns: s3Namespace, Name: q.bucket, MaxKeys: l.limit, EncodingType: l.encoding,
 		Prefix: l.text(l.prefix), Delimiter: l.optional(l.delimiter),
 	}
-	withOwner := !second || q.query.Get("fetch-owner") == "true"
+	withOwner := !v2 || q.query.Get("fetch-owner") == "true"
 	p, err := q.objects(&out, l, marker, withOwner)
 	if err != nil {
 		return err
 	}
 	q.w.Header().Set("X-Amz-Bucket-Region", q.store.region())
-	if !second {
+	if !v2 {
 		t := l.text(marker)
 		out.Marker = &t
 		if p.more && l.delimiter != "" {
@@ -81,7 +81,7 @@ func (q *request) listObjects() error {
 	return q.answer(out)
 }
 
-// objects fills in the page of objects after the marker.
+// objects fills out with the page after the marker.
 func (q *request) objects(out *objectsAnswer, l listing, marker string, withOwner bool) (p page, err error) {
 	q.store.mu.RLock()
 	defer q.store.mu.RUnlock()
@@ -108,7 +108,7 @@ func (q *request) objects(out *objectsAnswer, l listing, marker string, withOwne
 	return p, nil
 }
 
-// startAfter returns the key after which ListObjectsV2 begins.
+// startAfter returns the key after which a ListObjectsV2 page begins.
 func (q *request) startAfter() (string, error) {
 	if !q.query.Has("continuation-token") {
 		return q.query.Get("start-after"), nil
@@ -123,7 +123,7 @@ func (q *request) startAfter() (string, error) {
 
 const tokenSum = 9
 
-// continuationToken returns a token for the page after a key. Clients must not read anything in it.
+// continuationToken returns the token for the page after a key. It is opaque for clients.
 func continuationToken(key string) string {
 	sum := sha256.Sum256([]byte("token:" + key))
 	return base64.URLEncoding.EncodeToString(append(sum[:tokenSum], key...))

@@ -34,7 +34,7 @@ type partAnswer struct {
 	Checksum     *checksumElement
 }
 
-// listParts answers ListParts: sorted by number, those after the marker.
+// listParts answers ListParts: the parts after the marker, sorted by number.
 func (q *request) listParts() error {
 	enc, err := parseEncoding(q.query)
 	if err != nil {
@@ -65,7 +65,7 @@ func (q *request) listParts() error {
 	return q.answer(out)
 }
 
-// fill takes the page that was asked for.
+// fill adds the parts of the page.
 func (a *partsAnswer) fill(u *upload) {
 	a.StorageClass = shownClass(u.Class)
 	a.ChecksumAlgorithm, a.ChecksumType = strings.ToUpper(u.Checksum.Algorithm), u.Checksum.kind()

@@ -17,18 +17,18 @@ import (
 	"strings"
 )
 
-// A payload is the body of a request, without its aws-chunked encoding. Its last byte comes with an error when the
-// content has not the digests that came with it.
+// A payload is the body of a request, decoded if it is aws-chunked. Reading its last byte returns an error if the content
+// does not match the digests in the request.
 type payload struct {
-	body    io.ReadCloser
-	src     io.Reader
-	chunked *bufio.Reader // what src takes apart, when the body is aws-chunked
-	size    int64         // announced; -1 = unknown
-	read    int64
-	checks  []check
-	verdict error    // once all has been read
-	sent    checksum // the checksum that came in a header or trailer, if any; complete once all has been read
-	digests bool     // Content-MD5 or a checksum came with it
+	body     io.ReadCloser
+	src      io.Reader
+	chunked  *bufio.Reader // the encoded body under src, if it is aws-chunked
+	size     int64         // -1 = unknown
+	read     int64
+	checks   []check
+	result   error    // of finish; nil = not called yet
+	checksum checksum // from a header or trailer, if any; complete after the end of the body
+	digests  bool     // the request has Content-MD5 or a checksum
 }
 
 // A check is a digest that the content must have.
@@ -39,7 +39,7 @@ type check struct {
 	failed *apiError
 }
 
-// body returns the body of the request. The checksums in its headers are those of the body only if checked.
+// body returns the body of the request. If checked is false, the checksum headers are not those of the body.
 func (q *request) body(checked bool) (*payload, error) {
 	r := q.r
 	p := &payload{body: r.Body, src: r.Body, size: r.ContentLength}
@@ -47,7 +47,7 @@ func (q *request) body(checked bool) (*payload, error) {
 		return nil, err
 	}
 	if strings.HasPrefix(r.Header.Get("X-Amz-Content-Sha256"), "STREAMING-") {
-		if err := p.unchunk(r.Header); err != nil {
+		if err := p.decodeChunks(r.Header); err != nil {
 			return nil, err
 		}
 	}
@@ -57,14 +57,14 @@ func (q *request) body(checked bool) (*payload, error) {
 		}
 	}
 	if p.size == 0 {
-		if err := p.finish(); err != io.EOF { // nobody may ask for a byte
+		if err := p.finish(); err != io.EOF { // the caller may not call Read
 			return nil, err
 		}
 	}
 	return p, nil
 }
 
-// expectDigests notes the digests that every request may have.
+// expectDigests adds checks for x-amz-content-sha256 and Content-MD5.
 func (p *payload) expectDigests(h http.Header) error {
 	if sum, err := hex.DecodeString(h.Get("X-Amz-Content-Sha256")); err == nil && len(sum) == sha256.Size {
 		p.checks = append(p.checks, check{sha256.New(), sum, "", refuse("XAmzContentSHA256Mismatch")})
@@ -78,12 +78,12 @@ func (p *payload) expectDigests(h http.Header) error {
 		return refuse("InvalidDigest", "Content-MD5", text[0])
 	}
 	p.digests = true
-	failed := refuse("BadDigest", "ExpectedDigest", text[0]).saying("The Content-MD5 you specified did not match what we received.")
+	failed := refuse("BadDigest", "ExpectedDigest", text[0]).withMessage("The Content-MD5 you specified did not match what we received.")
 	p.checks = append(p.checks, check{md5.New(), sum, "", failed})
 	return nil
 }
 
-// expectChecksum notes the checksum that the headers have or announce; there must be one at most.
+// expectChecksum adds a check for the checksum in a header, or in the announced trailer. Only one is allowed.
 func (p *payload) expectChecksum(h http.Header) error {
 	trailer := textproto.CanonicalMIMEHeaderKey(h.Get("X-Amz-Trailer"))
 	sent, err := sentChecksum(h)
@@ -103,7 +103,7 @@ func (p *payload) expectChecksum(h http.Header) error {
 	case trailer != "":
 		sent.Algorithm = strings.ToLower(strings.TrimPrefix(trailer, checksumPrefix))
 	}
-	p.sent = sent
+	p.checksum = sent
 	announced := strings.ToLower(h.Get("X-Amz-Sdk-Checksum-Algorithm"))
 	switch {
 	case sent.Algorithm == "" && announced == "":
@@ -111,18 +111,18 @@ func (p *payload) expectChecksum(h http.Header) error {
 	case sent.Algorithm == "":
 		return invalidRequest("x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
 	case announced != "" && announced != sent.Algorithm:
-		return refuse("BadDigest").saying("The checksum header is not of the algorithm in x-amz-sdk-checksum-algorithm.")
+		return refuse("BadDigest").withMessage("The checksum header is not of the algorithm in x-amz-sdk-checksum-algorithm.")
 	}
 	if check.digest = newChecksum(sent.Algorithm); check.digest == nil {
 		return invalidRequest("The value specified in the x-amz-trailer header is not supported")
 	}
-	check.failed = refuse("BadDigest").saying("The %s you specified did not match the calculated checksum.", strings.ToUpper(sent.Algorithm))
+	check.failed = refuse("BadDigest").withMessage("The %s you specified did not match the calculated checksum.", strings.ToUpper(sent.Algorithm))
 	p.checks, p.digests = append(p.checks, check), true
 	return nil
 }
 
-// unchunk takes the aws-chunked encoding off.
-func (p *payload) unchunk(h http.Header) (err error) {
+// decodeChunks decodes aws-chunked.
+func (p *payload) decodeChunks(h http.Header) (err error) {
 	p.size, err = strconv.ParseInt(h.Get("X-Amz-Decoded-Content-Length"), 10, 64)
 	if err != nil || p.size < 0 {
 		return refuse("MissingContentLength")
@@ -148,33 +148,33 @@ func (p *payload) Read(b []byte) (int, error) {
 	case p.read == p.size, err == io.EOF && p.size < 0:
 		err = p.finish()
 	case err != nil:
-		err = refuse("IncompleteBody") // the client has gone, or has sent less than it said
+		err = refuse("IncompleteBody") // the connection was lost, or the body is too short
 	}
 	return n, err
 }
 
-// finish returns io.EOF when the content is what it was said to be.
+// finish returns io.EOF if the content matches all digests, and otherwise an error.
 func (p *payload) finish() error {
-	if p.verdict == nil {
-		p.verdict = cmp.Or(p.judge(), io.EOF)
+	if p.result == nil {
+		p.result = cmp.Or(p.verify(), io.EOF)
 	}
-	return p.verdict
+	return p.result
 }
 
-func (p *payload) judge() error {
+func (p *payload) verify() error {
 	trailer := textproto.MIMEHeader{}
 	if p.chunked != nil {
 		if n, err := io.Copy(io.Discard, p.src); n != 0 || err != nil {
 			return refuse("IncompleteBody")
 		}
-		// A client may leave the empty line at the end out, which is an error, but the lines before it count.
+		// Some clients omit the empty line at the end. That is an error, but the lines before it are valid.
 		trailer, _ = textproto.NewReader(p.chunked).ReadMIMEHeader()
 	}
 	for _, c := range p.checks {
 		want := c.want
 		if want == nil {
-			p.sent.Value = trailer.Get(c.header)
-			want, _ = base64.StdEncoding.DecodeString(p.sent.Value)
+			p.checksum.Value = trailer.Get(c.header)
+			want, _ = base64.StdEncoding.DecodeString(p.checksum.Value)
 		}
 		if !bytes.Equal(c.digest.Sum(nil), want) {
 			return c.failed

@@ -9,45 +9,45 @@ import (
 	"time"
 )
 
-// putObject answers PutObject, and CopyObject where there is a source.
+// putObject answers PutObject and CopyObject.
 func (q *request) putObject() error {
 	if q.r.Header.Get("X-Amz-Copy-Source") != "" {
 		return q.copyObject()
 	}
-	v, err := q.describe()
+	v, err := q.newVersion()
 	if err != nil {
 		return err
 	}
-	only, err := q.writeConditions()
+	cond, err := q.writeConditions()
 	if err != nil {
 		return err
 	}
-	if err := q.needBucket(); err != nil {
+	if err := q.requireBucket(); err != nil {
 		return err
 	}
 	body, err := q.content()
 	if err != nil {
 		return err
 	}
-	defer q.await(only)()
+	defer q.keepTombstones(cond)()
 	sum := md5.New()
 	p, err := q.store.contents.write(body, body.size, sum)
 	if err != nil {
 		return err
 	}
-	v.Pieces, v.Checksum = []piece{p}, body.sent
+	v.Pieces, v.Checksum = []piece{p}, body.checksum
 	v.ETag = v.Encryption.etag(sum)
 	v.Modified = time.Now().UTC().Truncate(time.Second)
-	if err := q.publish(v, only); err != nil {
+	if err := q.publish(v, cond); err != nil {
 		return err
 	}
 	q.w.Header().Set("ETag", quoted(v.ETag))
 	v.Checksum.set(q.w.Header())
-	q.tellVersion(v)
+	q.setVersionHeaders(v)
 	return nil
 }
 
-// etag returns the ETag of what was written in one request.
+// etag returns the ETag of an object or part that was written in one request.
 func (e encryption) etag(sum hash.Hash) string {
 	if e.opaque() {
 		return hex.EncodeToString([]byte(randomID(12)))
@@ -55,7 +55,7 @@ func (e encryption) etag(sum hash.Hash) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// content returns the body of a request that stores it, whose size must be said and must not be too large.
+// content returns the body of a request that stores it. The size must be known and within the limit.
 func (q *request) content() (*payload, error) {
 	body, err := q.body(true)
 	if err != nil {
@@ -71,31 +71,31 @@ func (q *request) content() (*payload, error) {
 	return body, nil
 }
 
-// publish makes v a version of the key, where the conditions agree. If not, its content is dropped.
-func (q *request) publish(v *version, only writeConditions) error {
+// publish makes v a version of the key if the conditions are met. Otherwise it releases the content of v.
+func (q *request) publish(v *version, cond writeConditions) error {
 	q.store.mu.Lock()
 	defer q.store.mu.Unlock()
 	b, err := q.store.bucket(q.bucket)
 	if err == nil {
-		v.Order = q.store.tick()
+		v.Order = q.store.nextOrder()
 		var replaced []*version
-		replaced, err = q.store.insert(b, q.key, v, only)
-		q.store.drop(replaced)
+		replaced, err = q.store.insert(b, q.key, v, cond)
+		q.store.releaseVersions(replaced)
 	}
 	if err != nil {
-		q.store.drop([]*version{v})
+		q.store.releaseVersions([]*version{v})
 	}
 	return err
 }
 
-// insert makes v, whose order is set, a version of the key. It returns the versions that are replaced, v itself if it is
-// outranked by a newer one. The caller holds s.mu, and drops them.
-func (s *Store) insert(b *bucket, key string, v *version, only writeConditions) (replaced []*version, err error) {
+// insert makes v, which must have its order, a version of the key. It returns the replaced versions, which is v itself if
+// a newer one exists. The caller must hold s.mu, and release them.
+func (s *Store) insert(b *bucket, key string, v *version, cond writeConditions) (replaced []*version, err error) {
 	rec, err := b.record(key)
 	if err != nil {
 		return nil, err
 	}
-	if err := only.check(rec); err != nil {
+	if err := cond.check(rec); err != nil {
 		return nil, err
 	}
 	v.ID = b.newVersionID()
@@ -106,13 +106,13 @@ func (s *Store) insert(b *bucket, key string, v *version, only writeConditions) 
 	return replaced, nil
 }
 
-// tellVersion writes the headers that the answer to a write has of the new version. The caller does not hold s.mu.
-func (q *request) tellVersion(v *version) {
+// setVersionHeaders sets the response headers for a new version. The caller must not hold s.mu.
+func (q *request) setVersionHeaders(v *version) {
 	v.Encryption.set(q.w.Header())
-	q.tellID(q.shownID(v))
+	q.setVersionID(q.shownID(v))
 }
 
-// shownID returns what x-amz-version-id is to be, or "".
+// shownID returns x-amz-version-id for a version, or "".
 func (q *request) shownID(v *version) string {
 	q.store.mu.RLock()
 	defer q.store.mu.RUnlock()
@@ -122,7 +122,7 @@ func (q *request) shownID(v *version) string {
 	return ""
 }
 
-// digest reads pieces through the digests. The caller holds the pieces.
+// digest adds the content of pieces to the digests. The caller must have a reference to the pieces.
 func (c *contents) digest(pieces []piece, digests ...hash.Hash) error {
 	w := make([]io.Writer, len(digests))
 	length := int64(0)
@@ -132,7 +132,7 @@ func (c *contents) digest(pieces []piece, digests ...hash.Hash) error {
 	for _, p := range pieces {
 		length += p.Size
 	}
-	c.hold(pieces)
+	c.retain(pieces)
 	r := c.read(pieces, 0, length)
 	defer r.Close()
 	_, err := io.CopyBuffer(io.MultiWriter(w...), struct{ io.Reader }{r}, make([]byte, bufferSize(length)))

@@ -7,10 +7,10 @@ import (
 	"os"
 )
 
-// read returns length bytes from offset on of the pieces, which the reader holds until it is closed.
-// The caller has held them already, on the reader's behalf.
+// read returns a reader of length bytes from an offset in pieces. Close releases the pieces: the caller must have retained
+// them for the reader.
 func (c *contents) read(pieces []piece, offset, length int64) *reader {
-	r := &reader{from: c, held: pieces, left: length}
+	r := &reader{from: c, retained: pieces, left: length}
 	for len(pieces) > 0 && offset >= pieces[0].Size {
 		offset -= pieces[0].Size
 		pieces = pieces[1:]
@@ -19,16 +19,16 @@ func (c *contents) read(pieces []piece, offset, length int64) *reader {
 	return r
 }
 
-// A reader reads a range of an object, opening one file after the other.
+// A reader reads a range of an object, one piece after the other.
 type reader struct {
-	from *contents
-	held []piece // until Close
+	from     *contents
+	retained []piece // released by Close
 
 	next  []piece // not yet opened
-	skip  int64   // bytes to leave out of the first of them
-	left  int64   // bytes to come
+	skip  int64   // bytes to skip in the first of next
+	left  int64   // bytes to read
 	piece io.LimitedReader
-	file  *os.File // behind piece
+	file  *os.File // of piece
 }
 
 func (r *reader) Read(p []byte) (int, error) {
@@ -43,7 +43,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo lets the kernel move the bytes, where w is a connection.
+// WriteTo implements io.WriterTo. If w is a connection, the kernel copies the bytes (sendfile).
 func (r *reader) WriteTo(w io.Writer) (total int64, err error) {
 	for {
 		if err := r.advance(); err == io.EOF {
@@ -62,7 +62,7 @@ func (r *reader) WriteTo(w io.Writer) (total int64, err error) {
 	}
 }
 
-// advance makes sure that the current piece has bytes to come, or returns io.EOF at the end.
+// advance opens the next piece if the current one has ended. At the end of the range it returns io.EOF.
 func (r *reader) advance() error {
 	if r.left == 0 {
 		return io.EOF
@@ -87,22 +87,22 @@ func (r *reader) open(p piece) error {
 	if _, err := f.Seek(r.skip, io.SeekStart); err != nil {
 		return errors.Join(fmt.Errorf("opening a piece: %w", err), f.Close())
 	}
-	r.shut()
+	r.closeFile()
 	r.file, r.piece = f, io.LimitedReader{R: f, N: min(p.Size-r.skip, r.left)}
 	return nil
 }
 
-func (r *reader) shut() {
+func (r *reader) closeFile() {
 	if r.file != nil {
 		r.file.Close()
 		r.file = nil
 	}
 }
 
-// Close ends the reading and gives the pieces up.
+// Close closes the file and releases the pieces.
 func (r *reader) Close() error {
-	r.shut()
-	r.from.drop(r.held)
-	r.held, r.left = nil, 0
+	r.closeFile()
+	r.from.release(r.retained)
+	r.retained, r.left = nil, 0
 	return nil
 }

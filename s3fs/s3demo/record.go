@@ -13,36 +13,36 @@ import (
 	"time"
 )
 
-// A record is what the disk holds of a key beside the bytes: its versions, the newest first. In a bucket that never had
-// versions there is one at most.
+// A record is the metadata of a key on the disk: its versions, the newest first. In a bucket without versioning there is at
+// most one.
 type record struct {
 	Key      escaped    `json:"key"`
 	Versions []*version `json:"versions"`
 }
 
-// nullID is the ID of a version that was written while the bucket's versioning was not enabled.
+// nullID is the ID of versions that are written while versioning is not enabled.
 const nullID = "null"
 
-// The kinds of a version beside that of an object, which is "".
+// The kinds of versions. That of an object is "".
 const (
-	deleteMarker = "marker"    // of S3
-	tombstone    = "tombstone" // remembers a deletion, for uploads that began before it
+	deleteMarker = "marker"    // as in S3
+	tombstone    = "tombstone" // a deletion without versioning, needed by writes that began before it
 )
 
-// A version is an object, or says that there is none.
+// A version is an object, a delete marker or a tombstone.
 type version struct {
 	ID         string             `json:"id"`
-	Order      int64              `json:"order"` // its place among the versions of the key; see Store.tick
+	Order      int64              `json:"order"` // see Store.nextOrder
 	Kind       string             `json:"kind,omitempty"`
 	Modified   time.Time          `json:"modified"`
 	ETag       string             `json:"etag,omitempty"` // without the quotes
-	Meta       map[string]escaped `json:"meta,omitempty"` // headers that GET repeats, by canonical name
+	Meta       map[string]escaped `json:"meta,omitempty"` // headers that GET returns, by canonical name
 	Tags       escaped            `json:"tags,omitempty"` // as in x-amz-tagging
 	Class      string             `json:"class,omitempty"`
 	Encryption encryption         `json:"encryption,omitzero"`
 	Checksum   checksum           `json:"checksum,omitzero"`
 	Pieces     []piece            `json:"pieces,omitempty"`
-	Upload     string             `json:"upload,omitempty"` // the ID of the multipart upload that made it
+	Upload     string             `json:"upload,omitempty"` // ID of its multipart upload
 }
 
 func (v *version) size() (n int64) {
@@ -62,7 +62,7 @@ func (r *record) latest() *version {
 	return r.Versions[0]
 }
 
-// current returns the object that a request without a version ID means, or nil.
+// current returns the object of requests without a version ID, or nil.
 func (r *record) current() *version {
 	if v := r.latest(); v.isObject() {
 		return v
@@ -70,7 +70,7 @@ func (r *record) current() *version {
 	return nil
 }
 
-// find returns the version with that ID, or nil. Tombstones have none.
+// find returns the version with the ID, or nil. Tombstones are skipped.
 func (r *record) find(id string) *version {
 	for _, v := range r.Versions {
 		if v.ID == id && v.Kind != tombstone {
@@ -80,8 +80,7 @@ func (r *record) find(id string) *version {
 	return nil
 }
 
-// insert puts v in the place that its order gives it. It returns the versions that are replaced, which is v itself where
-// a null version follows a newer one.
+// insert inserts v by its order. It returns the replaced versions, which is v itself if a newer null version exists.
 func (r *record) insert(v *version) (replaced []*version) {
 	if v.ID == nullID {
 		for _, old := range r.Versions {
@@ -99,7 +98,7 @@ func (r *record) insert(v *version) (replaced []*version) {
 	return replaced
 }
 
-// remove takes versions out, and returns them.
+// remove removes the versions for which out is true, and returns them.
 func (r *record) remove(out func(*version) bool) (removed []*version) {
 	r.Versions = slices.DeleteFunc(r.Versions, func(v *version) bool {
 		if !out(v) {
@@ -111,13 +110,13 @@ func (r *record) remove(out func(*version) bool) (removed []*version) {
 	return removed
 }
 
-// recordName is the file name of a key's record. A digest fits every file system, whatever the key is made of.
+// recordName returns the file name of a key's record. It is a digest, because keys may not be valid file names.
 func recordName(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:]) + ".json"
 }
 
-// escaped is a string of any bytes, which JSON, being UTF-8, does not keep as they are.
+// escaped is a string of any bytes, escaped in JSON, which allows only UTF-8.
 type escaped string
 
 func (e escaped) MarshalText() ([]byte, error) { return []byte(url.PathEscape(string(e))), nil }
@@ -128,7 +127,7 @@ func (e *escaped) UnmarshalText(text []byte) error {
 	return err
 }
 
-// save writes v as the file of that name, whole or not at all. The directory tmp is on the same disk.
+// save atomically writes v as JSON to a file. The directory tmp must be on the same file system.
 func save(tmp, name string, v any) (err error) {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -150,7 +149,7 @@ func save(tmp, name string, v any) (err error) {
 	return os.Rename(f.Name(), name)
 }
 
-// load reads what save wrote.
+// load reads a file that save has written.
 func load[T any](name string) (*T, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -163,7 +162,7 @@ func load[T any](name string) (*T, error) {
 	return v, nil
 }
 
-// loadAll reads the records of a directory; other files in it are left alone.
+// loadAll reads all records (*.json) of a directory.
 func loadAll[T any](dir string, each func(*T)) error {
 	files, err := os.ReadDir(dir)
 	if err != nil {

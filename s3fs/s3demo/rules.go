@@ -2,12 +2,12 @@ package s3demo
 
 import "slices"
 
-// A Rule is a refusal of Amazon S3 that the store makes too.
+// A Rule is a kind of request that Amazon S3 and the store refuse.
 type Rule struct {
-	Name   string // what is refused
-	Status int    // of HTTP
-	Code   string // "" = none, since an answer to HEAD has no body
-	Source string // a page of the Amazon S3 API Reference or User Guide, and the place there
+	Name   string // of the refused request
+	Status int    // HTTP status
+	Code   string // error code; "" = none, for HEAD
+	Source string // page of the Amazon S3 API Reference or User Guide, and section
 }
 
 // Rules returns all rules.
@@ -166,7 +166,7 @@ var rules = []Rule{
 	{"no deletion", 400, "MalformedXML", "API ErrorResponses, MalformedXML"},
 	{"malformed deletions", 400, "MalformedXML", "API ErrorResponses, MalformedXML"},
 
-	// What is not there.
+	// Missing and existing resources.
 	{"missing key", 404, "NoSuchKey", "API GetObject, Errors"},
 	{"missing key, HEAD", 404, "", `API HeadObject, "a HEAD request has no response body"`},
 	{"missing bucket of an object", 404, "NoSuchBucket", "API ErrorResponses, NoSuchBucket"},

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// A request is one of the S3 API. Its methods are the operations, which answer or return an error.
+// A request is a request to the S3 API. Its methods are the operations: each sends a response or returns an error.
 type request struct {
 	store  *Store
 	w      http.ResponseWriter
@@ -19,10 +19,10 @@ type request struct {
 	key    string
 }
 
-// hostID is the second ID of an answer.
+// hostID is the x-amz-id-2 of all responses.
 const hostID = "czNkZW1vIGlzIG5vdCBBbWF6b24gUzMsIGJ1dCBsaWtlIGl0IA=="
 
-// serve answers a request.
+// serve handles a request.
 func (s *Store) serve(w http.ResponseWriter, r *http.Request) {
 	q := &request{store: s, w: w, r: r, query: r.URL.Query(), id: fmt.Sprintf("%016X", s.requests.Add(1))}
 	q.bucket, q.key, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -51,7 +51,7 @@ func (q *request) serve() error {
 	return q.route()
 }
 
-// checkKey refuses keys, prefixes and markers that cannot be.
+// checkKey refuses invalid keys, prefixes and markers.
 func checkKey(key string) error {
 	if len(key) > maxKeyLength {
 		return refuse("KeyTooLongError", "Size", fmt.Sprint(len(key)), "MaxSizeAllowed", fmt.Sprint(maxKeyLength))
@@ -64,13 +64,13 @@ func checkKey(key string) error {
 
 const maxKeyLength = 1024
 
-// A route is an operation, by the method and the query parameter that select it; "" is for none.
+// A route maps a method and a query parameter to an operation; param "" = no parameter.
 type route struct {
 	method, param string
 	do            func(*request) error
 }
 
-// The first route that fits is taken. Those without a parameter are the last of each method.
+// The first matching route is used. Routes without a parameter must be the last of their method.
 var (
 	objectRoutes = []route{
 		{"GET", "attributes", (*request).getObjectAttributes},
@@ -109,7 +109,7 @@ var (
 	}
 )
 
-// route calls the operation that the request asks for.
+// route calls the operation of the request.
 func (q *request) route() error {
 	routes, kind := objectRoutes, "OBJECT"
 	switch {

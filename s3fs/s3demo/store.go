@@ -14,47 +14,48 @@ import (
 	"time"
 )
 
-// Options are the choices of a Store. The zero value lets everybody in, logs nothing and has the limits of Amazon S3.
+// Options configure a Store. The zero value accepts requests without a signature, logs nothing and has the limits of
+// Amazon S3.
 type Options struct {
-	// Log hears of failures at level error, and of every request at level debug.
+	// Log gets failures at level error and every request at level debug; nil = none.
 	Log *slog.Logger
 
-	// Keys are the access keys and the secret that belongs to each. A request that none of them signed
-	// (AWS Signature Version 4) is refused with 403. Without any, requests are not checked.
+	// Keys maps access keys to secret keys. Requests that are not signed with one of them (AWS Signature Version 4)
+	// are refused with 403. If it is empty, signatures are not checked.
 	Keys map[string]string
 
-	// Region is the region of the buckets. A request that is signed for another one is refused.
-	// Without it, any region will do.
+	// Region is the region of the buckets. Requests that are signed for another one are refused; "" = any region is
+	// accepted.
 	Region string
 
-	// MaxPutSize limits an object of PutObject, and a part; 0 = 5 GiB.
+	// MaxPutSize limits the size of an object in PutObject, and of a part; 0 = 5 GiB.
 	MaxPutSize int64
 
-	// MaxCopySize limits the source of CopyObject; 0 = 5 GiB.
+	// MaxCopySize limits the size of the source of CopyObject; 0 = 5 GiB.
 	MaxCopySize int64
 }
 
-// maxSize is the limit of S3 for what one request writes or copies.
+// maxSize is the limit of S3 for the size of an object or part that one request writes or copies.
 const maxSize = 5 << 30
 
-// A Store is an S3 service whose buckets lie in a directory.
+// A Store is an S3 service that stores its buckets in a directory.
 type Store struct {
-	dir      string
-	options  Options
-	log      *slog.Logger
-	lock     *os.File
-	contents *contents
-	last     atomic.Int64  // the last result of tick
-	requests atomic.Uint64 // so far, from which their IDs are made
+	dir       string
+	options   Options
+	log       *slog.Logger
+	lock      *os.File
+	contents  *contents
+	lastOrder atomic.Int64  // the last result of nextOrder
+	requests  atomic.Uint64 // counter, for request IDs
 
-	mu      sync.RWMutex // guards what follows, and the records on the disk
+	mu      sync.RWMutex // guards buckets and the records on the disk
 	buckets map[string]*bucket
 }
 
-// Open opens the store in dir, or makes one. Leftovers of a process that was killed are removed.
+// Open opens the store in dir, or creates it. It removes the leftovers of a killed process.
 //
-// A directory serves one Store at a time: while another one has it open, in this process or in another, Open fails.
-// A record that cannot be read is an error too, as going on would take its content for a leftover.
+// Open fails if another Store has the directory open, in this process or in another. It also fails if a record cannot be
+// read, because its content would be removed as a leftover.
 func Open(dir string, o Options) (*Store, error) {
 	if o.MaxPutSize == 0 {
 		o.MaxPutSize = maxSize
@@ -68,10 +69,10 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	for _, d := range []string{s.path("buckets"), s.path("content")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
-			return nil, fmt.Errorf("making the store: %w", err)
+			return nil, fmt.Errorf("creating the store: %w", err)
 		}
 	}
-	lock, err := takeLock(s.path("lock"))
+	lock, err := lockFile(s.path("lock"))
 	if err != nil {
 		return nil, fmt.Errorf("opening the store in %s: %w", dir, err)
 	}
@@ -82,9 +83,9 @@ func Open(dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
-var errInUse = errors.New("another process, or another store of this one, has it open")
+var errInUse = errors.New("the store is already open, in this process or another")
 
-// load reads what an earlier run left behind, and sweeps what it did not finish.
+// load reads the records of earlier runs, and removes unfinished writes.
 func (s *Store) load() error {
 	if err := os.RemoveAll(s.path("tmp")); err != nil {
 		return err
@@ -103,9 +104,9 @@ func (s *Store) load() error {
 			return fmt.Errorf("bucket %s: %w", d.Name(), err)
 		}
 		s.buckets[b.name] = b
-		s.last.Store(max(s.last.Load(), last))
+		s.lastOrder.Store(max(s.lastOrder.Load(), last))
 		for key := range b.tombstones {
-			if err := b.sweep(s.path("tmp"), key); err != nil {
+			if err := b.removeTombstone(s.path("tmp"), key); err != nil {
 				return fmt.Errorf("bucket %s: %w", d.Name(), err)
 			}
 		}
@@ -114,27 +115,26 @@ func (s *Store) load() error {
 	return err
 }
 
-// tick returns the time in nanoseconds, but never the same value twice, nor a smaller one, from one run to the next.
-// It orders the versions of a key: a multipart upload by its initiation, everything else by its end.
-func (s *Store) tick() int64 {
+// nextOrder returns a number for version.Order: the time in nanoseconds, but always larger than all earlier ones, also those of
+// earlier runs. It orders the versions of a key: a multipart upload by its initiation, everything else by its end.
+func (s *Store) nextOrder() int64 {
 	for {
-		last := s.last.Load()
+		last := s.lastOrder.Load()
 		next := max(last+1, time.Now().UnixNano())
-		if s.last.CompareAndSwap(last, next) {
+		if s.lastOrder.CompareAndSwap(last, next) {
 			return next
 		}
 	}
 }
 
-// randomID returns a random text for URLs, of four letters for each three bytes.
+// randomID returns that many random bytes, encoded for URLs.
 func randomID(bytes int) string {
 	id := make([]byte, bytes)
 	_, _ = rand.Read(id) // never fails
 	return base64.RawURLEncoding.EncodeToString(id)
 }
 
-// CreateBucket makes a bucket; it is no error when there is one of that name.
-// The name has to keep to the rules of S3: 3 to 63 of a-z, 0-9, dot and hyphen.
+// CreateBucket creates a bucket, unless it exists. The name must be valid in S3: 3 to 63 of a-z, 0-9, dot and hyphen.
 func (s *Store) CreateBucket(name string) error {
 	if !validBucketName(name) {
 		return fmt.Errorf("creating bucket %q: %w", name, refuse("InvalidBucketName"))
@@ -156,19 +156,19 @@ func (s *Store) addBucket(name string) error {
 	return nil
 }
 
-// Handler returns the S3 API, with the bucket in the path (path style).
+// Handler returns the S3 API, with path-style URLs.
 //
-// Do not put it behind an http.ServeMux, which redirects keys such as "x//y" to cleaner ones.
+// It must not be behind an http.ServeMux, which would redirect keys such as "x//y" to cleaned ones.
 func (s *Store) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
-// Close releases the directory. The HTTP server has to be shut down before, since Close does not wait for requests.
+// Close unlocks the directory. The HTTP server must be shut down before, as Close does not wait for requests.
 func (s *Store) Close() error { return s.lock.Close() }
 
 func (s *Store) path(elem ...string) string {
 	return filepath.Join(append([]string{s.dir}, elem...)...)
 }
 
-// bucket finds a bucket; the caller holds s.mu.
+// bucket returns a bucket. The caller must hold s.mu.
 func (s *Store) bucket(name string) (*bucket, error) {
 	if b := s.buckets[name]; b != nil {
 		return b, nil
@@ -176,24 +176,24 @@ func (s *Store) bucket(name string) (*bucket, error) {
 	return nil, refuse("NoSuchBucket", "BucketName", name)
 }
 
-// discard deletes a directory in one step, as far as a later run can see.
-func (s *Store) discard(dir string) error {
-	grave, err := os.MkdirTemp(s.path("tmp"), "discarded-*")
+// removeDir removes a directory atomically: it first moves it to tmp, which the next start empties.
+func (s *Store) removeDir(dir string) error {
+	trash, err := os.MkdirTemp(s.path("tmp"), "discarded-*")
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(dir, filepath.Join(grave, "dir")); err != nil {
+	if err := os.Rename(dir, filepath.Join(trash, "dir")); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(grave); err != nil {
-		s.log.Warn("sweeping is left to the next start", "err", err)
+	if err := os.RemoveAll(trash); err != nil {
+		s.log.Warn("directory not removed, the next start removes it", "err", err)
 	}
 	return nil
 }
 
-// drop gives up the content of versions that are gone.
-func (s *Store) drop(gone []*version) {
+// releaseVersions releases the content of removed versions.
+func (s *Store) releaseVersions(gone []*version) {
 	for _, v := range gone {
-		s.contents.drop(v.Pieces)
+		s.contents.release(v.Pieces)
 	}
 }

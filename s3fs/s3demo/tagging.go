@@ -17,7 +17,7 @@ func (q *request) getTagging() error {
 	if err != nil {
 		return err
 	}
-	q.tellID(q.shownID(v))
+	q.setVersionID(q.shownID(v))
 	return q.answer(taggingDocument{Xmlns: s3Namespace, Tags: tagsOf(v.Tags)})
 }
 
@@ -43,7 +43,7 @@ func (q *request) deleteTagging() error {
 	return nil
 }
 
-// setTags replaces the tag set of a version. The object is not written anew.
+// setTags replaces the tag set of a version.
 func (q *request) setTags(tags escaped) error {
 	s := q.store
 	s.mu.Lock()
@@ -64,12 +64,12 @@ func (q *request) setTags(tags escaped) error {
 	if err := b.store(s.path("tmp"), rec); err != nil {
 		return err
 	}
-	q.tellID(b.shownID(found.ID))
+	q.setVersionID(b.shownID(found.ID))
 	return nil
 }
 
-// tellID writes the version ID of the answer, unless it is "".
-func (q *request) tellID(shown string) {
+// setVersionID sets x-amz-version-id, unless shown is "".
+func (q *request) setVersionID(shown string) {
 	if shown != "" {
 		q.w.Header().Set("X-Amz-Version-Id", shown)
 	}

@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// unconfigured are the resources of S3 that this store has not, with the code that says so where S3 has one.
+// unconfigured are the resources that this store does not support, with the error code for "not configured", if any.
 var unconfigured = map[string]string{
 	"accelerate":          "",
 	"analytics":           "",
@@ -31,10 +31,10 @@ var unconfigured = map[string]string{
 	"website":             "NoSuchWebsiteConfiguration",
 }
 
-// otherResources are those that some methods know. Any other method must not be taken for one of the object or bucket.
+// otherResources are supported with some methods. Other methods on them must not be routed to the object or bucket.
 var otherResources = []string{"acl", "attributes", "delete", "legal-hold", "location", "retention", "uploadId", "uploads", "versioning", "versions"}
 
-// otherResource returns the query parameter that makes the request one for something else than the object or bucket.
+// otherResource returns the query parameter that selects a resource other than the object or bucket, or "".
 func (q *request) otherResource() string {
 	for param := range unconfigured {
 		if q.query.Has(param) {
@@ -49,30 +49,30 @@ func (q *request) otherResource() string {
 	return ""
 }
 
-// notConfigured answers for a resource that the store has not.
+// notConfigured answers a request for a resource that the store does not support.
 func (q *request) notConfigured(param string) error {
 	code, known := unconfigured[param]
 	switch {
 	case !known:
 		return refuse("MethodNotAllowed", "Method", q.r.Method, "ResourceType", param)
 	case code == "" || q.key != "":
-		return refuse("NotImplemented").saying("This store has no %s.", param)
+		return refuse("NotImplemented").withMessage("This store has no %s.", param)
 	}
-	if err := q.needBucket(); err != nil {
+	if err := q.requireBucket(); err != nil {
 		return err
 	}
 	switch q.r.Method {
 	case http.MethodGet:
 		return refuse(code, "BucketName", q.bucket)
 	case http.MethodDelete:
-		q.w.WriteHeader(http.StatusNoContent) // there is nothing to delete
+		q.w.WriteHeader(http.StatusNoContent) // nothing is configured
 		return nil
 	}
-	return refuse("NotImplemented").saying("This store has no %s.", param)
+	return refuse("NotImplemented").withMessage("This store has no %s.", param)
 }
 
-// needBucket returns an error unless the bucket exists.
-func (q *request) needBucket() error {
+// requireBucket returns an error unless the bucket exists.
+func (q *request) requireBucket() error {
 	q.store.mu.RLock()
 	defer q.store.mu.RUnlock()
 	_, err := q.store.bucket(q.bucket)
@@ -80,7 +80,7 @@ func (q *request) needBucket() error {
 }
 
 func (q *request) noObjectLock() error {
-	if err := q.needBucket(); err != nil {
+	if err := q.requireBucket(); err != nil {
 		return err
 	}
 	return invalidRequest("Bucket is missing Object Lock Configuration")
@@ -114,7 +114,7 @@ type granteeAnswer struct {
 
 // getACL answers GetObjectAcl and GetBucketAcl: the owner may do everything.
 func (q *request) getACL() error {
-	if err := q.needResource(); err != nil {
+	if err := q.requireResource(); err != nil {
 		return err
 	}
 	return q.answer(aclAnswer{Xmlns: s3Namespace, Owner: owner, Grants: []grantAnswer{{
@@ -122,9 +122,9 @@ func (q *request) getACL() error {
 	}}})
 }
 
-// putACL answers PutObjectAcl and PutBucketAcl, as a bucket does whose owner is that of all objects, the default of S3.
+// putACL answers PutObjectAcl and PutBucketAcl. As by default in S3, the bucket's owner owns all objects and ACLs are off.
 func (q *request) putACL() error {
-	if err := q.needResource(); err != nil {
+	if err := q.requireResource(); err != nil {
 		return err
 	}
 	if q.r.Header.Get("X-Amz-Acl") == "" {
@@ -147,10 +147,10 @@ func checkACL(h http.Header) error {
 	return nil
 }
 
-// needResource returns an error unless the bucket exists, and the object if the request names one.
-func (q *request) needResource() error {
+// requireResource returns an error unless the bucket exists, and the object if the request has a key.
+func (q *request) requireResource() error {
 	if q.key == "" {
-		return q.needBucket()
+		return q.requireBucket()
 	}
 	_, _, err := q.lookUp()
 	return err

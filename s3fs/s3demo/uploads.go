@@ -13,16 +13,16 @@ import (
 	"time"
 )
 
-// An upload is a multipart upload that is open. Its record and those of its parts lie in a directory of its own.
+// An upload is an open multipart upload. Its directory has its record and those of its parts.
 type upload struct {
 	ID      string          `json:"id"`
 	Key     escaped         `json:"key"`
-	version `json:"object"` // that it makes; its order and time are those of the initiation
+	version `json:"object"` // the future object, with the order and time of the initiation
 
 	parts map[int]part
 }
 
-// A part is one that has arrived whole.
+// A part is a completely received part.
 type part struct {
 	Number   int       `json:"number"`
 	ETag     string    `json:"etag"`
@@ -48,7 +48,8 @@ func (b *bucket) uploadFile(id string, elem ...string) string {
 	return filepath.Join(append([]string{b.dir, "uploads", id}, elem...)...)
 }
 
-// loadUploads reads the open uploads. One that became an object ended just before the process did.
+// loadUploads reads the open uploads. It removes completed ones, which remain if the process was killed just after
+// CompleteMultipartUpload.
 func (b *bucket) loadUploads(completed map[string]bool, used map[string]int) error {
 	dirs, err := os.ReadDir(filepath.Join(b.dir, "uploads"))
 	if err != nil {
@@ -78,7 +79,7 @@ func (b *bucket) loadUploads(completed map[string]bool, used map[string]int) err
 	return nil
 }
 
-// findUpload finds the upload of the request and its bucket; the caller holds s.mu.
+// findUpload returns the upload of the request and its bucket. The caller must hold s.mu.
 func (q *request) findUpload() (*bucket, *upload, error) {
 	b, err := q.store.bucket(q.bucket)
 	if err != nil {
@@ -92,7 +93,7 @@ func (q *request) findUpload() (*bucket, *upload, error) {
 	return b, u, nil
 }
 
-// upload is findUpload for what never changes of an upload.
+// upload returns the upload of the request. Without s.mu, the caller must use only its immutable fields.
 func (q *request) upload() (*upload, error) {
 	q.store.mu.RLock()
 	defer q.store.mu.RUnlock()
@@ -108,9 +109,9 @@ type uploadCreated struct {
 	UploadID string `xml:"UploadId"`
 }
 
-// createUpload answers CreateMultipartUpload. IDs sort by the order in which the uploads began.
+// createUpload answers CreateMultipartUpload. Upload IDs are sorted by initiation.
 func (q *request) createUpload() error {
-	v, err := q.describe()
+	v, err := q.newVersion()
 	if err != nil {
 		return err
 	}
@@ -124,7 +125,7 @@ func (q *request) createUpload() error {
 	if err != nil {
 		return err
 	}
-	v.Order = s.tick()
+	v.Order = s.nextOrder()
 	v.Modified = time.Unix(0, v.Order).UTC().Truncate(time.Second)
 	u := &upload{ID: fmt.Sprintf("%016x%s", v.Order, randomID(18)), Key: escaped(q.key), version: *v, parts: map[int]part{}}
 	u.Upload = u.ID
@@ -143,7 +144,7 @@ func (q *request) createUpload() error {
 	return q.answer(uploadCreated{Xmlns: s3Namespace, Bucket: q.bucket, Key: encoding("").text(q.key), UploadID: u.ID})
 }
 
-// partNumber reads the number of a part.
+// partNumber parses the number of a part.
 func partNumber(query url.Values) (int, error) {
 	text := query.Get("partNumber")
 	n, err := strconv.Atoi(text)
@@ -153,7 +154,7 @@ func partNumber(query url.Values) (int, error) {
 	return n, nil
 }
 
-// uploadPart answers UploadPart, and UploadPartCopy where there is a source.
+// uploadPart answers UploadPart and UploadPartCopy.
 func (q *request) uploadPart() error {
 	number, err := partNumber(q.query)
 	if err != nil {
@@ -170,7 +171,7 @@ func (q *request) uploadPart() error {
 	if err != nil {
 		return err
 	}
-	if err := u.checkAlgorithm(body.sent.Algorithm); err != nil {
+	if err := u.checkAlgorithm(body.checksum.Algorithm); err != nil {
 		return err
 	}
 	sum, check := md5.New(), newChecksum(u.Checksum.Algorithm)
@@ -191,8 +192,8 @@ func (q *request) uploadPart() error {
 	return nil
 }
 
-// checkAlgorithm refuses a part whose checksum is of another algorithm than that of the upload. A part without one is
-// refused where the checksum of the object is made of those that the client sends.
+// checkAlgorithm refuses a part with a checksum of another algorithm than the upload's. A part without a checksum is refused
+// if the upload has composite checksums.
 func (u *upload) checkAlgorithm(sent string) error {
 	want := u.Checksum.Algorithm
 	if sent == want || sent == "" && !u.Checksum.Composite {
@@ -207,7 +208,7 @@ func (u *upload) checkAlgorithm(sent string) error {
 	return invalidRequest("Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", name(want), name(sent))
 }
 
-// addPart makes p a part of the upload, which may have ended since the part began to arrive. If so, the part is dropped.
+// addPart adds p to the upload. If the upload ended while the part was received, addPart releases the part and fails.
 func (q *request) addPart(p part) error {
 	s := q.store
 	s.mu.Lock()
@@ -217,11 +218,11 @@ func (q *request) addPart(p part) error {
 		err = save(s.path("tmp"), b.uploadFile(u.ID, fmt.Sprintf("%05d.json", p.Number)), p)
 	}
 	if err != nil {
-		s.contents.drop([]piece{p.Piece})
+		s.contents.release([]piece{p.Piece})
 		return err
 	}
 	if old, ok := u.parts[p.Number]; ok {
-		s.contents.drop([]piece{old.Piece})
+		s.contents.release([]piece{old.Piece})
 	}
 	u.parts[p.Number] = p
 	return nil
@@ -236,11 +237,11 @@ func (q *request) abortUpload() error {
 	if err != nil {
 		return err
 	}
-	if err := s.discard(b.uploadFile(u.ID)); err != nil {
+	if err := s.removeDir(b.uploadFile(u.ID)); err != nil {
 		return err
 	}
 	delete(b.uploads, u.ID)
-	s.contents.drop(u.pieces())
+	s.contents.release(u.pieces())
 	q.w.WriteHeader(http.StatusNoContent)
-	return b.sweep(s.path("tmp"), q.key)
+	return b.removeTombstone(s.path("tmp"), q.key)
 }

@@ -38,7 +38,7 @@ type uploadAnswer struct {
 
 type prefixAnswer struct{ Prefix xmlText }
 
-// listUploads answers ListMultipartUploads: sorted by key, those of one key by their initiation.
+// listUploads answers ListMultipartUploads, sorted by key and initiation.
 func (q *request) listUploads() error {
 	p, err := q.listing("max-uploads", "prefix", "key-marker")
 	if err != nil {
@@ -78,7 +78,7 @@ type uploadsPage struct {
 	more           bool
 }
 
-// fill takes the page that was asked for from all uploads in their order.
+// fill fills the page from all uploads, which must be sorted.
 func (p *uploadsPage) fill(all []*upload) {
 	group := ""
 	for _, u := range all {

@@ -38,7 +38,7 @@ type versionAnswer struct {
 	StorageClass      string `xml:",omitempty"`
 }
 
-// listVersions answers ListObjectVersions: sorted by key, the versions of one key from the newest to the oldest.
+// listVersions answers ListObjectVersions, sorted by key and from the newest version to the oldest.
 func (q *request) listVersions() error {
 	l, err := q.listing("max-keys", "prefix", "key-marker")
 	if err != nil {
@@ -83,8 +83,8 @@ type versionsPage struct {
 	more           bool
 }
 
-// full reports whether nothing more goes on the page.
-func (p *versionsPage) full() bool {
+// isFull reports whether the page is full. It sets more.
+func (p *versionsPage) isFull() bool {
 	if len(p.versions)+len(p.prefixes) < p.limit {
 		return false
 	}
@@ -92,7 +92,7 @@ func (p *versionsPage) full() bool {
 	return true
 }
 
-// fill takes the page that was asked for.
+// fill fills the page.
 func (p *versionsPage) fill(b *bucket) error {
 	keys := []string(b.versioned)
 	i, _ := slices.BinarySearch(keys, max(p.prefix, p.after))
@@ -106,7 +106,7 @@ func (p *versionsPage) fill(b *bucket) error {
 			continue
 		}
 		if group, ok := rollUp(key, p.prefix, p.delimiter); ok {
-			if p.full() {
+			if p.isFull() {
 				return nil
 			}
 			p.prefixes = append(p.prefixes, prefixAnswer{p.text(group)})
@@ -123,7 +123,7 @@ func (p *versionsPage) fill(b *bucket) error {
 	return nil
 }
 
-// add puts the versions of a key on the page, and reports whether all of them fit.
+// add adds the versions of a key to the page, and reports whether all of them fit.
 func (p *versionsPage) add(rec *record) bool {
 	key := string(rec.Key)
 	skip := key == p.after // up to the marker
@@ -132,7 +132,7 @@ func (p *versionsPage) add(rec *record) bool {
 			skip = skip && v.ID != p.afterID
 			continue
 		}
-		if p.full() {
+		if p.isFull() {
 			return false
 		}
 		item := versionAnswer{

@@ -12,21 +12,21 @@ import (
 const (
 	s3Namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 	s3Time      = "2006-01-02T15:04:05.000Z"
-	largestPage = 1000
+	maxPageSize = 1000
 )
 
-// answer sends a document.
+// answer sends an XML document.
 func (q *request) answer(document any) error {
 	q.w.Header().Set("Content-Type", "application/xml")
 	fmt.Fprint(q.w, xml.Header)
-	_ = xml.NewEncoder(q.w).Encode(document) // all that can fail is the connection
+	_ = xml.NewEncoder(q.w).Encode(document) // only the connection can fail
 	return nil
 }
 
-// maxDocument limits the documents that clients send; the longest is a list of 10,000 parts.
+// maxDocument limits the size of request documents. The longest is a list of 10,000 parts.
 const maxDocument = 8 << 20
 
-// document reads the body of a request that must come with a digest of it into v.
+// document decodes the body of a request into v. The request must have a digest of its body.
 func (q *request) document(v any) error {
 	body, err := q.body(true)
 	if err != nil {
@@ -38,7 +38,7 @@ func (q *request) document(v any) error {
 	return body.decode(v)
 }
 
-// decode reads the body, which is XML, into v.
+// decode decodes the XML of the body into v.
 func (p *payload) decode(v any) error {
 	body, err := io.ReadAll(io.LimitReader(p, maxDocument+1))
 	switch {
@@ -52,13 +52,13 @@ func (p *payload) decode(v any) error {
 	return nil
 }
 
-// xmlText is text of an element as it goes over the wire. Keys may have characters that XML 1.0 cannot hold; S3 sends
-// those as references, which many parsers refuse.
+// xmlText is the escaped text of an element. Keys may contain characters that XML 1.0 does not allow; S3 sends them as
+// character references, which many parsers refuse.
 type xmlText struct {
 	Raw string `xml:",innerxml"`
 }
 
-// escapeText escapes what is not plain text in XML, control characters too.
+// escapeText escapes text for XML, including control characters.
 func escapeText(s string) string {
 	var b strings.Builder
 	for _, r := range s {
@@ -91,7 +91,7 @@ func parseEncoding(q url.Values) (encoding, error) {
 	return encoding(e), nil
 }
 
-// text returns a key, prefix or marker as a listing shows it.
+// text encodes a key, prefix or marker for a listing.
 func (e encoding) text(s string) xmlText {
 	if e == "" {
 		return xmlText{escapeText(s)}
@@ -100,7 +100,7 @@ func (e encoding) text(s string) xmlText {
 	return xmlText{r.Replace(url.QueryEscape(s))}
 }
 
-// optional is text for an element that is left out when s is empty.
+// optional is text for an element that is omitted if s is empty.
 func (e encoding) optional(s string) *xmlText {
 	if s == "" {
 		return nil
@@ -109,11 +109,11 @@ func (e encoding) optional(s string) *xmlText {
 	return &t
 }
 
-// pageSize reads max-keys, max-uploads or max-parts.
+// pageSize parses max-keys, max-uploads or max-parts.
 func pageSize(q url.Values, name string) (int, error) {
 	text := q.Get(name)
 	if text == "" {
-		return largestPage, nil
+		return maxPageSize, nil
 	}
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil {
@@ -122,7 +122,7 @@ func pageSize(q url.Values, name string) (int, error) {
 	if n < 0 {
 		return 0, invalidArgument(name, text, "Argument "+name+" must be an integer between 0 and 2147483647")
 	}
-	return min(int(n), largestPage), nil
+	return min(int(n), maxPageSize), nil
 }
 
 func quoted(etag string) string { return `"` + etag + `"` }
