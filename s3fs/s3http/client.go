@@ -23,7 +23,7 @@ type Config struct {
 
 	// Expects reports whether the service may support Expect: 100-continue; nil = it always may.
 	Expects func() bool
-	// ExpectRefused is called with the reason when the service has shown that it does not; nil = it is not called.
+	// ExpectRefused is called with the reason if the service turns out not to support it; nil = nothing is called.
 	ExpectRefused func(error)
 }
 
@@ -77,7 +77,7 @@ func newTransport(config Config) *http.Transport {
 		Protocols:           http1,
 		TLSHandshakeTimeout: min(config.Timeout, 10*time.Second),
 		MaxIdleConnsPerHost: 256,
-		IdleConnTimeout:     min(55*time.Second, config.Timeout*3/4), // before S3 or the deadline closes it
+		IdleConnTimeout:     min(55*time.Second, config.Timeout*3/4), // before S3 closes it, or its deadline passes
 		DisableCompression:  true,
 
 		ExpectContinueTimeout: time.Hour, // never send the body without 100 Continue; silence ends the wait sooner
@@ -90,8 +90,8 @@ func newTransport(config Config) *http.Transport {
 // CloseIdleConnections closes the connections that no request uses.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
-// Do sends a request as its context is marked, and returns the answer. An error is a *[SilentError] where S3 did not
-// answer in time. The caller must close the body of the answer.
+// Do sends a request once, as WithSlow, WithExpect and the others mark its context, and returns the response. If S3 did
+// not answer in time, the error is a *[SilentError]. The caller must close the body of the response.
 func (c *Client) Do(r *http.Request) (*http.Response, error) {
 	a, began := c.attemptsOf(r.Context()), time.Now()
 	limit := c.limit(r.Context(), a)

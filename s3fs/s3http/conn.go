@@ -13,12 +13,12 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/stall"
 )
 
-// A conn is a connection to S3 that fails when no byte has moved for its limit. A Write renews the deadline of a Read,
-// because S3 answers only after it has received the whole request.
+// A conn is a connection to S3 that fails if no byte is sent or received within its limit. A Write renews the deadline of
+// a Read, because S3 answers only after it has received the whole request.
 type conn struct {
 	net.Conn
 	mu      sync.Mutex
-	writing bool                                    // a Write is under way, and Read has no deadline
+	writing bool                                    // a Write is in progress, so Read has no deadline
 	limit   atomic.Int64                            // nanoseconds
 	cancel  atomic.Pointer[context.CancelCauseFunc] // of the request that uses the connection, or used it last
 }
@@ -31,7 +31,7 @@ func (c *conn) setLimit(limit time.Duration) {
 
 func (c *conn) deadline() time.Time { return time.Now().Add(time.Duration(c.limit.Load())) }
 
-// beginWrite removes the deadline of a Read that is under way.
+// beginWrite removes the deadline of a Read in progress.
 func (c *conn) beginWrite() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -39,7 +39,7 @@ func (c *conn) beginWrite() {
 	c.Conn.SetReadDeadline(time.Time{})
 }
 
-// endWrite starts the wait for the answer.
+// endWrite sets the deadline of a Read again, for the response.
 func (c *conn) endWrite() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -47,7 +47,7 @@ func (c *conn) endWrite() {
 	c.Conn.SetReadDeadline(c.deadline())
 }
 
-// beginRead renews the deadline of a Read, unless a Write is under way: endWrite does so then.
+// beginRead sets the deadline of a Read. During a Write there is none; endWrite sets it.
 func (c *conn) beginRead() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -64,15 +64,15 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// cancelIfSilent cancels the request if err is a missed deadline.
+// cancelIfSilent cancels the request if err is an exceeded deadline.
 func (c *conn) cancelIfSilent(err error) {
 	if cancel := c.cancel.Load(); cancel != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 		(*cancel)(err)
 	}
 }
 
-// Write implements io.Writer. It continues as long as S3 takes any bytes. It fails after a whole limit without a byte,
-// so at most twice the limit after the last one.
+// Write implements io.Writer. It fails if S3 accepts no byte during a whole limit, so at most twice the limit after the
+// last byte.
 func (c *conn) Write(b []byte) (int, error) {
 	c.beginWrite()
 	defer c.endWrite()
@@ -84,8 +84,8 @@ func (c *conn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// ReadFrom implements io.ReaderFrom. It finds the io.WriterTo of a request body below the io.LimitedReader of
-// net/http, so that such a body is sent from its own memory, without a copy.
+// ReadFrom implements io.ReaderFrom. net/http wraps a request body in an io.LimitedReader. If the body is an io.WriterTo,
+// ReadFrom calls its WriteTo, which sends the body from its own memory without a copy.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	type writer struct{ io.Writer } // without ReadFrom
 	limited, ok := r.(*io.LimitedReader)

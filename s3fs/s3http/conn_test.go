@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// zeros is a reader without an end.
+// zeros is an endless reader.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
@@ -21,7 +21,7 @@ func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 // A writerToBody is a body of size bytes that writes itself in pieces of 256 KiB.
 type writerToBody struct {
 	size    int
-	copied  int // bytes that were read, and not written by WriteTo
+	copied  int // bytes that Read returned instead of WriteTo
 	written bool
 }
 

@@ -9,27 +9,27 @@ import (
 	"time"
 )
 
-// maxContinueWait is how long a service that answers probes may take for 100 Continue. It must miss it twice, each
-// time from the answer to a probe on: a service that has just been resumed may answer a probe first.
+// maxContinueWait is how long a service that answers probes may take to send 100 Continue. It is exceeded only after two
+// such waits with an answered probe after each: a service that has just been resumed may answer a probe first.
 const maxContinueWait = 3 * time.Second
 
-// ErrNoContinue is why a request is broken off whose body the service does not ask for. The next attempt sends the
-// body at once.
+// ErrNoContinue means that the request was canceled because the service does not send 100 Continue. The next attempt
+// sends the body at once.
 var ErrNoContinue = errors.New("the service answers other requests, but not Expect: 100-continue")
 
 type expectKey struct{}
 
-// WithExpect marks a request whose body is sent only after S3 has answered 100 Continue (RFC 9110, section 10.1.1).
-// Otherwise a server that has stopped could keep the request in memory and execute it when it runs again, long after
-// the client has given up.
+// WithExpect returns a context with which a request sends its body only after S3 has answered 100 Continue (RFC 9110,
+// section 10.1.1). Otherwise a stopped server could keep the request in memory and execute it when it runs again, long
+// after the client has given up.
 func WithExpect(ctx context.Context) context.Context {
 	return context.WithValue(ctx, expectKey{}, true)
 }
 
 func expects(ctx context.Context) bool { return ctx.Value(expectKey{}) != nil }
 
-// sendExpecting sends a request that is marked by WithExpect. A service that answers probes, but not with 100
-// Continue, gets the body at once with the next attempt. Only an answer to that attempt shows that the service does
+// sendExpecting sends a request with Expect. If the service answers probes but does not send 100 Continue, it returns
+// ErrNoContinue, and the next attempt sends the body at once. Only a response to that attempt proves that the service does
 // not support Expect.
 func (c *Client) sendExpecting(r *http.Request, a *attempts, send func(*http.Request) (*http.Response, error)) (*http.Response, error) {
 	if a.noContinue {
@@ -40,7 +40,7 @@ func (c *Client) sendExpecting(r *http.Request, a *attempts, send func(*http.Req
 		return resp, err
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
-	var decided atomic.Bool // S3 has asked for the body, or has answered
+	var decided atomic.Bool // S3 has sent 100 Continue or a response
 	timer := c.cancelWithoutContinue(ctx, r, &decided, cancel)
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got100Continue: func() { decided.Store(true) }})
 	expecting := r.Clone(traced)
@@ -67,8 +67,8 @@ func (c *Client) sendExpecting(r *http.Request, a *attempts, send func(*http.Req
 	return resp, nil
 }
 
-// cancelWithoutContinue starts a timer that cancels r with ErrNoContinue if the service answers two probes, but has
-// not decided about the body by then.
+// cancelWithoutContinue starts a timer that cancels r with ErrNoContinue if the service answers two probes while decided
+// is false.
 func (c *Client) cancelWithoutContinue(ctx context.Context, r *http.Request, decided *atomic.Bool, cancel context.CancelCauseFunc) *time.Timer {
 	wait := min(c.config.Timeout/4, maxContinueWait)
 	ignored := func() bool {

@@ -18,7 +18,7 @@ func respond(c net.Conn, r *http.Request) {
 	fmt.Fprint(c, statusOK)
 }
 
-// TestExpect sends a request as two attempts of one operation, or one where the first succeeds.
+// TestExpect sends a request in one or two attempts of one operation.
 func TestExpect(t *testing.T) {
 	const expecting, plain = "PUT 100-continue", "PUT "
 	for name, test := range map[string]struct {

@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// slowFactor is how many times longer S3 may be silent about a slow request, as long as it answers probes.
+// slowFactor multiplies the timeout of a slow request, as long as S3 answers probes.
 const slowFactor = 10
 
 type slowKey struct{}
 
-// WithSlow marks a request that S3 may work on for long without an answer: it copies an object, or completes a
-// multipart upload. The request fails early only if S3 answers nothing else either.
+// WithSlow returns a context for a request that S3 may take long to answer: CopyObject, UploadPartCopy or
+// CompleteMultipartUpload. After the normal timeout it fails only if S3 does not answer other requests either.
 func WithSlow(ctx context.Context) context.Context {
 	return context.WithValue(ctx, slowKey{}, true)
 }
 
 func isSlow(ctx context.Context) bool { return ctx.Value(slowKey{}) != nil }
 
-// sendSlow sends a slow request. S3 may be working on it or may be gone, and only other requests tell the two apart.
+// sendSlow sends a slow request. Other requests show meanwhile whether S3 is alive.
 func (c *Client) sendSlow(r *http.Request, limit time.Duration) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	go c.cancelUnlessAlive(ctx, r, limit, cancel)
@@ -37,13 +37,12 @@ func (c *Client) sendSlow(r *http.Request, limit time.Duration) (*http.Response,
 	return resp, nil
 }
 
-// cancelUnlessAlive probes S3 until ctx ends. It calls cancel if a probe fails, or if S3 has answered no request at
-// all for limit.
+// cancelUnlessAlive probes S3 until ctx ends. It calls cancel if a probe fails, or if S3 answers no request within limit.
 func (c *Client) cancelUnlessAlive(ctx context.Context, r *http.Request, limit time.Duration, cancel context.CancelCauseFunc) {
 	tick := time.NewTicker(limit / 4)
 	defer tick.Stop()
 	last := time.Now()
-	var probed chan error // the result of the probe under way; nil = none is
+	var probed chan error // the result of the probe in progress; nil = none
 	for {
 		select {
 		case <-tick.C:
@@ -69,10 +68,10 @@ func (c *Client) cancelUnlessAlive(ctx context.Context, r *http.Request, limit t
 	}
 }
 
-// probe sends HEAD / to the service that r goes to. Any answer shows that it is alive, a refusal too, so a probe needs
-// no credentials, bucket or key.
+// probe sends HEAD / to the service of r. Any response, even a refusal, shows that it is alive, so a probe needs no
+// credentials, bucket or key.
 func (c *Client) probe(ctx context.Context, r *http.Request, limit time.Duration) (err error) {
-	defer recovered(&err)
+	defer recoverPanic(&err)
 	u := *r.URL
 	u.Path, u.RawPath, u.RawQuery = "/", "", ""
 	head, err := http.NewRequestWithContext(ctx, http.MethodHead, u.String(), nil)
@@ -86,8 +85,8 @@ func (c *Client) probe(ctx context.Context, r *http.Request, limit time.Duration
 	return resp.Body.Close()
 }
 
-// recovered makes a panic the error of a probe, whose goroutine would end the process otherwise.
-func recovered(err *error) {
+// recoverPanic sets *err if the goroutine panics, which would otherwise end the process.
+func recoverPanic(err *error) {
 	if v := recover(); v != nil {
 		*err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 	}

@@ -16,20 +16,20 @@ type panickingTransport struct{}
 // RoundTrip implements http.RoundTripper.
 func (panickingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method == http.MethodHead && r.URL.Path == "/" {
-		panic("a mistake in a probe")
+		panic("panic in a probe")
 	}
 	<-r.Context().Done()
 	return nil, r.Context().Err()
 }
 
-// A probe runs in a goroutine of its own. A panic there must fail the request that waits, and not end the process.
+// A panic in the goroutine of a probe must fail the request, and not end the process.
 func TestPanicOfAProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := New(Config{Timeout: testTimeout})
 		c.http.Transport = panickingTransport{}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		defer cancel()
-		if _, err := put(WithSlow(ctx), c); err == nil || !strings.Contains(err.Error(), "a mistake in a probe") {
+		if _, err := put(WithSlow(ctx), c); err == nil || !strings.Contains(err.Error(), "panic in a probe") {
 			t.Errorf("a slow request: %v", err)
 		}
 		if _, err := put(WithExpect(ctx), c); !errors.Is(err, context.DeadlineExceeded) {

@@ -23,18 +23,18 @@ const (
 	statusOK    = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 )
 
-// A service answers requests over pipes, in a synctest bubble. While it is stopped it answers nothing; afterwards it
-// answers all that came.
+// A service answers requests over pipes, in a synctest bubble. While it is stopped it answers nothing; when it runs again
+// it answers all requests received meanwhile.
 type service struct {
-	serve func(c net.Conn, r *http.Request) // requests that are no probes; nil = statusOK
+	serve func(c net.Conn, r *http.Request) // answers all but probes; nil = statusOK
 
 	mu       sync.Mutex
-	running  chan struct{} // is closed while it runs
-	over     chan struct{} // is closed when the test is over
+	running  chan struct{} // closed while the service runs
+	over     chan struct{} // closed at the end of the test
 	requests []string      // method and Expect of each
 }
 
-// newService starts a service that runs.
+// newService starts a service.
 func newService(t *testing.T, serve func(c net.Conn, r *http.Request)) *service {
 	s := &service{serve: serve, running: make(chan struct{}), over: make(chan struct{})}
 	close(s.running)
@@ -67,7 +67,7 @@ func (s *service) start() {
 	close(s.running)
 }
 
-// received lists the requests that are no probes.
+// received returns the requests, without probes.
 func (s *service) received() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,12 +102,12 @@ func (s *service) answer(c net.Conn) {
 	}
 }
 
-// put sends a PUT with a body once, and reads the answer.
+// put sends a PUT with a body once, and reads the response.
 func put(ctx context.Context, c *Client) (status int, err error) {
 	return send(ctx, c, http.MethodPut, strings.NewReader("content"))
 }
 
-// get sends a GET once, and reads the answer.
+// get sends a GET once, and reads the response.
 func get(ctx context.Context, c *Client) error {
 	_, err := send(ctx, c, http.MethodGet, nil)
 	return err

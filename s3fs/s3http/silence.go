@@ -10,17 +10,16 @@ import (
 	"time"
 )
 
-// Silence shows neither a refusal nor a missing feature of the service. A request that S3 does not answer is tried
-// once more, with half the timeout; further attempts make sense only if S3 answers other requests meanwhile. So the
-// caller has its error in time.
+// A request that S3 does not answer is retried once, with half the timeout. More retries make sense only if S3 answers other
+// requests meanwhile. So the caller gets its error in time.
 
-// ErrSilent is why a slow request is given up early.
+// ErrSilent means that a slow request was canceled because S3 answers no other requests either.
 var ErrSilent = errors.New("S3 is silent, to other requests too")
 
-// A SilentError is a request that S3 did not answer in time. It implements net.Error.
+// A SilentError means that S3 did not answer a request in time. It implements net.Error.
 type SilentError struct {
 	Err  error // of the connection, or ErrSilent
-	Last bool  // another attempt makes no sense: S3 answered nothing else meanwhile, and was tried often enough
+	Last bool  // a retry makes no sense: S3 answers no other requests either
 }
 
 // Error implements error.
@@ -35,12 +34,12 @@ func (e *SilentError) Timeout() bool { return true }
 // Temporary implements net.Error.
 func (e *SilentError) Temporary() bool { return true }
 
-// attempts is what the attempts of one operation learn of S3. They come one after the other.
+// attempts is the state shared by the attempts of one operation, which are sequential.
 type attempts struct {
 	begun       bool
 	knownSilent bool // S3 was known to be silent when the first attempt began
-	unanswered  int  // attempts during which S3 answered nothing at all
-	noContinue  bool // S3 did not answer Expect: 100-continue, but answered probes
+	unanswered  int  // attempts during which S3 answered no request at all
+	noContinue  bool // S3 did not send 100 Continue, but answered probes
 }
 
 type (
@@ -48,17 +47,17 @@ type (
 	briefKey    struct{}
 )
 
-// WithAttempts begins an operation: the requests with this context are attempts of it, one after the other. A request
-// without it is an operation by itself.
+// WithAttempts returns the context of a new operation. All requests with this context are attempts of it, and must be
+// sequential. A request without such a context is an operation by itself.
 func WithAttempts(ctx context.Context) context.Context {
 	return context.WithValue(ctx, attemptsKey{}, new(attempts))
 }
 
-// WithBrief marks an operation that follows one without an answer, and for which a client still waits. It has half the
-// timeout if S3 is known to be silent.
+// WithBrief returns a context for an operation that follows an unanswered one, while a client still waits. If S3 is known
+// to be silent, the operation has half the timeout.
 func WithBrief(ctx context.Context) context.Context { return context.WithValue(ctx, briefKey{}, true) }
 
-// attemptsOf returns what is known from earlier attempts of the operation.
+// attemptsOf returns the state of the operation.
 func (c *Client) attemptsOf(ctx context.Context) *attempts {
 	a, ok := ctx.Value(attemptsKey{}).(*attempts)
 	if !ok {
@@ -70,7 +69,7 @@ func (c *Client) attemptsOf(ctx context.Context) *attempts {
 	return a
 }
 
-// limit returns how long the next attempt may make no progress.
+// limit returns the timeout of the next attempt.
 func (c *Client) limit(ctx context.Context, a *attempts) time.Duration {
 	if a.unanswered > 0 || a.knownSilent && ctx.Value(briefKey{}) != nil {
 		return c.config.Timeout / 2
@@ -78,14 +77,14 @@ func (c *Client) limit(ctx context.Context, a *attempts) time.Duration {
 	return c.config.Timeout
 }
 
-// A lastAnswer notes when S3 has answered last, and whether it is known to be silent since.
+// A lastAnswer is the time of the last response of S3, and whether S3 is known to be silent since.
 type lastAnswer struct {
 	at     atomic.Int64 // Unix nanoseconds
 	silent atomic.Bool
 	log    *slog.Logger
 }
 
-// received notes an answer.
+// received records a response.
 func (l *lastAnswer) received() {
 	l.at.Store(time.Now().UnixNano())
 	if l.silent.CompareAndSwap(true, false) {
@@ -109,8 +108,8 @@ func (l *lastAnswer) classify(r *http.Request, a *attempts, began time.Time, err
 	}
 	a.unanswered++
 	if l.silent.CompareAndSwap(false, true) {
-		l.log.Error("S3 is silent; transfers fail until it answers", "endpoint", r.URL.Scheme+"://"+r.URL.Host,
-			"seconds", time.Since(began).Seconds(), "advice", "check whether the service is up, and the network between", "err", err)
+		l.log.Error("S3 is silent, transfers fail until it answers", "endpoint", r.URL.Scheme+"://"+r.URL.Host,
+			"seconds", time.Since(began).Seconds(), "advice", "check that the service is up and the network works", "err", err)
 	}
 	return &SilentError{Err: err, Last: a.unanswered > 1 || a.knownSilent}
 }

@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// A silence is how a request fails.
+// A silence is the expected failure of a request.
 type silence struct {
-	limit time.Duration // after which it fails
-	last  bool
+	limit time.Duration // after which the request fails
+	last  bool          // SilentError.Last
 }
 
-// check sends a request that must fail as want has it. It is a GET, which net/http would retry by itself.
+// check sends a request that must fail as expected. It is a GET, which net/http would retry by itself.
 func (want silence) check(t *testing.T, ctx context.Context, c *Client) {
 	t.Helper()
 	begin := time.Now()
@@ -57,7 +57,7 @@ func TestSilence(t *testing.T) {
 	})
 }
 
-// A slow request fails as soon as others do if S3 answers no probe.
+// If S3 answers no probe, a slow request fails as early as any other.
 func TestSilenceOfASlowRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t, nil)
@@ -69,7 +69,7 @@ func TestSilenceOfASlowRequest(t *testing.T) {
 	})
 }
 
-// A request that is not answered while others are says nothing about S3: it may be tried as often as others.
+// If S3 answers other requests, it is not silent, and an unanswered request may be retried as often as any other.
 func TestSilenceOfOneRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -95,7 +95,7 @@ func TestSilenceOfOneRequest(t *testing.T) {
 	})
 }
 
-// The end of the caller's context is no silence of S3.
+// A canceled request is not a SilentError.
 func TestCanceledRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t, nil)
