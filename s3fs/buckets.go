@@ -14,13 +14,13 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// Buckets implements [proxy.Buckets] with the credentials of a client.
+// Buckets implements [proxy.Buckets] with the credentials of Client.
 type Buckets struct {
 	Client  *Client
-	Options Options // of the stores that Open returns; Bucket is ignored
+	Options Options // of the stores that Open returns, except for Bucket
 }
 
-// List asks for the buckets 1,000 at a time.
+// List yields the buckets, in pages of 1,000.
 func (b Buckets) List(ctx context.Context) iter.Seq2[proxy.Entry, error] {
 	return func(yield func(proxy.Entry, error) bool) {
 		pages := s3.NewListBucketsPaginator(b.Client.api, &s3.ListBucketsInput{MaxBuckets: aws.Int32(1000)})
@@ -39,7 +39,7 @@ func (b Buckets) List(ctx context.Context) iter.Seq2[proxy.Entry, error] {
 	}
 }
 
-// Make makes a bucket in the region of the client.
+// Make creates a bucket in the region of the client.
 func (b Buckets) Make(ctx context.Context, bucket string) error {
 	in := &s3.CreateBucketInput{Bucket: &bucket}
 	if region := b.Client.api.Options().Region; region != "" && region != "us-east-1" {
@@ -62,7 +62,7 @@ func (b Buckets) Open(bucket string) proxy.Store {
 	return NewFS(b.Client, o)
 }
 
-// bucketError names an error of a request that makes or removes a bucket.
+// bucketError wraps an error of CreateBucket or DeleteBucket with the matching error of io/fs or syscall.
 func bucketError(err error) error {
 	var sentinel error
 	switch errorCode(err) {

@@ -28,24 +28,24 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 )
 
-// A Config says which S3 service to use, and as whom. The zero value is what the AWS SDK finds in the environment,
-// in its files and in the machine it runs on.
+// A Config configures a [Client]. With the zero value, the AWS SDK takes endpoint, region and credentials from the
+// environment, its configuration files and the metadata service of the machine.
 type Config struct {
 	Endpoint     string                  // URL; empty = the SDK's, AWS in the end
 	Region       string                  // empty = the SDK's, us-east-1 in the end
-	PathStyle    *bool                   // the bucket is in the path, not in the host; nil = where there is an endpoint, unless it is known to want the host
+	PathStyle    *bool                   // bucket in the path instead of the host; nil = with an endpoint that is not known to need the host
 	Checksum     string                  // crc32c, crc32, sha256, md5, none, or auto, the default: crc32c, or md5 if refused
-	Payload      string                  // signed or unsigned, the default: whether signatures cover the content of requests
-	RequestPayer bool                    // for buckets whose requester pays
-	Timeout      time.Duration           // silence in mid-request after which it has failed; 0 = 30 s
-	MaxBackoff   time.Duration           // the longest wait before a request is repeated; 0 = 20 s
+	Payload      string                  // signed or unsigned, the default: whether signatures cover the bodies of requests
+	RequestPayer bool                    // for Requester Pays buckets
+	Timeout      time.Duration           // a request fails after this long without progress; 0 = 30 s
+	MaxBackoff   time.Duration           // longest delay before a retry; 0 = 20 s
 	Credentials  aws.CredentialsProvider // nil = the SDK's chain
-	Registry     *Registry               // of what the process changes at this service; nil = one for this client alone
-	HTTPClient   s3.HTTPClient           // nil = one of our own, which is the one that keeps Timeout
+	Registry     *Registry               // of the changes in this process; nil = one for this client alone
+	HTTPClient   s3.HTTPClient           // nil = an s3http.Client; another one must enforce Timeout itself
 	Log          *slog.Logger            // nil = none
 }
 
-// A Client talks to an S3 service. Many FS can share it.
+// A Client sends requests to an S3 service. Many FS can share it.
 type Client struct {
 	api            *s3.Client
 	http           s3.HTTPClient
@@ -53,19 +53,19 @@ type Client struct {
 	noRegion       bool // neither a region nor an endpoint is configured
 	features       features
 	timeout        time.Duration // Config.Timeout
-	names          *nameLocks    // of Config.Registry, as are uploads
+	names          *nameLocks    // of Config.Registry, like uploads
 	uploads        *uploadRegistry
 	background     background
 	clock          clock
-	isMinIO        atomic.Bool     // the service has shown itself as MinIO
+	isMinIO        atomic.Bool     // a response had "Server: MinIO"
 	mtimes         mtimeCache      // for listings
-	redirectsUntil atomic.Int64    // until when a redirection is expected, in Unix nanoseconds; see followRedirects
-	stopping       context.Context // ends with Stop; nil = it is never called
+	redirectsUntil atomic.Int64    // redirects are expected until then, in Unix nanoseconds; see followRedirects
+	stopping       context.Context // ends with Stop; nil = never
 	stop           context.CancelFunc
 	log            *slog.Logger
 }
 
-// NewClient prepares a client. It may look for credentials, but sends nothing to S3: it fails if s makes no sense.
+// NewClient returns a client. It may search for credentials, but sends no request to S3. It fails if s is invalid.
 func NewClient(ctx context.Context, s Config) (*Client, error) {
 	c := &Client{checksum: cmp.Or(s.Checksum, auto), http: s.HTTPClient, timeout: cmp.Or(s.Timeout, 30*time.Second), log: s.Log}
 	if !slices.Contains(algorithms, c.checksum) {
@@ -86,7 +86,7 @@ func NewClient(ctx context.Context, s Config) (*Client, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("finding out how to use S3: %w", err)
+		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
 	if c.http == nil {
 		dialer := &net.Dialer{Timeout: min(c.timeout, 10*time.Second), KeepAlive: 15 * time.Second}
@@ -102,8 +102,8 @@ func NewClient(ctx context.Context, s Config) (*Client, error) {
 
 // configure sets the SDK's options.
 //
-// Checksums are ours to send, as plain headers: the trailers that the SDK sends cost as much again, and many services refuse them. They
-// cover the content; signing it too takes as much work again, so that is an option.
+// s3fs computes the checksums and sends them as plain headers. The SDK would send trailers, which cost twice as much and
+// which many services refuse. The checksums cover the content, so signing it too, which costs as much again, is optional.
 func (c *Client) configure(o *s3.Options, s Config) {
 	o.HTTPClient = c.http
 	c.noRegion = o.Region == "" && o.BaseEndpoint == nil
@@ -115,7 +115,7 @@ func (c *Client) configure(o *s3.Options, s Config) {
 	a := &adviser{s.Payload == signedPayload, s.RequestPayer, o.UsePathStyle, o.Region}
 	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
-	o.ContinueHeaderThresholdBytes = -1 // the client sends Expect where it matters, see s3http.WithExpect
+	o.ContinueHeaderThresholdBytes = -1 // see s3http.WithExpect
 	o.APIOptions = append(o.APIOptions, shareAttempts, noAcceptEncoding, c.followRedirects, translate, a.advise, correctStatus, c.confirmWrites, storedLength, c.noteWrites, c.recordAnswers, traceRequests)
 	if s.Payload == signedPayload {
 		o.APIOptions = append(o.APIOptions, signPayload)
@@ -139,13 +139,14 @@ func (c *Client) AssumedRegion() string {
 	return ""
 }
 
-// Stop says that the process must end: copies whose callers have gone, which could go on for minutes, have half a minute more.
+// Stop announces the end of the process. Copies whose callers have gone, which may take minutes, are canceled after half
+// a minute.
 func (c *Client) Stop() { c.stop() }
 
-// An idleCloser is an HTTP client that keeps connections, as all but those of tests do.
+// An idleCloser is an HTTP client with idle connections. Some clients in tests have none.
 type idleCloser interface{ CloseIdleConnections() }
 
-// Close closes the connections that are not in use, and gives up what the client would do by itself.
+// Close cancels the clean-ups in the background and closes idle connections.
 func (c *Client) Close() {
 	c.background.close()
 	if h, ok := c.http.(idleCloser); ok {
@@ -153,16 +154,16 @@ func (c *Client) Close() {
 	}
 }
 
-// Endpoint returns the endpoint that the client uses: the configured one, or that of the AWS environment; "" = AWS itself.
+// Endpoint returns the endpoint from Config or from the SDK's configuration; "" = AWS.
 func (c *Client) Endpoint() string { return aws.ToString(c.api.Options().BaseEndpoint) }
 
-// URL returns the URL of an object in requests, without sending one.
+// URL returns the URL that requests for an object have. It sends no request.
 func (c *Client) URL(ctx context.Context, bucket, key string) (string, error) {
 	var u urlRecorder
 	_, err := c.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key}, func(o *s3.Options) {
 		o.HTTPClient, o.Retryer = &u, aws.NopRetryer{}
 		o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "none", SecretAccessKey: "none"}, nil // the real ones may take a request
+			return aws.Credentials{AccessKeyID: "none", SecretAccessKey: "none"}, nil // getting the real ones may take a request
 		})
 	})
 	if u.url == "" {
@@ -171,7 +172,7 @@ func (c *Client) URL(ctx context.Context, bucket, key string) (string, error) {
 	return u.url, nil
 }
 
-// urlRecorder notes the URL of a request in place of sending it.
+// urlRecorder records the URL of a request instead of sending it.
 type urlRecorder struct{ url string }
 
 // Do implements s3.HTTPClient.
@@ -180,7 +181,7 @@ func (u *urlRecorder) Do(r *http.Request) (*http.Response, error) {
 	return nil, errors.New("not sent")
 }
 
-// What signs the content of requests.
+// The values of Config.Payload.
 const (
 	signedPayload   = "signed"
 	unsignedPayload = "unsigned"
@@ -188,8 +189,8 @@ const (
 
 var payloadModes = []string{signedPayload, unsignedPayload}
 
-// noAcceptEncoding leaves out a header that the SDK adds and signs. Google's front end changes it, and then the signature
-// is wrong.
+// noAcceptEncoding removes the SDK's signed Accept-Encoding header. Google's front end changes it, which would make the
+// signature invalid.
 func noAcceptEncoding(stack *middleware.Stack) error {
 	const id = "DisableAcceptEncodingGzip"
 	if _, ok := stack.Finalize.Get(id); !ok {
@@ -199,11 +200,11 @@ func noAcceptEncoding(stack *middleware.Stack) error {
 	return err
 }
 
-// requesterPays says in every request that its sender pays for it, which Requester Pays buckets demand.
+// requesterPays sets the header that Requester Pays buckets need in every request.
 var requesterPays = smithyhttp.SetHeaderValue("X-Amz-Request-Payer", "requester")
 
-// signPayload signs the SHA-256 of each content. It replaces the SDK's middleware, as hashing must not ask a content for
-// its order to publish.
+// signPayload signs the SHA-256 of each body. It replaces the SDK's middleware, which would read the body: the end of a
+// body waits for Source.Commit, see content.
 func signPayload(stack *middleware.Stack) error {
 	sdk := new(v4.ComputePayloadSHA256)
 	_, err := stack.Finalize.Swap(sdk.ID(), middleware.FinalizeMiddlewareFunc(sdk.ID(), func(
@@ -223,12 +224,11 @@ func signPayload(stack *middleware.Stack) error {
 	return err
 }
 
-// maxRedirects is how many redirections a request follows.
+// maxRedirects is how many redirects of a request are followed.
 const maxRedirects = 3
 
-// followRedirects sends a request once more where S3 says with 307 or 308, as it does for new buckets of other regions,
-// signed for the new host. After a redirection, requests wait for 100-continue before they send their content, so that
-// it is sent once.
+// followRedirects follows 307 and 308, which S3 sends for new buckets in other regions. The request is signed again for
+// the new host. For some time after a redirect, requests wait for 100 Continue, so that a body is sent only once.
 func (c *Client) followRedirects(stack *middleware.Stack) error {
 	return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("s3fs: follow redirects", func(
 		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
@@ -256,8 +256,8 @@ func (c *Client) followRedirects(stack *middleware.Stack) error {
 	}), "Signing", middleware.Before)
 }
 
-// redirectURL returns where a request is to be sent once more, nil if it is not. What the request asks for stays, and
-// so does encryption.
+// redirectURL returns the URL that err redirects a request to, or nil. It keeps the query of the request, and does not
+// accept a redirect from https to http.
 func redirectURL(from *url.URL, err error) *url.URL {
 	answer, ok := errors.AsType[*smithyhttp.ResponseError](err)
 	if !ok || !slices.Contains([]int{http.StatusTemporaryRedirect, http.StatusPermanentRedirect}, answer.HTTPStatusCode()) {
@@ -274,7 +274,7 @@ func redirectURL(from *url.URL, err error) *url.URL {
 	return to
 }
 
-// regionOf returns the region that S3 says a bucket is in, "" if it does not.
+// regionOf returns the region of the bucket from the response to a failed request, or "".
 func regionOf(err error) string {
 	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
 		return answer.Response.Header.Get("X-Amz-Bucket-Region")

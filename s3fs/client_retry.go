@@ -18,15 +18,15 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 )
 
-// How often a request is tried. Parts are tried longer, because more is lost with them.
+// Limits of retries. Parts have more attempts, because a failed part fails a long upload.
 const (
 	attempts     = 4
 	partAttempts = 8
 	maxBackoff   = 20 * time.Second
 )
 
-// newRetryer returns the SDK's standard one, without its allowance of retries for the client as a whole: with that,
-// the trouble of one transfer would leave none for the others.
+// newRetryer returns the SDK's standard retryer without its rate limit, a retry quota for the whole client: one failing
+// transfer could use up the quota of all others.
 func newRetryer(credentials aws.CredentialsProvider, backoff time.Duration) aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = attempts
@@ -41,13 +41,13 @@ func newRetryer(credentials aws.CredentialsProvider, backoff time.Duration) aws.
 	})
 }
 
-// withPartAttempts makes a request be tried longer than others.
+// withPartAttempts sets the attempts of a request to partAttempts.
 func withPartAttempts(o *s3.Options) { o.RetryMaxAttempts = partAttempts }
 
-// throttled makes requests be repeated that a service throttles with 429, where AWS has 503.
+// throttled retries requests that a service throttles with 429. AWS uses 503.
 var throttled = retry.RetryableHTTPStatusCode{Codes: map[int]struct{}{http.StatusTooManyRequests: {}}}
 
-// truncated makes requests be repeated whose answer ended in the middle.
+// truncated retries requests whose response ended early.
 var truncated = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return aws.TrueTernary
@@ -55,7 +55,7 @@ var truncated = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 	return aws.UnknownTernary
 })
 
-// unconfirmed makes requests be repeated whose answer is not S3's, such as a page of some proxy's.
+// unconfirmed retries requests whose response is not from S3, such as an error page of a proxy.
 var unconfirmed = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 	if _, unreadable := errors.AsType[*smithy.DeserializationError](err); unreadable || errors.Is(err, errUnconfirmed) {
 		return aws.TrueTernary
@@ -63,8 +63,8 @@ var unconfirmed = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 	return aws.UnknownTernary
 })
 
-// expiredCredentials makes a request be repeated with fresh credentials where S3 takes those it had for expired, which they can be
-// before their time.
+// expiredCredentials retries a request with new credentials if S3 says that the cached ones have expired. They can expire
+// early.
 type expiredCredentials struct{ credentials aws.CredentialsProvider }
 
 // IsErrorRetryable implements retry.IsErrorRetryable.
@@ -77,7 +77,7 @@ func (e expiredCredentials) IsErrorRetryable(err error) aws.Ternary {
 	return aws.TrueTernary
 }
 
-// shareAttempts lets the attempts of one operation share what s3http learns from them.
+// shareAttempts lets s3http recognize the attempts of one operation.
 func shareAttempts(stack *middleware.Stack) error {
 	const id = "s3fs: share attempts"
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc(id, func(
@@ -87,7 +87,7 @@ func shareAttempts(stack *middleware.Stack) error {
 	}), middleware.Before)
 }
 
-// silentService stops the retries of a request where S3 is silent and another attempt makes no sense.
+// silentService stops the retries of a request if S3 answers no other requests either.
 var silentService = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 	if silent, ok := errors.AsType[*s3http.SilentError](err); ok && silent.Last {
 		return aws.FalseTernary
@@ -95,7 +95,7 @@ var silentService = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 	return aws.UnknownTernary
 })
 
-// silenceBackoff retries without a delay after a silence, which was delay enough.
+// silenceBackoff retries without a delay after a timeout, which was delay enough.
 type silenceBackoff struct{ retry.BackoffDelayer }
 
 // BackoffDelay implements retry.BackoffDelayer.

@@ -17,12 +17,12 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// Open reads a range of a file. What it returns is also an io.WriterTo, which is the cheapest way to read it all.
+// Open opens a range of a file for reading. The reader is also an io.WriterTo, which is the cheapest way to read all of
+// it.
 //
-// An offset equal to the file's size reads nothing; beyond it, the error is syscall.ESPIPE. All bytes are of one
-// version of the file: when another is put in its place, or it is deleted, before all of them have been asked for, the
-// error is proxy.ErrStale. A content that S3 does not deliver to the end, or not as its checksum has it, is another
-// error, never io.EOF.
+// An offset equal to the size of the file reads nothing; a larger one is syscall.ESPIPE. All bytes are of one version of
+// the file. If the file is replaced or deleted before all of them have been requested, the error is proxy.ErrStale. The
+// reader returns io.EOF only if all bytes have come, and match the checksum that S3 stores.
 func (f *FS) Open(ctx context.Context, name string, at proxy.Range) (proxy.Reader, error) {
 	d, err := f.open(ctx, name, at)
 	if err != nil {
@@ -64,7 +64,7 @@ func (f *FS) open(ctx context.Context, name string, at proxy.Range) (*download, 
 	return d, nil
 }
 
-// openFirst sends the request that tells which version there is, and makes its answer the beginning of a download.
+// openFirst sends the first request of a download. Its response determines the version that all others must have.
 func (f *FS) openFirst(ctx context.Context, in *s3.GetObjectInput, at proxy.Range) (*download, error) {
 	out, options, err := f.getWithLength(ctx, in, at)
 	if errors.Is(err, syscall.ESPIPE) {
@@ -92,8 +92,8 @@ func (f *FS) openFirst(ctx context.Context, in *s3.GetObjectInput, at proxy.Rang
 	return d, nil
 }
 
-// checkRange returns the size of the object of which an answer has a range, and where that ends. All of the object will do for a
-// range from its first byte on: some services ignore Range.
+// checkRange returns the size of the object and the end of the requested range. It fails unless the response has that
+// range, or the whole object and the range begins at 0, as some services ignore Range.
 func checkRange(out *s3.GetObjectOutput, at proxy.Range) (size, end int64, err error) {
 	end = at.Offset + *out.ContentLength
 	r, ok := parseRange(out.ContentRange)
@@ -106,13 +106,13 @@ func checkRange(out *s3.GetObjectOutput, at proxy.Range) (size, end int64, err e
 	}
 	whole := at.Offset == 0 && end == r.total
 	if r != (byteRange{at.Offset, end - 1, r.total}) || end != last && !whole {
-		return 0, 0, fmt.Errorf("asked for %d bytes (0 = all) from byte %d on, got %q with %d bytes",
+		return 0, 0, fmt.Errorf("requested %d bytes (0 = all) from offset %d, got %q with %d bytes",
 			at.Length, at.Offset, aws.ToString(out.ContentRange), *out.ContentLength)
 	}
 	return r.total, last, nil
 }
 
-// openAtEnd returns the nothing that follows a file's last byte, after S3 has said that there is no such range.
+// openAtEnd returns an empty download for a range at the end of the file, which S3 refuses as invalid.
 func (f *FS) openAtEnd(ctx context.Context, key string, offset int64) (*download, error) {
 	i, err := f.head(ctx, key)
 	if err != nil {
@@ -126,27 +126,27 @@ func (f *FS) openAtEnd(ctx context.Context, key string, offset int64) (*download
 	return d, nil
 }
 
-// A download is the content of a range of a file. It begins as the one stream that Open asked for, and goes
-// over to ranges that are fetched ahead, in parallel, while S3's single connection is what holds it up.
+// A download reads a range of a file. It begins with the stream that Open requested. If the client waits for that single
+// connection, the download prefetches the following ranges in parallel.
 //
-// What is delivered comes from front until that has ended, then from the ranges ahead, one after the other.
+// The bytes come from stream up to its end, then from the prefetched ranges in their order.
 type download struct {
 	*version
 	ctx          context.Context // of Open
 	name         string
 	info         info
-	offset       int64 // all before it has been delivered
-	streamStart  int64 // where front began
+	offset       int64 // of the next byte to return
+	streamStart  int64 // offset of the first byte of stream
 	end          int64 // of the range
 	stream       *stream
 	prefetched   []*rangeFetch
-	prefetchCtx  context.Context    // of those ahead
-	stopPrefetch context.CancelFunc // nil = there were none
+	prefetchCtx  context.Context    // of the prefetched ranges alone
+	stopPrefetch context.CancelFunc // cancels prefetchCtx; nil = nothing was prefetched
 	concurrency  *readConcurrency
 	verifier     *verifier // nil = the content cannot be verified
-	buffer       []byte    // memory of the last chunk, if it was fetched ahead
-	unread       []byte    // of the last chunk, for the next Read
-	err          error     // the end, once it was reached
+	buffer       []byte    // of the last chunk, if it was prefetched
+	unread       []byte    // bytes of the last chunk, for the next Read
+	err          error     // returned by all further calls
 }
 
 func newDownload(ctx context.Context, v *version, offset, end int64, body io.ReadCloser) *download {
@@ -181,7 +181,7 @@ func (d *download) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo implements io.WriterTo, through memory from the budget.
+// WriteTo implements io.WriterTo, with a buffer from the budget.
 func (d *download) WriteTo(w io.Writer) (total int64, err error) {
 	buf, err := d.fs.budget.Borrow(d.ctx, d.fs.stall)
 	if err != nil {
@@ -205,8 +205,8 @@ func (d *download) WriteTo(w io.Writer) (total int64, err error) {
 	}
 }
 
-// nextChunk returns the next chunk of the content, at least one byte: in buf, or in a buffer that is the caller's until the
-// next call. An error is the end of it all, and io.EOF means that everything was delivered as S3 keeps it.
+// nextChunk returns the next chunk, of at least one byte: in buf, or in a buffer that is valid until the next call. After
+// an error it returns that error again. io.EOF means that the range is complete and verified.
 func (d *download) nextChunk(buf []byte) ([]byte, error) {
 	if d.err != nil {
 		return nil, d.err
@@ -231,7 +231,7 @@ func (d *download) nextChunk(buf []byte) ([]byte, error) {
 	return chunk, nil
 }
 
-// receive waits for bytes from where they are due to come.
+// receive waits for the next bytes, from the stream or from a prefetched range.
 func (d *download) receive(buf []byte) ([]byte, error) {
 	for d.offset < d.end {
 		if d.stream.at < d.stream.end {
@@ -257,7 +257,7 @@ func (d *download) receive(buf []byte) ([]byte, error) {
 	return nil, io.EOF
 }
 
-// returnBuffer returns the buffer of the last chunk to the budget.
+// returnBuffer gives the buffer of the last chunk back to the budget.
 func (d *download) returnBuffer() {
 	if d.buffer != nil {
 		d.fs.budget.ReturnPrefetched(d.buffer)
@@ -265,7 +265,7 @@ func (d *download) returnBuffer() {
 	}
 }
 
-// Close implements io.Closer. What has not been read is not fetched, and all memory is given back.
+// Close implements io.Closer. It cancels all requests and returns all buffers to the budget.
 func (d *download) Close() error {
 	if d.err == nil {
 		d.err = wrap("read", d.name, fs.ErrClosed)

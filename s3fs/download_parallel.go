@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// rangeSize is how much of an object is asked for at a time when it is fetched in parallel, and how much of it has to
-// have come in one stream before that is thought of.
+// rangeSize is the size of a range that is fetched in parallel with others. Prefetching begins only after a stream has
+// delivered as many bytes.
 const rangeSize = 8 << 20
 
-// A rangeFetch is a range of an object that is fetched before it is due.
+// A rangeFetch prefetches a range of an object.
 type rangeFetch struct {
 	stream
-	buffers chan []byte // the content, in order; closed at the end, after err is set
+	buffers chan []byte // the bytes, in order; closed at the end, after err is set
 	err     error
 }
 
-// prefetch begins as many spans as the pace asks for and the memory allows, with front as the first of them.
+// prefetch starts as many fetches as the concurrency limit and the budget allow. The stream counts as one.
 func (d *download) prefetch() {
 	for d.etag != "" && d.concurrency.limit > 1 && d.requests() < d.concurrency.limit && d.startNext() {
 	}
 }
 
-// requests returns how many requests the download has, or has had and not yet delivered.
+// requests returns the number of requests in progress, or complete and not yet delivered.
 func (d *download) requests() int {
 	if d.stream.at < d.stream.end {
 		return 1 + len(d.prefetched)
@@ -31,7 +31,8 @@ func (d *download) requests() int {
 	return len(d.prefetched)
 }
 
-// startNext starts the stretch that follows all that is asked for, and reports whether there was one, and memory for it.
+// startNext starts to fetch the range after all those that are requested. It reports false at the end of the download, or
+// if the budget has no memory.
 func (d *download) startNext() bool {
 	from := d.stream.end
 	if n := len(d.prefetched); n > 0 {
@@ -39,8 +40,8 @@ func (d *download) startNext() bool {
 	}
 	single := from == d.end && len(d.prefetched) == 0
 	if single {
-		// The one stream would go on to the end. It is made to end sooner, if it has been worth its request, and
-		// what follows is worth others.
+		// The only stream reads up to the end. Shorten it if it has delivered enough, and enough remains for another
+		// range.
 		from = d.offset + rangeSize
 		if d.offset-d.streamStart < rangeSize || from+rangeSize > d.end {
 			return false
@@ -63,7 +64,8 @@ func (d *download) startNext() bool {
 
 func (d *download) startFetch(from, end int64, buffers [][]byte) {
 	if d.stopPrefetch == nil {
-		// Of the spans alone: when a context ends, so does a connection on which everything has just arrived.
+		// Not the context of stream: canceling that would close its connection even after the last byte, instead of
+		// reusing it.
 		d.prefetchCtx, d.stopPrefetch = context.WithCancel(d.ctx)
 	}
 	s := &rangeFetch{stream: stream{version: d.version, ctx: d.prefetchCtx, at: from, end: end}, buffers: make(chan []byte, len(buffers))}
@@ -71,7 +73,7 @@ func (d *download) startFetch(from, end int64, buffers [][]byte) {
 	go s.fill(buffers)
 }
 
-// fill fills the buffers, and hands over one after the other.
+// fill reads the range into the buffers and sends each full one to s.buffers.
 func (s *rangeFetch) fill(buffers [][]byte) {
 	defer close(s.buffers)
 	defer recoverPanic(&s.err)
@@ -88,39 +90,39 @@ func (s *rangeFetch) fill(buffers [][]byte) {
 	}
 }
 
-// How many ranges of one download are under way at a time, when they are fetched in parallel.
+// Limits of the requests in progress for one download, once it is parallel.
 const (
 	minParallel = 4
 	maxParallel = 8
 )
 
-// fastRate is what one connection gives, in bytes a second, where nothing is gained by more of them: neither a long
-// way nor a limit per connection is what such a service has, and what holds it up at times, as a busy processor, holds
-// up all of them together. AWS gives about 90 MB/s.
+// fastRate, in bytes per second, is the rate of one connection above which more connections do not help. Such a service
+// has neither a long round trip nor a limit per connection, and a busy CPU slows all connections down alike. AWS delivers
+// about 90 MB/s per connection.
 const fastRate float64 = 200e6
 
-// minGain is by how much more requests have to be faster than fewer. There are twice as many at least, so that this
-// is not much to ask, and it is more than comes about by chance.
+// minGain is how many times faster a higher limit must be. The limit is at least doubled, so this is easy to reach if
+// parallel requests help at all, and it is more than random variation.
 const minGain = 1.25
 
-// A readConcurrency finds out how many requests a download is served best with: one while S3 delivers as fast as the client
-// takes it, and where it does not, more for as long as that makes the whole faster. Where in the end the client is
-// the slower one, they become fewer again.
+// readConcurrency finds the best number of parallel requests for a download. It is one while S3 delivers as fast as the
+// client reads. Otherwise it grows for as long as the download becomes faster, and shrinks when the client becomes slower
+// than S3.
 type readConcurrency struct {
 	limit        int
-	previous     int     // the limit that this one has to beat; 0 = it is not on trial
-	previousRate float64 // bytes a second, with the limit before
-	settled      bool    // there is nothing more to try
-	warmUp       bool    // the round is that in which the others begin, and tells nothing
+	previous     int     // the limit to compare with; 0 = the present limit is not on trial
+	previousRate float64 // bytes per second with the previous limit
+	settled      bool    // no higher limit is tried any more
+	warmUp       bool    // new requests start in this round, so its rate means nothing
 	since        time.Time
 	bytes        int64         // delivered since then
-	waited       time.Duration // for S3
+	waited       time.Duration // for S3, since then
 }
 
 func newReadConcurrency() *readConcurrency { return &readConcurrency{limit: 1, since: time.Now()} }
 
-// record notes that bytes have come for which the reader has waited since begin, and after a round, in which each
-// request delivers a span, sets the limit anew. HasMemory says whether there is memory for more.
+// record counts bytes for which the reader has waited since begin. It adjusts the limit after each round, in which every
+// request delivers one range. hasMemory reports whether the budget has memory for more requests.
 func (p *readConcurrency) record(bytes int64, begin time.Time, hasMemory func() bool) {
 	now := time.Now()
 	p.bytes += bytes

@@ -18,34 +18,34 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// A version is one version of an object. Whatever is asked for of its content has to be of it.
+// A version is one version of an object.
 type version struct {
 	fs   *FS
 	key  string
-	etag string // as S3 wrote it; empty = S3 gives none, and only the first answer is known to be of this version
+	etag string // as S3 wrote it; empty = S3 sent none, so only the first response is known to be of this version
 	size int64
 
 	options []func(*s3.Options) // of requests for it
 }
 
-// A stream reads the bytes of a version from at to end, over as many requests as it takes.
+// A stream reads the bytes of a version from at to end. It resumes with a new request if a response breaks off.
 type stream struct {
 	*version
 	ctx        context.Context
 	at         int64
 	end        int64
-	body       io.ReadCloser // nil = has to be asked for
-	lastErr    error         // why the last body or request ended early
-	sdkRetries bool          // a request is sent again as often as other requests are, and then not once more by the stream
-	failures   int           // in a row, without a byte between them
+	body       io.ReadCloser // nil = must be requested
+	lastErr    error         // of the last body or request; nil = none failed
+	sdkRetries bool          // the SDK retries requests, and the stream does not
+	failures   int           // consecutive, without a byte between them
 }
 
-// maxFailures is how often in a row a stream may break without a byte before it has failed.
+// maxFailures is the number of consecutive failures without a byte after which a stream fails.
 const maxFailures = 5
 
 var backoff = retry.NewExponentialJitterBackoff(maxBackoff)
 
-// Read implements io.Reader. A body that breaks off is asked for again, from the byte that is missing.
+// Read implements io.Reader. If a body breaks off, it requests the missing bytes.
 func (s *stream) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -62,7 +62,7 @@ func (s *stream) Read(p []byte) (int, error) {
 			s.failures = 0
 		}
 		if err == io.EOF {
-			err = fmt.Errorf("%d bytes short: %w", s.end-s.at, io.ErrUnexpectedEOF)
+			err = fmt.Errorf("%d bytes are missing: %w", s.end-s.at, io.ErrUnexpectedEOF)
 		}
 		if err != nil && s.at < s.end {
 			s.close()
@@ -75,7 +75,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// reopen asks for what has not come yet: at once the first time, and after a pause when that was tried before.
+// reopen requests the remaining bytes: at once the first time, with backoff after a failure.
 func (s *stream) reopen() error {
 	for {
 		if s.lastErr != nil {
@@ -113,7 +113,7 @@ func (s *stream) backOff() error {
 	}
 }
 
-// request sends one request for the rest of the stream.
+// request sends one request for the remaining bytes.
 func (s *stream) request() error {
 	options := slices.Clip(s.options)
 	if !s.sdkRetries {
@@ -127,7 +127,7 @@ func (s *stream) request() error {
 	}, options...)
 	switch {
 	case precondition(err), errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESPIPE):
-		return fmt.Errorf("%w: %v", proxy.ErrStale, err) // and only that: the other words are for the first answer
+		return fmt.Errorf("%w: %v", proxy.ErrStale, err) // ErrStale alone: the others would mean that the name does not exist
 	case err != nil:
 		return err
 	}
@@ -139,10 +139,11 @@ func (s *stream) request() error {
 	return nil
 }
 
-// checkAnswer reports whether an answer is what was asked for, as a service may ignore If-Match or Range.
+// checkAnswer returns an error unless the response has the requested range of the version. A service may ignore If-Match
+// or Range.
 func (s *stream) checkAnswer(out *s3.GetObjectOutput) error {
 	got, ok := parseRange(out.ContentRange)
-	if out.ContentRange == nil && s.at == 0 && s.end == s.size { // some services ignore a range that is all
+	if out.ContentRange == nil && s.at == 0 && s.end == s.size { // some services ignore a range of the whole object
 		got, ok = byteRange{0, s.end - 1, cmp.Or(aws.ToInt64(out.ContentLength), s.size)}, true
 	}
 	size, etag := got.total, unquote(out.ETag)
@@ -153,16 +154,16 @@ func (s *stream) checkAnswer(out *s3.GetObjectOutput) error {
 		return fmt.Errorf("%w: version %s of %d bytes is now %s of %d", proxy.ErrStale, s.etag, s.size, etag, size)
 	}
 	want := byteRange{s.at, s.end - 1, s.size}
-	if out.ContentLength == nil && ok { // the range tells
+	if out.ContentLength == nil && ok { // implied by the range
 		out.ContentLength = aws.Int64(s.end - s.at)
 	}
 	if !ok || got != want || aws.ToInt64(out.ContentLength) != s.end-s.at {
-		return fmt.Errorf("asked for %v, got %q with %d bytes", want, aws.ToString(out.ContentRange), aws.ToInt64(out.ContentLength))
+		return fmt.Errorf("requested %v, got %q with %d bytes", want, aws.ToString(out.ContentRange), aws.ToInt64(out.ContentLength))
 	}
 	return nil
 }
 
-// close gives up the request under way, if there is one.
+// close cancels the request in progress, if any.
 func (s *stream) close() error {
 	if s.body == nil {
 		return nil
@@ -172,10 +173,10 @@ func (s *stream) close() error {
 	return err
 }
 
-// retryable reports whether a request that failed so may work another time.
+// retryable reports whether a request may be retried after err.
 func (c *Client) retryable(err error) bool { return c.api.Options().Retryer.IsErrorRetryable(err) }
 
-// A byteRange is what the header Content-Range says.
+// A byteRange is the value of a Content-Range header.
 type byteRange struct{ first, last, total int64 }
 
 func (r byteRange) String() string { return fmt.Sprintf("bytes %d-%d/%d", r.first, r.last, r.total) }

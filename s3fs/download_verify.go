@@ -16,17 +16,17 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// errChecksumMismatch says that a content is not the one that S3 has the checksum of.
-var errChecksumMismatch = errors.New("the content does not fit its checksum")
+// errChecksumMismatch means that an object does not match the checksum that S3 stores.
+var errChecksumMismatch = errors.New("the content does not match its checksum")
 
-// A verifier compares a whole content with the checksum that S3 keeps of it. A nil one proves nothing.
+// A verifier compares a whole object with the checksum that S3 stores. A nil verifier accepts everything.
 type verifier struct {
 	hash.Hash32
 	want uint32
 }
 
-// newVerifier returns nil where S3 tells no checksum that can be verified at little cost. One that is made of those of
-// the parts cannot be verified at all.
+// newVerifier returns a verifier for the CRC in the response, or nil if it has none. Other checksums cost too much CPU,
+// and a composite one, computed from those of the parts, cannot be verified.
 func newVerifier(out *s3.GetObjectOutput) *verifier {
 	for _, stored := range []struct {
 		text *string
@@ -35,7 +35,7 @@ func newVerifier(out *s3.GetObjectOutput) *verifier {
 		{out.ChecksumCRC32C, crc32.New(castagnoli)},
 		{out.ChecksumCRC32, crc32.NewIEEE()},
 	} {
-		sum, err := base64.StdEncoding.DecodeString(aws.ToString(stored.text)) // of parts: has a "-"
+		sum, err := base64.StdEncoding.DecodeString(aws.ToString(stored.text)) // a composite one has a "-"
 		if err == nil && len(sum) == crc32.Size {
 			return &verifier{stored.hash, binary.BigEndian.Uint32(sum)}
 		}
@@ -43,23 +43,23 @@ func newVerifier(out *s3.GetObjectOutput) *verifier {
 	return nil
 }
 
-// add notes the next bytes of the content.
+// add adds the next bytes of the object.
 func (p *verifier) add(b []byte) {
 	if p != nil {
 		p.Write(b)
 	}
 }
 
-// result returns io.EOF, or what is to be said in its place.
+// result returns io.EOF if the object matches its checksum, and otherwise an error.
 func (p *verifier) result() error {
 	if p != nil && p.Sum32() != p.want {
 		return withAdvice(fmt.Errorf("%w: %08x, not %08x", errChecksumMismatch, p.Sum32(), p.want),
-			"use --checksum md5 if the service tells wrong checksums")
+			"use --checksum md5 if the service returns wrong checksums")
 	}
 	return io.EOF
 }
 
-// getWithChecksum asks for an object and for its checksum, except from a service that knows no checksums.
+// getWithChecksum requests an object with its checksum, unless the client or the service does not use such checksums.
 func (c *Client) getWithChecksum(ctx context.Context, in *s3.GetObjectInput, options ...func(*s3.Options)) (out *s3.GetObjectOutput, err error) {
 	if a := c.algorithm(); a == md5Sum || a == none {
 		return c.api.GetObject(ctx, in, options...)
@@ -75,7 +75,8 @@ func (c *Client) getWithChecksum(ctx context.Context, in *s3.GetObjectInput, opt
 	return out, err
 }
 
-// requestChecksum sets the header itself: with the field that is for it, the SDK would verify the content too, less cheaply.
+// requestChecksum sets x-amz-checksum-mode. With the field of the SDK for it, the SDK would verify the object too, at a
+// higher cost.
 func requestChecksum(o *s3.Options) {
 	o.APIOptions = append(o.APIOptions, smithyhttp.SetHeaderValue("X-Amz-Checksum-Mode", "ENABLED"))
 }

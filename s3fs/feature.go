@@ -18,10 +18,10 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 )
 
-// A Feature is a part of the S3 API that some services lack. s3fs works without it where it is refused.
+// A Feature is a part of the S3 API that some services do not support. s3fs has a fallback for each.
 type Feature string
 
-// The features that are not conditions; those are named by conditionOn.
+// All features but the conditions, see conditionOn.
 const (
 	checksumHeaders   Feature = "x-amz-checksum headers"
 	completeChecksums Feature = "checksums in CompleteMultipartUpload"
@@ -40,41 +40,41 @@ const (
 	listMetadata      Feature = "metadata=true on ListObjectsV2"
 )
 
-// fallbacks say what is done without a feature, and which option or permission helps.
+// fallbacks describes the fallback for each feature, and the option or permission that helps.
 var fallbacks = map[Feature]struct{ instead, option string }{
 	checksumHeaders:   {"uploads are verified by Content-MD5", "--checksum md5"},
-	completeChecksums: {"S3 compares the parts' ETags alone when it completes an upload", "--checksum md5"},
+	completeChecksums: {"CompleteMultipartUpload verifies only the ETags of the parts", "--checksum md5"},
 	checksumMode:      {"downloads are not verified", "--checksum md5"},
 	uploadList:        {"broken uploads cannot be resumed", "--resume 0, or the permissions s3:ListBucketMultipartUploads and s3:ListMultipartUploadParts"},
-	expectContinue:    {"an upload that the service did not answer may still appear later", ""},
+	expectContinue:    {"an upload without a response may still appear later", ""},
 	storageClass:      {"copies and appended files get the bucket's default storage class", "--storage-class"},
 	anyPrefix:         {"whole directories are listed and filtered", ""},
 	partCopySource:    {"the source of a copy is compared before and after it", ""},
 	copySourceMatch:   {"the source of a copy is compared before and after it", ""},
 	manyDeletions:     {"objects are deleted one by one", ""},
-	emptyAnswers:      {"HEAD tells whether an object is gone", ""},
+	emptyAnswers:      {"HeadObject shows whether an object is gone", ""},
 	listMetadata:      {"listings show LastModified", "--list-mtime metadata"},
 	partMD5:           {"parts that are appended to a copy are sent without a checksum", ""},
-	encodedKeys:       {"a listing fails that has keys which XML cannot hold", ""},
+	encodedKeys:       {"listings with keys that XML cannot represent fail", ""},
 	highPartNumbers:   {"broken uploads cannot be resumed, and uploads with more parts fail", "--max-parts 1000"},
 }
 
-// Instead says what s3fs does without the feature.
+// Instead describes the fallback for the feature.
 func (x Feature) Instead() string {
-	return cmp.Or(fallbacks[x].instead, "HEAD compares just before the request, so another writer has a moment")
+	return cmp.Or(fallbacks[x].instead, "HeadObject checks just before the request, so a concurrent write may be lost")
 }
 
-// Option names the option or the permission that helps, "" if there is none.
+// Option returns the option or permission that helps, or "".
 func (x Feature) Option() string { return fallbacks[x].option }
 
-// refusalTTL is how long a refused feature is not tried again.
+// refusalTTL is how long a refused feature is not used.
 const refusalTTL = 10 * time.Minute
 
 // A Refusal is a feature that a service has refused.
 type Refusal struct {
 	Feature Feature
-	Scope   string    // the bucket or storage class that it is about; empty = the service
-	Err     error     // what the service said
+	Scope   string    // the bucket or storage class; empty = the whole service
+	Err     error     // of the refused request
 	Until   time.Time // when the feature is tried again
 }
 
@@ -83,14 +83,14 @@ type featureKey struct {
 	scope   string
 }
 
-// features remember what a service refused. The zero value has no refusals.
+// features records the features that a service has refused. The zero value has no refusals.
 type features struct {
 	mu      sync.Mutex
 	refused map[featureKey]Refusal
 	log     *slog.Logger // nil = none
 }
 
-// supports reports whether a feature is worth a try: it was not refused within refusalTTL.
+// supports reports whether a feature was not refused within refusalTTL.
 func (s *features) supports(x Feature, scope string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,7 +98,7 @@ func (s *features) supports(x Feature, scope string) bool {
 	return !ok || !time.Now().Before(r.Until)
 }
 
-// refuse remembers a refusal, and logs the first one.
+// refuse records a refusal. It logs the first one.
 func (s *features) refuse(x Feature, scope string, err error) {
 	s.mu.Lock()
 	key := featureKey{x, scope}
@@ -118,7 +118,7 @@ func (s *features) refuse(x Feature, scope string, err error) {
 	if option := x.Option(); option != "" {
 		args = append(args, "option", option)
 	}
-	s.log.Warn("the service refuses a feature", append(args, "err", err)...)
+	s.log.Warn("S3 feature refused, using the fallback", append(args, "err", err)...)
 }
 
 // newHTTPClient returns a client that sends Expect: 100-continue unless the service refused it within refusalTTL.
@@ -128,14 +128,14 @@ func (s *features) newHTTPClient(h s3http.Config) *s3http.Client {
 	return s3http.New(h)
 }
 
-// accept forgets a refusal, because the service knows the feature now.
+// accept removes a refusal after the service has accepted the feature.
 func (s *features) accept(x Feature, scope string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.refused, featureKey{x, scope})
 }
 
-// Refusals lists the features that the service has refused, by name.
+// Refusals returns the features that the service has refused, sorted by name.
 func (c *Client) Refusals() []Refusal {
 	c.features.mu.Lock()
 	defer c.features.mu.Unlock()
@@ -144,8 +144,9 @@ func (c *Client) Refusals() []Refusal {
 	})
 }
 
-// try runs f with a feature, unless the service has refused it lately. After a refusal f runs again without it. Only a
-// second run that works shows that the feature was to blame, and then the refusal is remembered.
+// try calls f with the feature, unless the service has refused it within refusalTTL. If that fails with an error for which
+// refuses is true, try calls f again without the feature. The refusal is recorded only if the second call succeeds, as the
+// error may have another reason.
 func (s *features) try(x Feature, scope string, refuses func(error) bool, f func(with bool) error) error {
 	if !s.supports(x, scope) {
 		return f(false)
@@ -169,25 +170,25 @@ func (s *features) try(x Feature, scope string, refuses func(error) bool, f func
 	}
 }
 
-// unsupportedCodes are what services call a header, a parameter or an element of a request that they do not know.
+// unsupportedCodes are the error codes of services for a header, parameter or element that they do not support.
 var unsupportedCodes = []string{
 	"NotImplemented", "NotSupported", "InvalidArgument", "InvalidRequest", "MalformedXML", "InvalidHeader", "ExcessHeaderValues",
 	"BadRequest", "InvalidParameter", "UnsupportedOperation", "UnsupportedHeader", "UnsupportedArgument",
 }
 
-// isUnsupported reports whether a service may have refused a request because it does not know a part of it. The same codes
-// also mean other mistakes: only the request without that part tells.
+// isUnsupported reports whether a service may have refused a request because it does not support a part of it. The codes
+// have other meanings too: only the same request without that part shows the reason.
 func isUnsupported(err error) bool {
 	return status(err) == http.StatusNotImplemented || slices.Contains(unsupportedCodes, errorCode(err))
 }
 
-// A condition is what S3 compares before it obeys a request: the headers If-Match and If-None-Match, nil = none.
+// A condition is the headers If-Match and If-None-Match of a request; nil = none.
 type condition struct{ match, noneMatch *string }
 
-// ifAbsent is the condition that there is no object.
+// ifAbsent is the condition that the object does not exist.
 var ifAbsent = condition{noneMatch: aws.String("*")}
 
-// An operation is one of S3's that takes conditions.
+// An operation is an S3 operation that supports conditions.
 type operation string
 
 const (
@@ -198,7 +199,7 @@ const (
 	deleteObjects  operation = "DeleteObjects"
 )
 
-// conditionOn returns the feature that a condition of an operation is.
+// conditionOn returns the feature for a condition of an operation.
 func conditionOn(op operation, cond condition) Feature {
 	header := "If-Match"
 	if cond.noneMatch != nil {
@@ -207,14 +208,14 @@ func conditionOn(op operation, cond condition) Feature {
 	return Feature(header + " on " + string(op))
 }
 
-// errConditionFailed says that a condition does not hold.
-var errConditionFailed = errors.New("the condition does not hold")
+// errConditionFailed means that a condition is not met.
+var errConditionFailed = errors.New("the condition is not met")
 
-// conditionally runs send, which is to make a request about key on a condition, if there is one. A service that does
-// not know the condition is asked with HEAD just before, and send then runs without the condition: that leaves a moment
-// for another writer. precondition reports the error of a condition that does not hold.
+// conditionally calls send, which sends a request about key with the condition, if any. If the service does not support
+// the condition, HeadObject checks it just before the request, which cannot exclude a concurrent write. If the condition
+// is not met, precondition(err) is true.
 //
-// send must make its request anew each time, as S3 also asks for repetitions, see retryConflicts.
+// send may be called several times, see retryConflicts.
 func (f *FS) conditionally(ctx context.Context, op operation, key string, cond condition, send func(condition) error) error {
 	if cond.match == nil && cond.noneMatch == nil {
 		return send(cond)
@@ -232,18 +233,18 @@ func (f *FS) conditionally(ctx context.Context, op operation, key string, cond c
 		return send(condition{})
 	})
 	if cond.match != nil && (op == putObject || op == completeUpload) && errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %v", errConditionFailed, err) // the object has been deleted
+		return fmt.Errorf("%w: %v", errConditionFailed, err) // the object was deleted
 	}
 	return err
 }
 
-// wronglyRefused reports whether a service says of an If-Match that does hold that it does not: DigitalOcean Spaces has been seen to
-// compare the ETag with its quotes on PutObject.
+// wronglyRefused reports whether a service answers 412 although If-Match is met. DigitalOcean Spaces is reported to compare
+// the ETag with its quotes on PutObject.
 func (f *FS) wronglyRefused(ctx context.Context, key string, cond condition, err error) bool {
 	return cond.match != nil && status(err) == http.StatusPreconditionFailed && f.checkCondition(ctx, key, cond) == nil
 }
 
-// checkCondition looks whether a condition on key holds now.
+// checkCondition returns an error unless HeadObject shows that the condition on key is met.
 func (f *FS) checkCondition(ctx context.Context, key string, cond condition) error {
 	head, err := f.head(ctx, key)
 	missing := errors.Is(err, fs.ErrNotExist)
@@ -260,11 +261,11 @@ func (f *FS) checkCondition(ctx context.Context, key string, cond condition) err
 	return nil
 }
 
-// maxConflictAttempts is how often a request is sent that conflicts with another one under way.
+// maxConflictAttempts limits the attempts of a request that conflicts with another one in progress.
 const maxConflictAttempts = 5
 
-// retryConflicts runs send again while S3 says that its request conflicts with another one under way: that tells nothing of
-// how the other one ends.
+// retryConflicts retries send while S3 answers that the request conflicts with another one in progress, whose result is
+// not known yet.
 func retryConflicts(ctx context.Context, send func() error) error {
 	for i := 1; ; i++ {
 		err := send()
@@ -284,7 +285,7 @@ func retryConflicts(ctx context.Context, send func() error) error {
 	}
 }
 
-// pause waits before something that has failed with err is tried again. Its error joins the cause of ctx's end with err.
+// pause waits before a retry after err. If ctx ends, it returns the cause joined with err.
 func pause(ctx context.Context, delay time.Duration, err error) error {
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
@@ -296,7 +297,7 @@ func pause(ctx context.Context, delay time.Duration, err error) error {
 	}
 }
 
-// isConflict reports whether S3 refused a request because another one about the same key was under way.
+// isConflict reports whether S3 refused a request because another one for the same key was in progress.
 func isConflict(err error) bool {
 	return slices.Contains([]string{"ConditionalRequestConflict", "OperationAborted"}, errorCode(err))
 }

@@ -18,34 +18,35 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/budget"
 )
 
-// Options say where in a service an [FS] lies, and what it may take.
+// Options configure an [FS].
 type Options struct {
 	Bucket string
-	Prefix string         // what all keys begin with; a slash is put at its end
-	Budget *budget.Budget // of the buffers of transfers; nil = 256 MiB for this FS alone
+	Prefix string         // of all keys; a missing slash is appended
+	Budget *budget.Budget // for the buffers of transfers; nil = 256 MiB for this FS alone
 
 	PartSize     int64 // bytes of an upload's first part; 0 = 8 MiB, at least 5 MiB, at most a quarter of the budget
-	MaxParts     int   // part numbers that the service takes; 0 = 10,000
-	UniformParts bool  // all parts but the last must be of one size
+	MaxParts     int   // highest part number that the service accepts; 0 = 10,000
+	UniformParts bool  // all parts but the last must have the same size
 
 	Attributes // of the objects that are written
 
-	// Resume is how long a broken upload can be continued; 0 = 24 h, below 0 = off.
+	// Resume is how long a broken upload can be resumed; 0 = 24 h, negative = off.
 	Resume time.Duration
 
-	// ListMtime is the time of files in listings: s3, the default, is LastModified; metadata is that of Stat, which costs a
-	// request for each file whose time is not yet known; auto is that of Stat where listings tell it, as MinIO's do.
+	// ListMtime selects the modification time in listings. "s3", the default, is LastModified. "metadata" is the time
+	// of Stat and costs a HeadObject for each file that is not cached. "auto" is the time of Stat if the service lists
+	// metadata, as MinIO does, and else LastModified.
 	ListMtime string
 
-	RenameMax int           // objects in a directory that may be renamed; 0 = 10,000
-	Stall     time.Duration // for how long an upload waits for memory; 0 = 5 min
+	RenameMax int           // most objects in a directory that may be renamed; 0 = 10,000
+	Stall     time.Duration // how long an upload waits for memory; 0 = 5 min
 	Log       *slog.Logger  // nil = none
 }
 
-// An FS is a place in a bucket. Its methods may be called from many goroutines at once.
+// An FS is a file system below a prefix of a bucket. It is safe for concurrent use.
 //
-// Names are slash-separated and begin at the place's root. A name that S3 cannot hold, or that a listing
-// could not show, is fs.ErrInvalid.
+// Names are slash-separated and relative to the prefix. Names that are longer than an S3 key or not printable are
+// fs.ErrInvalid.
 type FS struct {
 	client    *Client
 	api       *s3.Client
@@ -60,14 +61,14 @@ type FS struct {
 	stall     time.Duration
 	log       *slog.Logger
 
-	copyLimit    int64 // the largest object that is copied in one request; 0 = maxCopy
-	partCopySize int64 // of a part in which a larger one is copied, about; 0 = copyPartSize
+	copyLimit    int64 // size of the largest object that is copied in one request; 0 = maxCopy
+	partCopySize int64 // approximate size of the parts in which larger ones are copied; 0 = copyPartSize
 
 	attributes Attributes
 	listMtime  string
 }
 
-// NewFS returns the place in a bucket that o describes. It sends nothing: what is wrong with it, the first use tells.
+// NewFS returns a file system for o. It sends no request: a missing bucket, for example, is an error of the first use.
 func NewFS(c *Client, o Options) *FS {
 	f := &FS{
 		client:    c,
@@ -97,7 +98,7 @@ func NewFS(c *Client, o Options) *FS {
 	return f
 }
 
-// withGrace returns a context that ends d after ctx does.
+// withGrace returns a context that ends d after ctx.
 func withGrace(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
@@ -110,12 +111,12 @@ func withGrace(ctx context.Context, d time.Duration) (context.Context, context.C
 	}
 }
 
-// copyGrace is how long S3 may go on with a copy that it has begun when the caller has gone: a copy of some GiB takes minutes. One that is
-// broken off may be made all the same, and then the file has both names.
+// copyGrace is how long a copy in progress may continue after the end of the caller's context. A copy of some GiB takes
+// minutes. S3 may finish a canceled copy, and a rename would leave the file under both names.
 const copyGrace = 15 * time.Minute
 
-// withCopyGrace is withGrace for copies, and for changes that have copies behind them. Once the process must end, see Stop, they have no more time
-// than other changes.
+// withCopyGrace is withGrace with copyGrace, for copies and the changes that depend on them. After Stop it is limited to
+// cleanup, the grace of other changes.
 func (c *Client) withCopyGrace(ctx context.Context) (context.Context, context.CancelFunc) {
 	longer, cancel := withGrace(ctx, copyGrace)
 	if c.stopping == nil {
@@ -138,9 +139,9 @@ func (c *Client) copyContext(ctx context.Context) (context.Context, context.Canc
 	return ctx, cancel, nil
 }
 
-// changeContext returns the context of a change that is about to begin: it is an error if ctx has ended, and otherwise ends
-// some time after ctx. Of a request that is broken off it is unknown what it did, and a rename that is half-done has left
-// the file under both names.
+// changeContext returns the context for a change that is about to begin. It fails if ctx has ended; otherwise the context
+// ends some time after ctx. The result of a canceled request is unknown, and a canceled rename may leave the file under
+// both names.
 func changeContext(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, nil, err
@@ -149,14 +150,14 @@ func changeContext(ctx context.Context) (context.Context, context.CancelFunc, er
 	return ctx, cancel, nil
 }
 
-// recoverPanic makes a panic the error of a goroutine of ours, so that it ends one transfer and not the process.
+// recoverPanic sets *err if the goroutine panics, so that the panic ends one transfer and not the process.
 func recoverPanic(err *error) {
 	if v := recover(); v != nil {
 		*err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 	}
 }
 
-// async starts f and returns a function that waits for what it returns.
+// async runs f in a goroutine. The returned function waits for its result.
 func async[T any](f func() (T, error)) func() (T, error) {
 	var (
 		value T
@@ -177,7 +178,7 @@ func async[T any](f func() (T, error)) func() (T, error) {
 // maxKeyLength is S3's limit for a key, in bytes.
 const maxKeyLength = 1024
 
-// fileKey returns the key of a file: the prefix and the name, folded at the root.
+// fileKey returns the key of a file: the prefix and the cleaned name. The root is syscall.EISDIR.
 func (f *FS) fileKey(name string) (string, error) {
 	key, err := f.keyOf(name, "")
 	if err == nil && key == f.prefix {
@@ -186,11 +187,11 @@ func (f *FS) fileKey(name string) (string, error) {
 	return key, err
 }
 
-// dirPrefix returns what the keys in a directory begin with: "" for the root of a whole bucket, else something that ends
-// in a slash.
+// dirPrefix returns the prefix of the keys in a directory. It ends in a slash, but is "" for the root of a whole bucket.
 func (f *FS) dirPrefix(name string) (string, error) { return f.keyOf(name, "/") }
 
-// keyOf leaves a directory's slash out of account: its marker is S3's to refuse.
+// keyOf returns the key of a name, with end appended. The length limit does not include end: S3 refuses a directory
+// marker that is too long.
 func (f *FS) keyOf(name, end string) (string, error) {
 	rest := strings.TrimPrefix(path.Clean("/"+name), "/")
 	if rest == "" {

@@ -8,25 +8,25 @@ import (
 	"strings"
 )
 
-// A KnownService is an S3 service of which something is known before it is asked. docs/services.md shows all of them.
+// A KnownService is an S3 service with known properties. docs/services.md lists all of them.
 type KnownService struct {
 	Name         string
-	Hosts        []string // patterns for the host of the endpoint, see hostMatches; none = it has many, and is not recognized
-	MaxParts     int      // part numbers of an upload; 0 = 10,000, as S3 has
-	UniformParts bool     // all parts of an upload but the last must have one size
+	Hosts        []string // patterns for the host of the endpoint, see hostMatches; none = the service is not recognized
+	MaxParts     int      // highest part number of an upload; 0 = 10,000, as on AWS
+	UniformParts bool     // all parts of an upload but the last must have the same size
 	VirtualHost  bool     // the bucket must be in the host name
 	Known        string   // what works, which option helps, what does not work
-	Source       string   // how that was found out
-	Date         string   // when
+	Source       string   // of Known
+	Date         string   // of Source
 }
 
-// directoryBuckets names the buckets of S3 Express One Zone: they are recognized by their names too.
+// directoryBuckets is the name of S3 Express One Zone. Its buckets are recognized by directoryBucketSuffix too.
 const directoryBuckets, directoryBucketSuffix = "AWS directory buckets", "--x-s3"
 
-// nameAWS names the service that is used where no endpoint is given.
+// nameAWS is the name of the service that is used without an endpoint.
 const nameAWS = "AWS"
 
-// Options returns the options whose automatic values the service changes, as a user would write them.
+// Options returns the options that are set automatically for the service, as a user would write them.
 func (k KnownService) Options() (options []string) {
 	if k.VirtualHost {
 		options = append(options, "--path-style off")
@@ -40,10 +40,10 @@ func (k KnownService) Options() (options []string) {
 	return options
 }
 
-// KnownServices returns all of them.
+// KnownServices returns all known services.
 func KnownServices() []KnownService { return slices.Clone(knownServices) }
 
-// Known returns what is known of the service that the client uses, for a bucket; false = it is not recognized.
+// Known returns the known service of the client, for a bucket. It reports false if the service is not recognized.
 func (c *Client) Known(bucket string) (KnownService, bool) {
 	endpoint := c.api.Options().BaseEndpoint
 	known, ok := knownByName(nameAWS), true
@@ -56,8 +56,8 @@ func (c *Client) Known(bucket string) (KnownService, bool) {
 	return known, ok
 }
 
-// PartLimits returns the parts that the client's service is known to take: part numbers up to maxParts and, where uniform,
-// all parts of an upload but the last of one size. For most services those are the limits of S3 itself.
+// PartLimits returns the limits of the client's service: the highest part number, and whether all parts but the last must
+// have the same size. For most services they are those of AWS.
 func (c *Client) PartLimits() (maxParts int, uniform bool) {
 	known, _ := c.Known("")
 	if known.MaxParts == 0 {
@@ -66,7 +66,7 @@ func (c *Client) PartLimits() (maxParts int, uniform bool) {
 	return known.MaxParts, known.UniformParts
 }
 
-// pathStyle reports whether the bucket belongs into the path of the URL, if nothing else is configured.
+// pathStyle reports whether the bucket is in the path of URLs by default.
 func pathStyle(endpoint *string) bool {
 	if endpoint == nil {
 		return false
@@ -93,8 +93,8 @@ func knownByEndpoint(endpoint string) (KnownService, bool) {
 	return KnownService{}, false
 }
 
-// hostMatches reports whether a host name has the pattern: a * that is the first label stands for one label or more, any
-// other * for characters of one label.
+// hostMatches reports whether a host name matches a pattern. If the first label is "*", it matches one label or more; any
+// other * matches characters of one label.
 func hostMatches(pattern, host string) bool {
 	patterns, labels := strings.Split(pattern, "."), strings.Split(host, ".")
 	if patterns[0] == "*" && len(labels) >= len(patterns) {
@@ -108,7 +108,7 @@ func hostMatches(pattern, host string) bool {
 
 const reviewDate = "2026-11-29"
 
-// knownServices are recognized by the first pattern that fits.
+// knownServices are in the order in which their patterns are tried.
 var knownServices = []KnownService{
 	{Name: directoryBuckets, Hosts: []string{"s3express-*.*.amazonaws.com"}, VirtualHost: true, Date: reviewDate,
 		Known: "Listings are unsorted and take only prefixes that end in a slash. There are no tags and no Content-MD5: " +

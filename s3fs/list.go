@@ -16,15 +16,15 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// List yields the entries of dir whose names begin with prefix, page by page as S3 delivers them, in the order of
-// their bytes, for which a directory's name counts with a slash at its end.
+// List yields the entries of dir whose names begin with prefix, page by page as S3 returns them. They are sorted by the
+// bytes of their names; the name of a directory is sorted with a slash at its end.
 //
-// Keys that FTP cannot name are left out. A file's time is LastModified, or that of Stat as far as Options.ListMtime says; a
-// directory's is zero. With an empty prefix, a directory that does not exist yields fs.ErrNotExist.
+// Keys that are not valid names are skipped. The time of a file is LastModified or that of Stat, see Options.ListMtime;
+// the time of a directory is zero. If dir does not exist, List yields fs.ErrNotExist, but only with an empty prefix.
 func (f *FS) List(ctx context.Context, dir, prefix string) iter.Seq2[proxy.Entry, error] {
 	return func(yield func(proxy.Entry, error) bool) {
 		if !proxy.IsPrintable(prefix) || strings.Contains(prefix, "/") {
-			return // no name begins so
+			return // no name has this prefix
 		}
 		root, err := f.dirPrefix(dir)
 		if err != nil {
@@ -32,7 +32,7 @@ func (f *FS) List(ctx context.Context, dir, prefix string) iter.Seq2[proxy.Entry
 			return
 		}
 		found := root == f.prefix || prefix != ""
-		last := "" // directory: some services begin a page with the one that ended the page before
+		last := "" // the last directory: some services repeat it at the beginning of the next page
 		for page, err := range f.dirPages(ctx, root, prefix) {
 			if err != nil {
 				yield(proxy.Entry{}, wrap("list", dir, err))
@@ -55,11 +55,11 @@ func (f *FS) List(ctx context.Context, dir, prefix string) iter.Seq2[proxy.Entry
 	}
 }
 
-// page is what S3 says at a time: keys, and what keys have in common up to the next slash, each in order.
+// page is one response of ListObjectsV2: objects and common prefixes, each sorted.
 type page struct {
 	objects []object
 	dirs    []string
-	next    string // continues after this page; "" = it is the last
+	next    string // continuation token; "" = this is the last page
 }
 
 type object struct {
@@ -67,12 +67,12 @@ type object struct {
 	size  int64
 	mtime time.Time
 	etag  string
-	class string               // of storage
-	head  *s3.HeadObjectOutput // if it was asked for
+	class string               // storage class
+	head  *s3.HeadObjectOutput // nil = HeadObject was not called
 }
 
-// entries joins files and directories below root, as far as they can be named; a file at root itself is the
-// directory's marker. The last directory yielded is kept, and left out if it comes again.
+// entries merges the files and directories below root, sorted. It skips invalid names, among them the empty one of the
+// directory marker root itself. It stores the last directory in last, and skips it if it comes again.
 func (p *page) entries(root string, last *string) iter.Seq[*info] {
 	return func(yield func(*info) bool) {
 		objects, dirs := p.objects, p.dirs
@@ -104,14 +104,14 @@ func (p *page) entries(root string, last *string) iter.Seq[*info] {
 	}
 }
 
-// pages yields what is under prefix, asking for each page while the one before is worked on. Without a delimiter,
-// all keys are objects.
+// pages yields the pages of a listing. It requests the next page while the caller handles one. Without a delimiter, the
+// pages have objects only.
 func (f *FS) pages(ctx context.Context, prefix, delimiter string) iter.Seq2[*page, error] {
 	return func(yield func(*page, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		fetch := func(after string) func() (*page, error) {
 			return async(func() (*page, error) {
-				if delimiter != "" { // entries of a listing, not objects of a tree
+				if delimiter != "" { // a listing of one directory, which shows times
 					return f.fetchPageWithTimes(ctx, prefix, delimiter, after)
 				}
 				return f.fetchPage(ctx, prefix, delimiter, after, 0)
@@ -134,8 +134,8 @@ func (f *FS) pages(ctx context.Context, prefix, delimiter string) iter.Seq2[*pag
 	}
 }
 
-// firstKeys returns the first keys that begin with a prefix, at least limit if there are that many. A page of S3's may have fewer than it was
-// asked for, or none, and be followed by others all the same.
+// firstKeys returns the first objects with a prefix, at least limit unless fewer exist. S3 may return fewer than requested
+// in a page, or none, although more follow.
 func (f *FS) firstKeys(ctx context.Context, prefix string, limit int32) (objects []object, err error) {
 	for after := ""; ; {
 		p, err := f.fetchPage(ctx, prefix, "", after, limit)
@@ -143,7 +143,7 @@ func (f *FS) firstKeys(ctx context.Context, prefix string, limit int32) (objects
 			return nil, err
 		}
 		for _, o := range p.objects {
-			if len(objects) == 0 || objects[len(objects)-1].key != o.key { // some services begin a page with the end of the one before
+			if len(objects) == 0 || objects[len(objects)-1].key != o.key { // some services repeat the last key of the page before
 				objects = append(objects, o)
 			}
 		}
@@ -151,16 +151,17 @@ func (f *FS) firstKeys(ctx context.Context, prefix string, limit int32) (objects
 		case p.next == "" || len(objects) >= int(limit):
 			return objects, nil
 		case p.next == after:
-			return nil, fmt.Errorf("%w: a listing of %q that does not go on", errUnconfirmed, prefix)
+			return nil, fmt.Errorf("%w: the listing of %q repeats its continuation token", errUnconfirmed, prefix)
 		}
 		after = p.next
 	}
 }
 
-// fetchPage asks for at most limit keys, 0 = as many as S3 gives, after those of an earlier page.
+// fetchPage requests a page of at most limit keys; 0 = the default of S3. after is the continuation token of the page
+// before, or "".
 func (f *FS) fetchPage(ctx context.Context, prefix, delimiter, after string, limit int32, options ...func(*s3.Options)) (*page, error) {
 	if len(prefix) > maxKeyLength {
-		return &page{}, nil // no key begins so, and S3 refuses the question
+		return &page{}, nil // no key has this prefix, and S3 refuses the request
 	}
 	in := &s3.ListObjectsV2Input{Bucket: &f.bucket, Prefix: &prefix}
 	if delimiter != "" {
@@ -175,7 +176,7 @@ func (f *FS) fetchPage(ctx context.Context, prefix, delimiter, after string, lim
 	p := &page{}
 	err := f.client.features.try(encodedKeys, "", isUnsupported, func(with bool) error {
 		in.EncodingType = ""
-		if with { // else one odd key makes the XML of its page unreadable
+		if with { // otherwise one key with characters that XML does not allow makes its page unreadable
 			in.EncodingType = types.EncodingTypeUrl
 		}
 		_, err := f.api.ListObjectsV2(ctx, in, append(options, p.decode)...)
@@ -185,18 +186,18 @@ func (f *FS) fetchPage(ctx context.Context, prefix, delimiter, after string, lim
 	return p, err
 }
 
-// Directory buckets (S3 Express) list by prefixes that end in a slash only, and in no order. Some other services refuse
-// other prefixes too.
+// Directory buckets (S3 Express) accept only prefixes that end in a slash, and their listings are unsorted. Some other
+// services refuse such prefixes too.
 
-// isDirectoryBucket reports whether a bucket is one of S3 Express, by its name.
+// isDirectoryBucket reports whether bucket is the name of a directory bucket.
 func isDirectoryBucket(bucket string) bool { return strings.HasSuffix(bucket, "--x-s3") }
 
-// listsAnyPrefix reports whether the bucket lists by prefixes that do not end in a slash, as far as is known.
+// listsAnyPrefix reports whether the bucket is not known to refuse prefixes that do not end in a slash.
 func (f *FS) listsAnyPrefix() bool {
 	return !isDirectoryBucket(f.bucket) && f.client.features.supports(anyPrefix, f.bucket)
 }
 
-// dirPages yields what is in a directory whose names begin with prefix.
+// dirPages yields the entries of a directory whose names begin with prefix.
 func (f *FS) dirPages(ctx context.Context, root, prefix string) iter.Seq2[*page, error] {
 	switch {
 	case isDirectoryBucket(f.bucket):
@@ -235,7 +236,7 @@ func (f *FS) dirPages(ctx context.Context, root, prefix string) iter.Seq2[*page,
 	}
 }
 
-// filterPages leaves of pages what begins with prefix.
+// filterPages removes the keys that do not begin with prefix.
 func filterPages(pages iter.Seq2[*page, error], prefix string) iter.Seq2[*page, error] {
 	return func(yield func(*page, error) bool) {
 		for p, err := range pages {
@@ -250,7 +251,7 @@ func filterPages(pages iter.Seq2[*page, error], prefix string) iter.Seq2[*page, 
 	}
 }
 
-// sortPages makes one page of all, in order.
+// sortPages merges all pages into one sorted page.
 func sortPages(pages iter.Seq2[*page, error]) iter.Seq2[*page, error] {
 	return func(yield func(*page, error) bool) {
 		all := &page{}
@@ -267,7 +268,7 @@ func sortPages(pages iter.Seq2[*page, error]) iter.Seq2[*page, error] {
 	}
 }
 
-// sort puts a page in order, if it is not.
+// sort sorts a page. S3 and most services return sorted pages.
 func (p *page) sort() {
 	byKey := func(a, b object) int { return cmp.Compare(a.key, b.key) }
 	if !slices.IsSortedFunc(p.objects, byKey) {

@@ -17,16 +17,16 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// mtimeFromMetadata is the value of Options.ListMtime that asks for the time of each file.
+// mtimeFromMetadata is the value of Options.ListMtime that calls HeadObject for each file.
 const mtimeFromMetadata = "metadata"
 
-// maxParallelHeads is how many files of a listing are asked about at a time.
+// maxParallelHeads limits the HeadObject requests of one listing that are in progress.
 const maxParallelHeads = 16
 
-// withTimes yields the entries of a page below root. Where listings show the time in a file's metadata, which S3 tells of
-// one file at a time, each file is what HEAD says of it; so many are asked about ahead of the one yielded, and no more.
+// withTimes yields the entries of a page below root. With mtimeFromMetadata, it replaces each file by the result of
+// HeadObject, for up to maxParallelHeads files at a time.
 //
-// A file that is gone by then is left out. One that cannot be asked about stays what the page says of it.
+// A file that no longer exists is skipped. If HeadObject fails otherwise, the entry stays as the page has it.
 func (f *FS) withTimes(ctx context.Context, root string, entries iter.Seq[*info]) iter.Seq2[*info, error] {
 	if f.listMtime != mtimeFromMetadata {
 		return func(yield func(*info, error) bool) {
@@ -61,8 +61,8 @@ func (f *FS) withTimes(ctx context.Context, root string, entries iter.Seq[*info]
 	}
 }
 
-// withTime returns what HEAD says of an entry, now or when it was asked about before, or the entry. It warns once of what
-// cannot be asked about.
+// withTime returns e with the modification time of its metadata, from the cache or by HeadObject. If HeadObject fails,
+// it returns e and logs a warning, once for each warn.
 func (f *FS) withTime(ctx context.Context, root string, e *info, warn *sync.Once) (*info, error) {
 	if e.dir {
 		return e, nil
@@ -85,16 +85,16 @@ func (f *FS) withTime(ctx context.Context, root string, e *info, warn *sync.Once
 		return nil, context.Cause(ctx)
 	}
 	warn.Do(func() {
-		f.log.WarnContext(ctx, "listed without the time in its metadata", "key", root+e.name, "err", err)
+		f.log.WarnContext(ctx, "modification time not in listing, using LastModified", "key", root+e.name, "err", err)
 	})
 	return e, nil
 }
 
-// minCacheAge is how long ago a file must have been written for its time to be remembered: services tell LastModified in whole seconds,
-// and clocks differ, so that a younger file may change without it.
+// minCacheAge is the age from which the time of a file is cached. LastModified has whole seconds and clocks differ, so a
+// younger file may change without a new LastModified.
 const minCacheAge = time.Minute
 
-// An entryVersion is a hash of what tells one state of an object from all others.
+// An entryVersion is a hash of bucket, key, ETag and LastModified, which identify a version of an object.
 type entryVersion [16]byte
 
 func (f *FS) entryVersion(key, etag string, modified time.Time) entryVersion {
@@ -102,14 +102,14 @@ func (f *FS) entryVersion(key, etag string, modified time.Time) entryVersion {
 	return entryVersion(sum[:len(entryVersion{})])
 }
 
-// mtimeCache remembers the times of versions. It holds two generations and drops the older one when the younger one is full,
-// so that a listing of any length takes no more.
+// mtimeCache caches the modification times of versions. It has two generations and drops the old one when the recent one
+// is full, which limits its memory.
 type mtimeCache struct {
 	mu          sync.Mutex
 	recent, old map[entryVersion]time.Time
 }
 
-// generationSize is the number of times in one.
+// generationSize is the number of times in a generation.
 const generationSize = 32 << 10
 
 func (k *mtimeCache) get(v entryVersion) (time.Time, bool) {
@@ -137,15 +137,15 @@ func (k *mtimeCache) put(v entryVersion, t time.Time) {
 	k.recent[v] = t
 }
 
-// MinIO lists the metadata of objects beside them, if the query has metadata=true. It reads them anyway.
+// MinIO lists the metadata of objects if the query has metadata=true, at no cost.
 
-// listsMetadata reports whether listings show the time in the metadata where that costs nothing, and the service is MinIO.
+// listsMetadata reports whether Options.ListMtime is auto and the service is a MinIO that has not refused to list metadata.
 func (f *FS) listsMetadata() bool {
 	return f.listMtime == auto && f.client.isMinIO.Load() && f.client.features.supports(listMetadata, f.bucket)
 }
 
-// fetchPageWithTimes asks for a page of a listing, with metadata where the service has them. The first answer of all tells whether it is
-// MinIO; then its question is repeated.
+// fetchPageWithTimes requests a page of a listing, with metadata if listsMetadata. The first response of a service shows
+// whether it is MinIO; the request is then repeated with metadata.
 func (f *FS) fetchPageWithTimes(ctx context.Context, prefix, delimiter, after string) (p *page, err error) {
 	if !f.listsMetadata() {
 		p, err = f.fetchPage(ctx, prefix, delimiter, after, 0)
@@ -164,12 +164,12 @@ func (f *FS) fetchPageWithTimes(ctx context.Context, prefix, delimiter, after st
 	return p, err
 }
 
-// refusesMetadata reports whether a service, or a proxy before it, may have refused a listing because of its query.
+// refusesMetadata reports whether a service, or a proxy in front of it, may have refused a listing because of its query.
 func refusesMetadata(err error) bool {
 	return isUnsupported(err) || declined(err) && !errors.Is(err, ErrNoBucket)
 }
 
-// requestMetadata adds the parameter to the query, before it is signed.
+// requestMetadata adds metadata=true to the query before it is signed.
 func requestMetadata(o *s3.Options) {
 	const id = "s3fs: list metadata"
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
@@ -184,13 +184,13 @@ func requestMetadata(o *s3.Options) {
 	})
 }
 
-// metadata is what a listing tells of an object beside what S3 has there: elements that are named as headers of the object.
+// metadata is the UserMetadata element of an object in a listing of MinIO. Its elements have the names of headers.
 type metadata struct {
 	present, inside bool
 	mtime           string
 }
 
-// consume reports whether a tag belongs to the metadata, of which the time is kept.
+// consume reports whether a tag belongs to the metadata. It stores the modification time.
 func (m *metadata) consume(tag, value string) bool {
 	const element = "UserMetadata"
 	switch {
@@ -206,7 +206,8 @@ func (m *metadata) consume(tag, value string) bool {
 	return true
 }
 
-// setMetadata takes over the time in the metadata, if there is one. It lets go of the page's text, which has all metadata in it.
+// setMetadata sets the time of o from the metadata, if it has one. It clones the strings of o, so that the text of the page,
+// which contains all metadata, can be freed.
 func (o *object) setMetadata(m metadata) error {
 	if !m.present {
 		return nil

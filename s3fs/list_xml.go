@@ -18,14 +18,14 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// decode makes ListObjectsV2 put its answer into p. The SDK's own decoder takes several times as long for a page,
-// most of it to allocate a dozen values for every key.
+// decode decodes the response of ListObjectsV2 into p. The decoder of the SDK takes several times as long for a page,
+// because it allocates a dozen values for each key.
 func (p *page) decode(o *s3.Options) {
 	const id = "OperationDeserializer"
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 		sdk, ok := stack.Deserialize.Get(id)
 		if !ok {
-			return fmt.Errorf("the SDK has no %s to take the place of", id)
+			return fmt.Errorf("the SDK has no middleware %s to replace", id)
 		}
 		_, err := stack.Deserialize.Swap(id, middleware.DeserializeMiddlewareFunc(id, func(
 			ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
@@ -33,19 +33,19 @@ func (p *page) decode(o *s3.Options) {
 			out, metadata, err := next.HandleDeserialize(ctx, in)
 			answer, ok := out.RawResponse.(*smithyhttp.Response)
 			if err == nil && ok && answer.StatusCode/100 == 2 && answer.StatusCode != http.StatusOK {
-				return out, metadata, fmt.Errorf("%w: a listing with the status %d", errUnconfirmed, answer.StatusCode)
+				return out, metadata, fmt.Errorf("%w: the listing has status %d", errUnconfirmed, answer.StatusCode)
 			}
 			if err != nil || !ok || answer.StatusCode != http.StatusOK {
 				return sdk.HandleDeserialize(ctx, in, receivedAnswer{out, metadata, err})
 			}
-			defer answer.Body.Close() // as the SDK's own does; until then the request keeps its page
+			defer answer.Body.Close() // as the SDK does
 			out.Result = &s3.ListObjectsV2Output{}
 			text, err := io.ReadAll(io.LimitReader(answer.Body, maxPageSize))
 			if err != nil {
-				return out, metadata, &smithyhttp.RequestSendError{Err: err} // which is tried again
+				return out, metadata, &smithyhttp.RequestSendError{Err: err} // is retried
 			}
 			if len(text) == maxPageSize {
-				return out, metadata, fmt.Errorf("a page of a listing has %d bytes or more", maxPageSize)
+				return out, metadata, fmt.Errorf("the page of the listing is larger than %d bytes", maxPageSize)
 			}
 			return out, metadata, p.parse(string(text))
 		}))
@@ -53,10 +53,10 @@ func (p *page) decode(o *s3.Options) {
 	})
 }
 
-// maxPageSize is more than a page of 1,000 keys has, each with its metadata.
+// maxPageSize is larger than any page of 1,000 keys with metadata.
 const maxPageSize = 32 << 20
 
-// receivedAnswer hands on an answer that is there already.
+// receivedAnswer is a handler that returns a response which has already been received.
 type receivedAnswer struct {
 	out      middleware.DeserializeOutput
 	metadata middleware.Metadata
@@ -68,8 +68,8 @@ func (a receivedAnswer) HandleDeserialize(context.Context, middleware.Deserializ
 	return a.out, a.metadata, a.err
 }
 
-// parse reads S3's XML. All that matters in it are texts without a tag inside, each of which ends with a tag that
-// says what it is: there is no need for a tree.
+// parse parses the XML of S3. Every value that it needs is the text before a closing tag, so it scans tags and builds no
+// tree.
 func (p *page) parse(text string) error {
 	const root = "ListBucketResult"
 	*p = page{}
@@ -77,7 +77,7 @@ func (p *page) parse(text string) error {
 		o      object
 		meta   metadata // of o
 		last   string
-		header = make(map[string]string) // what matters besides the entries
+		header = make(map[string]string) // elements outside of the entries
 	)
 	for value, tag := range tags(text) {
 		last = tag
@@ -103,11 +103,11 @@ func (p *page) parse(text string) error {
 		}
 	}
 	if last != "/"+root && last != root+"/" {
-		return fmt.Errorf("%w: a listing that ends with %q instead of %q", errUnconfirmed, last, "/"+root)
+		return fmt.Errorf("%w: the listing ends with %q instead of %q", errUnconfirmed, last, "/"+root)
 	}
 	if header["/IsTruncated"] == "true" {
 		if p.next = header["/NextContinuationToken"]; p.next == "" {
-			return errors.New("a listing that goes on without saying how")
+			return errors.New("the listing is truncated, but has no continuation token")
 		}
 	}
 	if header["/EncodingType"] == "url" {
@@ -116,7 +116,7 @@ func (p *page) parse(text string) error {
 	return nil
 }
 
-// set takes over what a closing tag says of an entry.
+// set sets the field of an entry that a closing tag names.
 func (o *object) set(tag, value string) (err error) {
 	switch tag {
 	case "/Key", "/Prefix":
@@ -134,22 +134,22 @@ func (o *object) set(tag, value string) (err error) {
 	return err
 }
 
-// unquote undoes the encoding that was asked for, for the sake of keys that XML cannot hold.
+// unquote decodes the keys, which the request asked to be URL-encoded, as XML cannot represent every key.
 func (p *page) unquote() (err error) {
 	for i := range p.objects {
 		if p.objects[i].key, err = url.QueryUnescape(p.objects[i].key); err != nil {
-			return fmt.Errorf("a key in the listing: %w", err)
+			return fmt.Errorf("decoding a key of the listing: %w", err)
 		}
 	}
 	for i := range p.dirs {
 		if p.dirs[i], err = url.QueryUnescape(p.dirs[i]); err != nil {
-			return fmt.Errorf("a prefix in the listing: %w", err)
+			return fmt.Errorf("decoding a prefix of the listing: %w", err)
 		}
 	}
 	return nil
 }
 
-// tags yields each tag's name, a closing one's with its slash, and the text before it.
+// tags yields the name of each tag, with the slash of a closing tag, and the text before it.
 func tags(text string) iter.Seq2[string, string] {
 	return func(yield func(value, tag string) bool) {
 		for {
@@ -168,7 +168,7 @@ func tags(text string) iter.Seq2[string, string] {
 
 var quotes = strings.NewReplacer("&quot;", `"`, "&#34;", `"`)
 
-// unescape undoes XML's escaping, of which only that of ETags is frequent.
+// unescape decodes the entities of XML. Only the quotes around ETags are frequent.
 func unescape(s string) (string, error) {
 	if !strings.Contains(s, "&") {
 		return s, nil

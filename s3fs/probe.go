@@ -15,15 +15,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// A Check is one thing that an FS asks of its service.
+// A Check is a property that an FS needs of its service.
 type Check string
 
-// The checks of [FS.Probe], in their order. All but the first two, CheckLifecycle, CheckLeft and CheckFeature are about the
-// object that CheckPut puts, and are left out if there is none.
+// The checks of [FS.Probe], in their order. All but the first two, CheckLifecycle, CheckLeft and CheckFeature need the
+// object of CheckPut, and are skipped if that fails.
 const (
 	CheckBucket        Check = "the bucket answers"
 	CheckPut           Check = "PutObject"
-	CheckAttributes    Check = "the configured attributes are stored" // only where HeadObject can tell some of them
+	CheckAttributes    Check = "the configured attributes are stored" // only if HeadObject can return one of them
 	CheckRead          Check = "GetObject"
 	CheckList          Check = "ListObjectsV2"
 	CheckDamaged       Check = "damaged content is refused"
@@ -34,7 +34,7 @@ const (
 	CheckMultipart     Check = "multipart upload"
 	CheckPartCopy      Check = "UploadPartCopy"
 	CheckCompleteMatch Check = "CompleteMultipartUpload with conditions"
-	CheckResume        Check = "resuming an upload" // only where uploads are resumed
+	CheckResume        Check = "resuming an upload" // only if uploads can be resumed
 	CheckAbort         Check = "AbortMultipartUpload"
 	CheckLifecycle     Check = "the bucket aborts incomplete uploads"
 	CheckDeleteMatch   Check = "DeleteObject with If-Match"
@@ -46,51 +46,52 @@ const (
 	CheckFeature       Check = "a feature is supported"          // yielded for each feature that the service refused
 )
 
-// A Finding is what a check found. Which of the facts it has depends on the check.
+// A Finding is the result of a check.
 type Finding struct {
 	Check    Check
-	Required bool   // the FS is of no use without it
-	Action   string // the permission that it takes, as AWS calls it; empty = none of its own
+	Required bool   // the FS does not work without it
+	Action   string // the AWS permissions that it needs; empty = none beyond those of other checks
 	Err      error  // why the check failed; nil = it succeeded
 
-	Checksum   string            // of CheckPut: which the service has taken, as Config.Checksum has it
+	Checksum   string            // of CheckPut: the algorithm that the service accepts, see Config.Checksum
 	Attributes []StoredAttribute // of CheckAttributes, also if they differ
-	OtherETag  bool              // of CheckMultipart: HeadObject shows another ETag than CompleteMultipartUpload
-	AbortDays  int               // of CheckLifecycle: when an upload is aborted
+	OtherETag  bool              // of CheckMultipart: HeadObject returns another ETag than CompleteMultipartUpload
+	AbortDays  int               // of CheckLifecycle: the age at which the bucket aborts uploads
 	Skew       time.Duration     // of CheckClock: how far this machine's clock is ahead
 	Left       []LeftBehind      // of CheckLeft
 	Refusal    Refusal           // of CheckFeature
 }
 
-// A StoredAttribute is an attribute that is configured, and as it was stored.
+// A StoredAttribute is an attribute of an object, as configured and as stored.
 type StoredAttribute struct {
 	Header           string // x-amz-storage-class, x-amz-server-side-encryption or x-amz-tagging-count
 	Configured, Kept string
 }
 
-// Differs reports whether the attribute was not stored as it is configured.
+// Differs reports whether the attribute is not stored as configured.
 func (a StoredAttribute) Differs() bool { return a.Kept != a.Configured }
 
-// A LeftBehind is an object or an upload that a probe could not remove.
+// A LeftBehind is an object or a multipart upload that the probe could not remove.
 type LeftBehind struct {
 	Key      string
 	UploadID string // empty = an object
 }
 
-// A probe is a question to the service.
+// A probe runs a check.
 type probe struct {
 	check       Check
 	optional    bool
 	action      string
-	needsObject bool // is about the object that was put before
+	needsObject bool // skipped unless CheckPut has put its object
 	run         func(context.Context, *Finding) error
 }
 
-// Probe tries all that the FS asks of its service, and yields what it finds, one by one; each probe may take limit. It
-// writes small objects of random names below the prefix, a key for each probe, removes them in the end whatever happened, even if
-// ctx has ended, and touches nothing else. In a bucket with versions theirs stay. In the end it yields what the client worked round.
+// Probe runs the checks and yields their results, and at the end the features that the service has refused. Each check may
+// take limit.
 //
-// When the bucket does not answer, or no object can be put, what depends on that is not tried.
+// Probe writes small objects with random names below the prefix, and changes nothing else. It removes them at the end, even
+// if ctx has ended or the caller has stopped the iteration; in a bucket with versioning, their versions stay. If the bucket
+// does not answer or no object can be put, the checks that depend on it are skipped.
 func (f *FS) Probe(ctx context.Context, limit time.Duration) iter.Seq[Finding] {
 	return func(yield func(Finding) bool) {
 		name := strings.ToLower(rand.Text())
@@ -106,14 +107,14 @@ func (f *FS) Probe(ctx context.Context, limit time.Duration) iter.Seq[Finding] {
 	}
 }
 
-// A prober tries out a service.
+// A prober runs the checks of one Probe.
 type prober struct {
 	*FS
-	key     string // of the object that is put first; the others' begin with it
+	key     string // of the object of CheckPut, and prefix of all other keys
 	content []byte
-	etag    string            // of that object; empty = it could not be put
-	objects map[string]bool   // keys that may have objects
-	uploads map[string]string // keys of uploads that may be open, by their IDs
+	etag    string            // of the object of CheckPut; empty = it was not put
+	objects map[string]bool   // keys of objects that may exist
+	uploads map[string]string // keys of multipart uploads that may be open, by upload ID
 	trace   *trace
 }
 
@@ -145,14 +146,14 @@ func (p *prober) runAll(ctx context.Context, limit time.Duration, yield func(Fin
 	return true
 }
 
-// try runs the probe.
+// try runs the check once, within limit.
 func (p *probe) try(ctx context.Context, limit time.Duration) Finding {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	finding := Finding{Check: p.check, Required: !p.optional, Action: p.action}
 	finding.Err = p.run(limited, &finding)
 	if finding.Err != nil && ctx.Err() == nil && limited.Err() != nil {
-		finding.Err = fmt.Errorf("no answer within %v (%v)", limit, finding.Err) // whatever it was, there is no more to know
+		finding.Err = fmt.Errorf("no answer within %v (%v)", limit, finding.Err) // the error of the canceled request alone would mislead
 	}
 	return finding
 }
@@ -174,7 +175,7 @@ func (p *prober) probes() []probe {
 	})
 }
 
-// objectProbes are about objects that are written by one request.
+// objectProbes returns the checks with objects that are written in one request.
 func (p *prober) objectProbes() []probe {
 	return []probe{
 		{check: CheckRead, action: "s3:GetObject", needsObject: true, run: p.checkRead},
@@ -187,7 +188,7 @@ func (p *prober) objectProbes() []probe {
 	}
 }
 
-// multipartProbes are about objects that are uploaded in parts.
+// multipartProbes returns the checks with multipart uploads.
 func (p *prober) multipartProbes() []probe {
 	all := []probe{
 		{check: CheckMultipart, action: "s3:PutObject", needsObject: true, run: p.checkMultipart},
@@ -201,7 +202,7 @@ func (p *prober) multipartProbes() []probe {
 	return append(all, probe{check: CheckAbort, action: "s3:AbortMultipartUpload", needsObject: true, run: p.checkAbort})
 }
 
-// cleanUp removes whatever may have been made, also where nobody waits any more, and returns what it cannot remove.
+// cleanUp removes all objects and uploads of the probe, even if ctx has ended. It returns those that it cannot remove.
 func (p *prober) cleanUp(ctx context.Context) (left []LeftBehind, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelGrace)
 	defer cancel()

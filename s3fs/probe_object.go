@@ -18,7 +18,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// noRetry makes a request be tried no more than once: by one that is to fail, or where the sender decides what follows.
+// noRetry disables the retries of a request: it is expected to fail, or the caller retries.
 func noRetry(o *s3.Options) { o.RetryMaxAttempts = 1 }
 
 func (p *prober) checkBucket(ctx context.Context, _ *Finding) error {
@@ -26,7 +26,7 @@ func (p *prober) checkBucket(ctx context.Context, _ *Finding) error {
 	return p.checkRegion(err)
 }
 
-// A RegionError says that the bucket is in another region than the one that requests are signed for.
+// A RegionError means that the bucket is not in the region that requests are signed for.
 type RegionError struct {
 	Bucket, Configured string // regions
 	err                error
@@ -38,7 +38,7 @@ func (e *RegionError) Error() string {
 
 func (e *RegionError) Unwrap() error { return e.err }
 
-// checkRegion makes a RegionError of an error whose answer names another region.
+// checkRegion wraps err in a RegionError if the response has another region.
 func (p *prober) checkRegion(err error) error {
 	answer, ok := errors.AsType[*smithyhttp.ResponseError](err)
 	if !ok || answer.Response == nil {
@@ -50,13 +50,13 @@ func (p *prober) checkRegion(err error) error {
 	return err
 }
 
-// hasAttributes reports whether HEAD can tell some of the attributes that are configured. It does not tell ACLs.
+// hasAttributes reports whether HeadObject can return one of the configured attributes. It does not return ACLs.
 func (p *prober) hasAttributes() bool {
 	a := p.attributes
 	return a.StorageClass != "" || a.SSE != "" || len(a.Tags) > 0
 }
 
-// checkAttributes compares the attributes of the first object with those that are configured.
+// checkAttributes compares the attributes of the object with the configured ones.
 func (p *prober) checkAttributes(ctx context.Context, finding *Finding) error {
 	out, err := p.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &p.bucket, Key: &p.key})
 	if err != nil {
@@ -68,13 +68,13 @@ func (p *prober) checkAttributes(ctx context.Context, finding *Finding) error {
 		}
 	}
 	a := p.attributes
-	compare("x-amz-storage-class", a.StorageClass, cmp.Or(string(out.StorageClass), "STANDARD")) // which S3 does not tell
+	compare("x-amz-storage-class", a.StorageClass, cmp.Or(string(out.StorageClass), "STANDARD")) // which S3 omits
 	compare("x-amz-server-side-encryption", a.SSE, string(out.ServerSideEncryption))
-	if n := len(a.Tags); n > 0 && out.TagCount != nil { // which some do not tell
+	if n := len(a.Tags); n > 0 && out.TagCount != nil { // which some services omit
 		compare("x-amz-tagging-count", strconv.Itoa(n), strconv.Itoa(int(*out.TagCount)))
 	}
 	if slices.ContainsFunc(finding.Attributes, StoredAttribute.Differs) {
-		return errors.New("the object has other attributes")
+		return errors.New("the object does not have the configured attributes")
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ func (p *prober) checkPut(ctx context.Context, finding *Finding) error {
 	return err
 }
 
-// put puts an object, with the checksum of what is claimed to be its content.
+// put puts an object, with the checksum of claimed instead of that of its content.
 func (p *prober) put(
 	ctx context.Context, key string, claimed []byte, change func(*s3.PutObjectInput), options ...func(*s3.Options),
 ) (etag string, err error) {
@@ -114,7 +114,7 @@ func (p *prober) put(
 	return etag, err
 }
 
-// noChange changes nothing.
+// noChange is a change for put that does nothing.
 func noChange(*s3.PutObjectInput) {}
 
 func sumOf(a algorithm, content []byte) checksum {
@@ -131,7 +131,7 @@ func (p *prober) checkRead(ctx context.Context, _ *Finding) error {
 	defer out.Body.Close()
 	got, err := io.ReadAll(io.LimitReader(out.Body, int64(len(p.content))+1))
 	if err == nil && !bytes.Equal(got, p.content) {
-		err = errors.New("it is not what was put")
+		err = errors.New("the content differs from the one that was put")
 	}
 	return err
 }
@@ -142,19 +142,19 @@ func (p *prober) checkList(ctx context.Context, _ *Finding) error {
 		return err
 	}
 	if !slices.ContainsFunc(page.objects, func(o object) bool { return o.key == p.key && o.size == int64(len(p.content)) }) {
-		return errors.New("it is missing in the listing")
+		return errors.New("the object is missing in the listing")
 	}
 	return nil
 }
 
-// checkDamaged sends what does not fit its checksum.
+// checkDamaged puts content that does not match its checksum.
 func (p *prober) checkDamaged(ctx context.Context, _ *Finding) error {
 	if p.client.algorithm() == none {
-		return errors.New("no checksums are sent, as is configured")
+		return errors.New("checksums are off (--checksum none)")
 	}
 	_, err := p.put(ctx, p.key+"-damaged", []byte("another content"), noChange, noRetry)
 	if err == nil {
-		return errors.New("the service takes no notice of checksums")
+		return errors.New("the service ignores checksums")
 	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok && slices.Contains(checksumMismatchCodes, api.ErrorCode()) {
 		return nil
@@ -162,7 +162,7 @@ func (p *prober) checkDamaged(ctx context.Context, _ *Finding) error {
 	return err
 }
 
-// checkPutNew puts an object as STOU does, under a name that is free and under one that is taken.
+// checkPutNew puts a new object with If-None-Match, and then the same again, which must fail.
 func (p *prober) checkPutNew(ctx context.Context, _ *Finding) error {
 	isNew := func(in *s3.PutObjectInput) { in.IfNoneMatch = aws.String("*") }
 	if _, err := p.put(ctx, p.key+"-stou", p.content, isNew); err != nil {
@@ -172,7 +172,7 @@ func (p *prober) checkPutNew(ctx context.Context, _ *Finding) error {
 	return wantConditionFailed("If-None-Match", err)
 }
 
-// checkPutUnchanged puts an object as APPE does, where it was not changed meanwhile and where it was.
+// checkPutUnchanged replaces an object with If-Match: with its ETag, and with another one, which must fail.
 func (p *prober) checkPutUnchanged(ctx context.Context, _ *Finding) error {
 	etag, err := p.put(ctx, p.key+"-appe", p.content, noChange)
 	if err != nil {
@@ -180,7 +180,7 @@ func (p *prober) checkPutUnchanged(ctx context.Context, _ *Finding) error {
 	}
 	_, err = p.put(ctx, p.key+"-appe", p.content, func(in *s3.PutObjectInput) { in.IfMatch = quoted(etag) })
 	if precondition(err) {
-		return fmt.Errorf("the service refuses it where the ETag is right: %w", err)
+		return fmt.Errorf("the service refuses the right ETag: %w", err)
 	}
 	if err != nil {
 		return err
@@ -189,10 +189,10 @@ func (p *prober) checkPutUnchanged(ctx context.Context, _ *Finding) error {
 	return wantConditionFailed("If-Match", err)
 }
 
-// otherETag is no object's.
+// otherETag is an ETag that no object has.
 const otherETag = `"00000000000000000000000000000000"`
 
-// wantConditionFailed returns what is wrong with the answer to a request whose condition does not hold: nil if S3 refused it for that.
+// wantConditionFailed checks the result of a request whose condition is not met: it returns nil if S3 refused it for that.
 func wantConditionFailed(header string, err error) error {
 	switch {
 	case err == nil:
@@ -211,25 +211,25 @@ func (p *prober) checkCopy(ctx context.Context, _ *Finding) error {
 	return err
 }
 
-// checkCopyNew copies to a name that is taken, as RNTO of a directory does where a file appeared.
+// checkCopyNew copies to a key that exists with If-None-Match, which must fail.
 func (p *prober) checkCopyNew(ctx context.Context, _ *Finding) error {
 	target := p.key + "-copied"
 	if !p.objects[target] {
-		return errors.New("no object can be copied")
+		return errors.New("CopyObject does not work")
 	}
 	_, err := p.api.CopyObject(ctx, &s3.CopyObjectInput{Bucket: &p.bucket, Key: &target, IfNoneMatch: aws.String("*"),
 		CopySource: aws.String(copySource(p.bucket, p.key))})
 	return wantConditionFailed("If-None-Match", err)
 }
 
-// checkDeleteMatch deletes an object that is not the one that it should be.
+// checkDeleteMatch deletes an object with If-Match and another ETag, which must fail.
 func (p *prober) checkDeleteMatch(ctx context.Context, _ *Finding) error {
 	key := p.key + "-appe"
 	_, err := p.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &p.bucket, Key: &key, IfMatch: aws.String(otherETag)})
 	return wantConditionFailed("If-Match", err)
 }
 
-// verifyObject checks that an object has the content's size, unless there was an error before, and returns its ETag.
+// verifyObject returns err, or the ETag of the object after it has checked its size.
 func (p *prober) verifyObject(ctx context.Context, key string, err error) (etag string, _ error) {
 	if errors.Is(err, fs.ErrPermission) {
 		delete(p.objects, key)
@@ -242,12 +242,12 @@ func (p *prober) verifyObject(ctx context.Context, key string, err error) (etag 
 	case err != nil:
 		return "", err
 	case head.size != int64(len(p.content)):
-		return "", fmt.Errorf("%d bytes have become %d", len(p.content), head.size)
+		return "", fmt.Errorf("the object has %d bytes, want %d", head.size, len(p.content))
 	}
 	return head.etag, nil
 }
 
-// checkDeleteMany deletes all objects but the first.
+// checkDeleteMany deletes all objects but that of CheckPut.
 func (p *prober) checkDeleteMany(ctx context.Context, _ *Finding) error {
 	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(p.objects)), func(key string) bool { return key == p.key })
 	if err := p.deleteAll(ctx, keys, nil); err != nil {
@@ -272,12 +272,12 @@ func (p *prober) checkDelete(ctx context.Context, _ *Finding) error {
 	return nil
 }
 
-// verifyGone checks that there is no such object any more. Without permission to list, S3 does not say so.
+// verifyGone checks that the object does not exist. Without permission to list, S3 answers 403 for a missing object.
 func (p *prober) verifyGone(ctx context.Context, key string) error {
 	_, err := p.head(ctx, key)
 	switch {
 	case err == nil:
-		return fmt.Errorf("%q is still there", key)
+		return fmt.Errorf("%q still exists", key)
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
 		return nil
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// checkMultipart uploads an object of one part, whose number is 1, and compares what HEAD tells of it with what Complete told.
+// checkMultipart uploads an object in one part, and compares the ETags of CompleteMultipartUpload and HeadObject.
 func (p *prober) checkMultipart(ctx context.Context, finding *Finding) error {
 	key := p.key + "-parts"
 	var etag string
@@ -30,7 +30,7 @@ func (p *prober) checkMultipart(ctx context.Context, finding *Finding) error {
 	return err
 }
 
-// checkCompleteMatch completes an upload with conditions that do not hold, and then with one that does.
+// checkCompleteMatch completes an upload with conditions that are not met, and then with one that is.
 func (p *prober) checkCompleteMatch(ctx context.Context, _ *Finding) error {
 	key := p.key + "-conditions"
 	etag, err := p.put(ctx, key, p.content, noChange)
@@ -51,7 +51,7 @@ func (p *prober) checkCompleteMatch(ctx context.Context, _ *Finding) error {
 		} {
 			_, err := p.complete(ctx, key, id, part, c.set)
 			if isNoSuchUpload(err) {
-				return nil // the service ends an upload whose condition did not hold
+				return nil // the service aborts an upload whose condition is not met
 			}
 			if err := wantConditionFailed(c.header, err); err != nil {
 				return err
@@ -59,13 +59,13 @@ func (p *prober) checkCompleteMatch(ctx context.Context, _ *Finding) error {
 		}
 		_, err = p.complete(ctx, key, id, part, func(in *s3.CompleteMultipartUploadInput) { in.IfMatch = quoted(etag) })
 		if precondition(err) {
-			return fmt.Errorf("the service refuses it where the ETag is right: %w", err)
+			return fmt.Errorf("the service refuses the right ETag: %w", err)
 		}
 		return err
 	})
 }
 
-// uploadOnePart begins an upload, and sends the content as its only part.
+// uploadOnePart creates an upload and sends the content as its only part.
 func (p *prober) uploadOnePart(ctx context.Context, key string, a algorithm) (id string, part types.CompletedPart, err error) {
 	create := &s3.CreateMultipartUploadInput{}
 	p.attributes.applyToCreate(create)
@@ -92,7 +92,7 @@ func (p *prober) uploadPart(ctx context.Context, key, id string, number int, a a
 	return part, nil
 }
 
-// checkPartCopy makes an object of a part that is copied from another.
+// checkPartCopy uploads an object in one part that is copied from another object.
 func (p *prober) checkPartCopy(ctx context.Context, _ *Finding) error {
 	key := p.key + "-part-copied"
 	create := &s3.CreateMultipartUploadInput{}
@@ -107,7 +107,7 @@ func (p *prober) checkPartCopy(ctx context.Context, _ *Finding) error {
 		return err
 	}
 	if out.CopyPartResult == nil {
-		return errors.New("the service does not say what it has copied")
+		return errors.New("the response to UploadPartCopy has no ETag")
 	}
 	part := types.CompletedPart{PartNumber: aws.Int32(1), ETag: out.CopyPartResult.ETag}
 	_, err = p.complete(ctx, key, id, part, func(*s3.CompleteMultipartUploadInput) {})
@@ -115,7 +115,7 @@ func (p *prober) checkPartCopy(ctx context.Context, _ *Finding) error {
 	return err
 }
 
-// createUpload begins an upload, and remembers to give it up.
+// createUpload creates an upload and records it for cleanUp.
 func (p *prober) createUpload(ctx context.Context, key string, in *s3.CreateMultipartUploadInput) (id string, err error) {
 	in.Bucket, in.Key = &p.bucket, &key
 	out, err := p.api.CreateMultipartUpload(ctx, in)
@@ -143,8 +143,8 @@ func (p *prober) complete(
 	return unquote(out.ETag), nil
 }
 
-// checkResume does what resuming an upload takes: it finds the upload and its parts, of which the one with the highest number marks it as ours,
-// and completes it without that part.
+// checkResume resumes an upload: it finds the upload and its parts, and completes it without the part with the highest
+// number, which in real uploads is the lease part.
 func (p *prober) checkResume(ctx context.Context, _ *Finding) error {
 	key := p.key + "-resumed"
 	err := p.client.withChecksum(func(a algorithm) error {
@@ -167,7 +167,7 @@ func (p *prober) checkResume(ctx context.Context, _ *Finding) error {
 	return err
 }
 
-// verifyListed looks for an upload among those that are open, and for its two parts.
+// verifyListed checks that the upload is listed, and its two parts.
 func (p *prober) verifyListed(ctx context.Context, key, id string) error {
 	uploads, err := p.api.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &p.bucket, Prefix: &key})
 	if err != nil {
@@ -176,7 +176,7 @@ func (p *prober) verifyListed(ctx context.Context, key, id string) error {
 	if !slices.ContainsFunc(uploads.Uploads, func(u types.MultipartUpload) bool {
 		return aws.ToString(u.Key) == key && aws.ToString(u.UploadId) == id
 	}) {
-		return errors.New("an upload that was begun is not listed")
+		return errors.New("the open upload is not listed")
 	}
 	parts, err := p.listParts(ctx, key, id)
 	if err != nil {
@@ -187,7 +187,7 @@ func (p *prober) verifyListed(ctx context.Context, key, id string) error {
 		numbers = append(numbers, aws.ToInt32(part.PartNumber))
 	}
 	if want := []int32{1, int32(p.maxParts)}; !slices.Equal(numbers, want) {
-		return fmt.Errorf("its parts are listed as %d, not %d", numbers, want)
+		return fmt.Errorf("its parts are listed as %d, want %d", numbers, want)
 	}
 	return nil
 }
@@ -203,11 +203,11 @@ func (p *prober) checkAbort(ctx context.Context, _ *Finding) error {
 	return p.abortUpload(ctx, id)
 }
 
-// checkLifecycle looks for a rule of the bucket that ends incomplete uploads below the prefix.
+// checkLifecycle looks for a rule of the bucket that aborts incomplete uploads below the prefix.
 func (p *prober) checkLifecycle(ctx context.Context, finding *Finding) error {
 	out, err := p.api.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &p.bucket})
 	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "NoSuchLifecycleConfiguration" {
-		return errors.New("it has no lifecycle rules")
+		return errors.New("the bucket has no lifecycle rules")
 	}
 	if err != nil {
 		return err
@@ -218,12 +218,12 @@ func (p *prober) checkLifecycle(ctx context.Context, finding *Finding) error {
 			return nil
 		}
 	}
-	return errors.New("none of its lifecycle rules does")
+	return errors.New("no lifecycle rule aborts incomplete uploads")
 }
 
-// covers reports whether a rule is for all keys that begin with prefix.
+// covers reports whether a rule applies to all keys that begin with prefix.
 func covers(rule types.LifecycleRule, prefix string) bool {
-	//lint:ignore SA1019 rules of old have it
+	//lint:ignore SA1019 old rules have it
 	prefixOfRule := aws.ToString(rule.Prefix)
 	if filter := rule.Filter; filter != nil {
 		if filter.And != nil || filter.Tag != nil || filter.ObjectSizeGreaterThan != nil || filter.ObjectSizeLessThan != nil {

@@ -20,7 +20,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// lateStatus has the status of errors that S3 may find after it has begun to answer 200, as it does while it completes an upload.
+// lateStatus is the documented status of errors that S3 may return with status 200, for example when it has begun to answer
+// before it completes an upload.
 var lateStatus = map[string]int{
 	"PreconditionFailed":         http.StatusPreconditionFailed,
 	"ConditionalRequestConflict": http.StatusConflict,
@@ -41,8 +42,8 @@ var lateStatus = map[string]int{
 	"MalformedXML":               http.StatusBadRequest,
 }
 
-// correctStatus gives an error in an answer of 200 the status that S3 documents for it, for all requests of a client. The SDK takes all
-// such errors for failures of the service, with the status 500, and repeats the request.
+// correctStatus sets the documented status of an error in a response with status 200. The SDK would treat every such error
+// as status 500 and retry the request.
 func correctStatus(stack *middleware.Stack) error {
 	const id = "s3fs: correct the status of late errors"
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc(id, func(
@@ -58,11 +59,11 @@ func correctStatus(stack *middleware.Stack) error {
 	}), middleware.Before)
 }
 
-// errUnconfirmed says that an answer was not S3's, or not all of it: so nobody knows what became of the request.
+// errUnconfirmed means that a response is incomplete or not from S3, so the result of the request is unknown.
 var errUnconfirmed = errors.New("S3 did not confirm the request")
 
-// confirmWrites makes errors of answers that confirm nothing, for all requests of a client that write. The SDK takes any answer with
-// the status 200 for a success, even one without a body, or with the page of a proxy in it. Such a request is retried.
+// confirmWrites fails a request whose response does not confirm it, so that it is retried. The SDK takes any response with
+// status 200 as a success, even one without a body or with the error page of a proxy.
 func (c *Client) confirmWrites(stack *middleware.Stack) error {
 	const id = "s3fs: confirm writes"
 	return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc(id, func(
@@ -73,7 +74,7 @@ func (c *Client) confirmWrites(stack *middleware.Stack) error {
 			err = fmt.Errorf("%w: %w", errUnconfirmed, unreadable)
 		}
 		if head, ok := out.Result.(*s3.HeadObjectOutput); err == nil && ok && !hasLength(head, metadata) {
-			err = fmt.Errorf("%w: HEAD tells no length", errUnconfirmed)
+			err = fmt.Errorf("%w: the response to HeadObject has no Content-Length", errUnconfirmed)
 		}
 		if err == nil && (!isConfirmation(out.Result) || isDeletion(out.Result) && c.features.supports(emptyAnswers, "") && !hasStatus(metadata, http.StatusNoContent)) {
 			err = errUnconfirmed
@@ -82,16 +83,16 @@ func (c *Client) confirmWrites(stack *middleware.Stack) error {
 	}), "Retry", middleware.After)
 }
 
-// emptyETag is that of an object without content.
+// emptyETag is the ETag of an empty object.
 const emptyETag = "d41d8cd98f00b204e9800998ecf8427e"
 
-// hasLength reports whether an answer to HEAD tells how long the object is. A proxy that compresses answers removes
-// Content-Length, and the object would be taken for an empty one. HTTP lets a server leave it out for an empty one.
+// hasLength reports whether a response to HeadObject has the size of the object. A proxy that compresses responses removes
+// Content-Length, and the object would look empty. For an empty object, HTTP allows a server to omit it.
 func hasLength(head *s3.HeadObjectOutput, metadata middleware.Metadata) bool {
 	return head.ContentLength != nil || answerHeader(metadata, storedLengthHeader) != "" || unquote(head.ETag) == emptyETag
 }
 
-// isDeletion reports whether an answer is to a deletion, which S3 answers by 204 and nothing else.
+// isDeletion reports whether a response is that of a deletion, which must have status 204.
 func isDeletion(answer any) bool {
 	switch answer.(type) {
 	case *s3.DeleteObjectOutput, *s3.AbortMultipartUploadOutput:
@@ -100,8 +101,8 @@ func isDeletion(answer any) bool {
 	return false
 }
 
-// isConfirmation reports whether an answer has what S3 tells of everything that it has written, or that is read. It closes the
-// content of an answer that has not.
+// isConfirmation reports whether a response has the fields that S3 always returns for its operation, such as the ETag. If
+// not, it closes the body of the response.
 func isConfirmation(answer any) bool {
 	var etag *string
 	switch out := answer.(type) {
@@ -138,8 +139,8 @@ func isConfirmation(answer any) bool {
 	return unquote(etag) != ""
 }
 
-// A clock is that of S3, as the header Date of its answers tells it, in seconds. The times of multipart uploads are compared with it: the
-// clock of this machine may be wrong.
+// A clock is the time of S3 from the Date headers of its responses, in seconds. The times of multipart uploads are compared
+// with it, as the local clock may be wrong.
 type clock struct {
 	seconds atomic.Int64
 	ahead   atomic.Int64 // of this machine's clock, in nanoseconds; valid if seconds is not 0
@@ -158,7 +159,7 @@ func (c *clock) aheadOfS3() (time.Duration, bool) {
 	return time.Duration(c.ahead.Load()), c.seconds.Load() != 0
 }
 
-// time returns the time of S3's latest answer. It is zero before the first one.
+// time returns the Date of the latest response, or the zero time before the first one.
 func (c *clock) time() time.Time {
 	if s := c.seconds.Load(); s != 0 {
 		return time.Unix(s, 0).UTC()
@@ -166,9 +167,9 @@ func (c *clock) time() time.Time {
 	return time.Time{}
 }
 
-// recordAnswers notes of all answers S3's time, and whether the service shows itself as MinIO.
+// recordAnswers records from all responses the time of S3, and whether the service is MinIO.
 func (c *Client) recordAnswers(stack *middleware.Stack) error {
-	const id = "s3fs: note answers"
+	const id = "s3fs: record responses"
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc(id, func(
 		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
 	) (middleware.DeserializeOutput, middleware.Metadata, error) {
@@ -184,13 +185,13 @@ func (c *Client) recordAnswers(stack *middleware.Stack) error {
 	}), middleware.After)
 }
 
-// Google uncompresses an object that is stored with Content-Encoding: gzip as it sends it, unless the request accepts
-// gzip. Such an answer has no Content-Length, and takes no Range. What is stored has both, so that is asked for.
+// Google decompresses an object with Content-Encoding: gzip while it sends it, unless the request accepts gzip. The response
+// then has no Content-Length, and Range is ignored. So s3fs requests such objects as they are stored.
 
-// storedLengthHeader tells how long the stored object is.
+// storedLengthHeader is the size of the object as it is stored.
 const storedLengthHeader = "X-Goog-Stored-Content-Length"
 
-// storedLength makes HEAD tell the length of what is stored, for all requests of a client.
+// storedLength sets a missing ContentLength of HeadObject from storedLengthHeader.
 func storedLength(stack *middleware.Stack) error {
 	const id = "s3fs: stored length"
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc(id, func(
@@ -206,7 +207,7 @@ func storedLength(stack *middleware.Stack) error {
 	}), middleware.Before)
 }
 
-// answerHeader returns a header of an answer that the SDK does not tell.
+// answerHeader returns a response header that the SDK has no field for.
 func answerHeader(metadata middleware.Metadata, name string) string {
 	if answer, ok := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response); ok {
 		return answer.Header.Get(name)
@@ -214,7 +215,7 @@ func answerHeader(metadata middleware.Metadata, name string) string {
 	return ""
 }
 
-// acceptGzip asks for an object as it is stored. The header is not signed, as Google's front end changes it.
+// acceptGzip requests an object as it is stored. The header is not signed, as Google's front end changes it.
 func acceptGzip(o *s3.Options) {
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
 		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("s3fs: as stored", func(
@@ -228,8 +229,8 @@ func acceptGzip(o *s3.Options) {
 	})
 }
 
-// getWithLength asks for an object, and for how long the answer is, see exactBody. Requests for the rest of the object
-// take the same options.
+// getWithLength requests an object and makes sure that ContentLength is set, see exactBody. Further requests for the object
+// must use the same options.
 func (f *FS) getWithLength(ctx context.Context, in *s3.GetObjectInput, at proxy.Range) (out *s3.GetObjectOutput, options []func(*s3.Options), err error) {
 	out, err = f.client.getWithChecksum(ctx, in)
 	if err != nil || out.ContentLength != nil {
@@ -250,7 +251,7 @@ func (f *FS) getWithLength(ctx context.Context, in *s3.GetObjectInput, at proxy.
 	return out, options, nil
 }
 
-// findLength finds the length of an answer that does not tell it: by the range that it is of, or by HEAD.
+// findLength sets the missing ContentLength of a response, from its Content-Range or from HeadObject.
 func (f *FS) findLength(ctx context.Context, in *s3.GetObjectInput, out *s3.GetObjectOutput, at proxy.Range) error {
 	size := int64(-1)
 	r, ranged := parseRange(out.ContentRange)
@@ -262,7 +263,7 @@ func (f *FS) findLength(ctx context.Context, in *s3.GetObjectInput, out *s3.GetO
 		size = *head.ContentLength
 	}
 	if size < at.Offset {
-		return errors.New("the service does not tell how long the object is")
+		return errors.New("the service does not return the size of the object")
 	}
 	length := size - at.Offset
 	if ranged && at.Length > 0 {
@@ -277,8 +278,8 @@ func (f *FS) findLength(ctx context.Context, in *s3.GetObjectInput, out *s3.GetO
 	return nil
 }
 
-// An exactBody is the body of an answer that does not tell its length. It fails if it is longer or shorter than left,
-// and gives out its last bytes only when it has ended.
+// An exactBody is the body of a response without Content-Length. It fails if it is longer or shorter than remaining. It
+// returns its last bytes only after the end of the response.
 type exactBody struct {
 	io.ReadCloser
 	remaining int64
@@ -299,14 +300,14 @@ func (b *exactBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// checkEnd checks that the body has no more bytes.
+// checkEnd returns an error unless the body has ended.
 func (b *exactBody) checkEnd() error {
 	n, err := io.ReadFull(b.ReadCloser, make([]byte, 1))
 	switch {
 	case n > 0:
-		return errors.New("the service sends more bytes than the object has")
+		return errors.New("the response is longer than the object")
 	case err != io.EOF:
-		return fmt.Errorf("the end of an answer without a length: %w", err)
+		return fmt.Errorf("reading the end of a response without Content-Length: %w", err)
 	}
 	return nil
 }

@@ -31,11 +31,11 @@ func (i *info) entry() proxy.Entry {
 	return proxy.Entry{Name: i.name, Size: i.size, ModTime: i.mtime, Dir: i.dir, ETag: i.etag}
 }
 
-// Stat describes the file of that name or, if there is none, the directory; a name that ends in a slash asks for the
-// directory alone, and the root is always there. A file's time is its metadata's mtime, in seconds since 1970, or
-// else LastModified; a directory's is that of its marker, if it has one.
+// Stat describes a file or, if it does not exist, the directory of that name. A name that ends in a slash means the
+// directory alone. The root always exists. The time of a file is mtime in its metadata, in seconds since 1970, or
+// LastModified; the time of a directory is that of its marker, if it has one.
 //
-// If there is neither, but a broken upload to the file that can be resumed, it describes that.
+// If neither exists, but an upload to the file can be resumed, Stat describes the upload.
 func (f *FS) Stat(ctx context.Context, name string) (proxy.Entry, error) {
 	i, err := f.stat(ctx, name)
 	switch {
@@ -48,8 +48,8 @@ func (f *FS) Stat(ctx context.Context, name string) (proxy.Entry, error) {
 	return i.entry(), nil
 }
 
-// statResumable describes the broken upload to a file that is not there, which missing says. An upload that is just coming to
-// its end is waited for; it may make the file after all.
+// statResumable describes the resumable upload to a file that does not exist, or returns missing. It first waits for an
+// upload that is about to end, which may still create the file.
 func (f *FS) statResumable(ctx context.Context, name string, missing error) (proxy.Entry, error) {
 	key, err := f.fileKey(name)
 	if err != nil {
@@ -91,7 +91,8 @@ func (f *FS) stat(ctx context.Context, name string) (*info, error) {
 	return fileOrDir(file, err, d, dirErr)
 }
 
-// statFileFirst is stat for what is a file, most likely: the directory, whose key is given, is asked for only if there is none.
+// statFileFirst is stat for a name that is probably a file: it looks for the directory, whose key is dir, only if the file
+// does not exist.
 func (f *FS) statFileFirst(ctx context.Context, dir string) (*info, error) {
 	file, err := f.head(ctx, strings.TrimSuffix(dir, "/"))
 	if err == nil {
@@ -101,7 +102,7 @@ func (f *FS) statFileFirst(ctx context.Context, dir string) (*info, error) {
 	return fileOrDir(file, err, d, dirErr)
 }
 
-// fileOrDir is what a name means, of which the file and the directory were asked for.
+// fileOrDir returns the file, or the directory if only that exists.
 func fileOrDir(file *info, err error, d *info, dirErr error) (*info, error) {
 	switch {
 	case err == nil:
@@ -111,8 +112,8 @@ func fileOrDir(file *info, err error, d *info, dirErr error) (*info, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, dirErr
 	case errors.Is(err, fs.ErrPermission) && errors.Is(dirErr, fs.ErrNotExist):
-		// So S3 answers for a missing object when listing is allowed for some prefixes only.
-		return nil, fmt.Errorf("%w, nor a file that may be seen: %w", dirErr, err)
+		// S3 answers 403 for a missing object if listing is allowed for some prefixes only.
+		return nil, fmt.Errorf("%w, and no access to a file: %w", dirErr, err)
 	}
 	return nil, err
 }
@@ -133,7 +134,7 @@ func (f *FS) head(ctx context.Context, key string) (*info, error) {
 	}, nil
 }
 
-// statDir describes a directory, which is any key that begins with dir.
+// statDir describes a directory. It exists if any key begins with dir.
 func (f *FS) statDir(ctx context.Context, dir string) (*info, error) {
 	objects, err := f.firstKeys(ctx, dir, 1)
 	if err != nil {
@@ -149,7 +150,8 @@ func (f *FS) statDir(ctx context.Context, dir string) (*info, error) {
 	return d, nil
 }
 
-// mtime returns the time that the metadata tell, as rclone and others keep it, or else S3's own. Its year has four digits.
+// mtime returns the modification time from the metadata, where rclone and others store it too, or else LastModified. A
+// year of more than four digits is ignored.
 func mtime(metadata map[string]string, modified *time.Time) time.Time {
 	if t, ok := parseSeconds(metadata["mtime"]); ok && 0 < t.Year() && t.Year() <= 9999 {
 		return t
@@ -157,8 +159,8 @@ func mtime(metadata map[string]string, modified *time.Time) time.Time {
 	return aws.ToTime(modified)
 }
 
-// parseSeconds reads the seconds since 1970, in decimals, of which nanoseconds are kept. No float is exact enough for all of
-// four-digit years: the last second of 9999 would become the first of 10000.
+// parseSeconds parses decimal seconds since 1970, up to nanoseconds. A float64 is not exact enough: the last second of
+// 9999 would become the first of 10000.
 func parseSeconds(text string) (time.Time, bool) {
 	digits, negative := strings.CutPrefix(text, "-")
 	whole, fraction, _ := strings.Cut(digits, ".")
@@ -175,11 +177,11 @@ func parseSeconds(text string) (time.Time, bool) {
 
 func unquote(etag *string) string { return strings.Trim(aws.ToString(etag), `"`) }
 
-// quoted returns an ETag as headers have it.
+// quoted returns an ETag with quotes, as in headers.
 func quoted(etag string) *string { return aws.String(`"` + etag + `"`) }
 
-// Usage lists all keys below a directory, 1,000 in a request. Markers of directories, older versions and uploads that can
-// be resumed do not count.
+// Usage lists all keys below a directory, 1,000 in a request, and adds up their sizes. It does not count directory
+// markers, old versions and resumable uploads.
 func (f *FS) Usage(ctx context.Context, dir string) (bytes, files int64, err error) {
 	key, err := f.dirPrefix(dir)
 	if err != nil {

@@ -99,7 +99,7 @@ func TestLevelOfCauses(t *testing.T) {
 		{syscall.ESPIPE, slog.LevelInfo},
 		{fs.ErrNotExist, slog.LevelDebug},
 		{fmt.Errorf("delete /a: %w", proxy.ErrDenied), slog.LevelDebug},
-		{fmt.Errorf("%w, nor a file that may be seen: %w", fs.ErrNotExist, fs.ErrPermission), slog.LevelDebug},
+		{fmt.Errorf("%w, and no access to a file: %w", fs.ErrNotExist, fs.ErrPermission), slog.LevelDebug},
 		{reply{501, "a slip"}, slog.LevelDebug},
 		{fmt.Errorf("%w: %w", reply{553, "too much"}, syscall.EFBIG), slog.LevelDebug},
 	} {
