@@ -140,7 +140,7 @@ func TestOneStorePerDirectory(t *testing.T) {
 		store.Close()
 		t.Fatal("a second store has opened the directory")
 	}
-	if !strings.Contains(err.Error(), o.dir) || !strings.Contains(err.Error(), "another process") {
+	if !strings.Contains(err.Error(), o.dir) || !strings.Contains(err.Error(), "already open") {
 		t.Errorf("error: %v", err)
 	}
 	o.restart()
