@@ -22,6 +22,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -82,7 +83,7 @@ func NewClient(ctx context.Context, s Config) (*Client, error) {
 	c.features.log = c.log
 	c.stopping, c.stop = context.WithCancel(context.WithoutCancel(ctx))
 	sdk, err := config.LoadDefaultConfig(ctx, func(o *config.LoadOptions) error {
-		o.Region, o.Credentials, o.BaseEndpoint = s.Region, s.Credentials, s.Endpoint
+		o.Region, o.Credentials, o.BaseEndpoint, o.Logger = s.Region, s.Credentials, s.Endpoint, c.sdkLogger(ctx)
 		return nil
 	})
 	if err != nil {
@@ -112,11 +113,10 @@ func (c *Client) configure(o *s3.Options, s Config) {
 	if s.PathStyle != nil {
 		o.UsePathStyle = *s.PathStyle
 	}
-	a := &adviser{s.Payload == signedPayload, s.RequestPayer, o.UsePathStyle, o.Region}
 	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	o.ContinueHeaderThresholdBytes = -1 // see s3http.WithExpect
-	o.APIOptions = append(o.APIOptions, shareAttempts, noAcceptEncoding, c.followRedirects, translate, a.advise, correctStatus, c.confirmWrites, storedLength, c.noteWrites, c.recordAnswers, traceRequests)
+	o.APIOptions = append(o.APIOptions, shareAttempts, noAcceptEncoding, c.followRedirects, translate, describeErrors(o), correctStatus, noteExchanges, c.confirmWrites, storedLength, c.noteWrites, c.recordAnswers, traceRequests)
 	if s.Payload == signedPayload {
 		o.APIOptions = append(o.APIOptions, signPayload)
 	} else {
@@ -137,6 +137,17 @@ func (c *Client) AssumedRegion() string {
 		return defaultRegion
 	}
 	return ""
+}
+
+// sdkLogger returns a logger that passes the SDK's messages on to the log of the client.
+func (c *Client) sdkLogger(ctx context.Context) logging.Logger {
+	return logging.LoggerFunc(func(class logging.Classification, format string, args ...any) {
+		level := slog.LevelWarn
+		if class == logging.Debug {
+			level = slog.LevelDebug
+		}
+		c.log.Log(ctx, level, "AWS SDK", "text", fmt.Sprintf(format, args...))
+	})
 }
 
 // Stop announces the end of the process. Copies whose callers have gone, which may take minutes, are canceled after half

@@ -36,7 +36,7 @@ func newRetryer(credentials aws.CredentialsProvider, backoff time.Duration) aws.
 		for _, code := range checksumMismatchCodes {
 			damaged[code] = struct{}{}
 		}
-		o.Retryables = append([]retry.IsErrorRetryable{silentService}, o.Retryables...)
+		o.Retryables = append([]retry.IsErrorRetryable{silentService, hopeless}, o.Retryables...)
 		o.Retryables = append(o.Retryables, retry.RetryableErrorCode{Codes: damaged}, throttled, truncated, unconfirmed, expiredCredentials{credentials})
 	})
 }

@@ -175,7 +175,8 @@ func TestWrongRegion(t *testing.T) {
 		resp.Header.Set("X-Amz-Bucket-Region", "eu-north-1")
 		return resp, nil
 	}
-	if _, err := s.fs(Options{}).head(t.Context(), "f"); err == nil || !strings.Contains(err.Error(), "the region eu-north-1") || errors.Is(err, errConditionFailed) {
+	_, err := s.fs(Options{}).head(t.Context(), "f")
+	if e, ok := errors.AsType[*RequestError](err); !ok || e.BucketRegion != "eu-north-1" || errors.Is(err, errConditionFailed) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -248,8 +248,9 @@ func TestListOfAMissingBucket(t *testing.T) {
 	s := newFake(t)
 	s.fault = func(*http.Request, string) (*http.Response, error) { return refusal(404, "NoSuchBucket", ""), nil }
 	for _, err := range s.fs(Options{}).List(t.Context(), "/", "") {
-		if !errors.Is(err, errorsByCode["NoSuchBucket"]) || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "R1") {
-			t.Errorf("error %v, want one that speaks of the bucket and has the request's id", err)
+		e, ok := errors.AsType[*RequestError](err)
+		if !errors.Is(err, errorsByCode["NoSuchBucket"]) || errors.Is(err, fs.ErrNotExist) || !ok || e.ID != "R1" {
+			t.Errorf("error %v, want one that is about the bucket and has the ID of the request", err)
 		}
 	}
 	s.checkCalls("List")

@@ -112,7 +112,7 @@ func TestRealChecksumsAreVerified(t *testing.T) {
 				t.Fatal(err)
 			}
 			d.verifier.want++
-			if _, err := io.Copy(io.Discard, d); !errors.Is(err, errChecksumMismatch) {
+			if _, err := io.Copy(io.Discard, d); !errors.Is(err, ErrDamaged) {
 				t.Errorf("%s, with another checksum: %v", name, err)
 			}
 			d.Close()

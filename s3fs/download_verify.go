@@ -16,8 +16,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// errChecksumMismatch means that an object does not match the checksum that S3 stores.
-var errChecksumMismatch = errors.New("the content does not match its checksum")
+// ErrDamaged means that an object does not match the checksum that S3 stores.
+var ErrDamaged = errors.New("the content does not match its checksum")
 
 // A verifier compares a whole object with the checksum that S3 stores. A nil verifier accepts everything.
 type verifier struct {
@@ -53,8 +53,7 @@ func (p *verifier) add(b []byte) {
 // result returns io.EOF if the object matches its checksum, and otherwise an error.
 func (p *verifier) result() error {
 	if p != nil && p.Sum32() != p.want {
-		return withAdvice(fmt.Errorf("%w: %08x, not %08x", errChecksumMismatch, p.Sum32(), p.want),
-			"use --checksum md5 if the service returns wrong checksums")
+		return fmt.Errorf("%w: %08x, not %08x", ErrDamaged, p.Sum32(), p.want)
 	}
 	return io.EOF
 }

@@ -54,7 +54,7 @@ func TestCorruptDownloadIsDetected(t *testing.T) {
 						}
 						n, err := io.Copy(io.Discard, through(r))
 						r.Close()
-						if errors.Is(err, errChecksumMismatch) != (test.found && at >= 0) || err != nil && !errors.Is(err, errChecksumMismatch) || n != size-test.offset {
+						if errors.Is(err, ErrDamaged) != (test.found && at >= 0) || err != nil && !errors.Is(err, ErrDamaged) || n != size-test.offset {
 							t.Errorf("%d bytes, %v", n, err)
 						}
 					}

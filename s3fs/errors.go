@@ -59,9 +59,6 @@ func translate(stack *middleware.Stack) error {
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 	) (middleware.InitializeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleInitialize(ctx, in)
-		if region := regionOf(err); region != "" && status(err) == http.StatusMovedPermanently {
-			err = fmt.Errorf("the bucket is in the region %s: %w", region, err)
-		}
 		if word := wordFor(err); word != nil {
 			err = fmt.Errorf("%w: %w", word, err)
 		}

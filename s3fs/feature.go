@@ -179,6 +179,9 @@ var unsupportedCodes = []string{
 // isUnsupported reports whether a service may have refused a request because it does not support a part of it. The codes
 // have other meanings too: only the same request without that part shows the reason.
 func isUnsupported(err error) bool {
+	if e, ok := errors.AsType[*RequestError](err); ok && e.Sent != "" {
+		return false // the answer is not S3's
+	}
 	return status(err) == http.StatusNotImplemented || slices.Contains(unsupportedCodes, errorCode(err))
 }
 

@@ -163,8 +163,8 @@ func TestProbeNamesTheRegion(t *testing.T) {
 	n := 0
 	for found := range f.Probe(t.Context(), time.Minute) {
 		n++
-		region, ok := errors.AsType[*RegionError](found.Err)
-		if !ok || region.Error() != "the bucket is in eu-west-1, --region says us-east-1" {
+		e, ok := errors.AsType[*RequestError](found.Err)
+		if !ok || e.BucketRegion != "eu-west-1" || e.Region != "us-east-1" {
 			t.Errorf("%+v", found)
 		}
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // noRetry disables the retries of a request: it is expected to fail, or the caller retries.
@@ -23,30 +22,6 @@ func noRetry(o *s3.Options) { o.RetryMaxAttempts = 1 }
 
 func (p *prober) checkBucket(ctx context.Context, _ *Finding) error {
 	_, err := p.fetchPage(ctx, p.prefix, "", "", 1)
-	return p.checkRegion(err)
-}
-
-// A RegionError means that the bucket is not in the region that requests are signed for.
-type RegionError struct {
-	Bucket, Configured string // regions
-	err                error
-}
-
-func (e *RegionError) Error() string {
-	return fmt.Sprintf("the bucket is in %s, --region says %s", e.Bucket, e.Configured)
-}
-
-func (e *RegionError) Unwrap() error { return e.err }
-
-// checkRegion wraps err in a RegionError if the response has another region.
-func (p *prober) checkRegion(err error) error {
-	answer, ok := errors.AsType[*smithyhttp.ResponseError](err)
-	if !ok || answer.Response == nil {
-		return err
-	}
-	if actual, configured := answer.Response.Header.Get("x-amz-bucket-region"), p.api.Options().Region; actual != "" && actual != configured {
-		return &RegionError{actual, configured, err}
-	}
 	return err
 }
 

@@ -71,7 +71,7 @@ func (c *Client) confirmWrites(stack *middleware.Stack) error {
 	) (middleware.FinalizeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleFinalize(ctx, in)
 		if unreadable, ok := errors.AsType[*smithy.DeserializationError](err); ok {
-			err = fmt.Errorf("%w: %w", errUnconfirmed, unreadable)
+			err = unreadableAnswer(err, unreadable)
 		}
 		if head, ok := out.Result.(*s3.HeadObjectOutput); err == nil && ok && !hasLength(head, metadata) {
 			err = fmt.Errorf("%w: the response to HeadObject has no Content-Length", errUnconfirmed)

@@ -6,11 +6,10 @@ import (
 	"io/fs"
 	"iter"
 	"log/slog"
-	"strings"
+	"time"
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/proxy"
-	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
 // A lister is what ask needs of a store.
@@ -18,32 +17,38 @@ type lister interface {
 	List(ctx context.Context, dir, prefix string) iter.Seq2[proxy.Entry, error]
 }
 
-// ask looks into the bucket once, so that what is wrong shows at the start and not at the first transfer.
-// It changes nothing: the service may come up later.
+// ask lists the bucket until it answers, so that a mistake shows at the start and not at the first transfer. It logs the
+// first failure, and when the bucket answers.
 func ask(ctx context.Context, store lister, c *config.Config, log *slog.Logger) {
-	var err error
-	for _, err = range store.List(ctx, "/", "") {
-		break
-	}
-	switch {
-	case err == nil:
-		log.Info("the bucket answers", "bucket", c.Bucket)
-	case ctx.Err() == nil:
-		log.Error("the bucket does not answer; transfers will fail until it does", "bucket", c.Bucket,
-			"advice", advice(err), "err", err)
+	for again := false; ; again = true {
+		err := firstError(store.List(ctx, "/", ""))
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			log.Info("the bucket answers", "bucket", c.Bucket)
+			return
+		case again: // the log has it
+		case errors.Is(err, fs.ErrPermission):
+			log.Warn("the bucket answers, but cannot be listed", "bucket", c.Bucket, "err", err)
+		default:
+			log.Error("the bucket does not answer; transfers fail until it does", "bucket", c.Bucket, "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(askAgainAfter):
+		}
 	}
 }
 
-// advice says what to do about a bucket that does not answer.
-func advice(err error) string {
-	special := s3fs.Advice(err)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return strings.TrimSuffix("check the keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY) and what they may do: list, read, write and delete; "+special, "; ")
-	case special != "":
-		return special
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, s3fs.ErrNoBucket):
-		return "make the bucket, or check --bucket"
+// askAgainAfter is how long after a failure the bucket is asked again.
+const askAgainAfter = 30 * time.Second
+
+// firstError returns the error of the first entry of a listing, nil if it has none.
+func firstError(listing iter.Seq2[proxy.Entry, error]) error {
+	for _, err := range listing {
+		return err
 	}
-	return "check --endpoint and --region, the keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), and whether the service is up"
+	return nil
 }

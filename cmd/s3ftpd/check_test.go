@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,7 +16,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/smithy-go"
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/s3fs"
@@ -117,13 +115,14 @@ func TestCheckFindsTheServiceWrong(t *testing.T) {
 		secret string
 		says   []string
 	}{
-		"wrong secret": {checkArgs(server.Endpoint), "canary", []string{"FAIL  the bucket does not answer: S3 says SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY"}},
-		"no bucket":    {checkArgs(server.Endpoint, "--bucket=nowhere"), "", []string{"FAIL  the bucket does not answer", "make the bucket, or check --bucket"}},
+		"wrong secret": {checkArgs(server.Endpoint), "canary", []string{"FAIL  the bucket does not answer: the secret does not belong to the key (S3 says SignatureDoesNotMatch", "advice: correct AWS_SECRET_ACCESS_KEY"}},
+		"no bucket":    {checkArgs(server.Endpoint, "--bucket=nowhere"), "", []string{"FAIL  the bucket does not answer: the bucket nowhere does not exist (", "advice: make the bucket, or correct --bucket\n"}},
 		"read only": {checkArgs(refusing("PUT", "POST", "DELETE"), "--prefix=a"), "",
-			[]string{"ok    the bucket answers", "FAIL  an object cannot be put", "S3 says AccessDenied, Access Denied\n      advice: allow s3:PutObject; "}},
+			[]string{"ok    the bucket answers", "FAIL  an object cannot be put", "the keys may not do PutObject (S3 says AccessDenied, Access Denied)\n      advice: allow s3:PutObject " +
+				"(or use --payload signed or --request-payer if the bucket demands that)\n"}},
 		"no deletion": {checkArgs(refusing("DELETE"), "--prefix=a"), "",
-			[]string{"ok    an object can be copied", "FAIL  a multipart upload cannot be aborted: S3 says AccessDenied, Access Denied\n      advice: allow s3:AbortMultipartUpload; ",
-				"FAIL  an object cannot be deleted: S3 says AccessDenied, Access Denied\n      advice: allow s3:DeleteObject; ", `FAIL  objects of the check could not be removed: the upload`}},
+			[]string{"ok    an object can be copied", "FAIL  a multipart upload cannot be aborted: the keys may not do AbortMultipartUpload (S3 says AccessDenied, Access Denied)\n      advice: allow s3:AbortMultipartUpload (or ",
+				"FAIL  an object cannot be deleted: the keys may not do DeleteObject (S3 says AccessDenied, Access Denied)\n      advice: allow s3:DeleteObject (or ", `FAIL  objects of the check could not be removed: the upload`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			keysOf(t, server)
@@ -187,7 +186,8 @@ func TestCheckNamesTheRegion(t *testing.T) {
 		io.WriteString(w, "<Error><Code>AuthorizationHeaderMalformed</Code></Error>")
 	}))
 	defer server.Close()
-	const says = "FAIL  the bucket does not answer: the bucket is in eu-west-1, --region says us-east-1\n      advice: use --region eu-west-1\n"
+	const says = "FAIL  the bucket does not answer: the bucket is in eu-west-1, and requests are signed for us-east-1 " +
+		"(S3 says AuthorizationHeaderMalformed)\n      advice: use --region eu-west-1\n"
 	if code, _, text := checked(t, checkArgs(server.URL, "--region=us-east-1")); code != exitFailure || !strings.Contains(text, says) {
 		t.Errorf("%d\n%s", code, text)
 	}
@@ -238,21 +238,6 @@ func TestCheckOfMistakes(t *testing.T) {
 	code, words, text := checked(t, []string{"check", "--bucket=a/b", "--user=alice", "--tags=x", "--sse-kms-key=k"})
 	if code != exitFailure || !slices.Equal(words, []string{"FAIL", "FAIL", "FAIL"}) || !strings.Contains(text, `FAIL  --tags "x": `) {
 		t.Errorf("%d\n%s", code, text)
-	}
-}
-
-// Why a request failed is said by S3 or by the network, and not by the SDK.
-func TestReason(t *testing.T) {
-	refused := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
-	for want, err := range map[string]error{
-		"S3 says NoSuchKey, gone":      fmt.Errorf("operation error: %w", &smithy.GenericAPIError{Code: "NoSuchKey", Message: "gone."}),
-		"S3 says Forbidden":            &smithy.GenericAPIError{Code: "Forbidden"},
-		"dial tcp: connection refused": fmt.Errorf("operation error, exceeded maximum number of attempts: %w", &url.Error{Op: "Get", URL: "http://x", Err: refused}),
-		"something else":               errors.New("something else"),
-	} {
-		if got := reason(err); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
 	}
 }
 

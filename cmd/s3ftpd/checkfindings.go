@@ -7,12 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"net"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/aws/smithy-go"
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/s3fs"
@@ -84,7 +81,7 @@ func checkFindings(ctx context.Context, r *report, c *config.Config, findings it
 				missing = append(missing, found.Action)
 			}
 		default:
-			r.add(findingResult(found))
+			r.add(findingResult(c, found))
 		}
 	}
 	if len(missing) > 0 {
@@ -117,19 +114,20 @@ func clockResult(skew time.Duration) result {
 }
 
 // findingResult returns the result of a check of S3.
-func findingResult(found s3fs.Finding) result {
+func findingResult(c *config.Config, found s3fs.Finding) result {
+	cause := explain(c, found.Err)
 	text := checkTexts[found.Check]
 	x := result{Check: text.check, Status: statusWarning, Action: found.Action}
 	switch {
 	case found.Err == nil:
 		x.Status, x.Text = statusOK, text.ok+detail(found)
 	case found.Check == s3fs.CheckFeature:
-		x.Text = fmt.Sprintf("%s: %s; %s", unsupported(found.Refusal), reason(found.Err), found.Refusal.Feature.Instead())
-		x.Advice = cmp.Or(found.Refusal.Feature.Option(), s3fs.Advice(found.Err))
-	case found.Check == s3fs.CheckBucket:
-		x.Status, x.Text, x.Advice = statusFailed, text.failed+": "+reason(found.Err), advice(found.Err)
+		x.Text = fmt.Sprintf("%s: %s; %s", unsupported(found.Refusal), cause.why(found.Err), found.Refusal.Feature.Instead())
+		x.Advice = cmp.Or(found.Refusal.Feature.Option(), cause.advice)
+	case found.Check == s3fs.CheckBucket && errors.Is(found.Err, fs.ErrPermission):
+		x.Status, x.Text, x.Advice = statusFailed, "the bucket answers, but cannot be listed: "+cause.why(found.Err), cause.advice
 	default:
-		x.Text, x.Advice = fmt.Sprintf("%s%s: %s", text.failed, leftBehind(found.Left), why(found)), cmp.Or(remedy(found), text.advice)
+		x.Text, x.Advice = fmt.Sprintf("%s%s: %s", text.failed, leftBehind(found.Left), cmp.Or(differences(found), cause.why(found.Err))), cmp.Or(cause.advice, text.advice)
 		if text.loss != "" {
 			x.Text += "; " + text.loss
 		}
@@ -163,18 +161,15 @@ func detail(found s3fs.Finding) string {
 	return text
 }
 
-// why returns the cause of a failed check: the attributes that differ, or the error.
-func why(found s3fs.Finding) string {
-	var lacks []string
+// differences names the attributes that were not stored as they are configured, "" if there are none.
+func differences(found s3fs.Finding) string {
+	var list []string
 	for _, a := range found.Attributes {
 		if a.Differs() {
-			lacks = append(lacks, fmt.Sprintf("%s is %q, not %q", attributeOptions[a.Header], a.Kept, a.Configured))
+			list = append(list, fmt.Sprintf("%s is %q, not %q", attributeOptions[a.Header], a.Kept, a.Configured))
 		}
 	}
-	if len(lacks) > 0 {
-		return strings.Join(lacks, ", ")
-	}
-	return reason(found.Err)
+	return strings.Join(list, ", ")
 }
 
 // leftBehind lists the objects and uploads that the checks could not remove, to be appended.
@@ -202,24 +197,14 @@ func unsupported(r s3fs.Refusal) string {
 	return text
 }
 
-// reason returns the error of S3 if S3 has answered, else that of the network. Both are shorter than the SDK's.
-func reason(err error) string {
-	if region, ok := errors.AsType[*s3fs.RegionError](err); ok {
-		return region.Error()
+// why returns the reason with the error, if that says more.
+func (x explanation) why(err error) string {
+	text := errorText(err)
+	if e, ok := errors.AsType[*s3fs.RequestError](err); ok {
+		text = e.Error()
 	}
-	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		return "S3 says " + strings.TrimRight(api.ErrorCode()+", "+api.ErrorMessage(), "., ")
-	}
-	if e, ok := errors.AsType[*net.OpError](err); ok {
-		return e.Error()
-	}
-	return err.Error()
-}
-
-// remedy returns the advice of an error. If access is denied, it names the permission.
-func remedy(found s3fs.Finding) string {
-	if text := s3fs.Advice(found.Err); text != "" || !errors.Is(found.Err, fs.ErrPermission) || found.Action == "" {
+	if x.reason == "" {
 		return text
 	}
-	return "allow " + found.Action
+	return x.reason + " (" + text + ")"
 }

@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
-	"syscall"
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/config"
@@ -16,8 +13,8 @@ import (
 
 // checkPorts binds the ports that serve would use, and closes them again.
 func checkPorts(ctx context.Context, r *report, c *config.Config) {
-	checkListener(ctx, r, "--ftp", c.FTP)
-	checkListener(ctx, r, "--ftps", c.FTPS)
+	checkListener(ctx, r, c, "--ftp", c.FTP)
+	checkListener(ctx, r, c, "--ftps", c.FTPS)
 	ports := passive.Ports{First: c.PassivePorts.First, Last: c.PassivePorts.Last, Wait: time.Second, Log: slog.New(slog.DiscardHandler)}
 	if l, err := ports.Listen(ctx, passive.Claim{Local: loopback, Peer: loopback, Timeout: time.Second}); err != nil {
 		r.fail("passive-ports", "choose another range with --passive-ports, or stop the program that uses its ports",
@@ -35,23 +32,18 @@ func checkPorts(ctx context.Context, r *report, c *config.Config) {
 }
 
 // checkListener binds an address that serve would listen on, unless it is off.
-func checkListener(ctx context.Context, r *report, option, address string) {
+func checkListener(ctx context.Context, r *report, c *config.Config, option, address string) {
 	if address == "" {
 		return
 	}
 	check := "listen-" + option[len("--"):]
-	switch l, err := listen(ctx, option, address); {
-	case errors.Is(err, syscall.EADDRINUSE):
-		r.fail(check, "stop the program that uses the port, which may be s3ftpd itself, or choose another port", "%v", err)
-	case errors.Is(err, syscall.EACCES):
-		r.fail(check, fmt.Sprintf("grant CAP_NET_BIND_SERVICE, or choose a port from 1024 on: %s %s", option, unprivileged[option]),
-			"%s %q: no permission to listen on a port below 1024", option, address)
-	case err != nil:
-		r.fail(check, "the host must be an address of this machine, or empty for all of them", "%v", err)
-	default:
-		l.Close()
-		r.ok(check, "%s %s can be listened on", option, address)
+	l, err := listen(ctx, option, address)
+	if err != nil {
+		r.fail(check, explain(c, err).advice, "%v", err)
+		return
 	}
+	l.Close()
+	r.ok(check, "%s %s can be listened on", option, address)
 }
 
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})

@@ -49,12 +49,12 @@ func demo(ctx context.Context, p *process) error {
 	}
 	s3, err := near(ctx, "--s3", c.S3)
 	if err != nil {
-		return err
+		return explained(c, err)
 	}
 	defer serveHTTP(ctx, s3, store.Handler(), log)()
 	ls, err := listenAll(ctx, c, near)
 	if err != nil {
-		return err
+		return explained(c, err)
 	}
 	defer ls.Close()
 	c.Endpoint = "http://" + reachable(s3.Addr())

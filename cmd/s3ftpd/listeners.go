@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"syscall"
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/passive"
@@ -75,18 +74,26 @@ func (ls listeners) serve(ctx context.Context, s *ftp.Server, log *slog.Logger) 
 	return errors.Join(errFTP, errFTPS)
 }
 
-// listen binds the address of an option, and says what helps where that is not allowed.
+// listen binds the address of an option.
 func listen(ctx context.Context, option, address string) (net.Listener, error) {
 	l, err := (&net.ListenConfig{KeepAliveConfig: passive.KeepAlive(), Control: giveUpUnanswered}).Listen(ctx, "tcp", address)
-	switch {
-	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("%s %q: %w: ports below 1024 need a privilege; others, such as %s %s, do not",
-			option, address, err, option, unprivileged[option])
-	case err != nil:
-		return nil, fmt.Errorf("%s %q: %w", option, address, err)
+	if err != nil {
+		return nil, &listenError{option, address, err}
 	}
 	return l, nil
 }
 
-// unprivileged are addresses that everybody may listen on.
+// A listenError is the error of an address that cannot be listened on.
+type listenError struct {
+	option, address string
+	err             error
+}
+
+// Error implements error.
+func (e *listenError) Error() string { return fmt.Sprintf("%s %q: %v", e.option, e.address, e.err) }
+
+// Unwrap returns the error of the system.
+func (e *listenError) Unwrap() error { return e.err }
+
+// unprivileged are addresses of options that need no privilege.
 var unprivileged = map[string]string{"--ftp": ":2121", "--ftps": `:2990 (or --ftps "" for none)`, "--s3": ":9000"}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,17 +16,25 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/proxy/observe"
+	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// newLog returns a log of lines for people on a terminal, and of JSON objects elsewhere. What clients say can stand in it as
-// they say it: nothing of it reaches a terminal as a command. Lines that are logged for a session carry it and its user.
+// newLog returns a log of lines for people on a terminal, and of JSON objects elsewhere. Texts of clients are escaped, so that
+// none reaches a terminal as a command. Lines of a session have its ID and user; lines with an error have its explanation.
 func newLog(c *config.Config, w io.Writer) *slog.Logger {
+	explainer := func(err error) (text, reason, advice string) {
+		x, text := explain(c, err), errorText(err)
+		if e, ok := errors.AsType[*s3fs.RequestError](err); ok && e.ID != "" {
+			text += " (request " + e.ID + ")"
+		}
+		return text, x.reason, x.advice
+	}
 	f, isFile := w.(*os.File)
 	terminal := isFile && term.IsTerminal(int(f.Fd()))
 	if c.LogFormat == "json" || c.LogFormat == "auto" && !terminal {
-		return slog.New(observe.Handler(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel, ReplaceAttr: legibleAttr})))
+		return slog.New(observe.Handler(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel, ReplaceAttr: legibleAttr}), explainer))
 	}
-	return slog.New(observe.Handler(textHandler(w, c.LogLevel, terminal)))
+	return slog.New(observe.Handler(textHandler(w, c.LogLevel, terminal), explainer))
 }
 
 func textHandler(w io.Writer, level slog.Level, color bool) slog.Handler {

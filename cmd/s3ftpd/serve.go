@@ -36,7 +36,7 @@ func serve(ctx context.Context, p *process) error {
 	}
 	ls, err := listenAll(ctx, c, listen)
 	if err != nil {
-		return err
+		return explained(c, err)
 	}
 	defer ls.Close()
 	return bridge(ctx, c, service(c, log), cert, ls, log)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"iter"
 	"net"
@@ -16,12 +15,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/auth"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp"
+	"github.com/s3ftpd/s3ftpd/s3fs"
 	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
@@ -144,42 +145,57 @@ func TestSecret(t *testing.T) {
 	}
 }
 
-// bucket is a store that answers a listing in one way.
+// A bucket is a store whose listings fail so often.
 type bucket struct {
 	err   error
+	fails int
 	asked int
 }
 
 func (b *bucket) List(context.Context, string, string) iter.Seq2[proxy.Entry, error] {
 	return func(yield func(proxy.Entry, error) bool) {
+		b.asked++
+		if b.asked <= b.fails {
+			yield(proxy.Entry{}, b.err)
+			return
+		}
 		for range 2 {
-			if b.asked++; !yield(proxy.Entry{}, b.err) {
+			if !yield(proxy.Entry{}, nil) {
 				return
 			}
 		}
 	}
 }
 
+// The log has the first failure of the bucket, and that it answers, in a line each.
 func TestAsk(t *testing.T) {
 	for _, c := range []struct {
-		err  error
-		says string
+		err   error
+		fails int
+		says  []string
 	}{
-		{nil, "the bucket answers"},
-		{fs.ErrPermission, "check the keys"},
-		{fs.ErrNotExist, "make the bucket, or check --bucket"},
-		{errors.New("connection refused"), "check --endpoint"},
+		{nil, 0, []string{`"INFO","msg":"the bucket answers"`}},
+		{fs.ErrPermission, 1, []string{`"WARN","msg":"the bucket answers, but cannot be listed"`, `"INFO","msg":"the bucket answers"`}},
+		{s3fs.ErrNoBucket, 2, []string{`"ERROR","msg":"the bucket does not answer; transfers fail until it does"`, `"INFO","msg":"the bucket answers"`}},
 	} {
-		log, b := newConsole(), &bucket{err: c.err}
-		ask(t.Context(), b, &config.Config{Bucket: "invoices"}, newLog(&config.Config{LogFormat: "json"}, log))
-		if text := log.String(); !strings.Contains(text, c.says) || strings.Count(text, "\n") != 1 || !strings.Contains(text, "invoices") || b.asked != 1 {
-			t.Errorf("%v: asked %d times, %s", c.err, b.asked, text)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			log, b, began := newConsole(), &bucket{err: c.err, fails: c.fails}, time.Now()
+			ask(t.Context(), b, &config.Config{Bucket: "invoices"}, newLog(&config.Config{LogFormat: "json"}, log))
+			lines := slices.Collect(strings.Lines(log.String()))
+			for i, says := range c.says {
+				if len(lines) != len(c.says) || !strings.Contains(lines[i], says) || !strings.Contains(lines[i], "invoices") {
+					t.Errorf("%v: %s", c.err, log)
+				}
+			}
+			if waited := time.Since(began); b.asked != c.fails+1 || waited != time.Duration(c.fails)*askAgainAfter {
+				t.Errorf("%v: asked %d times in %v", c.err, b.asked, waited)
+			}
+		})
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	log := newConsole()
-	ask(ended, &bucket{err: context.Canceled}, &config.Config{}, newLog(&config.Config{LogFormat: "json"}, log))
+	ask(ended, &bucket{err: context.Canceled, fails: 1}, &config.Config{}, newLog(&config.Config{LogFormat: "json"}, log))
 	if log.String() != "" {
 		t.Errorf("a start that was broken off is no fault of the bucket: %s", log)
 	}

@@ -24,16 +24,19 @@ func (a all) Observe(ctx context.Context, e proxy.Event) {
 	}
 }
 
-// Log returns an Observer that writes a line for each event to log. The lines contain the session and the user, so if log has
-// a [Handler], Log bypasses it: it would only make the stack of each session deeper.
+// Log returns an Observer that writes a line for each event to log. The lines contain the session and the user. If log has
+// a [Handler], Log bypasses it but for its Explainer: it would only make the stack of each session deeper.
 func Log(log *slog.Logger) proxy.Observer {
 	if h, ok := log.Handler().(sessionHandler); ok {
-		log = slog.New(h.Handler)
+		return logObserver{slog.New(h.Handler), h.explain}
 	}
-	return logObserver{log}
+	return logObserver{log, nil}
 }
 
-type logObserver struct{ log *slog.Logger }
+type logObserver struct {
+	log     *slog.Logger
+	explain Explainer
+}
 
 // Observe implements proxy.Observer.
 func (o logObserver) Observe(ctx context.Context, e proxy.Event) {
@@ -51,7 +54,7 @@ func (o logObserver) Observe(ctx context.Context, e proxy.Event) {
 			attrs = append(attrs, slog.String("user", info.User))
 		}
 	}
-	o.log.LogAttrs(ctx, l.level, l.message, append(attrs, l.attrs...)...)
+	o.log.LogAttrs(ctx, l.level, l.message, o.explain.addTo(append(attrs, l.attrs...))...)
 }
 
 // Level returns the level at which a failure with this cause is logged.

@@ -30,7 +30,7 @@ func TestSilentFromTheStart(t *testing.T) {
 			break
 		}
 	}
-	quick.Log.Await(t, "the bucket does not answer; transfers will fail until it does")
+	quick.Log.Await(t, "the bucket does not answer; transfers fail until it does")
 	text := quick.Log.Tail(1000)
 	if strings.Count(text, "S3 is silent") != 1 || strings.Index(text, "S3 is silent") > strings.Index(text, "the bucket does not answer") {
 		t.Error(text)

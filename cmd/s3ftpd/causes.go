@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"syscall"
+
+	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/passive"
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/s3fs"
+)
+
+// A cause says in plain words why something failed, and what cures it. Names in braces stand for values, see failure.value.
+type cause struct {
+	matches        func(*failure) bool
+	reason, advice string
+}
+
+// causes are the known causes of failures: those of S3 and the network to it, of this machine, and of limits. The first one
+// that matches counts. `check`, the log and the messages at the start have their advice from here.
+var causes = []cause{
+	// Keys.
+	{noKeys, "no S3 keys found: {unset}", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile in AWS_PROFILE"},
+	{s3Code("SignatureDoesNotMatch"), "the secret does not belong to the key",
+		"correct AWS_SECRET_ACCESS_KEY, or the secret in the AWS profile; a proxy in front of S3 must not change the Host header"},
+	{s3Code("InvalidAccessKeyId"), "S3 does not know the key", "correct AWS_ACCESS_KEY_ID, or --endpoint if the key is of another service"},
+	{s3Code("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"), "the temporary keys have expired",
+		"get new values for AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or use a profile or a role that renews them"},
+	{s3Code("InvalidToken", "InvalidTokenId"), "the session token does not belong to the key",
+		"correct AWS_SESSION_TOKEN, or unset it if the key is permanent"},
+	{s3Code("RequestTimeTooSkewed"), "the clocks of this machine and of S3 differ too much", "set the clock of this machine, e.g. timedatectl set-ntp true"},
+
+	// The service.
+	{speaks("https"), "{endpoint} is a port for TLS", "use --endpoint {other-endpoint}"},
+	{speaks("http"), "{endpoint} does not speak TLS", "use --endpoint {other-endpoint}"},
+	{ofType[x509.UnknownAuthorityError], "the authority of the certificate of {endpoint} is not trusted",
+		"name a PEM file with the authority's certificate in AWS_CA_BUNDLE"},
+	{ofType[x509.HostnameError], "the certificate of {endpoint} is for other names", "use a name of the certificate in --endpoint"},
+	{ofType[x509.CertificateInvalidError], "the certificate of {endpoint} is not valid",
+		"renew it, or set the clock of this machine if that is wrong"},
+	{wrongRegion, "the bucket is in {bucket-region}, and requests are signed for {region}", "use --region {bucket-region}"},
+	{wantsHost, "the service wants the bucket in the host of the URL", "use --path-style off"},
+	{gateway, "a proxy in front of S3 does not reach it", "check the service behind {endpoint}"},
+	{notS3, "what answers at {endpoint} is not an S3 service (it sent {sent})",
+		"correct --endpoint: the address of the S3 API, not of a web console or of another service"},
+	{throttled, "S3 is overloaded, or limits the rate of requests",
+		"try again later; if it lasts, lower --max-sessions, or raise the limit of the service"},
+	{noBucket, "the bucket {bucket} does not exist", "make the bucket, or correct --bucket"},
+
+	// Permissions.
+	{s3Code("AllAccessDisabled", "AccountProblem"), "the service has disabled the account or the bucket", "ask the operator of the service"},
+	{denied, "the keys may not do {operation}", "allow {permission}{denied-too}"},
+	{kms, "the encryption key cannot be used", "correct --sse-kms-key, or allow kms:GenerateDataKey and kms:Decrypt"},
+	{s3Code("InvalidObjectState", "ObjectNotInActiveTierError"), "the object is archived", "restore it in S3 first"},
+
+	// What S3 takes.
+	{wraps(syscall.ENOSPC), "the storage is full", "free space in S3, or raise the quota of the bucket"},
+	{s3Code("InvalidStorageClass"), "the service does not know the storage class", "correct --storage-class"},
+	{s3Code("InvalidBucketName"), "the bucket's name is invalid", "correct --bucket"},
+	{maxPart, "the service takes no more than {max-part} parts", "use --max-parts {max-part}"},
+	{partsOfOneSize, "the service takes parts of one size only", "use --uniform-parts on"},
+	{unlistedPart, "the service may refuse uploads with parts that are not listed", "use --resume 0"},
+	{wraps(s3fs.ErrDamaged), "the content was damaged on its way, or the service has a wrong checksum",
+		"use --checksum md5 if the service tells wrong checksums"},
+
+	// The network to S3.
+	{toS3(ofType[*net.DNSError]), "the name of {endpoint} does not resolve", "correct --endpoint, or the DNS of this machine{host-too}"},
+	{toS3(wraps(syscall.ECONNREFUSED)), "nothing listens at {endpoint}", "start the service, or correct --endpoint"},
+	{toS3(wraps(syscall.EHOSTUNREACH, syscall.ENETUNREACH)), "no route leads to {endpoint}", "check the network, and --endpoint"},
+	{toS3(isTimeout), "S3 does not answer", "check whether the service is up, and the network between"},
+	{toS3(wraps(syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF)), "the connection to S3 broke",
+		"check the service, and proxies and firewalls between"},
+	{s3Status(http.StatusInternalServerError), "S3 has a fault of its own", "look into the log of the service"},
+
+	// This machine.
+	{cannotListen(syscall.EADDRINUSE), "the port is in use", "stop the program that uses the port, which may be s3ftpd itself, or choose another port"},
+	{cannotListen(syscall.EADDRNOTAVAIL), "no interface of this machine has the address", "the host must be an address of this machine, or empty for all of them"},
+	{cannotListen(syscall.EACCES), "ports below 1024 need a privilege", "grant CAP_NET_BIND_SERVICE, or choose a port from 1024 on: {option} {unprivileged}"},
+	{wraps(syscall.EMFILE, syscall.ENFILE), "the limit of open files is reached", "raise it (ulimit -n, LimitNOFILE= of systemd), or lower --max-sessions"},
+
+	// Limits.
+	{wraps(proxy.ErrTooManySessions), "--max-sessions is {max-sessions}", "raise it if that is too low"},
+	{wraps(proxy.ErrTooManyFromAddress), "--max-sessions-per-ip is {max-sessions-per-ip}", "raise it if many clients share the address, as behind NAT"},
+	{wraps(proxy.ErrTooManyOfUser), "--max-sessions-per-user is {max-sessions-per-user}", "raise it if that is too low"},
+	{wraps(passive.ErrNoPort), "all of --passive-ports {passive-ports} are in use", "widen --passive-ports, and open the new ones in firewalls"},
+}
+
+// A failure is an error with what its explanation depends on.
+type failure struct {
+	err     error
+	request *s3fs.RequestError // not nil, zero if no request to S3 failed
+	listen  *listenError       // not nil, zero if no listener failed
+	config  *config.Config
+}
+
+// An explanation is why something failed, and what to do about it.
+type explanation struct{ reason, advice string }
+
+// explain returns the explanation of an error, zero if its cause is not known.
+func explain(c *config.Config, err error) explanation {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return explanation{}
+	}
+	f := &failure{err, new(s3fs.RequestError), new(listenError), c}
+	if e, ok := errors.AsType[*s3fs.RequestError](err); ok {
+		f.request = e
+	}
+	if e, ok := errors.AsType[*listenError](err); ok {
+		f.listen = e
+	}
+	for _, cause := range causes {
+		if cause.matches(f) {
+			return explanation{placeholder.ReplaceAllStringFunc(cause.reason, f.value), placeholder.ReplaceAllStringFunc(cause.advice, f.value)}
+		}
+	}
+	return explanation{}
+}
+
+// explained returns an error whose text has the explanation too.
+func explained(c *config.Config, err error) error {
+	if x := explain(c, err); x.advice != "" {
+		return &explainedError{err, x}
+	}
+	return err
+}
+
+type explainedError struct {
+	error
+	explanation
+}
+
+// Error implements error.
+func (e *explainedError) Error() string {
+	return errorText(e.error) + ": " + e.reason + "; " + e.advice
+}
+
+// Unwrap returns the error without its explanation.
+func (e *explainedError) Unwrap() error { return e.error }
+
+// errorText returns the text of an error without the words that the AWS SDK puts in front of the name of an operation.
+func errorText(err error) string { return strings.ReplaceAll(err.Error(), "operation error S3: ", "") }
+
+// placeholder matches the name of a value in the text of a cause.
+var placeholder = regexp.MustCompile(`\{[a-z-]+\}`)

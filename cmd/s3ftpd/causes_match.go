@@ -1,0 +1,222 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/s3ftpd/s3ftpd/s3fs"
+)
+
+// s3Code matches S3's error codes.
+func s3Code(codes ...string) func(*failure) bool {
+	return func(f *failure) bool { return slices.Contains(codes, f.request.Code) }
+}
+
+// s3Status matches the status of S3's answer.
+func s3Status(statuses ...int) func(*failure) bool {
+	return func(f *failure) bool { return slices.Contains(statuses, f.request.Status) }
+}
+
+// wraps matches errors that wrap one of these.
+func wraps(targets ...error) func(*failure) bool {
+	return func(f *failure) bool {
+		return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(f.err, target) })
+	}
+}
+
+// ofType matches errors of a type.
+func ofType[T error](f *failure) bool {
+	_, ok := errors.AsType[T](f.err)
+	return ok
+}
+
+// toS3 matches requests without an answer.
+func toS3(matches func(*failure) bool) func(*failure) bool {
+	return func(f *failure) bool { return f.request.Operation != "" && f.request.Status == 0 && matches(f) }
+}
+
+// cannotListen matches addresses that cannot be listened on.
+func cannotListen(errno syscall.Errno) func(*failure) bool {
+	return func(f *failure) bool { return f.listen.option != "" && errors.Is(f.err, errno) }
+}
+
+// speaks matches endpoints whose URL must begin with the other scheme.
+func speaks(scheme string) func(*failure) bool {
+	return func(f *failure) bool { return f.request.Speaks == scheme }
+}
+
+func noKeys(f *failure) bool { return f.request.NoKeys }
+
+func wrongRegion(f *failure) bool {
+	return f.request.BucketRegion != "" && f.request.BucketRegion != f.request.Region
+}
+
+var virtualHost = regexp.MustCompile(`(?i)third level domain|virtual[- ]?host`)
+
+func wantsHost(f *failure) bool {
+	return strings.HasSuffix(f.request.Code, "DomainForbidden") || f.request.PathStyle && virtualHost.MatchString(f.request.Message)
+}
+
+// gateway matches the answers of a proxy or a load balancer whose S3 is down.
+func gateway(f *failure) bool {
+	return slices.Contains([]int{http.StatusBadGateway, http.StatusGatewayTimeout}, f.request.Status) ||
+		f.request.Status == http.StatusServiceUnavailable && f.request.Sent != ""
+}
+
+func notS3(f *failure) bool {
+	return f.request.Sent != "" && f.request.Status < http.StatusInternalServerError
+}
+
+func throttled(f *failure) bool {
+	return strings.HasPrefix(f.request.Code, "SlowDown") || strings.Contains(f.request.Code, "Throttl") ||
+		slices.Contains([]int{http.StatusTooManyRequests, http.StatusServiceUnavailable}, f.request.Status)
+}
+
+// noBucket matches a missing bucket. In a listing nothing else can be missing.
+func noBucket(f *failure) bool {
+	return errors.Is(f.err, s3fs.ErrNoBucket) || f.request.Operation == "ListObjectsV2" && errors.Is(f.err, fs.ErrNotExist)
+}
+
+// denied matches requests that the keys, or a bucket policy, do not allow. The answer to HEAD has no code but the status.
+func denied(f *failure) bool { return s3Code("AccessDenied", "Forbidden")(f) }
+
+func kms(f *failure) bool { return strings.HasPrefix(f.request.Code, "KMS.") }
+
+func maxPart(f *failure) bool { return f.request.MaxPart() != "" }
+
+var oneSize = regexp.MustCompile(`(?i)(?:same|equal) (?:length|size)`)
+
+func partsOfOneSize(f *failure) bool {
+	return f.request.Operation == "CompleteMultipartUpload" && oneSize.MatchString(f.request.Message)
+}
+
+// unlistedPart matches parts that were refused together. A part that was not found has another cause than the list.
+func unlistedPart(f *failure) bool {
+	return f.request.Operation == "CompleteMultipartUpload" && s3Code("InvalidPart", "InvalidPartOrder")(f) &&
+		!strings.Contains(f.request.Message, "could not be found")
+}
+
+func isTimeout(f *failure) bool {
+	timeout, ok := errors.AsType[net.Error](f.err)
+	return ok && timeout.Timeout()
+}
+
+// permissions are the permissions that operations need, as AWS calls them.
+var permissions = map[string]string{
+	"AbortMultipartUpload":            "s3:AbortMultipartUpload",
+	"CompleteMultipartUpload":         "s3:PutObject",
+	"CopyObject":                      "s3:GetObject and s3:PutObject",
+	"CreateMultipartUpload":           "s3:PutObject",
+	"DeleteObject":                    "s3:DeleteObject",
+	"DeleteObjects":                   "s3:DeleteObject",
+	"GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+	"GetObject":                       "s3:GetObject",
+	"PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
+	"HeadObject":                      "s3:GetObject, and s3:ListBucket for files that do not exist",
+	"ListMultipartUploads":            "s3:ListBucketMultipartUploads, without which broken uploads cannot be resumed",
+	"ListObjectsV2":                   "s3:ListBucket",
+	"ListParts":                       "s3:ListMultipartUploadParts, without which broken uploads cannot be resumed",
+	"PutObject":                       "s3:PutObject",
+	"UploadPart":                      "s3:PutObject",
+	"UploadPartCopy":                  "s3:GetObject and s3:PutObject",
+}
+
+// value returns the value of a name in the text of a cause.
+func (f *failure) value(name string) string {
+	r := f.request
+	switch name {
+	case "{endpoint}":
+		return cmp.Or(r.Endpoint, f.config.Endpoint, "S3")
+	case "{other-endpoint}":
+		_, host, _ := strings.Cut(r.Endpoint, "://")
+		return r.Speaks + "://" + host
+	case "{region}":
+		return r.Region
+	case "{bucket-region}":
+		return r.BucketRegion
+	case "{bucket}":
+		return f.config.Bucket
+	case "{operation}":
+		return r.Operation
+	case "{sent}":
+		return r.Sent
+	case "{max-part}":
+		return r.MaxPart()
+	case "{permission}":
+		return cmp.Or(permissions[r.Operation], "s3:"+r.Operation)
+	case "{denied-too}":
+		return f.otherDenials()
+	case "{host-too}":
+		if r.PathStyle || f.config.Endpoint == "" {
+			return ""
+		}
+		return "; use --path-style on if the bucket must not be in the host"
+	case "{unset}":
+		return unset()
+	}
+	return f.localValue(name)
+}
+
+// localValue returns the values of causes that are not S3's.
+func (f *failure) localValue(name string) string {
+	switch name {
+	case "{option}":
+		return f.listen.option
+	case "{unprivileged}":
+		return unprivileged[f.listen.option]
+	case "{max-sessions}":
+		return strconv.Itoa(f.config.MaxSessions)
+	case "{max-sessions-per-ip}":
+		return strconv.Itoa(f.config.MaxSessionsPerIP)
+	case "{max-sessions-per-user}":
+		return strconv.Itoa(f.config.MaxSessionsPerUser)
+	case "{passive-ports}":
+		return fmt.Sprintf("%d-%d", f.config.PassivePorts.First, f.config.PassivePorts.Last)
+	}
+	return name
+}
+
+// otherDenials lists options that help where no permission lacks, to be appended.
+func (f *failure) otherDenials() string {
+	var options []string
+	if f.config.Payload != "signed" {
+		options = append(options, "--payload signed")
+	}
+	if !f.config.RequestPayer {
+		options = append(options, "--request-payer")
+	}
+	if f.request.PathStyle && f.request.Operation == "HeadObject" {
+		options = append(options, "--path-style off")
+	}
+	if len(options) == 0 {
+		return ""
+	}
+	return " (or use " + strings.Join(options, " or ") + " if the bucket demands that)"
+}
+
+// unset says which of the variables that have the keys are not set.
+func unset() string {
+	var names []string
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
+		if os.Getenv(name) == "" {
+			names = append(names, name)
+		}
+	}
+	switch len(names) {
+	case 0:
+		return "the AWS profile has none"
+	case 1:
+		return names[0] + " is not set"
+	}
+	return strings.Join(names, " and ") + " are not set, and this machine has no AWS profile or role"
+}
