@@ -144,7 +144,7 @@ func (s *session) execute(ctx context.Context, l line) reply {
 	}
 	r := replyTo(err)
 	if !isRefusal(err) {
-		s.failed(ctx, verb, arg, r, err)
+		s.reportFailure(ctx, verb, arg, r, err)
 	}
 	return r
 }
@@ -217,7 +217,7 @@ func redact(verb, arg string) string {
 	return arg
 }
 
-// failed reports a failed command.
-func (s *session) failed(ctx context.Context, verb, arg string, r reply, err error) {
+// reportFailure reports a failed command.
+func (s *session) reportFailure(ctx context.Context, verb, arg string, r reply, err error) {
 	s.observe(ctx, event.CommandFailed{Command: verb, Name: redact(verb, arg), Code: r.code, Cause: causeOf(err), Err: err})
 }

@@ -41,7 +41,7 @@ var errEPSVOnly = reply{503, "Only EPSV is allowed after EPSV ALL."}
 
 // listen opens a passive port, and closes an unused one.
 func (s *session) listen(ctx context.Context) (port uint16, err error) {
-	s.drop()
+	s.closePort()
 	claim := passive.Claim{Local: s.host, Peer: s.peer.Addr(), Timeout: cmp.Or(s.srv.DataTimeout, 20*time.Second)}
 	if s.protP && s.tls.Share && s.tls.lastResumed {
 		claim.ID, claim.Identify = s.tls.id, s.srv.identify
@@ -115,7 +115,7 @@ func (s *session) cmdEprt(_ context.Context, arg string) error {
 // active sets the address that the next transfer dials. It must be the client's own: else a client could make the server attack
 // others (RFC 2577, section 3).
 func (s *session) active(verb, arg string, parse func(string) (netip.AddrPort, error)) error {
-	s.drop()
+	s.closePort()
 	switch {
 	case s.epsvOnly:
 		return errEPSVOnly

@@ -253,7 +253,7 @@ func (s *session) statPath(ctx context.Context, arg string) error {
 		}
 		begin()
 		if err != nil {
-			s.failed(ctx, "STAT", arg, reply{code: 213}, causedBy(ctx, err))
+			s.reportFailure(ctx, "STAT", arg, reply{code: 213}, causedBy(ctx, err))
 			return s.ok(213, "Incomplete, storage error.")
 		}
 		if e.hidden {

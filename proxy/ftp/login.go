@@ -45,7 +45,7 @@ func (s *session) cmdUser(ctx context.Context, arg string) error {
 			s.userGiven = false
 			return s.admit(ctx, account, proxy.ByCertificate, reply{232, "Logged in by certificate."})
 		case errors.As(err, &last):
-			s.closed = true
+			s.closing = true
 			return last
 		}
 		s.observe(ctx, event.CertificateInsufficient{User: s.user, Err: err}) // a password may complete it
@@ -67,7 +67,7 @@ func (s *session) cmdPass(ctx context.Context, arg string) error {
 	var last reply
 	switch {
 	case errors.As(err, &last):
-		s.closed = true
+		s.closing = true
 		return last
 	case errors.Is(err, fs.ErrPermission):
 		return s.refuseLogin(ctx, err)
@@ -139,7 +139,7 @@ func (s *session) refuseLogin(ctx context.Context, err error) error {
 	case <-s.gone:
 	}
 	if s.failedLogins++; s.failedLogins == maxFailedLogins {
-		s.closed = true
+		s.closing = true
 		return reply{421, "Too many failed logins, closing connection."}
 	}
 	return reply{530, "Login incorrect."}
@@ -155,7 +155,7 @@ func (s *session) cmdRein(context.Context, string) error {
 }
 
 func (s *session) cmdQuit(context.Context, string) error {
-	s.closed = true
+	s.closing = true
 	return s.ok(221, "Goodbye.")
 }
 

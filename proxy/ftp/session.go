@@ -13,7 +13,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 )
 
-// A session is one control connection and its state. One goroutine uses it, see clientMonitor for the exceptions.
+// A session is one control connection and its state. Only one goroutine at a time uses it, see interruptible.
 type session struct {
 	srv             *Server
 	raw             net.Conn       // the TCP connection
@@ -31,7 +31,7 @@ type session struct {
 	entry           *proxy.Session
 	lingering       *lingering    // data connections that wait for the client's FIN
 	discards        chan struct{} // limits the refused uploads that are read and discarded, see discard
-	closed          bool          // close the session after this reply
+	closing         bool          // close the session after this reply
 	writeErr        error         // first error of writing a reply; nothing is written after it
 	failedLogins    int           // refused logins
 	unknownCommands int           // unknown commands before login
@@ -50,7 +50,7 @@ type session struct {
 type loginState struct {
 	loginTimeout <-chan time.Time // fires when the time to log in is over
 	name         string           // argument of USER
-	user         string           // name, shortened for logs
+	user         string           // user name in logs, shortened
 	store        proxy.Store      // nil = not logged in
 	dir          string
 	known        directories
@@ -87,7 +87,7 @@ func (s *session) serve(ctx context.Context) (err error) {
 	if err := s.write(reply{220, "s3ftpd ready."}); err != nil {
 		return err
 	}
-	for !s.closed {
+	for !s.closing {
 		l, err := s.nextLine()
 		if err == nil {
 			err = s.handle(s.context(ctx), l)
@@ -109,10 +109,10 @@ func (s *session) handle(ctx context.Context, l line) error {
 	r := s.execute(ctx, l)
 	if r.code == 234 && l.pause.stopReading(s.raw) {
 		// The client, or an attacker, sent it without TLS. Do not run it as if it came over TLS.
-		r, s.closed = reply{503, "Data received between AUTH and its reply, closing connection."}, true
+		r, s.closing = reply{503, "Data received between AUTH and its reply, closing connection."}, true
 	}
 	if s.tooManyUnknown(r) {
-		r, s.closed = reply{421, "Too many unknown commands, closing connection."}, true
+		r, s.closing = reply{421, "Too many unknown commands, closing connection."}, true
 	}
 	err := s.write(r)
 	if l.pause == nil {
@@ -199,15 +199,15 @@ func (s *session) reset() {
 
 // logout drops the account and the data port.
 func (s *session) logout() {
-	s.drop()
+	s.closePort()
 	if take(&s.store) != nil {
 		s.queue.setLoggedIn(false)
 		s.entry.Logout()
 	}
 }
 
-// drop closes an unused data port.
-func (s *session) drop() {
+// closePort closes an unused data port.
+func (s *session) closePort() {
 	s.dropRefused()
 	if p := take(&s.port); p != nil {
 		p.Close()

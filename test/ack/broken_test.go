@@ -37,7 +37,7 @@ var brokenBuilds = []brokenBuild{
 	},
 	{
 		name:  "ABOR does not stop the commit",
-		edits: []edit{{"proxy/ftp/transfer.go", "if l.isAbort() {\n\t\t\tm.cancel(errAborted)", "if l.isAbort() {\n\t\t\t_ = errAborted"}},
+		edits: []edit{{"proxy/ftp/client_monitor.go", "if l.isAbort() {\n\t\t\tm.cancel(errAborted)", "if l.isAbort() {\n\t\t\t_ = errAborted"}},
 		store: "embedded", patterns: []string{"abort"},
 	},
 	{
