@@ -10,20 +10,20 @@ import (
 	"testing"
 )
 
-// An edit replaces a piece of the program's text, which must stand there once.
+// An edit replaces a piece of a source file, which must occur exactly once.
 type edit struct{ file, old, new string }
 
-// A brokenBuild is the program with a fault put in, and what finds it.
+// A brokenBuild is the program with an injected fault, and the seed that finds it.
 type brokenBuild struct {
 	name     string
 	edits    []edit
-	store    string // the profile it is of
+	store    string // its profile
 	patterns []string
 	seed     uint64
 }
 
-// brokenBuilds are the faults that the checker must find. Nothing of them is in the program: each is an overlay of its source. Where an edit no
-// longer fits because the program has changed, put the same fault into the new text.
+// brokenBuilds are faults that the checker must find. Each is an overlay of the program's source. If an edit no longer applies
+// because the program has changed, inject the same fault into the new text.
 var brokenBuilds = []brokenBuild{
 	{
 		name:  "the control connection's end is not looked for",
@@ -142,10 +142,11 @@ var brokenBuilds = []brokenBuild{
 	},
 }
 
-// mostOps is how many operations may be needed to find a fault: two rounds.
+// mostOps is the limit of operations for finding a fault: two rounds.
 const mostOps = 80
 
-// TestBrokenBuilds builds the program with each fault, and looks for it with the recorded seed. The program itself must pass with the same seed.
+// TestBrokenBuilds builds the program with each fault and must find it with the recorded seed. The program itself must pass with
+// that seed.
 func TestBrokenBuilds(t *testing.T) {
 	slots := make(chan struct{}, 4) // they wait more than they work
 	var all sync.WaitGroup
@@ -179,12 +180,12 @@ func (b brokenBuild) find(t *testing.T) {
 	w.report(t, n)
 }
 
-// quietly is a test whose failures are meant.
+// quietly is a test whose failures are expected.
 type quietly struct{ testing.TB }
 
 func (quietly) Failed() bool { return false }
 
-// TestEditsFit: each edit of the faults still fits the program's text. It is quick, for use after a change of the program.
+// TestEditsFit checks that all edits still apply to the source. It is quick, for use after a change of the program.
 func TestEditsFit(t *testing.T) {
 	for _, b := range brokenBuilds {
 		t.Run(b.name, func(t *testing.T) { b.edited(t) })

@@ -54,7 +54,7 @@ func (c *client) run(o *op) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.w.violation("no reply within %v to %v", patience, o)
 		c.drop()
-	case err != nil: // the bridge was killed, or this end was
+	case err != nil: // s3ftpd or this client was killed
 		c.drop()
 	}
 	if o.took = time.Since(begin); o.code != 0 {
@@ -63,7 +63,7 @@ func (c *client) run(o *op) {
 	c.w.atOnce(o)
 }
 
-// connect makes sure that there is a session.
+// connect opens a session unless one is open.
 func (c *client) connect() bool {
 	for end := time.Now().Add(patience); c.s == nil && time.Now().Before(end); {
 		s, err := dial(c.w.procs[c.proc].addr, c.secure)
@@ -113,7 +113,7 @@ func (c *client) command(o *op) error {
 // gateLimit is the longest that an operation waits for another one.
 const gateLimit = 5 * time.Second
 
-// timeOf is the time that an MFMT sets, another one for each.
+// timeOf returns the time that an MFMT sets, different for each operation.
 func timeOf(op int) time.Time { return time.Unix(1_000_000_000+int64(op), 0).UTC() }
 
 // final reads the final reply.
@@ -123,7 +123,7 @@ func (c *client) final(o *op) error {
 	return err
 }
 
-// size asks how far a file has come, 0 if there is none.
+// size returns the reply to SIZE, 0 if the file does not exist.
 func (c *client) size(name string) (int64, error) {
 	code, text, err := c.s.say("SIZE " + name)
 	if err != nil || code != 213 {
@@ -166,7 +166,7 @@ func (c *client) begin(o *op) (*dataConn, error) {
 	raw, err := port()
 	if err != nil {
 		closePort()
-		return nil, c.final(o) // the server may say why
+		return nil, c.final(o) // the server may give the reason
 	}
 	if o.active {
 		closePort()
@@ -200,7 +200,7 @@ func (o *op) sends() int64 {
 	return o.size * o.cutAt / 1000
 }
 
-// transmit sends the first bytes of an upload, with a pause among them, and reports whether the connection took them.
+// transmit sends the first bytes of an upload, with a pause, and reports whether the connection accepted them.
 func (c *client) transmit(o *op, d *dataConn, until int64) bool {
 	stop := until * o.at / 1000
 	for _, end := range []int64{stop, until} {
@@ -217,7 +217,7 @@ func (c *client) transmit(o *op, d *dataConn, until int64) bool {
 	return true
 }
 
-// finish ends an upload in its way, and reads the reply if it is to come.
+// finish ends an upload as planned, and reads the reply if one is expected.
 func (c *client) finish(o *op, d *dataConn) error {
 	switch o.cut {
 	case killData:
@@ -260,7 +260,7 @@ func (c *client) finish(o *op, d *dataConn) error {
 	return c.final(o)
 }
 
-// mostGap is the longest that the closes of a killed client may be apart: less than the shortest grace.
+// mostGap is the maximum time between the two closes of a killed client. It is shorter than the shortest grace.
 const mostGap = 200 * time.Microsecond
 
 // abort sends ABOR, waits for the reply as clients do, and only then closes the data connection.

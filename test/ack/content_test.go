@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Each upload sends a stream of its own: blocks of 16 bytes that name the operation and the number of the block. So the bytes of a
-// file tell which operations they are from, and whether any are missing, doubled or out of place.
+// Each upload sends its own stream of 16-byte blocks with the operation and the block number. So the bytes of a file show which
+// operations they are from, and whether any are missing, duplicated or misplaced.
 
 const block = 16
 
@@ -55,10 +55,10 @@ type piece struct {
 	size int64
 }
 
-// A content is what a file holds, piece after piece.
+// A content is the pieces of a file, in order.
 type content []piece
 
-// String names a content, two of the same name are the same.
+// String returns a name of the content; equal contents have equal names.
 func (c content) String() string {
 	var parts []string
 	for _, p := range c {
@@ -130,7 +130,7 @@ func (c content) from(offset int64) (d digest) {
 	return d
 }
 
-// parse finds out which content the bytes of a whole file are.
+// parse returns the content of a complete file.
 func parse(data []byte) (c content, err error) {
 	const chunk = 64 << 10
 	buf := make([]byte, chunk)
@@ -150,7 +150,7 @@ func parse(data []byte) (c content, err error) {
 			n += m
 		}
 		end := at + n
-		if end < len(data) { // another stream may begin with the bytes that this one would have gone on with
+		if end < len(data) { // another stream may begin with the next bytes of this one
 			found := false
 			for begin := end; begin > max(at, end-block) && !found; begin-- {
 				if _, found = beginning(data[begin:]); found {

@@ -1,13 +1,13 @@
-// Package ack checks the promise of s3ftpd: what the server acknowledged is durable and exact, and what it refused did no harm.
+// Package ack checks the promise of s3ftpd: acknowledged operations are durable and exact, and refused ones change nothing.
 //
-// Clients run seeded operations at the same time on a few names, through one or two processes of the built program, while connections
-// and S3 fail. After each round the bucket, and all that was read, is compared with a model of every name: there must be an
-// order of the operations that explains it. A failing seed is replayed by the command that the failure prints.
+// Clients run seeded operations concurrently on a few names, through one or two processes of the built program, while connections
+// and S3 fail. After each round the bucket and all data that was read are compared with a model of every name: some order of the
+// operations must explain them. The failure prints a command that replays its seed.
 //
-//	go test ./test/ack                                       // what CI runs
+//	go test ./test/ack                                       // as in CI
 //	go test ./test/ack -run TestSeed -ack.seed 7 -ack.ops 2000
 //	go test ./test/ack -run TestSeed -ack.for 1h -timeout 2h // new seeds for an hour
 //
-// TestBrokenBuilds proves that the checker finds faults: it builds the program with faults put in, see broken_test.go, and each of
-// them must be found by its recorded seed.
+// TestBrokenBuilds proves that the checker finds faults: it builds the program with injected faults, see broken_test.go, and the
+// recorded seeds must find them.
 package ack

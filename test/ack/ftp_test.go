@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A session is a raw FTP client: it sends what it is told to, and closes its connections in any order and way.
+// A session is a raw FTP client. It sends any command, and closes or resets its connections in any order.
 type session struct {
 	raw    *net.TCPConn // the control connection
 	conn   net.Conn     // raw, or TLS on it
@@ -23,7 +23,7 @@ const (
 	password = "s3cret"
 )
 
-// patience is the longest that a reply may take.
+// patience is the time limit for a reply.
 const patience = 60 * time.Second
 
 // dial begins a session and logs in.
@@ -175,7 +175,7 @@ func (d *dataConn) end() error {
 	return d.raw.CloseWrite()
 }
 
-// fin closes a connection as the kernel does for a process that has died: TLS says nothing.
+// fin closes a connection as the kernel does for a killed process: without close_notify.
 func fin(c *net.TCPConn) {
 	c.CloseWrite()
 	c.Close()

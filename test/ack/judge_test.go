@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A judge holds what was seen of some names that belong together against their model.
+// A judge compares the observations of a group of names with their model.
 type judge struct {
 	w       *world
 	ops     []*op
@@ -15,13 +15,13 @@ type judge struct {
 	index   map[string]int // of names
 	slots   int
 	steps   []step
-	seen    []content // by downloads, and in the end
+	seen    []content // by downloads, and in the final bucket
 	byID    map[int]*op
 	relaxed relaxation // MinIO ignores conditions on copies and deletions
 	pending []int      // slots that must not be "written" in the end
 }
 
-// judge compares what the bucket holds with what may be there.
+// judge compares the bucket with the possible results.
 func (w *world) judge(held map[string]value) {
 	for _, g := range w.groups(held) {
 		j := w.newJudge(g, held, relaxation{})
@@ -32,13 +32,13 @@ func (w *world) judge(held map[string]value) {
 	w.strays(held)
 }
 
-// A relaxation is what MinIO allows between two processes, because it ignores conditions on copies and deletions.
+// A relaxation is an anomaly between two processes that MinIO allows, because it ignores conditions on copies and deletions.
 type relaxation struct {
-	deletion bool // a rename may delete what another process has stored under its source since
-	copy     bool // a copy of a directory's file may replace what another process has stored there since
+	deletion bool // a rename may delete a newer file of another process at its source
+	copy     bool // a copy of a directory's file may replace a newer file of another process
 }
 
-// relaxations are all that may explain what else nothing does, with their names.
+// relaxations lists all relaxations by name. They are tried if nothing else explains the observations.
 var relaxations = []struct {
 	relaxation
 	name string
@@ -48,7 +48,7 @@ var relaxations = []struct {
 	{relaxation{deletion: true, copy: true}, "MinIO: a rename deleted and another one replaced what another process had stored"},
 }
 
-// decide looks for an explanation of what was seen.
+// decide searches for an explanation of the observations.
 func (w *world) decide(j *judge, g *group, held map[string]value) {
 	x, result := j.explain(held)
 	if result == unexplained && w.profile.minio && len(w.procs) > 1 {
@@ -78,7 +78,7 @@ func (j *judge) meets(o *op, name string) bool {
 	})
 }
 
-// describe tells what was there before and after, and which steps did not fit.
+// describe returns the contents before and after, and the steps that do not fit.
 func (j *judge) describe(x *search, held map[string]value) string {
 	var b strings.Builder
 	for _, name := range j.names {
@@ -92,13 +92,13 @@ func (j *judge) describe(x *search, held map[string]value) string {
 	return b.String()
 }
 
-// A group is names that renames tie together, and the operations on them.
+// A group is a set of names connected by renames, with the operations on them.
 type group struct {
 	names []string
 	ops   []*op
 }
 
-// atom is the unit that renames move: a directory with all in it, or a file.
+// atom is the unit that a rename moves: a file, or a directory with its contents.
 func atom(name string) string {
 	dir, _, _ := strings.Cut(name, "/")
 	return dir
@@ -221,7 +221,7 @@ func (j *judge) explain(held map[string]value) (*search, verdict) {
 	return x, x.run(begin)
 }
 
-// slot reserves a place in the state for what a rename remembers.
+// slot reserves a place in the state for a file that a rename has read.
 func (j *judge) slot() int {
 	j.slots++
 	return len(j.names) + j.slots - 1
@@ -237,7 +237,7 @@ func (j *judge) step(o *op, what string, must bool, do func(state) []state, afte
 	return len(j.steps) - 1
 }
 
-// strays reports what the bucket holds under names that nobody chose.
+// strays reports objects with names that no operation used.
 func (w *world) strays(held map[string]value) {
 	known := map[string]bool{}
 	for _, o := range w.history {
@@ -257,9 +257,9 @@ func (w *world) strays(held map[string]value) {
 	}
 }
 
-// count counts what is tolerated.
+// count counts tolerated anomalies.
 func (j *judge) count(what string) {
-	if j.relaxed == (relaxation{}) { // the others look at the same once more
+	if j.relaxed == (relaxation{}) { // relaxed judges see the same again
 		j.w.counts[what]++
 	}
 }

@@ -59,7 +59,7 @@ func build(dir, name, overlay string) (string, error) {
 	return path, nil
 }
 
-// check runs operations until there are enough, or something is wrong.
+// check runs operations up to a number, or until a failure.
 func (w *world) check(ops int) (done int) {
 	for round := 0; done < ops && len(w.violations()) == 0; round++ {
 		done += w.round(round)
@@ -67,7 +67,7 @@ func (w *world) check(ops int) (done int) {
 	return done
 }
 
-// report fails a test for what was found, and says how to see it again.
+// report fails a test with the findings, and prints how to reproduce them.
 func (w *world) report(t *testing.T, ops int) {
 	for _, v := range w.violations() {
 		t.Errorf("%s\nTo see it again: go test ./test/ack -run 'TestSeed$' -count 1 -ack.seed %d -ack.ops %d -ack.profile %s -ack.pattern %q", v, w.seed, ops, w.profile.name, *patternFlag)
@@ -77,7 +77,7 @@ func (w *world) report(t *testing.T, ops int) {
 	}
 }
 
-// TestSeeds checks the program with the seeds that CI has, all at once, as they wait more than they work.
+// TestSeeds checks the program with the seeds of CI, in parallel, because they mostly wait.
 func TestSeeds(t *testing.T) {
 	var all sync.WaitGroup
 	for seed, name := range []string{"embedded", "embedded-2", "minio", "minio-2", "embedded-2"} {

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// What may become of each operation, by the contract.
+// This file models the possible results of each operation.
 
-// troubles says what happened to an operation that a refusal may be due to.
+// troubles are events during an operation that can explain a refusal.
 type troubles struct {
 	any    bool // S3 failed, or a process was killed
-	hidden bool // S3 may have done what it was asked for without saying so
+	hidden bool // S3 may have executed a request without confirming it
 }
 
 func (j *judge) troubles(o *op) (t troubles) {
@@ -72,8 +72,8 @@ func (j *judge) below(dir string) (names []string) {
 	return names
 }
 
-// change adds the step of an operation that changes one name: it must happen if it was acknowledged, and may if nobody knows. A request
-// whose answer was lost is sent again, and may be obeyed twice if repeated.
+// change adds the step of an operation that changes one name. It must happen if it was acknowledged, and may happen if the result
+// is unknown. A request whose answer was lost is retried, and may be executed twice if repeated.
 func (j *judge) change(o *op, t troubles, repeated bool, do func(state) []state) {
 	switch {
 	case o.acknowledged():
@@ -86,7 +86,7 @@ func (j *judge) change(o *op, t troubles, repeated bool, do func(state) []state)
 	}
 }
 
-// deleted is the effect of DELE. What is gone already cannot be deleted, unless S3 has not confirmed the deletion: then nobody knows whose it was.
+// deleted is the effect of DELE. A missing file cannot be deleted, unless an earlier try of the same deletion was not confirmed.
 func (j *judge) deleted(o *op, t troubles) func(state) []state {
 	i := j.index[o.name]
 	broken := slices.ContainsFunc(j.w.history, func(p *op) bool { return p.isUpload() && p.name == o.name && p.size >= leastPart })
@@ -133,7 +133,7 @@ func (j *judge) download(o *op) {
 	})
 }
 
-// size adds the step of a SIZE: it tells the size of the file or, where there is none, what is safe of an upload that broke.
+// size adds the step of a SIZE: it returns the size of the file or, without a file, that of a resumable upload.
 func (j *judge) size(o *op) {
 	var n int64
 	fmt.Sscan(o.text, &n)
@@ -172,7 +172,7 @@ func (j *judge) upload(o *op, t troubles) {
 	}
 }
 
-// stores is the effect of an upload of which so many bytes are published.
+// stores is the effect of an upload that publishes that many bytes.
 func (j *judge) stores(o *op, n int64) func(state) []state {
 	own := piece{o.id, n}
 	switch {
@@ -202,7 +202,7 @@ func (j *judge) appended(o *op, own piece) func(state) []state {
 	}
 }
 
-// continued is REST and STOR: what follows the beginning of the file, or of an upload that broke.
+// continued is the effect of REST and STOR, which continue a file or a resumable upload.
 func (j *judge) continued(o *op, own piece) func(state) []state {
 	i := j.index[o.name]
 	var resumed []string
@@ -223,14 +223,14 @@ func (j *judge) continued(o *op, own piece) func(state) []state {
 		for _, c := range resumed {
 			next = append(next, s.set(i, value{content: c, there: true})...)
 		}
-		if len(next) == 0 && large { // of an upload that broke, and nobody has looked at the result
+		if len(next) == 0 && large { // of a resumable upload whose result was not read
 			next = s.set(i, value{content: fmt.Sprintf("unseen %d", o.id), there: true})
 		}
 		return next
 	}
 }
 
-// isBroken reports whether a content can be what an upload to the name had got when it broke, or one that had resumed it.
+// isBroken reports whether a content can be that of an upload to the name, or of one that resumed it, when it was interrupted.
 func (j *judge) isBroken(c content, name string) bool {
 	size := int64(0)
 	for _, p := range c {
@@ -243,7 +243,7 @@ func (j *judge) isBroken(c content, name string) bool {
 	return size >= leastPart
 }
 
-// rename adds the steps of the renaming of a file: it is read, copied and deleted.
+// rename adds the steps of renaming a file: it is read, copied and deleted.
 func (j *judge) rename(o *op, t troubles) {
 	from, to, slot := j.index[o.name], j.index[o.to], j.slot()
 	must := o.acknowledged()
@@ -265,7 +265,7 @@ func (j *judge) rename(o *op, t troubles) {
 	j.step(o, "deletion of the source", must, func(s state) []state { return deleteCopied(s, from, s[slot], careless) }, write)
 }
 
-// deleteCopied deletes a source if it still is what was copied; if it is careless, it may delete something else too.
+// deleteCopied deletes a source if it is still the version that was copied; a careless one may delete another version.
 func deleteCopied(s state, from int, copied value, careless bool) []state {
 	if copied.there && s[from].there && s[from].content == copied.content {
 		return s.set(from, value{})
@@ -276,7 +276,7 @@ func deleteCopied(s state, from int, copied value, careless bool) []state {
 	return []state{s}
 }
 
-// What the renaming of a directory has done about one of its files.
+// The states of a file in a directory that is renamed.
 const (
 	nothing = "nothing to copy"
 	written = "written"
@@ -284,8 +284,8 @@ const (
 	deleted = "deleted"
 )
 
-// renameDir adds the steps of the renaming of a directory: each file is read and copied to a free name, and deleted when all are copied. What
-// fails removes its copies.
+// renameDir adds the steps of renaming a directory: each file is read and copied to a free name, and deleted when all are copied.
+// If it fails, the copies are deleted.
 func (j *judge) renameDir(o *op, t troubles) {
 	must := o.acknowledged()
 	var phases, writes []int
@@ -324,7 +324,7 @@ func (j *judge) renameDir(o *op, t troubles) {
 	for _, f := range all {
 		after := writes
 		if !must {
-			after = nil // those that have happened tell, see below
+			after = nil // decided by the steps that have happened, see below
 		}
 		careless := j.relaxed.deletion && j.meets(o, j.names[f.from])
 		j.step(o, "deletion of "+j.names[f.from], must, func(s state) []state {
@@ -341,7 +341,7 @@ func (j *judge) renameDir(o *op, t troubles) {
 	}
 }
 
-// copyTo copies what a slot remembers to a free name; if it replaces, to any.
+// copyTo copies the file of a slot to a free name, or to any name if it replaces.
 func copyTo(s state, to, slot, phase int, replaces bool) []state {
 	if s[phase].content == nothing {
 		return []state{s}

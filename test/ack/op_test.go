@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// An op is one operation of a client: what it is to do, and what came of it.
+// An op is one operation of a client, with its plan and its result.
 type op struct {
 	id     int
 	round  int
 	client int
-	verb   string // an FTP command, or what kills a process: KILL, KILLS3
+	verb   string // an FTP command, or KILL or KILLS3, which kill a process
 	name   string // of the file or directory; RNTO's source
 	to     string // RNTO's target
-	size   int64  // of what an upload sends
-	rest   int64  // STOR and RETR: where to begin, in thousandths of what SIZE tells; none = no REST
+	size   int64  // of the data of an upload
+	rest   int64  // STOR and RETR: offset in thousandths of the reply to SIZE; none = no REST
 	active bool
 	cut    cut
 	cutAt  int64 // thousandths of the size that are sent before the cut
@@ -24,7 +24,7 @@ type op struct {
 	before gate // which it waits for
 	pause  gate // which it waits for in the middle of its data
 	at     int64
-	quiet  bool // asserts nothing about refusals, as the pattern it is of makes some likely
+	quiet  bool // refusals are not checked, because the pattern makes them likely
 
 	held, mid, done *event
 
@@ -33,28 +33,28 @@ type op struct {
 	text      string
 	offset    int64 // that REST told
 	sent      int64
-	whole     bool  // an upload that was sent to its end and ended as it should
-	late      bool  // a killed client closed its connections too slowly to be told from one that is done
+	whole     bool  // the upload was sent completely and ended correctly
+	late      bool  // a killed client closed its connections so slowly that it looks like a finished one
 	ended     int64 // when the last byte of an upload had been sent
 	got       digest
-	content   content // what a download from 0 has read
-	garbled   error   // why it is no content
+	content   content // of a download from offset 0
+	garbled   error   // error of parsing the content
 	proc      int
 	took      time.Duration
 }
 
 const none = -1
 
-// The ways in which a client's side of an upload ends.
+// The ways in which a client ends an upload.
 type cut string
 
 const (
 	noCut        cut = ""
 	killData     cut = "killed, data first"    // both connections end by FIN, the data connection first
-	killControl  cut = "killed, control first" // the other way round
+	killControl  cut = "killed, control first" // control connection first
 	resetData    cut = "data reset"
 	noNotify     cut = "no close_notify"
-	resetControl cut = "control reset" // and the data connection goes on to its good end
+	resetControl cut = "control reset" // and the data connection ends correctly
 	abort        cut = "ABOR"
 	leave        cut = "left before the reply"
 	quit         cut = "QUIT without waiting"
@@ -72,7 +72,7 @@ func (e *event) happen() { e.once.Do(func() { close(e.ch) }) }
 // A gate waits for the first of some events.
 type gate []*event
 
-// wait waits for the gate, but not for long: what should open it may have been refused.
+// wait waits for the gate for a limited time, because the operation that opens it may have been refused.
 func (g gate) wait(limit time.Duration) {
 	if len(g) == 0 {
 		return
@@ -95,10 +95,10 @@ func (o *op) isUpload() bool {
 	return o.verb == "STOR" || o.verb == "APPE" || o.verb == "STOU"
 }
 
-// acknowledged reports whether the server has said that the operation is done.
+// acknowledged reports whether the server has confirmed the operation.
 func (o *op) acknowledged() bool { return 200 <= o.code && o.code < 300 }
 
-// lost reports whether the client never learned what became of the operation.
+// lost reports whether the client did not get the final reply.
 func (o *op) lost() bool { return o.code == 0 }
 
 // touches reports whether the operation is about a key.

@@ -8,8 +8,7 @@ import (
 
 func sorted(m map[string]int) []string { return slices.Sorted(maps.Keys(m)) }
 
-// patterns are operations of a few clients that meet where it matters. A pattern aims; what its operations must not do is the judge's to
-// find, as for any others.
+// patterns are operations of a few clients that are likely to conflict. The judge checks them like any other operations.
 var patterns = map[string]func(p *planner){
 	"kill": killPattern, "notify": notifyPattern, "abort": abortPattern, "pin": pinPattern, "fence": fencePattern,
 	"copies": copiesPattern, "early": earlyPattern, "order": orderPattern, "directory": directoryPattern, "source": sourcePattern,
@@ -17,7 +16,7 @@ var patterns = map[string]func(p *planner){
 	"appends": appendsPattern, "quit": quitPattern,
 }
 
-// cutUpload adds an upload that ends too early in some way, and a look at what has become of it.
+// cutUpload adds an upload that is interrupted, and an operation that reads the result.
 func (p *planner) cutUpload(client int, c cut, size int64) {
 	name := p.fresh("f")
 	if p.IntN(2) == 0 {

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// A profile is a kind of store, how many bridges stand before it, and what clients are likely to do.
+// A profile is a kind of store, the number of s3ftpd processes, and the weights of operations.
 type profile struct {
 	name      string
 	minio     bool
@@ -19,10 +19,10 @@ type profile struct {
 	kills     int            // rounds in a hundred in which a process is killed
 }
 
-// clients is how many clients there are in a round.
+// clients is the number of clients in a round.
 const clients = 5
 
-// files are the names that all clients of all rounds share; those in directories are renamed with them.
+// files are the names shared by all clients of all rounds.
 var (
 	files    = []string{"f0", "f1", "f2", "d0/x", "d0/y", "d1/x"}
 	dirs     = []string{"d0", "d1", "d2"}
@@ -97,7 +97,7 @@ func (p *planner) choose(weights map[string]int) string {
 
 func pick[T any](p *planner, from []T) T { return from[p.IntN(len(from))] }
 
-// add appends an operation to what a client does.
+// add appends an operation of a client.
 func (p *planner) add(client int, o *op) *op {
 	p.w.nextOp++
 	p.count++
@@ -118,15 +118,15 @@ func fault(o *op, operation, key string, k kind, times int) *arm {
 	return a
 }
 
-// fresh returns a name that nothing has had.
+// fresh returns an unused name.
 func (p *planner) fresh(first string) string {
 	return fmt.Sprintf("%s%dx%d", first, p.round, p.w.nextOp)
 }
 
-// few returns clients, each another one.
+// few returns different clients.
 func (p *planner) few(n int) []int { return p.Perm(clients)[:n] }
 
-// apart returns two clients, of different processes where there are two.
+// apart returns two clients, of different processes if possible.
 func (p *planner) apart() (a, b int) {
 	for {
 		two := p.few(2)

@@ -2,7 +2,7 @@ package ack
 
 import "slices"
 
-// refused judges a refusal that no fault explains: what is not there may be refused, and what others change at the same time.
+// refused judges a refusal without a fault. A missing file explains it, or a concurrent change by another client.
 func (j *judge) refused(o *op) {
 	if o.quiet || o.cut != noCut {
 		return
@@ -22,9 +22,9 @@ func (j *judge) refused(o *op) {
 	j.w.violation("refused without a reason: %v\n%s", o, j.w.narrate(map[string]bool{o.name: true, o.to: true}))
 }
 
-// steadfast reports whether an upload must be acknowledged even if others change its name meanwhile: a small one is one request. A long one
-// that began before another change is older than that on AWS and on the embedded store; elsewhere it is the last that wins, unless the
-// change came so late that the upload could not be verified.
+// steadfast reports whether an upload must be acknowledged even if other clients change its name meanwhile. A small upload is one
+// request. A long upload loses against a change after its initiation on AWS and on the embedded store; on other stores the last
+// one wins, unless the change came so late that the upload could not be verified.
 func (j *judge) steadfast(o *op) bool {
 	switch {
 	case !o.isUpload() || o.verb == "APPE" || o.offset > 0 || o.code == 450:

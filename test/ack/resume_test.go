@@ -5,15 +5,15 @@ import (
 	"slices"
 )
 
-// atOnce judges what an operation alone can be judged by.
+// atOnce judges an operation by itself.
 func (w *world) atOnce(o *op) {
 	if o.isUpload() && o.acknowledged() && !o.whole {
 		w.violation("an upload was acknowledged that was not sent to its good end: %v", o)
 	}
 }
 
-// resume resumes the uploads that have broken in the round, where no object has the name: what SIZE tells must be the beginning of one
-// of them, and REST and STOR complete it.
+// resume resumes the interrupted uploads of the round for names without an object. The reply to SIZE must be a possible size of
+// one of them, and REST and STOR must complete it.
 func (w *world) resume() {
 	seen := map[string]bool{}
 	for _, o := range w.history {
@@ -61,7 +61,7 @@ func (w *world) resumeOne(name string) {
 	}
 }
 
-// missing reports a broken upload that should have been kept for resuming: the last one of its name, with nothing wrong but its client's end.
+// missing reports an upload that cannot be resumed although only its client failed. It is the last upload of its name.
 func (w *world) missing(resumed *op) {
 	var last *op
 	for _, o := range w.history {

@@ -18,17 +18,17 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// An arm is a fault that waits for a request of the bridge to S3.
+// An arm is a fault that is armed for a request of s3ftpd to S3.
 type arm struct {
 	op    string // of S3
 	key   string // of the object, or the source of a copy; a directory's name stands for all below it
 	kind  kind
 	times int
 	part  int           // of an upload, 0 = any
-	gate  gate          // of the kinds that hold something
+	gate  gate          // of kinds that delay something
 	limit time.Duration // of the gate, 0 = holdLimit
-	hit   *event        // a request has met the fault
-	over  *event        // and it is over
+	hit   *event        // a request has triggered the fault
+	over  *event        // the fault is over
 
 	hits int
 }
@@ -57,15 +57,15 @@ const (
 	broken      kind = "content broken off"
 )
 
-// hides reports whether the bridge cannot know from the answer that the request was obeyed.
+// hides reports whether the answer hides from s3ftpd that the request was executed.
 func (k kind) hides() bool {
 	return slices.Contains([]kind{lostAnswer, failedAfter, emptyAfter, silentAfter}, k)
 }
 
-// holds reports whether the kind only takes time.
+// holds reports whether the kind only delays requests.
 func (k kind) holds() bool { return k == hold || k == holdAnswer || k == slowCopy }
 
-// holdLimit is the longest that a request is held, less than the bridge's --s3-timeout.
+// holdLimit is the maximum delay of a request. It is less than s3ftpd's --s3-timeout.
 const holdLimit = 700 * time.Millisecond
 
 // A hit is a fault that has happened.
@@ -75,7 +75,7 @@ type hit struct {
 	kind kind
 }
 
-// A troublemaker stands between the bridges and S3.
+// A troublemaker is a proxy between s3ftpd and S3 that injects faults.
 type troublemaker struct {
 	proxy *faults.Proxy
 	clock func() int64
@@ -115,7 +115,7 @@ func (m *troublemaker) enter() func() {
 	}
 }
 
-// quiet returns what is closed once no request is under way.
+// quiet returns a channel that is closed once no request is in progress.
 func (m *troublemaker) quiet() <-chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -127,7 +127,7 @@ func (m *troublemaker) quiet() <-chan struct{} {
 	return m.idle
 }
 
-// match returns the fault that a request meets, nil if none.
+// match returns the fault for a request, or nil.
 func (m *troublemaker) match(r *http.Request) faults.Fault {
 	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	operation := real.Operation(r)
@@ -151,7 +151,7 @@ func (m *troublemaker) match(r *http.Request) faults.Fault {
 	return nil
 }
 
-// isAbout reports whether the fault is about a key, "" = the bucket. Without a key, it is about the names that STOU finds.
+// isAbout reports whether the fault is for a key, "" = the bucket. A fault without a key is for the names that STOU picks.
 func (a *arm) isAbout(key string) bool {
 	switch {
 	case a.key == "":
@@ -221,7 +221,7 @@ func (a *arm) fault() faults.Fault {
 
 const errorXML = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>%s</Code><Message>found late</Message></Error>`
 
-// say answers 200, whatever is asked.
+// say answers every request with 200.
 func say(contentType, body string) faults.Fault {
 	return func(_ *faults.Proxy, w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
@@ -232,7 +232,7 @@ func say(contentType, body string) faults.Fault {
 	}
 }
 
-// after obeys the request, and then does something else than to answer it.
+// after forwards the request, and calls a function instead of answering.
 func after(then faults.Fault) faults.Fault {
 	return func(p *faults.Proxy, w http.ResponseWriter, r *http.Request) {
 		p.Forward.ServeHTTP(httptest.NewRecorder(), r)
@@ -265,8 +265,8 @@ func replay(w http.ResponseWriter, answer *httptest.ResponseRecorder) {
 	w.Write(answer.Body.Bytes())
 }
 
-// slowCopy copies as S3 does when an object is large: the source is read at once, what it held then is written when the gate opens,
-// and the conditions on the target are compared as it is written. The store must take requests without a signature.
+// slowCopy copies as S3 copies a large object: the source is read at once and written when the gate opens, and the conditions on
+// the target are checked at that time. The store must accept unsigned requests.
 func (a *arm) slowCopy(p *faults.Proxy, w http.ResponseWriter, r *http.Request) {
 	source, _ := url.PathUnescape(r.Header.Get("X-Amz-Copy-Source"))
 	get := httptest.NewRequestWithContext(r.Context(), "GET", "/", nil)
@@ -279,7 +279,7 @@ func (a *arm) slowCopy(p *faults.Proxy, w http.ResponseWriter, r *http.Request) 
 	read := httptest.NewRecorder()
 	p.Forward.ServeHTTP(read, get)
 	if read.Code != http.StatusOK {
-		p.Forward.ServeHTTP(w, r) // which refuses it in the right words
+		p.Forward.ServeHTTP(w, r) // which returns the proper error
 		return
 	}
 	a.gate.wait(cmp.Or(a.limit, holdLimit))

@@ -8,11 +8,11 @@ import (
 	"testing"
 )
 
-// The judge looks for an order of the operations that explains what was seen: all that was acknowledged took effect between its
-// beginning and its end, and each read saw what then was there. Operations are divided into steps where the contract says so, as a rename
-// is a copy and then a deletion.
+// The judge searches for an order of the operations that explains the observations: each acknowledged operation took effect
+// between its beginning and its end, and each read returned the state at that time. Operations that are not atomic by contract
+// have several steps; a rename is a copy and then a deletion.
 
-// A value is what a name stands for. What is not there has none.
+// A value is the state of a name: a file, or nothing.
 type value struct {
 	content string
 	mtime   int // of the MFMT that set it, 0 = none
@@ -29,7 +29,7 @@ func (v value) String() string {
 	return fmt.Sprintf("%q (time of op %d)", v.content, v.mtime)
 }
 
-// A state is the value of each name, by its number, and what renames under way remember.
+// A state is the value of each name, by its number, and the files that running renames have read.
 type state []value
 
 // A step happens at one moment between call and ret.
@@ -39,7 +39,7 @@ type step struct {
 	call, ret int64
 	must      bool // it has happened in the end
 	after     []int
-	// do returns the states that the step can lead to, none if it cannot happen.
+	// do returns the possible states after the step, none if it is impossible.
 	do func(s state) []state
 }
 
@@ -75,7 +75,7 @@ const (
 	undecided   verdict = "undecided"
 )
 
-// mostStates is how many states a search may visit.
+// mostStates is the limit of states that a search visits.
 const mostStates = 3_000_000
 
 func (x *search) run(begin state) verdict {
@@ -91,7 +91,7 @@ func (x *search) run(begin state) verdict {
 	return unexplained
 }
 
-// visit looks for an order of what has not happened yet. latest is the latest beginning of what has.
+// visit searches for an order of the remaining steps. latest is the latest beginning of those that have happened.
 func (x *search) visit(done bitset, s state, latest int64, count int) bool {
 	if count >= x.most {
 		x.most, x.best = count, done

@@ -28,7 +28,7 @@ import (
 
 const bucketName = "files"
 
-// A world is a bucket, the bridges before it, and the clients.
+// A world is a bucket, the s3ftpd processes that serve it, and the clients.
 type world struct {
 	t       testing.TB
 	program string
@@ -41,8 +41,8 @@ type world struct {
 
 	ticks   atomic.Int64
 	nextOp  int
-	state   map[string]value // what the bucket held at the end of the last round
-	counts  map[string]int   // of what is tolerated, and of what was done
+	state   map[string]value // content of the bucket at the end of the last round
+	counts  map[string]int   // of tolerated anomalies and of operations
 	history []*op            // of the round
 
 	mu      sync.Mutex
@@ -50,16 +50,16 @@ type world struct {
 	outages []outage
 }
 
-// An outage is the time in which a process was killed and came back.
+// An outage is the time from the kill of a process to its restart.
 type outage struct {
 	from, to int64
 	proc     int // none = S3
 }
 
-// s3Timeout is how long S3 may be silent.
+// s3Timeout is the value of --s3-timeout.
 const s3Timeout = time.Second
 
-// clock orders what happens.
+// clock orders events.
 func (w *world) clock() int64 { return w.ticks.Add(1) }
 
 func (w *world) violation(format string, args ...any) {
@@ -183,7 +183,7 @@ func (p *process) Write(text []byte) (int, error) {
 	}
 }
 
-// read notes what a line of the log tells.
+// read evaluates a line of the log.
 func (p *process) read(line []byte) {
 	says := func(what string) bool { return bytes.Contains(line, []byte(`"msg":"`+what+`"`)) }
 	switch {
@@ -243,7 +243,7 @@ func (w *world) kill(o *op) {
 	w.outages = append(w.outages, out)
 }
 
-// wentDown reports whether S3, or the bridge of an operation, was killed while it ran.
+// wentDown reports whether S3 or the s3ftpd of an operation was killed while it ran.
 func (w *world) wentDown(o *op) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -252,7 +252,7 @@ func (w *world) wentDown(o *op) bool {
 	})
 }
 
-// read returns what the bucket holds.
+// read returns the content of the bucket.
 func (w *world) read() map[string]value {
 	held := make(map[string]value)
 	ctx := w.t.Context()
@@ -299,7 +299,7 @@ func (w *world) uploads(name string) []types.MultipartUpload {
 	return out.Uploads
 }
 
-// clean removes what the next round must not meet: open uploads, and all names that are not of every round.
+// clean aborts open uploads, and deletes all names that are not shared by all rounds.
 func (w *world) clean() {
 	ctx, bucket := w.t.Context(), aws.String(bucketName)
 	seen := map[string]bool{}
@@ -323,7 +323,7 @@ func (w *world) clean() {
 	}
 }
 
-// round runs the operations of one round, and judges them. It returns how many there were.
+// round runs the operations of one round and judges them. It returns their number.
 func (w *world) round(number int) int {
 	queues := w.plan(number)
 	w.history, w.outages, w.maker.hits = nil, nil, nil
@@ -359,7 +359,7 @@ func (w *world) serve(number, round int, queue []*op) {
 	}
 }
 
-// narrate tells what was done to some names, in order; without names, all.
+// narrate returns the operations on some names in order; without names, all operations.
 func (w *world) narrate(names map[string]bool) string {
 	var b strings.Builder
 	delete(names, "")
