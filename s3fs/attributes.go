@@ -22,20 +22,20 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// Attributes are what an FS asks of S3 for the objects that it writes. The zero value asks for nothing: the bucket's
+// Attributes are the properties that S3 gives to the objects that an FS writes. With the zero value, the bucket's
 // defaults hold.
 //
-// A new content gets all of them, and so does a directory's marker. A copy keeps the storage class and the tags of what
-// it is a copy of; encryption and ACL, which S3 does not copy, are put on it too.
+// New content gets all of them, and so does the marker of a directory. A copy keeps the storage class and the tags of
+// its source; it gets encryption and ACL, which S3 does not copy.
 type Attributes struct {
 	StorageClass string
 	SSE          string // AES256, aws:kms or aws:kms:dsse
-	KMSKey       string // for the latter two; empty = the account's own
+	KMSKey       string // for aws:kms and aws:kms:dsse; empty = the account's default key
 	ACL          string // canned
 	Tags         map[string]string
 }
 
-// applyToPut puts the attributes on a new object.
+// applyToPut gives a new object the attributes.
 func (a *Attributes) applyToPut(in *s3.PutObjectInput) {
 	in.ACL = types.ObjectCannedACL(a.ACL)
 	in.StorageClass = types.StorageClass(a.StorageClass)
@@ -43,14 +43,14 @@ func (a *Attributes) applyToPut(in *s3.PutObjectInput) {
 	in.ServerSideEncryption, in.SSEKMSKeyId = types.ServerSideEncryption(a.SSE), optional(a.KMSKey)
 }
 
-// applyToCreate puts the attributes on a new object that is uploaded in parts.
+// applyToCreate gives a new multipart object the attributes.
 func (a *Attributes) applyToCreate(in *s3.CreateMultipartUploadInput) {
 	a.applyToCopyCreate(in)
 	in.StorageClass = types.StorageClass(a.StorageClass)
 	in.Tagging = a.tagHeader()
 }
 
-// applyToCopyCreate puts on a copy in parts what S3 does not copy, and leaves the rest of in alone.
+// applyToCopyCreate gives a multipart copy the attributes that S3 does not copy.
 func (a *Attributes) applyToCopyCreate(in *s3.CreateMultipartUploadInput) {
 	if a.ACL != "" {
 		in.ACL = types.ObjectCannedACL(a.ACL)
@@ -60,7 +60,7 @@ func (a *Attributes) applyToCopyCreate(in *s3.CreateMultipartUploadInput) {
 	}
 }
 
-// applyToCopy puts on a copy what S3 does not copy, and leaves the rest of in alone.
+// applyToCopy gives a copy the attributes that S3 does not copy.
 func (a *Attributes) applyToCopy(in *s3.CopyObjectInput) {
 	if a.ACL != "" {
 		in.ACL = types.ObjectCannedACL(a.ACL)
@@ -70,7 +70,8 @@ func (a *Attributes) applyToCopy(in *s3.CopyObjectInput) {
 	}
 }
 
-// tagHeader writes the tags as their header has them, where a plus sign would not stand for a space everywhere.
+// tagHeader returns the tags for the header x-amz-tagging. Spaces are %20, because some services do not decode a plus
+// sign.
 func (a *Attributes) tagHeader() *string {
 	tags := make(url.Values)
 	for key, value := range a.Tags {
@@ -79,7 +80,7 @@ func (a *Attributes) tagHeader() *string {
 	return optional(strings.ReplaceAll(tags.Encode(), "+", "%20"))
 }
 
-// optional returns nil for an empty text.
+// optional returns nil for an empty string.
 func optional(text string) *string {
 	if text == "" {
 		return nil
@@ -87,10 +88,10 @@ func optional(text string) *string {
 	return aws.String(text)
 }
 
-// createInputLike returns the multipart upload that makes an object of the same kind as one that is there: its headers, metadata,
-// storage class and KMS key. Key, bucket and tags are the caller's to add.
+// createInputLike returns a request to create a multipart upload with the headers, metadata, storage class and KMS
+// key of an object. The caller must add bucket, key and tags.
 //
-// It has no checksum algorithm: with one, S3 services refuse to copy parts from an object that has none itself.
+// The upload has no checksum algorithm: with one, S3 services refuse to copy parts from an object without a checksum.
 func createInputLike(is *s3.HeadObjectOutput) *s3.CreateMultipartUploadInput {
 	in := &s3.CreateMultipartUploadInput{
 		Metadata:                maps.Clone(is.Metadata),
@@ -111,8 +112,8 @@ func createInputLike(is *s3.HeadObjectOutput) *s3.CreateMultipartUploadInput {
 	return in
 }
 
-// checkMetadata returns an error for an object with metadata that S3 cannot tell in headers: a copy that says its metadata
-// again would lose them.
+// checkMetadata returns an error if an object has metadata that S3 cannot return in headers: a copy with metadata of
+// its own would lose them.
 func checkMetadata(is *s3.HeadObjectOutput) error {
 	if n := aws.ToInt32(is.MissingMeta); n > 0 {
 		return fmt.Errorf("%d metadata entries that headers cannot hold would be lost: %w", n, errors.ErrUnsupported)
@@ -120,18 +121,18 @@ func checkMetadata(is *s3.HeadObjectOutput) error {
 	return nil
 }
 
-// objectTags returns an object's tags as a request to write another takes them, nil if it has none. Only where HEAD has
-// said that there are tags does it ask for them.
+// objectTags returns an object's tags as x-amz-tagging, nil if it has none. It sends a request only if HEAD has shown
+// that the object has tags.
 func (f *FS) objectTags(ctx context.Context, key string, is *s3.HeadObjectOutput) (*string, error) {
 	if aws.ToInt32(is.TagCount) == 0 {
 		return nil, nil
 	}
-	// Not of the version: that takes another permission.
+	// Without the version ID, which would take another permission.
 	out, err := f.api.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: &f.bucket, Key: &key})
 	if err != nil {
 		return nil, fmt.Errorf("tags of %q: %w", key, err)
 	}
-	if len(out.TagSet) == 0 { // which a page of a proxy has as well, and the copy would have none
+	if len(out.TagSet) == 0 { // the answer may be a proxy's, and the copy would lose its tags
 		return nil, fmt.Errorf("%w: no tags of %q, which has %d", errUnconfirmed, key, *is.TagCount)
 	}
 	tags := make(url.Values)
@@ -141,7 +142,8 @@ func (f *FS) objectTags(ctx context.Context, key string, is *s3.HeadObjectOutput
 	return aws.String(strings.ReplaceAll(tags.Encode(), "+", "%20")), nil
 }
 
-// contentTypes is a table of our own: the standard library's depends on what the machine has installed.
+// contentTypes are the types of files by extension. They do not come from the system, so that they are the same
+// everywhere.
 var contentTypes = map[string]string{
 	".avi": "video/x-msvideo", ".bmp": "image/bmp", ".bz2": "application/x-bzip2", ".css": "text/css; charset=utf-8",
 	".csv": "text/csv", ".doc": "application/msword", ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
@@ -154,7 +156,7 @@ var contentTypes = map[string]string{
 	".xml": "application/xml", ".zip": "application/zip", ".zst": "application/zstd",
 }
 
-// contentType returns the type that a key's extension stands for, nil where S3's default is as good.
+// contentType returns the content type for a key's extension, nil if S3's default fits.
 func contentType(key string) *string {
 	if t, ok := contentTypes[strings.ToLower(path.Ext(key))]; ok {
 		return &t
@@ -162,26 +164,26 @@ func contentType(key string) *string {
 	return nil
 }
 
-// genericTypes are what services say of an object that was put without a type.
+// genericTypes are the content types that services give to an object that was put without a type.
 var genericTypes = []string{"", "binary/octet-stream", "application/octet-stream"}
 
-// contentTypeOfCopy returns the type that the copy of an object gets under another name, nil if its own stays: the new name's extension
-// stands for none, or the object has another type than its old name stands for, by somebody's choice. So "photo.jpg.part"
-// becomes an image once it is "photo.jpg".
+// contentTypeOfCopy returns the content type for a copy under another name, or nil to keep that of the source. It is
+// nil if the new extension has no type, or if the source has another type than its extension implies, which a client
+// must have chosen. So "photo.jpg.part" becomes an image when it is renamed to "photo.jpg".
 func contentTypeOfCopy(is *s3.HeadObjectOutput, source, target string) *string {
 	has, want := aws.ToString(is.ContentType), contentType(target)
-	given := !slices.Contains(genericTypes, has)
+	chosen := !slices.Contains(genericTypes, has)
 	if old := contentType(source); old != nil {
-		given = has != *old
+		chosen = has != *old
 	}
-	if want == nil || *want == has || given {
+	if want == nil || *want == has || chosen {
 		return nil
 	}
 	return want
 }
 
-// SetTime keeps a time with a file, where Stat finds it and rclone does too: as the metadata's mtime, in seconds since
-// 1970. S3 has no way to change metadata but to copy the object onto itself, which leaves all else as it is.
+// SetTime stores the modification time of a file in its metadata, as mtime in seconds since 1970, where Stat and
+// rclone find it. S3 can change metadata only by copying the object onto itself; everything else stays the same.
 //
 // A directory is syscall.EISDIR.
 func (f *FS) SetTime(ctx context.Context, name string, mtime time.Time) (proxy.Stored, error) {
@@ -189,48 +191,49 @@ func (f *FS) SetTime(ctx context.Context, name string, mtime time.Time) (proxy.S
 	if err != nil {
 		return proxy.Stored{}, wrap("set the time of", name, err)
 	}
-	made, err := f.setTime(ctx, key, mtime, "")
-	return made, wrap("set the time of", name, err)
+	stored, err := f.setTime(ctx, key, mtime, "")
+	return stored, wrap("set the time of", name, err)
 }
 
-// setTimeTries is how often a copy is tried that fails because another session changes the object. One in parts takes too long for that.
+// setTimeTries is how often a self-copy is tried while another session changes the object. A copy in parts takes too
+// long to be tried again.
 const setTimeTries = 4
 
-// conflictPause is half of how long to wait before the first repetition of an operation that met another session's.
+// conflictPause is half of the first pause before an operation that met another session's is retried.
 const conflictPause = 50 * time.Millisecond
 
-// setTime sets the time of the object with this ETag alone; "" = of any.
+// setTime sets the time of an object, which must have this ETag; "" = any.
 func (f *FS) setTime(ctx context.Context, key string, mtime time.Time, etag string) (proxy.Stored, error) {
-	done := f.storedAt(key)
+	stored := f.storedAt(key)
 	l := f.newNameLock(key)
 	defer l.release()
 	for i := 1; ; i++ {
 		if err := l.acquire(ctx); err != nil {
-			return done, err
+			return stored, err
 		}
 		is, err := f.headForSetTime(ctx, key)
 		if err != nil {
-			return done, err
+			return stored, err
 		}
 		if etag != "" && unquote(is.ETag) != etag {
-			return done, fmt.Errorf("%w: %q has the ETag %s, want %s", errBusy, key, unquote(is.ETag), etag)
+			return stored, fmt.Errorf("%w: %q has the ETag %s, want %s", errBusy, key, unquote(is.ETag), etag)
 		}
 		made, err := f.copyWithTime(ctx, key, is, formatMtime(mtime), l)
 		if !changed(err) {
-			done.Size, done.ETag, done.OldETag, done.Version = aws.ToInt64(is.ContentLength), made.etag, unquote(is.ETag), made.version
-			return done, err
+			stored.Size, stored.ETag, stored.OldETag, stored.Version = aws.ToInt64(is.ContentLength), made.etag, unquote(is.ETag), made.version
+			return stored, err
 		}
-		// Another process may be at it: it copies the file onto itself too, or replaces it. If it has deleted it, HEAD says so.
+		// Another process has set the time too, or has replaced or deleted the file: look again.
 		if i == setTimeTries || f.exceedsCopyLimit(aws.ToInt64(is.ContentLength)) {
-			return done, fmt.Errorf("%w: %v", errBusy, err)
+			return stored, fmt.Errorf("%w: %v", errBusy, err)
 		}
 		if err := pause(ctx, conflictPause<<i, err); err != nil {
-			return done, err
+			return stored, err
 		}
 	}
 }
 
-// headForSetTime describes the object whose time is to be set.
+// headForSetTime returns the HEAD of an object whose time is to be set.
 func (f *FS) headForSetTime(ctx context.Context, key string) (*s3.HeadObjectOutput, error) {
 	is, err := f.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &f.bucket, Key: &key})
 	if errors.Is(err, fs.ErrNotExist) {
@@ -245,22 +248,22 @@ func (f *FS) headForSetTime(ctx context.Context, key string) (*s3.HeadObjectOutp
 	return is, checkMetadata(is)
 }
 
-// copyWithTime copies an object onto itself, with a time in its metadata, unless it has changed since it was described. A large one is
-// copied without the lock.
+// copyWithTime copies an object onto itself with a new time, unless the object has changed. A large object is copied
+// without holding the lock.
 func (f *FS) copyWithTime(ctx context.Context, key string, is *s3.HeadObjectOutput, mtime string, l *nameLock) (made copyResult, err error) {
-	as := createInputLike(is)
-	f.attributes.applyToCopyCreate(as)
-	if as.Metadata == nil {
-		as.Metadata = make(map[string]string)
+	like := createInputLike(is)
+	f.attributes.applyToCopyCreate(like)
+	if like.Metadata == nil {
+		like.Metadata = make(map[string]string)
 	}
-	as.Metadata["mtime"] = mtime
+	like.Metadata["mtime"] = mtime
 	o := object{key: key, size: aws.ToInt64(is.ContentLength), etag: unquote(is.ETag)}
 	if f.exceedsCopyLimit(o.size) {
-		as.Key = &key
-		if as.Tagging, err = f.objectTags(ctx, key, is); err != nil {
+		like.Key = &key
+		if like.Tagging, err = f.objectTags(ctx, key, is); err != nil {
 			return made, err
 		}
-		made.etag, err = f.copyPartsWithTime(ctx, o, as, l)
+		made.etag, err = f.copyPartsWithTime(ctx, o, like, l)
 		return made, err
 	}
 	ctx, cancel, err := f.client.copyContext(ctx)
@@ -269,66 +272,68 @@ func (f *FS) copyWithTime(ctx context.Context, key string, is *s3.HeadObjectOutp
 	}
 	defer cancel()
 	var t attemptCount
-	made, err = f.sendCopy(ctx, f.selfCopyInput(key, is, as), o, condition{match: is.ETag}, countAttempts(&t))
+	made, err = f.sendCopy(ctx, f.selfCopyInput(key, like), o, condition{match: is.ETag}, countAttempts(&t))
 	if unclear(err, t) && f.hasTime(ctx, key, mtime, o.size) {
-		f.log.WarnContext(ctx, "S3 did not confirm a time that it has stored", "key", key, "err", err)
+		f.log.WarnContext(ctx, "modification time set, but not confirmed by S3", "key", key, "err", err)
 		return copyResult{}, nil
 	}
 	return made, err
 }
 
-// copyPartsWithTime copies a large object onto itself. Some services ignore the condition of CompleteMultipartUpload: so before the copy is
-// published, it makes sure that no other session of this process has replaced or deleted the object.
-func (f *FS) copyPartsWithTime(ctx context.Context, o object, as *s3.CreateMultipartUploadInput, l *nameLock) (etag string, err error) {
+// copyPartsWithTime copies a large object onto itself. Before it publishes the copy, it checks that no other session
+// of this process has replaced or deleted the object, because some services ignore the condition of
+// CompleteMultipartUpload.
+func (f *FS) copyPartsWithTime(ctx context.Context, o object, like *s3.CreateMultipartUploadInput, l *nameLock) (etag string, err error) {
 	ctx, watch := f.watch(ctx, o.key)
 	defer watch.stop()
-	only := condition{match: quoted(o.etag)}
+	cond := condition{match: quoted(o.etag)}
 	l.check = func(ctx context.Context) error {
 		if !watch.sawWrite(f.bucketKey(o.key)) {
 			return nil
 		}
-		return f.checkCondition(ctx, o.key, only)
+		return f.checkCondition(ctx, o.key, cond)
 	}
 	defer func() { l.check = nil }()
-	return f.copyInParts(ctx, o, as, only, l)
+	return f.copyInParts(ctx, o, like, cond, l)
 }
 
-// hasTime reports whether an object of that size has the time in its metadata.
+// hasTime reports whether an object has this size, and this time in its metadata.
 func (f *FS) hasTime(ctx context.Context, key, mtime string, size int64) bool {
 	now, err := f.head(ctx, key)
 	return err == nil && now.size == size && now.head.Metadata["mtime"] == mtime
 }
 
-// selfCopyInput is the copy of an object with other metadata: what such a copy does not keep by itself is said again.
-func (f *FS) selfCopyInput(key string, is *s3.HeadObjectOutput, as *s3.CreateMultipartUploadInput) *s3.CopyObjectInput {
+// selfCopyInput returns a request to copy an object onto itself with other metadata. It repeats the properties that
+// S3 does not copy then.
+func (f *FS) selfCopyInput(key string, like *s3.CreateMultipartUploadInput) *s3.CopyObjectInput {
 	in := &s3.CopyObjectInput{
 		Bucket:                  &f.bucket,
 		Key:                     &key,
-		ACL:                     as.ACL,
+		ACL:                     like.ACL,
 		CopySource:              aws.String(copySource(f.bucket, key)),
-		StorageClass:            as.StorageClass,
-		WebsiteRedirectLocation: as.WebsiteRedirectLocation,
-		ServerSideEncryption:    as.ServerSideEncryption,
-		SSEKMSKeyId:             as.SSEKMSKeyId,
-		BucketKeyEnabled:        as.BucketKeyEnabled,
+		StorageClass:            like.StorageClass,
+		WebsiteRedirectLocation: like.WebsiteRedirectLocation,
+		ServerSideEncryption:    like.ServerSideEncryption,
+		SSEKMSKeyId:             like.SSEKMSKeyId,
+		BucketKeyEnabled:        like.BucketKeyEnabled,
 	}
-	replaceMetadata(in, as)
+	replaceMetadata(in, like)
 	return in
 }
 
-// replaceMetadata has a copy describe its content as this upload would, and not as the source does.
-func replaceMetadata(in *s3.CopyObjectInput, as *s3.CreateMultipartUploadInput) {
+// replaceMetadata makes a copy take its headers and metadata from like, not from the source.
+func replaceMetadata(in *s3.CopyObjectInput, like *s3.CreateMultipartUploadInput) {
 	in.MetadataDirective = types.MetadataDirectiveReplace
-	in.Metadata = as.Metadata
-	in.CacheControl = as.CacheControl
-	in.ContentDisposition = as.ContentDisposition
-	in.ContentEncoding = as.ContentEncoding
-	in.ContentLanguage = as.ContentLanguage
-	in.ContentType = as.ContentType
-	in.Expires = as.Expires
+	in.Metadata = like.Metadata
+	in.CacheControl = like.CacheControl
+	in.ContentDisposition = like.ContentDisposition
+	in.ContentEncoding = like.ContentEncoding
+	in.ContentLanguage = like.ContentLanguage
+	in.ContentType = like.ContentType
+	in.Expires = like.Expires
 }
 
-// formatMtime writes a time as mtime reads it: in decimals, without a fraction where there is none.
+// formatMtime writes a time for the metadata mtime, with a fraction only if it has one.
 func formatMtime(t time.Time) string {
 	text := strconv.FormatInt(t.Unix(), 10)
 	if n := t.Nanosecond(); n != 0 && t.Unix() >= 0 {

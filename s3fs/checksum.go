@@ -21,16 +21,17 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// An algorithm is one that S3 verifies objects and parts with, each sent as a plain header of its request.
+// An algorithm is a checksum algorithm by which S3 verifies objects and parts. The checksum is sent as a plain
+// header.
 type algorithm string
 
 const (
 	crc32C    algorithm = "crc32c"
 	crc32IEEE algorithm = "crc32"
 	sha256Sum algorithm = "sha256"
-	md5Sum    algorithm = "md5" // as Content-MD5, which the oldest services know
+	md5Sum    algorithm = "md5" // as Content-MD5, which even the oldest services support
 	none      algorithm = "none"
-	auto                = "auto" // crc32c, until the service refuses it
+	auto                = "auto" // crc32c, or md5 if the service refuses it
 )
 
 var algorithms = []string{string(crc32C), string(crc32IEEE), string(sha256Sum), string(md5Sum), string(none), auto}
@@ -51,8 +52,8 @@ func (a algorithm) hash() hash.Hash {
 	return noHash{}
 }
 
-// checksumType returns what S3 is to keep for an upload in parts: the checksum of the whole, where S3 can join those of
-// the parts.
+// checksumType returns the values of CreateMultipartUpload for the algorithm. The checksum is that of the full object
+// if S3 can combine those of the parts.
 func (a algorithm) checksumType() (types.ChecksumAlgorithm, types.ChecksumType) {
 	switch a {
 	case crc32C:
@@ -65,18 +66,19 @@ func (a algorithm) checksumType() (types.ChecksumAlgorithm, types.ChecksumType) 
 	return "", ""
 }
 
+// A noHash hashes nothing.
 type noHash struct{ hash.Hash }
 
 func (noHash) Write(b []byte) (int, error) { return len(b), nil }
 func (noHash) Sum(b []byte) []byte         { return b }
 
-// A checksum is that of a part.
+// A checksum is the checksum of a part or an object.
 type checksum struct {
 	algorithm
 	value []byte
 }
 
-// set fills in the one field of a request that is for this algorithm.
+// set fills in that field of a request which is for the algorithm.
 func (s checksum) set(crc32c, crc32, sha256, md5 **string) {
 	field := map[algorithm]**string{crc32C: crc32c, crc32IEEE: crc32, sha256Sum: sha256, md5Sum: md5}[s.algorithm]
 	if field != nil {
@@ -85,7 +87,7 @@ func (s checksum) set(crc32c, crc32, sha256, md5 **string) {
 	}
 }
 
-// sum returns the part's checksum: the one taken on arrival, if that is what is asked for.
+// sum returns the part's checksum: the one computed on arrival, if that is of the right algorithm.
 func (p *part) sum(a algorithm) checksum {
 	h := p.hash
 	if a != p.algorithm {
@@ -95,25 +97,26 @@ func (p *part) sum(a algorithm) checksum {
 	return checksum{a, h.Sum(nil)}
 }
 
-// fullChecksum joins the checksums of the parts, where all are of one kind that can be joined.
-func (u *upload) fullChecksum() (whole checksum, ok bool) {
+// fullChecksum combines the checksums of the parts into that of the object, if all are of one algorithm that allows
+// it.
+func (u *upload) fullChecksum() (full checksum, ok bool) {
 	if len(u.sending.parts) == 0 {
 		return checksum{}, false
 	}
-	whole.algorithm = u.sending.parts[0].sum.algorithm
-	polynomial, ok := map[algorithm]uint32{crc32C: crc32.Castagnoli, crc32IEEE: crc32.IEEE}[whole.algorithm]
-	if !ok || slices.ContainsFunc(u.sending.parts, func(s sentPart) bool { return s.sum.algorithm != whole.algorithm }) {
+	full.algorithm = u.sending.parts[0].sum.algorithm
+	polynomial, ok := map[algorithm]uint32{crc32C: crc32.Castagnoli, crc32IEEE: crc32.IEEE}[full.algorithm]
+	if !ok || slices.ContainsFunc(u.sending.parts, func(s sentPart) bool { return s.sum.algorithm != full.algorithm }) {
 		return checksum{}, false
 	}
 	var crc uint32
 	for _, s := range u.sending.parts {
 		crc = combineCRC(polynomial, crc, binary.BigEndian.Uint32(s.sum.value), s.size)
 	}
-	whole.value = binary.BigEndian.AppendUint32(nil, crc)
-	return whole, true
+	full.value = binary.BigEndian.AppendUint32(nil, crc)
+	return full, true
 }
 
-// algorithm returns the checksum to send.
+// algorithm returns the algorithm of the checksums to send.
 func (c *Client) algorithm() algorithm {
 	if c.checksum != auto {
 		return algorithm(c.checksum)
@@ -124,7 +127,8 @@ func (c *Client) algorithm() algorithm {
 	return crc32C
 }
 
-// plainPartAlgorithm returns the checksum of parts of a multipart upload that has no checksum algorithm. Directory buckets take no MD5.
+// plainPartAlgorithm returns the algorithm for parts of a multipart upload that has no checksum algorithm. Directory
+// buckets do not accept MD5.
 func (f *FS) plainPartAlgorithm() algorithm {
 	configured := f.client.checksum == string(md5Sum)
 	if f.client.algorithm() == none || !configured && (isDirectoryBucket(f.bucket) || !f.client.features.supports(partMD5, f.bucket)) {
@@ -133,13 +137,13 @@ func (f *FS) plainPartAlgorithm() algorithm {
 	return md5Sum
 }
 
-// withChecksum runs f with the checksum to send. Where the checksum is not configured and the service refuses CRC32C, f runs
-// again with MD5.
+// withChecksum runs f with the algorithm of the checksum to send. If none is configured and the service refuses
+// CRC32C, f runs again with MD5.
 func (c *Client) withChecksum(f func(algorithm) error) error {
 	if c.checksum != auto {
 		err := f(algorithm(c.checksum))
 		if c.checksum == string(none) && requiresChecksum(err) {
-			err = fmt.Errorf("--checksum none, which a bucket with Object Lock refuses: %w", err)
+			err = fmt.Errorf("--checksum none cannot be used in a bucket with Object Lock: %w", err)
 		}
 		return err
 	}
@@ -151,16 +155,17 @@ func (c *Client) withChecksum(f func(algorithm) error) error {
 	})
 }
 
-// requiresChecksum reports whether S3 refused a request because it has no checksum, as buckets with Object Lock do.
+// requiresChecksum reports whether S3 has refused a request because it has no checksum, as buckets with Object Lock
+// do.
 func requiresChecksum(err error) bool {
 	api, ok := errors.AsType[smithy.APIError](err)
 	return ok && status(err) == http.StatusBadRequest && strings.Contains(api.ErrorMessage(), "Content-MD5")
 }
 
-// withCompleteChecksums runs send, which is to complete an upload, with the checksums of its parts and of the whole. Where the service
-// refuses them, send runs again without: S3 then compares the parts by their ETags.
+// withCompleteChecksums runs send, which completes an upload, with the checksums of the parts and the object. If the
+// service refuses them, send runs again without: S3 then compares only the ETags of the parts.
 //
-// S3Proxy refuses them with 500, and goes on to do so when the request is repeated. On AWS a 500 is no refusal.
+// S3Proxy refuses them with 500, also when the request is repeated. On AWS, 500 is no refusal.
 func (c *Client) withCompleteChecksums(send func(checksums bool) error) error {
 	refuses := func(err error) bool {
 		return refusesChecksum(err) || status(err) == http.StatusInternalServerError && !c.onAWS()
@@ -168,10 +173,11 @@ func (c *Client) withCompleteChecksums(send func(checksums bool) error) error {
 	return c.features.try(completeChecksums, "", refuses, send)
 }
 
-// unknownHeaderCodes are what services call a header that they do not know, whatever they say besides.
+// unknownHeaderCodes are the error codes for a header that a service does not support.
 var unknownHeaderCodes = []string{"NotImplemented", "ExcessHeaderValues", "InvalidHeader", "UnsupportedHeader", "UnsupportedArgument"}
 
-// refusesChecksum reports whether the service does not know a header with a checksum, as against a wrong value in it.
+// refusesChecksum reports whether the service does not support a checksum header, as opposed to a wrong checksum in
+// it.
 func refusesChecksum(err error) bool {
 	api, ok := errors.AsType[smithy.APIError](err)
 	switch {
@@ -184,8 +190,8 @@ func refusesChecksum(err error) bool {
 	return status(err) == http.StatusBadRequest && (strings.Contains(message, "checksum") || strings.Contains(message, "header"))
 }
 
-// sendContentMD5 gives a list of keys to delete its MD5, the only checksum that all services take for it. Directory buckets
-// take the SDK's CRC32 and no MD5.
+// sendContentMD5 sends DeleteObjects with Content-MD5, the only checksum that all services accept for it. Directory
+// buckets accept the SDK's CRC32 and no MD5.
 func (f *FS) sendContentMD5(o *s3.Options) {
 	if isDirectoryBucket(f.bucket) {
 		return
@@ -196,13 +202,14 @@ func (f *FS) sendContentMD5(o *s3.Options) {
 	})
 }
 
-// checksumMismatchCodes lists what S3 calls a checksum that does not fit the content it received.
+// checksumMismatchCodes are the error codes for content that does not match its checksum.
 var checksumMismatchCodes = []string{"BadDigest", "XAmzContentChecksumMismatch", "InvalidDigest"}
 
-// combineCRC returns the CRC-32 of a content of which the first part's is a and the rest's, n bytes long, is b.
+// combineCRC returns the CRC-32 of two contents in sequence, whose CRCs are a and b, and of which the second has n
+// bytes.
 //
-// Appending n bytes multiplies a's remainder by x^8n modulo the polynomial, which is in reversed notation. s3demo, which
-// verifies the result in tests, combines checksums by code of its own.
+// Appending n bytes multiplies a's remainder by x^8n modulo the polynomial, which is in reversed notation. s3demo has
+// its own implementation, which verifies this one in tests.
 func combineCRC(polynomial, a, b uint32, n int64) uint32 {
 	square := uint32(1) << 30 // x
 	for range 3 {

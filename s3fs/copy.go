@@ -17,21 +17,21 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 )
 
-// How S3 is asked to copy what is too large for one request.
+// Sizes of copies inside S3.
 const (
-	maxCopy       = 5 << 30   // the largest object that S3 copies in one request, and the largest part
-	copyPartSize  = 512 << 20 // of a part, about: a service that copies parts one after the other has many to do at once
-	copyPartsMost = 1000      // which all services take; larger objects have larger parts first, then more
+	maxCopy       = 5 << 30   // largest object that S3 copies in one request, and largest part
+	copyPartSize  = 512 << 20 // approximate size of a copied part; some services copy the parts of an object one after the other
+	copyPartsMost = 1000      // parts that every service accepts; larger objects get larger parts before they get more
 )
 
-// A multipartUpload is a multipart upload that runs.
+// A multipartUpload identifies an open multipart upload in a bucket.
 type multipartUpload struct{ key, id string }
 
-// wholeObject is the span of an object that is copied without a range: S3 takes ranges only of sources over 5 MiB.
+// wholeObject is the span of an object to copy without a range. S3 accepts ranges only for sources over 5 MiB.
 var wholeObject = span{0, -1}
 
-// copyPart makes a range of an object a part of a multipart upload, unless the object is no longer what its ETag says.
-// It returns the part's ETag, as S3 gave it.
+// copyPart copies a range of an object as a part of a multipart upload, unless the object's ETag has changed. It
+// returns the ETag of the part, in quotes.
 func (f *FS) copyPart(ctx context.Context, to multipartUpload, source, etag string, number int32, s span) (copied *string, err error) {
 	in := &s3.UploadPartCopyInput{
 		Bucket:     &f.bucket,
@@ -57,14 +57,14 @@ func (f *FS) copyPart(ctx context.Context, to multipartUpload, source, etag stri
 	return copied, nil
 }
 
-// A span is a range of bytes, of which the last belongs to it.
+// A span is a range of bytes, including the last.
 type span struct{ first, last int64 }
 
 func (s span) size() int64 { return s.last - s.first + 1 }
 
-// copySpans divides size bytes, of which there must be some, into parts that S3 copies, all of one size but the last, which
-// is shorter by less than their number. Up to 512 MiB there is one, then parts have 256 to 512 MiB up to 500 GiB; above
-// that, 1,000 parts grow to 5 GiB, and above 4.9 TiB there are more.
+// copySpans divides size bytes, at least one, into parts for S3 to copy. All have one size but the last, which is
+// shorter by less than their number. Up to 512 MiB there is one part. Up to 500 GiB, parts have 256 to 512 MiB.
+// Beyond that, 1,000 parts grow to 5 GiB, and beyond 4.9 TiB there are more parts.
 func (f *FS) copySpans(size int64) []span {
 	n := divideUp(size, cmp.Or(f.partCopySize, copyPartSize))
 	n = min(n, max(copyPartsMost, divideUp(size, maxCopy)))
@@ -77,21 +77,22 @@ func (f *FS) copySpans(size int64) []span {
 	return spans
 }
 
+// divideUp returns a divided by b, rounded up.
 func divideUp(a, b int64) int64 { return (a + b - 1) / b }
 
-// exceedsCopyLimit reports whether an object of so many bytes is too large to be copied in one request.
+// exceedsCopyLimit reports whether an object is too large to be copied in one request.
 func (f *FS) exceedsCopyLimit(size int64) bool { return size > cmp.Or(f.copyLimit, maxCopy) }
 
-// copyInParts copies an object of any size, with some bytes, as it is described by like; it does so unless the object has
-// changed since, or the condition is not met, which is fs.ErrExist if the name was to be free. It returns the
-// ETag of the copy, which S3 has confirmed to be whole; after an error, that which the copy may have, "" if there is none.
+// copyInParts copies an object of any size in parts, with the properties in like. It fails if the object has changed,
+// or if cond does not hold, which is fs.ErrExist if the name must be free. It returns the ETag of the copy, which S3
+// has confirmed. After an error it returns the ETag that the copy would have if it was made, "" if it was not.
 //
-// It releases the lock while S3 copies, which can take minutes, and takes it to publish the copy.
+// It releases the lock while S3 copies, which can take minutes, and acquires it again to publish the copy.
 func (f *FS) copyInParts(
-	ctx context.Context, o object, as *s3.CreateMultipartUploadInput, only condition, l *nameLock,
+	ctx context.Context, o object, like *s3.CreateMultipartUploadInput, cond condition, l *nameLock,
 ) (etag string, err error) {
 	l.release()
-	to, err := f.createCopyUpload(ctx, as)
+	to, err := f.createCopyUpload(ctx, like)
 	if err != nil {
 		return "", err
 	}
@@ -104,7 +105,7 @@ func (f *FS) copyInParts(
 		err = l.acquire(ctx)
 	}
 	if err == nil {
-		etag, err = f.completeCopy(ctx, to, parts, only, o.size, as.Metadata)
+		etag, err = f.completeCopy(ctx, to, parts, cond, o.size, like.Metadata)
 	}
 	if err != nil {
 		f.abortUpload(ctx, to)
@@ -112,7 +113,8 @@ func (f *FS) copyInParts(
 	return etag, err
 }
 
-// copyCreateInput returns the upload that makes target a copy of an object, if that still is what it was.
+// copyCreateInput returns a request to create the multipart upload that makes target a copy of an object. It fails if
+// the object has changed.
 func (f *FS) copyCreateInput(ctx context.Context, o object, target string) (*s3.CreateMultipartUploadInput, error) {
 	is, err := o.head, error(nil)
 	if is == nil {
@@ -127,28 +129,28 @@ func (f *FS) copyCreateInput(ctx context.Context, o object, target string) (*s3.
 	if err := checkMetadata(is); err != nil {
 		return nil, err
 	}
-	as := createInputLike(is)
+	like := createInputLike(is)
 	if to := contentTypeOfCopy(is, o.key, target); to != nil {
-		as.ContentType = to
+		like.ContentType = to
 	}
-	f.attributes.applyToCopyCreate(as)
-	as.Key = &target
-	as.Tagging, err = f.objectTags(ctx, o.key, is)
-	return as, err
+	f.attributes.applyToCopyCreate(like)
+	like.Key = &target
+	like.Tagging, err = f.objectTags(ctx, o.key, is)
+	return like, err
 }
 
-// createCopyUpload begins a multipart upload. It outlasts the caller for the same reason as upload.create does.
-func (f *FS) createCopyUpload(ctx context.Context, as *s3.CreateMultipartUploadInput) (multipartUpload, error) {
+// createCopyUpload creates the multipart upload of a copy. Like upload.createMultipart, it outlives the caller.
+func (f *FS) createCopyUpload(ctx context.Context, in *s3.CreateMultipartUploadInput) (multipartUpload, error) {
 	if err := context.Cause(ctx); err != nil {
 		return multipartUpload{}, err
 	}
 	ctx, cancel := withGrace(ctx, cancelGrace)
 	defer cancel()
-	as.Bucket = &f.bucket
+	in.Bucket = &f.bucket
 	var id *string
-	err := f.withStorageClass(as.StorageClass, func(class types.StorageClass) error {
-		as.StorageClass = class
-		out, err := f.api.CreateMultipartUpload(ctx, as)
+	err := f.withStorageClass(in.StorageClass, func(class types.StorageClass) error {
+		in.StorageClass = class
+		out, err := f.api.CreateMultipartUpload(ctx, in)
 		if err == nil {
 			id = out.UploadId
 		}
@@ -157,11 +159,11 @@ func (f *FS) createCopyUpload(ctx context.Context, as *s3.CreateMultipartUploadI
 	if err != nil {
 		return multipartUpload{}, err
 	}
-	return multipartUpload{aws.ToString(as.Key), aws.ToString(id)}, nil
+	return multipartUpload{aws.ToString(in.Key), aws.ToString(id)}, nil
 }
 
-// copyParts copies spans of an object, each as a part, the first with that number. Of all that share the slots, as many parts are copied at
-// a time as there are slots.
+// copyParts copies spans of an object as parts, numbered from first. The slots limit how many parts are copied at the
+// same time, by all calls that share them.
 func (f *FS) copyParts(
 	ctx context.Context, to multipartUpload, o object, first int32, spans []span, slots chan struct{},
 ) ([]types.CompletedPart, error) {
@@ -176,7 +178,7 @@ func (f *FS) copyParts(
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		ctx, cancel := f.client.withCopyGrace(ctx) // a part that comes after the upload has been ended would stay for good
+		ctx, cancel := f.client.withCopyGrace(ctx) // a part that arrives after the abort may never be removed
 		defer cancel()
 		i := *p.PartNumber - first
 		etag, err := f.copyPart(ctx, to, o.key, o.etag, *p.PartNumber, spans[i])
@@ -186,10 +188,9 @@ func (f *FS) copyParts(
 	return parts, err
 }
 
-// completeCopy makes the parts the object. Whether they are is seen by looking at it, in particular when S3's answer was
-// lost.
+// completeCopy completes a copy in parts. It looks at the object afterwards, whatever S3 has answered.
 func (f *FS) completeCopy(
-	ctx context.Context, to multipartUpload, parts []types.CompletedPart, only condition, size int64, metadata map[string]string,
+	ctx context.Context, to multipartUpload, parts []types.CompletedPart, cond condition, size int64, metadata map[string]string,
 ) (etag string, err error) {
 	if err := context.Cause(ctx); err != nil {
 		return "", err
@@ -199,18 +200,18 @@ func (f *FS) completeCopy(
 	ctx, stop := context.WithTimeout(ctx, publishTimeout)
 	defer stop()
 	want := expectedObject{size: size, etag: multipartETag(parts)}
-	out, err := f.sendCompleteCopy(ctx, to, parts, only)
+	out, err := f.sendCompleteCopy(ctx, to, parts, cond)
 	is, headErr := f.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &f.bucket, Key: &to.key})
 	switch {
 	case headErr != nil:
-		return want.etag, errors.Join(err, fmt.Errorf("what became of the copy %q: %w", to.key, headErr))
+		return want.etag, errors.Join(err, fmt.Errorf("verifying the copy %q: %w", to.key, headErr))
 	case err == nil && !want.isCompletedAs(out, is):
 		return want.etag, fmt.Errorf("the copy %q has %d bytes and the ETag %s, want %d and %s",
 			to.key, aws.ToInt64(is.ContentLength), aws.ToString(is.ETag), want.size, aws.ToString(out.ETag))
 	case err != nil && want.matches(is) && maps.Equal(is.Metadata, metadata):
-		f.log.WarnContext(ctx, "S3 did not confirm a copy that it has completed", "key", to.key, "err", err)
+		f.log.WarnContext(ctx, "copy completed, but not confirmed by S3", "key", to.key, "err", err)
 		return unquote(is.ETag), nil
-	case only.noneMatch != nil && precondition(err):
+	case cond.noneMatch != nil && precondition(err):
 		return want.etag, fmt.Errorf("%w: %w", fs.ErrExist, err)
 	case err != nil:
 		return want.etag, err
@@ -218,25 +219,25 @@ func (f *FS) completeCopy(
 	return unquote(is.ETag), nil
 }
 
-// sendCompleteCopy asks S3 to make the parts the object.
+// sendCompleteCopy sends CompleteMultipartUpload for a copy.
 func (f *FS) sendCompleteCopy(
-	ctx context.Context, to multipartUpload, parts []types.CompletedPart, only condition,
+	ctx context.Context, to multipartUpload, parts []types.CompletedPart, cond condition,
 ) (out *s3.CompleteMultipartUploadOutput, err error) {
-	err = f.conditionally(ctx, completeUpload, to.key, only, func(only condition) (err error) {
+	err = f.conditionally(ctx, completeUpload, to.key, cond, func(cond condition) (err error) {
 		out, err = f.api.CompleteMultipartUpload(s3http.WithExpect(s3http.WithSlow(ctx)), &s3.CompleteMultipartUploadInput{
 			Bucket:          &f.bucket,
 			Key:             &to.key,
 			UploadId:        &to.id,
 			MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
-			IfMatch:         only.match,
-			IfNoneMatch:     only.noneMatch,
+			IfMatch:         cond.match,
+			IfNoneMatch:     cond.noneMatch,
 		})
 		return err
 	})
 	return out, err
 }
 
-// multipartETag returns the ETag that an object has which is made of these parts; "" where they are not checksums.
+// multipartETag returns the ETag that an object of these parts has, "" if the parts' ETags are not MD5.
 func multipartETag(parts []types.CompletedPart) string {
 	sums := md5.New()
 	for _, p := range parts {

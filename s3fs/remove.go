@@ -18,32 +18,32 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// Remove deletes a file. What is only a directory is syscall.EISDIR.
-// A directory without a marker is gone with its last file. Our broken uploads to the file are aborted.
+// Remove deletes a file. A directory is syscall.EISDIR. With its last file, a directory without a marker disappears.
+// The resumable uploads of s3fs to the file are aborted.
 func (f *FS) Remove(ctx context.Context, name string) (proxy.Stored, error) {
-	done, err := f.remove(ctx, name)
-	return done, wrap("remove", name, err)
+	stored, err := f.remove(ctx, name)
+	return stored, wrap("remove", name, err)
 }
 
-func (f *FS) remove(ctx context.Context, name string) (done proxy.Stored, err error) {
+func (f *FS) remove(ctx context.Context, name string) (stored proxy.Stored, err error) {
 	key, err := f.fileKey(name)
 	if err != nil {
-		return done, err
+		return stored, err
 	}
 	l := f.newNameLock(key)
 	if err := l.acquire(ctx); err != nil {
-		return done, err
+		return stored, err
 	}
 	defer l.release()
-	done = f.storedAt(key)
+	stored = f.storedAt(key)
 	is, err := f.head(ctx, key)
 	if err == nil {
 		ctx, cancel, err := changeContext(ctx)
 		if err != nil {
-			return done, err
+			return stored, err
 		}
 		defer cancel()
-		done.OldETag = is.etag
+		stored.OldETag = is.etag
 		end := f.abortAfterDelete(ctx, key)
 		err = f.deleteCurrent(ctx, key, is.etag, deleteTries, func() (string, error) {
 			now, err := f.head(ctx, key)
@@ -53,27 +53,29 @@ func (f *FS) remove(ctx context.Context, name string) (done proxy.Stored, err er
 			return now.etag, nil
 		})
 		end(err == nil)
-		return done, err
+		return stored, err
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return done, err
+		return stored, err
 	}
 	if _, err = f.statDir(ctx, key+"/"); errors.Is(err, fs.ErrNotExist) {
 		f.client.uploads.awaitCleanUps(ctx, f.bucketKey(key))
 		open, listErr := f.listUploadsTo(ctx, key)
 		if f.abortUploadsTo(ctx, key, f.client.uploads.takeSuspended(f.bucketKey(key)), open, listErr) > 0 {
-			return done, nil
+			return stored, nil
 		}
 	}
 	if err != nil {
-		return done, err
+		return stored, err
 	}
-	return done, syscall.EISDIR
+	return stored, syscall.EISDIR
 }
 
-// delete deletes an object that has the ETag was, "" = unknown. With match, S3 compares that as it deletes.
+// delete deletes an object whose ETag was the given one, "" = unknown. With match, S3 compares the ETag as it
+// deletes.
 //
-// S3 answers 204. Some services answer 200, as a proxy does that S3 has not heard of: then HEAD tells whether the object is gone.
+// S3 answers 204. Some services answer 200, as does a proxy that has not reached S3. Then HEAD tells whether the
+// object is gone.
 func (f *FS) delete(ctx context.Context, key, was string, match *string) error {
 	var t attemptCount
 	out, err := f.api.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &f.bucket, Key: &key, IfMatch: match}, countAttempts(&t))
@@ -81,7 +83,7 @@ func (f *FS) delete(ctx context.Context, key, was string, match *string) error {
 	case err == nil && hasStatus(out.ResultMetadata, http.StatusNoContent):
 		return nil
 	case t.sent > 1 && errors.Is(err, fs.ErrNotExist):
-		return nil // the first try has deleted it
+		return nil // the first attempt has deleted it
 	case err == nil:
 		err = errUnconfirmed
 	case !unclear(err, t):
@@ -95,7 +97,7 @@ func (f *FS) delete(ctx context.Context, key, was string, match *string) error {
 		}
 		return nil
 	case gone == nil && (t.ambiguous > 0 || errors.Is(err, errUnconfirmed)) && was != "" && now.etag != was:
-		return nil // another one was stored after the deletion
+		return nil // another object was stored after the deletion
 	}
 	return err
 }
@@ -106,73 +108,75 @@ func hasStatus(metadata middleware.Metadata, status int) bool {
 	return ok && answer.StatusCode == status
 }
 
-// Mkdir makes a directory by putting its marker, an empty object. A file or directory of that name is fs.ErrExist.
+// Mkdir makes a directory by storing its marker, an empty object. If the name exists, as a file or a directory, it is
+// fs.ErrExist.
 func (f *FS) Mkdir(ctx context.Context, dir string) (proxy.Stored, error) {
-	made, err := f.mkdir(ctx, dir)
-	return made, wrap("mkdir", dir, err)
+	stored, err := f.mkdir(ctx, dir)
+	return stored, wrap("mkdir", dir, err)
 }
 
-func (f *FS) mkdir(ctx context.Context, dir string) (made proxy.Stored, err error) {
+func (f *FS) mkdir(ctx context.Context, dir string) (stored proxy.Stored, err error) {
 	key, err := f.dirPrefix(dir)
 	if err != nil {
-		return made, err
+		return stored, err
 	}
 	l := f.newNameLock(key)
 	if err := l.acquire(ctx); err != nil {
-		return made, err
+		return stored, err
 	}
 	defer l.release()
 	if _, err := f.stat(ctx, strings.TrimSuffix(dir, "/")); err == nil {
-		return made, fs.ErrExist
+		return stored, fs.ErrExist
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return made, err
+		return stored, err
 	}
 	ctx, cancel, err := changeContext(ctx)
 	if err != nil {
-		return made, err
+		return stored, err
 	}
 	defer cancel()
-	made = f.storedAt(key)
-	made.ETag, err = f.putNewMarker(ctx, key)
-	return made, err
+	stored = f.storedAt(key)
+	stored.ETag, err = f.putNewMarker(ctx, key)
+	return stored, err
 }
 
-// putNewMarker puts the marker of a directory that is not there. A rename of another process that reserves the name would otherwise take
-// this marker for its own, and delete it.
+// putNewMarker stores the marker of a directory that does not exist. The condition prevents that another process,
+// which has just reserved the name for a rename, takes this marker for its own and deletes it.
 func (f *FS) putNewMarker(ctx context.Context, key string) (etag string, err error) {
 	etag, err = f.putMarkerIfAbsent(ctx, key, markerType)
 	if !precondition(err) {
 		return etag, err
 	}
 	if _, missing := f.statDir(ctx, key); errors.Is(missing, fs.ErrNotExist) {
-		return f.putMarker(ctx, key, condition{}) // SeaweedFS keeps an empty directory for a while, without listing it
+		return f.putMarker(ctx, key, condition{}) // SeaweedFS keeps an empty directory for a while but does not list it
 	}
 	return "", fmt.Errorf("%w: %w", fs.ErrExist, err)
 }
 
-// markerType is the type of directory markers.
+// markerType is the content type of directory markers.
 const markerType = "application/x-directory"
 
-// putMarker puts the marker of a directory, on a condition if there is one, and returns its ETag.
-func (f *FS) putMarker(ctx context.Context, key string, only condition) (etag string, err error) {
-	return f.putMarkerAs(ctx, key, markerType, only)
+// putMarker stores the marker of a directory on a condition, and returns its ETag.
+func (f *FS) putMarker(ctx context.Context, key string, cond condition) (etag string, err error) {
+	return f.putMarkerAs(ctx, key, markerType, cond)
 }
 
-// putMarkerIfAbsent puts a marker of some type where there is none, and looks for it if S3 did not confirm it. It returns its ETag.
+// putMarkerIfAbsent stores a marker with a content type where no object exists, and returns its ETag. If S3 does not
+// confirm it, HEAD tells whether it is stored.
 func (f *FS) putMarkerIfAbsent(ctx context.Context, key, contentType string) (etag string, err error) {
 	var t attemptCount
 	etag, err = f.putMarkerAs(ctx, key, contentType, ifAbsent, countAttempts(&t))
 	if unclear(err, t) {
 		if there, _ := f.head(ctx, key); there != nil && aws.ToString(there.head.ContentType) == contentType {
-			f.log.WarnContext(ctx, "S3 did not confirm a directory's marker that it has stored", "key", key, "err", err)
+			f.log.WarnContext(ctx, "directory marker stored, but not confirmed by S3", "key", key, "err", err)
 			return there.etag, nil
 		}
 	}
 	return etag, err
 }
 
-// putMarkerAs is mark for a marker with a type of its own.
-func (f *FS) putMarkerAs(ctx context.Context, key, contentType string, only condition, options ...func(*s3.Options)) (etag string, err error) {
+// putMarkerAs is putMarker with a content type.
+func (f *FS) putMarkerAs(ctx context.Context, key, contentType string, cond condition, options ...func(*s3.Options)) (etag string, err error) {
 	err = f.client.withChecksum(func(a algorithm) error {
 		in := &s3.PutObjectInput{
 			Bucket:        &f.bucket,
@@ -182,8 +186,8 @@ func (f *FS) putMarkerAs(ctx context.Context, key, contentType string, only cond
 		}
 		f.attributes.applyToPut(in)
 		checksum{a, a.hash().Sum(nil)}.set(&in.ChecksumCRC32C, &in.ChecksumCRC32, &in.ChecksumSHA256, &in.ContentMD5)
-		return f.conditionally(ctx, putObject, key, only, func(only condition) error {
-			in.IfMatch, in.IfNoneMatch = only.match, only.noneMatch
+		return f.conditionally(ctx, putObject, key, cond, func(cond condition) error {
+			in.IfMatch, in.IfNoneMatch = cond.match, cond.noneMatch
 			out, err := f.api.PutObject(ctx, in, options...)
 			if err == nil {
 				etag = unquote(out.ETag)
@@ -194,37 +198,37 @@ func (f *FS) putMarkerAs(ctx context.Context, key, contentType string, only cond
 	return etag, err
 }
 
-// Rmdir deletes an empty directory, which is one that has nothing but its marker. One that has more is
-// syscall.ENOTEMPTY, a file syscall.ENOTDIR, and the root fs.ErrPermission.
+// Rmdir deletes a directory that has nothing but its marker. A directory with more is syscall.ENOTEMPTY, a file
+// syscall.ENOTDIR, and the root fs.ErrPermission.
 func (f *FS) Rmdir(ctx context.Context, dir string) (proxy.Stored, error) {
-	done, err := f.rmdir(ctx, dir)
-	return done, wrap("rmdir", dir, err)
+	stored, err := f.rmdir(ctx, dir)
+	return stored, wrap("rmdir", dir, err)
 }
 
-func (f *FS) rmdir(ctx context.Context, dir string) (done proxy.Stored, err error) {
+func (f *FS) rmdir(ctx context.Context, dir string) (stored proxy.Stored, err error) {
 	key, err := f.dirPrefix(dir)
 	if err != nil {
-		return done, err
+		return stored, err
 	}
 	if key == f.prefix {
-		return done, fs.ErrPermission
+		return stored, fs.ErrPermission
 	}
 	l := f.newNameLock(key)
 	if err := l.acquire(ctx); err != nil {
-		return done, err
+		return stored, err
 	}
 	defer l.release()
-	done = f.storedAt(key)
-	look := func() (string, error) { return f.emptyDirMarker(ctx, key) }
-	if done.OldETag, err = look(); err != nil {
-		return done, err
+	stored = f.storedAt(key)
+	currentETag := func() (string, error) { return f.emptyDirMarker(ctx, key) }
+	if stored.OldETag, err = currentETag(); err != nil {
+		return stored, err
 	}
 	ctx, cancel, err := changeContext(ctx)
 	if err != nil {
-		return done, err
+		return stored, err
 	}
 	defer cancel()
-	return done, f.deleteMarker(ctx, key, done.OldETag, deleteTries, look)
+	return stored, f.deleteMarker(ctx, key, stored.OldETag, deleteTries, currentETag)
 }
 
 // emptyDirMarker returns the ETag of the marker of a directory that has nothing else.
@@ -244,10 +248,11 @@ func (f *FS) emptyDirMarker(ctx context.Context, key string) (etag string, err e
 	return objects[0].etag, nil
 }
 
-// deleteMarker is deleteSeen for the marker of a directory, whose ETag a listing or its PutObject has told. AWS obeys If-Match only where
-// s3:GetObject is allowed, which these two do not need: without it, the marker is deleted as it is.
-func (f *FS) deleteMarker(ctx context.Context, key, etag string, tries int, look func() (string, error)) error {
-	err := f.deleteCurrent(ctx, key, etag, tries, look)
+// deleteMarker is deleteCurrent for the marker of a directory, whose ETag comes from a listing or from PutObject. On
+// AWS, If-Match requires s3:GetObject, which listing and PutObject do not. Without that permission, the marker is
+// deleted without a condition.
+func (f *FS) deleteMarker(ctx context.Context, key, etag string, tries int, currentETag func() (string, error)) error {
+	err := f.deleteCurrent(ctx, key, etag, tries, currentETag)
 	if status(err) == http.StatusForbidden {
 		return f.delete(ctx, key, etag, nil)
 	}

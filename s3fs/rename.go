@@ -17,91 +17,94 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3http"
 )
 
-// Rename moves a file, or a directory with all below it, by copying inside S3 and then deleting. Metadata, tags and the
-// storage class go along. A file at the new name is replaced by a file if replace is true; otherwise, or if there is a
-// directory, or a file where a directory is to go, it is fs.ErrExist. A directory into itself is fs.ErrInvalid.
+// Rename moves a file, or a directory with everything in it, by copying inside S3 and then deleting. Metadata, tags
+// and storage class are kept. If replace is true, a file at the new name is replaced by a file. Otherwise it is
+// fs.ErrExist, and so is a directory at the new name, or a file where a directory is to go. Moving a directory into
+// itself is fs.ErrInvalid.
 //
-// Operations of one process on one name take turns: after Config.Timeout it is syscall.EBUSY, and so is a file that changes whenever it is to be
-// copied. Of a directory, one object at a time is locked.
+// Operations of one process on one name take turns; after Config.Timeout it is syscall.EBUSY. So is a file that
+// changes during each copy. Of a directory, one object at a time is locked.
 //
-// A directory with more keys than Options.RenameMax is syscall.EFBIG, before anything is copied. Nothing is deleted
-// unless everything was copied; if that fails, the copies are removed.
+// A directory with more than Options.RenameMax keys is syscall.EFBIG, before anything is copied. Nothing is deleted
+// before everything is copied; if copying fails, the copies are removed.
 func (f *FS) Rename(ctx context.Context, from, to string, replace bool) (proxy.Stored, error) {
-	made, err := f.rename(ctx, from, to, replace)
-	return made, wrap("rename", from, err)
+	stored, err := f.rename(ctx, from, to, replace)
+	return stored, wrap("rename", from, err)
 }
 
-func (f *FS) rename(ctx context.Context, from, to string, replace bool) (made proxy.Stored, err error) {
+func (f *FS) rename(ctx context.Context, from, to string, replace bool) (stored proxy.Stored, err error) {
 	source, err := f.dirPrefix(from)
 	if err != nil {
-		return made, err
+		return stored, err
 	}
 	target, err := f.dirPrefix(to)
 	if err != nil {
-		return made, err
+		return stored, err
 	}
 	if source == f.prefix || target == f.prefix {
-		return made, fs.ErrPermission // the root stays where it is
+		return stored, fs.ErrPermission // the root stays where it is
 	}
 	l := f.newNameLock(source, target)
 	if err := l.acquire(ctx); err != nil {
-		return made, err
+		return stored, err
 	}
 	defer l.release()
 	return f.renameLocked(ctx, source, target, replace, l)
 }
 
-// renameLocked renames what has the key source, without the slash or with it, under the lock of both names.
-func (f *FS) renameLocked(ctx context.Context, source, target string, replace bool, l *nameLock) (made proxy.Stored, err error) {
+// renameLocked renames the file or directory whose key is source, with a slash at its end, under the lock of both
+// names.
+func (f *FS) renameLocked(ctx context.Context, source, target string, replace bool, l *nameLock) (stored proxy.Stored, err error) {
 	asDir := async(func() (*info, error) { return f.statDir(ctx, target) })
 	what, err := f.statFileFirst(ctx, source)
 	_, dirErr := asDir()
 	switch {
 	case err != nil || source == target:
-		return made, err
+		return stored, err
 	case what.dir && strings.HasPrefix(target, source):
-		return made, fs.ErrInvalid
+		return stored, fs.ErrInvalid
 	case dirErr == nil:
-		return made, fs.ErrExist
+		return stored, fs.ErrExist
 	case !errors.Is(dirErr, fs.ErrNotExist):
-		return made, dirErr
+		return stored, dirErr
 	case what.dir:
-		made = f.storedAt(target)
-		made.From = source
-		return made, f.renameDirLocked(ctx, source, target, l)
+		stored = f.storedAt(target)
+		stored.From = source
+		return stored, f.renameDirLocked(ctx, source, target, l)
 	}
 	source, target = strings.TrimSuffix(source, "/"), strings.TrimSuffix(target, "/")
-	only := condition{}
+	cond := condition{}
 	if !replace {
-		only = ifAbsent
-		if err := f.checkCondition(ctx, target, only); precondition(err) { // as some services ignore the condition
-			return made, fmt.Errorf("%w: %w", fs.ErrExist, err)
+		cond = ifAbsent
+		if err := f.checkCondition(ctx, target, cond); precondition(err) { // as some services ignore the condition
+			return stored, fmt.Errorf("%w: %w", fs.ErrExist, err)
 		} else if err != nil {
-			return made, err
+			return stored, err
 		}
 	}
-	return f.renameFile(ctx, what, source, target, only, l)
+	return f.renameFile(ctx, what, source, target, cond, l)
 }
 
-// renameTries is how often a file is copied that another session changes.
+// renameTries is how often a file is copied while another session changes it.
 const renameTries = 2
 
-// renameFile copies a file, and deletes the source if it still is what was copied. If it was written since, the copy is made again.
-func (f *FS) renameFile(ctx context.Context, what *info, source, target string, only condition, l *nameLock) (proxy.Stored, error) {
-	done := f.storedAt(target)
-	done.From = source
+// renameFile copies a file, and deletes the source if it is unchanged. If the source was written since, it copies
+// again.
+func (f *FS) renameFile(ctx context.Context, what *info, source, target string, cond condition, l *nameLock) (proxy.Stored, error) {
+	stored := f.storedAt(target)
+	stored.From = source
 	made := false
 	for try := 1; ; try++ {
-		copied, err := f.copyFile(ctx, what, source, target, only, l)
-		done.Size, done.ETag, done.Version = what.size, copied.etag, copied.version
+		copied, err := f.copyFile(ctx, what, source, target, cond, l)
+		stored.Size, stored.ETag, stored.Version = what.size, copied.etag, copied.version
 		if !made && (err == nil || errors.Is(err, errSourceChanged)) {
 			made = true
 			var cancel context.CancelFunc
-			ctx, cancel = f.client.withCopyGrace(ctx) // there is a copy: the rename is completed even if the caller goes
+			ctx, cancel = f.client.withCopyGrace(ctx) // from the first copy on, the rename outlives its caller
 			defer cancel()
 			f.abortSuperseded(ctx, target, "")
-			if only != (condition{}) { // the name is not free any more: the copy has it
-				only = condition{match: quoted(copied.etag)}
+			if cond != (condition{}) { // the first copy has taken the free name
+				cond = condition{match: quoted(copied.etag)}
 			}
 		}
 		if err == nil {
@@ -111,26 +114,27 @@ func (f *FS) renameFile(ctx context.Context, what *info, source, target string, 
 			err = f.deleteSource(ctx, source, what)
 		}
 		if !changed(err) || errors.Is(err, fs.ErrExist) {
-			return done, err
+			return stored, err
 		}
 		if try == renameTries {
-			return done, fmt.Errorf("%w: %v", errBusy, err)
+			return stored, fmt.Errorf("%w: %v", errBusy, err)
 		}
 		if err = l.acquire(ctx); err != nil {
-			return done, err
+			return stored, err
 		}
 		what, err = f.head(ctx, source)
 		if made && errors.Is(err, fs.ErrNotExist) {
-			return done, nil // another session has removed the source of the copy
+			return stored, nil // another session has removed the source of the copy
 		}
 		if err != nil {
-			return done, err
+			return stored, err
 		}
 	}
 }
 
-// checkCopyExists looks for a copy where LastModified of its source cannot show that another process has renamed the copy back, as it is of the
-// same second as the copy. The process's own writes of that second need no look.
+// checkCopyExists checks that the copy still exists if its LastModified is in the same second as that of the source.
+// Then LastModified of the source cannot show whether another process has renamed the copy back in that second. No
+// check is needed after a recent write of the source by this process.
 func (f *FS) checkCopyExists(ctx context.Context, source, target string, what *info, copied copyResult) error {
 	modified := aws.ToTime(what.head.LastModified)
 	if copied.modified.IsZero() || modified.IsZero() || !sameTime(modified.Truncate(time.Second), copied.modified) {
@@ -141,23 +145,24 @@ func (f *FS) checkCopyExists(ctx context.Context, source, target string, what *i
 	}
 	_, err := f.head(ctx, target)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %q was removed as soon as it was copied", errBusy, target)
+		return fmt.Errorf("%w: %q was removed right after the copy", errBusy, target)
 	}
 	return err
 }
 
-// deleteSource deletes a file that was copied as it was described. It returns errRewritten if only the metadata was changed since.
+// deleteSource deletes the source of a copy. It is errRewritten if the source has the copied content but was written
+// since, as MFMT does.
 func (f *FS) deleteSource(ctx context.Context, source string, what *info) error {
-	// An upload to the old name that was completed meanwhile is a new file there, and stays.
+	// An upload to the old name that was completed meanwhile is a new file, and stays.
 	end := f.abortAfterDelete(ctx, source)
 	err := f.deleteUnchanged(ctx, source, what.etag, what.head)
 	end(err == nil)
 	return err
 }
 
-// copyFile copies a file as it was described. Before a copy in parts is published, it makes sure that the file is still there: who has deleted
-// it meanwhile was told so.
-func (f *FS) copyFile(ctx context.Context, what *info, source, target string, only condition, l *nameLock) (copyResult, error) {
+// copyFile copies a file. Before a copy in parts is published, it checks that the file is unchanged: another session
+// may have confirmed its deletion to a client meanwhile.
+func (f *FS) copyFile(ctx context.Context, what *info, source, target string, cond condition, l *nameLock) (copyResult, error) {
 	o := object{key: source, size: what.size, etag: what.etag, class: what.class, head: what.head}
 	l.check = func(ctx context.Context) error {
 		now, err := f.head(ctx, source)
@@ -169,21 +174,21 @@ func (f *FS) copyFile(ctx context.Context, what *info, source, target string, on
 		}
 		return err
 	}
-	made, err := f.copy(ctx, o, target, only, l)
+	made, err := f.copy(ctx, o, target, cond, l)
 	l.check = nil
 	return made, err
 }
 
-// copy copies an object within the bucket, unless it has changed since it was described, or the condition on the target
-// does not hold, which is fs.ErrExist if the name was to be free. It returns the copy's version; after an error, the one that
-// the copy may have, without an ETag if there is none. The lock is that of the names; a copy in parts releases it meanwhile.
-func (f *FS) copy(ctx context.Context, o object, target string, only condition, l *nameLock) (made copyResult, err error) {
+// copy copies an object within the bucket. It fails if the object has changed, or if cond does not hold for the
+// target, which is fs.ErrExist if the name must be free. After an error it returns the ETag that the copy would have
+// if it was made, "" if it was not. l is the lock of the names; a copy in parts releases it meanwhile.
+func (f *FS) copy(ctx context.Context, o object, target string, cond condition, l *nameLock) (made copyResult, err error) {
 	if f.exceedsCopyLimit(o.size) {
 		as, err := f.copyCreateInput(ctx, o, target)
 		if err != nil {
 			return copyResult{}, err
 		}
-		etag, err := f.copyInParts(ctx, o, as, only, l)
+		etag, err := f.copyInParts(ctx, o, as, cond, l)
 		return copyResult{etag: etag}, err
 	}
 	ctx, cancel, err := f.client.copyContext(ctx)
@@ -193,27 +198,27 @@ func (f *FS) copy(ctx context.Context, o object, target string, only condition, 
 	defer cancel()
 	in := f.copyInput(o, target)
 	var t attemptCount
-	made, err = f.sendCopy(ctx, in, o, only, countAttempts(&t))
+	made, err = f.sendCopy(ctx, in, o, cond, countAttempts(&t))
 	switch {
 	case refusesMarkerCopy(err) && o.size == 0 && strings.HasSuffix(o.key, "/") && strings.HasSuffix(target, "/"):
 		etag, err := f.putMarker(ctx, target, condition{})
 		return copyResult{etag: etag}, err
 	case unclear(err, t) && f.wasCopied(ctx, o, target):
-		f.log.WarnContext(ctx, "S3 did not confirm a copy that it has made", "key", target, "err", err)
+		f.log.WarnContext(ctx, "copy made, but not confirmed by S3", "key", target, "err", err)
 		return copyResult{etag: o.etag}, nil
-	case only.noneMatch != nil && precondition(err) && f.checkCondition(ctx, target, only) != nil: // else it is the source that has changed
+	case cond.noneMatch != nil && precondition(err) && f.checkCondition(ctx, target, cond) != nil: // otherwise the source has changed
 		return copyResult{}, fmt.Errorf("%w: %w", fs.ErrExist, err)
 	case errors.Is(err, errSourceChanged):
 		return made, err
 	case declined(err) && t.ambiguous == 0:
-		return copyResult{}, err // refused, and what is there is not ours
+		return copyResult{}, err // S3 has made no copy
 	case err != nil:
 		return copyResult{etag: o.etag}, err
 	}
 	return made, nil
 }
 
-// copyInput is the request that makes target a copy of an object.
+// copyInput returns a request to copy an object to target.
 func (f *FS) copyInput(o object, target string) *s3.CopyObjectInput {
 	in := &s3.CopyObjectInput{
 		Bucket:       &f.bucket,
@@ -222,24 +227,24 @@ func (f *FS) copyInput(o object, target string) *s3.CopyObjectInput {
 		StorageClass: types.StorageClass(o.class),
 	}
 	if o.head != nil {
-		as := createInputLike(o.head)
-		in.ServerSideEncryption, in.SSEKMSKeyId, in.BucketKeyEnabled = as.ServerSideEncryption, as.SSEKMSKeyId, as.BucketKeyEnabled
-		in.WebsiteRedirectLocation = as.WebsiteRedirectLocation
-		if as.ContentType = contentTypeOfCopy(o.head, o.key, target); as.ContentType != nil && checkMetadata(o.head) == nil {
-			replaceMetadata(in, as)
+		like := createInputLike(o.head)
+		in.ServerSideEncryption, in.SSEKMSKeyId, in.BucketKeyEnabled = like.ServerSideEncryption, like.SSEKMSKeyId, like.BucketKeyEnabled
+		in.WebsiteRedirectLocation = like.WebsiteRedirectLocation
+		if like.ContentType = contentTypeOfCopy(o.head, o.key, target); like.ContentType != nil && checkMetadata(o.head) == nil {
+			replaceMetadata(in, like)
 		}
 	}
 	f.attributes.applyToCopy(in)
 	return in
 }
 
-// sendCopy has S3 copy an object, if its ETag still is o's, and returns the copy's version. What the service does not know
-// of the request is done without.
+// sendCopy sends CopyObject, on the conditions that the source's ETag is unchanged and that cond holds. If the
+// service does not support a part of the request, it is sent without that part.
 func (f *FS) sendCopy(
-	ctx context.Context, in *s3.CopyObjectInput, o object, only condition, options ...func(*s3.Options),
+	ctx context.Context, in *s3.CopyObjectInput, o object, cond condition, options ...func(*s3.Options),
 ) (made copyResult, err error) {
-	err = f.conditionally(ctx, copyObject, *in.Key, only, func(only condition) error {
-		in.IfMatch, in.IfNoneMatch = only.match, only.noneMatch
+	err = f.conditionally(ctx, copyObject, *in.Key, cond, func(cond condition) error {
+		in.IfMatch, in.IfNoneMatch = cond.match, cond.noneMatch
 		return f.ifSourceUnchanged(ctx, copySourceMatch, o, *in.Key, func(match *string) error {
 			in.CopySourceIfMatch = match
 			return f.withStorageClass(in.StorageClass, func(class types.StorageClass) error {
@@ -255,33 +260,33 @@ func (f *FS) sendCopy(
 	return made, err
 }
 
-// errSourceChanged says that S3 has made a copy without a condition, whose source is no longer what it was before the copy.
+// errSourceChanged says that S3 has copied without a condition, and the source has changed during the copy.
 var errSourceChanged = errors.New("the source has changed since it was copied")
 
-// ifSourceUnchanged runs send, which copies from o, on the condition that o's ETag is what it was. Where the service does not
-// know the condition, the ETag is compared before and after the copy; only before, if the copy replaces o, because it can have
-// another ETag, as that of an object in parts.
+// ifSourceUnchanged runs send, which copies from o, on the condition that o's ETag is unchanged. If the service does
+// not support the condition, the ETag is compared before and after the copy. It is compared only before if the copy
+// replaces o, because the copy can have another ETag, for example that of a multipart object.
 func (f *FS) ifSourceUnchanged(ctx context.Context, x Feature, o object, replaced string, send func(match *string) error) error {
 	return f.client.features.try(x, "", isUnsupported, func(with bool) error {
-		only := condition{match: quoted(o.etag)}
+		cond := condition{match: quoted(o.etag)}
 		if with {
-			return send(only.match)
+			return send(cond.match)
 		}
-		if err := f.checkCondition(ctx, o.key, only); err != nil {
+		if err := f.checkCondition(ctx, o.key, cond); err != nil {
 			return err
 		}
 		if err := send(nil); err != nil || replaced == o.key {
 			return err
 		}
-		if err := f.checkCondition(ctx, o.key, only); err != nil {
+		if err := f.checkCondition(ctx, o.key, cond); err != nil {
 			return fmt.Errorf("%w: %w", errSourceChanged, err)
 		}
 		return nil
 	})
 }
 
-// withStorageClass runs send with the storage class of what is copied. A class that cannot be asked for, as that of an object
-// which MinIO has moved to another store, is left to the bucket.
+// withStorageClass runs send with the storage class of the source. If the service refuses that class, as MinIO does
+// for a tier, send runs again without one.
 func (f *FS) withStorageClass(class types.StorageClass, send func(types.StorageClass) error) error {
 	if class == "" {
 		return send(class)
@@ -295,14 +300,14 @@ func (f *FS) withStorageClass(class types.StorageClass, send func(types.StorageC
 	})
 }
 
-// refusesMarkerCopy reports whether an error is that of a service which cannot copy the marker of a directory, as it has a
-// directory of its own there: versitygw and, by the second code, SeaweedFS.
+// refusesMarkerCopy reports whether a service cannot copy the marker of a directory, because it stores a directory of
+// its own: versitygw and, with the second code, SeaweedFS.
 func refusesMarkerCopy(err error) bool {
 	return errorCode(err) == "DirectoryObjectContainsData" || errorCode(err) == "NoSuchKey"
 }
 
-// copySource escapes the name of a copy's source for its header, where a plus sign would stand for a space. The key in an
-// access point, whose ARN stands for the bucket, follows /object/.
+// copySource escapes the source of a copy for its header, where a plus sign would stand for a space. If the bucket is
+// an access point's ARN, the key follows /object/.
 func copySource(bucket, key string) string {
 	if strings.HasPrefix(bucket, "arn:") {
 		bucket += "/object"

@@ -13,26 +13,26 @@ import (
 	"time"
 )
 
-// maxConcurrentCopies is how many objects, or parts of one, S3 copies at a time.
+// maxConcurrentCopies limits the objects, or parts of one object, that S3 copies at the same time.
 const maxConcurrentCopies = 16
 
-// A dirRename is the rename of a directory. The locks of both names are held until the new one is reserved; after that, one object at a time
-// is locked, and the watches tell what other sessions of this process have changed meanwhile.
+// A dirRename is the rename of a directory. It holds the locks of both names until the new one is reserved. After
+// that it locks one object at a time, and the watches record changes by other sessions of this process.
 type dirRename struct {
 	*FS
 	source, target     string
 	oldWatch, newWatch *nameWatch // of the keys in source and in target
 	marker             string     // ETag of the marker that reserves target
 	mu                 sync.Mutex
-	copies             etagsByKey           // that may have been made
-	written            map[string]time.Time // LastModified of the copies, as far as known
+	copies             etagsByKey           // that S3 may have made
+	written            map[string]time.Time // LastModified of the copies, if known
 }
 
-// renameDirLocked renames a directory when no other rename of a directory has one of the names. It waits for that without the locks of
-// the names.
+// renameDirLocked renames a directory under a lock that excludes other directory renames of the same names. It waits
+// for that lock without holding l, the lock of the names.
 func (f *FS) renameDirLocked(ctx context.Context, source, target string, l *nameLock) error {
 	l.release()
-	dirs := f.newNameLock(source+"/", target+"/") // which no file has
+	dirs := f.newNameLock(source+"/", target+"/") // with a slash, unlike the names in l
 	if err := dirs.acquire(ctx); err != nil {
 		return err
 	}
@@ -43,8 +43,8 @@ func (f *FS) renameDirLocked(ctx context.Context, source, target string, l *name
 	return f.renameDir(ctx, source, target, l)
 }
 
-// renameDir moves all keys that begin with source. It is all or nothing until the first source is deleted; after
-// that, everything is at the new name, and what is left to delete is at the old one too.
+// renameDir moves all keys that begin with source. Until the first source is deleted, an error leaves nothing at the
+// new name. After that, everything is at the new name, and the sources not deleted yet are at the old name too.
 func (f *FS) renameDir(ctx context.Context, source, target string, l *nameLock) error {
 	if _, err := f.head(ctx, strings.TrimSuffix(target, "/")); err == nil {
 		return fs.ErrExist
@@ -58,7 +58,7 @@ func (f *FS) renameDir(ctx context.Context, source, target string, l *nameLock) 
 	defer d.newWatch.stop()
 	objects, err := f.listForRename(ctx, source)
 	if err == nil && len(objects) == 0 {
-		err = fs.ErrNotExist // since it was looked for
+		err = fs.ErrNotExist // deleted since the caller has found it
 	}
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (f *FS) renameDir(ctx context.Context, source, target string, l *nameLock) 
 	return d.deleteSources(ctx, objects)
 }
 
-// undo removes the copies and the marker.
+// undo deletes the copies and the marker.
 func (d *dirRename) undo(ctx context.Context) error {
 	if d.copies[d.target] == "" {
 		d.copies[d.target] = d.marker
@@ -84,9 +84,10 @@ func (d *dirRename) undo(ctx context.Context) error {
 	return err
 }
 
-// deleteSources deletes what was copied, and lets the copies catch up with what other sessions have changed and deleted meanwhile.
+// deleteSources deletes the sources, and updates the copies of those that other sessions have changed or deleted
+// meanwhile.
 func (d *dirRename) deleteSources(ctx context.Context, objects []object) error {
-	ctx, cancel := d.client.withCopyGrace(ctx) // all is copied: the rename is completed even if the caller goes
+	ctx, cancel := d.client.withCopyGrace(ctx) // everything is copied: the rename outlives its caller
 	defer cancel()
 	for key := range d.copies {
 		d.abortSuperseded(ctx, key, "")
@@ -108,11 +109,11 @@ func (d *dirRename) deleteSources(ctx context.Context, objects []object) error {
 	}
 	gone := 0
 	for _, key := range late {
-		is, err := d.reconcile(ctx, key)
+		exists, err := d.reconcile(ctx, key)
 		if err != nil {
 			return err
 		}
-		if !is {
+		if !exists {
 			gone++
 		}
 	}
@@ -126,7 +127,8 @@ func (d *dirRename) deleteSources(ctx context.Context, objects []object) error {
 	return nil
 }
 
-// deleteReservation deletes the marker that has reserved the new name, unless another session of this process has deleted it and made another.
+// deleteReservation deletes the marker that has reserved the new name, unless another session of this process has
+// replaced it.
 func (d *dirRename) deleteReservation(ctx context.Context) error {
 	l := d.newNameLock(d.target)
 	if err := l.acquire(ctx); err != nil {
@@ -139,10 +141,11 @@ func (d *dirRename) deleteReservation(ctx context.Context) error {
 	return nil
 }
 
-// reconcile renames an object that another session has changed, or deletes the copy of one that a session of this process has deleted. It
-// reports whether the object or its copy is left. A copy that another session has replaced stays, and so does its source. If another process
-// has removed the source, the copy stays: the process may have renamed the source to the copy's name.
-func (d *dirRename) reconcile(ctx context.Context, key string) (there bool, err error) {
+// reconcile renames an object that another session has changed, or deletes the copy of an object that a session of
+// this process has deleted. It reports whether the object or its copy still exists. If another session has replaced
+// the copy, both stay. If another process has removed the source, the copy stays, because that process may have
+// renamed the source to the copy's name.
+func (d *dirRename) reconcile(ctx context.Context, key string) (exists bool, err error) {
 	to := d.target + strings.TrimPrefix(key, d.source)
 	l := d.newNameLock(key, to)
 	if err := l.acquire(ctx); err != nil {
@@ -150,17 +153,17 @@ func (d *dirRename) reconcile(ctx context.Context, key string) (there bool, err 
 	}
 	defer l.release()
 	is, err := d.head(ctx, key)
-	there = !errors.Is(err, fs.ErrNotExist)
+	exists = !errors.Is(err, fs.ErrNotExist)
 	switch {
-	case there && err != nil:
+	case exists && err != nil:
 		return true, err
-	case d.newWatch.sawWrite(d.bucketKey(to)) || there && d.exceedsCopyLimit(is.size):
-		d.log.WarnContext(ctx, "an object that was written while its directory was renamed is kept", "key", key)
-		return there, nil
-	case !there && !d.oldWatch.sawWrite(d.bucketKey(key)):
-		d.log.WarnContext(ctx, "another process has removed an object while its directory was renamed, its copy is kept", "key", key)
+	case d.newWatch.sawWrite(d.bucketKey(to)) || exists && d.exceedsCopyLimit(is.size):
+		d.log.WarnContext(ctx, "object written during the rename of its directory, source not deleted", "key", key)
+		return exists, nil
+	case !exists && !d.oldWatch.sawWrite(d.bucketKey(key)):
+		d.log.WarnContext(ctx, "object removed by another process during the rename of its directory, copy not deleted", "key", key)
 		return true, nil
-	case !there:
+	case !exists:
 		return false, d.deleteUnchanged(ctx, to, d.copies[to], nil)
 	}
 	o := object{key: key, size: is.size, etag: is.etag, class: is.class, head: is.head}
@@ -174,16 +177,16 @@ func (d *dirRename) reconcile(ctx context.Context, key string) (there bool, err 
 	return true, err
 }
 
-// reserve puts the marker of a directory that is not there, so that of two renames to one name, or a rename and a MKD,
-// one is fs.ErrExist: their copies could not be told apart by the one that fails and removes its own. It returns the
-// marker's ETag.
+// reserve stores the marker of a directory that does not exist, and returns its ETag. Of two renames to one name, or
+// a rename and a MKD, one fails with fs.ErrExist: it could not tell its own copies from those of the other when it
+// removes them.
 func (f *FS) reserve(ctx context.Context, dir string) (etag string, err error) {
 	ctx, cancel, err := changeContext(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer cancel()
-	own := markerType + "; reserved=" + strings.ToLower(rand.Text()) // which tells the marker from another session's
+	own := markerType + "; reserved=" + strings.ToLower(rand.Text()) // unique, unlike another session's marker
 	etag, err = f.putMarkerIfAbsent(ctx, dir, own)
 	switch {
 	case precondition(err):
@@ -193,7 +196,7 @@ func (f *FS) reserve(ctx context.Context, dir string) (etag string, err error) {
 	}
 	objects, err := f.firstKeys(ctx, dir, 2)
 	if err == nil && slices.ContainsFunc(objects, func(o object) bool { return o.key != dir }) {
-		err = fs.ErrExist // since it was looked for
+		err = fs.ErrExist // made since the caller has looked for it
 	}
 	if err != nil {
 		f.deleteReservationMarker(ctx, dir, etag)
@@ -201,7 +204,8 @@ func (f *FS) reserve(ctx context.Context, dir string) (etag string, err error) {
 	return etag, err
 }
 
-// deleteReservationMarker deletes the marker that has reserved a name, if there is one, and if it is not another process's by now.
+// deleteReservationMarker deletes the marker that has reserved a name, unless another process has replaced it. etag
+// is "" if no marker was made.
 func (f *FS) deleteReservationMarker(ctx context.Context, dir, etag string) {
 	if etag == "" {
 		return
@@ -217,14 +221,14 @@ func (f *FS) deleteReservationMarker(ctx context.Context, dir, etag string) {
 		return objects[0].etag, nil
 	})
 	if err != nil && !precondition(err) {
-		f.log.WarnContext(ctx, "a directory keeps the marker that reserved its name", "key", dir, "err", err)
+		f.log.WarnContext(ctx, "marker that reserved a name not deleted", "key", dir, "err", err)
 	}
 }
 
-// copyAll copies the objects of a directory, those in one request several at a time, and then each of those in parts,
-// which are several themselves. It notes what there may be of copies, with an error too.
+// copyAll copies the objects of a directory: first the small ones, several at the same time, then one by one those
+// that are copied in parts. It records the copies that S3 may have made, also after an error.
 //
-// A copy replaces nothing that was put there meanwhile, where the service compares that as it copies.
+// Where the service supports conditions, a copy replaces no object that was stored meanwhile.
 func (d *dirRename) copyAll(ctx context.Context, objects []object) error {
 	var small, large []object
 	for _, o := range objects {
@@ -243,12 +247,12 @@ func (d *dirRename) copyAll(ctx context.Context, objects []object) error {
 	return err
 }
 
-// copyOne copies an object of the directory, under the locks of its names.
+// copyOne copies an object of the directory, under the locks of both names.
 func (d *dirRename) copyOne(ctx context.Context, o object) error {
 	to := d.target + strings.TrimPrefix(o.key, d.source)
-	only := ifAbsent
+	cond := ifAbsent
 	if to == d.target {
-		only = condition{match: quoted(d.marker)} // ours, see reserve
+		cond = condition{match: quoted(d.marker)} // stored by reserve
 	}
 	l := d.newNameLock(o.key, to)
 	l.check = func(context.Context) error {
@@ -261,8 +265,8 @@ func (d *dirRename) copyOne(ctx context.Context, o object) error {
 		return err
 	}
 	defer l.release()
-	d.oldWatch.forget(d.bucketKey(o.key)) // the copy is of the current object; a copy in parts takes the lock again later
-	made, err := d.copy(ctx, o, to, only, l)
+	d.oldWatch.forget(d.bucketKey(o.key)) // earlier changes are in the copy; a copy in parts releases the lock, and can miss later ones
+	made, err := d.copy(ctx, o, to, cond, l)
 	if made.etag != "" {
 		d.mu.Lock()
 		d.copies[to], d.written[to] = made.etag, made.modified
@@ -274,7 +278,7 @@ func (d *dirRename) copyOne(ctx context.Context, o object) error {
 	return err
 }
 
-// listForRename lists what a directory has, if it may be renamed.
+// listForRename lists the objects of a directory. More than renameMax are syscall.EFBIG.
 func (f *FS) listForRename(ctx context.Context, dir string) (objects []object, err error) {
 	for page, err := range f.pages(ctx, dir, "") {
 		if err != nil {
@@ -288,10 +292,10 @@ func (f *FS) listForRename(ctx context.Context, dir string) (objects []object, e
 	return objects, nil
 }
 
-// forEach calls do for all items, several at a time, and after the first error for no more. What is under way then is
-// waited for: of a request that was broken off nobody knows what it did.
+// forEach calls do for all items, several at the same time, and for no more after the first error. It waits for the
+// calls in progress: the effect of a cancelled request is unknown.
 func forEach[T any](ctx context.Context, items []T, do func(context.Context, T) error) error {
-	handing, fail := context.WithCancelCause(ctx)
+	failed, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	next := make(chan T)
 	var wg sync.WaitGroup
@@ -308,15 +312,16 @@ func forEach[T any](ctx context.Context, items []T, do func(context.Context, T) 
 		select {
 		case next <- item:
 			continue
-		case <-handing.Done():
+		case <-failed.Done():
 		}
 		break
 	}
 	close(next)
 	wg.Wait()
-	return context.Cause(handing)
+	return context.Cause(failed)
 }
 
+// doRecovered calls do, and returns a panic as an error.
 func doRecovered[T any](ctx context.Context, item T, do func(context.Context, T) error) (err error) {
 	defer recoverPanic(&err)
 	return do(ctx, item)

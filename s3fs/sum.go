@@ -23,11 +23,11 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// Sum returns a checksum of length bytes of a file from offset on, or of all from there when length is below 0. The
-// algorithm is CRC32, MD5, SHA-1, SHA-256 or SHA-512; any other is errors.ErrUnsupported.
+// Sum returns a checksum of length bytes of a file from offset on; a negative length = to the end. The algorithm is
+// CRC32, MD5, SHA-1, SHA-256 or SHA-512; any other is errors.ErrUnsupported.
 //
-// That of a whole file is what S3 keeps, if S3 keeps it. Else the file is read: one version of it, through memory from
-// the budget. Bytes that the file does not have are syscall.ESPIPE, and a directory is syscall.EISDIR.
+// If S3 stores the checksum of the object, Sum returns that. Otherwise it reads one version of the file, through
+// memory of the budget. A range that the file does not have is syscall.ESPIPE, and a directory is syscall.EISDIR.
 func (f *FS) Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error) {
 	sum, err := f.sum(ctx, name, algorithm, offset, length)
 	if err != nil {
@@ -61,13 +61,13 @@ func (f *FS) sum(ctx context.Context, name, algorithm string, offset, length int
 	return sum, err
 }
 
-// storedChecksum returns what S3 keeps of the first length bytes of an object, which must be all that it has; nil if S3 keeps
-// nothing of the kind.
+// storedChecksum returns the checksum that S3 stores of an object, nil if it stores none, or if the object has other
+// than length bytes.
 func (f *FS) storedChecksum(ctx context.Context, key, algorithm string, length int64) ([]byte, error) {
 	out, err := f.headWithChecksums(ctx, key)
 	if err != nil {
 		if refusesHead(err) {
-			return nil, nil // then it is read
+			return nil, nil // to be computed
 		}
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (f *FS) storedChecksum(ctx context.Context, key, algorithm string, length i
 	return f.checksumIn(out, algorithm), nil
 }
 
-// computeSum reads what h is to be the checksum of.
+// computeSum reads the range and hashes it with h.
 func (f *FS) computeSum(ctx context.Context, name string, h hash.Hash, offset, length int64) ([]byte, error) {
 	at := proxy.Range{Offset: offset}
 	if length >= 0 {
@@ -91,7 +91,7 @@ func (f *FS) computeSum(ctx context.Context, name string, h hash.Hash, offset, l
 	r.verifier = nil // the caller compares the checksum
 	switch rest := r.info.size - offset; {
 	case length > rest:
-		return nil, fmt.Errorf("%d bytes from %d on, of %d: %w", length, offset, r.info.size, syscall.ESPIPE)
+		return nil, fmt.Errorf("%d bytes at offset %d of %d: %w", length, offset, r.info.size, syscall.ESPIPE)
 	case length == 0:
 		return h.Sum(nil), nil
 	}
@@ -101,7 +101,7 @@ func (f *FS) computeSum(ctx context.Context, name string, h hash.Hash, offset, l
 	return h.Sum(nil), nil
 }
 
-// headWithChecksums describes an object, with the checksums that S3 keeps of it, if the service tells them.
+// headWithChecksums returns the HEAD of an object, with its checksums if the service tells them.
 func (f *FS) headWithChecksums(ctx context.Context, key string) (is *s3.HeadObjectOutput, err error) {
 	err = f.client.features.try(checksumMode, "", refusesHead, func(with bool) (err error) {
 		in := &s3.HeadObjectInput{Bucket: &f.bucket, Key: &key}
@@ -114,12 +114,12 @@ func (f *FS) headWithChecksums(ctx context.Context, key string) (is *s3.HeadObje
 	return is, err
 }
 
-// refusesHead reports whether the service refused a HEAD as it was asked. The answer has a status and no code.
+// refusesHead reports whether the service refused a parameter of HEAD. The answer has a status but no code.
 func refusesHead(err error) bool {
 	return slices.Contains([]int{http.StatusBadRequest, http.StatusNotImplemented}, status(err))
 }
 
-// checksumField returns the checksum of an algorithm in an answer to HEAD, nil where there is none.
+// checksumField returns the checksum of an algorithm in an answer to HEAD, nil if there is none.
 func checksumField(out *s3.HeadObjectOutput, algorithm string) *string {
 	switch algorithm {
 	case "CRC32":
@@ -136,7 +136,8 @@ func checksumField(out *s3.HeadObjectOutput, algorithm string) *string {
 	return nil
 }
 
-// checksumIn returns the checksum of an object's whole content, if S3 says it and there can be no doubt about what it is of.
+// checksumIn returns the checksum of an object's content from an answer to HEAD, nil if the answer has none that is
+// reliable.
 func (f *FS) checksumIn(out *s3.HeadObjectOutput, algorithm string) []byte {
 	size := proxy.NewHash(algorithm).Size()
 	if sum := decodeSum(aws.ToString(checksumField(out, algorithm))); isFullObject(out) && len(sum) == size {
@@ -150,8 +151,8 @@ func (f *FS) checksumIn(out *s3.HeadObjectOutput, algorithm string) []byte {
 	return nil
 }
 
-// isFullObject reports whether the checksums of an object are of its content, and not of those of its parts. A service
-// that does not tell has only objects in one part believed.
+// isFullObject reports whether the checksums of an object are of its content, not composed of those of its parts. If
+// the service does not tell, an object in one part is assumed to have a checksum of its content.
 func isFullObject(out *s3.HeadObjectOutput) bool {
 	if out.ChecksumType == "" {
 		return !strings.Contains(aws.ToString(out.ETag), "-")
@@ -159,7 +160,7 @@ func isFullObject(out *s3.HeadObjectOutput) bool {
 	return out.ChecksumType == types.ChecksumTypeFullObject
 }
 
-// decodeSum returns nil for what is not the plain checksum of something, such as one of parts, "...-3".
+// decodeSum decodes a checksum in Base64. It returns nil for other text, such as the composite checksum "...-3".
 func decodeSum(text string) []byte {
 	sum, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
@@ -169,14 +170,14 @@ func decodeSum(text string) []byte {
 }
 
 // plainClasses are the storage classes in which an ETag is as AWS and MinIO document it. In others, such as that of
-// directory buckets, or MinIO's tiers, it is something else that may look the same.
+// directory buckets or MinIO's tiers, it may be something else of the same form.
 var plainClasses = []types.StorageClass{
 	"", types.StorageClassStandard, types.StorageClassReducedRedundancy, types.StorageClassStandardIa, types.StorageClassOnezoneIa,
 	types.StorageClassIntelligentTiering, types.StorageClassGlacierIr, types.StorageClassGlacier, types.StorageClassDeepArchive,
 }
 
-// isPlainObject reports whether an object was written by one PUT or copy, and is not encrypted in a way that makes its ETag a
-// number like any other. A replica may have the ETag of an object that is.
+// isPlainObject reports whether an ETag in the form of an MD5 can be one. It cannot if the object is encrypted with a
+// KMS or customer key, or is a replica, which may have the ETag of an encrypted source.
 func isPlainObject(out *s3.HeadObjectOutput) bool {
 	return slices.Contains([]types.ServerSideEncryption{"", types.ServerSideEncryptionAes256}, out.ServerSideEncryption) &&
 		out.SSECustomerAlgorithm == nil && out.SSEKMSKeyId == nil &&
@@ -184,8 +185,9 @@ func isPlainObject(out *s3.HeadObjectOutput) bool {
 		slices.Contains(plainClasses, out.StorageClass)
 }
 
-// hasMD5ETags reports whether the service is known to give plain objects their MD5 for an ETag: AWS and MinIO promise
-// that. Others have ETags that look like it and are not, for instance those of objects that can be appended to.
+// hasMD5ETags reports whether the service is known to use the MD5 of a plain object as its ETag: AWS and MinIO
+// document that. Other services have ETags of the same form that are not an MD5, for example of objects that can be
+// appended to.
 func (c *Client) hasMD5ETags(out *s3.HeadObjectOutput) bool {
 	if c.onAWS() {
 		return true
@@ -194,12 +196,13 @@ func (c *Client) hasMD5ETags(out *s3.HeadObjectOutput) bool {
 	return ok && strings.HasPrefix(answer.Header.Get("Server"), "MinIO")
 }
 
-// onAWS reports whether the service is Amazon's, by its endpoint.
+// onAWS reports whether the endpoint is one of AWS.
 func (c *Client) onAWS() bool {
 	endpoint := c.api.Options().BaseEndpoint
 	return endpoint == nil || isAWS(*endpoint)
 }
 
+// isAWS reports whether an endpoint URL is one of AWS.
 func isAWS(endpoint string) bool {
 	u, err := url.Parse(endpoint)
 	if err != nil {

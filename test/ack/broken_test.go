@@ -63,7 +63,7 @@ var brokenBuilds = []brokenBuild{
 	},
 	{
 		name: "files are deleted before all of the directory is copied",
-		edits: []edit{{"s3fs/rename_dir.go", `	made, err := d.copy(ctx, o, to, only, l)`, `	made, err := d.copy(ctx, o, to, only, l)
+		edits: []edit{{"s3fs/rename_dir.go", `	made, err := d.copy(ctx, o, to, cond, l)`, `	made, err := d.copy(ctx, o, to, cond, l)
 	if err == nil {
 		d.delete(ctx, o.key, o.etag, nil)
 	}`}},
@@ -98,7 +98,7 @@ var brokenBuilds = []brokenBuild{
 	},
 	{
 		name:  "a directory's copies replace what is there",
-		edits: []edit{{"s3fs/rename_dir.go", `only := ifAbsent`, `only := condition{}`}},
+		edits: []edit{{"s3fs/rename_dir.go", `cond := ifAbsent`, `cond := condition{}`}},
 		store: "embedded-2", patterns: []string{"directory"},
 	},
 	{
@@ -106,13 +106,13 @@ var brokenBuilds = []brokenBuild{
 		edits: []edit{
 			{"s3fs/remove_unchanged.go", `if err == nil && now != etag {`, `if err == nil && now == "" {`},
 			{"s3fs/remove_unchanged.go", `case now.etag == etag && isRewritten(was, now.head):`, `case now.etag == etag && now.head == nil:`},
-			{"s3fs/remove_unchanged.go", `return retryConflicts(ctx, func() error { return f.delete(ctx, key, etag, only.match) })`, `return f.delete(ctx, key, etag, nil)`},
+			{"s3fs/remove_unchanged.go", `return retryConflicts(ctx, func() error { return f.delete(ctx, key, etag, cond.match) })`, `return f.delete(ctx, key, etag, nil)`},
 		},
 		store: "embedded-2", patterns: []string{"source"},
 	},
 	{
 		name:  "MFMT has no If-Match",
-		edits: []edit{{"s3fs/attributes.go", `selfCopyInput(key, is, as), o, condition{match: is.ETag}`, `selfCopyInput(key, is, as), o, condition{}`}},
+		edits: []edit{{"s3fs/attributes.go", `selfCopyInput(key, like), o, condition{match: is.ETag}`, `selfCopyInput(key, like), o, condition{}`}},
 		store: "embedded-2", patterns: []string{"mfmt"},
 	},
 	{
