@@ -38,7 +38,7 @@ func TestOnlyOneIsFirst(t *testing.T) {
 	}
 }
 
-// The condition holds when the upload begins, and no longer when it ends.
+// The condition is met when the upload begins, but not when it ends.
 func TestAnotherIsFasterMeanwhile(t *testing.T) {
 	dir := t.TempDir()
 	url := rawIn(t, dir) + "/k"
@@ -49,7 +49,7 @@ func TestAnotherIsFasterMeanwhile(t *testing.T) {
 	}
 	r.ContentLength = 10
 	r.Header.Set("If-None-Match", "*")
-	r.Header.Set("Expect", "100-continue") // so the body is asked for when the server wants to read it
+	r.Header.Set("Expect", "100-continue") // the server sends 100 Continue when it reads the body
 	transport := &http.Transport{ExpectContinueTimeout: time.Hour}
 	defer transport.CloseIdleConnections()
 	status := make(chan int, 1)

@@ -81,7 +81,7 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// TestDeleteUnchanged: of the objects in one request, those are deleted that have the ETag which it says.
+// TestDeleteUnchanged: DeleteObjects deletes only the objects that still have the given ETag.
 func TestDeleteUnchanged(t *testing.T) {
 	o := start(t)
 	tag := o.put("k", []byte("content")).ETag

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// A copy is an object of one part: its ETag is the MD5 of the content, its checksum that of the whole.
+// A copy is an object of one part: its ETag is the MD5 and its checksum that of the whole content.
 func TestCopyOfMultipartObject(t *testing.T) {
 	o := start(t)
 	content := text(1, 5*mib+10)
@@ -77,7 +77,7 @@ func (o *open) tagCount(key string) int {
 	return len(out.TagSet)
 }
 
-// The ETags of what a KMS key encrypts are no digests.
+// With a KMS key, ETags are not MD5 digests.
 func TestOpaqueETags(t *testing.T) {
 	o := start(t)
 	kms := func(in *s3.PutObjectInput) { in.ServerSideEncryption, in.SSEKMSKeyId = "aws:kms", aws.String("a-key") }
@@ -126,7 +126,7 @@ func TestStorageClass(t *testing.T) {
 	}
 }
 
-// Ranges that S3 does not know are ignored.
+// Unsupported ranges are ignored.
 func TestOtherRanges(t *testing.T) {
 	o := start(t)
 	o.put("k", []byte("0123456789"))
@@ -143,7 +143,7 @@ func TestOtherRanges(t *testing.T) {
 	}
 }
 
-// A key that XML 1.0 cannot hold makes a list that many clients cannot read, unless they ask for an encoding.
+// A key that XML 1.0 cannot represent makes a listing unreadable for many clients, unless they request an encoding.
 func TestKeyBeyondXML(t *testing.T) {
 	o := start(t)
 	o.put("a\x01b c~", nil)

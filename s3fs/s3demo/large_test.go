@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// zeros is a seekable file of zeros, which notes how large the heap grows while it is read.
+// zeros is a seekable file of zeros that records the largest heap while it is read.
 type zeros struct {
 	size, at int64
 	heap     *heap
@@ -41,7 +41,7 @@ func (z *zeros) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-// heap looks at the memory in use once in 8 MiB of traffic.
+// heap measures the heap after every 8 MiB.
 type heap struct {
 	before, most uint64
 	passed       int64

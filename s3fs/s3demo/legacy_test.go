@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// A store of before buckets had versions keeps its objects and its open uploads.
+// A store from before bucket versioning keeps its objects and open uploads.
 func TestStoreWithoutVersions(t *testing.T) {
 	o := start(t)
 	o.close()
@@ -58,7 +58,7 @@ func TestStoreWithoutVersions(t *testing.T) {
 	}
 }
 
-// Clients with the SDK's default settings work: checksums in trailers, and URLs that are signed in advance.
+// Clients with the SDK's default settings work: checksums in trailers, and presigned URLs.
 func TestDefaultsOfTheSDK(t *testing.T) {
 	o := start(t)
 	begun, err := o.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: aws.String(bucketName), Key: aws.String("k")})

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// pages walks through a listing as a client does, page by page, and checks each of them.
+// pages reads a listing page by page, as a client does, and checks each page.
 func pages(t testing.TB, keys []string, prefix, delimiter string, limit int) (got []string) {
 	t.Helper()
 	marker := ""
@@ -32,7 +32,7 @@ func pages(t testing.TB, keys []string, prefix, delimiter string, limit int) (go
 	return nil
 }
 
-// rolledUp is what a listing has to say, worked out without any cleverness.
+// rolledUp is a simple implementation of list, for comparison.
 func rolledUp(keys []string, prefix, delimiter string) (want []string) {
 	for _, key := range keys {
 		if !strings.HasPrefix(key, prefix) {

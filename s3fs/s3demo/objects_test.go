@@ -132,7 +132,7 @@ func TestCopyKeepsOrReplacesMetadata(t *testing.T) {
 			t.Errorf("%s: mtime %q, want %q", c.key, got, c.want)
 		}
 	}
-	// The copies share their bytes; the end of one is not the end of the others, and neither is a restart.
+	// The copies share their bytes. The others stay when one is deleted, and after a restart.
 	for _, gone := range []string{"k", "copy"} {
 		if _, err := o.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bucketName), Key: &gone}); err != nil {
 			t.Fatal(err)

@@ -10,14 +10,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// An openUpload is one that wants only to be completed.
+// An openUpload is an upload that is ready to be completed.
 type openUpload struct {
 	id      string
 	content []byte
 	parts   []types.CompletedPart
 }
 
-// upload begins an upload of "k" and uploads its part.
+// upload creates an upload of "k" and uploads its part.
 func (o *open) upload(content string) openUpload {
 	o.t.Helper()
 	id := o.begin("k")
@@ -39,7 +39,7 @@ func (o *open) finish(u openUpload) *s3.CompleteMultipartUploadOutput {
 	return out
 }
 
-// Without versions, what began last stays. The completed upload that is older is acknowledged and never seen.
+// Without versioning, the write that began last wins. An older upload can be completed, but its object is never visible.
 // Source: User Guide, mpuoverview, "Concurrent multipart upload operations".
 func TestOrderOfUploads(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -84,7 +84,7 @@ func TestOrderOfUploads(t *testing.T) {
 	}
 }
 
-// What is not seen leaves nothing behind.
+// An object that is never visible leaves no files.
 func TestOutrankedUploadLeavesNothing(t *testing.T) {
 	o := start(t)
 	u, aborted := o.upload("older"), o.upload("aborted")
@@ -103,7 +103,7 @@ func TestOutrankedUploadLeavesNothing(t *testing.T) {
 	}
 }
 
-// With versions, an object of an upload takes the place that its initiation gives it.
+// With versioning, an object of an upload is ordered by the initiation of the upload.
 func TestOrderOfVersions(t *testing.T) {
 	o := start(t)
 	o.versioning("Enabled")
@@ -189,7 +189,7 @@ func (o *open) copy(from, to string, change ...func(*s3.CopyObjectInput)) *s3.Co
 	return out
 }
 
-// versions lists all versions of objects, in pages of the size.
+// versions lists all versions of objects, in pages of size.
 func (o *open) versions(size int32) (all []types.ObjectVersion) {
 	o.t.Helper()
 	pages := s3.NewListObjectVersionsPaginator(o.Client, &s3.ListObjectVersionsInput{Bucket: aws.String(bucketName), MaxKeys: &size})

@@ -20,7 +20,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
-// raw opens a store that lets everybody in, and returns the URL of a bucket.
+// raw opens a store that accepts unsigned requests, and returns the URL of a bucket.
 func raw(t testing.TB) string {
 	t.Helper()
 	return rawIn(t, t.TempDir())
@@ -44,7 +44,7 @@ func rawIn(t testing.TB, dir string) string {
 	return server.URL + "/" + bucketName
 }
 
-// send makes a request, and returns the status with S3's code, and the headers.
+// send sends a request, and returns the status with S3's error code, and the headers.
 func send(t testing.TB, method, url, body string, headers ...string) (string, http.Header) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
@@ -120,7 +120,7 @@ func TestDigests(t *testing.T) {
 			t.Errorf("%s, nothing instead of something: %s", target, got)
 		}
 	}
-	// A refused body leaves what was there.
+	// A refused body leaves the old object.
 	send(t, "PUT", url+"/k", "old")
 	send(t, "PUT", url+"/k", "new", "X-Amz-Checksum-Crc32c", crc32c("another"))
 	if got, _ := send(t, "GET", url+"/k", ""); got != "200 old" {
@@ -128,7 +128,7 @@ func TestDigests(t *testing.T) {
 	}
 }
 
-// partOf begins an upload, and returns the URL of its first part. What is no algorithm of S3's is none.
+// partOf creates an upload, and returns the URL of its first part. An unknown algorithm means none.
 func partOf(t testing.TB, url, algorithm string) string {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"?uploads", nil)
@@ -217,7 +217,7 @@ func TestClientDies(t *testing.T) {
 	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := io.ReadAll(conn) // until the server has given up
+	answer, err := io.ReadAll(conn) // until the server closes the connection
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func TestLeftoversAreSwept(t *testing.T) {
 	}
 }
 
-// A process that dies between the birth of the object and the end of its upload leaves both behind.
+// A process that is killed after it has created the object, but before it has removed the upload, leaves both behind.
 func TestUploadEndsWithItsObject(t *testing.T) {
 	o := start(t)
 	id := o.begin("k")
@@ -164,7 +164,7 @@ func TestCreateBucket(t *testing.T) {
 
 const killedSize = 300_000
 
-// writeForever is another process, to be killed. It says each key before and after it has put it.
+// writeForever runs in another process, until it is killed. It prints each key before and after putting it.
 func writeForever(dir string) {
 	store, err := s3demo.Open(dir, s3demo.Options{})
 	if err != nil {
@@ -218,7 +218,7 @@ func TestKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		read(1 << 30)
-		_ = child.Wait() // says that it was killed
+		_ = child.Wait() // always "signal: killed"
 
 		o := startIn(t, dir)
 		keys := o.keys("", 1000)

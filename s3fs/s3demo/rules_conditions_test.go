@@ -29,7 +29,7 @@ func header(value string) *string {
 	return &value
 }
 
-// putMeanwhile puts "k" with these conditions, and does something else after half of the content.
+// putMeanwhile puts "k" with these conditions, and calls a function after half of the content.
 func (o *open) putMeanwhile(match, none string, meanwhile func()) error {
 	reader, writer := io.Pipe()
 	r, err := http.NewRequestWithContext(o.t.Context(), http.MethodPut, o.url+"/"+bucketName+"/k", reader)
@@ -37,7 +37,7 @@ func (o *open) putMeanwhile(match, none string, meanwhile func()) error {
 		o.t.Fatal(err)
 	}
 	r.ContentLength = 10
-	r.Header.Set("Expect", "100-continue") // so that the store has seen the request before the content goes
+	r.Header.Set("Expect", "100-continue") // the store gets the request before its content
 	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 	for name, value := range map[string]string{"If-Match": match, "If-None-Match": none} {
 		if value != "" {
@@ -67,7 +67,7 @@ func (o *open) putMeanwhile(match, none string, meanwhile func()) error {
 	return <-done
 }
 
-// completeIf completes an upload of "k" with these conditions, which did something else after its initiation.
+// completeIf completes an upload of "k" with these conditions, after calling a function since its initiation.
 func completeIf(match, none string, since func(o *open)) refused {
 	return func(o *open) error {
 		id := o.begin("k")
@@ -175,7 +175,7 @@ func (o *open) removeIf(match string) error {
 	return err
 }
 
-// removeMany deletes "k" and "other" in one request, the first if it has the ETag. It returns the refusal of one of them.
+// removeMany deletes "k" and "other" in one request, the first if it has the ETag. It returns the error of one of them.
 func (o *open) removeMany(match string) error {
 	o.put("other", nil)
 	out, err := o.DeleteObjects(o.t.Context(), &s3.DeleteObjectsInput{Bucket: aws.String(bucketName), Delete: &types.Delete{
@@ -191,7 +191,7 @@ func (o *open) removeMany(match string) error {
 	return &rawError{Status: status[*out.Errors[0].Code], Code: *out.Errors[0].Code}
 }
 
-// tryDeletions sends this as the document of DeleteObjects.
+// tryDeletions sends a document to DeleteObjects.
 func tryDeletions(document string) refused {
 	return func(o *open) error {
 		return o.raw("POST", "?delete", document, "X-Amz-Checksum-Crc32c", crc32c(document))
@@ -229,7 +229,7 @@ func (o *open) archive(key string) {
 	o.put(key, []byte("old"), func(in *s3.PutObjectInput) { in.StorageClass = "GLACIER" })
 }
 
-// copiedRange tries to copy a range of a source of 5 MiB and more.
+// copiedRange tries to copy a range of a source of at least 5 MiB.
 func copiedRange(more int, span string) refused {
 	return func(o *open) error {
 		o.put("source", text(1, 5*mib+more))

@@ -15,7 +15,7 @@ import (
 
 var longKey = strings.Repeat("k", 1025)
 
-// putAs puts an object that is described so.
+// putAs puts an object with these attributes.
 func putAs(change func(*s3.PutObjectInput)) refused {
 	return func(o *open) error {
 		in := &s3.PutObjectInput{Bucket: aws.String(bucketName), Key: aws.String("k"), Body: strings.NewReader("content")}
@@ -128,7 +128,7 @@ func (o *open) removeBucket() error {
 	return err
 }
 
-// putVersioning sends this as the document of PutBucketVersioning.
+// putVersioning sends a document to PutBucketVersioning.
 func putVersioning(document string) refused {
 	return func(o *open) error {
 		return o.raw("PUT", "?versioning", document, "X-Amz-Checksum-Crc32c", crc32c(document))
@@ -197,7 +197,7 @@ func signedBy(access, secret string) refused {
 	}
 }
 
-// changed sends a request for the bucket that is signed, for a region and at a time, and changed then.
+// changed sends a request for the bucket that is changed after it was signed for a region and a time.
 func changed(region string, at time.Time, change func(*http.Request)) refused {
 	return func(o *open) error {
 		r, err := http.NewRequestWithContext(o.t.Context(), http.MethodGet, o.url+"/"+bucketName, nil)

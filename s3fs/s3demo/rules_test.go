@@ -23,10 +23,10 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
-// A refused is a request that must be refused, in a store of its own with an empty bucket. It returns the refusal.
+// A refused sends a request that must be refused, to its own store with an empty bucket. It returns the error.
 type refused func(o *open) error
 
-// limit is that of one request in the stores of these tests.
+// limit is the size limit of a request in the stores of these tests.
 const limit = 6 * mib
 
 func TestRules(t *testing.T) {
@@ -84,7 +84,7 @@ func refusal(t *testing.T, err error) (status int, code string) {
 	return answer.HTTPStatusCode(), api.ErrorCode()
 }
 
-// A rawError is a refusal of a request that the SDK would not make.
+// A rawError is the error response to a request that the SDK would not send.
 type rawError struct {
 	Status  int         `xml:"-"`
 	Header  http.Header `xml:"-"`
@@ -160,7 +160,7 @@ func (o *open) send(r *http.Request) error {
 	return rawAnswer(answer)
 }
 
-// rawAnswer returns the refusal that an answer is, or nil.
+// rawAnswer returns the error in a response, or nil.
 func rawAnswer(answer *http.Response) error {
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
@@ -177,7 +177,7 @@ func rawAnswer(answer *http.Response) error {
 	return refused
 }
 
-// versioning sets that of the bucket.
+// versioning sets the versioning of the bucket.
 func (o *open) versioning(status types.BucketVersioningStatus) {
 	o.t.Helper()
 	if _, err := o.PutBucketVersioning(o.t.Context(), &s3.PutBucketVersioningInput{
@@ -201,7 +201,7 @@ func (o *open) remove(key string, change ...func(*s3.DeleteObjectInput)) *s3.Del
 	return out
 }
 
-// The body of a refusal has the elements of S3.
+// The body of an error response has the elements of S3.
 func TestRefusalBody(t *testing.T) {
 	o := start(t)
 	o.put("k", []byte("content"))

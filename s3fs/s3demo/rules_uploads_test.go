@@ -11,7 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// big is the content of a part that is not too small.
+// big is the content of a part of the minimum size.
 var big = text(1, 5*mib)
 
 // tryPart uploads a part of the upload of "k".
@@ -146,7 +146,7 @@ func withChecksums(algorithm types.ChecksumAlgorithm, kind types.ChecksumType) f
 	return func(in *s3.CreateMultipartUploadInput) { in.ChecksumAlgorithm, in.ChecksumType = algorithm, kind }
 }
 
-// completedWith completes an upload of one part with a list that is changed.
+// completedWith completes an upload of one part with a changed list.
 func completedWith(change func(*types.CompletedPart)) refused {
 	return func(o *open) error {
 		return o.tryComplete([]int32{1}, func(_ string, in *s3.CompleteMultipartUploadInput) { change(&in.MultipartUpload.Parts[0]) })

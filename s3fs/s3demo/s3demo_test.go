@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// An open is a store, and a client of it. Its methods fail the test instead of returning errors.
+// An open is a store with a client. Its methods fail the test instead of returning errors.
 type open struct {
 	*s3.Client
 	t     testing.TB
@@ -108,7 +108,7 @@ func (o *open) restart() *open {
 	return startIn(o.t, o.dir)
 }
 
-// unsigned sends the payload as the bridge does: not signed, and with a checksum only where the request has one.
+// unsigned sends payloads as s3fs does: unsigned, and with a checksum only if the request has one.
 func unsigned(o *s3.Options) {
 	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
@@ -172,7 +172,7 @@ func (o *open) keys(prefix string, size int32) (keys []string) {
 	return keys
 }
 
-// files lists what lies in a directory of the store.
+// files lists the files in a directory of the store.
 func (o *open) files(dir string) (names []string) {
 	o.t.Helper()
 	files, err := os.ReadDir(filepath.Join(o.dir, dir))
@@ -203,7 +203,7 @@ func md5Hex(content []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// text returns n bytes that differ from place to place, and for every seed.
+// text returns n bytes without repetition, different for each seed.
 func text(seed byte, n int) []byte {
 	content := make([]byte, n)
 	x := uint32(seed) + 1

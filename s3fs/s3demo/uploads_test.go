@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// begin begins an upload whose parts have a CRC32C each.
+// begin creates an upload with a CRC32C for each part.
 func (o *open) begin(key string, change ...func(*s3.CreateMultipartUploadInput)) string {
 	o.t.Helper()
 	in := &s3.CreateMultipartUploadInput{Bucket: aws.String(bucketName), Key: &key, ChecksumAlgorithm: "CRC32C", ChecksumType: "FULL_OBJECT"}

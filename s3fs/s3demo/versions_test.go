@@ -155,7 +155,7 @@ func TestVersionsOfMany(t *testing.T) {
 	}
 }
 
-// sorted puts the entries of a history in an order that does not depend on the pages.
+// sorted sorts the entries of a history, so that their order does not depend on the pages.
 func sorted(history string) string {
 	entries := strings.Split(history, ", ")
 	slices.Sort(entries)
