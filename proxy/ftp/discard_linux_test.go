@@ -112,10 +112,10 @@ func sendAll(t *testing.T, control net.Conn, replies *bufio.Reader, conn, data n
 func TestDiscardIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var (
-			tails lingering
-			sent  int64
-			turns = make(chan struct{}, maxDiscards)
-			far   []net.Conn
+			background lingering
+			sent       int64
+			turns      = make(chan struct{}, maxDiscards)
+			far        []net.Conn
 		)
 		open := func() *dataConn {
 			near, client := net.Pipe()
@@ -124,7 +124,7 @@ func TestDiscardIsBounded(t *testing.T) {
 		}
 		begin := time.Now()
 		for i := range maxDiscards + 1 {
-			if d := open(); d.discard(&tails, turns) != (i < maxDiscards) {
+			if d := open(); d.discard(&background, turns) != (i < maxDiscards) {
 				t.Errorf("discard of connection %d: want that exactly %d are accepted", i+1, maxDiscards)
 			}
 		}
@@ -135,15 +135,15 @@ func TestDiscardIsBounded(t *testing.T) {
 				break
 			}
 		}
-		tails.Wait()
+		background.Wait()
 		if sent != maxDiscarded || time.Since(begin) != lingerTimeout {
 			t.Errorf("%d bytes were read in %v, want %d in %v", sent, time.Since(begin), int64(maxDiscarded), lingerTimeout)
 		}
-		if !open().discard(&tails, turns) {
+		if !open().discard(&background, turns) {
 			t.Error("a further connection is refused after the others have ended")
 		}
 		far[len(far)-1].Close()
-		tails.Wait()
+		background.Wait()
 		for _, c := range far {
 			c.Close()
 		}

@@ -52,7 +52,7 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 			readLines(conn, queue, gone, ctx.Done())
 		}()
 		err = s.serve(ctx)
-		ctx = s.context(ctx) // logout removes the user from the context
+		ctx = s.context(ctx) // with the user, for SessionEnd: logout clears it
 		s.logout()
 		s.closeControl(func() { cancel(nil) })
 	}
