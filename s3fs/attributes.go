@@ -219,7 +219,7 @@ func (f *FS) setTime(ctx context.Context, key string, mtime time.Time, etag stri
 			return stored, fmt.Errorf("%w: %q has the ETag %s, want %s", errBusy, key, unquote(is.ETag), etag)
 		}
 		made, err := f.copyWithTime(ctx, key, is, formatMtime(mtime), l)
-		if !changed(err) {
+		if !isObjectChanged(err) {
 			stored.Size, stored.ETag, stored.OldETag, stored.Version = aws.ToInt64(is.ContentLength), made.etag, unquote(is.ETag), made.version
 			return stored, err
 		}
@@ -273,7 +273,7 @@ func (f *FS) copyWithTime(ctx context.Context, key string, is *s3.HeadObjectOutp
 	defer cancel()
 	var t attemptCount
 	made, err = f.sendCopy(ctx, f.selfCopyInput(key, like), o, condition{match: is.ETag}, countAttempts(&t))
-	if unclear(err, t) && f.hasTime(ctx, key, mtime, o.size) {
+	if isAmbiguous(err, t) && f.hasTime(ctx, key, mtime, o.size) {
 		f.log.WarnContext(ctx, "modification time set, but not confirmed by S3", "key", key, "err", err)
 		return copyResult{}, nil
 	}

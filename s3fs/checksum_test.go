@@ -80,7 +80,7 @@ func TestCorruptContentIsRefused(t *testing.T) {
 			c.checksum = mode
 			f := NewFS(c, Options{Bucket: "damage", PartSize: minPart})
 			content := make([]byte, size)
-			u, err := f.upload(t.Context(), "f", proxy.Write{}, 0)
+			u, err := f.newUpload(t.Context(), "f", proxy.Write{}, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -123,7 +123,7 @@ func TestCombinedChecksumIsVerified(t *testing.T) {
 	c := minio(t, "whole")
 	noRetries(c)
 	f := NewFS(c, Options{Bucket: "whole", PartSize: minPart})
-	u, err := f.upload(t.Context(), "f", proxy.Write{}, 0)
+	u, err := f.newUpload(t.Context(), "f", proxy.Write{}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

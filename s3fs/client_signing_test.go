@@ -161,7 +161,7 @@ func TestRedirectionsAreLimited(t *testing.T) {
 		}
 		c := dial(t, Config{Endpoint: "https://fake", Credentials: keys("a", "s"), HTTPClient: s})
 		_, err := NewFS(c, Options{Bucket: "b"}).putMarker(t.Context(), "d/", condition{})
-		if err == nil || !declined(err) || len(s.requests()) != requests {
+		if err == nil || !isRejected(err) || len(s.requests()) != requests {
 			t.Errorf("%q: %d requests, %v", location, len(s.requests()), err)
 		}
 	}

@@ -140,7 +140,7 @@ func TestSilentS3(t *testing.T) {
 					t.Errorf("after the time-out: %s", &s.log)
 				}
 				err := <-done
-				if took := time.Since(begin); !unheard(err) || took < testTimeout*3/2 || took > testTimeout*3/2+time.Second {
+				if took := time.Since(begin); !isUnanswered(err) || took < testTimeout*3/2 || took > testTimeout*3/2+time.Second {
 					t.Errorf("%v after %v", err, took)
 				}
 				if strings.Count(s.log.String(), "ERROR") != 1 || len(s.refusals.refused) != 0 {
@@ -162,11 +162,11 @@ func TestRequestsWhileS3IsSilent(t *testing.T) {
 			return time.Since(begin), err
 		}
 		for i, want := range []time.Duration{testTimeout * 3 / 2, testTimeout, testTimeout} {
-			if took, err := head(t.Context()); !unheard(err) || took < want || took > want+time.Second {
+			if took, err := head(t.Context()); !isUnanswered(err) || took < want || took > want+time.Second {
 				t.Errorf("request %d: %v after %v, want %v", i, err, took, want)
 			}
 		}
-		if took, err := head(s3http.WithBrief(t.Context())); !unheard(err) || took != testTimeout/2 {
+		if took, err := head(s3http.WithBrief(t.Context())); !isUnanswered(err) || took != testTimeout/2 {
 			t.Errorf("a request with WithBrief: %v after %v, want %v", err, took, testTimeout/2)
 		}
 		s.start()
@@ -175,7 +175,7 @@ func TestRequestsWhileS3IsSilent(t *testing.T) {
 		}
 		s.stop()
 		// Over a connection that was in use before, net/http would try once more by itself.
-		if took, err := head(s3http.WithBrief(t.Context())); !unheard(err) || took < testTimeout*3/2 || took > testTimeout*3/2+time.Second {
+		if took, err := head(s3http.WithBrief(t.Context())); !isUnanswered(err) || took < testTimeout*3/2 || took > testTimeout*3/2+time.Second {
 			t.Errorf("silent again: %v after %v", err, took)
 		}
 		if strings.Count(s.log.String(), "ERROR") != 2 {

@@ -211,7 +211,7 @@ func (f *FS) completeCopy(
 	case err != nil && want.matches(is) && maps.Equal(is.Metadata, metadata):
 		f.log.WarnContext(ctx, "copy completed, but not confirmed by S3", "key", to.key, "err", err)
 		return unquote(is.ETag), nil
-	case cond.noneMatch != nil && precondition(err):
+	case cond.noneMatch != nil && isConditionFailed(err):
 		return want.etag, fmt.Errorf("%w: %w", fs.ErrExist, err)
 	case err != nil:
 		return want.etag, err

@@ -56,7 +56,7 @@ func TestSourceConditionRefused(t *testing.T) {
 		o := object{key: "large", size: minPart, etag: "e"}
 		heads = 2
 		_, err := f.copyPart(t.Context(), multipartUpload{"copy", "id"}, o.key, o.etag, 1, span{0, minPart - 1})
-		if (err != nil) != (changed > 0) || err != nil && !precondition(err) {
+		if (err != nil) != (changed > 0) || err != nil && !isConditionFailed(err) {
 			t.Errorf("%s: %v, requests %q", name, err, s.requests())
 		}
 	}

@@ -50,7 +50,7 @@ func (f *FS) open(ctx context.Context, name string, at proxy.Range) (*download, 
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-", at.Offset))
 	}
 	d, err := f.openFirst(ctx, in, at)
-	if at.ETag != "" && (precondition(err) || errors.Is(err, fs.ErrNotExist)) {
+	if at.ETag != "" && (isConditionFailed(err) || errors.Is(err, fs.ErrNotExist)) {
 		err = fmt.Errorf("%w: %v", proxy.ErrStale, err)
 	}
 	if err != nil {

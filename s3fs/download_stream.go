@@ -126,7 +126,7 @@ func (s *stream) request() error {
 		IfMatch: &s.etag,
 	}, options...)
 	switch {
-	case precondition(err), errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESPIPE):
+	case isConditionFailed(err), errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESPIPE):
 		return fmt.Errorf("%w: %v", proxy.ErrStale, err) // ErrStale alone: the others would mean that the name does not exist
 	case err != nil:
 		return err

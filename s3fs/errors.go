@@ -59,15 +59,15 @@ func translate(stack *middleware.Stack) error {
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 	) (middleware.InitializeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleInitialize(ctx, in)
-		if word := wordFor(err); word != nil {
+		if word := sentinelFor(err); word != nil {
 			err = fmt.Errorf("%w: %w", word, err)
 		}
 		return out, metadata, err
 	}), middleware.Before)
 }
 
-// wordFor returns the word for S3's error, nil if there is none.
-func wordFor(err error) error {
+// sentinelFor returns the error of io/fs or syscall for an error of S3, nil if none fits.
+func sentinelFor(err error) error {
 	if word := errorsByCode[errorCode(err)]; word != nil {
 		return word
 	}
@@ -88,19 +88,20 @@ func wrap(op, name string, err error) error {
 	return &fs.PathError{Op: op, Path: name, Err: err}
 }
 
-// precondition reports whether a condition of a request does not hold because of what is there already.
-func precondition(err error) bool {
+// isConditionFailed reports whether a condition of a request does not hold for the object that exists.
+func isConditionFailed(err error) bool {
 	if errors.Is(err, errConditionFailed) {
 		return true
 	}
 	return slices.Contains([]int{http.StatusPreconditionFailed, http.StatusConflict}, status(err)) && !isConflict(err)
 }
 
-// changed reports whether a request about an object that was there failed because another session has replaced or deleted it since.
-func changed(err error) bool { return precondition(err) || errors.Is(err, fs.ErrNotExist) }
+// isObjectChanged reports whether a request about an existing object failed because another session has replaced or
+// deleted the object since.
+func isObjectChanged(err error) bool { return isConditionFailed(err) || errors.Is(err, fs.ErrNotExist) }
 
-// declined reports whether S3 understood a request, and did not obey it. A redirection is not obeyed either.
-func declined(err error) bool {
+// isRejected reports whether S3 understood a request but did not execute it. A redirection counts as a rejection.
+func isRejected(err error) bool {
 	if errors.Is(err, errConditionFailed) {
 		return true
 	}
@@ -108,28 +109,30 @@ func declined(err error) bool {
 	return s >= http.StatusMultipleChoices && s < http.StatusInternalServerError
 }
 
-// unclear reports whether S3 may have obeyed a request in spite of its error: a try was not answered, or S3 failed on the way, or
-// the condition of a repetition does not hold because of what the first try made.
-func unclear(err error, t attemptCount) bool {
+// isAmbiguous reports whether S3 may have executed a request despite its error: an attempt was not answered, S3
+// failed while executing it, or the condition of a retry does not hold because the first attempt succeeded.
+func isAmbiguous(err error, t attemptCount) bool {
 	switch {
 	case err == nil:
 		return false
 	case t.ambiguous > 0:
 		return true
-	case wordFor(err) == nil && (precondition(err) || isConflict(err)):
+	case sentinelFor(err) == nil && (isConditionFailed(err) || isConflict(err)):
 		return t.sent > 1
 	}
-	return maybeObeyed(err)
+	return maybeExecuted(err)
 }
 
-// maybeObeyed reports whether S3 may have obeyed one try of a request in spite of its error.
-func maybeObeyed(err error) bool { return err != nil && wordFor(err) == nil && !declined(err) }
+// maybeExecuted reports whether S3 may have executed one attempt of a request despite its error.
+func maybeExecuted(err error) bool { return err != nil && sentinelFor(err) == nil && !isRejected(err) }
 
-// unanswered reports whether S3 may answer otherwise when it is better.
-func unanswered(err error) bool { return !declined(err) || status(err) == http.StatusTooManyRequests }
+// isTransient reports whether the same request may succeed later.
+func isTransient(err error) bool {
+	return !isRejected(err) || status(err) == http.StatusTooManyRequests
+}
 
-// unheard reports whether a request was repeated until it was given up, and S3 answered none.
-func unheard(err error) bool {
+// isUnanswered reports whether all attempts of a request were made and S3 answered none.
+func isUnanswered(err error) bool {
 	if silent, ok := errors.AsType[*s3http.SilentError](err); ok && silent.Last {
 		return true
 	}

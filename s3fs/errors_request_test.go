@@ -157,7 +157,7 @@ func TestLeaseNumberRefused(t *testing.T) {
 	if len(all) != 1 || all[0].Feature != highPartNumbers || !refusesPartNumber(all[0].Err) {
 		t.Errorf("refusals %v", all)
 	}
-	if u, err := f.upload(t.Context(), "f", proxy.Write{}, 0); err != nil || u.resuming.resumable {
+	if u, err := f.newUpload(t.Context(), "f", proxy.Write{}, 0); err != nil || u.resuming.resumable {
 		t.Errorf("an upload is resumable, or %v", err)
 	} else {
 		u.close()

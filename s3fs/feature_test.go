@@ -95,7 +95,7 @@ func TestConditionRefused(t *testing.T) {
 		if _, err := f.putMarker(t.Context(), "d/", ifAbsent); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := f.putMarker(t.Context(), "d/", ifAbsent); !precondition(err) {
+		if _, err := f.putMarker(t.Context(), "d/", ifAbsent); !isConditionFailed(err) {
 			t.Errorf("%s: Put over an existing object: %v", name, err)
 		}
 		if got := f.client.Refusals(); len(got) != 1 {
@@ -109,7 +109,7 @@ func TestRefusalWithoutConditionIsNotRemembered(t *testing.T) {
 	s := newFake(t)
 	s.fault = refusing(func(_ *http.Request, call string) bool { return call == "Put" }, 400, "InvalidRequest", "no")
 	f := s.fs(Options{})
-	if _, err := f.putMarker(t.Context(), "d/", ifAbsent); err == nil || precondition(err) {
+	if _, err := f.putMarker(t.Context(), "d/", ifAbsent); err == nil || isConditionFailed(err) {
 		t.Errorf("error %v", err)
 	}
 	if got := f.client.Refusals(); len(got) != 0 {
@@ -129,7 +129,7 @@ func TestConflict(t *testing.T) {
 				return call == "Put" && n <= times
 			}, 409, "ConditionalRequestConflict", "")
 			_, err := s.fs(Options{}).putMarker(t.Context(), "d/", ifAbsent)
-			if (err == nil) != want || precondition(err) {
+			if (err == nil) != want || isConditionFailed(err) {
 				t.Errorf("%d conflicts: %v", times, err)
 			}
 		})
@@ -141,7 +141,7 @@ func TestIfMatchOfDeletedObject(t *testing.T) {
 	s := newFake(t)
 	s.fault = refusing(func(_ *http.Request, call string) bool { return call == "Put" }, 404, "NoSuchKey", "")
 	_, err := s.fs(Options{}).putMarker(t.Context(), "d/", condition{match: quoted("e")})
-	if !precondition(err) || errors.Is(err, fs.ErrNotExist) {
+	if !isConditionFailed(err) || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -166,7 +166,7 @@ func (f *FS) fetchPageWithTimes(ctx context.Context, prefix, delimiter, after st
 
 // refusesMetadata reports whether a service, or a proxy in front of it, may have refused a listing because of its query.
 func refusesMetadata(err error) bool {
-	return isUnsupported(err) || declined(err) && !errors.Is(err, ErrNoBucket)
+	return isUnsupported(err) || isRejected(err) && !errors.Is(err, ErrNoBucket)
 }
 
 // requestMetadata adds metadata=true to the query before it is signed.

@@ -154,7 +154,7 @@ func (p *prober) checkPutUnchanged(ctx context.Context, _ *Finding) error {
 		return err
 	}
 	_, err = p.put(ctx, p.key+"-appe", p.content, func(in *s3.PutObjectInput) { in.IfMatch = quoted(etag) })
-	if precondition(err) {
+	if isConditionFailed(err) {
 		return fmt.Errorf("the service refuses the right ETag: %w", err)
 	}
 	if err != nil {
@@ -172,7 +172,7 @@ func wantConditionFailed(header string, err error) error {
 	switch {
 	case err == nil:
 		return fmt.Errorf("the service ignores %s", header)
-	case precondition(err):
+	case isConditionFailed(err):
 		return nil
 	}
 	return err

@@ -58,7 +58,7 @@ func (p *prober) checkCompleteMatch(ctx context.Context, _ *Finding) error {
 			}
 		}
 		_, err = p.complete(ctx, key, id, part, func(in *s3.CompleteMultipartUploadInput) { in.IfMatch = quoted(etag) })
-		if precondition(err) {
+		if isConditionFailed(err) {
 			return fmt.Errorf("the service refuses the right ETag: %w", err)
 		}
 		return err

@@ -86,7 +86,7 @@ func (f *FS) delete(ctx context.Context, key, was string, match *string) error {
 		return nil // the first attempt has deleted it
 	case err == nil:
 		err = errUnconfirmed
-	case !unclear(err, t):
+	case !isAmbiguous(err, t):
 		return err
 	}
 	now, gone := f.head(ctx, key)
@@ -144,7 +144,7 @@ func (f *FS) mkdir(ctx context.Context, dir string) (stored proxy.Stored, err er
 // which has just reserved the name for a rename, takes this marker for its own and deletes it.
 func (f *FS) putNewMarker(ctx context.Context, key string) (etag string, err error) {
 	etag, err = f.putMarkerIfAbsent(ctx, key, markerType)
-	if !precondition(err) {
+	if !isConditionFailed(err) {
 		return etag, err
 	}
 	if _, missing := f.statDir(ctx, key); errors.Is(missing, fs.ErrNotExist) {
@@ -166,7 +166,7 @@ func (f *FS) putMarker(ctx context.Context, key string, cond condition) (etag st
 func (f *FS) putMarkerIfAbsent(ctx context.Context, key, contentType string) (etag string, err error) {
 	var t attemptCount
 	etag, err = f.putMarkerAs(ctx, key, contentType, ifAbsent, countAttempts(&t))
-	if unclear(err, t) {
+	if isAmbiguous(err, t) {
 		if there, _ := f.head(ctx, key); there != nil && aws.ToString(there.head.ContentType) == contentType {
 			f.log.WarnContext(ctx, "directory marker stored, but not confirmed by S3", "key", key, "err", err)
 			return there.etag, nil

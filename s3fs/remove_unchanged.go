@@ -84,7 +84,7 @@ func (f *FS) deleteUnchanged(ctx context.Context, key, etag string, was *s3.Head
 		return nil
 	case errors.Is(err, errRewritten):
 		return err
-	case precondition(err):
+	case isConditionFailed(err):
 		f.log.WarnContext(ctx, "object written during its rename, source not deleted", "key", key)
 		return nil
 	}
@@ -323,7 +323,7 @@ func (f *FS) sendDeleteObjects(ctx context.Context, keys []string, etags etagsBy
 		Delete: &types.Delete{Objects: ids, Quiet: aws.Bool(false)},
 	}, f.sendContentMD5, countAttempts(&t))
 	switch {
-	case unclear(err, t):
+	case isAmbiguous(err, t):
 		f.log.WarnContext(ctx, "deletions not confirmed by S3, retrying one by one", "keys", len(keys), "err", err)
 		out = new(s3.DeleteObjectsOutput)
 	case err != nil:

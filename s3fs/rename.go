@@ -56,18 +56,18 @@ func (f *FS) rename(ctx context.Context, from, to string, replace bool) (stored 
 // names.
 func (f *FS) renameLocked(ctx context.Context, source, target string, replace bool, l *nameLock) (stored proxy.Stored, err error) {
 	asDir := async(func() (*info, error) { return f.statDir(ctx, target) })
-	what, err := f.statFileFirst(ctx, source)
+	entry, err := f.statFileFirst(ctx, source)
 	_, dirErr := asDir()
 	switch {
 	case err != nil || source == target:
 		return stored, err
-	case what.dir && strings.HasPrefix(target, source):
+	case entry.dir && strings.HasPrefix(target, source):
 		return stored, fs.ErrInvalid
 	case dirErr == nil:
 		return stored, fs.ErrExist
 	case !errors.Is(dirErr, fs.ErrNotExist):
 		return stored, dirErr
-	case what.dir:
+	case entry.dir:
 		stored = f.storedAt(target)
 		stored.From = source
 		return stored, f.renameDirLocked(ctx, source, target, l)
@@ -76,13 +76,13 @@ func (f *FS) renameLocked(ctx context.Context, source, target string, replace bo
 	cond := condition{}
 	if !replace {
 		cond = ifAbsent
-		if err := f.checkCondition(ctx, target, cond); precondition(err) { // as some services ignore the condition
+		if err := f.checkCondition(ctx, target, cond); isConditionFailed(err) { // as some services ignore the condition
 			return stored, fmt.Errorf("%w: %w", fs.ErrExist, err)
 		} else if err != nil {
 			return stored, err
 		}
 	}
-	return f.renameFile(ctx, what, source, target, cond, l)
+	return f.renameFile(ctx, entry, source, target, cond, l)
 }
 
 // renameTries is how often a file is copied while another session changes it.
@@ -90,13 +90,13 @@ const renameTries = 2
 
 // renameFile copies a file, and deletes the source if it is unchanged. If the source was written since, it copies
 // again.
-func (f *FS) renameFile(ctx context.Context, what *info, source, target string, cond condition, l *nameLock) (proxy.Stored, error) {
+func (f *FS) renameFile(ctx context.Context, entry *info, source, target string, cond condition, l *nameLock) (proxy.Stored, error) {
 	stored := f.storedAt(target)
 	stored.From = source
 	made := false
 	for try := 1; ; try++ {
-		copied, err := f.copyFile(ctx, what, source, target, cond, l)
-		stored.Size, stored.ETag, stored.Version = what.size, copied.etag, copied.version
+		copied, err := f.copyFile(ctx, entry, source, target, cond, l)
+		stored.Size, stored.ETag, stored.Version = entry.size, copied.etag, copied.version
 		if !made && (err == nil || errors.Is(err, errSourceChanged)) {
 			made = true
 			var cancel context.CancelFunc
@@ -108,12 +108,12 @@ func (f *FS) renameFile(ctx context.Context, what *info, source, target string, 
 			}
 		}
 		if err == nil {
-			err = f.checkCopyExists(ctx, source, target, what, copied)
+			err = f.checkCopyExists(ctx, source, target, entry, copied)
 		}
 		if err == nil {
-			err = f.deleteSource(ctx, source, what)
+			err = f.deleteSource(ctx, source, entry)
 		}
-		if !changed(err) || errors.Is(err, fs.ErrExist) {
+		if !isObjectChanged(err) || errors.Is(err, fs.ErrExist) {
 			return stored, err
 		}
 		if try == renameTries {
@@ -122,7 +122,7 @@ func (f *FS) renameFile(ctx context.Context, what *info, source, target string, 
 		if err = l.acquire(ctx); err != nil {
 			return stored, err
 		}
-		what, err = f.head(ctx, source)
+		entry, err = f.head(ctx, source)
 		if made && errors.Is(err, fs.ErrNotExist) {
 			return stored, nil // another session has removed the source of the copy
 		}
@@ -135,8 +135,8 @@ func (f *FS) renameFile(ctx context.Context, what *info, source, target string, 
 // checkCopyExists checks that the copy still exists if its LastModified is in the same second as that of the source.
 // Then LastModified of the source cannot show whether another process has renamed the copy back in that second. No
 // check is needed after a recent write of the source by this process.
-func (f *FS) checkCopyExists(ctx context.Context, source, target string, what *info, copied copyResult) error {
-	modified := aws.ToTime(what.head.LastModified)
+func (f *FS) checkCopyExists(ctx context.Context, source, target string, entry *info, copied copyResult) error {
+	modified := aws.ToTime(entry.head.LastModified)
 	if copied.modified.IsZero() || modified.IsZero() || !sameTime(modified.Truncate(time.Second), copied.modified) {
 		return nil
 	}
@@ -152,24 +152,24 @@ func (f *FS) checkCopyExists(ctx context.Context, source, target string, what *i
 
 // deleteSource deletes the source of a copy. It is errRewritten if the source has the copied content but was written
 // since, as MFMT does.
-func (f *FS) deleteSource(ctx context.Context, source string, what *info) error {
+func (f *FS) deleteSource(ctx context.Context, source string, entry *info) error {
 	// An upload to the old name that was completed meanwhile is a new file, and stays.
 	end := f.abortAfterDelete(ctx, source)
-	err := f.deleteUnchanged(ctx, source, what.etag, what.head)
+	err := f.deleteUnchanged(ctx, source, entry.etag, entry.head)
 	end(err == nil)
 	return err
 }
 
 // copyFile copies a file. Before a copy in parts is published, it checks that the file is unchanged: another session
 // may have confirmed its deletion to a client meanwhile.
-func (f *FS) copyFile(ctx context.Context, what *info, source, target string, cond condition, l *nameLock) (copyResult, error) {
-	o := object{key: source, size: what.size, etag: what.etag, class: what.class, head: what.head}
+func (f *FS) copyFile(ctx context.Context, entry *info, source, target string, cond condition, l *nameLock) (copyResult, error) {
+	o := object{key: source, size: entry.size, etag: entry.etag, class: entry.class, head: entry.head}
 	l.check = func(ctx context.Context) error {
 		now, err := f.head(ctx, source)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return fmt.Errorf("%w: %q is gone", errConditionFailed, source)
-		case err == nil && (now.etag != what.etag || isRewritten(what.head, now.head)):
+		case err == nil && (now.etag != entry.etag || isRewritten(entry.head, now.head)):
 			return fmt.Errorf("%w: %q was written meanwhile", errConditionFailed, source)
 		}
 		return err
@@ -203,14 +203,14 @@ func (f *FS) copy(ctx context.Context, o object, target string, cond condition, 
 	case refusesMarkerCopy(err) && o.size == 0 && strings.HasSuffix(o.key, "/") && strings.HasSuffix(target, "/"):
 		etag, err := f.putMarker(ctx, target, condition{})
 		return copyResult{etag: etag}, err
-	case unclear(err, t) && f.wasCopied(ctx, o, target):
+	case isAmbiguous(err, t) && f.wasCopied(ctx, o, target):
 		f.log.WarnContext(ctx, "copy made, but not confirmed by S3", "key", target, "err", err)
 		return copyResult{etag: o.etag}, nil
-	case cond.noneMatch != nil && precondition(err) && f.checkCondition(ctx, target, cond) != nil: // otherwise the source has changed
+	case cond.noneMatch != nil && isConditionFailed(err) && f.checkCondition(ctx, target, cond) != nil: // otherwise the source has changed
 		return copyResult{}, fmt.Errorf("%w: %w", fs.ErrExist, err)
 	case errors.Is(err, errSourceChanged):
 		return made, err
-	case declined(err) && t.ambiguous == 0:
+	case isRejected(err) && t.ambiguous == 0:
 		return copyResult{}, err // S3 has made no copy
 	case err != nil:
 		return copyResult{etag: o.etag}, err

@@ -189,7 +189,7 @@ func (f *FS) reserve(ctx context.Context, dir string) (etag string, err error) {
 	own := markerType + "; reserved=" + strings.ToLower(rand.Text()) // unique, unlike another session's marker
 	etag, err = f.putMarkerIfAbsent(ctx, dir, own)
 	switch {
-	case precondition(err):
+	case isConditionFailed(err):
 		return "", fmt.Errorf("%w: %w", fs.ErrExist, err)
 	case err != nil:
 		return "", err
@@ -220,7 +220,7 @@ func (f *FS) deleteReservationMarker(ctx context.Context, dir, etag string) {
 		}
 		return objects[0].etag, nil
 	})
-	if err != nil && !precondition(err) {
+	if err != nil && !isConditionFailed(err) {
 		f.log.WarnContext(ctx, "marker that reserved a name not deleted", "key", dir, "err", err)
 	}
 }
@@ -272,7 +272,7 @@ func (d *dirRename) copyOne(ctx context.Context, o object) error {
 		d.copies[to], d.written[to] = made.etag, made.modified
 		d.mu.Unlock()
 	}
-	if changed(err) && !errors.Is(err, fs.ErrExist) {
+	if isObjectChanged(err) && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w: %q: %v", errBusy, o.key, err)
 	}
 	return err

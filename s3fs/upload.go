@@ -71,7 +71,7 @@ func (f *FS) put(ctx context.Context, key string, src proxy.Source, w proxy.Writ
 func (f *FS) prepare(ctx context.Context, key string, w proxy.Write, first *proxy.Copy) (u *upload, err error) {
 	own := first != nil && first.From == ""
 	if !own && w.Base == "" && !w.New {
-		return f.upload(ctx, key, w, 0)
+		return f.newUpload(ctx, key, w, 0)
 	}
 	ctx, watch := f.watch(ctx, key)
 	switch {
@@ -80,7 +80,7 @@ func (f *FS) prepare(ctx context.Context, key string, w proxy.Write, first *prox
 	case own || w.Base != "":
 		u, err = f.replaceKeepingRanges(ctx, key, w)
 	default:
-		u, err = f.upload(ctx, key, w, 0)
+		u, err = f.newUpload(ctx, key, w, 0)
 	}
 	if err != nil {
 		watch.stop()
@@ -126,8 +126,8 @@ type upload struct {
 	resuming   resuming
 }
 
-// upload prepares an upload with its parts planned for w.Size new bytes after kept old ones.
-func (f *FS) upload(ctx context.Context, key string, w proxy.Write, kept int64) (*upload, error) {
+// newUpload prepares an upload with its parts planned for w.Size new bytes after kept old ones.
+func (f *FS) newUpload(ctx context.Context, key string, w proxy.Write, kept int64) (*upload, error) {
 	size := w.Size
 	if size > 0 {
 		size += kept

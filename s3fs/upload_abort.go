@@ -285,7 +285,7 @@ func (a queuedAbort) abort(ctx context.Context) {
 		log.InfoContext(ctx, "upload not aborted, another session has resumed it")
 	default:
 		log.WarnContext(ctx, "multipart upload could not be aborted", "err", err)
-		if unanswered(err) {
+		if isTransient(err) {
 			a.fs.client.background.queueAbort(ctx, a)
 		}
 	}
@@ -357,7 +357,7 @@ func (b *background) abortFirst(ctx context.Context) bool {
 	first := b.aborts[0]
 	b.mu.Unlock()
 	err := first.abortNow(ctx)
-	if err != nil && !errors.Is(err, errTakenOver) && unanswered(err) && time.Since(first.since) < abortFor {
+	if err != nil && !errors.Is(err, errTakenOver) && isTransient(err) && time.Since(first.since) < abortFor {
 		return false
 	}
 	first.report(err)

@@ -82,7 +82,7 @@ func (f *FS) replaceObject(ctx context.Context, key string, w proxy.Write, kept 
 	if w.New {
 		return nil, fs.ErrExist
 	}
-	u, err := f.upload(ctx, key, w, kept)
+	u, err := f.newUpload(ctx, key, w, kept)
 	if err == nil {
 		u.publishing.base = &base{current.head}
 		u.resuming.resumable = false // SIZE would tell the size of the object, not that of the upload
@@ -93,7 +93,7 @@ func (f *FS) replaceObject(ctx context.Context, key string, w proxy.Write, kept 
 // appendToMissing prepares an append to an object that does not exist. It is published only if there is still no
 // object: the bytes that another client has appended meanwhile must not be lost.
 func (f *FS) appendToMissing(ctx context.Context, key string, w proxy.Write) (*upload, error) {
-	u, err := f.upload(ctx, key, w, 0)
+	u, err := f.newUpload(ctx, key, w, 0)
 	if err == nil {
 		u.publishing.baseMissing = true
 	}
@@ -164,7 +164,7 @@ func (r copyRange) dropFirst(n int64) copyRange {
 // because the client can retry, and proxy.ErrStale for another object.
 func (r copyRange) copyError(err error) error {
 	switch {
-	case !changed(err) && !errors.Is(err, proxy.ErrStale):
+	case !isObjectChanged(err) && !errors.Is(err, proxy.ErrStale):
 		return err
 	case r.base:
 		return fmt.Errorf("%w: %v", errBusy, err)

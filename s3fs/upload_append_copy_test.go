@@ -387,7 +387,7 @@ func TestUploadWithOwnRangesKeepsHeaders(t *testing.T) {
 // A new byte that was read ahead is not lost if the range before it has used up the budget.
 func TestReadAheadByteWithFullBudget(t *testing.T) {
 	b := budget.New(32 << 20)
-	u, err := newFake(t).fs(Options{Budget: b}).upload(t.Context(), "f", proxy.Write{}, 0)
+	u, err := newFake(t).fs(Options{Budget: b}).newUpload(t.Context(), "f", proxy.Write{}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

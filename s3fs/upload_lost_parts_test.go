@@ -18,7 +18,7 @@ func TestPartsLostByComplete(t *testing.T) {
 		s := newFake(t)
 		s.silentFrom("Complete")
 		f := s.fs(Options{PartSize: minPart, Resume: time.Hour})
-		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(3*minPart-1)), proxy.Write{}); !unheard(err) {
+		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(3*minPart-1)), proxy.Write{}); !isUnanswered(err) {
 			t.Fatalf("error %v, want that S3 is silent", err)
 		}
 		s.fault = nil

@@ -69,9 +69,9 @@ func publishContext(ctx context.Context) (context.Context, context.CancelFunc) {
 // errBusy.
 func (p *publishing) publishError(err error) error {
 	switch {
-	case p.mustBeNew && precondition(err):
+	case p.mustBeNew && isConditionFailed(err):
 		return fmt.Errorf("%w: %w", fs.ErrExist, err)
-	case p.base != nil && changed(err), p.baseMissing && precondition(err):
+	case p.base != nil && isObjectChanged(err), p.baseMissing && isConditionFailed(err):
 		return fmt.Errorf("%w: %w", errBusy, err)
 	}
 	return err

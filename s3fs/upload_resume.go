@@ -89,7 +89,7 @@ func (f *FS) resumeAt(ctx context.Context, key string, w proxy.Write, offset int
 			return nil, err
 		}
 	}
-	u, err := f.upload(ctx, key, w, offset)
+	u, err := f.newUpload(ctx, key, w, offset)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func (u *upload) putSingle(p *part) error {
 		return u.suspendSingle(p, u.publishing.publishError(*refusal))
 	}
 	defer p.free()
-	if unclear(err, t) && u.wasStored(ctx, p.expected(u.receiving.algorithm)) {
+	if isAmbiguous(err, t) && u.wasStored(ctx, p.expected(u.receiving.algorithm)) {
 		u.publishing.result.Size = p.size
 		u.fs.log.WarnContext(ctx, "object stored, but not confirmed by S3", "key", u.key, "err", err)
 		err = nil

@@ -36,7 +36,7 @@ func (u *upload) suspendOrAbort(err error) error {
 // suspend leaves the multipart upload open for resuming, with all of the content that S3 accepts. If err is that S3
 // does not answer, it sends no more requests, which the client would have to wait for.
 func (u *upload) suspend(err error) {
-	silent := unheard(err)
+	silent := isUnanswered(err)
 	for u.sending.inFlight > 0 {
 		u.awaitPart()
 	}

@@ -219,7 +219,7 @@ func countAttempts(t *attemptCount) func(*s3.Options) {
 	) (middleware.FinalizeOutput, middleware.Metadata, error) {
 		t.sent++
 		out, metadata, err := next.HandleFinalize(ctx, in)
-		if maybeObeyed(err) {
+		if maybeExecuted(err) {
 			t.ambiguous++
 		}
 		return out, metadata, err
