@@ -62,7 +62,7 @@ func TestRefusedFeatureIsRetriedAfterTenMinutes(t *testing.T) {
 				t.Errorf("time %d: requests %q, want %q", i+1, s.requests(), want.calls)
 			}
 		}
-		if n := strings.Count(log.String(), "refuses a feature"); n != 1 || !strings.Contains(log.String(), "If-None-Match on PutObject") {
+		if n := strings.Count(log.String(), "S3 feature refused"); n != 1 || !strings.Contains(log.String(), "If-None-Match on PutObject") {
 			t.Errorf("logged %d times: %s", n, log.String())
 		}
 		is := f.client.Refusals()
