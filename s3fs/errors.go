@@ -68,8 +68,11 @@ func translate(stack *middleware.Stack) error {
 
 // sentinelFor returns the error of io/fs or syscall for an error of S3, nil if none fits.
 func sentinelFor(err error) error {
-	if word := errorsByCode[errorCode(err)]; word != nil {
-		return word
+	// The 404 of a web page does not mean that there is no such file.
+	if x, ok := errors.AsType[*exchangeError](err); !ok || x.sent() == "" {
+		if word := errorsByCode[errorCode(err)]; word != nil {
+			return word
+		}
 	}
 	switch status(err) { // whatever this service calls it
 	case http.StatusInsufficientStorage:

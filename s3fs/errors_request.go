@@ -42,6 +42,8 @@ type RequestError struct {
 // Error implements error.
 func (e *RequestError) Error() string {
 	switch {
+	case e.NoKeys:
+		return "no credentials"
 	case e.Code != "" && e.Message != "" && e.Message != e.Code && e.Message != "UnknownError":
 		return "S3 says " + e.Code + ", " + strings.TrimRight(e.Message, ". ")
 	case e.Code != "":
