@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
 )
 
 // checkMultipart uploads an object in one part, and compares the ETags of CompleteMultipartUpload and HeadObject.
@@ -205,20 +205,20 @@ func (p *prober) checkAbort(ctx context.Context, _ *Finding) error {
 
 // checkLifecycle looks for a rule of the bucket that aborts incomplete uploads below the prefix.
 func (p *prober) checkLifecycle(ctx context.Context, finding *Finding) error {
-	out, err := p.api.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &p.bucket})
-	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "NoSuchLifecycleConfiguration" {
-		return errors.New("the bucket has no lifecycle rules")
-	}
+	is, err := p.readLifecycle(ctx)
 	if err != nil {
 		return err
 	}
-	for _, rule := range out.Rules {
-		if abort := rule.AbortIncompleteMultipartUpload; abort != nil && rule.Status == types.ExpirationStatusEnabled && covers(rule, p.prefix) {
-			finding.AbortDays = int(aws.ToInt32(abort.DaysAfterInitiation))
-			return nil
-		}
+	finding.AbortDays = is.abortDays(p.prefix)
+	switch {
+	case finding.AbortDays > 0 && time.Duration(finding.AbortDays)*24*time.Hour < p.resume:
+		return fmt.Errorf("a rule aborts them after %d days, before --resume %v is over", finding.AbortDays, p.resume)
+	case finding.AbortDays > 0:
+		return nil
+	case len(is.rules) == 0:
+		return errors.New("the bucket has no lifecycle rules")
 	}
-	return errors.New("no lifecycle rule aborts incomplete uploads")
+	return errors.New("none of the bucket's lifecycle rules does")
 }
 
 // covers reports whether a rule applies to all keys that begin with prefix.

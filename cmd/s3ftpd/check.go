@@ -66,7 +66,11 @@ func checkStorage(ctx context.Context, r *report, c *config.Config) {
 	defer client.Close()
 	checkService(ctx, r, c, client)
 	checkKnown(r, client, c.Bucket)
-	checkFindings(ctx, r, c, s3fs.NewFS(client, storeOptions(c, client, budget.New(c.Memory), log)).Probe(ctx, c.S3Timeout))
+	store := s3fs.NewFS(client, storeOptions(c, client, budget.New(c.Memory), log))
+	if c.FixLifecycle {
+		r.add(fixLifecycle(ctx, c, store))
+	}
+	checkFindings(ctx, r, c, store.Probe(ctx, c.S3Timeout))
 }
 
 // checkService warns of settings of the S3 service that may be wrong.

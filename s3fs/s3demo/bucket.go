@@ -25,7 +25,8 @@ type bucket struct {
 
 // settings are the content of the bucket's settings file.
 type settings struct {
-	Versioning string `json:"versioning,omitempty"` // "" = never enabled, or Enabled, or Suspended
+	Versioning string          `json:"versioning,omitempty"` // "" = never enabled, or Enabled, or Suspended
+	Lifecycle  []lifecycleRule `json:"lifecycle,omitempty"`
 }
 
 // An entry is an object in a listing.

@@ -130,6 +130,15 @@ func (q *request) getVersioning() error {
 	return q.answer(versioningDocument{Xmlns: s3Namespace, Status: b.settings.Versioning})
 }
 
+// configure saves the settings of a bucket. The caller has locked s.mu.
+func (s *Store) configure(b *bucket, changed settings) error {
+	if err := save(s.path("tmp"), b.settingsFile(), changed); err != nil {
+		return err
+	}
+	b.settings = changed
+	return nil
+}
+
 // putVersioning answers PutBucketVersioning.
 func (q *request) putVersioning() error {
 	var in versioningDocument
@@ -148,9 +157,7 @@ func (q *request) putVersioning() error {
 	if err != nil {
 		return err
 	}
-	if err := save(q.store.path("tmp"), b.settingsFile(), settings{Versioning: in.Status}); err != nil {
-		return err
-	}
-	b.settings.Versioning = in.Status
-	return nil
+	changed := b.settings
+	changed.Versioning = in.Status
+	return q.store.configure(b, changed)
 }

@@ -39,7 +39,8 @@
 //
 // # Differences from Amazon S3
 //
-//   - Buckets have no policies, lifecycle rules, replication, notifications, object lock or default encryption; most of
+//   - Lifecycle rules are stored and returned, and have no effect.
+//   - Buckets have no policies, replication, notifications, object lock or default encryption; most of
 //     these answer 501, or as if not configured. Objects cannot be restored from an archive. The bucket's owner owns all
 //     objects, and access control lists other than private are refused.
 //   - Server-side encryption is stored and returned, but nothing is encrypted. ETags of objects with aws:kms are random.

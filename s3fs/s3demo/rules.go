@@ -186,6 +186,19 @@ var rules = []Rule{
 	{"versioning without a status", 400, "IllegalVersioningConfigurationException", "API ErrorResponses, IllegalVersioningConfigurationException"},
 	{"unknown status of versioning", 400, "MalformedXML", "API PutBucketVersioning"},
 
+	// Lifecycle rules.
+	{"no lifecycle rules", 404, "NoSuchLifecycleConfiguration", "API GetBucketLifecycleConfiguration, Special Errors"},
+	{"unknown element of a lifecycle rule", 400, "MalformedXML", "API ErrorResponses, MalformedXML"},
+	{"lifecycle without a rule", 400, "MalformedXML", "API PutBucketLifecycleConfiguration, Rule"},
+	{"unknown status of a lifecycle rule", 400, "MalformedXML", "API LifecycleRule, Status"},
+	{"lifecycle rule without a filter", 400, "MalformedXML", "API LifecycleRule, Filter"},
+	{"lifecycle filter of two kinds", 400, "MalformedXML", `API LifecycleRuleFilter, "exactly one of"`},
+	{"lifecycle rule without an action", 400, "InvalidRequest", `API LifecycleRule, "at least one"`},
+	{"two lifecycle rules of one ID", 400, "InvalidArgument", `User Guide intro-lifecycle-rules, "ID element"`},
+	{"long ID of a lifecycle rule", 400, "InvalidArgument", "API LifecycleRule, ID"},
+	{"uploads aborted after 0 days", 400, "InvalidArgument", "API AbortIncompleteMultipartUpload, DaysAfterInitiation"},
+	{"uploads aborted by tag", 400, "InvalidRequest", `User Guide intro-lifecycle-rules, "AbortIncompleteMultipartUpload"`},
+
 	// Signatures.
 	{"wrong secret key", 403, "SignatureDoesNotMatch", "API ErrorResponses, SignatureDoesNotMatch"},
 	{"unknown access key", 403, "InvalidAccessKeyId", "API ErrorResponses, InvalidAccessKeyId"},

@@ -32,7 +32,7 @@ const limit = 6 * mib
 func TestRules(t *testing.T) {
 	cases := map[string]refused{}
 	total := 0
-	for _, some := range []map[string]refused{uploadRules, checksumRules, conditionRules, deletionRules, copyRules, objectRules, listRules, missingRules, signatureRules} {
+	for _, some := range []map[string]refused{uploadRules, checksumRules, conditionRules, deletionRules, copyRules, objectRules, listRules, missingRules, lifecycleRules, signatureRules} {
 		maps.Copy(cases, some)
 		total += len(some)
 	}

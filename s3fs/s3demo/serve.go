@@ -97,14 +97,17 @@ var (
 		{"GET", "location", (*request).getLocation},
 		{"GET", "versioning", (*request).getVersioning},
 		{"GET", "versions", (*request).listVersions},
+		{"GET", "lifecycle", (*request).getLifecycle},
 		{"GET", "uploads", (*request).listUploads},
 		{"GET", "acl", (*request).getACL},
 		{"GET", "", (*request).listObjects},
 		{"HEAD", "", (*request).headBucket},
 		{"PUT", "versioning", (*request).putVersioning},
+		{"PUT", "lifecycle", (*request).putLifecycle},
 		{"PUT", "acl", (*request).putACL},
 		{"PUT", "", (*request).createBucket},
 		{"POST", "delete", (*request).deleteObjects},
+		{"DELETE", "lifecycle", (*request).deleteLifecycle},
 		{"DELETE", "", (*request).deleteBucket},
 	}
 )

@@ -13,7 +13,6 @@ var unconfigured = map[string]string{
 	"encryption":          "ServerSideEncryptionConfigurationNotFoundError",
 	"intelligent-tiering": "",
 	"inventory":           "",
-	"lifecycle":           "NoSuchLifecycleConfiguration",
 	"logging":             "",
 	"metrics":             "",
 	"notification":        "",
@@ -32,7 +31,7 @@ var unconfigured = map[string]string{
 }
 
 // otherResources are supported with some methods. Other methods on them must not be routed to the object or bucket.
-var otherResources = []string{"acl", "attributes", "delete", "legal-hold", "location", "retention", "uploadId", "uploads", "versioning", "versions"}
+var otherResources = []string{"acl", "attributes", "delete", "legal-hold", "lifecycle", "location", "retention", "uploadId", "uploads", "versioning", "versions"}
 
 // otherResource returns the query parameter that selects a resource other than the object or bucket, or "".
 func (q *request) otherResource() string {

@@ -11,6 +11,7 @@ var operations = []struct{ name, method, query, header string }{
 	{"ListMultipartUploads", "GET", "uploads", ""},
 	{"ListParts", "GET", "uploadId", ""},
 	{"GetBucketLifecycleConfiguration", "GET", "lifecycle", ""},
+	{"PutBucketLifecycleConfiguration", "PUT", "lifecycle", ""},
 	{"GetObject", "GET", "", ""},
 	{"HeadObject", "HEAD", "", ""},
 	{"UploadPartCopy", "PUT", "uploadId", "X-Amz-Copy-Source"},

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+// --fix-lifecycle adds the rule once, and says what it did; without it nothing is written.
+func TestCheckFixLifecycle(t *testing.T) {
+	endpoint := checkable(t)
+	const missing, there = "warn  no lifecycle rule is known", "ok    a lifecycle rule aborts incomplete multipart uploads, 7 days after they began\n"
+	for _, step := range []struct {
+		args []string
+		says []string
+	}{
+		{nil, []string{missing, "advice: run s3ftpd check --fix-lifecycle"}},
+		{[]string{"--fix-lifecycle"}, []string{"ok    added a lifecycle rule that aborts incomplete multipart uploads after 7 days; read back: ", there}},
+		{[]string{"--fix-lifecycle"}, []string{"ok    nothing written: a lifecycle rule aborts incomplete multipart uploads after 7 days\n", there}},
+		{nil, []string{there}},
+		{[]string{"--resume=240h"}, []string{missing, "a rule aborts them after 7 days, before --resume 240h0m0s is over"}},
+	} {
+		code, _, text := checked(t, checkArgs(endpoint, step.args...))
+		for _, says := range step.says {
+			if code != 0 || !strings.Contains(text, says) {
+				t.Errorf("%q: %d, without %q:\n%s", step.args, code, says, text)
+			}
+		}
+	}
+}
+
+// A refusal says what to do, and is a failure.
+func TestCheckFixLifecycleRefused(t *testing.T) {
+	store := embedded(t, "invoices")
+	for name, test := range map[string]struct {
+		fault checkFault
+		says  string
+	}{
+		"denied":          {answered(403, "AccessDenied", "PutBucketLifecycleConfiguration"), "advice: allow s3:GetLifecycleConfiguration and s3:PutLifecycleConfiguration\n"},
+		"not implemented": {answered(501, "NotImplemented", "PutBucketLifecycleConfiguration"), "advice: some services take no such rule"},
+		"unknown element": {answered(200, strings.Replace(abortRule, "<Rule>", "<Rule><New>1</New>", 1), "GetBucketLifecycleConfiguration"), "nothing was written"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch status, answer := test.fault(r); {
+				case status == 0:
+					store.ServeHTTP(w, r)
+				case strings.HasPrefix(answer, "<"):
+					io.WriteString(w, strings.Replace(answer, "Enabled", "Disabled", 1))
+				default:
+					w.WriteHeader(status)
+					io.WriteString(w, "<Error><Code>"+answer+"</Code></Error>")
+				}
+			}))
+			defer server.Close()
+			code, _, text := checked(t, checkArgs(server.URL, "--fix-lifecycle"))
+			if code != exitFailure || !strings.Contains(text, test.says) {
+				t.Errorf("%d, without %q:\n%s", code, test.says, text)
+			}
+		})
+	}
+}
+
+// MinIO takes no such rule, since it aborts uploads by itself.
+func TestCheckFixLifecycleOnMinIO(t *testing.T) {
+	server := real.MinIO(t)
+	keysOf(t, server)
+	bucket := "invoices"
+	if _, err := server.Client().CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+		t.Fatal(err)
+	}
+	code, _, text := checked(t, checkArgs(server.Endpoint, "--fix-lifecycle"))
+	if code != exitFailure || !strings.Contains(text, "FAIL  no lifecycle rule was added: S3 says InvalidArgument") || !strings.Contains(text, "as MinIO does") {
+		t.Errorf("%d\n%s", code, text)
+	}
+}
