@@ -38,7 +38,7 @@ func parsePrefix(text string) (string, error) {
 	}
 	for segment := range strings.SplitSeq(strings.TrimSuffix(text, "/"), "/") {
 		if segment == "" || segment == "." || segment == ".." {
-			return "", errors.New("must be a prefix such as customers/alice/, without a slash at the beginning, // or ..")
+			return "", errors.New(`must be a prefix such as customers/alice/, without a slash at the beginning, "//" or ".." in it`)
 		}
 	}
 	if !isPrintable(text) || len(text) > maxPrefix {
