@@ -14,11 +14,11 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/auth"
 )
 
-// A login is what ftp.Server asks about an attempt.
+// A login decides about a login attempt, as the Login field of ftp.Server.
 type login func(context.Context, proxy.Attempt) (proxy.Account, error)
 
-// admit returns a login that yields the account of the users whom the authenticator accepts. An attempt with a certificate and no
-// password is judged by the certificate alone.
+// admit returns a login that checks each attempt with the authenticator and returns the user's account. A client certificate with
+// the configured subject is accepted without a password. Otherwise the password decides.
 func admit(authenticator *auth.Authenticator, account func(user string, peer netip.Addr) proxy.Account) login {
 	return func(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
 		denied := error(fs.ErrPermission)
@@ -39,19 +39,20 @@ func admit(authenticator *auth.Authenticator, account func(user string, peer net
 		case errors.Is(err, auth.ErrDenied):
 			return proxy.Account{}, denied
 		case err != nil:
-			return proxy.Account{}, errors.New(err.Error()) // not wrapped: a file that may not be read is no wrong password
+			return proxy.Account{}, errors.New(err.Error()) // not wrapped: an unreadable password file is not a wrong password
 		}
 		return account(a.User, a.Peer.Addr()), nil
 	}
 }
 
-// A wrongLogin is the error of a wrong login, and says for the log what would be right.
+// A wrongLogin is the error of a wrong login. Its text, for the log, says how to log in correctly.
 type wrongLogin string
 
 func (w wrongLogin) Error() string        { return string(w) }
 func (w wrongLogin) Is(target error) bool { return target == fs.ErrPermission }
 
-// secret returns where the password is found; nil = there is none. What may not be meant so in it goes to warn.
+// secret returns a function that reads the password, or nil if no password is configured. It passes probable mistakes in the
+// password, such as white space at its end, to warn.
 func secret(c *config.Config, warn func(problem string)) func() (string, error) {
 	switch {
 	case c.PasswordFile != "":
@@ -66,7 +67,7 @@ func secret(c *config.Config, warn func(problem string)) func() (string, error) 
 	return nil
 }
 
-// passwordSource names the option that the password comes from.
+// passwordSource returns the option or environment variable that holds the password.
 func passwordSource(c *config.Config) string {
 	if c.PasswordFile != "" {
 		return fmt.Sprintf("--password-file %q", c.PasswordFile)
@@ -74,18 +75,18 @@ func passwordSource(c *config.Config) string {
 	return "S3FTPD_PASSWORD"
 }
 
-// passwordWarning logs problems of the password.
+// passwordWarning returns a function that logs problems of the password.
 func passwordWarning(c *config.Config, log *slog.Logger) func(problem string) {
 	return func(problem string) {
 		log.Warn("the password may not be the one that is meant", "option", passwordSource(c), "problem", problem)
 	}
 }
 
-// usable refuses a password that could let nobody in.
+// usable returns an error if the password cannot be read or is invalid, so that every login would fail.
 func usable(c *config.Config) error {
 	password := secret(c, func(string) {})
 	if password == nil {
-		return nil // a certificate stands for it
+		return nil // logins need a client certificate instead
 	}
 	text, err := password()
 	if err == nil {

@@ -12,13 +12,13 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// A lister is what ask needs of a store.
+// A lister is the part of proxy.Store that ask uses.
 type lister interface {
 	List(ctx context.Context, dir, prefix string) iter.Seq2[proxy.Entry, error]
 }
 
-// ask lists the bucket until it answers, so that a mistake shows at the start and not at the first transfer. It logs the
-// first failure, and when the bucket answers.
+// ask lists the bucket, and retries until that succeeds, so that a wrong configuration is logged at the start and not at the
+// first transfer. It logs the first failure and the success.
 func ask(ctx context.Context, store lister, c *config.Config, log *slog.Logger) {
 	for again := false; ; again = true {
 		err := firstError(store.List(ctx, "/", ""))
@@ -28,7 +28,7 @@ func ask(ctx context.Context, store lister, c *config.Config, log *slog.Logger) 
 		case err == nil:
 			log.Info("the bucket answers", "bucket", c.Bucket)
 			return
-		case again: // the log has it
+		case again: // already logged
 		case errors.Is(err, fs.ErrPermission):
 			log.Warn("the bucket answers, but cannot be listed", "bucket", c.Bucket, "err", err)
 		default:
@@ -42,7 +42,7 @@ func ask(ctx context.Context, store lister, c *config.Config, log *slog.Logger) 
 	}
 }
 
-// askAgainAfter is how long after a failure the bucket is asked again.
+// askAgainAfter is the delay before a retry.
 const askAgainAfter = 30 * time.Second
 
 // firstError returns the error of the first entry of a listing, nil if it has none.

@@ -17,14 +17,15 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// A cause says in plain words why something failed, and what cures it. Names in braces stand for values, see failure.value.
+// A cause is a known cause of failures, with the reason and the advice for the operator. Names in braces are replaced by
+// values, see failure.value.
 type cause struct {
 	matches        func(*failure) bool
 	reason, advice string
 }
 
-// causes are the known causes of failures: those of S3 and the network to it, of this machine, and of limits. The first one
-// that matches counts. `check`, the log and the messages at the start have their advice from here.
+// causes lists the known causes of failures: in S3, in the network to it, on this machine, and limits. The first match
+// counts. The advice of `check`, of the log and of errors at the start comes from here.
 var causes = []cause{
 	// Keys.
 	{noKeys, "no S3 keys found: {unset}", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile in AWS_PROFILE"},
@@ -60,7 +61,7 @@ var causes = []cause{
 	{kms, "the encryption key cannot be used", "correct --sse-kms-key, or allow kms:GenerateDataKey and kms:Decrypt"},
 	{s3Code("InvalidObjectState", "ObjectNotInActiveTierError"), "the object is archived", "restore it in S3 first"},
 
-	// What S3 takes.
+	// Limits and features of the S3 service.
 	{wraps(syscall.ENOSPC), "the storage is full", "free space in S3, or raise the quota of the bucket"},
 	{s3Code("InvalidStorageClass"), "the service does not know the storage class", "correct --storage-class"},
 	{s3Code("InvalidBucketName"), "the bucket's name is invalid", "correct --bucket"},
@@ -92,15 +93,15 @@ var causes = []cause{
 	{wraps(passive.ErrNoPort), "all of --passive-ports {passive-ports} are in use", "widen --passive-ports, and open the new ones in firewalls"},
 }
 
-// A failure is an error with what its explanation depends on.
+// A failure is an error with the data that its explanation depends on.
 type failure struct {
 	err     error
-	request *s3fs.RequestError // not nil, zero if no request to S3 failed
-	listen  *listenError       // not nil, zero if no listener failed
+	request *s3fs.RequestError // never nil; zero if no request to S3 failed
+	listen  *listenError       // never nil; zero if no listener failed
 	config  *config.Config
 }
 
-// An explanation is why something failed, and what to do about it.
+// An explanation is the reason of a failure, and advice how to fix it.
 type explanation struct{ reason, advice string }
 
 // explain returns the explanation of an error, zero if its cause is not known.
@@ -123,7 +124,7 @@ func explain(c *config.Config, err error) explanation {
 	return explanation{}
 }
 
-// explained returns an error whose text has the explanation too.
+// explained adds the explanation, if one is known, to the text of an error.
 func explained(c *config.Config, err error) error {
 	if x := explain(c, err); x.advice != "" {
 		return &explainedError{err, x}
@@ -144,8 +145,8 @@ func (e *explainedError) Error() string {
 // Unwrap returns the error without its explanation.
 func (e *explainedError) Unwrap() error { return e.error }
 
-// errorText returns the text of an error without the words that the AWS SDK puts in front of the name of an operation.
+// errorText returns the text of an error without the prefix of the AWS SDK, "operation error S3: ".
 func errorText(err error) string { return strings.ReplaceAll(err.Error(), "operation error S3: ", "") }
 
-// placeholder matches the name of a value in the text of a cause.
+// placeholder matches a name in braces in the text of a cause.
 var placeholder = regexp.MustCompile(`\{[a-z-]+\}`)

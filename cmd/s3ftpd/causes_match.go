@@ -17,17 +17,17 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// s3Code matches S3's error codes.
+// s3Code matches responses with one of these S3 error codes.
 func s3Code(codes ...string) func(*failure) bool {
 	return func(f *failure) bool { return slices.Contains(codes, f.request.Code) }
 }
 
-// s3Status matches the status of S3's answer.
+// s3Status matches responses with one of these HTTP statuses.
 func s3Status(statuses ...int) func(*failure) bool {
 	return func(f *failure) bool { return slices.Contains(statuses, f.request.Status) }
 }
 
-// wraps matches errors that wrap one of these.
+// wraps matches errors that wrap one of the targets.
 func wraps(targets ...error) func(*failure) bool {
 	return func(f *failure) bool {
 		return slices.ContainsFunc(targets, func(target error) bool { return errors.Is(f.err, target) })
@@ -40,17 +40,17 @@ func ofType[T error](f *failure) bool {
 	return ok
 }
 
-// toS3 matches requests without an answer.
+// toS3 limits matches to requests to S3 that got no response.
 func toS3(matches func(*failure) bool) func(*failure) bool {
 	return func(f *failure) bool { return f.request.Operation != "" && f.request.Status == 0 && matches(f) }
 }
 
-// cannotListen matches addresses that cannot be listened on.
+// cannotListen matches a listener that failed with errno.
 func cannotListen(errno syscall.Errno) func(*failure) bool {
 	return func(f *failure) bool { return f.listen.option != "" && errors.Is(f.err, errno) }
 }
 
-// speaks matches endpoints whose URL must begin with the other scheme.
+// speaks matches endpoints that speak scheme although their URL has the other one: https instead of http, or http instead of https.
 func speaks(scheme string) func(*failure) bool {
 	return func(f *failure) bool { return f.request.Speaks == scheme }
 }
@@ -67,7 +67,7 @@ func wantsHost(f *failure) bool {
 	return strings.HasSuffix(f.request.Code, "DomainForbidden") || f.request.PathStyle && virtualHost.MatchString(f.request.Message)
 }
 
-// gateway matches the answers of a proxy or a load balancer whose S3 is down.
+// gateway matches responses of a proxy or a load balancer that cannot reach S3.
 func gateway(f *failure) bool {
 	return slices.Contains([]int{http.StatusBadGateway, http.StatusGatewayTimeout}, f.request.Status) ||
 		f.request.Status == http.StatusServiceUnavailable && f.request.Sent != ""
@@ -82,12 +82,13 @@ func throttled(f *failure) bool {
 		slices.Contains([]int{http.StatusTooManyRequests, http.StatusServiceUnavailable}, f.request.Status)
 }
 
-// noBucket matches a missing bucket. In a listing nothing else can be missing.
+// noBucket matches a missing bucket. A listing is "not found" only if the bucket is.
 func noBucket(f *failure) bool {
 	return errors.Is(f.err, s3fs.ErrNoBucket) || f.request.Operation == "ListObjectsV2" && errors.Is(f.err, fs.ErrNotExist)
 }
 
-// denied matches requests that the keys, or a bucket policy, do not allow. The answer to HEAD has no code but the status.
+// denied matches requests that are not allowed to the keys. A response to HEAD has no body:
+// its code, Forbidden, comes from the status.
 func denied(f *failure) bool { return s3Code("AccessDenied", "Forbidden")(f) }
 
 func kms(f *failure) bool { return strings.HasPrefix(f.request.Code, "KMS.") }
@@ -100,7 +101,8 @@ func partsOfOneSize(f *failure) bool {
 	return f.request.Operation == "CompleteMultipartUpload" && oneSize.MatchString(f.request.Message)
 }
 
-// unlistedPart matches parts that were refused together. A part that was not found has another cause than the list.
+// unlistedPart matches a CompleteMultipartUpload that was refused for its list of parts. A part that could not be found has
+// another cause.
 func unlistedPart(f *failure) bool {
 	return f.request.Operation == "CompleteMultipartUpload" && s3Code("InvalidPart", "InvalidPartOrder")(f) &&
 		!strings.Contains(f.request.Message, "could not be found")
@@ -111,7 +113,7 @@ func isTimeout(f *failure) bool {
 	return ok && timeout.Timeout()
 }
 
-// permissions are the permissions that operations need, as AWS calls them.
+// permissions maps S3 operations to the IAM permissions that they need.
 var permissions = map[string]string{
 	"AbortMultipartUpload":            "s3:AbortMultipartUpload",
 	"CompleteMultipartUpload":         "s3:PutObject",
@@ -131,7 +133,7 @@ var permissions = map[string]string{
 	"UploadPartCopy":                  "s3:GetObject and s3:PutObject",
 }
 
-// value returns the value of a name in the text of a cause.
+// value returns the value of a placeholder, such as {bucket}.
 func (f *failure) value(name string) string {
 	r := f.request
 	switch name {
@@ -167,7 +169,7 @@ func (f *failure) value(name string) string {
 	return f.localValue(name)
 }
 
-// localValue returns the values of causes that are not S3's.
+// localValue returns the value of a placeholder that does not depend on S3.
 func (f *failure) localValue(name string) string {
 	switch name {
 	case "{option}":
@@ -186,7 +188,7 @@ func (f *failure) localValue(name string) string {
 	return name
 }
 
-// otherDenials lists options that help where no permission lacks, to be appended.
+// otherDenials returns advice to append: options to try if no permission is missing, because some buckets demand them.
 func (f *failure) otherDenials() string {
 	var options []string
 	if f.config.Payload != "signed" {
@@ -204,7 +206,7 @@ func (f *failure) otherDenials() string {
 	return " (or use " + strings.Join(options, " or ") + " if the bucket demands that)"
 }
 
-// unset says which of the variables that have the keys are not set.
+// unset returns a text about the environment variables with S3 keys that are not set.
 func unset() string {
 	var names []string
 	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {

@@ -15,20 +15,21 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 )
 
-// A certificate is what TLS is served with. It follows its files; sessions keep what they began with.
+// A certificate holds the current tls.Config, and replaces it when the certificate's files change. Running sessions keep the
+// tls.Config that they began with.
 type certificate struct {
 	c   *config.Config
-	own *tls.Certificate // made at the start; nil = the certificate is in files
+	own *tls.Certificate // self-signed at the start; nil if the certificate comes from files
 	log *slog.Logger
 	now atomic.Pointer[tls.Config]
 
-	// Of the one goroutine that keeps it up to date.
-	seen    digest // the files as they were judged last
-	suspect digest // the files that were bad for the first time at the last look
-	told    string // what the log has been told of its age
+	// Used only by openCertificate and then by the goroutine of keepUp.
+	seen    digest // files that were installed or reported last
+	suspect digest // invalid files that the last poll found, not reported yet
+	told    string // the age that was logged last, see age
 }
 
-// openCertificate reads or makes the certificate of a configuration. Where there is none, it returns nil.
+// openCertificate reads the configured certificate or makes a self-signed one. It returns nil if none is configured.
 func openCertificate(c *config.Config, log *slog.Logger) (*certificate, error) {
 	k := &certificate{c: c, log: log}
 	switch {
@@ -46,21 +47,21 @@ func openCertificate(c *config.Config, log *slog.Logger) (*certificate, error) {
 	return k, k.use(files)
 }
 
-// config returns what the next session is served with. It is shared, and must not be changed.
+// config returns the tls.Config for the next session. It is shared: callers must not modify it.
 func (k *certificate) config() *tls.Config { return k.now.Load() }
 
-// leaf is the certificate itself, without those that vouch for it.
+// leaf returns the server's own certificate, without the rest of its chain.
 func (k *certificate) leaf() *x509.Certificate { return k.now.Load().Certificates[0].Leaf }
 
-// tlsFiles are the files that TLS is made of.
+// tlsFiles are the PEM files that the options of TLS name.
 type tlsFiles struct{ cert, key, clientCA pemFile }
 
 func (k *certificate) read() tlsFiles {
 	return tlsFiles{readPEM("--tls-cert", k.c.TLSCert), readPEM("--tls-key", k.c.TLSKey), readPEM("--tls-client-ca", k.c.TLSClientCA)}
 }
 
-// A digest is another one when the files say something else. How they were replaced plays no part: in Kubernetes it is
-// a symbolic link of a directory above that changes.
+// A digest is a hash of the files' contents. It notices every way of replacing them: Kubernetes, for one, changes a symbolic
+// link to a parent directory.
 type digest [sha256.Size]byte
 
 func (f tlsFiles) digest() (d digest) {
@@ -72,7 +73,7 @@ func (f tlsFiles) digest() (d digest) {
 	return d
 }
 
-// use serves with what the files say or, if that is not sound, goes on as before.
+// use installs the certificate in the files. On error the current one stays.
 func (k *certificate) use(files tlsFiles) error {
 	c := spoken(k.c)
 	var errPair, errCA error
@@ -97,7 +98,7 @@ func (k *certificate) use(files tlsFiles) error {
 	return nil
 }
 
-// remind warns of the end of the certificate, once it is near and once it is there.
+// remind logs a warning when the certificate is not valid yet, expires soon or has expired: once for each.
 func (k *certificate) remind() {
 	leaf := k.leaf()
 	if is := age(leaf, time.Now()); is != k.told {
@@ -108,7 +109,7 @@ func (k *certificate) remind() {
 	}
 }
 
-// keepUp looks at the files every so often, and at each hangup, until ctx is done.
+// keepUp reloads changed files at each interval and at each SIGHUP, until ctx is done.
 func (k *certificate) keepUp(ctx context.Context, every time.Duration, hangups <-chan os.Signal) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -124,8 +125,8 @@ func (k *certificate) keepUp(ctx context.Context, every time.Duration, hangups <
 	}
 }
 
-// look serves with new files from now on, if they are sound; it warns of others once, and again when it was asked to look.
-// Unasked it looks at them twice before: one file may have been replaced, and the other about to be.
+// look installs changed files. It reports invalid files once, or at each SIGHUP, when asked is true. A poll, where asked is
+// false, reports them only if the next poll still finds them: the certificate may have been replaced a moment before its key.
 func (k *certificate) look(asked bool) {
 	k.remind()
 	files := k.read()

@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// hosts are the names and addresses that a certificate is for.
+// hosts returns the DNS names and IP addresses of a certificate.
 func hosts(c *x509.Certificate) []string {
 	list := slices.Clone(c.DNSNames)
 	for _, ip := range c.IPAddresses {
@@ -29,8 +29,8 @@ func hosts(c *x509.Certificate) []string {
 	return list
 }
 
-// subjects are the names that the subject of a certificate goes by: the whole of it in the notation of RFC 4514, and its
-// common name if there is one and no more. A common name that could be taken for a whole one does not count.
+// subjects returns the values of --user-certificate that match a certificate: its full subject in the notation of RFC 4514 and,
+// if it has exactly one, its common name. A common name with "=" does not count: it could imitate a full subject.
 func subjects(c *x509.Certificate) []string {
 	var whole pkix.RDNSequence
 	if rest, err := asn1.Unmarshal(c.RawSubject, &whole); err != nil || len(rest) > 0 {
@@ -51,18 +51,18 @@ func subjects(c *x509.Certificate) []string {
 	return list
 }
 
-// commonName is the attribute of that name (RFC 4519, section 2.3).
+// commonName is the OID of the attribute commonName (RFC 4519, section 2.3).
 var commonName = asn1.ObjectIdentifier{2, 5, 4, 3}
 
-// fingerprint is the SHA-256 of a certificate, as openssl and FTP clients show it.
+// fingerprint returns the SHA-256 hash of a certificate in the format of openssl and FTP clients.
 func fingerprint(c *x509.Certificate) string {
 	return strings.ReplaceAll(fmt.Sprintf("% X", sha256.Sum256(c.Raw)), " ", ":")
 }
 
-// soon is how long before its end a certificate is warned of. What renews by itself has done so by then.
+// soon is how long before a certificate expires the warnings begin. Automatic renewal runs earlier.
 const soon = 14 * 24 * time.Hour
 
-// age says what is wrong with the time that a certificate is for, or nothing.
+// age returns the problem with a certificate's period of validity, or "" if it has none.
 func age(c *x509.Certificate, now time.Time) string {
 	switch {
 	case now.After(c.NotAfter):
@@ -75,8 +75,8 @@ func age(c *x509.Certificate, now time.Time) string {
 	return ""
 }
 
-// selfSigned makes a certificate for this machine, by all its names and addresses, whose key is nowhere but in memory. It is an
-// RSA key for old devices, whose cipher suites need one.
+// selfSigned makes a certificate for all names and addresses of this machine. Its key is kept in memory only. With legacy the key
+// is RSA, because the cipher suites of old devices need that.
 func selfSigned(legacy bool) (*tls.Certificate, error) {
 	var key crypto.Signer
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -109,9 +109,9 @@ func selfSigned(legacy bool) (*tls.Certificate, error) {
 	return &tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key, Leaf: leaf}, err
 }
 
-// ownAddresses are those of the network interfaces, of which one is for the machine itself alone.
+// ownAddresses returns the addresses of all network interfaces, loopback included.
 func ownAddresses() (list []net.IP) {
-	addrs, _ := net.InterfaceAddrs() // without any, the names are left
+	addrs, _ := net.InterfaceAddrs() // on error the certificate has only names
 	for _, a := range addrs {
 		if network, err := netip.ParsePrefix(a.String()); err == nil {
 			list = append(list, network.Addr().AsSlice())
@@ -120,7 +120,7 @@ func ownAddresses() (list []net.IP) {
 	return list
 }
 
-// isVisibleASCII reports whether a host name can stand in a certificate.
+// isVisibleASCII reports whether a host name is valid in a certificate: only visible ASCII characters.
 func isVisibleASCII(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
 }

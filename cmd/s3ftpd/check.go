@@ -13,7 +13,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// check tries everything that serve needs with the same options, and prints one result a check.
+// check tests everything that serve would use with the same options, and prints one result for each test.
 func check(ctx context.Context, p *process) error {
 	c, err := p.load(config.Check)
 	switch {
@@ -42,7 +42,7 @@ func check(ctx context.Context, p *process) error {
 	return r.verdict()
 }
 
-// wantsJSON reports whether an invalid configuration asks for JSON, so that a program can read what is wrong with it.
+// wantsJSON reports whether --json is set. It works for an invalid configuration too, whose errors are then printed as JSON.
 func wantsJSON(p *process) bool {
 	return slices.Contains(p.args, "--json") || slices.Contains(p.args, "--json=true") || slices.Contains(p.environ, "S3FTPD_JSON=true")
 }
@@ -51,13 +51,13 @@ func wantsJSON(p *process) bool {
 func checkPassword(r *report, c *config.Config) {
 	password := secret(c, func(problem string) { r.warn("password", "", "%s %s", passwordSource(c), problem) })
 	if password != nil {
-		password() // an error of it is one of the configuration
+		password() // load has reported its error
 	}
 }
 
-// checkStorage tries the bucket. Each check may take as long as S3 may be silent.
+// checkStorage tests the bucket. Each check may take as long as --s3-timeout.
 func checkStorage(ctx context.Context, r *report, c *config.Config) {
-	log := slog.New(slog.DiscardHandler) // the results say it all
+	log := slog.New(slog.DiscardHandler) // the results are printed instead
 	client, err := connect(ctx, c, service(c, log))
 	if err != nil {
 		r.fail("endpoint", "", "%v", err)
@@ -83,7 +83,7 @@ func checkService(ctx context.Context, r *report, c *config.Config, client *s3fs
 	}
 }
 
-// checkKnown prints what is known of the service, if it is recognized.
+// checkKnown prints the known features and limits of the service, if its product is recognized.
 func checkKnown(r *report, client *s3fs.Client, bucket string) {
 	known, ok := client.Known(bucket)
 	if !ok {

@@ -15,12 +15,12 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// A checkText is how a check of S3 is reported.
+// A checkText has the texts for the result of one S3 check.
 type checkText struct {
-	check      string // name of the result
-	ok, failed string // text of the result
-	loss       string // what does not work without it, added to failed
-	advice     string // unless the error has advice of its own
+	check      string // result.Check
+	ok, failed string // result.Text
+	loss       string // the consequence for users, appended to failed
+	advice     string // used if the error's cause is unknown
 }
 
 var checkTexts = map[s3fs.Check]checkText{
@@ -59,16 +59,17 @@ var checkTexts = map[s3fs.Check]checkText{
 	s3fs.CheckFeature: {check: "feature"},
 }
 
-// checksumWords name the checksum that an object was put with.
+// checksumWords describes the values of --checksum in prose.
 var checksumWords = map[string]string{"crc32c": "a CRC32C checksum", "crc32": "a CRC32 checksum", "sha256": "a SHA-256 checksum",
 	"md5": "an MD5 checksum", "none": "no checksum"}
 
-// attributeOptions are the options that configure the attributes of objects.
+// attributeOptions maps response headers to the options that configure these attributes of objects.
 var attributeOptions = map[string]string{"x-amz-storage-class": "--storage-class", "x-amz-server-side-encryption": "--sse", "x-amz-tagging-count": "--tags"}
 
-// checkFindings reports findings until ctx ends: requests after that were cancelled, and their errors say nothing about S3.
+// checkFindings reports findings until ctx is done. Later requests fail because they are cancelled: their errors say nothing
+// about S3.
 func checkFindings(ctx context.Context, r *report, c *config.Config, findings iter.Seq[s3fs.Finding]) {
-	var missing []string // permissions
+	var missing []string // IAM permissions
 	for found := range findings {
 		switch {
 		case ctx.Err() != nil:
@@ -89,13 +90,13 @@ func checkFindings(ctx context.Context, r *report, c *config.Config, findings it
 	}
 }
 
-// The clock may differ from S3's by skewWarned before a warning. AWS refuses requests beyond skewRefused.
+// Limits of the difference between this clock and S3's: check warns above skewWarned, and AWS refuses requests above skewRefused.
 const (
 	skewWarned  = time.Minute
 	skewRefused = 15 * time.Minute
 )
 
-// clockResult judges how far this machine's clock is ahead of S3's.
+// clockResult returns the result for skew, the time that this machine's clock is ahead of S3's.
 func clockResult(skew time.Duration) result {
 	x := result{Check: "clock", Status: statusOK, Text: fmt.Sprintf("this machine's clock is %.0f s ahead of S3's", skew.Seconds())}
 	if skew < 0 {
@@ -138,7 +139,7 @@ func findingResult(c *config.Config, found s3fs.Finding) result {
 	return x
 }
 
-// detail returns facts about a check that succeeded, to be appended.
+// detail returns details to append to the text of a check that succeeded.
 func detail(found s3fs.Finding) string {
 	var text string
 	switch {
@@ -161,7 +162,7 @@ func detail(found s3fs.Finding) string {
 	return text
 }
 
-// differences names the attributes that were not stored as they are configured, "" if there are none.
+// differences lists the attributes that S3 stored otherwise than configured. It returns "" if all are right.
 func differences(found s3fs.Finding) string {
 	var list []string
 	for _, a := range found.Attributes {
@@ -172,7 +173,7 @@ func differences(found s3fs.Finding) string {
 	return strings.Join(list, ", ")
 }
 
-// leftBehind lists the objects and uploads that the checks could not remove, to be appended.
+// leftBehind lists, as a text to append, the objects and uploads that the checks could not remove.
 func leftBehind(left []s3fs.LeftBehind) string {
 	var names []string
 	for _, l := range left {
@@ -188,7 +189,7 @@ func leftBehind(left []s3fs.LeftBehind) string {
 	return ": " + strings.Join(names, ", ")
 }
 
-// unsupported names a feature that the service refused.
+// unsupported returns a text about a feature that the service refused.
 func unsupported(r s3fs.Refusal) string {
 	text := "not supported: " + string(r.Feature)
 	if r.Scope != "" {
@@ -197,7 +198,7 @@ func unsupported(r s3fs.Refusal) string {
 	return text
 }
 
-// why returns the reason with the error, if that says more.
+// why returns the reason followed by the error in brackets, or the error alone if the reason is unknown.
 func (x explanation) why(err error) string {
 	text := errorText(err)
 	if e, ok := errors.AsType[*s3fs.RequestError](err); ok {

@@ -11,7 +11,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/passive"
 )
 
-// checkPorts binds the ports that serve would use, and closes them again.
+// checkPorts binds the ports that serve would use, and releases them again.
 func checkPorts(ctx context.Context, r *report, c *config.Config) {
 	checkListener(ctx, r, c, "--ftp", c.FTP)
 	checkListener(ctx, r, c, "--ftps", c.FTPS)
@@ -31,7 +31,7 @@ func checkPorts(ctx context.Context, r *report, c *config.Config) {
 	}
 }
 
-// checkListener binds an address that serve would listen on, unless it is off.
+// checkListener binds the address of a listener of serve. An empty address means that the listener is off.
 func checkListener(ctx context.Context, r *report, c *config.Config, option, address string) {
 	if address == "" {
 		return
@@ -48,7 +48,7 @@ func checkListener(ctx context.Context, r *report, c *config.Config, option, add
 
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// checkActivePort opens a data connection to a listener of this process.
+// checkActivePort opens an active data connection to a listener of this process, to see whether it gets the configured source port.
 func checkActivePort(ctx context.Context, r *report, port uint16) {
 	const check = "active-port"
 	peer, err := (&net.ListenConfig{}).Listen(ctx, "tcp", netip.AddrPortFrom(loopback, 0).String())

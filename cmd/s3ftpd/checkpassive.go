@@ -11,10 +11,10 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 )
 
-// publicClient stands for clients from the internet. The address is for documentation (RFC 5737).
+// publicClient is an example of a client on the internet. The address is reserved for documentation (RFC 5737).
 var publicClient = netip.AddrFrom4([4]byte{198, 51, 100, 1})
 
-// checkPassiveAddress reports the address that PASV names to a client of the local network, to one of the internet, and to those of each
+// checkPassiveAddress reports the address in the reply to PASV for three kinds of clients: local ones, public ones, and those of each
 // network in --passive-address. It returns these addresses, each once.
 func checkPassiveAddress(ctx context.Context, r *report, c *config.Config) (all []netip.Addr) {
 	const check = "passive-address"
@@ -49,7 +49,7 @@ type passiveClient struct {
 	from netip.Addr
 }
 
-// passiveClients returns a local client, a public one, and one of each network that has a rule of its own.
+// passiveClients returns a local client, a public one, and one from each network in the rules.
 func passiveClients(local netip.Addr, rules []config.Rule) []passiveClient {
 	list := []passiveClient{{"local clients", local}, {"public clients", publicClient}}
 	for _, rule := range rules {
@@ -60,13 +60,13 @@ func passiveClients(local netip.Addr, rules []config.Rule) []passiveClient {
 	return list
 }
 
-// localAddress returns the IPv4 address that local clients connect to: the host that is listened on or, if that is all addresses, the
-// machine's first one that is not loopback. It is false if the host is an IPv6 address.
+// localAddress returns the IPv4 address that local clients connect to: the host of the listener or, if it listens on all addresses,
+// the machine's first address that is not loopback. It returns false if the host is an IPv6 address.
 func localAddress(listen string) (netip.Addr, bool) {
 	if at, err := netip.ParseAddrPort(listen); err == nil && !at.Addr().Unmap().IsUnspecified() {
 		return at.Addr().Unmap(), at.Addr().Unmap().Is4()
 	}
-	addrs, _ := net.InterfaceAddrs() // without any, loopback is left
+	addrs, _ := net.InterfaceAddrs() // on error the result is loopback
 	for _, a := range addrs {
 		if network, err := netip.ParsePrefix(a.String()); err == nil && network.Addr().Is4() && !network.Addr().IsLoopback() {
 			return network.Addr(), true

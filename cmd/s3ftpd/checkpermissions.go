@@ -11,7 +11,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// permissionLosses name what does not work without an optional permission.
+// permissionLosses describes the features that are lost without an optional permission.
 var permissionLosses = map[string]string{
 	"s3:ListBucketMultipartUploads": "broken uploads cannot be resumed",
 	"s3:ListMultipartUploadParts":   "broken uploads cannot be resumed",
@@ -20,7 +20,7 @@ var permissionLosses = map[string]string{
 	"s3:PutObjectTagging":           "files with tags cannot be renamed",
 }
 
-// permissionResult returns the result of one permission.
+// permissionResult returns the result for one permission.
 func permissionResult(found s3fs.Finding) result {
 	x := result{Check: "permission", Status: statusOK, Text: found.Action + " is allowed", Action: found.Action}
 	switch {
@@ -41,17 +41,17 @@ func permissionResult(found s3fs.Finding) result {
 	return x
 }
 
-// A statement is one of an IAM policy.
+// A statement is a statement of an IAM policy.
 type statement struct {
 	Effect   string
 	Action   []string
 	Resource string
 }
 
-// bucketActions are the permissions on the bucket. All others are on objects, or on keys of KMS.
+// bucketActions are the permissions on the bucket. All others are on objects or on KMS keys.
 var bucketActions = []string{"s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration"}
 
-// policy returns the IAM policy that allows actions, as JSON in one line.
+// policy returns an IAM policy that allows actions, as one line of JSON.
 func policy(c *config.Config, actions []string) string {
 	bucket := "arn:" + partition(c.Region) + ":s3:::" + c.Bucket
 	key := "*"
@@ -84,7 +84,7 @@ func policy(c *config.Config, actions []string) string {
 	return string(text)
 }
 
-// partition returns the part of AWS that a region belongs to, as ARNs have it.
+// partition returns the AWS partition of a region, the second field of an ARN.
 func partition(region string) string {
 	switch {
 	case strings.HasPrefix(region, "cn-"):

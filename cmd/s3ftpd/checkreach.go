@@ -18,19 +18,19 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 )
 
-// reachTimeout limits a connection to a passive port. All are tried at the same time.
+// reachTimeout limits the connect to a passive port, and then the read. All ports are tried in parallel.
 const reachTimeout = 2 * time.Second
 
-// A dialFunc connects as net.Dialer.DialContext does.
+// A dialFunc has the signature of net.Dialer.DialContext.
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// checkReach listens on some passive ports and connects to them at an address that PASV names. Behind NAT a failure proves nothing: many
-// routers do not send packets for their public address back into the network that they come from (hairpin NAT).
+// checkReach listens on some passive ports and connects to them at an address from a reply to PASV. Behind NAT a failure proves
+// nothing: many routers lack hairpin NAT, so their public address is unreachable from their own network.
 func checkReach(ctx context.Context, r *report, c *config.Config, told netip.Addr, dial dialFunc) {
 	ports, listeners := listenSome(ctx, c)
 	defer closeAll(listeners)
 	if len(ports) == 0 {
-		return // checkPorts has reported that
+		return // no port is free: checkPorts has reported that
 	}
 	const check = "passive-reach"
 	errs := make([]error, len(ports))
@@ -60,7 +60,7 @@ func checkReach(ctx context.Context, r *report, c *config.Config, told netip.Add
 	}
 }
 
-// listenSome listens on the first, the last and another passive port, as far as they are free.
+// listenSome listens on the first, the middle and the last passive port. It skips ports in use.
 func listenSome(ctx context.Context, c *config.Config) (ports []uint16, listeners []net.Listener) {
 	first, last := int(c.PassivePorts.First), int(c.PassivePorts.Last)
 	host := ""
@@ -82,7 +82,8 @@ func closeAll(listeners []net.Listener) {
 	}
 }
 
-// Errors of connections that were accepted, and not by the listener of the check. A silent one may have met a transparent proxy.
+// Errors of connections that something else than the listener of the check accepted. If it sends nothing, it may be a transparent
+// proxy.
 var (
 	errAnotherHost = errors.New("another program or machine answers")
 	errSilent      = errors.New("something on the way accepts the connection")
@@ -108,7 +109,7 @@ func reach(ctx context.Context, l net.Listener, to netip.AddrPort, dial dialFunc
 	return nil
 }
 
-// greet sends the token to every connection until l is closed.
+// greet sends the token on every connection until l is closed.
 func greet(l net.Listener, token string) {
 	for {
 		conn, err := l.Accept()
@@ -120,12 +121,12 @@ func greet(l net.Listener, token string) {
 	}
 }
 
-// isOwn reports whether an address is one of this machine.
+// isOwn reports whether an address belongs to this machine.
 func isOwn(a netip.Addr) bool {
 	return a.IsLoopback() || slices.ContainsFunc(ownAddresses(), func(ip net.IP) bool { return ip.Equal(a.AsSlice()) })
 }
 
-// numbers lists ports.
+// numbers returns a comma-separated list of ports.
 func numbers(ports []uint16) string {
 	var list []string
 	for _, port := range ports {

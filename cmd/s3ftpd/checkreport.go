@@ -20,16 +20,16 @@ type result struct {
 	Check  string `json:"check"`            // stable name, for machines
 	Status string `json:"status"`           // ok, warning or failed
 	Text   string `json:"text"`             // one line
-	Advice string `json:"advice,omitempty"` // one line: how to fix it
+	Advice string `json:"advice,omitempty"` // one line
 	Action string `json:"action,omitempty"` // the S3 permission that the check is about
 }
 
-// A report prints results: lines for people, or one JSON object a line.
+// A report prints results, as text or as JSON, one object per line.
 type report struct {
 	w           io.Writer
 	json        bool
 	all, failed int
-	err         error // the first of w
+	err         error // first write error
 }
 
 func (r *report) ok(check, format string, args ...any) {
@@ -44,10 +44,10 @@ func (r *report) fail(check, advice, format string, args ...any) {
 	r.add(result{Check: check, Status: statusFailed, Advice: advice, Text: fmt.Sprintf(format, args...)})
 }
 
-// labels begin the lines of each status.
+// labels are the first words of the text lines, by status.
 var labels = map[string]string{statusOK: "ok   ", statusWarning: "warn ", statusFailed: "FAIL "}
 
-// add prints a result. Control characters in it become spaces, so that each of its texts stays one line.
+// add prints a result. Control characters become spaces, so that each text stays on one line.
 func (r *report) add(x result) {
 	r.all++
 	if x.Status == statusFailed {
@@ -80,7 +80,7 @@ func oneLine(text string) string {
 	}, strings.TrimSpace(text))
 }
 
-// verdict returns the error of the command: a failed check, or an output that cannot be written.
+// verdict returns the error of the command: checks failed, or the output could not be written.
 func (r *report) verdict() error {
 	if r.err == nil && r.failed > 0 {
 		return fmt.Errorf("%d of %d checks failed", r.failed, r.all)

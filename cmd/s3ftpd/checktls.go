@@ -13,8 +13,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 )
 
-// checkTLS reports the certificate and the TLS versions that clients get, the certificates that they must show, and where passwords and
-// files still go in clear.
+// checkTLS reports the server's certificate, the TLS versions, the client certificates that are required, and whether passwords and
+// files can still be sent in clear.
 func checkTLS(r *report, c *config.Config) {
 	k, err := openCertificate(c, slog.New(slog.DiscardHandler))
 	switch {
@@ -54,7 +54,7 @@ func checkCertificate(r *report, c *config.Config, k *certificate) {
 	checkNames(r, c, leaf)
 }
 
-// checkNames compares the names in the certificate with those that the configuration gives clients.
+// checkNames checks that the certificate has the host names in the configuration that clients connect to.
 func checkNames(r *report, c *config.Config, leaf *x509.Certificate) {
 	const check = "certificate-name"
 	names := strings.Join(hosts(leaf), ", ")
@@ -76,8 +76,8 @@ func checkNames(r *report, c *config.Config, leaf *x509.Certificate) {
 	}
 }
 
-// advertised returns the host names in --ftp, --ftps and --passive-address. Clients compare the certificate with the name that they
-// connect to for commands, so the addresses that PASV names do not matter.
+// advertised returns the host names in --ftp, --ftps and --passive-address, without IP addresses: clients compare the certificate
+// with the name that they used for the control connection, not with the address in the reply to PASV.
 func advertised(c *config.Config) (names []string) {
 	add := func(host string) {
 		host = strings.TrimSuffix(host, ".")
@@ -96,7 +96,7 @@ func advertised(c *config.Config) (names []string) {
 	return names
 }
 
-// checkClientCA reports the authorities of client certificates. openCertificate has read them already.
+// checkClientCA reports the authorities whose client certificates are accepted. openCertificate has already checked their file.
 func checkClientCA(r *report, c *config.Config) {
 	const check = "tls-client-ca"
 	list, _ := readPEM("--tls-client-ca", c.TLSClientCA).certificates()

@@ -7,7 +7,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// compat returns the compatibility settings for a user, "" before the login, at a client's address.
+// compat returns the compatibility settings for a user and a client's address. Before the login, user is "".
 func compat(c *config.Config, user string, peer netip.Addr) proxy.Compat {
 	return proxy.Compat{Names: charsets[c.Names.For(user, peer)], Backslash: c.Backslash.For(user, peer),
 		LenientDirs: c.LenientDirs.For(user, peer), Allo: allos[c.Allo.For(user, peer)]}

@@ -19,13 +19,13 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
-// The keys of the demo's store, which is as open as they are known.
+// The S3 keys of the demo's store. They are public, and so is the store's content.
 const (
 	demoKey    = "demo"
 	demoSecret = "demo-secret"
 )
 
-// demo runs the bridge in front of a store of its own, to which it talks like to any other S3 service.
+// demo serves a built-in S3 store. It uses the store through HTTP like any other S3 service.
 func demo(ctx context.Context, p *process) error {
 	c, err := p.load(config.Demo)
 	if err != nil {
@@ -66,7 +66,7 @@ func demo(ctx context.Context, p *process) error {
 	return bridge(ctx, c, service, cert, ls, log)
 }
 
-// listenNear binds an address or, where that is taken, a free port beside it.
+// listenNear binds an address or, if its port is in use, any free port of the same host.
 func listenNear(ctx context.Context, option, address string, stdout io.Writer) (net.Listener, error) {
 	l, err := listen(ctx, option, address)
 	if !errors.Is(err, syscall.EADDRINUSE) {
@@ -83,7 +83,7 @@ func listenNear(ctx context.Context, option, address string, stdout io.Writer) (
 	return l, err
 }
 
-// serveHTTP serves in the background. What it returns ends that, and waits for it.
+// serveHTTP serves HTTP in the background. The returned function shuts the server down and waits for its end.
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) (stop func()) {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	done := make(chan error, 1)
@@ -102,7 +102,7 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, log *slog.Lo
 	}
 }
 
-// reachable is where a client of this machine finds a listener.
+// reachable returns the address at which clients on this machine can connect to a listener.
 func reachable(a net.Addr) string {
 	at, err := netip.ParseAddrPort(a.String())
 	if err == nil && at.Addr().IsUnspecified() {

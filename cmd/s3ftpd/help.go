@@ -8,7 +8,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 )
 
-// columns is how wide the help is.
+// columns is the width of the help.
 const columns = 92
 
 const overview = `s3ftpd is an FTP and FTPS server whose disk is an S3 bucket.
@@ -65,7 +65,7 @@ It asks for the password twice, without showing it, or reads one line from stand
 const versionHelp = `s3ftpd version says which version this is, and what it was built from and with.
 `
 
-// help is the help of a command, or of all together.
+// help returns the help of a command, or of the whole program.
 func help(command string) string {
 	switch command {
 	case config.Demo:

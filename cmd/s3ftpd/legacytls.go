@@ -9,7 +9,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 )
 
-// spoken is which versions of TLS are spoken, and below TLS 1.3 with which cipher suites.
+// spoken returns a tls.Config with the TLS versions and, below TLS 1.3, the cipher suites that the options enable.
 func spoken(c *config.Config) *tls.Config {
 	switch {
 	case c.TLSLegacy:
@@ -17,10 +17,10 @@ func spoken(c *config.Config) *tls.Config {
 	case c.TLSMin == "1.3":
 		return &tls.Config{MinVersion: tls.VersionTLS13}
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12} // with soundSuites, which are Go's default
+	return &tls.Config{MinVersion: tls.VersionTLS12} // cipher suites: Go's default, which is soundSuites
 }
 
-// soundSuites are the cipher suites of TLS 1.2 without known weaknesses, or with such that can be worked round.
+// soundSuites returns the cipher suites of TLS 1.2 that crypto/tls considers secure.
 func soundSuites() (ids []uint16) {
 	for _, suite := range tls.CipherSuites() {
 		if slices.Contains(suite.SupportedVersions, tls.VersionTLS12) {
@@ -30,8 +30,8 @@ func soundSuites() (ids []uint16) {
 	return ids
 }
 
-// legacySuites are those that old devices may have nothing better than, with 3DES among them. RC4 is not: no device needs it that
-// has none of these.
+// legacySuites returns the weak cipher suites that old devices may need, 3DES among them. It leaves out RC4: every device with RC4
+// has one of the others too.
 func legacySuites() (ids []uint16) {
 	for _, suite := range tls.InsecureCipherSuites() {
 		if !strings.Contains(suite.Name, "_RC4_") {
@@ -41,7 +41,7 @@ func legacySuites() (ids []uint16) {
 	return ids
 }
 
-// suiteNames are the names of cipher suites, as RFCs have them.
+// suiteNames returns the names of cipher suites in the RFCs.
 func suiteNames(ids []uint16) string {
 	names := make([]string, len(ids))
 	for i, id := range ids {

@@ -13,16 +13,16 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/ftp"
 )
 
-// listeners are where the clients of one server come to; what is off is nil.
+// listeners are the listeners for control connections. One that is off is nil.
 type listeners struct {
 	ftp  net.Listener
-	ftps net.Listener // with TLS from the first byte on
+	ftps net.Listener // implicit TLS
 }
 
 // A binder binds the address of an option.
 type binder func(ctx context.Context, option, address string) (net.Listener, error)
 
-// listenAll binds what is configured, all of it or nothing.
+// listenAll binds all configured addresses. On error none stays bound.
 func listenAll(ctx context.Context, c *config.Config, bind binder) (ls listeners, err error) {
 	if c.FTP != "" {
 		if ls.ftp, err = bind(ctx, "--ftp", c.FTP); err != nil {
@@ -40,7 +40,7 @@ func listenAll(ctx context.Context, c *config.Config, bind binder) (ls listeners
 	return ls, nil
 }
 
-// Close lets go of all addresses.
+// Close closes all listeners.
 func (ls listeners) Close() {
 	for _, l := range []net.Listener{ls.ftp, ls.ftps} {
 		if l != nil {
@@ -49,7 +49,7 @@ func (ls listeners) Close() {
 	}
 }
 
-// serve serves the clients of all listeners until ctx is done, or one of them fails, and the last session is over.
+// serve accepts clients on all listeners until ctx is done or a listener fails. It returns after the last session has ended.
 func (ls listeners) serve(ctx context.Context, s *ftp.Server, log *slog.Logger) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
@@ -83,7 +83,7 @@ func listen(ctx context.Context, option, address string) (net.Listener, error) {
 	return l, nil
 }
 
-// A listenError is the error of an address that cannot be listened on.
+// A listenError says which option and address cannot be listened on, and why.
 type listenError struct {
 	option, address string
 	err             error
@@ -92,8 +92,8 @@ type listenError struct {
 // Error implements error.
 func (e *listenError) Error() string { return fmt.Sprintf("%s %q: %v", e.option, e.address, e.err) }
 
-// Unwrap returns the error of the system.
+// Unwrap returns the error of the operating system.
 func (e *listenError) Unwrap() error { return e.err }
 
-// unprivileged are addresses of options that need no privilege.
+// unprivileged has, by option, an address to advise that needs no privilege.
 var unprivileged = map[string]string{"--ftp": ":2121", "--ftps": `:2990 (or --ftps "" for none)`, "--s3": ":9000"}

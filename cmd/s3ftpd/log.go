@@ -19,8 +19,9 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// newLog returns a log of lines for people on a terminal, and of JSON objects elsewhere. Texts of clients are escaped, so that
-// none reaches a terminal as a command. Lines of a session have its ID and user; lines with an error have its explanation.
+// newLog returns a logger that writes text to a terminal and JSON elsewhere, unless --log-format says otherwise. It escapes
+// control characters, so that a client cannot send commands to the terminal. Lines of a session have its ID and user; lines with
+// an error have its explanation.
 func newLog(c *config.Config, w io.Writer) *slog.Logger {
 	explainer := func(err error) (text, reason, advice string) {
 		x, text := explain(c, err), errorText(err)
@@ -41,8 +42,8 @@ func textHandler(w io.Writer, level slog.Level, color bool) slog.Handler {
 	return tint.NewTextHandler(w, &tint.Options{Level: level, NoColor: !color, TimeFormat: time.DateTime, ReplaceAttr: legibleAttr})
 }
 
-// legibleAttr makes an attribute legible that is not, and leaves out one that is nil. The handlers do not do it all: JSON leaves the controls from U+007F on as
-// they are, and tint lets an escape sequence through in colour, and without colour leaves it out.
+// legibleAttr escapes control characters in an attribute, and drops a nil attribute. The handlers are not enough: the JSON handler
+// does not escape the control characters from U+007F on; tint writes escape sequences as they are in color, and drops them without.
 func legibleAttr(_ []string, a slog.Attr) slog.Attr {
 	var text string
 	switch a.Value.Kind() {
@@ -50,7 +51,7 @@ func legibleAttr(_ []string, a slog.Attr) slog.Attr {
 		text = a.Value.String()
 	case slog.KindAny:
 		if a.Value.Any() == nil {
-			return slog.Attr{} // an error that is none
+			return slog.Attr{} // a nil error
 		}
 		text = fmt.Sprint(a.Value.Any())
 	}
@@ -60,8 +61,8 @@ func legibleAttr(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// legible writes out control characters, but for ends of line and tabs, which all handlers do, and bytes that are no UTF-8.
-// In colour, tint would make an escape character of the letters \x1b too.
+// legible escapes control characters and invalid UTF-8. All handlers already escape newlines and tabs. The four characters
+// \x1b are rewritten too: in color, tint would turn them into an escape character.
 func legible(text string) string {
 	if utf8.ValidString(text) && !strings.ContainsFunc(text, isIllegible) && !strings.Contains(text, `\x1b`) {
 		return text

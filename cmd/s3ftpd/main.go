@@ -1,6 +1,6 @@
-// Command s3ftpd is an FTP server whose disk is an S3 bucket.
+// Command s3ftpd is an FTP and FTPS server that stores its files in an S3 bucket.
 //
-// `s3ftpd demo` tries it out without anything else, `s3ftpd help` lists all commands and options.
+// `s3ftpd demo` needs no configuration and no S3 service; `s3ftpd help` lists all commands and options.
 package main
 
 import (
@@ -22,22 +22,22 @@ func main() {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-signals
-		signal.Stop(signals) // before anything of the end can be seen: a second signal ends at once
+		signal.Stop(signals) // before the shutdown begins: a second signal kills the process
 		end()
 	}()
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 }
 
-// Exit codes, beside 0.
+// Exit codes of errors.
 const (
 	exitFailure = 1
 	exitUsage   = 2
 )
 
-// A usage error is one in what the user wrote: the command or its configuration.
+// A usage error is a mistake in the command line or in the configuration.
 type usage struct{ error }
 
-// run is the program. It returns its exit code, soon after ctx was cancelled.
+// run runs the program until it ends or ctx is cancelled, and returns the exit code.
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	name, args := command(args)
 	err := fmt.Errorf("no such command: %q", name)
@@ -63,7 +63,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	return exitUsage
 }
 
-// A process is what the operating system gives to a command.
+// A process has the arguments, the environment and the standard streams of the program.
 type process struct {
 	args, environ  []string
 	stdin          io.Reader
@@ -95,7 +95,7 @@ func command(args []string) (string, []string) {
 	return config.Serve, args
 }
 
-// only refuses every argument but a call for help.
+// only returns an error if a command that takes no arguments has one, and config.ErrHelp for --help and -h.
 func (p *process) only() error {
 	switch {
 	case len(p.args) == 0:
@@ -106,7 +106,7 @@ func (p *process) only() error {
 	return usage{fmt.Errorf("%q: the command takes no arguments", p.args[0])}
 }
 
-// load reads the configuration of a command.
+// load reads and checks the configuration of a command.
 func (p *process) load(command string) (*config.Config, error) {
 	c, err := config.Load(command, p.args, p.environ)
 	if err == nil {

@@ -12,19 +12,19 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 )
 
-// How long a host name's address is taken as it is, how soon after a failure it is asked for again, and how
-// long one answer may take.
+// The address of a host name is used for freshFor. After a failed lookup the next one follows after retryAfter. A lookup may take
+// at most answerIn.
 const (
 	freshFor   = 60 * time.Second
 	retryAfter = 5 * time.Second
 	answerIn   = 5 * time.Second
 )
 
-// lookup resolves a host name, as net.Resolver.LookupNetIP does.
+// A lookup has the signature of net.Resolver.LookupNetIP.
 type lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 
-// passiveAddress returns what names the address in the reply to PASV, by the first rule for the client's network;
-// where there is none, it is the local address.
+// passiveAddress returns a function that chooses the address in the reply to PASV: by the first rule for the client's network or, if
+// no rule matches, the local address of the control connection.
 func passiveAddress(rules []config.Rule, resolve lookup, log *slog.Logger) func(context.Context, netip.Addr, netip.Addr) (netip.Addr, error) {
 	hosts := map[string]*host{}
 	for _, r := range rules {
@@ -53,7 +53,7 @@ func passiveAddress(rules []config.Rule, resolve lookup, log *slog.Logger) func(
 	}
 }
 
-// warnUnresolved logs the host names of rules that have no IPv4 address now: PASV fails until they have one.
+// warnUnresolved logs host names in the rules that do not resolve to an IPv4 address now: PASV fails until they do.
 func warnUnresolved(ctx context.Context, rules []config.Rule, resolve lookup, log *slog.Logger) {
 	for _, r := range rules {
 		if _, err := netip.ParseAddr(r.Address); err == nil || r.Address == "auto" {
@@ -69,27 +69,27 @@ func warnUnresolved(ctx context.Context, rules []config.Rule, resolve lookup, lo
 	}
 }
 
-// isInner tells whether an address means something within a network only: RFC 1918, 4193, 3927, 6598, and loopback.
+// isInner reports whether an address is not reachable from the internet: RFC 1918, 4193, 3927, 6598, and loopback.
 func isInner(a netip.Addr) bool {
 	a = a.Unmap()
 	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || shared.Contains(a)
 }
 
-// shared is the address space between providers and their customers.
+// shared is the address space of carrier-grade NAT (RFC 6598).
 var shared = netip.MustParsePrefix("100.64.0.0/10")
 
-// A host is a host name with the last good answer to what its address is.
+// A host is a host name with its last known address.
 type host struct {
 	name    string
 	resolve lookup
 	log     *slog.Logger
 
 	mu   sync.Mutex
-	addr netip.Addr // zero before the first good answer
-	due  time.Time  // when to ask again
+	addr netip.Addr // zero until a lookup succeeds
+	due  time.Time  // time of the next lookup
 }
 
-// address returns the host's IPv4 address. While one session asks anew, others go on with the last good answer.
+// address returns the host's IPv4 address. While one session renews it, others use the last known one.
 func (h *host) address(ctx context.Context) (netip.Addr, error) {
 	h.mu.Lock()
 	last, fresh := h.addr, time.Now().Before(h.due)
@@ -115,14 +115,14 @@ func (h *host) address(ctx context.Context) (netip.Addr, error) {
 	return netip.Addr{}, fmt.Errorf("resolving the passive address: %w", err)
 }
 
-// keep makes addr the answer for a while.
+// keep stores addr, and the time of the next lookup.
 func (h *host) keep(addr netip.Addr, while time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.addr, h.due = addr, time.Now().Add(while)
 }
 
-// ask resolves the name. Of many addresses it takes the lowest, so that the answer stays the same.
+// ask resolves the name. It returns the lowest of several addresses, so that repeated lookups agree.
 func (h *host) ask(ctx context.Context) (netip.Addr, error) {
 	addrs, err := h.resolve(ctx, "ip4", h.name)
 	for i := range addrs {

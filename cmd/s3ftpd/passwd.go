@@ -14,7 +14,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/auth"
 )
 
-// passwd prints the hash of the password that it is given.
+// passwd reads a password from standard input and prints its hash.
 func passwd(ctx context.Context, p *process) error {
 	if err := p.only(); err != nil {
 		return err
@@ -35,7 +35,7 @@ func passwd(ctx context.Context, p *process) error {
 	return err
 }
 
-// firstLine reads one line, without its end.
+// firstLine reads one line, without its line ending and without a byte order mark.
 func firstLine(r io.Reader) (string, error) {
 	line, err := bufio.NewReader(io.LimitReader(r, 64<<10)).ReadString('\n')
 	if err != nil && err != io.EOF {
@@ -44,9 +44,9 @@ func firstLine(r io.Reader) (string, error) {
 	return strings.TrimPrefix(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), "\uFEFF"), nil
 }
 
-// askTwice asks at a terminal, without showing what is typed, and leaves the terminal as it was.
+// askTwice asks for the password at a terminal, without echo. It restores the state of the terminal.
 func askTwice(ctx context.Context, terminal *os.File, prompt io.Writer) (string, error) {
-	before, err := term.MakeRaw(int(terminal.Fd())) // before the question: not even a quick answer is shown
+	before, err := term.MakeRaw(int(terminal.Fd())) // before the prompt, so that characters typed early are not shown either
 	if err != nil {
 		return "", fmt.Errorf("asking for the password: %w", err)
 	}
@@ -66,14 +66,14 @@ func askTwice(ctx context.Context, terminal *os.File, prompt io.Writer) (string,
 	select {
 	case a := <-answers:
 		return a.password, a.err
-	case <-ctx.Done(): // the process ends, and the goroutine with it
+	case <-ctx.Done(): // the goroutine ends with the process
 		return "", errInterrupted
 	}
 }
 
 var errInterrupted = errors.New("interrupted")
 
-// twice asks for a password, and once more for the same.
+// twice asks for a password two times, and compares the answers.
 func twice(t *term.Terminal) (string, error) {
 	first, err := t.ReadPassword("Password: ")
 	if err == nil {

@@ -13,9 +13,9 @@ import (
 	"strings"
 )
 
-// A pemFile is a file that an option names, as it was read.
+// A pemFile is the content of a file that an option names.
 type pemFile struct {
-	option, name string // no name: not configured
+	option, name string // an empty name means: not configured
 	text         []byte
 	err          error // why it could not be read
 }
@@ -24,23 +24,23 @@ func readPEM(option, name string) pemFile {
 	f := pemFile{option: option, name: name}
 	if name != "" {
 		f.text, f.err = os.ReadFile(name)
-		f.text = bytes.TrimPrefix(f.text, []byte("\uFEFF")) // else its first block is not found
+		f.text = bytes.TrimPrefix(f.text, []byte("\uFEFF")) // a byte order mark would hide the first block
 	}
 	return f
 }
 
-// bad is an error about a file, in the words of the option that names it.
+// bad returns an error about the file, with its option and name.
 func (f pemFile) bad(format string, args ...any) error {
 	return fmt.Errorf("%s %q: %w", f.option, f.name, fmt.Errorf(format, args...))
 }
 
-// What a PEM file may have in it. Of keys there are several kinds, whose names end alike.
+// Types of PEM blocks. The types of keys, such as "RSA PRIVATE KEY", all end in pemKey.
 const (
 	pemCertificate = "CERTIFICATE"
 	pemKey         = "PRIVATE KEY"
 )
 
-// blocks returns the blocks of one kind in the file; none is an error.
+// blocks returns the blocks of one kind in the file. Finding none is an error.
 func (f pemFile) blocks(kind string) (found []*pem.Block, err error) {
 	if e, ok := errors.AsType[*fs.PathError](f.err); ok {
 		return nil, f.bad("%w", e.Err)
@@ -64,13 +64,13 @@ func (f pemFile) blocks(kind string) (found []*pem.Block, err error) {
 		return nil, f.bad("there is no %s in it, only %s; have two files changed places?", noun, strings.Join(others, ", "))
 	case bytes.HasPrefix(f.text, []byte{0xFF, 0xFE}), bytes.HasPrefix(f.text, []byte{0xFE, 0xFF}):
 		return nil, f.bad("is UTF-16: save it as UTF-8")
-	case bytes.HasPrefix(f.text, []byte{0x30, 0x82}): // as ASN.1 begins
+	case bytes.HasPrefix(f.text, []byte{0x30, 0x82}): // first bytes of DER
 		return nil, f.bad("is not PEM; openssl converts DER with -inform DER, and PKCS #12 with `openssl pkcs12 -nodes`")
 	}
 	return nil, f.bad("there is no %s in it; PEM is wanted, with a line -----BEGIN %s-----", noun, kind)
 }
 
-// certificates returns the certificates in the file, at least one.
+// certificates returns the certificates in the file. Finding none is an error.
 func (f pemFile) certificates() (list []*x509.Certificate, err error) {
 	blocks, err := f.blocks(pemCertificate)
 	for i, b := range blocks {
@@ -83,7 +83,7 @@ func (f pemFile) certificates() (list []*x509.Certificate, err error) {
 	return list, err
 }
 
-// pool returns the certificates in the file as those that others are to be issued by.
+// pool returns the certificates in the file as a pool of trusted authorities.
 func (f pemFile) pool() (*x509.CertPool, error) {
 	list, err := f.certificates()
 	pool := x509.NewCertPool()
@@ -105,7 +105,7 @@ func (f pemFile) key() ([]byte, error) {
 	return pem.EncodeToMemory(blocks[0]), nil
 }
 
-// pair returns the certificate in one file with the key in the other, or in the same.
+// pair returns the certificate chain in cert with the key in key. Both may be the same file.
 func pair(cert, key pemFile) (tls.Certificate, error) {
 	list, errCert := cert.certificates()
 	secret, errKey := key.key()
@@ -116,7 +116,7 @@ func pair(cert, key pemFile) (tls.Certificate, error) {
 	if err == nil {
 		return both, nil
 	}
-	for i, c := range list { // the usual mistake: the chain in its wrong order
+	for i, c := range list { // the most common mistake: the chain is in the wrong order
 		leaf := pem.EncodeToMemory(&pem.Block{Type: pemCertificate, Bytes: c.Raw})
 		if _, err := tls.X509KeyPair(leaf, secret); err == nil {
 			return tls.Certificate{}, cert.bad("the server's own certificate has to stand first; it is number %d", i+1)

@@ -16,9 +16,9 @@ import (
 
 // resources are shared by all sessions of the process.
 type resources struct {
-	budget   *budget.Budget    // the memory of their transfers
-	hashing  *auth.HashLimiter // to hash passwords, which takes a core each
-	registry *s3fs.Registry    // of their changes to the bucket
+	budget   *budget.Budget    // memory for transfers
+	hashing  *auth.HashLimiter // limits parallel password hashing, which takes one core each
+	registry *s3fs.Registry    // uploads and other changes to the bucket in progress
 	sessions *proxy.Sessions
 }
 
@@ -29,19 +29,19 @@ func newResources(c *config.Config) resources {
 	}
 }
 
-// overhead is the heap allowed on top of the buffers of transfers, before the garbage collector works harder.
+// overhead is the heap allowance on top of the transfer buffers. Above the sum the garbage collector runs more often.
 const overhead = 32 << 20
 
-// limitMemory has the garbage collector keep the whole program near the budget for buffers. By itself it lets garbage grow
-// to the size of what is in use, which with full buffers is as much again. Whoever has set GOMEMLIMIT knows better.
+// limitMemory sets the memory limit of the garbage collector near the budget for transfer buffers. By default garbage can grow to
+// the size of the live heap, which doubles the memory when the buffers are full. A limit from GOMEMLIMIT is kept.
 func limitMemory(buffers int64) {
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
 		debug.SetMemoryLimit(buffers + overhead)
 	}
 }
 
-// collectOften lets less garbage pile up than Go does by itself. The memory is in a few large buffers without pointers,
-// so that to go through it costs next to nothing. GOGC says otherwise.
+// collectOften makes the garbage collector run more often than by default. That is cheap, because most of the heap is in a few large
+// buffers without pointers. A value of GOGC in the environment is kept.
 func collectOften(environ []string) {
 	if !slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, "GOGC=") }) {
 		debug.SetGCPercent(25)

@@ -22,7 +22,7 @@ import (
 
 var _ proxy.Store = (*s3fs.FS)(nil)
 
-// serve runs the bridge.
+// serve runs the server with the configured S3 service.
 func serve(ctx context.Context, p *process) error {
 	c, err := p.load(config.Serve)
 	if err != nil {
@@ -42,7 +42,7 @@ func serve(ctx context.Context, p *process) error {
 	return bridge(ctx, c, service(c, log), cert, ls, log)
 }
 
-// bridge serves the clients of all listeners until ctx is cancelled and the last session is over.
+// bridge connects the listeners with the S3 service. It returns after ctx is cancelled and the last session has ended.
 func bridge(ctx context.Context, c *config.Config, service s3fs.Config, cert *certificate, ls listeners, log *slog.Logger) error {
 	all := newResources(c)
 	service.Registry = all.registry
@@ -60,7 +60,7 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Config, cert *ce
 		log.Warn("nothing uses the certificate: --tls is off, and --ftps is empty", "advice", "choose --tls optional or --tls required")
 	}
 	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP) // which ends no process that serves
+	signal.Notify(hangups, syscall.SIGHUP) // even without a certificate, so that SIGHUP does not kill the process
 	defer signal.Stop(hangups)
 	beside, stop := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
@@ -84,16 +84,16 @@ func warnService(ctx context.Context, c *config.Config, client *s3fs.Client, log
 	}
 }
 
-// lookEvery is how soon a new certificate is seen.
+// lookEvery is the interval at which the certificate's files are polled.
 const lookEvery = 10 * time.Second
 
-// server is the FTP server of a configuration, with the store of a client behind it, and with TLS where there is a certificate.
+// server returns the FTP server for a configuration. It serves TLS if cert is not nil.
 func server(
 	c *config.Config, client *s3fs.Client, store proxy.Store, cert *certificate, all resources, log *slog.Logger,
 ) *ftp.Server {
 	password := secret(c, passwordWarning(c, log))
 	if password != nil {
-		password() // for its warnings; that it can be read is known
+		password() // only for its warnings; load has checked it
 	}
 	account := func(user string, peer netip.Addr) proxy.Account {
 		return proxy.Account{User: user, Store: store, Compat: compat(c, user, peer)}
@@ -120,7 +120,7 @@ func server(
 	return s
 }
 
-// demands are the words of the options for what is asked of clients.
+// demands are the values of the options --tls and --tls-data-session.
 var demands = map[string]ftp.Demand{
 	"off": ftp.Never, "optional": ftp.Optional, "offer": ftp.Optional, "required": ftp.Required, "require": ftp.Required,
 }

@@ -12,13 +12,13 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// service returns the S3 service that the configuration means.
+// service returns the settings of the S3 service from the configuration.
 func service(c *config.Config, log *slog.Logger) s3fs.Config {
 	return s3fs.Config{Endpoint: c.Endpoint, Region: c.Region, PathStyle: c.PathStyle, Checksum: c.Checksum,
 		Payload: c.Payload, RequestPayer: c.RequestPayer, Timeout: c.S3Timeout, Log: log}
 }
 
-// connect prepares the client of a configuration. An endpoint from the AWS environment must be as good as a configured one.
+// connect returns an S3 client. An endpoint from the AWS environment or profile must pass the same checks as --endpoint.
 func connect(ctx context.Context, c *config.Config, service s3fs.Config) (*s3fs.Client, error) {
 	client, err := s3fs.NewClient(ctx, service)
 	if err != nil {
@@ -37,7 +37,7 @@ func connect(ctx context.Context, c *config.Config, service s3fs.Config) (*s3fs.
 // noRegionAdvice says how to configure the region.
 const noRegionAdvice = "set --region or AWS_REGION to the region of the bucket, or --endpoint for a service other than AWS"
 
-// pathURL returns the URL at which files are stored if the endpoint has a path, else "".
+// pathURL returns the URL of an example file if the endpoint has a path, and "" otherwise.
 func pathURL(ctx context.Context, c *config.Config, client *s3fs.Client) string {
 	u, err := url.Parse(client.Endpoint())
 	if err != nil || strings.Trim(u.Path, "/") == "" {
@@ -50,7 +50,7 @@ func pathURL(ctx context.Context, c *config.Config, client *s3fs.Client) string 
 	return at
 }
 
-// storeOptions returns where in the service the files lie, and how they are written.
+// storeOptions returns the options of the store: bucket, prefix, memory budget, and how objects are written.
 func storeOptions(c *config.Config, client *s3fs.Client, b *budget.Budget, log *slog.Logger) s3fs.Options {
 	o := s3fs.Options{Bucket: c.Bucket, Prefix: c.Prefix, Budget: b, PartSize: c.PartSize,
 		Attributes: s3fs.Attributes{StorageClass: c.StorageClass, SSE: c.SSE, KMSKey: c.SSEKMSKey, ACL: c.ACL, Tags: c.Tags},

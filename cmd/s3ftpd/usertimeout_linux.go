@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unanswered is how long a client may leave what it was sent unacknowledged.
+// unanswered limits how long data that was sent may stay unacknowledged.
 const unanswered = time.Minute
 
-// giveUpUnanswered ends connections whose peer has vanished in the middle of a reply, when keep-alive probes are not sent
-// (TCP_USER_TIMEOUT, RFC 5482). It is set on the listening socket, from which connections inherit it.
+// giveUpUnanswered sets TCP_USER_TIMEOUT (RFC 5482) on a listening socket; accepted connections inherit it. It closes connections
+// whose client has vanished in the middle of a reply: while data is unacknowledged, the kernel sends no keep-alive probes.
 func giveUpUnanswered(_, _ string, socket syscall.RawConn) error {
 	var err error
 	if cerr := socket.Control(func(fd uintptr) {

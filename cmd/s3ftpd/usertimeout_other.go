@@ -4,5 +4,5 @@ package main
 
 import "syscall"
 
-// giveUpUnanswered leaves it to the system how long it sends again what is not acknowledged.
+// giveUpUnanswered does nothing: the operating system decides how long it retransmits.
 func giveUpUnanswered(_, _ string, _ syscall.RawConn) error { return nil }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// version prints what the Go toolchain noted in the program when it was built.
+// version prints the build information that the Go toolchain has stored in the program.
 func version(_ context.Context, p *process) error {
 	if err := p.only(); err != nil {
 		return err
@@ -21,7 +21,7 @@ func version(_ context.Context, p *process) error {
 	return err
 }
 
-// versionLine is the version, the commit with a plus sign if there were changes on top of it, and the toolchain.
+// versionLine returns the version, the commit, with "+" if the tree had uncommitted changes, and the toolchain.
 func versionLine(info *debug.BuildInfo) string {
 	words := []string{"s3ftpd", info.Main.Version}
 	settings := map[string]string{}

@@ -9,14 +9,14 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 )
 
-// A way is one of those to come in, and what clients need for it.
+// A way is a way to connect to the demo, with the options that clients need for it.
 type way struct {
 	scheme, address string
-	curl            string // options
+	curl            string // command-line options
 	lftp            string // settings
 }
 
-// ways returns those that the demo has, the simplest first. Its certificate is one that nobody vouches for.
+// ways returns the ways to connect to the demo, the simplest first. Clients must not verify the self-signed certificate.
 func ways(c *config.Config, ls listeners) (list []way) {
 	const trust = "set ssl:verify-certificate no; "
 	if ls.ftp != nil {
@@ -37,7 +37,7 @@ func ways(c *config.Config, ls listeners) (list []way) {
 	return list
 }
 
-// welcome says what to type, in lines that can be pasted into a shell one by one.
+// welcome returns the greeting of the demo, with commands to paste into a shell, one per line.
 func welcome(c *config.Config, ls listeners) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Files go into the bucket %s, which lies in %s.\n", c.Bucket, c.Dir)
@@ -46,7 +46,7 @@ func welcome(c *config.Config, ls listeners) string {
 		if c.Password == "demo" {
 			account += ", password demo"
 			root.User = url.UserPassword(c.User, "demo")
-		} else { // a password that was chosen is asked for, not shown
+		} else { // the client asks for a password that the user has chosen; it is not printed
 			curl += " -u " + shellQuote(c.User)
 			lftp += " -u " + shellQuote(c.User)
 		}
@@ -73,10 +73,10 @@ Ctrl-C ends the demo; the files stay.
 	return b.String()
 }
 
-// needsNoQuotes matches what a shell leaves alone.
+// needsNoQuotes matches texts that a shell does not interpret.
 var needsNoQuotes = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,-]+$`)
 
-// shellQuote makes one word of a text, for a shell.
+// shellQuote quotes a text as one word for a shell.
 func shellQuote(text string) string {
 	if needsNoQuotes.MatchString(text) {
 		return text
