@@ -125,8 +125,8 @@ func (k *certificate) keepUp(ctx context.Context, every time.Duration, hangups <
 	}
 }
 
-// look installs changed files. It reports invalid files once, or at each SIGHUP, when asked is true. A poll, where asked is
-// false, reports them only if the next poll still finds them: the certificate may have been replaced a moment before its key.
+// look installs the files if they have changed or, after SIGHUP, if asked is true. SIGHUP reports invalid files at once. A poll
+// reports them once, and only if the next poll finds the same ones: a certificate may be replaced a moment before its key.
 func (k *certificate) look(asked bool) {
 	k.remind()
 	files := k.read()

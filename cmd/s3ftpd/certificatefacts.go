@@ -75,8 +75,8 @@ func age(c *x509.Certificate, now time.Time) string {
 	return ""
 }
 
-// selfSigned makes a certificate for all names and addresses of this machine. Its key is kept in memory only. With legacy the key
-// is RSA, because the cipher suites of old devices need that.
+// selfSigned makes a certificate for all names and addresses of this machine. Its key is kept in memory only. With legacy it is
+// an RSA key, because the cipher suites of old devices need one.
 func selfSigned(legacy bool) (*tls.Certificate, error) {
 	var key crypto.Signer
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -82,14 +82,13 @@ func closeAll(listeners []net.Listener) {
 	}
 }
 
-// Errors of connections that something else than the listener of the check accepted. If it sends nothing, it may be a transparent
-// proxy.
+// Errors of connections that were accepted, but not by the listener of the check. A transparent proxy may cause errSilent.
 var (
 	errAnotherHost = errors.New("another program or machine answers")
 	errSilent      = errors.New("something on the way accepts the connection")
 )
 
-// reach connects to an address and compares what it reads with the token that l sends to every connection.
+// reach connects to an address, and checks that it reads the token that l sends on every connection.
 func reach(ctx context.Context, l net.Listener, to netip.AddrPort, dial dialFunc) error {
 	token := rand.Text()
 	go greet(l, token)

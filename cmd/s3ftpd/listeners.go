@@ -19,7 +19,7 @@ type listeners struct {
 	ftps net.Listener // implicit TLS
 }
 
-// A binder binds the address of an option.
+// A binder binds the address of an option, as listen does.
 type binder func(ctx context.Context, option, address string) (net.Listener, error)
 
 // listenAll binds all configured addresses. On error none stays bound.

@@ -82,7 +82,7 @@ func commands() map[string]func(context.Context, *process) error {
 	}
 }
 
-// command splits the arguments into the name of the command, which is serve if there is none, and the rest.
+// command splits the arguments into the name of the command, by default serve, and the rest.
 func command(args []string) (string, []string) {
 	switch {
 	case len(args) > 0 && args[0] == "--version":
