@@ -19,7 +19,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// A realStore passes unsigned requests on to a real server, and signs them for it.
+// A realStore signs unsigned requests and forwards them to a real server.
 type realStore struct {
 	t      *testing.T
 	server *real.S3
@@ -67,7 +67,7 @@ func (s *realStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out.URL.Scheme, out.URL.Host, out.Host, out.RequestURI = target.Scheme, target.Host, target.Host, ""
 	out.Body, out.ContentLength, out.TransferEncoding = io.NopCloser(bytes.NewReader(content)), int64(len(content)), nil
 	if len(content) == 0 {
-		out.Body = http.NoBody // else no length is sent
+		out.Body = http.NoBody // otherwise no Content-Length is sent
 	}
 	for _, name := range []string{"Authorization", "X-Amz-Date", "Expect", "Accept-Encoding"} {
 		out.Header.Del(name)
@@ -84,12 +84,12 @@ func (s *realStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.Copy(w, resp.Body)
 }
 
-// realExceptions are the commands that do not work on a real server, and why.
+// realExceptions are the commands that fail on a real server, with the reason.
 var realExceptions = map[string]map[string]quirkOutcome{
 	"gofakes3": of(copies, cannotCopy),
 }
 
-// TestCommandsOnRealServers gives every command to every server that can be had.
+// TestCommandsOnRealServers runs every row of quirkRows on every real server that is installed.
 func TestCommandsOnRealServers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the servers take some seconds to start")
@@ -104,7 +104,7 @@ func TestCommandsOnRealServers(t *testing.T) {
 			q.rows = realExceptions[name]
 			for i, row := range quirkRows {
 				if strings.Contains(row.name, "archived") {
-					continue // their storage class is AWS's
+					continue // archived files need a storage class of AWS
 				}
 				t.Run(row.name, func(t *testing.T) { q.check(t, i, row) })
 			}

@@ -21,7 +21,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// data returns n bytes, which are other ones for each name.
+// data returns n bytes that depend on name.
 func data(name string, n int) string {
 	var seed [32]byte
 	copy(seed[:], name)
@@ -30,7 +30,7 @@ func data(name string, n int) string {
 	return string(b)
 }
 
-// A behind is what the store has behind the quirks, by name.
+// A behind accesses the objects below a prefix directly in the store, without the quirks.
 type behind struct {
 	http.Handler
 	prefix string
@@ -48,7 +48,7 @@ func (b behind) path(name string) string {
 	return (&url.URL{Path: "/files/" + b.prefix + "/" + name}).EscapedPath()
 }
 
-// put puts a file, or the marker of a directory, whose name ends in a slash.
+// put stores a file, or a directory marker if the name ends in a slash.
 func (b behind) put(t *testing.T, name, content string) {
 	t.Helper()
 	if w := b.do("PUT", b.path(name), content); w.Code != http.StatusOK {
@@ -56,7 +56,7 @@ func (b behind) put(t *testing.T, name, content string) {
 	}
 }
 
-// contents returns all that is there.
+// contents returns the content of all objects, by name.
 func (b behind) contents(t *testing.T) map[string]string {
 	t.Helper()
 	var list struct {
@@ -74,7 +74,7 @@ func (b behind) contents(t *testing.T) map[string]string {
 	return all
 }
 
-// differs says how two contents of a bucket differ, "" if they do not.
+// differs describes the differences between two contents of a bucket. It returns "" if they are equal.
 func differs(got, want map[string]string) string {
 	var text strings.Builder
 	for name, content := range got {
@@ -92,19 +92,19 @@ func differs(got, want map[string]string) string {
 	return text.String()
 }
 
-// A refusal is a reply other than the one that a command should have.
+// A refusal is a reply with another code than expected.
 type refusal struct {
 	command string
 	code    int
 	text    string
 }
 
-// An ftpClient is logged in. After the first refusal it does nothing more.
+// An ftpClient is a client that is logged in. After the first refusal its methods do nothing.
 type ftpClient struct {
 	*testing.T
 	*textproto.Conn
-	meter   *meter   // of the service
-	other   *s3fs.FS // the same files, as another program changes them
+	meter   *meter   // meter of the service
+	other   *s3fs.FS // accesses the same files as another program would
 	refused *refusal
 }
 
@@ -120,7 +120,7 @@ func dialFTP(t *testing.T, address string, m *meter, other *s3fs.FS) *ftpClient 
 	return c
 }
 
-// say sends a command, and returns the reply, if it is the one that should come.
+// say sends a command and returns the reply. A reply with another code than expected becomes c.refused.
 func (c *ftpClient) say(command string, code int) string {
 	if c.refused != nil {
 		return ""
@@ -141,7 +141,7 @@ func (c *ftpClient) say(command string, code int) string {
 	return text
 }
 
-// open begins a transfer. It returns nil where that is refused.
+// open begins a transfer. It returns nil if the server refuses.
 func (c *ftpClient) open(command string) (conn net.Conn, reply string) {
 	text := c.say("EPSV", 229)
 	if c.refused != nil {
@@ -158,29 +158,29 @@ func (c *ftpClient) open(command string) (conn net.Conn, reply string) {
 	return data, reply
 }
 
-// send is an upload; it returns the first reply.
+// send uploads content. It returns the text of the first reply.
 func (c *ftpClient) send(command, content string) string {
 	conn, reply := c.open(command)
 	if conn == nil {
 		return ""
 	}
-	io.WriteString(conn, content) // an error shows in the reply
+	io.WriteString(conn, content) // the reply reports an error
 	conn.Close()
 	c.say("", 226)
 	return reply
 }
 
-// breakOff is an upload that is aborted when a part of it is with S3.
+// breakOff begins an upload and aborts it after S3 has received a part.
 func (c *ftpClient) breakOff(command, content string) {
 	c.midway(command, content, 426, func(net.Conn) {
 		if err := c.PrintfLine("ABOR"); err != nil {
 			c.Fatal(err)
 		}
 	})
-	c.say("", 226) // to ABOR
+	c.say("", 226) // reply to ABOR
 }
 
-// overtaken is an upload that ends after something else was done, when a part of it is with S3.
+// overtaken begins an upload, calls do after S3 has received a part, and then completes the upload.
 func (c *ftpClient) overtaken(command, content string, do func()) {
 	c.midway(command, content, 226, func(conn net.Conn) {
 		do()
@@ -188,7 +188,7 @@ func (c *ftpClient) overtaken(command, content string, do func()) {
 	})
 }
 
-// midway sends a content, and then does something that ends the upload with a reply of that code.
+// midway uploads content, calls do after S3 has received a part, and expects the upload to end with a reply of that code.
 func (c *ftpClient) midway(command, content string, code int, do func(net.Conn)) {
 	c.meter.take()
 	conn, _ := c.open(command)
@@ -208,7 +208,7 @@ func (c *ftpClient) midway(command, content string, code int, do func(net.Conn))
 	conn.Close()
 }
 
-// sees reports whether an operation was asked for before ended is closed.
+// sees waits for a request of an operation. It returns false if ended is closed first.
 func (m *meter) sees(operation string, ended <-chan struct{}) bool {
 	for {
 		m.mu.Lock()
@@ -225,7 +225,7 @@ func (m *meter) sees(operation string, ended <-chan struct{}) bool {
 	}
 }
 
-// fetch is a download, or a list, of which nothing that is wrong may come, even if it breaks.
+// fetch runs a download or a listing, and returns the data that arrived.
 func (c *ftpClient) fetch(command string) string {
 	conn, _ := c.open(command)
 	if conn == nil {
@@ -237,7 +237,7 @@ func (c *ftpClient) fetch(command string) string {
 	return string(text)
 }
 
-// retrieve is a download of what has to be this content, or the beginning of it where the download fails.
+// retrieve downloads a file and compares it with want. If the download fails, the data must be a prefix of want.
 func (c *ftpClient) retrieve(command, want string) {
 	conn, _ := c.open(command)
 	if conn == nil {
@@ -251,7 +251,7 @@ func (c *ftpClient) retrieve(command, want string) {
 	}
 }
 
-// lists checks the names in what a command lists, sorted or not.
+// lists checks the names in the listing of a command, in any order.
 func (c *ftpClient) lists(command string, name func(line string) string, want ...string) {
 	text := c.fetch(command)
 	if c.refused != nil {
@@ -267,14 +267,14 @@ func (c *ftpClient) lists(command string, name func(line string) string, want ..
 	}
 }
 
-// says checks that a reply has some text.
+// says sends a command and checks that the reply contains a text.
 func (c *ftpClient) says(command string, code int, want string) {
 	if text := c.say(command, code); c.refused == nil && !strings.Contains(text, want) {
 		c.Errorf("%s: got %q, want %q in it", command, text, want)
 	}
 }
 
-// A logbook is what a server logs.
+// A logbook collects the log of a server.
 type logbook struct {
 	mu   sync.Mutex
 	text bytes.Buffer

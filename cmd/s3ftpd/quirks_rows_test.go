@@ -11,15 +11,15 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
-// A quirkRow is a command as users give it. Unless a mode is named in quirkExceptions, it works.
+// A quirkRow is a test of one or more commands. It must succeed in every mode, except as listed in quirkExceptions.
 type quirkRow struct {
 	name  string
-	there map[string]string // in the bucket before; names that end in a slash are markers
+	there map[string]string // objects before; a name that ends in a slash is a directory marker
 	do    func(c *ftpClient)
-	then  map[string]string // in the bucket afterwards; nil = as before
-	until map[string]string // in the bucket where all but the last command worked; nil = as before
-	or    map[string]string // in the bucket afterwards, just as well; nil = nothing else
-	may   int               // a reply that the last command may have on any service; 0 = none
+	then  map[string]string // objects afterwards; nil = as before
+	until map[string]string // objects if only the last command failed; nil = as before
+	or    map[string]string // objects afterwards that are accepted too; nil = none
+	may   int               // a reply to the last command that is accepted on every service; 0 = none
 }
 
 type files = map[string]string
@@ -30,13 +30,13 @@ var (
 	small  = data("small", 1000)
 	more   = data("more", 700)
 	large  = data("large", 2*5*mib+1000) // three parts
-	medium = data("medium", 5*mib+1000)  // two
-	short  = data("short", mib)          // less than one
+	medium = data("medium", 5*mib+1000)  // two parts
+	short  = data("short", mib)          // less than a part
 )
 
 var tree = files{"d/a1": small, "d/a2": more, "d/b": "", "d/sub/x": "x", "d/sub/y": "y", "d/tub/z": "z", "dd/other": "o"}
 
-// lastField is the name in a line of LIST, and in one of MLSD.
+// lastField returns the name in a line of LIST or MLSD.
 func lastField(line string) string { return line[strings.LastIndexByte(line, ' ')+1:] }
 
 func plain(line string) string { return line }
@@ -78,8 +78,8 @@ var quirkRows = []quirkRow{
 			c.Skip("this service takes nothing from others either")
 		}
 		c.resume("STOR", "f", medium+more)
-	}, then: files{"f": medium + more}, may: 451}, // where the deletion stands, as it began later
-	// An upload that took less than a second is not looked at: it may count as overwritten in the moment when it was complete.
+	}, then: files{"f": medium + more}, may: 451}, // 451 if the deletion wins, because it began later than the upload
+	// An upload of less than a second is not verified: the other program may have overwritten it just after it was complete.
 	{name: "STOR that another program overtakes", do: func(c *ftpClient) {
 		c.overtaken("STOR f", medium, func() {
 			if _, err := c.other.Put(c.Context(), "/f", storetest.Source(strings.NewReader(small)), proxy.Write{}); err != nil {
@@ -176,7 +176,7 @@ func (c *ftpClient) rename(from, to string) {
 	c.say("RNTO "+to, 250)
 }
 
-// resume goes on with an upload that broke, where SIZE says that it stands.
+// resume continues a broken upload at the offset that SIZE reports.
 func (c *ftpClient) resume(command, name, content string) {
 	text := c.say("SIZE "+name, 213)
 	if c.refused != nil {
@@ -193,5 +193,5 @@ func (c *ftpClient) resume(command, name, content string) {
 	c.send(command+" "+name, content[at:])
 }
 
-// errOf returns the error of an operation of a store alone.
+// errOf returns only the error of a store's operation.
 func errOf(_ proxy.Stored, err error) error { return err }

@@ -22,16 +22,16 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// A quirkOutcome is what a command does that does not work on a service.
+// A quirkOutcome is the expected failure of a command on a service.
 type quirkOutcome struct {
-	codes []int  // of the reply to the first command that is refused
-	log   string // a regular expression for what is logged of the reason
+	codes []int  // expected codes of the first reply that refuses a command
+	log   string // regular expression that the log must match
 	why   string
 }
 
-// quirkExceptions are the commands that do not work, by the mode, and by the row; "*" stands for all rows that are not named.
-// After each of them the bucket is as it was before. A mode with an option is there without it; with it, all works unless
-// the mode's name with a plus says otherwise.
+// quirkExceptions are the rows that fail, by mode and by row; "*" stands for all rows that are not listed. A failed row must leave
+// the bucket unchanged. For a mode that an option cures, an entry has the failures without the option, and the entry with "+"
+// after the mode's name has those with the option. Without the latter, all rows must succeed with the option.
 var quirkExceptions = map[string]map[string]quirkOutcome{
 	"uploads-403":   of(lost, noResume("not be resumed")),
 	"uploads-400":   of(lost, noResume("not be resumed")),
@@ -47,7 +47,7 @@ var quirkExceptions = map[string]map[string]quirkOutcome{
 	"no-part-copy-411": of(copies, cannotCopy),
 	"no-part-copy-405": of(copies, cannotCopy),
 
-	// A refusal is what rows want that are about nothing.
+	// Rows about missing files expect a refusal, so they succeed here.
 	"signed-payloads":    {"*": {[]int{works, 550}, "--payload signed", "the policy denies all of it"}},
 	"requester-pays":     {"*": {[]int{works, 550}, "--request-payer", "all is denied"}},
 	"virtual-hosts-only": {"*": {[]int{works, 451, 550}, "--path-style off", "all is refused"}},
@@ -69,10 +69,10 @@ var quirkExceptions = map[string]map[string]quirkOutcome{
 	"wrong-full-object-checksum": {"RETR of a large upload": {[]int{451}, "--checksum md5", "what cannot be proven is not acknowledged"}},
 }
 
-// works stands for no refusal at all.
+// works is the code for success.
 const works = 0
 
-// The rows that stand or fall together.
+// Groups of rows that fail together.
 var (
 	resumes  = []string{"STOR that broke, resumed by REST", "STOR that broke, resumed by APPE"}
 	unseen   = slices.Concat(resumes, []string{"STOR that broke, resumed after a deletion"})
@@ -82,18 +82,18 @@ var (
 	archives = []string{"RETR of an archived file", "RNTO of an archived file"}
 	larges   = slices.Concat(resumes, copies, hidden, []string{"STOR, large", "RETR of a large upload", "RNTO of a large upload",
 		"MFMT of a large upload", "HASH of a large upload"})
-	long = slices.Concat(larges, lost, []string{"STOR that breaks"}) // with more than a part
+	long = slices.Concat(larges, lost, []string{"STOR that breaks"}) // rows with more than one part
 
 	cannotCopy = quirkOutcome{[]int{504}, "UploadPartCopy", "what is there would have to go through the bridge"}
 	uniform    = quirkOutcome{[]int{504}, "another size", "parts that are copied are of another size than those that follow"}
 )
 
-// noResume is for services on which broken uploads cannot be found again.
+// noResume is the outcome on services where broken uploads cannot be found.
 func noResume(log string) quirkOutcome {
 	return quirkOutcome{[]int{550}, log, "nothing shows that an upload broke, and clients begin again"}
 }
 
-// of gives all rows one outcome.
+// of maps all rows to one outcome.
 func of(rows []string, o quirkOutcome) map[string]quirkOutcome {
 	all := make(map[string]quirkOutcome)
 	for _, name := range rows {
@@ -102,24 +102,24 @@ func of(rows []string, o quirkOutcome) map[string]quirkOutcome {
 	return all
 }
 
-// A quirkService is a server with a mode, and s3ftpd's client of it.
+// A quirkService is an S3 service in one mode, with an S3 client of s3ftpd.
 type quirkService struct {
 	store  http.Handler
 	config *config.Config
 	client *s3fs.Client
-	other  *s3fs.Client // of another program
+	other  *s3fs.Client // client of another program
 	log    *logbook
 	meter  *meter
 	rows   map[string]quirkOutcome
 }
 
-// newQuirkService starts one, with the options of s3ftpd.
+// newQuirkService starts a service in front of an empty store, with options for s3ftpd.
 func newQuirkService(t *testing.T, mode quirks.Mode, options ...string) *quirkService {
 	t.Helper()
 	return newQuirkServiceOn(t, emptyStore(t), mode, options...)
 }
 
-// newQuirkServiceOn starts one in front of a store.
+// newQuirkServiceOn starts a service in front of a store.
 func newQuirkServiceOn(t *testing.T, store http.Handler, mode quirks.Mode, options ...string) *quirkService {
 	t.Helper()
 	q := &quirkService{store: store, log: &logbook{}}
@@ -168,7 +168,7 @@ func emptyStore(t *testing.T) http.Handler {
 	return store.Handler()
 }
 
-// check gives the commands of a row, in a place of its own, and looks at what became of them.
+// check runs the commands of a row below a prefix of its own, and compares the result.
 func (q *quirkService) check(t *testing.T, i int, row quirkRow) {
 	b := behind{q.store, fmt.Sprint("row ", i)}
 	for name, content := range row.there {
@@ -196,7 +196,7 @@ func (q *quirkService) check(t *testing.T, i int, row quirkRow) {
 	q.judge(t, row, ftp.refused, b.contents(t), begun)
 }
 
-// judge compares what became of a row, whose log began there, with what should have.
+// judge compares the result of a row with the expected one. The log of the row begins at offset begun.
 func (q *quirkService) judge(t *testing.T, row quirkRow, refused *refusal, got map[string]string, begun int) {
 	outcome, ok := q.rows[row.name]
 	if !ok {
@@ -207,7 +207,7 @@ func (q *quirkService) judge(t *testing.T, row quirkRow, refused *refusal, got m
 		want = row.there
 	}
 	for name := range got {
-		if _, there := want[name]; want["*"] != "" && !there && refused == nil { // a name of the server's choice
+		if _, there := want[name]; want["*"] != "" && !there && refused == nil { // a name that the server has chosen
 			got["*"] = got[name]
 			delete(got, name)
 		}
@@ -234,8 +234,8 @@ func (q *quirkService) judge(t *testing.T, row quirkRow, refused *refusal, got m
 	}
 }
 
-// TestCommandsWithQuirks gives every command to every kind of service. Long uploads go to quirks that a service has in combination
-// with that service alone.
+// TestCommandsWithQuirks runs every row in every mode. If a mode combines the quirks of a whole service, only that mode gets the rows
+// with long uploads, not the modes with one of its quirks.
 func TestCommandsWithQuirks(t *testing.T) {
 	awsEnvironment(t)
 	for _, mode := range quirks.Modes() {
@@ -256,7 +256,7 @@ func TestCommandsWithQuirks(t *testing.T) {
 	}
 }
 
-// checkAll checks the rows that have exceptions, and all others of the mode.
+// checkAll checks the rows with exceptions, and all other rows of the mode.
 func (q *quirkService) checkAll(t *testing.T, mode quirks.Mode, exceptions map[string]quirkOutcome) {
 	q.rows = exceptions
 	for i, row := range quirkRows {
@@ -268,7 +268,7 @@ func (q *quirkService) checkAll(t *testing.T, mode quirks.Mode, exceptions map[s
 	}
 }
 
-// TestStartNamesTheOption shows that the log of the start names the option with which the bucket would answer.
+// TestStartNamesTheOption: if the bucket does not answer, the log at the start names the option that cures it.
 func TestStartNamesTheOption(t *testing.T) {
 	awsEnvironment(t)
 	for _, name := range []string{"signed-payloads", "requester-pays", "virtual-hosts-only", "redirect-301", "region-signed"} {
@@ -285,7 +285,7 @@ func optionWords(option string) []string {
 	return []string{strings.Replace(option, " ", "=", 1)}
 }
 
-// TestQuirkExceptions shows that each exception is about a row that there is.
+// TestQuirkExceptions: each exception is about an existing row.
 func TestQuirkExceptions(t *testing.T) {
 	for mode, rows := range quirkExceptions {
 		m := quirks.Named(strings.TrimSuffix(mode, "+"))

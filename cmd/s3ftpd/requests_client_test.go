@@ -35,7 +35,7 @@ func (m *meter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.Handler.ServeHTTP(w, r)
 }
 
-// take returns what was counted since it was called last.
+// take returns the counts since its last call.
 func (m *meter) take() map[string]int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -44,7 +44,7 @@ func (m *meter) take() map[string]int {
 	return counts
 }
 
-// await returns once an operation has been asked for so many times.
+// await waits until an operation was requested the given number of times.
 func (m *meter) await(t *testing.T, name string, times int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -74,7 +74,7 @@ func metered(t *testing.T) (*s3fs.Client, *meter) {
 	return m.dial(t, ""), m
 }
 
-// dial returns a client that sends such checksums.
+// dial returns an S3 client that sends the given kind of checksum.
 func (m *meter) dial(t *testing.T, checksum string) *s3fs.Client {
 	t.Helper()
 	client, err := s3fs.NewClient(t.Context(), s3fs.Config{Endpoint: m.url, Region: "us-east-1", Checksum: checksum})
@@ -85,7 +85,7 @@ func (m *meter) dial(t *testing.T, checksum string) *s3fs.Client {
 	return client
 }
 
-// A caller is a client that is logged in to a server with that store, and remembers what it has said.
+// A caller is an FTP client that is logged in to a server with a store. It records the commands that it has sent.
 type caller struct {
 	*textproto.Conn
 	store *s3fs.FS
@@ -118,10 +118,10 @@ func call(t *testing.T, store *s3fs.FS, m *meter, options ...string) *caller {
 	return a
 }
 
-// An act is something that a caller does, and that ends as it should.
+// An act is a step of a caller. It fails the test if a reply is not as expected.
 type act func(*testing.T, *caller)
 
-// logIn is an act.
+// logIn logs the caller in.
 var logIn = both(say("USER alice", 331), say("PASS wonderland", 230))
 
 func both(first, second act) act {
@@ -131,7 +131,7 @@ func both(first, second act) act {
 	}
 }
 
-// say sends a command, and expects replies with these codes.
+// say sends a command and expects replies with these codes.
 func say(command string, codes ...int) act {
 	return func(t *testing.T, c *caller) {
 		verb, _, _ := strings.Cut(command, " ")
@@ -143,7 +143,7 @@ func say(command string, codes ...int) act {
 	}
 }
 
-// begin is the first part of a transfer, in which so many bytes are sent, or its refusal.
+// begin starts a transfer, expects a reply with that code, and sends the given number of bytes.
 func begin(command string, bytes, code int) act {
 	return func(t *testing.T, c *caller) {
 		port := strings.Split(expect(t, c.Conn, "EPSV", 229), "|")[3]
@@ -162,7 +162,7 @@ func begin(command string, bytes, code int) act {
 
 func refused(command string, code int) act { return begin(command, 0, code) }
 
-// send is an upload of so many bytes.
+// send uploads the given number of bytes.
 func send(command string, bytes int) act {
 	return both(begin(command, bytes, 150), func(t *testing.T, c *caller) {
 		c.data.Close()
@@ -170,7 +170,7 @@ func send(command string, bytes int) act {
 	})
 }
 
-// fetch is a transfer of so many lines to the client.
+// fetch runs a download or a listing that must have the given number of lines.
 func fetch(command string, lines int) act {
 	return both(begin(command, 0, 150), func(t *testing.T, c *caller) {
 		text, err := io.ReadAll(c.data)

@@ -8,33 +8,33 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 )
 
-// A rowCheck shows that a row of the table is true.
+// A rowCheck tests one row of the table in docs/requests.md.
 type rowCheck struct {
-	there     []string       // files with one line, and markers of directories, that are there before
-	many      int            // files in /many
-	per       map[string]int // how many of a thing there are in what is done
-	first     []act          // done before, and not counted
-	each      []act          // each of which costs what the row says
-	times     string         // listings show the time in the metadata
-	spent     bool           // broken uploads cannot be resumed
-	checksum  string         // sent with the files that are there; "" = the default
-	options   []string       // of the server
-	elsewhere string         // the test that shows it instead, because what the row is about is too large to be made here
+	there     []string       // files with one line, or directory markers, that exist before
+	many      int            // number of files in /many
+	per       map[string]int // factors for costs per unit, such as "part": 3
+	first     []act          // steps before, which are not counted
+	each      []act          // steps that must each cost the requests in the row
+	times     string         // value of --list-mtime
+	spent     bool           // with --resume 0: broken uploads cannot be resumed
+	checksum  string         // kind of checksum of all uploads; "" = default
+	options   []string       // options of the server
+	elsewhere string         // file of the test that covers the row instead, because the row needs files too large for this test
 }
 
 const largeCopies = "s3fs/copy_requests_test.go"
 
 const partSize = 5 << 20
 
-// longer is an upload whose first part and lease are with S3 when a byte of the second has come.
+// longer begins an upload, and returns when S3 has received its first part and its lease.
 var longer = untilParts(2)
 
-// untilParts is an upload of more than a part, begun until S3 was asked for so many UploadParts.
+// untilParts begins an upload of more than one part, and waits for n UploadPart requests.
 func untilParts(n int) act {
 	return both(begin("STOR f", partSize+1, 150), func(t *testing.T, c *caller) { c.meter.await(t, "UploadPart", n) })
 }
 
-// rowChecks are by the first column of the table.
+// rowChecks are the checks by the first column of the table.
 var rowChecks = map[string]rowCheck{
 	"`STOR`, up to one part":                            {each: []act{send("STOR f", 0), send("STOR f", 1), send("STOR d/f", partSize)}},
 	"`STOU`, up to one part":                            {each: []act{send("STOU", 0), send("STOU f.txt", partSize)}},

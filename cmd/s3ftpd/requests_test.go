@@ -15,7 +15,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// rows returns the cells of the table that a page of docs/ has between comments with its name, without its head.
+// rows returns the cells of a table in a page of docs/, without its header. Comments with the table's name surround it.
 func rows(t *testing.T, page, name string) (rows [][]string) {
 	t.Helper()
 	text, err := os.ReadFile(root + "/docs/" + page)
@@ -36,7 +36,7 @@ func rows(t *testing.T, page, name string) (rows [][]string) {
 
 var cost = regexp.MustCompile(`^([0-9]+) ([A-Za-z0-9]+)(?: per (.+))?$`)
 
-// costs reads the second column of the table.
+// costs parses the second column of the table: the number of requests by operation.
 func costs(t *testing.T, text string, per map[string]int) map[string]int {
 	t.Helper()
 	want := make(map[string]int)
@@ -62,7 +62,7 @@ func costs(t *testing.T, text string, per map[string]int) map[string]int {
 
 var verbs = regexp.MustCompile("`([A-Z]+)`")
 
-// Every row of docs/requests.md says what its commands cost, and every command has a row.
+// Every row of docs/requests.md has the requests that its commands cost, and every command has a row.
 func TestRequests(t *testing.T) {
 	client, m := metered(t)
 	seen, text := make(map[string]bool), ""
@@ -80,7 +80,7 @@ func TestRequests(t *testing.T) {
 			if check.spent {
 				resume = -1
 			}
-			client := m.dial(t, check.checksum) // it is closed with the row, when its clean-ups have ended
+			client := m.dial(t, check.checksum) // a client for this row: closing it waits for its clean-ups
 			store := s3fs.NewFS(client, s3fs.Options{Bucket: "files", Prefix: fmt.Sprint("row ", i), PartSize: partSize, ListMtime: check.times, Resume: resume})
 			checkRow(t, call(t, store, m, check.options...), check, row)
 		})
@@ -120,7 +120,7 @@ func checkRow(t *testing.T, c *caller, check rowCheck, row []string) {
 	}
 	if len(check.first) > 0 {
 		for _, name := range check.there {
-			c.store.Stat(t.Context(), name) // which waits for the clean-up after DELE and RNTO
+			c.store.Stat(t.Context(), name) // Stat waits for the clean-up after DELE and RNTO
 		}
 	}
 	c.meter.take()
@@ -129,11 +129,11 @@ func checkRow(t *testing.T, c *caller, check rowCheck, row []string) {
 		do(t, c)
 		want := costs(t, row[1], check.per)
 		for name, n := range want {
-			c.meter.await(t, name, n) // uploads are listed and aborted after the reply
+			c.meter.await(t, name, n) // S3 requests to list and abort uploads follow the reply
 		}
 		got := c.meter.take()
 		if time.Since(begun) > time.Second && got["CompleteMultipartUpload"] > 0 {
-			got["HeadObject"], want["HeadObject"] = 0, 0 // an upload that took so long is verified
+			got["HeadObject"], want["HeadObject"] = 0, 0 // an upload of more than a second is verified
 		}
 		if !maps.Equal(got, want) {
 			t.Errorf("step %d: got %v, want %v", i+1, got, want)
@@ -149,7 +149,7 @@ func checkRow(t *testing.T, c *caller, check rowCheck, row []string) {
 	}
 }
 
-// The permissions are for what is asked for, and for nothing else.
+// docs/permissions.md lists exactly the operations that docs/requests.md counts.
 func TestRequestsPermitted(t *testing.T) {
 	asked, permitted := make(map[string]bool), make(map[string]bool)
 	for _, row := range rows(t, "requests.md", "requests") {
