@@ -17,7 +17,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// accountOf returns what makes the accounts of users of a store.
+// accountOf returns a function that makes accounts on a store.
 func accountOf(store proxy.Store) func(string, netip.Addr) proxy.Account {
 	return func(user string, _ netip.Addr) proxy.Account { return proxy.Account{User: user, Store: store} }
 }
@@ -31,7 +31,7 @@ func TestAdmit(t *testing.T) {
 	if got, err := in(t.Context(), proxy.Attempt{User: "alice", Password: "x"}); got.Store != nil || !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("wrong: %v, %v", got, err)
 	}
-	// A file that may not be read any more is no wrong password, although io/fs has one word for both.
+	// An unreadable password file is not a wrong password, although both errors are fs.ErrPermission.
 	forbidden := func() (string, error) { return "", &fs.PathError{Op: "open", Path: "password", Err: fs.ErrPermission} }
 	got, err := admit(&auth.Authenticator{User: "alice", Secret: forbidden}, accountOf(store))(t.Context(), proxy.Attempt{User: "alice", Password: "wonderland"})
 	if got.Store != nil || err == nil || errors.Is(err, fs.ErrPermission) {
@@ -39,14 +39,14 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
-// A client's certificate whose subject is the configured one stands for any password, and no other certificate does.
+// A client certificate with the configured subject is accepted whatever the password is. No other certificate is.
 func TestAdmitByCertificate(t *testing.T) {
 	of := func(subject pkix.Name) *x509.Certificate { return issue(t, subject, year, nil).Leaf }
 	alice, bob := of(pkix.Name{CommonName: "alice", Organization: []string{"Example"}}), of(called("bob"))
 	store := proxy.Store(new(s3fs.FS))
 	for name, c := range map[string]struct {
-		subject        string // of --user-certificate
-		secret         string // empty: there is none
+		subject        string // --user-certificate
+		secret         string // empty: no password is configured
 		user, password string
 		certificate    *x509.Certificate
 		in             bool
@@ -86,7 +86,7 @@ func TestAdmitByCertificate(t *testing.T) {
 	}
 }
 
-// The names of a subject are those that it really has: none can be made to look like another's.
+// No subject can be made to have the names of another subject.
 func TestSubjects(t *testing.T) {
 	types := map[string]asn1.ObjectIdentifier{"CN": commonName, "O": {2, 5, 4, 10}, "OU": {2, 5, 4, 11}, "C": {2, 5, 4, 6}}
 	of := func(pairs ...string) *x509.Certificate {
@@ -106,7 +106,7 @@ func TestSubjects(t *testing.T) {
 		want        []string
 	}{
 		{of("O=Example", "CN=alice"), []string{"CN=alice,O=Example", "alice"}},
-		{of("CN=alice", "O=Example"), []string{"O=Example,CN=alice", "alice"}}, // another subject
+		{of("CN=alice", "O=Example"), []string{"O=Example,CN=alice", "alice"}}, // a different subject
 		{of("C=DE", "OU=b", "OU=a", "CN=Älice"), []string{"CN=Älice,OU=a,OU=b,C=DE", "Älice"}},
 		{of("CN=alice", "CN=bob"), []string{"CN=bob,CN=alice"}},
 		{of("CN=CN=alice"), []string{"CN=CN=alice"}},
@@ -121,7 +121,7 @@ func TestSubjects(t *testing.T) {
 	}
 }
 
-// A certificate alone is enough to start with.
+// serve starts without a password if --user-certificate is set.
 func TestNoPassword(t *testing.T) {
 	c := &config.Config{User: "alice", UserCertificate: "alice"}
 	if err := usable(c); err != nil || secret(c, nil) != nil {

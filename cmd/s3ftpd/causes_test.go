@@ -106,14 +106,14 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// A failureCase is a service that fails, and its cause as check and the log must show it.
+// A failureCase is a service that fails, and the reason and advice that check and the log must show.
 type failureCase struct {
 	endpoint       func(*testing.T) string
 	environ        []string
 	reason, advice string
 }
 
-// failureCases are made with real servers, and with answers of S3 where no server is at hand that gives them.
+// failureCases use real servers, and canned responses for failures that these cannot produce.
 var failureCases = map[string]failureCase{
 	"wrong secret": {store, []string{"AWS_SECRET_ACCESS_KEY=other"}, "the secret does not belong to the key", "correct AWS_SECRET_ACCESS_KEY"},
 	"unknown key":  {store, []string{"AWS_ACCESS_KEY_ID=other"}, "S3 does not know the key", "correct AWS_ACCESS_KEY_ID"},
@@ -129,7 +129,7 @@ var failureCases = map[string]failureCase{
 	"private CA":    {secureServer, nil, "is not trusted", "name a PEM file with the authority's certificate in AWS_CA_BUNDLE"},
 }
 
-// store serves an embedded store, which knows one key.
+// store serves an embedded store with one access key, and returns its URL.
 func store(t *testing.T) string {
 	t.Helper()
 	s3, err := s3demo.Open(t.TempDir(), s3demo.Options{Keys: map[string]string{"canary-key": "canary-aws-secret"}})
@@ -145,7 +145,7 @@ func store(t *testing.T) string {
 	return s.URL
 }
 
-// answersOf serves one answer: a code in S3's form, or a page.
+// answersOf serves the same response to every request: an S3 error code, or a page.
 func answersOf(status int, header, body string) func(*testing.T) string {
 	return func(t *testing.T) string {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -173,10 +173,10 @@ func secureServer(t *testing.T) string {
 	return s.URL
 }
 
-// sdkNoise are words of the AWS SDK that say nothing to a user.
+// sdkNoise matches words of the AWS SDK that do not help users.
 var sdkNoise = regexp.MustCompile(`operation error|StatusCode|RequestID|IMDS|exceeded maximum`)
 
-// TestFailures: check, the log and the client tell a failure of S3, without the words of the SDK.
+// TestFailures: check, the log and replies to clients describe a failure of S3, without the words of the SDK.
 func TestFailures(t *testing.T) {
 	for name, test := range failureCases {
 		t.Run(name, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// A port that is taken is answered alike by serve and check.
+// serve prints the reason and the advice if a port is in use.
 func TestPortTakenIsExplained(t *testing.T) {
 	awsEnvironment(t)
 	code, stdout, stderr := output(t, "", []string{"S3FTPD_PASSWORD=secret"}, "--user=alice", "--bucket=b", "--ftp="+taken(t))
@@ -228,7 +228,7 @@ func TestPortTakenIsExplained(t *testing.T) {
 	}
 }
 
-// The log has the ID of a request, and no line but those of slog.
+// The log has the request ID, the reason and the advice with an error.
 func TestLogExplains(t *testing.T) {
 	var b bytes.Buffer
 	newLog(&config.Config{LogFormat: "json"}, &b).Info("m", "err", fmt.Errorf("operation error S3: PutObject, %w",

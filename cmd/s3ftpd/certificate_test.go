@@ -19,7 +19,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// issue makes a certificate that is good from now on for a while, signed by another or by itself.
+// issue makes a certificate that is valid from now for the duration good. It is signed by another certificate or by itself.
 func issue(t *testing.T, subject pkix.Name, good time.Duration, by *real.Certificate) real.Certificate {
 	t.Helper()
 	return real.Issue(t, &x509.Certificate{SerialNumber: big.NewInt(1), Subject: subject, NotBefore: time.Now().Add(min(0, good-time.Hour)),
@@ -31,7 +31,7 @@ func called(name string) pkix.Name { return pkix.Name{CommonName: name} }
 
 const year = 365 * 24 * time.Hour
 
-// A pairDir is a directory with files of TLS, and the configuration that names them.
+// A pairDir is a directory with a certificate and its key, and the configuration that names them.
 type pairDir struct {
 	t   *testing.T
 	dir string
@@ -107,7 +107,7 @@ func TestNoCertificate(t *testing.T) {
 	}
 }
 
-// Whatever is wrong with the files is said in the words of the option, with what would be right.
+// An error about a file names its option, and says how to correct it.
 func TestCertificateThatIsNone(t *testing.T) {
 	d := newPairDir(t)
 	d.c.TLSClientCA = filepath.Join(d.dir, "ca.crt")
@@ -149,7 +149,7 @@ func TestCertificateThatIsNone(t *testing.T) {
 	}
 }
 
-// What is made at the start is good for every name and address of this machine.
+// The self-signed certificate is valid for every name and address of this machine.
 func TestSelfSigned(t *testing.T) {
 	log := newConsole()
 	k, err := openCertificate(&config.Config{TLSSelfSigned: true}, newLog(&config.Config{LogFormat: "json"}, log))

@@ -14,13 +14,13 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// A watched certificate is kept up to date in a bubble.
+// A watched certificate reloads its files inside a synctest bubble.
 type watched struct {
 	t       *testing.T
 	k       *certificate
 	log     *console
 	hangups chan os.Signal
-	said    int // bytes of the log that have been looked at
+	said    int // bytes of the log that were checked
 }
 
 func watch(t *testing.T, c *config.Config, every time.Duration) *watched {
@@ -35,7 +35,7 @@ func watch(t *testing.T, c *config.Config, every time.Duration) *watched {
 	return w
 }
 
-// is holds the certificate in use, and what the log has been told since the last time, against what they should be.
+// is compares the certificate in use, and the log lines since the last call, with the expected ones.
 func (w *watched) is(when string, want real.Certificate, says ...string) {
 	w.t.Helper()
 	synctest.Wait()
@@ -103,7 +103,7 @@ func TestCertificateIsKeptUp(t *testing.T) {
 	})
 }
 
-// A hangup is heard at once.
+// SIGHUP reloads the certificate at once.
 func TestHangupReadsTheCertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newPairDir(t)
@@ -116,7 +116,7 @@ func TestHangupReadsTheCertificate(t *testing.T) {
 	})
 }
 
-// In Kubernetes the files stay, and a symbolic link above them changes.
+// Kubernetes replaces a symbolic link to the directory instead of the files.
 func TestLinkIsSwapped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		root := newPairDir(t)
@@ -147,13 +147,13 @@ func TestLinkIsSwapped(t *testing.T) {
 	})
 }
 
-// The end of a certificate is warned of at the start, and when it comes near without anything having changed.
+// An expiry warning is logged at the start, and also later, without a change of the files.
 func TestEndOfCertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newPairDir(t)
 		old := issue(t, called("old"), soon+time.Hour, nil)
 		d.put(old)
-		w := watch(t, d.c, time.Minute) // there is much to skip
+		w := watch(t, d.c, time.Minute) // long, because the test spans 14 days
 		<-time.After(time.Hour - time.Minute)
 		w.is("a fortnight and a minute before", old)
 		<-time.After(2 * time.Minute)
@@ -175,7 +175,7 @@ func TestEndOfCertificate(t *testing.T) {
 	})
 }
 
-// Those whose certificates clients have to show are kept up to date too, also beside a certificate of the program's own.
+// --tls-client-ca is reloaded too, also together with a self-signed certificate.
 func TestClientAuthoritiesAreKeptUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newPairDir(t)

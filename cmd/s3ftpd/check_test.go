@@ -22,13 +22,13 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// checkArgs are options that have nothing wrong with them.
+// checkArgs returns valid arguments for check.
 func checkArgs(endpoint string, more ...string) []string {
 	return real.Arguments(append([]string{"check", "--endpoint", endpoint, "--bucket=invoices", "--user=alice", "--ftp=127.0.0.1:0",
 		"--passive-ports=1024-65535", "--active=false"}, more...)...)
 }
 
-// checked runs the command, and returns the words that its lines begin with and what it prints.
+// checked runs check. It returns the exit code, the first words of its lines, and the output.
 func checked(t *testing.T, args []string) (code int, words []string, text string) {
 	t.Helper()
 	code, text, stderr := output(t, "", []string{"S3FTPD_PASSWORD=canary-password"}, args...)
@@ -51,7 +51,7 @@ func checked(t *testing.T, args []string) (code int, words []string, text string
 	return code, words, text
 }
 
-// keysOf makes the keys of a server those that the program finds.
+// keysOf sets the AWS environment to the keys of a server.
 func keysOf(t *testing.T, server *real.S3) {
 	t.Helper()
 	for _, kv := range server.Env() {
@@ -83,7 +83,7 @@ func TestCheckOnMinIO(t *testing.T) {
 	}
 }
 
-// What is wrong with the service shows in one line of its own, with what to do about it.
+// check reports each fault of the service in one line, with advice.
 func TestCheckFindsTheServiceWrong(t *testing.T) {
 	server := real.MinIO(t)
 	bucket := "invoices"
@@ -97,7 +97,7 @@ func TestCheckFindsTheServiceWrong(t *testing.T) {
 		}
 		proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
-			r.Out.Host = r.In.Host // it is signed
+			r.Out.Host = r.In.Host // Host is part of the signature
 		}}
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if slices.Contains(methods, r.Method) {
@@ -154,7 +154,7 @@ func TestCheckOnTheEmbeddedStore(t *testing.T) {
 	}
 }
 
-// What is known of a service is said, without Markdown.
+// check prints the known facts about a service, without Markdown.
 func TestCheckKnown(t *testing.T) {
 	for endpoint, want := range map[string]string{
 		"http://127.0.0.1:9000":               "",
@@ -174,7 +174,7 @@ func TestCheckKnown(t *testing.T) {
 	}
 }
 
-// The region that the bucket is in is named, and what to do.
+// check names the region of the bucket, and the option to set.
 func TestCheckNamesTheRegion(t *testing.T) {
 	for _, kv := range (&real.S3{AccessKey: "a", SecretKey: "s"}).Env() {
 		name, value, _ := strings.Cut(kv, "=")
@@ -193,7 +193,7 @@ func TestCheckNamesTheRegion(t *testing.T) {
 	}
 }
 
-// What is wrong on this side shows in one line of its own too, and the rest is checked all the same.
+// check reports each fault of this machine in one line too, and still runs the other checks.
 func TestCheckFindsTheMachineWrong(t *testing.T) {
 	endpoint := checkable(t)
 	taken := taken(t)
@@ -223,7 +223,7 @@ func TestCheckFindsTheMachineWrong(t *testing.T) {
 	}
 }
 
-// taken is an address that somebody listens on until the test is over.
+// taken returns an address that is in use until the test ends.
 func taken(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -241,7 +241,7 @@ func TestCheckOfMistakes(t *testing.T) {
 	}
 }
 
-// A report that cannot be written is a failure, and control characters in a result do not break its lines.
+// A report that cannot be written is an error, and control characters in a result do not break its lines.
 func TestReport(t *testing.T) {
 	r, w := io.Pipe()
 	r.Close()
@@ -258,7 +258,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// With --json, standard output has one JSON object a line and nothing else, also if the configuration is invalid.
+// With --json, standard output has one JSON object per line and nothing else, also if the configuration is invalid.
 func TestCheckJSON(t *testing.T) {
 	endpoint := checkable(t)
 	for name, test := range map[string]struct {
@@ -294,7 +294,7 @@ func TestCheckJSON(t *testing.T) {
 	}
 }
 
-// A clock that differs by more than S3 accepts fails, and one that is near that is warned of.
+// The clock check warns above 1 min, and fails above 15 min, where S3 refuses requests.
 func TestClockResult(t *testing.T) {
 	for skew, want := range map[time.Duration]string{
 		400 * time.Millisecond: "ok this machine's clock is 0 s ahead of S3's",
@@ -309,7 +309,7 @@ func TestClockResult(t *testing.T) {
 	}
 }
 
-// The clock is compared with the header Date of S3's answers, also if S3 refuses the request for its time.
+// The clock is compared with the header Date of S3's responses, also of those that refuse the request for its time.
 func TestCheckMeasuresTheClock(t *testing.T) {
 	store := embedded(t, "invoices")
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -323,7 +323,7 @@ func TestCheckMeasuresTheClock(t *testing.T) {
 	}
 }
 
-// The policy has only what is missing, for the bucket, the prefix and the key that are configured.
+// The policy grants only the missing permissions, on the configured bucket, prefix and KMS key.
 func TestPolicy(t *testing.T) {
 	c := &config.Config{Bucket: "invoices", Prefix: "a/", Region: "cn-north-1", SSEKMSKey: "arn:aws-cn:kms:cn-north-1:1:key/k"}
 	const want = `{"Version":"2012-10-17","Statement":[` +

@@ -16,10 +16,10 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// A checkFault is what is wrong with a service: it may change requests, or answer them with a status and a code or a document.
+// A checkFault simulates a faulty service: it changes a request, or answers it with a status and an error code or a document.
 type checkFault func(*http.Request) (status int, answer string)
 
-// answered makes a service that answers operations so.
+// answered simulates a service that answers some operations with a status and an error code.
 func answered(status int, code string, operations ...string) checkFault {
 	return func(r *http.Request) (int, string) {
 		if slices.Contains(operations, real.Operation(r)) {
@@ -29,7 +29,7 @@ func answered(status int, code string, operations ...string) checkFault {
 	}
 }
 
-// ignored makes a service that takes no notice of headers.
+// ignored simulates a service that ignores request headers with a prefix.
 func ignored(prefix string) checkFault {
 	return func(r *http.Request) (int, string) {
 		for name := range r.Header {
@@ -41,7 +41,7 @@ func ignored(prefix string) checkFault {
 	}
 }
 
-// answeredHeader makes a service that answers requests so whose header begins with a value.
+// answeredHeader simulates a service that answers requests with a status and an error code if a header begins with a value.
 func answeredHeader(status int, code, name, value string) checkFault {
 	return func(r *http.Request) (int, string) {
 		if strings.HasPrefix(r.Header.Get(name), value) && r.Header.Get(name) != "" {
@@ -93,8 +93,8 @@ var checkFaults = map[string]checkFault{
 	},
 }
 
-// TestCheckLines compares the lines of check with testdata/check.txt. Section "nothing" has those of a service without a fault. The other
-// sections have the lines that a fault changes.
+// TestCheckLines compares the output of check with testdata/check.txt. The section "nothing" has all lines for a service without a
+// fault. Each other section has the lines that differ with its fault.
 func TestCheckLines(t *testing.T) {
 	store := embedded(t, "invoices")
 	golden, err := os.ReadFile("testdata/check.txt")
@@ -142,7 +142,7 @@ var (
 	uploadIDs  = regexp.MustCompile(`the upload \S+ of`)
 )
 
-// storageLines returns what check prints about a service, without what differs between two runs.
+// storageLines returns the lines of check about a service, without the parts that differ between two runs.
 func storageLines(t *testing.T, store http.Handler, fault checkFault) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

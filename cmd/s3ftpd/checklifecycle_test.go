@@ -12,7 +12,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// --fix-lifecycle adds the rule once, and says what it did; without it nothing is written.
+// --fix-lifecycle adds the rule once, and reports it. Without the option nothing is written.
 func TestCheckFixLifecycle(t *testing.T) {
 	endpoint := checkable(t)
 	const missing, there = "warn  no lifecycle rule is known", "ok    a lifecycle rule aborts incomplete multipart uploads, 7 days after they began\n"
@@ -35,7 +35,7 @@ func TestCheckFixLifecycle(t *testing.T) {
 	}
 }
 
-// A refusal says what to do, and is a failure.
+// If S3 refuses the rule, check fails and prints advice.
 func TestCheckFixLifecycleRefused(t *testing.T) {
 	store := embedded(t, "invoices")
 	for name, test := range map[string]struct {
@@ -67,7 +67,7 @@ func TestCheckFixLifecycleRefused(t *testing.T) {
 	}
 }
 
-// MinIO takes no such rule, since it aborts uploads by itself.
+// MinIO refuses such a rule, since it aborts uploads by itself.
 func TestCheckFixLifecycleOnMinIO(t *testing.T) {
 	server := real.MinIO(t)
 	keysOf(t, server)

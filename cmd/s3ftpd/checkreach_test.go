@@ -12,7 +12,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// Passive ports are tried at the address that PASV names. Behind NAT a failure is inconclusive, and not one of the check.
+// Passive ports are tried at the address that PASV names. Behind NAT a failure is inconclusive, and check only warns.
 func TestCheckReach(t *testing.T) {
 	elsewhere, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -60,7 +60,7 @@ func TestCheckReach(t *testing.T) {
 	}
 }
 
-// The first, the last and a middle port of a range are listened on, and a port in use is left out.
+// listenSome listens on the first, the middle and the last port of a range, and skips a port in use.
 func TestListenSome(t *testing.T) {
 	ports, listeners := listenSome(t.Context(), &config.Config{FTP: "127.0.0.1:0", PassivePorts: config.Ports{First: 40000, Last: 65535}})
 	defer closeAll(listeners)

@@ -12,7 +12,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// What TLS comes down to is said in lines of its own.
+// check reports the effect of the TLS options, one line each.
 func TestCheckTLS(t *testing.T) {
 	endpoint := checkable(t)
 	d := newPairDir(t)
@@ -72,7 +72,7 @@ func TestCheckTLS(t *testing.T) {
 			}
 		})
 	}
-	// Both source ports are tried where there are both listeners.
+	// With both listeners, both active source ports are tried.
 	_, _, text := checked(t, checkArgs(endpoint, pair("good", "--active")...))
 	if !regexp.MustCompile(`leave from (port 20|any port, not from 20)\b`).MatchString(text) || !regexp.MustCompile(`leave from (port 989|any port, not from 989)\b`).MatchString(text) {
 		t.Error(text)

@@ -18,7 +18,7 @@ import (
 
 var ftpIsOn = regexp.MustCompile(`FTP is on ([0-9.:]+),`)
 
-// startDemo runs a demo on free ports and returns the address of its FTP listener and what it has printed.
+// startDemo runs a demo on free ports. It returns the address of its FTP listener and its output.
 func startDemo(t *testing.T, dir string, args ...string) (r *running, address, text string) {
 	t.Helper()
 	r = start(t, nil, append([]string{"demo", "--dir", dir, "--ftp", "127.0.0.1:0", "--ftps", "127.0.0.1:0", "--s3", "127.0.0.1:0", "--passive-ports", "1024-65535"}, args...)...)
@@ -26,7 +26,7 @@ func startDemo(t *testing.T, dir string, args ...string) (r *running, address, t
 	return r, ftpIsOn.FindStringSubmatch(text)[1], text
 }
 
-// transfer runs a command with a passive data connection, to which it sends data if there is any.
+// transfer runs a command with a passive data connection, and sends data unless it is empty.
 func transfer(t *testing.T, address, command, data string) string {
 	t.Helper()
 	c := dial(t, address)
@@ -57,7 +57,7 @@ func passiveData(t *testing.T, c *textproto.Conn) net.Conn {
 	return conn
 }
 
-// A file is there again in the next demo of the same directory.
+// A second demo with the same directory has the files of the first.
 func TestDemo(t *testing.T) {
 	dir := t.TempDir()
 	r, address, _ := startDemo(t, dir)
@@ -81,7 +81,7 @@ func TestDemoOfDirectoryInUse(t *testing.T) {
 	}
 }
 
-// Addresses that are taken are replaced, and the lines to paste have the new ones.
+// Ports in use are replaced, and the commands to paste have the new ones.
 func TestDemoFindsPorts(t *testing.T) {
 	var taken [3]net.Listener
 	for i := range taken {
@@ -105,7 +105,7 @@ func TestDemoFindsPorts(t *testing.T) {
 	}
 }
 
-// The lines that the demo prints do what it says, one by one, as they are.
+// The commands that the demo prints work, each as it is.
 func TestDemoLines(t *testing.T) {
 	for name, args := range map[string][]string{"as it is": nil, "with odd names": {"--user", "al;ice'", "--prefix", "a b/$c"}} {
 		t.Run(name, func(t *testing.T) {
@@ -129,7 +129,7 @@ func TestDemoLines(t *testing.T) {
 	}
 }
 
-// has tells whether there is a client; aws is a bonus, and the others have to be there.
+// has reports whether a client is installed. Only aws may be missing.
 func has(t *testing.T, client string) bool {
 	t.Helper()
 	if client == "aws" {
@@ -145,7 +145,7 @@ func paste(t *testing.T, line string) {
 	cmd := exec.Command("sh", "-c", line)
 	cmd.Env = append(os.Environ(), "AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
 	out, err := cmd.CombinedOutput()
-	want := "hello.txt" // in every listing
+	want := "hello.txt" // every listing has it
 	if strings.HasSuffix(line, "hello.txt") || strings.HasSuffix(line, "hello.txt'") {
 		want = "Hello, bucket!"
 	}
@@ -157,7 +157,7 @@ func paste(t *testing.T, line string) {
 	}
 }
 
-// A password that was chosen is not in the lines; the clients ask for it.
+// The commands do not contain a password that the user has chosen: the clients ask for it.
 func TestWelcomeHidesPassword(t *testing.T) {
 	l, err := listenNear(t.Context(), "--ftp", "127.0.0.1:0", io.Discard)
 	if err != nil {
@@ -187,7 +187,7 @@ func TestReachable(t *testing.T) {
 	}
 }
 
-// The demo's store is part of every program, and weighs on none that does not ask for it.
+// The demo's store is linked into the program, but adds at most 100 KiB of memory to the start of other commands.
 func TestDemoWeighsNothing(t *testing.T) {
 	cmd := program(t, "version")
 	cmd.Env = append(cmd.Env, "GODEBUG=inittrace=1")
@@ -214,8 +214,8 @@ func TestDemoWeighsNothing(t *testing.T) {
 	}
 }
 
-// initLine matches what the runtime says of the start of one package.
+// initLine matches the line about the initialization of one package that the Go runtime prints.
 var initLine = regexp.MustCompile(`(?m)^init (\S+) @.* (\d+) bytes, \d+ allocs`)
 
-// ofDemo matches the packages that nothing but the demo needs.
+// ofDemo matches the packages that only the demo needs.
 var ofDemo = regexp.MustCompile(`/s3demo$`)

@@ -36,7 +36,7 @@ func readPage(t *testing.T, file string) string {
 	return string(text)
 }
 
-// block returns the block of code behind the comment <!-- name --> in a page.
+// block returns the code block after the comment <!-- name --> in a page.
 func block(t *testing.T, page, name string) string {
 	t.Helper()
 	_, rest, found := strings.Cut(readPage(t, root+"/"+page), "<!-- "+name+" -->\n```")
@@ -55,7 +55,7 @@ var (
 	codes    = regexp.MustCompile("(?s)```.*?```")
 )
 
-// anchors returns the anchors of a page, as GitHub makes them of its headings.
+// anchors returns the anchors that GitHub makes from the headings of a page.
 func anchors(t *testing.T, file string) map[string]bool {
 	t.Helper()
 	all := map[string]bool{"": true}
@@ -91,7 +91,7 @@ func TestDocumentLinks(t *testing.T) {
 	}
 }
 
-// TestDocumentIndex: docs/README.md leads to each page.
+// TestDocumentIndex: docs/README.md links to each page.
 func TestDocumentIndex(t *testing.T) {
 	index := readPage(t, root+"/docs/README.md")
 	for _, file := range pages(t) {
@@ -101,7 +101,7 @@ func TestDocumentIndex(t *testing.T) {
 	}
 }
 
-// TestDocumentColumns: lines have at most 120 columns, except for rows of tables, and for docs/clients.md where a test writes it.
+// TestDocumentColumns: lines have at most 120 columns, except rows of tables and the generated part of docs/clients.md.
 func TestDocumentColumns(t *testing.T) {
 	generated := regexp.MustCompile(`(?s)<!-- clients -->.*?<!-- /clients -->`)
 	for _, file := range append(pages(t), root+"/CHANGELOG.md") {
@@ -116,7 +116,7 @@ func TestDocumentColumns(t *testing.T) {
 	}
 }
 
-// TestDocumentedFile: the whole configuration file in docs/get-started.md is one, and relative paths in it count from the working
+// TestDocumentedFile: the configuration file in docs/get-started.md is valid, and relative paths in it are relative to the working
 // directory.
 func TestDocumentedFile(t *testing.T) {
 	text := strings.ReplaceAll(block(t, "docs/get-started.md", "config"), "/etc/s3ftpd/", "")
@@ -137,7 +137,7 @@ func TestDocumentedFile(t *testing.T) {
 	}
 }
 
-// TestDocumentedCompose: with $$ made $, as Compose does, the hash in docs/get-started.md is that of "secret", and the command is one.
+// TestDocumentedCompose: the Compose file in docs/get-started.md has a valid command and, with $ for $$, the hash of "secret".
 func TestDocumentedCompose(t *testing.T) {
 	var file struct {
 		Services map[string]struct {
@@ -165,7 +165,7 @@ func TestDocumentedCompose(t *testing.T) {
 	}
 }
 
-// TestDocumentedPolicy: the IAM policies in the documentation, and that of s3ftpd check, allow what docs/permissions.md lists.
+// TestDocumentedPolicy: the IAM policies in the documentation and of s3ftpd check allow the actions in docs/permissions.md.
 func TestDocumentedPolicy(t *testing.T) {
 	want := map[string]map[string]bool{"arn:aws:s3:::invoices": {}, "arn:aws:s3:::invoices/incoming/*": {"s3:GetObjectTagging": true, "s3:PutObjectTagging": true}}
 	for _, row := range rows(t, "permissions.md", "permissions") {
@@ -230,7 +230,7 @@ func TestDocumentsNameOptions(t *testing.T) {
 	}
 }
 
-// TestOptionsPage: docs/options.md has the options as the program has them.
+// TestOptionsPage: docs/options.md lists the options of the program.
 func TestOptionsPage(t *testing.T) {
 	_, rest, found := strings.Cut(readPage(t, root+"/docs/options.md"), "<!-- options -->\n")
 	table, _, closed := strings.Cut(rest, "<!-- /options -->")

@@ -21,14 +21,14 @@ const (
 	module = "github.com/s3ftpd/s3ftpd/"
 )
 
-// A room is a package of the house.
+// A room is a package of the repository.
 type room struct {
 	name, purpose string
-	imports       []string // the rooms that it may import; tests may import what they like
+	imports       []string // the rooms that it may import; tests may import any
 }
 
-// rooms are the packages of the house. Imports run down only: proxy knows no S3, s3fs knows no protocol, and neither knows the
-// configuration.
+// rooms are the packages of the repository. Imports have one direction: proxy does not depend on S3, s3fs does not depend on FTP,
+// and neither depends on the configuration.
 var rooms = []room{
 	{"cmd/s3ftpd", "commands; makes the other parts from the configuration", []string{
 		"config", "passive", "proxy", "proxy/auth", "proxy/budget", "proxy/ftp", "proxy/observe", "s3fs", "s3fs/s3demo",
@@ -57,10 +57,10 @@ var rooms = []room{
 	{"test/real", "real servers, each started for a test on a free port", []string{}},
 }
 
-// standardOnly are the rooms that import the standard library alone, and such rooms.
+// standardOnly are the rooms that import only the standard library, and other rooms of this list.
 var standardOnly = []string{"proxy/budget", "proxy/ftp/modez", "proxy/stall", "s3fs/s3http"}
 
-// guests are the modules of others that only some rooms may import.
+// guests maps third-party modules to the rooms that may import them.
 var guests = map[string][]string{
 	"github.com/aws/":             {"cmd/s3ftpd", "s3fs", "s3fs/s3demo", "test/e2e/harness", "test/quirks", "test/real"},
 	"github.com/spf13/pflag":      {"config"},
@@ -73,13 +73,13 @@ var guests = map[string][]string{
 	"github.com/stretchr/testify": {},
 }
 
-// sources calls visit with every Go file of the house, by its path below the root.
+// sources calls visit with every Go file of the repository and its path below the root.
 func sources(t *testing.T, visit func(name string, f *ast.File)) {
 	t.Helper()
 	sourcesIn(t, token.NewFileSet(), visit)
 }
 
-// sourcesIn is sources for a caller that needs the positions.
+// sourcesIn is like sources, and records positions in fset.
 func sourcesIn(t *testing.T, fset *token.FileSet, visit func(name string, f *ast.File)) {
 	t.Helper()
 	err := fs.WalkDir(os.DirFS(root), ".", func(name string, d fs.DirEntry, err error) error {
@@ -140,7 +140,7 @@ func TestArrows(t *testing.T) {
 	}
 }
 
-// TestArchitectureTable: docs/architecture.md tells purpose and imports of each room of the product.
+// TestArchitectureTable: docs/architecture.md has the purpose and the imports of each room of the product.
 func TestArchitectureTable(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
 	if err != nil {
@@ -179,7 +179,7 @@ func TestTopLevel(t *testing.T) {
 	}
 }
 
-// There is one context tree, whose root is in main, and nobody sleeps.
+// Only main makes a root context, and no code sleeps.
 func TestCalls(t *testing.T) {
 	sources(t, func(name string, f *ast.File) {
 		ast.Inspect(f, func(n ast.Node) bool {
@@ -201,8 +201,8 @@ func TestCalls(t *testing.T) {
 	})
 }
 
-// TestNoSharedState: nothing is shared by a package variable. What a process shares is made in cmd and handed in. A package variable has
-// its value from its declaration, and nothing writes to it, takes its address, or can be locked or waited for in it.
+// TestNoSharedState: package variables are never modified. State that a process shares is made in cmd and passed in. A package variable is
+// set by its declaration; no code writes to it or takes its address, and it is not a lock or a channel.
 func TestNoSharedState(t *testing.T) {
 	rooms := map[string][]*ast.File{}
 	names := map[*ast.File]string{}
@@ -214,7 +214,7 @@ func TestNoSharedState(t *testing.T) {
 	})
 	for room, files := range rooms {
 		info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
-		config := types.Config{Error: func(error) {}} // imports are not resolved, and all systems' files are read together
+		config := types.Config{Error: func(error) {}} // imports are not resolved, and files of all systems are mixed
 		pkg, _ := config.Check(room, fset, files, info)
 		for _, f := range files {
 			for _, problem := range sharedState(f, func(id *ast.Ident) bool {
@@ -227,7 +227,7 @@ func TestNoSharedState(t *testing.T) {
 	}
 }
 
-// sharedState returns what makes package variables of a file mutable.
+// sharedState returns the places that make package variables of a file mutable.
 func sharedState(f *ast.File, isGlobal func(*ast.Ident) bool) (problems []string) {
 	for _, decl := range f.Decls {
 		switch d := decl.(type) {
@@ -254,7 +254,7 @@ func sharedState(f *ast.File, isGlobal func(*ast.Ident) bool) (problems []string
 	return problems
 }
 
-// isSync reports whether an initial value is a channel, or of a type of sync or sync/atomic. Functions such as sync.OnceValue are none.
+// isSync reports whether an initial value is a channel, or has a type of sync or sync/atomic. Functions such as sync.OnceValue are allowed.
 func isSync(value ast.Expr) (found bool) {
 	ast.Inspect(value, func(n ast.Node) bool {
 		switch n := n.(type) {
@@ -271,7 +271,7 @@ func isSync(value ast.Expr) (found bool) {
 	return found
 }
 
-// written returns the operands that a statement or an expression changes or could let others change.
+// written returns the operands that a statement or an expression changes, or whose address it takes.
 func written(n ast.Node) []ast.Expr {
 	switch n := n.(type) {
 	case *ast.AssignStmt:
@@ -294,7 +294,7 @@ func written(n ast.Node) []ast.Expr {
 	return nil
 }
 
-// rootOf returns the variable of which x is a part, nil if it is of none.
+// rootOf returns the variable that x is a part of, or nil.
 func rootOf(x ast.Expr) *ast.Ident {
 	for {
 		switch e := x.(type) {
@@ -314,7 +314,7 @@ func rootOf(x ast.Expr) *ast.Ident {
 	}
 }
 
-// What s3fs logs, it logs with a context, so that the line has the session and the user: but for what is of no session.
+// s3fs logs with a context, so that lines have the session and the user. Exceptions are files that log without a session.
 func TestStoreLogsWithContext(t *testing.T) {
 	ofNoSession := []string{"s3fs/feature.go"}
 	sources(t, func(name string, f *ast.File) {
@@ -332,7 +332,7 @@ func TestStoreLogsWithContext(t *testing.T) {
 	})
 }
 
-// A contract is a type with a name: no interface with methods is written where it is asserted.
+// Every interface with methods is a named type.
 func TestInterfacesHaveNames(t *testing.T) {
 	sources(t, func(name string, f *ast.File) {
 		if strings.HasSuffix(name, "_test.go") {

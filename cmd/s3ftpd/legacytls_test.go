@@ -15,20 +15,20 @@ import (
 
 var implicitIsOn = regexp.MustCompile(`"listening","address":"([^"]+)","implicit":true`)
 
-// An oldClient is what an old device speaks: one version of TLS, with one cipher suite.
+// An oldClient is an old device that supports one version of TLS with one cipher suite.
 type oldClient struct{ version, suite uint16 }
 
 func (c oldClient) String() string {
 	return tls.VersionName(c.version) + " with " + tls.CipherSuiteName(c.suite)
 }
 
-// tls is a configuration for all connections of a session: the data connections resume that of the control connection.
+// tls returns a configuration for all connections of a session. Data connections resume the TLS session of the control connection.
 func (c oldClient) tls() *tls.Config {
 	return &tls.Config{InsecureSkipVerify: true, ServerName: "localhost", MinVersion: c.version, MaxVersion: c.version,
 		CipherSuites: []uint16{c.suite}, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
 }
 
-// oldClients are what old scanners and mainframes were seen to speak.
+// oldClients returns the versions and cipher suites of old scanners and mainframes.
 func oldClients() (all []oldClient) {
 	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11, tls.VersionTLS12} {
 		for _, suite := range []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA, tls.TLS_RSA_WITH_AES_256_CBC_SHA,
@@ -41,7 +41,7 @@ func oldClients() (all []oldClient) {
 		oldClient{tls.VersionTLS12, tls.TLS_RSA_WITH_AES_128_GCM_SHA256})
 }
 
-// With --tls-legacy old devices are served, data connections that resume included, and each session of theirs is in the log once.
+// With --tls-legacy old devices can connect, and resume on data connections. The log has one line for each of their sessions.
 func TestLegacyTLS(t *testing.T) {
 	r, _, _ := startDemo(t, t.TempDir(), "--tls-legacy", "--tls-data-session=require")
 	address := implicitIsOn.FindStringSubmatch(r.stderr.await(t, `"implicit":true`))[1]
@@ -79,7 +79,7 @@ func TestLegacyTLS(t *testing.T) {
 	}
 }
 
-// overTLS runs a transfer over a data connection under TLS, to which it sends data if there is any.
+// overTLS runs a transfer on a data connection with TLS, and sends data unless it is empty.
 func overTLS(t *testing.T, c *textproto.Conn, config *tls.Config, command, data string) string {
 	t.Helper()
 	port := strings.Split(expect(t, c, "EPSV", 229), "|")[3]
@@ -112,7 +112,7 @@ func overTLS(t *testing.T, c *textproto.Conn, config *tls.Config, command, data 
 	return string(got)
 }
 
-// Without --tls-legacy none of that is spoken.
+// Without --tls-legacy old devices cannot connect.
 func TestNoLegacyTLS(t *testing.T) {
 	r, _, _ := startDemo(t, t.TempDir())
 	address := implicitIsOn.FindStringSubmatch(r.stderr.await(t, `"implicit":true`))[1]
@@ -125,7 +125,7 @@ func TestNoLegacyTLS(t *testing.T) {
 	expect(t, dialTLS(t, address, insecure), "QUIT", 221)
 }
 
-// The documentation lists the cipher suites as they are.
+// docs/tls.md lists the cipher suites that are enabled.
 func TestCipherSuitesDocumented(t *testing.T) {
 	text, err := os.ReadFile(root + "/docs/tls.md")
 	if err != nil {

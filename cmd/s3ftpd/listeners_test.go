@@ -16,10 +16,10 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// insecure is how clients of the tests take every certificate.
+// insecure is a configuration of test clients that accepts every certificate.
 var insecure = &tls.Config{InsecureSkipVerify: true}
 
-// dialTLS opens a control connection that begins with TLS.
+// dialTLS opens a control connection with implicit TLS.
 func dialTLS(t *testing.T, address string, c *tls.Config) *textproto.Conn {
 	t.Helper()
 	conn, err := tls.Dial("tcp", address, c)
@@ -32,7 +32,7 @@ func dialTLS(t *testing.T, address string, c *tls.Config) *textproto.Conn {
 	return client
 }
 
-// A certificate opens a second listener, and the first one then lets nobody in without TLS.
+// With a certificate, --ftps is open too, and --ftp refuses logins without TLS.
 func TestServeTLS(t *testing.T) {
 	awsEnvironment(t)
 	ftp, ftps := real.FreeAddr(t), real.FreeAddr(t)
@@ -53,7 +53,7 @@ func TestServeTLS(t *testing.T) {
 	}
 }
 
-// Nothing is listened on if anything cannot be.
+// If one address cannot be bound, none stays bound.
 func TestListenAll(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -74,7 +74,7 @@ func TestListenAll(t *testing.T) {
 	}
 }
 
-// A listener that fails ends the other one too, and the error is its own.
+// A listener that fails stops the other one too, and its error is returned.
 func TestOneListenerFails(t *testing.T) {
 	for which := range 2 {
 		synctest.Test(t, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestOneListenerFails(t *testing.T) {
 	}
 }
 
-// A breakable listener accepts nobody until it breaks or is closed.
+// A breakable listener accepts no connection. Accept returns when the listener breaks or is closed.
 type breakable struct {
 	broken chan error
 }
@@ -113,7 +113,7 @@ func (l *breakable) Accept() (net.Conn, error) {
 func (l *breakable) Close() error   { close(l.broken); return nil }
 func (l *breakable) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1} }
 
-// A certificate that nothing uses is warned of.
+// A certificate that no listener uses causes a warning.
 func TestUnusedCertificate(t *testing.T) {
 	awsEnvironment(t)
 	r := start(t, []string{"S3FTPD_PASSWORD=x"}, "--user=alice", "--bucket=invoices", "--ftp=127.0.0.1:0", "--endpoint=http://127.0.0.1:1",
@@ -125,7 +125,7 @@ func TestUnusedCertificate(t *testing.T) {
 	}
 }
 
-// What is wrong with the certificate stops the start.
+// serve does not start with an invalid certificate.
 func TestServeWithoutKey(t *testing.T) {
 	d := newPairDir(t)
 	for _, command := range []string{"serve", "demo"} {
@@ -136,7 +136,7 @@ func TestServeWithoutKey(t *testing.T) {
 	}
 }
 
-// A client certificate is asked for by the TLS of the listener, and logs its owner in without a password.
+// A listener with --tls-client-ca requires a client certificate, which logs its user in without a password.
 func TestServeClientCertificates(t *testing.T) {
 	awsEnvironment(t)
 	d := newPairDir(t)
@@ -159,7 +159,7 @@ func TestServeClientCertificates(t *testing.T) {
 		"none": insecure, "another authority's": with(issue(t, called("alice"), year, &foreign)), "an old one": with(issue(t, called("alice"), -year, &ca)),
 	} {
 		conn, err := tls.Dial("tcp", ftps, config)
-		if err == nil { // in TLS 1.3 the client learns of it as it reads
+		if err == nil { // in TLS 1.3 the client sees the refusal when it reads
 			_, err = conn.Read(make([]byte, 1))
 			conn.Close()
 		}

@@ -17,23 +17,23 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 )
 
-// hostile are texts that a terminal would obey, that would begin a line of their own, or that are no text.
+// hostile are texts with commands for a terminal, with line breaks, or with invalid UTF-8.
 var hostile = []string{
 	"\x1b[2J", "a \x1b[2J", "\x1b]0;title\x07", "\x1b", `\x1b[2J`, `a \x1b[2J`, `a \\x1b[2J`, "\u009b2J", "a \u009b2J", "\u0085", "\x7f", "\r", "a\rb", "a\nb", "\x00",
 	"caf\xe9 and more", "\x9b2J", "\xff",
 }
 
-// colors are what tint itself writes for a terminal.
+// colors matches the escape sequences that tint writes for a terminal.
 var colors = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// isClean says whether a log is lines of UTF-8, so many of them, without anything else that is no letter.
+// isClean reports whether a log is valid UTF-8, has the given number of lines, and has no other control characters.
 func isClean(log string, lines int) bool {
 	return utf8.ValidString(log) && strings.Count(log, "\n") == lines && strings.HasSuffix(log, "\n") &&
 		!strings.ContainsFunc(strings.ReplaceAll(log, "\n", ""), unicode.IsControl)
 }
 
-// TestHostileSession: nothing that a client says before a login, for a name, or where a command should be, reaches a terminal, by
-// the most talkative log or by a reply.
+// TestHostileSession: control characters from a client, in commands and in names, before and after the login, reach no terminal:
+// neither in the log at level debug nor in a reply.
 func TestHostileSession(t *testing.T) {
 	store := httptest.NewServer(embedded(t, "invoices"))
 	defer store.Close()
@@ -60,13 +60,13 @@ func TestHostileSession(t *testing.T) {
 	}
 }
 
-// hostileScript is all that a client could try, up to a QUIT.
+// hostileScript returns commands with each hostile text, before and after the login, and QUIT.
 func hostileScript() string {
 	var b strings.Builder
 	for _, text := range hostile {
 		fmt.Fprintf(&b, "CLNT %s\r\nHOST %[1]s\r\nUSER %[1]s\r\nSTAT\r\n", text)
 		if b.Len() > 200 {
-			break // ten commands that are none are the most before a login
+			break // before the login, the server closes the connection after ten unknown commands
 		}
 	}
 	b.WriteString("USER alice\r\nPASS secret\r\n")
@@ -81,7 +81,7 @@ func hostileScript() string {
 	return b.String()
 }
 
-// TestLogIsLegible: whatever is logged, and in whichever form, it is one line, and nothing in it reaches the terminal.
+// TestLogIsLegible: in each format, every record is one line, and no text in it can command the terminal.
 func TestLogIsLegible(t *testing.T) {
 	for name, handler := range map[string]func(*bytes.Buffer) slog.Handler{
 		"JSON":       func(b *bytes.Buffer) slog.Handler { return newLog(&config.Config{LogFormat: "json"}, b).Handler() },

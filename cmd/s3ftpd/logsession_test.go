@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// lineOf returns the line of a JSON log that has a message.
+// lineOf returns the line with a message in a JSON log.
 func lineOf(t *testing.T, log, message string) map[string]any {
 	t.Helper()
 	for text := range strings.Lines(log) {
@@ -24,7 +24,7 @@ func lineOf(t *testing.T, log, message string) map[string]any {
 	return nil
 }
 
-// A line of s3fs has the session and the user of the client that it works for, and no line has an error that is none.
+// Log lines of s3fs have the session and the user that they are about, and no line has a nil error.
 func TestLinesOfTheStoreHaveTheirSession(t *testing.T) {
 	r, address, _ := startDemo(t, t.TempDir())
 	dial(t, address) // another session

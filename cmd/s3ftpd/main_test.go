@@ -20,7 +20,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// asProgram makes the test binary be the program itself.
+// asProgram is an environment variable that makes the test binary run as s3ftpd.
 const asProgram = "S3FTPD_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// program returns the program as a process of its own, to be started.
+// program returns a command that runs s3ftpd as a separate process. It is not started.
 func program(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -42,17 +42,17 @@ func program(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// output runs the program in this process, to its end.
+// output runs the program in this process until it ends.
 func output(t *testing.T, stdin string, environ []string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // for what should have ended by itself
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // ends a program that hangs
 	defer cancel()
 	var out, err bytes.Buffer
 	code = run(ctx, args, environ, strings.NewReader(stdin), &out, &err)
 	return code, out.String(), err.String()
 }
 
-// A console collects what a running program prints.
+// A console collects the output of a running program.
 type console struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -76,7 +76,7 @@ func (c *console) String() string {
 	return c.text.String()
 }
 
-// await returns all that was printed as soon as what is in it.
+// await waits until the output contains what, and returns the whole output.
 func (c *console) await(t *testing.T, what string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -96,14 +96,14 @@ func (c *console) await(t *testing.T, what string) string {
 	}
 }
 
-// A running program of this process.
+// A running is the program in this process.
 type running struct {
 	stdout, stderr *console
 	stop           context.CancelFunc
 	code           chan int
 }
 
-// start runs the program in this process until stop is called or the test is over.
+// start runs the program in this process until stop is called or the test ends.
 func start(t *testing.T, environ []string, args ...string) *running {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -115,7 +115,7 @@ func start(t *testing.T, environ []string, args ...string) *running {
 	return r
 }
 
-// end cancels the program's context and expects it to end well.
+// end cancels the program's context and expects exit code 0.
 func (r *running) end(t *testing.T) {
 	t.Helper()
 	if r.stop == nil {
@@ -200,7 +200,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// What cannot be written is a failure, as everywhere.
+// An error of standard output makes the command fail.
 func TestOutputThatFails(t *testing.T) {
 	for _, name := range []string{"version", "help"} {
 		var stderr bytes.Buffer

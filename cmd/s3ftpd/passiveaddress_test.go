@@ -22,7 +22,7 @@ var (
 	far   = netip.MustParseAddr("198.51.100.7")
 )
 
-// names answers lookups; its fields may change between them.
+// names answers lookups. Tests change its fields between lookups.
 type names struct {
 	mu    sync.Mutex
 	addrs []string
@@ -80,7 +80,7 @@ func TestPassiveAddress(t *testing.T) {
 	}
 }
 
-// An address that a client cannot reach is warned of, once.
+// A private address for a public client is logged once, as a warning.
 func TestUnreachableAddressIsWarnedOf(t *testing.T) {
 	for _, c := range []struct {
 		local, peer, rule string
@@ -97,7 +97,7 @@ func TestUnreachableAddressIsWarnedOf(t *testing.T) {
 		{"203.0.113.10", "198.51.100.7", "auto", false},
 		{"203.0.113.10", "10.1.2.3", "10.0.0.5", false},
 		{"10.0.0.5", "10.1.2.3", "auto", false},
-		{"10.0.0.5", "192.168.1.2", "auto", false}, // they may well know each other
+		{"10.0.0.5", "192.168.1.2", "auto", false}, // both addresses may belong to the same network
 		{"10.0.0.5", "100.64.0.1", "auto", false},
 		{"10.0.0.5", "::ffff:100.64.0.1", "auto", false},
 		{"127.0.0.1", "127.0.0.1", "auto", false},
@@ -145,13 +145,13 @@ func TestWarnUnresolved(t *testing.T) {
 	r.stderr.await(t, `"name":"ftp.invalid"`)
 }
 
-// step is one question, some time after the one before.
+// A step is one lookup, with the time since the previous step.
 type step struct {
 	after time.Duration
 	addrs []string
 	err   error
 	want  string // empty: an error
-	asked int    // lookups so far
+	asked int    // total number of lookups
 }
 
 func TestHostNameIsCached(t *testing.T) {
@@ -194,7 +194,7 @@ func TestHostNameIsCached(t *testing.T) {
 	}
 }
 
-// A resolver that does not answer holds up one session for some seconds, and no other.
+// A resolver that does not answer delays only one session, for a few seconds.
 func TestSlowResolver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &names{addrs: []string{"192.0.2.1"}}

@@ -13,7 +13,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/auth"
 )
 
-// terminal returns both ends of a pseudo-terminal: what a person types at, and what a program reads.
+// terminal returns both ends of a pseudo-terminal: one for the person who types, one for the program.
 func terminal(t *testing.T) (person, program *os.File) {
 	t.Helper()
 	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -36,7 +36,7 @@ func terminal(t *testing.T) (person, program *os.File) {
 	return person, program
 }
 
-// typed runs passwd at a terminal where a person answers each question, and returns what the person has seen.
+// typed runs passwd at a terminal, types one answer to each prompt, and returns the exit code, standard output and the text on the screen.
 func typed(t *testing.T, answers ...string) (code int, stdout, seen string) {
 	t.Helper()
 	person, program := terminal(t)

@@ -9,7 +9,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/auth"
 )
 
-// What passwd prints lets in who knows the password.
+// The hash that passwd prints accepts the password.
 func TestPasswd(t *testing.T) {
 	for stdin, password := range map[string]string{
 		"wonderland\n": "wonderland", "wonderland\r\nsecond line\n": "wonderland", "wonder land": "wonder land", " ä \n": " ä ",

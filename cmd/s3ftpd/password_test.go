@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// A doubtful password is named at the start, when its file changes, and by `check`, and is shown by none.
+// A doubtful password causes a warning at the start, when its file changes, and in `check`. None shows the password.
 func TestDoubtfulPasswords(t *testing.T) {
 	awsEnvironment(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusForbidden) }))
@@ -45,7 +45,7 @@ func TestDoubtfulPasswords(t *testing.T) {
 	r.stderr.await(t, `"option":"S3FTPD_PASSWORD","problem":"begins or ends with white space`)
 }
 
-// A hash that a shell has eaten lets nobody in, wherever it stands.
+// A hash that a shell has damaged is refused, in the environment and in the file.
 func TestEatenHash(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")
 	const rest = "=19=19456,t=2,p=1/canary"

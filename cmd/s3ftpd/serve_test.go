@@ -26,7 +26,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
-// awsEnvironment gives the AWS SDK keys that mean nothing, and nothing else to look for.
+// awsEnvironment sets dummy S3 keys, and keeps the AWS SDK from other sources of keys.
 func awsEnvironment(t *testing.T) {
 	t.Helper()
 	for _, kv := range []string{"AWS_ACCESS_KEY_ID=canary-key", "AWS_SECRET_ACCESS_KEY=canary-aws-secret", "AWS_EC2_METADATA_DISABLED=true",
@@ -36,7 +36,7 @@ func awsEnvironment(t *testing.T) {
 	}
 }
 
-// embedded returns an embedded store with an empty bucket of that name, for which the program finds keys.
+// embedded returns an embedded store with an empty bucket. It also calls awsEnvironment: the store accepts any keys.
 func embedded(t *testing.T, bucket string) http.Handler {
 	t.Helper()
 	awsEnvironment(t)
@@ -63,7 +63,7 @@ func dial(t *testing.T, address string) *textproto.Conn {
 	return c
 }
 
-// expect sends a command, if there is one, and returns the reply, whose code it compares.
+// expect sends a command, unless it is empty, checks the code of the reply, and returns the reply.
 func expect(t *testing.T, c *textproto.Conn, command string, code int) string {
 	t.Helper()
 	if command != "" {
@@ -80,7 +80,7 @@ func expect(t *testing.T, c *textproto.Conn, command string, code int) string {
 
 var listening = regexp.MustCompile(`"msg":"listening","address":"([^"]+)"`)
 
-// No secret reaches the log or the messages, whatever is asked for and whatever goes wrong.
+// No secret appears in the log or in messages, also if the arguments are invalid.
 func TestSecretsAreNotPrinted(t *testing.T) {
 	awsEnvironment(t)
 	r := start(t, []string{"S3FTPD_PASSWORD=canary-password"}, "--user", "alice", "--bucket", "invoices", "--ftp", "127.0.0.1:0",
@@ -130,7 +130,7 @@ func TestListenFails(t *testing.T) {
 	}
 }
 
-// The password is the one in the environment, or what the file has in it now.
+// The password comes from the environment, or from the current content of the file.
 func TestSecret(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")
 	for _, want := range []string{"one", "two"} {
@@ -145,7 +145,7 @@ func TestSecret(t *testing.T) {
 	}
 }
 
-// A bucket is a store whose listings fail so often.
+// A bucket is a store whose first listings fail.
 type bucket struct {
 	err   error
 	fails int
@@ -167,7 +167,7 @@ func (b *bucket) List(context.Context, string, string) iter.Seq2[proxy.Entry, er
 	}
 }
 
-// The log has the first failure of the bucket, and that it answers, in a line each.
+// ask logs the first failure and the first success of a listing, one line each.
 func TestAsk(t *testing.T) {
 	for _, c := range []struct {
 		err   error
@@ -201,7 +201,7 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-// What was configured is what the server is given.
+// server passes the configuration on to ftp.Server.
 func TestServer(t *testing.T) {
 	c, err := config.Load(config.Serve, strings.Fields("--bucket=invoices --user=alice --passive-ports=2000-2001 --active-port=7 --idle-timeout=1s "+
 		"--login-timeout=2s --data-timeout=3s --stall-timeout=4s --drain-timeout=5s --commit-grace=6s --max-sessions=7 "+
@@ -232,7 +232,7 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// A password that is a hash lets its user in: the server has a limiter for hashing.
+// A user whose password is configured as a hash can log in: the server has a limiter for hashing.
 func TestServerHashesPasswords(t *testing.T) {
 	hash, err := auth.Hash("wonderland")
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// docs/services.md shows what is known of services as the program has it.
+// docs/services.md lists the services that the program knows.
 func TestServices(t *testing.T) {
 	var want []string
 	for _, k := range s3fs.KnownServices() {

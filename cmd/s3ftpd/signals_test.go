@@ -14,7 +14,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// demoProcess runs a demo as a process of its own, and returns it with the address of its FTP listener.
+// demoProcess starts a demo in a separate process. It returns the process and the address of its FTP listener.
 func demoProcess(t *testing.T, args ...string) (*exec.Cmd, string) {
 	t.Helper()
 	cmd := program(t, real.Arguments(append([]string{"demo", "--dir", t.TempDir(), "--ftp", "127.0.0.1:0", "--ftps", "127.0.0.1:0", "--s3", "127.0.0.1:0"}, args...)...)...)
@@ -36,7 +36,7 @@ func demoProcess(t *testing.T, args ...string) (*exec.Cmd, string) {
 	return nil, ""
 }
 
-// The first signal asks the program to end, which waits for a transfer, and the second one ends it.
+// After the first signal the program waits for a transfer and ends. The second signal kills it.
 func TestSignals(t *testing.T) {
 	cmd, address := demoProcess(t)
 	c := dial(t, address)
@@ -70,7 +70,7 @@ func TestOneSignalEndsWell(t *testing.T) {
 	}
 }
 
-// A hangup ends no process that serves: it has the certificate read again, also where there is none.
+// SIGHUP reloads the certificate. It does not end the process, also without a certificate.
 func TestHangup(t *testing.T) {
 	d := newPairDir(t)
 	first, second := issue(t, called("first"), year, nil), issue(t, called("second"), year, nil)
@@ -96,7 +96,7 @@ func TestHangup(t *testing.T) {
 	}
 }
 
-// awaitRefusal waits until nobody listens on an address any more.
+// awaitRefusal waits until an address refuses connections.
 func awaitRefusal(t *testing.T, address string) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)

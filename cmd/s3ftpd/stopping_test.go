@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The log says that the program ends, what is waited for, and that it has ended.
+// The log says that the program stops, how many sessions and transfers it waits for, and that it has stopped.
 func TestStoppingIsLogged(t *testing.T) {
 	awsEnvironment(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusForbidden) }))
@@ -27,7 +27,7 @@ func TestStoppingIsLogged(t *testing.T) {
 	}
 	expect(t, idle, "", 421)
 	data.Close()
-	busy.ReadResponse(0) // of the upload, which the server refuses
+	busy.ReadResponse(0) // reply to the upload, which the server refuses
 	r.end(t)
 	if text := strings.TrimSpace(r.stderr.String()); !strings.HasSuffix(text, `"msg":"stopped"}`) || strings.Count(text, `"msg":"stopping"`) != 1 {
 		t.Error(text)

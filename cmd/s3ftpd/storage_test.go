@@ -13,7 +13,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// An endpoint of the AWS environment is used as a configured one is, and has to be as good.
+// An endpoint from the AWS environment is used and checked like a configured one.
 func TestEndpointOfTheEnvironment(t *testing.T) {
 	for _, test := range []struct{ variable, url, says string }{
 		{"AWS_ENDPOINT_URL", "http://127.0.0.1:1/invoices", "has the bucket in its path, and --bucket invoices adds it again: must be http://127.0.0.1:1"},
@@ -36,7 +36,7 @@ func TestEndpointOfTheEnvironment(t *testing.T) {
 	}
 }
 
-// Where an endpoint has a path, `check` and the log say where files are stored.
+// If the endpoint has a path, `check` and the log say where files are stored.
 func TestPathInTheEndpoint(t *testing.T) {
 	awsEnvironment(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusForbidden) }))
@@ -55,7 +55,7 @@ func TestPathInTheEndpoint(t *testing.T) {
 	}
 }
 
-// Without a region and an endpoint, serve and check name the region that is used.
+// Without a region and an endpoint, serve and check report the default region.
 func TestAssumedRegion(t *testing.T) {
 	for _, test := range []struct {
 		name, variable, value string
@@ -89,7 +89,7 @@ func TestAssumedRegion(t *testing.T) {
 	}
 }
 
-// What was configured is what the store is given.
+// storeOptions passes the configuration on to the store.
 func TestStoreOptions(t *testing.T) {
 	awsEnvironment(t)
 	common := s3fs.Options{Bucket: "invoices", PartSize: 8 << 20, MaxParts: 10_000, Resume: 24 * time.Hour, RenameMax: 10_000,

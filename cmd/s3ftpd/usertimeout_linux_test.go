@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What is accepted has the limits that are set on the listener.
+// Accepted connections inherit the keep-alive and TCP_USER_TIMEOUT settings of the listener.
 func TestControlConnectionsFindDeadPeers(t *testing.T) {
 	l, err := listen(t.Context(), "--ftp", "127.0.0.1:0")
 	if err != nil {
