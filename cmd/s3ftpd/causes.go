@@ -101,7 +101,7 @@ type failure struct {
 	config  *config.Config
 }
 
-// An explanation is the reason of a failure, and advice how to fix it.
+// An explanation is the reason of a failure, and advice on how to fix it.
 type explanation struct{ reason, advice string }
 
 // explain returns the explanation of an error, zero if its cause is not known.

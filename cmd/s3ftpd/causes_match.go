@@ -87,8 +87,7 @@ func noBucket(f *failure) bool {
 	return errors.Is(f.err, s3fs.ErrNoBucket) || f.request.Operation == "ListObjectsV2" && errors.Is(f.err, fs.ErrNotExist)
 }
 
-// denied matches requests that are not allowed to the keys. A response to HEAD has no body:
-// its code, Forbidden, comes from the status.
+// denied matches requests that the keys or a bucket policy do not allow. A response to HEAD has no body: its code, Forbidden, comes from the status.
 func denied(f *failure) bool { return s3Code("AccessDenied", "Forbidden")(f) }
 
 func kms(f *failure) bool { return strings.HasPrefix(f.request.Code, "KMS.") }

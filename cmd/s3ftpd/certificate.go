@@ -109,7 +109,7 @@ func (k *certificate) remind() {
 	}
 }
 
-// keepUp reloads changed files at each interval and at each SIGHUP, until ctx is done.
+// keepUp polls the files at an interval and reloads them at each SIGHUP, until ctx is done.
 func (k *certificate) keepUp(ctx context.Context, every time.Duration, hangups <-chan os.Signal) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()

@@ -314,7 +314,7 @@ func rootOf(x ast.Expr) *ast.Ident {
 	}
 }
 
-// s3fs logs with a context, so that lines have the session and the user. Exceptions are files that log without a session.
+// s3fs logs with a context, so that lines have the session and the user. Only feature.go logs outside sessions.
 func TestStoreLogsWithContext(t *testing.T) {
 	ofNoSession := []string{"s3fs/feature.go"}
 	sources(t, func(name string, f *ast.File) {

@@ -43,7 +43,8 @@ func textHandler(w io.Writer, level slog.Level, color bool) slog.Handler {
 }
 
 // legibleAttr escapes control characters in an attribute, and drops a nil attribute. The handlers are not enough: the JSON handler
-// does not escape the control characters from U+007F on; tint writes escape sequences as they are in color, and drops them without.
+// does not escape the control characters from U+007F on; tint writes escape sequences as they are in color, and drops
+// them without color.
 func legibleAttr(_ []string, a slog.Attr) slog.Attr {
 	var text string
 	switch a.Value.Kind() {
