@@ -42,8 +42,8 @@ func check(ctx context.Context, p *process) error {
 	return r.verdict()
 }
 
-// wantsJSON reports whether the arguments or the environment set --json. It is for an invalid configuration, whose errors are
-// printed as JSON too.
+// wantsJSON reports whether the arguments or the environment set --json. With an invalid configuration, it decides
+// the format of the errors.
 func wantsJSON(p *process) bool {
 	return slices.Contains(p.args, "--json") || slices.Contains(p.args, "--json=true") || slices.Contains(p.environ, "S3FTPD_JSON=true")
 }

@@ -96,7 +96,7 @@ func advertised(c *config.Config) (names []string) {
 	return names
 }
 
-// checkClientCA reports the authorities whose client certificates are accepted. openCertificate has already checked their file.
+// checkClientCA reports the accepted authorities of client certificates. openCertificate has already checked their file.
 func checkClientCA(r *report, c *config.Config) {
 	const check = "tls-client-ca"
 	list, _ := readPEM("--tls-client-ca", c.TLSClientCA).certificates()

@@ -95,5 +95,5 @@ func (e *listenError) Error() string { return fmt.Sprintf("%s %q: %v", e.option,
 // Unwrap returns the error of the operating system.
 func (e *listenError) Unwrap() error { return e.err }
 
-// unprivileged maps options to a suggested address whose port needs no privilege.
+// unprivileged maps options to a suggested address that needs no privilege.
 var unprivileged = map[string]string{"--ftp": ":2121", "--ftps": `:2990 (or --ftps "" for none)`, "--s3": ":9000"}

@@ -13,7 +13,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/auth"
 )
 
-// terminal returns both ends of a pseudo-terminal: one for the person who types, one for the program.
+// terminal returns both ends of a pseudo-terminal: person to type at, and program as standard input.
 func terminal(t *testing.T) (person, program *os.File) {
 	t.Helper()
 	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)

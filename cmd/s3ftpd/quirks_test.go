@@ -234,8 +234,8 @@ func (q *quirkService) judge(t *testing.T, row quirkRow, refused *refusal, got m
 	}
 }
 
-// TestCommandsWithQuirks runs every row in every mode. If a mode combines the quirks of a whole service, only that mode gets the rows
-// with long uploads, not the modes with one of its quirks.
+// TestCommandsWithQuirks runs every row in every mode. Rows with long uploads are skipped in a mode that
+// is Combined, because the mode of a whole service has its quirk too.
 func TestCommandsWithQuirks(t *testing.T) {
 	awsEnvironment(t)
 	for _, mode := range quirks.Modes() {

@@ -232,7 +232,7 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// A user whose password is configured as a hash can log in: the server has a limiter for hashing.
+// If the password is configured as a hash, its user can log in: the server has a limiter for hashing.
 func TestServerHashesPasswords(t *testing.T) {
 	hash, err := auth.Hash("wonderland")
 	if err != nil {

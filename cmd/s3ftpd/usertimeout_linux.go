@@ -12,7 +12,7 @@ import (
 const unanswered = time.Minute
 
 // giveUpUnanswered sets TCP_USER_TIMEOUT (RFC 5482) on a listening socket; accepted connections inherit it. It closes connections
-// whose client has vanished in the middle of a reply: while data is unacknowledged, the kernel sends no keep-alive probes.
+// to clients that vanish in the middle of a reply: while data is unacknowledged, the kernel sends no keep-alive probes.
 func giveUpUnanswered(_, _ string, socket syscall.RawConn) error {
 	var err error
 	if cerr := socket.Control(func(fd uintptr) {
