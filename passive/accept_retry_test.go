@@ -101,7 +101,7 @@ func TestAcceptEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// failingPorts returns ports whose sockets first return these errors from Accept.
+// failingPorts returns ports with sockets that first return these errors from Accept.
 func failingPorts(m *memoryNet, errs ...error) *Ports {
 	return &Ports{First: 60000, Last: 60000, Log: silent, ListenFunc: func(ctx context.Context, network, address string) (net.Listener, error) {
 		l, err := m.listen(ctx, network, address)

@@ -15,7 +15,7 @@ const (
 	maxCandidatesPerClient = 32
 )
 
-// A candidate is a connection to a port whose listener is not known yet.
+// A candidate is a connection to a port, with a listener that is not known yet.
 type candidate struct {
 	conn   net.Conn
 	peer   netip.AddrPort
@@ -137,7 +137,7 @@ func (pt *port) forget(c *candidate) {
 	c.cancel()
 }
 
-// ownerWithID returns the possible owner whose claim has this ID, or nil. The wait of that owner may have ended: then no
+// ownerWithID returns the possible owner with a claim for this ID, or nil. The wait of that owner may have ended: then no
 // other listener gets the connection either.
 func (c *candidate) ownerWithID(id string) *Listener {
 	i := slices.IndexFunc(c.owners, func(l *Listener) bool { return id != "" && l.claim.ID == id })

@@ -10,7 +10,7 @@ import (
 // A Claim describes the connection that a Listener waits for. IPv4-mapped IPv6 addresses count as IPv4.
 //
 // Claims that share a port are distinguished by Peer, and claims with the same Peer, such as clients behind NAT, by ID.
-// A Listener whose claim has an ID gets only a connection with that ID. Whether another client has copied the ID is for
+// A Listener with an ID in its claim gets only a connection with that ID. Whether another client has copied the ID is for
 // the caller to verify.
 type Claim struct {
 	Local, Peer netip.Addr    // addresses of this host and of the client

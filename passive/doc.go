@@ -28,10 +28,10 @@
 // # How many ports are needed
 //
 // A port is bound from PASV until the client has connected, not during the transfer. So one port serves many sessions:
-// sessions whose connections can be distinguished use it at the same time (see [Ports.Listen]), others in turn.
+// sessions with distinguishable connections use it at the same time (see [Ports.Listen]), others in turn.
 //
 // A port is closed when its last claim has its connection; the operating system then resets connections that were not
 // accepted. While other claims keep a port open, every connection is accepted at once, and reset if no claim matches.
 // Therefore a connection reaches the wrong session only if it comes from the same address and arrives just after that
-// session has claimed the port. An attacker who can connect from the client's address gains nothing from this race.
+// session has claimed the port. An attacker able to connect from the client's address gains nothing from this race.
 package passive

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// A memoryNet is an in-memory network whose connections are pipes.
+// A memoryNet is an in-memory network with pipes as connections.
 type memoryNet struct {
 	mu      sync.Mutex
 	binds   int // calls of listen

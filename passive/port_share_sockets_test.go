@@ -69,7 +69,7 @@ func TestSessionsShareSocket(t *testing.T) {
 	wantID(t, first, "last")
 }
 
-// A connection whose claims end while it is identified must be reset; a FIN would look like an empty file.
+// A connection that loses its claims while it is identified must be reset; a FIN would look like an empty file.
 func TestCloseResetsCandidate(t *testing.T) {
 	p := onePort(t, loopback)
 	identifying := make(chan bool)

@@ -233,7 +233,7 @@ func (f *FS) setTime(ctx context.Context, key string, mtime time.Time, etag stri
 	}
 }
 
-// headForSetTime returns the HEAD of an object whose time is to be set.
+// headForSetTime returns the HEAD of an object before its time is set.
 func (f *FS) headForSetTime(ctx context.Context, key string) (*s3.HeadObjectOutput, error) {
 	is, err := f.api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &f.bucket, Key: &key})
 	if errors.Is(err, fs.ErrNotExist) {

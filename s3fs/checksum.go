@@ -205,7 +205,7 @@ func (f *FS) sendContentMD5(o *s3.Options) {
 // checksumMismatchCodes are the error codes for content that does not match its checksum.
 var checksumMismatchCodes = []string{"BadDigest", "XAmzContentChecksumMismatch", "InvalidDigest"}
 
-// combineCRC returns the CRC-32 of two contents in sequence, whose CRCs are a and b, and of which the second has n
+// combineCRC returns the CRC-32 of two contents in sequence, with the CRCs a and b, the second of n
 // bytes.
 //
 // Appending n bytes multiplies a's remainder by x^8n modulo the polynomial, which is in reversed notation. s3demo has

@@ -150,7 +150,7 @@ func (c *Client) sdkLogger(ctx context.Context) logging.Logger {
 	})
 }
 
-// Stop announces the end of the process. Copies whose callers have gone, which may take minutes, are canceled after half
+// Stop announces the end of the process. Copies without a caller, which may take minutes, are canceled after half
 // a minute.
 func (c *Client) Stop() { c.stop() }
 

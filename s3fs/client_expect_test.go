@@ -33,7 +33,7 @@ type expectTest struct {
 }
 
 // TestExpect: S3 gets the content of a request that publishes only when it has said that it takes it, or else if it is known
-// not to say so; and then it may be long at it. The requests are made by the SDK, whose ways net/http does not expect.
+// not to say so; and then it may be long at it. The requests are made by the SDK, in ways that net/http does not expect.
 func TestExpect(t *testing.T) {
 	for name, test := range map[string]expectTest{
 		"it takes it, after a while": {want: []error{nil, nil}, asked: []string{"100-continue", "100-continue"}, serve: func(c net.Conn, r *http.Request) {

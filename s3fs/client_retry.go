@@ -47,7 +47,7 @@ func withPartAttempts(o *s3.Options) { o.RetryMaxAttempts = partAttempts }
 // throttled retries requests that a service throttles with 429. AWS uses 503.
 var throttled = retry.RetryableHTTPStatusCode{Codes: map[int]struct{}{http.StatusTooManyRequests: {}}}
 
-// truncated retries requests whose response ended early.
+// truncated retries requests if the response ended early.
 var truncated = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return aws.TrueTernary
@@ -55,7 +55,7 @@ var truncated = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 	return aws.UnknownTernary
 })
 
-// unconfirmed retries requests whose response is not from S3, such as an error page of a proxy.
+// unconfirmed retries requests if the response is not from S3, such as an error page of a proxy.
 var unconfirmed = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 	if _, unreadable := errors.AsType[*smithy.DeserializationError](err); unreadable || errors.Is(err, errUnconfirmed) {
 		return aws.TrueTernary

@@ -161,7 +161,7 @@ func TestRealObjectReplacedDuringDownload(t *testing.T) {
 				t.Fatal(err)
 			}
 			b.after = minPart
-			b.then = func() { // while nobody reads: MinIO lets a writer wait for readers
+			b.then = func() { // without a reader: MinIO lets a writer wait for readers
 				if err := change(f, t); err != nil {
 					t.Error(err)
 				}

@@ -24,7 +24,7 @@ var ErrNoBucket = errors.New("the bucket does not exist")
 // should be: such a request is repeated where that can help, see client_retry.go, and its error has no word of io/fs.
 var errorsByCode = map[string]error{
 	"NoSuchKey":                  fs.ErrNotExist,
-	"NotFound":                   fs.ErrNotExist, // to HEAD, whose answer has no body to say more
+	"NotFound":                   fs.ErrNotExist, // to HEAD: its answer has no body
 	"AccessDenied":               fs.ErrPermission,
 	"AllAccessDisabled":          fs.ErrPermission,
 	"AccountProblem":             fs.ErrPermission,
@@ -83,7 +83,7 @@ func sentinelFor(err error) error {
 	return nil
 }
 
-// wrap says what was being done to which name; nil stays nil.
+// wrap adds the operation and the name to an error; nil stays nil.
 func wrap(op, name string, err error) error {
 	if err == nil {
 		return nil

@@ -177,7 +177,7 @@ func noteExchanges(stack *middleware.Stack) error {
 		out, metadata, err := next.HandleDeserialize(ctx, in)
 		if answer, ok := out.RawResponse.(*smithyhttp.Response); ok && (answer.StatusCode >= http.StatusMultipleChoices || isPage(answer)) {
 			begin := make([]byte, beginLength)
-			n, _ := io.ReadFull(answer.Body, begin) // its error comes again to whoever reads on
+			n, _ := io.ReadFull(answer.Body, begin) // the next read returns the same error
 			answer.Body = prefixedBody{io.MultiReader(bytes.NewReader(begin[:n]), answer.Body), answer.Body}
 			metadata.Set(beginKey{}, begin[:n])
 		}
@@ -252,7 +252,7 @@ func (e *exchangeError) speaks() string {
 	return ""
 }
 
-// hopeless stops the retries of requests whose failure another attempt does not change: no keys, a certificate that is not
+// hopeless stops the retries of requests that would fail again: no keys, a certificate that is not
 // trusted, the wrong scheme.
 var hopeless = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 	x, _ := errors.AsType[*exchangeError](err)
@@ -274,7 +274,7 @@ func refusesPartNumber(err error) bool {
 }
 
 // MaxPart returns the highest part number that the service takes if it refused a higher one, else "". A refusal that names
-// none is taken for Scaleway's, whose limit is 1000.
+// without one it returns 1000, Scaleway's limit.
 func (e *RequestError) MaxPart() string {
 	if e.Status != http.StatusBadRequest || !slices.Contains([]string{"InvalidArgument", "InvalidPart", "InvalidPartNumber"}, e.Code) ||
 		!partNumber.MatchString(e.Message) {

@@ -87,7 +87,7 @@ func TestRequestError(t *testing.T) {
 	}
 }
 
-// What another attempt does not change is found out by one.
+// A failure that another attempt would not change is reported after one.
 func TestHopeless(t *testing.T) {
 	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
 	n := 0

@@ -267,7 +267,7 @@ func (f *FS) checkCondition(ctx context.Context, key string, cond condition) err
 // maxConflictAttempts limits the attempts of a request that conflicts with another one in progress.
 const maxConflictAttempts = 5
 
-// retryConflicts retries send while S3 answers that the request conflicts with another one in progress, whose result is
+// retryConflicts retries send while S3 answers that the request conflicts with another one in progress, with a result that is
 // not known yet.
 func retryConflicts(ctx context.Context, send func() error) error {
 	for i := 1; ; i++ {

@@ -16,7 +16,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// List yields the entries of dir whose names begin with prefix, page by page as S3 returns them. They are sorted by the
+// List yields the entries of dir with names that begin with prefix, page by page as S3 returns them. They are sorted by the
 // bytes of their names; the name of a directory is sorted with a slash at its end.
 //
 // Keys that are not valid names are skipped. The time of a file is LastModified or that of Stat, see Options.ListMtime;
@@ -197,7 +197,7 @@ func (f *FS) listsAnyPrefix() bool {
 	return !isDirectoryBucket(f.bucket) && f.client.features.supports(anyPrefix, f.bucket)
 }
 
-// dirPages yields the entries of a directory whose names begin with prefix.
+// dirPages yields the entries of a directory with names that begin with prefix.
 func (f *FS) dirPages(ctx context.Context, root, prefix string) iter.Seq2[*page, error] {
 	switch {
 	case isDirectoryBucket(f.bucket):

@@ -214,7 +214,7 @@ func (f *FS) watch(ctx context.Context, prefix string) (context.Context, *nameWa
 	return w.ignoring(ctx), w
 }
 
-// ignoring returns a context whose requests w ignores, as do the watches that ignore those of ctx.
+// ignoring returns a context: w ignores its requests, as do the watches that ignore those of ctx.
 func (w *nameWatch) ignoring(ctx context.Context) context.Context {
 	watches, _ := ctx.Value(watchKey{}).([]*nameWatch)
 	return context.WithValue(ctx, watchKey{}, append(slices.Clip(watches), w))

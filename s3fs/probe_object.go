@@ -167,7 +167,7 @@ func (p *prober) checkPutUnchanged(ctx context.Context, _ *Finding) error {
 // otherETag is an ETag that no object has.
 const otherETag = `"00000000000000000000000000000000"`
 
-// wantConditionFailed checks the result of a request whose condition is not met: it returns nil if S3 refused it for that.
+// wantConditionFailed checks the result of a request with a condition that is not met: it returns nil if S3 refused it for that.
 func wantConditionFailed(header string, err error) error {
 	switch {
 	case err == nil:

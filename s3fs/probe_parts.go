@@ -51,7 +51,7 @@ func (p *prober) checkCompleteMatch(ctx context.Context, _ *Finding) error {
 		} {
 			_, err := p.complete(ctx, key, id, part, c.set)
 			if isNoSuchUpload(err) {
-				return nil // the service aborts an upload whose condition is not met
+				return nil // the service aborts an upload if its condition is not met
 			}
 			if err := wantConditionFailed(c.header, err); err != nil {
 				return err

@@ -55,7 +55,7 @@ func newTrace() *trace {
 // traceKey is the key of the trace in a context.
 type traceKey struct{}
 
-// traceRequests records the outcome of requests whose context has a trace.
+// traceRequests records the outcome of requests with a trace in their context.
 func traceRequests(stack *middleware.Stack) error {
 	const id = "s3fs: trace requests"
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc(id, func(

@@ -71,7 +71,7 @@ func (f *FS) remove(ctx context.Context, name string) (stored proxy.Stored, err 
 	return stored, syscall.EISDIR
 }
 
-// delete deletes an object whose ETag was the given one, "" = unknown. With match, S3 compares the ETag as it
+// delete deletes an object that had the given ETag, "" = unknown. With match, S3 compares the ETag as it
 // deletes.
 //
 // S3 answers 204. Some services answer 200, as does a proxy that has not reached S3. Then HEAD tells whether the
@@ -248,7 +248,7 @@ func (f *FS) emptyDirMarker(ctx context.Context, key string) (etag string, err e
 	return objects[0].etag, nil
 }
 
-// deleteMarker is deleteCurrent for the marker of a directory, whose ETag comes from a listing or from PutObject. On
+// deleteMarker is deleteCurrent for the marker of a directory; its ETag comes from a listing or from PutObject. On
 // AWS, If-Match requires s3:GetObject, which listing and PutObject do not. Without that permission, the marker is
 // deleted without a condition.
 func (f *FS) deleteMarker(ctx context.Context, key, etag string, tries int, currentETag func() (string, error)) error {

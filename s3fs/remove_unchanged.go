@@ -122,7 +122,7 @@ func (f *FS) deleteIfMatch(ctx context.Context, key, etag string, currentETag fu
 // deleteTries is how often a deletion is tried while another session replaces the object.
 const deleteTries = 2
 
-// deleteCurrent deletes an object, whatever its content, but only in a version whose ETag is known: etag at first,
+// deleteCurrent deletes an object with any content, but only in a version with a known ETag: etag at first,
 // and then that of currentETag, if another process has replaced the object. After the last try, the error is errBusy.
 // An object that is gone already is no error.
 func (f *FS) deleteCurrent(ctx context.Context, key, etag string, tries int, currentETag func() (string, error)) error {

@@ -52,7 +52,7 @@ func (f *FS) rename(ctx context.Context, from, to string, replace bool) (stored 
 	return f.renameLocked(ctx, source, target, replace, l)
 }
 
-// renameLocked renames the file or directory whose key is source, with a slash at its end, under the lock of both
+// renameLocked renames the file or directory with the key source, with a slash at its end, under the lock of both
 // names.
 func (f *FS) renameLocked(ctx context.Context, source, target string, replace bool, l *nameLock) (stored proxy.Stored, err error) {
 	asDir := async(func() (*info, error) { return f.statDir(ctx, target) })

@@ -126,7 +126,7 @@ func TestSetTimeDuringRenameInParts(t *testing.T) {
 			if _, err := a.Put(t.Context(), "/d/x", storetest.Source(letters("x", 2*minPart)), proxy.Write{}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := a.SetTime(t.Context(), "/d/x", time.Unix(1000, 0)); err != nil { // whose ETag is that of a copy in parts
+			if _, err := a.SetTime(t.Context(), "/d/x", time.Unix(1000, 0)); err != nil { // its ETag is that of a copy in parts
 				t.Fatal(err)
 			}
 			i.after = func(call, key string) bool { return call == "Create" && strings.HasPrefix(key, "e") }

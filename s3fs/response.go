@@ -62,7 +62,7 @@ func correctStatus(stack *middleware.Stack) error {
 // errUnconfirmed means that a response is incomplete or not from S3, so the result of the request is unknown.
 var errUnconfirmed = errors.New("S3 did not confirm the request")
 
-// confirmWrites fails a request whose response does not confirm it, so that it is retried. The SDK takes any response with
+// confirmWrites fails a request if its response does not confirm it, so that it is retried. The SDK takes any response with
 // status 200 as a success, even one without a body or with the error page of a proxy.
 func (c *Client) confirmWrites(stack *middleware.Stack) error {
 	const id = "s3fs: confirm writes"

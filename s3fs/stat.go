@@ -91,7 +91,7 @@ func (f *FS) stat(ctx context.Context, name string) (*info, error) {
 	return fileOrDir(file, err, d, dirErr)
 }
 
-// statFileFirst is stat for a name that is probably a file: it looks for the directory, whose key is dir, only if the file
+// statFileFirst is stat for a name that is probably a file: it looks for the directory, with the key dir, only if the file
 // does not exist.
 func (f *FS) statFileFirst(ctx context.Context, dir string) (*info, error) {
 	file, err := f.head(ctx, strings.TrimSuffix(dir, "/"))

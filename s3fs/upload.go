@@ -20,7 +20,7 @@ import (
 // A Put that fails after at least 5 MiB can be resumed for Options.Resume: its multipart upload stays open, and any
 // process with access to the bucket can resume it by a Put that begins with a copy. Stat and the errors of Put tell
 // how long that copy must be. After an error of src that is proxy.ErrDiscard, the upload is aborted. A shorter copy,
-// or one to the end, keeps a prefix of the object instead. A copy whose length does not fit is syscall.ESPIPE, with
+// or one to the end, keeps a prefix of the object instead. A copy with a length that does not fit is syscall.ESPIPE, with
 // the right length in a proxy.OffsetError.
 //
 // Copies may stand between new bytes, in any order. S3 copies the ranges itself; only up to 5 MiB at each end of a
@@ -29,7 +29,7 @@ import (
 // none. Such an upload cannot be resumed.
 //
 // An upload waits to publish while another operation of this process changes the name; after Config.Timeout it is
-// syscall.EBUSY. So is an upload that another session has resumed, and one whose base was changed meanwhile.
+// syscall.EBUSY. So is an upload that another session has resumed, or that had its base changed meanwhile.
 //
 // If ctx ends before src does, nothing is published. If it ends later, S3 has half a minute to confirm the object;
 // after that, the object may be published or not.
@@ -157,7 +157,7 @@ func (f *FS) newUpload(ctx context.Context, key string, w proxy.Write, kept int6
 	return u, nil
 }
 
-// close releases what the upload still holds, and cancels its requests.
+// close releases the resources of the upload, and cancels its requests.
 func (u *upload) close() {
 	u.fail(nil)
 	u.sending.cancel()

@@ -71,7 +71,7 @@ func (f *FS) abortAfterDelete(ctx context.Context, key string) (end func(deleted
 	}
 }
 
-// abortAfterDirDelete is abortAfterDelete for all keys in a directory whose objects are being deleted.
+// abortAfterDirDelete is abortAfterDelete for all keys in a directory while its objects are being deleted.
 func (f *FS) abortAfterDirDelete(ctx context.Context, dir string) (end func(deleted bool)) {
 	list := func(ctx context.Context) ([]types.MultipartUpload, error) { return f.listUploads(ctx, dir) }
 	return f.abortListedAfter(ctx, dir, list, func(ctx context.Context, open []types.MultipartUpload, err error) { f.abortOurs(ctx, open, err) })

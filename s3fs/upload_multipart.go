@@ -69,7 +69,7 @@ func (u *upload) withChecksum(f func(algorithm) error) error {
 }
 
 // createMultipart creates the multipart upload. The request outlives the caller by cancelGrace: an upload that S3 has
-// created but whose ID is unknown could not be aborted.
+// created but has an unknown ID could not be aborted.
 func (u *upload) createMultipart() error {
 	u.sending.created = time.Now()
 	if u.sending.forCopies {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// errTakenOver ends an upload whose multipart upload another session has resumed.
+// errTakenOver ends an upload after another session has resumed its multipart upload.
 var errTakenOver = fmt.Errorf("another session has resumed this upload: %w", syscall.EBUSY)
 
 // A Registry holds the state that the sessions of a process share: locked names, running and suspended uploads, and
@@ -90,7 +90,7 @@ type uploadRegistry struct {
 // bucketKey identifies a key in all buckets of a service.
 func (f *FS) bucketKey(key string) string { return f.bucket + "/" + key }
 
-// maxSuspended limits the keys whose suspended uploads are remembered. Forgotten uploads are found by listing.
+// maxSuspended limits the keys with suspended uploads that are remembered. Forgotten uploads are found by listing.
 const maxSuspended = 10_000
 
 // register notes the owner of a multipart upload.

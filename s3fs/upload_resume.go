@@ -302,8 +302,8 @@ func offsetError(size int64) error {
 // listsUploads reports whether the bucket lists its multipart uploads. It is true until the service refuses.
 func (f *FS) listsUploads() bool { return f.client.features.supports(uploadList, f.bucket) }
 
-// listUploads lists up to 1,000 multipart uploads whose keys begin with prefix; all in directory buckets. MinIO lists
-// only those whose key is prefix. If the service refuses to list uploads, the list is empty, see listsUploads.
+// listUploads lists up to 1,000 multipart uploads with keys that begin with prefix; all in directory buckets. MinIO lists
+// only those with the key prefix. If the service refuses to list uploads, the list is empty, see listsUploads.
 func (f *FS) listUploads(ctx context.Context, prefix string) ([]types.MultipartUpload, error) {
 	if f.resume <= 0 || !f.listsUploads() {
 		return nil, nil
@@ -334,7 +334,7 @@ func refusesList(err error) bool {
 	return errors.Is(err, fs.ErrPermission)
 }
 
-// listUploadsByPrefix lists multipart uploads whose keys begin with prefix. If the service accepts only directories
+// listUploadsByPrefix lists multipart uploads with keys that begin with prefix. If the service accepts only directories
 // as prefixes, it filters the uploads in the directory.
 func (f *FS) listUploadsByPrefix(ctx context.Context, prefix string) (open []types.MultipartUpload, err error) {
 	dir := prefix[:strings.LastIndex(prefix, "/")+1]
@@ -361,7 +361,7 @@ func (f *FS) listUploadsByPrefix(ctx context.Context, prefix string) (open []typ
 	return open, err
 }
 
-// listFirstUploads lists the first page of multipart uploads whose keys begin with prefix.
+// listFirstUploads lists the first page of multipart uploads with keys that begin with prefix.
 func (f *FS) listFirstUploads(ctx context.Context, prefix string) ([]types.MultipartUpload, error) {
 	out, err := f.api.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &f.bucket, Prefix: optional(prefix)})
 	if err != nil {

@@ -16,7 +16,7 @@ func Handler(h slog.Handler, explain Explainer) slog.Handler {
 	return sessionHandler{Handler: h, explain: explain}
 }
 
-// An Explainer returns what a line of the log says of an error: its text, the reason in plain words, and advice. A reason or
+// An Explainer returns the text of an error for the log, the reason in plain words, and advice. A reason or
 // advice that is not known is empty.
 type Explainer func(err error) (text, reason, advice string)
 

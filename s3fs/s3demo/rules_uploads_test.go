@@ -24,7 +24,7 @@ func (o *open) tryPart(id string, number int32, change ...func(*s3.UploadPartInp
 	return err
 }
 
-// tryComplete completes an upload of "k" whose parts have these numbers, as change says.
+// tryComplete completes an upload of "k" with parts of these numbers, changed by change.
 func (o *open) tryComplete(numbers []int32, change func(id string, in *s3.CompleteMultipartUploadInput)) error {
 	o.t.Helper()
 	id := o.begin("k")

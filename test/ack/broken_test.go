@@ -180,7 +180,7 @@ func (b brokenBuild) find(t *testing.T) {
 	w.report(t, n)
 }
 
-// quietly is a test whose failures are expected.
+// quietly is a test that is expected to fail.
 type quietly struct{ testing.TB }
 
 func (quietly) Failed() bool { return false }

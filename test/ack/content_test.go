@@ -167,7 +167,7 @@ func parse(data []byte) (c content, err error) {
 	return c, nil
 }
 
-// beginning returns the operation whose stream begins here.
+// beginning returns the operation with the stream that begins here.
 func beginning(data []byte) (op int, ok bool) {
 	if len(data) < block || !bytes.Equal(data[7:block], []byte(":0000000\n")) {
 		return 0, false

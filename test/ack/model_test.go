@@ -73,7 +73,7 @@ func (j *judge) below(dir string) (names []string) {
 }
 
 // change adds the step of an operation that changes one name. It must happen if it was acknowledged, and may happen if the result
-// is unknown. A request whose answer was lost is retried, and may be executed twice if repeated.
+// is unknown. A request is retried if its answer was lost, and may be executed twice if repeated.
 func (j *judge) change(o *op, t troubles, repeated bool, do func(state) []state) {
 	switch {
 	case o.acknowledged():
@@ -223,7 +223,7 @@ func (j *judge) continued(o *op, own piece) func(state) []state {
 		for _, c := range resumed {
 			next = append(next, s.set(i, value{content: c, there: true})...)
 		}
-		if len(next) == 0 && large { // of a resumable upload whose result was not read
+		if len(next) == 0 && large { // of a resumable upload with a result that was not read
 			next = s.set(i, value{content: fmt.Sprintf("unseen %d", o.id), there: true})
 		}
 		return next

@@ -12,7 +12,7 @@ func (s *stoppage) upload(t *testing.T, b *harness.Server, place string) *faulty
 	return &faultyUpload{faulty: s.faulty, uploadFault: uploadFault{size: largeSize, holds: before}, t: t, place: place, key: place + "/file", w: b.Connect(t)}
 }
 
-// inComplete is the client whose Complete stops S3, once all other clients are ready.
+// inComplete is the client that stops S3 by its Complete, once all other clients are ready.
 func (s *stoppage) inComplete(t *testing.T, place string, ready, replied func()) {
 	u := s.upload(t, s.bridge, place)
 	ready()

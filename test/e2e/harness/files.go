@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// SumOf returns the SHA-256 of what r has, in hexadecimal.
+// SumOf returns the SHA-256 of the bytes of r, in hexadecimal.
 func SumOf(t testing.TB, r io.Reader) string {
 	t.Helper()
 	h := sha256.New()

@@ -43,7 +43,7 @@ func run(m *testing.M) int {
 }
 
 // build builds s3ftpd as name. The result is cached between packages and runs: the go command links it again only
-// when a source has changed. The copy under name stays what it is when another run does so.
+// when a source has changed. The copy under name stays the same when another run does so.
 func build(name string) error {
 	cached, err := cachedProgram()
 	if err != nil {

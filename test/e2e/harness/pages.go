@@ -9,7 +9,7 @@ import (
 
 var update = flag.Bool("update", false, "write the tables of docs/tls.md and docs/clients.md anew")
 
-// CheckGenerated compares the part of a page between <!-- clients --> and <!-- /clients --> with what a test found, or
+// CheckGenerated compares the part of a page between <!-- clients --> and <!-- /clients --> with the result of a test, or
 // writes it there with -update. The test is named as `go test` takes it: "./test/e2e/tls -run TestTLSTable".
 func CheckGenerated(t *testing.T, page, test, want string) {
 	t.Helper()

@@ -62,7 +62,7 @@ func StartCommand(t testing.TB, addr string, env []string, cmd *exec.Cmd) *Serve
 	return b
 }
 
-// Stop ends s3ftpd by SIGTERM, and returns what Wait returns.
+// Stop ends s3ftpd by SIGTERM, and returns the result of Wait.
 func (s *Server) Stop() error {
 	s.Cmd.Process.Signal(syscall.SIGTERM)
 	return s.Cmd.Wait()

@@ -21,7 +21,7 @@ type benchSession struct {
 	cpu    float64
 }
 
-// openSecure opens a session with TLS 1.3 and AES-128-GCM, whose data connections resume that of the control connection.
+// openSecure opens a session with TLS 1.3 and AES-128-GCM; its data connections resume that of the control connection.
 func (b benchmark) openSecure() *benchSession {
 	conn, err := net.Dial("tcp", b.bridge.Addr)
 	if err != nil {

@@ -27,7 +27,7 @@ func TestIdleSessions(t *testing.T) {
 	ftps := real.FreeAddr(t)
 	b := startServer(t, store, "--ftps", ftps, "--tls-self-signed", "--tls", "optional",
 		"--max-sessions", "2000", "--max-sessions-per-ip", "2000", "--max-sessions-per-user", "2000")
-	closeAll(append(b.idle(t, 8, b.clear), b.idle(t, 8, b.implicit(ftps))...)) // the first sessions allocate what later ones share
+	closeAll(append(b.idle(t, 8, b.clear), b.idle(t, 8, b.implicit(ftps))...)) // the first sessions allocate buffers that later ones share
 	b.awaitSessionEnds(t)
 	open := b.descriptors(t)
 

@@ -98,7 +98,7 @@ func (k kill) resume(t *testing.T, b *harness.Server, v harness.Bucket) (at int6
 	}
 	data.Close()
 	w.Expect(226)
-	if n := v.PartBytes(k.name); n > 0 { // an upload that has no first part could be anybody's
+	if n := v.PartBytes(k.name); n > 0 { // an upload without a first part could be that of any client
 		t.Errorf("%+v: a multipart upload of %d bytes is left", k, n)
 	}
 	return at
