@@ -142,7 +142,7 @@ func (k *certificate) look(asked bool) {
 	}
 	k.seen, k.suspect = d, digest{}
 	if err != nil {
-		k.log.Warn("the new certificate cannot be used; the one before is used on", "until", k.leaf().NotAfter,
+		k.log.Warn("new certificate is invalid, keeping the current one", "until", k.leaf().NotAfter,
 			"advice", "put right the files of --tls-cert, --tls-key and --tls-client-ca; they are looked at every 10 s, and on SIGHUP", "err", err)
 	}
 }

@@ -108,7 +108,7 @@ func (h *host) address(ctx context.Context) (netip.Addr, error) {
 		h.keep(addr, freshFor)
 		return addr, nil
 	case last.IsValid():
-		h.log.Warn("a passive address cannot be resolved; the last one is used on", "name", h.name, "address", last.String(), "err", err)
+		h.log.Warn("passive address unresolved, using the last known one", "name", h.name, "address", last.String(), "err", err)
 		h.keep(last, retryAfter)
 		return last, nil
 	}

@@ -100,7 +100,7 @@ func (f pemFile) key() ([]byte, error) {
 		return nil, err
 	}
 	if k := blocks[0]; k.Type == "ENCRYPTED "+pemKey || strings.Contains(k.Headers["Proc-Type"], "ENCRYPTED") {
-		return nil, f.bad("is encrypted, and there is nobody to ask for its password; `openssl pkey -in OLD -out NEW` decrypts it")
+		return nil, f.bad("is encrypted, and s3ftpd cannot ask for its password; `openssl pkey -in OLD -out NEW` decrypts it")
 	}
 	return pem.EncodeToMemory(blocks[0]), nil
 }

@@ -58,7 +58,7 @@ func welcome(c *config.Config, ls listeners) string {
 		case w.scheme == "ftps":
 			fmt.Fprintf(&b, "\nThe same with TLS from the first byte on:\n\n")
 		default:
-			fmt.Fprintf(&b, "\nThe same with TLS, by a certificate that nobody vouches for:\n\n")
+			fmt.Fprintf(&b, "\nThe same with TLS; the certificate of the demo is self-signed:\n\n")
 		}
 		fmt.Fprintf(&b, "  %s %s\n", curl, shellQuote(root.String()+"/hello.txt"))
 		fmt.Fprintf(&b, "  %s -e '%scat hello.txt; ls; bye' %s\n", lftp, w.lftp, shellQuote(root.String()))
