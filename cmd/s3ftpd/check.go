@@ -30,6 +30,7 @@ func check(ctx context.Context, p *process) error {
 	r.ok("config", "the configuration is complete and consistent")
 	checkPassword(r, c)
 	checkPorts(ctx, r, c)
+	checkOpenFiles(r, c)
 	checkTLS(r, c)
 	checkProxies(r, c)
 	for _, told := range checkPassiveAddress(ctx, r, c) {

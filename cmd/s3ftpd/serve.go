@@ -53,6 +53,7 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Config, cert *ce
 	defer log.Info("stopped")
 	defer client.Close()
 	warnService(ctx, c, client, log)
+	warnOpenFiles(c, log)
 	limitMemory(c.Memory)
 	store := s3fs.NewFS(client, storeOptions(c, client, all.budget, log))
 	log.Info("serving", "bucket", c.Bucket, "prefix", c.Prefix, "endpoint", c.Endpoint)
