@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/passive"
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/ftp"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
@@ -41,10 +43,10 @@ var causes = []cause{
 	// The service.
 	{speaks("https"), "{endpoint} is a port for TLS", "use --endpoint {other-endpoint}"},
 	{speaks("http"), "{endpoint} does not speak TLS", "use --endpoint {other-endpoint}"},
-	{ofType[x509.UnknownAuthorityError], "the authority of the certificate of {endpoint} is not trusted",
+	{toS3(ofType[x509.UnknownAuthorityError]), "the authority of the certificate of {endpoint} is not trusted",
 		"name a PEM file with the authority's certificate in AWS_CA_BUNDLE"},
-	{ofType[x509.HostnameError], "the certificate of {endpoint} is for other names", "use a name of the certificate in --endpoint"},
-	{ofType[x509.CertificateInvalidError], "the certificate of {endpoint} is not valid",
+	{toS3(ofType[x509.HostnameError]), "the certificate of {endpoint} is for other names", "use a name of the certificate in --endpoint"},
+	{toS3(ofType[x509.CertificateInvalidError]), "the certificate of {endpoint} is not valid",
 		"renew it, or set the clock of this machine if that is wrong"},
 	{wrongRegion, "the bucket is in {bucket-region}, and requests are signed for {region}", "use --region {bucket-region}"},
 	{wantsHost, "the service wants the bucket in the host of the URL", "use --path-style off"},
@@ -85,6 +87,15 @@ var causes = []cause{
 	{cannotListen(syscall.EADDRNOTAVAIL), "no interface of this machine has the address", "the host must be an address of this machine, or empty for all of them"},
 	{cannotListen(syscall.EACCES), "ports below 1024 need a privilege", "grant CAP_NET_BIND_SERVICE, or choose a port from 1024 on: {option} {unprivileged}"},
 	{wraps(syscall.EMFILE, syscall.ENFILE), "the limit of open files is reached", "raise it (ulimit -n, LimitNOFILE= of systemd), or lower --max-sessions"},
+
+	// Clients.
+	{noTLS, "the client does not speak TLS, and --ftps {ftps} is a port for implicit TLS", "set the client to implicit TLS, or connect it to --ftp {ftp}"},
+	{wraps(ftp.ErrImplicitTLS), "--ftp {ftp} is a port for explicit TLS", "set the client to explicit TLS (AUTH TLS), or connect it to --ftps {ftps}"},
+	{handshake(ofType[*tls.CertificateVerificationError]), "the client's certificate is not trusted", "add its authority to the file of --tls-client-ca"},
+	{handshake(brokenOff), "the client broke off the TLS handshake",
+		"import the certificate of the server, or of its authority, in the client; clients for explicit TLS must use --ftp {ftp}, not --ftps"},
+	{ofType[*ftp.PassiveTimeoutError], "the client did not connect to {told}, as the reply to PASV or EPSV told it",
+		"open --passive-ports {passive-ports} in firewalls, and set --passive-address to the address that clients reach"},
 
 	// Limits.
 	{wraps(proxy.ErrTooManySessions), "--max-sessions is {max-sessions}", "raise it if that is too low"},

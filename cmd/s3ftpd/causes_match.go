@@ -2,8 +2,10 @@ package main
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -14,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/s3ftpd/s3ftpd/proxy/ftp"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
@@ -107,6 +110,25 @@ func unlistedPart(f *failure) bool {
 		!strings.Contains(f.request.Message, "could not be found")
 }
 
+// handshake matches sessions whose TLS handshake failed.
+func handshake(matches func(*failure) bool) func(*failure) bool {
+	return func(f *failure) bool { return ofType[*ftp.HandshakeError](f) && matches(f) }
+}
+
+// noTLS matches clients that send a command where implicit TLS must begin.
+func noTLS(f *failure) bool {
+	h, ok := errors.AsType[*ftp.HandshakeError](f.err)
+	return ok && h.Implicit && errors.As(h.Err, new(tls.RecordHeaderError))
+}
+
+// brokenOff matches a client that leaves, or sends an alert. The alert of a client that does not trust the certificate can be
+// encrypted with keys that the server does not have yet: then its MAC seems bad.
+func brokenOff(f *failure) bool {
+	text := f.err.Error()
+	return wraps(io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE)(f) ||
+		strings.Contains(text, "remote error: tls: ") || strings.Contains(text, "bad record MAC")
+}
+
 func isTimeout(f *failure) bool {
 	timeout, ok := errors.AsType[net.Error](f.err)
 	return ok && timeout.Timeout()
@@ -181,6 +203,14 @@ func (f *failure) localValue(name string) string {
 		return strconv.Itoa(f.config.MaxSessionsPerIP)
 	case "{max-sessions-per-user}":
 		return strconv.Itoa(f.config.MaxSessionsPerUser)
+	case "{ftp}":
+		return f.config.FTP
+	case "{ftps}":
+		return cmp.Or(f.config.FTPS, "(off)")
+	case "{told}":
+		if e, ok := errors.AsType[*ftp.PassiveTimeoutError](f.err); ok {
+			return e.Told.String()
+		}
 	case "{passive-ports}":
 		return fmt.Sprintf("%d-%d", f.config.PassivePorts.First, f.config.PassivePorts.Last)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"fmt"
@@ -11,8 +12,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,13 +23,14 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/passive"
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/ftp"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
 // Each cause is recognized, and each of its placeholders has a value.
 func TestExplain(t *testing.T) {
-	c := &config.Config{Bucket: "invoices", Endpoint: "http://s3:9000", MaxSessions: 7, MaxSessionsPerIP: 8, MaxSessionsPerUser: 9,
+	c := &config.Config{FTP: ":21", FTPS: ":990", Bucket: "invoices", Endpoint: "http://s3:9000", MaxSessions: 7, MaxSessionsPerIP: 8, MaxSessionsPerUser: 9,
 		PassivePorts: config.Ports{First: 2000, Last: 2001}}
 	s3 := func(status int, code, message string) *s3fs.RequestError {
 		return &s3fs.RequestError{Operation: "PutObject", Endpoint: "http://s3:9000", Status: status, Code: code, Message: message, Region: "us-east-1"}
@@ -87,6 +91,13 @@ func TestExplain(t *testing.T) {
 		{bind(syscall.EADDRNOTAVAIL), "no interface", "address of this machine"},
 		{bind(syscall.EACCES), "privilege", "--ftp :2121"},
 		{syscall.EMFILE, "open files", "LimitNOFILE"},
+		{&ftp.HandshakeError{Implicit: true, Err: tls.RecordHeaderError{}}, "--ftps :990 is a port for implicit TLS", "--ftp :21"},
+		{&ftp.HandshakeError{Err: tls.RecordHeaderError{}}, "", ""},
+		{&ftp.HandshakeError{Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}, "the client's certificate", "--tls-client-ca"},
+		{&ftp.HandshakeError{Err: io.EOF}, "the client broke off the TLS handshake", "import the certificate"},
+		{ftp.ErrImplicitTLS, "--ftp :21 is a port for explicit TLS", "--ftps :990"},
+		{&ftp.PassiveTimeoutError{Told: netip.MustParseAddrPort("192.0.2.7:2000"), Err: os.ErrDeadlineExceeded},
+			"did not connect to 192.0.2.7:2000", "open --passive-ports 2000-2001"},
 		{proxy.ErrTooManySessions, "--max-sessions is 7", "raise it"},
 		{proxy.ErrTooManyFromAddress, "--max-sessions-per-ip is 8", "raise it"},
 		{proxy.ErrTooManyOfUser, "--max-sessions-per-user is 9", "raise it"},
@@ -219,10 +230,51 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// Failures of clients to connect are explained in the log: TLS on the wrong port, an untrusted certificate, no data connection.
+func TestClientFailures(t *testing.T) {
+	awsEnvironment(t)
+	s3 := httptest.NewServer(embedded(t, "invoices"))
+	t.Cleanup(s3.Close)
+	r := start(t, []string{"S3FTPD_PASSWORD=secret"}, "--user=alice", "--bucket=invoices", "--ftp=127.0.0.1:0", "--ftps=127.0.0.1:0", "--endpoint", s3.URL,
+		"--region=us-east-1", "--tls-self-signed", "--tls=optional", "--data-timeout=1s", "--log-format=json", "--log-level=info")
+	t.Cleanup(func() { r.end(t) })
+	address := func(implicit bool) string {
+		line := fmt.Sprintf(`"implicit":%v`, implicit)
+		return regexp.MustCompile(`"address":"([0-9.:]+)",` + line).FindStringSubmatch(r.stderr.await(t, line))[1]
+	}
+	connect := func(implicit bool) net.Conn {
+		conn, err := net.Dial("tcp", address(implicit))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+
+	fmt.Fprint(connect(true), "USER alice\r\n")
+	r.stderr.await(t, `"reason":"the client does not speak TLS`)
+	fmt.Fprint(connect(false), "\x16\x03\x01\x00\x05hello")
+	r.stderr.await(t, "is a port for explicit TLS")
+	if err := tls.Client(connect(true), &tls.Config{ServerName: "localhost", RootCAs: x509.NewCertPool()}).Handshake(); err == nil {
+		t.Error("a self-signed certificate was trusted")
+	}
+	r.stderr.await(t, `"reason":"the client broke off the TLS handshake"`)
+
+	client := dial(t, address(false))
+	expect(t, client, "USER alice", 331)
+	expect(t, client, "PASS secret", 230)
+	told := regexp.MustCompile(`,(\d+),(\d+)\)`).FindStringSubmatch(expect(t, client, "PASV", 227))
+	high, _ := strconv.Atoi(told[1])
+	low, _ := strconv.Atoi(told[2])
+	expect(t, client, "LIST", 150)
+	expect(t, client, "", 425)
+	r.stderr.await(t, fmt.Sprintf(`"reason":"the client did not connect to 127.0.0.1:%d, as the reply`, high<<8|low))
+}
+
 // serve prints the reason and the advice if a port is in use.
 func TestPortTakenIsExplained(t *testing.T) {
 	awsEnvironment(t)
-	code, stdout, stderr := output(t, "", []string{"S3FTPD_PASSWORD=secret"}, "--user=alice", "--bucket=b", "--ftp="+taken(t))
+	code, stdout, stderr := output(t, "", []string{"S3FTPD_PASSWORD=secret"}, "--user=alice", "--bucket=bucket", "--ftp="+taken(t))
 	if code != exitFailure || !strings.Contains(stderr, "the port is in use; stop the program that uses the port") || stdout != "" {
 		t.Errorf("%d %s%s", code, stdout, stderr)
 	}

@@ -2,6 +2,7 @@ package ftp
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -42,6 +43,9 @@ var (
 	errOtherProtocol = errors.New("the client does not speak FTP")
 )
 
+// ErrImplicitTLS ends a session of a client that begins with TLS where explicit TLS is served: AUTH must come first.
+var ErrImplicitTLS = fmt.Errorf("%w: it begins with a TLS handshake", errOtherProtocol)
+
 // readLines puts the command lines from r into the queue until r ends or done is closed, then closes q.lines. It closes gone at
 // the end of r; q.lines may still hold lines then.
 func readLines(r io.Reader, q *commandQueue, gone chan<- struct{}, done <-chan struct{}) {
@@ -50,7 +54,7 @@ func readLines(r io.Reader, q *commandQueue, gone chan<- struct{}, done <-chan s
 	var watch quitWatch
 	for t := newTelnet(r, q.maxLine); t != nil; {
 		l := t.next()
-		if l.err != nil && l.err != errLineTimeout && l.err != errOtherProtocol {
+		if l.err != nil && l.err != errLineTimeout && !errors.Is(l.err, errOtherProtocol) {
 			return
 		}
 		more, readOn := make(chan bool, 1), make(chan io.Reader, 1)
@@ -79,7 +83,7 @@ func (t *telnet) next() (l line) {
 	first := !t.started
 	t.started = true
 	if first && t.isTLS() {
-		return line{err: errOtherProtocol}
+		return line{err: ErrImplicitTLS}
 	}
 	l, l.err = t.line()
 	l.more = t.hasLine()

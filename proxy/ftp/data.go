@@ -3,9 +3,11 @@ package ftp
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -36,11 +38,35 @@ func (a activePort) Conn(ctx context.Context) (net.Conn, error) {
 
 func (a activePort) Close() error { return nil }
 
+// A passiveListener waits for the client at the address that the reply to PASV or EPSV told.
+type passiveListener struct {
+	*passive.Listener
+	told netip.AddrPort
+}
+
+// Conn implements dataPort.
+func (p passiveListener) Conn(ctx context.Context) (net.Conn, error) {
+	conn, err := p.Listener.Conn(ctx)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = &PassiveTimeoutError{p.told, err}
+	}
+	return conn, err
+}
+
+// A PassiveTimeoutError means that the client did not connect to a passive port in time.
+type PassiveTimeoutError struct {
+	Told netip.AddrPort // where the client was told to connect; EPSV tells the port alone, so the address is the control connection's
+	Err  error
+}
+
+func (e *PassiveTimeoutError) Error() string { return e.Err.Error() }
+func (e *PassiveTimeoutError) Unwrap() error { return e.Err }
+
 // errEPSVOnly: after EPSV ALL the client must not use other commands for data connections (RFC 2428, section 4).
 var errEPSVOnly = reply{503, "Only EPSV is allowed after EPSV ALL."}
 
-// listen opens a passive port, and closes an unused one.
-func (s *session) listen(ctx context.Context) (port uint16, err error) {
+// listen opens a passive port, and closes an unused one. The reply will tell the client to connect to it at this address.
+func (s *session) listen(ctx context.Context, address netip.Addr) (port uint16, err error) {
 	s.closePort()
 	claim := passive.Claim{Local: s.host, Peer: s.peer.Addr(), Timeout: cmp.Or(s.srv.DataTimeout, 20*time.Second)}
 	if s.protP && s.tls.Share && s.tls.lastResumed {
@@ -51,7 +77,7 @@ func (s *session) listen(ctx context.Context) (port uint16, err error) {
 		s.observe(ctx, event.PassiveExhausted{Code: 425, Err: err})
 		return 0, fmt.Errorf("%w: %w", reply{425, "No passive port available, try again later."}, err)
 	}
-	s.port = l
+	s.port = passiveListener{l, netip.AddrPortFrom(address, l.Port())}
 	return l.Port(), nil
 }
 
@@ -74,7 +100,7 @@ func (s *session) cmdPasv(ctx context.Context, _ string) error {
 		}
 		address = a.Unmap()
 	}
-	port, err := s.listen(ctx)
+	port, err := s.listen(ctx, address)
 	if err != nil {
 		return err
 	}
@@ -97,7 +123,7 @@ func (s *session) cmdEpsv(ctx context.Context, arg string) error {
 	case arg != "" && arg != family:
 		return reply{522, "Network protocol not supported, use (" + family + ")"}
 	}
-	port, err := s.listen(ctx)
+	port, err := s.listen(ctx, s.local.Addr())
 	if err != nil {
 		return err
 	}

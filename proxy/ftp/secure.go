@@ -3,7 +3,6 @@ package ftp
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -54,8 +53,17 @@ type tlsSession struct {
 	weakLogged  bool // weak TLS was reported for this session
 }
 
+// A HandshakeError ends a session whose TLS handshake on the control connection failed.
+type HandshakeError struct {
+	Implicit bool // TLS without AUTH
+	Err      error
+}
+
+func (e *HandshakeError) Error() string { return "TLS handshake: " + e.Err.Error() }
+func (e *HandshakeError) Unwrap() error { return e.Err }
+
 // tlsHandshake does the TLS handshake of a control connection.
-func (srv *Server) tlsHandshake(ctx context.Context, conn net.Conn) (*tls.Conn, *tlsSession, error) {
+func (srv *Server) tlsHandshake(ctx context.Context, conn net.Conn, implicit bool) (*tls.Conn, *tlsSession, error) {
 	c := &tlsSession{TLS: srv.TLS, id: newTicketID()}
 	c.config = srv.TLS.Config().Clone()
 	c.config.NextProtos = []string{"ftp"} // refuses a browser that was redirected here (ALPACA): it asks for another protocol
@@ -66,7 +74,7 @@ func (srv *Server) tlsHandshake(ctx context.Context, conn net.Conn) (*tls.Conn, 
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if err := secure.HandshakeContext(ctx); err != nil {
-		return nil, nil, fmt.Errorf("TLS handshake: %w", causedBy(ctx, err))
+		return nil, nil, &HandshakeError{implicit, causedBy(ctx, err)}
 	}
 	c.state = secure.ConnectionState()
 	return secure, c, nil
@@ -74,7 +82,7 @@ func (srv *Server) tlsHandshake(ctx context.Context, conn net.Conn) (*tls.Conn, 
 
 // startTLS does the handshake after AUTH and its reply, and continues reading commands over TLS.
 func (s *session) startTLS(ctx context.Context, p *authPause) error {
-	conn, secured, err := s.srv.tlsHandshake(ctx, s.raw)
+	conn, secured, err := s.srv.tlsHandshake(ctx, s.raw, false)
 	if err != nil {
 		p.readOn <- nil
 		return err

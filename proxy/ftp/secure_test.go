@@ -132,7 +132,7 @@ func TestTicketOfAnotherSessionIsRefused(t *testing.T) {
 			config.CipherSuites = []uint16{cipher}
 			near, far := s.pair()
 			go tls.Client(near, config).HandshakeContext(s.t.Context())
-			_, session, err := s.srv.tlsHandshake(s.t.Context(), far)
+			_, session, err := s.srv.tlsHandshake(s.t.Context(), far, false)
 			synctest.Wait()
 			cs, ok := config.ClientSessionCache.Get(config.ServerName)
 			if err != nil || !ok {

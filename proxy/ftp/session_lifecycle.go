@@ -115,7 +115,7 @@ func (s *session) begin(ctx context.Context, implicit bool) error {
 		return nil
 	}
 	s.dialer = cmp.Or(s.srv.ActiveTLS, s.srv.Active)
-	conn, secured, err := s.srv.tlsHandshake(ctx, s.raw)
+	conn, secured, err := s.srv.tlsHandshake(ctx, s.raw, true)
 	if err == nil {
 		s.tlsStarted(ctx, conn, secured)
 		s.pbsz, s.protP = true, true
