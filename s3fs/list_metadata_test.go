@@ -209,7 +209,7 @@ func TestPageSizeIsLimited(t *testing.T) {
 	s.fault = func(r *http.Request, call string) (*http.Response, error) {
 		return response(200, "<ListBucketResult>"+strings.Repeat(" ", maxPageSize)), nil
 	}
-	if _, err := s.fs(Options{}).fetchPage(t.Context(), "", "", "", 0); err == nil || !strings.Contains(err.Error(), "bytes or more") {
+	if _, err := s.fs(Options{}).fetchPage(t.Context(), "", "", "", 0); err == nil || !strings.Contains(err.Error(), "is larger than") {
 		t.Errorf("got %v", err)
 	}
 }

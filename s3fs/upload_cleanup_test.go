@@ -117,7 +117,7 @@ func TestCleanUpPanics(t *testing.T) {
 	f := newFake(t).fs(Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	f.cleanUp(t.Context(), "f", func(context.Context) { panic("oops") })
 	f.client.Close()
-	if !strings.Contains(log.String(), "cannot clean up") || !strings.Contains(log.String(), "oops") {
+	if !strings.Contains(log.String(), "clean-up failed") || !strings.Contains(log.String(), "oops") {
 		t.Errorf("log %q", log.String())
 	}
 }
@@ -128,8 +128,8 @@ func TestFailedAbortIsLogged(t *testing.T) {
 		lasts time.Duration
 		want  string
 	}{
-		"ended later": {time.Hour, "level=INFO msg=\"ended an incomplete multipart upload"},
-		"given up":    {48 * time.Hour, "level=WARN msg=\"giving up an incomplete multipart upload"},
+		"ended later": {time.Hour, "level=INFO msg=\"aborted a multipart upload after retries"},
+		"given up":    {48 * time.Hour, "level=WARN msg=\"multipart upload stays in the bucket, giving up to abort it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

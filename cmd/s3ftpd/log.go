@@ -23,19 +23,23 @@ import (
 // control characters, so that a client cannot send commands to the terminal. Lines of a session have its ID and user; lines with
 // an error have its explanation.
 func newLog(c *config.Config, w io.Writer) *slog.Logger {
-	explainer := func(err error) (text, reason, advice string) {
+	f, isFile := w.(*os.File)
+	terminal := isFile && term.IsTerminal(int(f.Fd()))
+	if c.LogFormat == "json" || c.LogFormat == "auto" && !terminal {
+		return slog.New(observe.Handler(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel, ReplaceAttr: legibleAttr}), explainer(c)))
+	}
+	return slog.New(observe.Handler(textHandler(w, c.LogLevel, terminal), explainer(c)))
+}
+
+// explainer explains the errors of a log.
+func explainer(c *config.Config) observe.Explainer {
+	return func(err error) (text, reason, advice string) {
 		x, text := explain(c, err), errorText(err)
 		if e, ok := errors.AsType[*s3fs.RequestError](err); ok && e.ID != "" {
 			text += " (request " + e.ID + ")"
 		}
 		return text, x.reason, x.advice
 	}
-	f, isFile := w.(*os.File)
-	terminal := isFile && term.IsTerminal(int(f.Fd()))
-	if c.LogFormat == "json" || c.LogFormat == "auto" && !terminal {
-		return slog.New(observe.Handler(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel, ReplaceAttr: legibleAttr}), explainer))
-	}
-	return slog.New(observe.Handler(textHandler(w, c.LogLevel, terminal), explainer))
 }
 
 func textHandler(w io.Writer, level slog.Level, color bool) slog.Handler {

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/proxy/observe"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
@@ -293,4 +295,7 @@ func (l *logbook) String() string {
 	return l.text.String()
 }
 
-func (l *logbook) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+// logger returns a logger that explains errors, like that of serve.
+func (l *logbook) logger(c *config.Config) *slog.Logger {
+	return slog.New(observe.Handler(slog.NewTextHandler(l, nil), explainer(c)))
+}

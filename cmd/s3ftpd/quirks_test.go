@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/proxy/budget"
+	"github.com/s3ftpd/s3ftpd/proxy/observe"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 	"github.com/s3ftpd/s3ftpd/test/quirks"
@@ -85,7 +87,7 @@ var (
 	long = slices.Concat(larges, lost, []string{"STOR that breaks"}) // rows with more than one part
 
 	cannotCopy = quirkOutcome{[]int{504}, "UploadPartCopy", "what is there would have to go through the bridge"}
-	uniform    = quirkOutcome{[]int{504}, "another size", "parts that are copied are of another size than those that follow"}
+	uniform    = quirkOutcome{[]int{504}, "differ in size", "parts that are copied are of another size than those that follow"}
 )
 
 // noResume is the outcome on services where broken uploads cannot be found.
@@ -135,7 +137,7 @@ func newQuirkServiceOn(t *testing.T, store http.Handler, mode quirks.Mode, optio
 	if q.config, err = config.Load(config.Serve, real.Arguments(options...), []string{"S3FTPD_PASSWORD=wonderland"}); err != nil {
 		t.Fatal(err)
 	}
-	s := service(q.config, q.log.logger())
+	s := service(q.config, q.log.logger(q.config))
 	s.MaxBackoff = time.Millisecond
 	s.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: quirks.AccessKey, SecretAccessKey: quirks.SecretKey}, nil
@@ -183,8 +185,8 @@ func (q *quirkService) check(t *testing.T, i int, row quirkRow) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	store := s3fs.NewFS(q.client, storeOptions(&c, q.client, budget.New(c.Memory), log.logger()))
-	go func() { done <- server(&c, q.client, store, nil, newResources(&c), log.logger()).Serve(ctx, l) }()
+	store := s3fs.NewFS(q.client, storeOptions(&c, q.client, budget.New(c.Memory), log.logger(&c)))
+	go func() { done <- server(&c, q.client, store, nil, newResources(&c), log.logger(&c)).Serve(ctx, l) }()
 	other := s3fs.NewFS(q.other, s3fs.Options{Bucket: c.Bucket, Prefix: c.Prefix, Resume: -1})
 	ftp := dialFTP(t, l.Addr().String(), q.meter, other)
 	row.do(ftp)
@@ -274,8 +276,18 @@ func TestStartNamesTheOption(t *testing.T) {
 	for _, name := range []string{"signed-payloads", "requester-pays", "virtual-hosts-only", "redirect-301", "region-signed"} {
 		mode := quirks.Named(name)
 		q := newQuirkService(t, mode)
-		ask(t.Context(), s3fs.NewFS(q.client, storeOptions(q.config, q.client, nil, q.log.logger())), q.config, q.log.logger())
-		if log := q.log.String(); !regexp.MustCompile(`advice="[^"]*` + mode.Option).MatchString(log) {
+		logged := newConsole()
+		log := slog.New(observe.Handler(slog.NewTextHandler(logged, nil), explainer(q.config)))
+		ctx, cancel := context.WithCancel(t.Context())
+		asked := make(chan struct{})
+		go func() {
+			defer close(asked)
+			ask(ctx, s3fs.NewFS(q.client, storeOptions(q.config, q.client, nil, log)), q.config, log)
+		}()
+		logged.await(t, "advice=")
+		cancel()
+		<-asked
+		if log := logged.String(); !regexp.MustCompile(`advice="[^"]*` + mode.Option).MatchString(log) {
 			t.Errorf("%s: no advice with %s in %s", name, mode.Option, log)
 		}
 	}
