@@ -86,12 +86,16 @@ func (j *judge) change(o *op, t troubles, repeated bool, do func(state) []state)
 	}
 }
 
-// deleted is the effect of DELE. A missing file cannot be deleted, unless an earlier try of the same deletion was not confirmed.
+// deleted is the effect of DELE. A missing file cannot be deleted, unless an earlier try of the same deletion was not confirmed, or
+// another process deletes it at the same time: both have found it, and the later one finds it gone, as it wanted.
 func (j *judge) deleted(o *op, t troubles) func(state) []state {
 	i := j.index[o.name]
 	broken := slices.ContainsFunc(j.w.history, func(p *op) bool { return p.isUpload() && p.name == o.name && p.size >= leastPart })
+	together := slices.ContainsFunc(j.w.history, func(p *op) bool {
+		return p.verb == "DELE" && p.name == o.name && p.proc != o.proc && p.call < o.ret && o.call < p.ret
+	})
 	return func(s state) []state {
-		if !s[i].there && !broken && !t.any { // a broken upload counts as a file
+		if !s[i].there && !broken && !t.any && !together { // a broken upload counts as a file
 			return nil
 		}
 		return s.set(i, value{})
