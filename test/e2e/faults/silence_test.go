@@ -43,7 +43,7 @@ func TestSilentFromTheStart(t *testing.T) {
 	data := w.Open("STOR file")
 	data.Close()
 	w.Expect(226)
-	if text := quick.Log.Tail(1000); strings.Contains(text, "refuses a feature") {
+	if text := quick.Log.Tail(1000); strings.Contains(text, "S3 feature refused") {
 		t.Error(text)
 	}
 }

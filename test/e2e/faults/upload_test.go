@@ -185,7 +185,7 @@ func (u *faultyUpload) offset() (at int64) {
 		return at
 	}
 	_, text := u.send("STOR", 1)
-	if _, said, ok := strings.Cut(text, "say REST "); ok {
+	if _, said, ok := strings.Cut(text, "send REST "); ok {
 		fmt.Sscan(strings.TrimSuffix(said, "."), &at)
 	}
 	return at
