@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
@@ -122,32 +123,34 @@ func TestPayloadSigned(t *testing.T) {
 
 // A redirected request is sent again with its content, and signed for the new host.
 func TestRedirection(t *testing.T) {
-	for _, status := range []int{307, 308} {
-		s := newFake(t)
-		s.fault = func(r *http.Request, call string) (*http.Response, error) {
-			if r.URL.Host != "fake" {
-				return nil, nil
+	synctest.Test(t, func(t *testing.T) { // so that the upload takes less than a second, and is not verified
+		for _, status := range []int{307, 308} {
+			s := newFake(t)
+			s.fault = func(r *http.Request, call string) (*http.Response, error) {
+				if r.URL.Host != "fake" {
+					return nil, nil
+				}
+				resp := refusal(status, "TemporaryRedirect", "")
+				resp.Header.Set("Location", "http://b.elsewhere"+r.URL.Path+"?rk=1")
+				return resp, nil
 			}
-			resp := refusal(status, "TemporaryRedirect", "")
-			resp.Header.Set("Location", "http://b.elsewhere"+r.URL.Path+"?rk=1")
-			return resp, nil
-		}
-		f := s.fs(Options{PartSize: minPart})
-		if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
-			t.Fatal(err)
-		}
-		for i, call := range s.requests() {
-			if want := []string{"fake", "b.elsewhere"}[i%2]; s.requestHosts()[i] != want && !strings.HasPrefix(call, "Part") {
-				t.Errorf("request %d, %s, went to %s", i, call, s.requestHosts()[i])
+			f := s.fs(Options{PartSize: minPart})
+			if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{}); err != nil {
+				t.Fatal(err)
+			}
+			for i, call := range s.requests() {
+				if want := []string{"fake", "b.elsewhere"}[i%2]; s.requestHosts()[i] != want && !strings.HasPrefix(call, "Part") {
+					t.Errorf("request %d, %s, went to %s", i, call, s.requestHosts()[i])
+				}
+			}
+			if s.objects["/b/f"] != twoParts {
+				t.Errorf("%d: %d bytes are there", status, s.objects["/b/f"])
+			}
+			if a, b := s.sentHeaders()[0].Get("Authorization"), s.sentHeaders()[1].Get("Authorization"); a == b || b == "" {
+				t.Errorf("%d: signed %q for both hosts", status, a)
 			}
 		}
-		if s.objects["/b/f"] != twoParts {
-			t.Errorf("%d: %d bytes are there", status, s.objects["/b/f"])
-		}
-		if a, b := s.sentHeaders()[0].Get("Authorization"), s.sentHeaders()[1].Get("Authorization"); a == b || b == "" {
-			t.Errorf("%d: signed %q for both hosts", status, a)
-		}
-	}
+	})
 }
 
 // The number of redirections is limited, and one from https to http is refused.
