@@ -127,9 +127,10 @@ func requestID(err error) string {
 	return ""
 }
 
-// lacksKeys reports whether a request was not sent because the SDK found no credentials to sign it.
+// lacksKeys reports whether a request was not sent because no credentials are configured: the SDK asked for those of an EC2
+// instance last, and found none. Configured credentials that cannot be renewed at the moment are another failure, which may pass.
 func lacksKeys(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "get identity: get credentials: ")
+	return err != nil && strings.Contains(err.Error(), "get identity: get credentials: ") && strings.Contains(err.Error(), "no EC2 IMDS role found")
 }
 
 // An exchangeError is the error of one attempt of a request, with what is known of the answer.

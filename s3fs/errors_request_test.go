@@ -1,17 +1,22 @@
 package s3fs
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
@@ -111,6 +116,38 @@ func TestHopeless(t *testing.T) {
 	defer plain.Close()
 	if got := listError(t, "https://"+plain.Listener.Addr().String(), Config{}); got.Speaks != "http" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// Credentials that cannot be renewed once do not fail a request, and their error is not taken for missing keys.
+func TestFailedRenewalOfCredentials(t *testing.T) {
+	for name, test := range map[string]struct {
+		failures int
+		stored   bool
+	}{
+		"once":   {1, true},
+		"always": {attempts, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFake(t)
+				left := test.failures
+				provider := aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+					if left--; left >= 0 {
+						return aws.Credentials{}, fmt.Errorf("operation error STS: AssumeRole, %w", syscall.ECONNRESET)
+					}
+					return keys("a", "s").Retrieve(ctx)
+				})
+				f := NewFS(dial(t, Config{Endpoint: "http://fake", Credentials: provider, HTTPClient: s}), Options{Bucket: "b", PartSize: minPart})
+				_, err := f.Put(t.Context(), "/f", storetest.Source(zeros(10)), proxy.Write{})
+				if stored := err == nil; stored != test.stored {
+					t.Errorf("%v after %d failures", err, test.failures)
+				}
+				if e, ok := errors.AsType[*RequestError](err); ok && (e.NoKeys || !strings.Contains(e.Error(), "AssumeRole")) {
+					t.Errorf("%+v: %v", e, e)
+				}
+			})
+		})
 	}
 }
 
