@@ -57,6 +57,9 @@ func (e *RequestError) Error() string {
 // Unwrap returns the SDK's error.
 func (e *RequestError) Unwrap() error { return e.err }
 
+// Actions returns the permissions that the operation needs, as AWS calls them, e.g. s3:PutObject.
+func (e *RequestError) Actions() []string { return operationActions[e.Operation] }
+
 // withoutSDK removes the wrappers of the SDK and of net/http, which repeat the URL and the operation.
 func withoutSDK(err error) error {
 	for {

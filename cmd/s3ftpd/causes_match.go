@@ -134,24 +134,11 @@ func isTimeout(f *failure) bool {
 	return ok && timeout.Timeout()
 }
 
-// permissions maps S3 operations to the IAM permissions that they need.
-var permissions = map[string]string{
-	"AbortMultipartUpload":            "s3:AbortMultipartUpload",
-	"CompleteMultipartUpload":         "s3:PutObject",
-	"CopyObject":                      "s3:GetObject and s3:PutObject",
-	"CreateMultipartUpload":           "s3:PutObject",
-	"DeleteObject":                    "s3:DeleteObject",
-	"DeleteObjects":                   "s3:DeleteObject",
-	"GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
-	"GetObject":                       "s3:GetObject",
-	"PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
-	"HeadObject":                      "s3:GetObject, and s3:ListBucket for files that do not exist",
-	"ListMultipartUploads":            "s3:ListBucketMultipartUploads, without which broken uploads cannot be resumed",
-	"ListObjectsV2":                   "s3:ListBucket",
-	"ListParts":                       "s3:ListMultipartUploadParts, without which broken uploads cannot be resumed",
-	"PutObject":                       "s3:PutObject",
-	"UploadPart":                      "s3:PutObject",
-	"UploadPartCopy":                  "s3:GetObject and s3:PutObject",
+// permissionNotes are added to the permissions of operations.
+var permissionNotes = map[string]string{
+	"HeadObject":           ", and s3:ListBucket for files that do not exist",
+	"ListMultipartUploads": ", without which broken uploads cannot be resumed",
+	"ListParts":            ", without which broken uploads cannot be resumed",
 }
 
 // value returns the value of a placeholder, such as {bucket}.
@@ -176,7 +163,7 @@ func (f *failure) value(name string) string {
 	case "{max-part}":
 		return r.MaxPart()
 	case "{permission}":
-		return cmp.Or(permissions[r.Operation], "s3:"+r.Operation)
+		return cmp.Or(strings.Join(r.Actions(), " and "), "s3:"+r.Operation) + permissionNotes[r.Operation]
 	case "{denied-too}":
 		return f.otherDenials()
 	case "{host-too}":
