@@ -74,7 +74,7 @@ func (w *world) decide(j *judge, g *group, held map[string]value) {
 // meets reports whether an operation of another process may have changed a name at the same time.
 func (j *judge) meets(o *op, name string) bool {
 	return slices.ContainsFunc(j.ops, func(p *op) bool {
-		return p.proc != o.proc && p.touches(name) && (o.ret == 0 || p.call < o.ret) && (p.ret == 0 || p.ret > o.call)
+		return p.touches(name) && o.overlaps(p)
 	})
 }
 
@@ -212,7 +212,9 @@ func (j *judge) explain(held map[string]value) (*search, verdict) {
 	}
 	x := &search{steps: j.steps, final: func(s state) bool {
 		for i, name := range j.names {
-			if s[i] != held[name] {
+			v := s[i]
+			v.deleted = 0
+			if v != held[name] {
 				return false
 			}
 		}

@@ -91,14 +91,14 @@ func (j *judge) change(o *op, t troubles, repeated bool, do func(state) []state)
 func (j *judge) deleted(o *op, t troubles) func(state) []state {
 	i := j.index[o.name]
 	broken := slices.ContainsFunc(j.w.history, func(p *op) bool { return p.isUpload() && p.name == o.name && p.size >= leastPart })
-	together := slices.ContainsFunc(j.w.history, func(p *op) bool {
-		return p.verb == "DELE" && p.name == o.name && p.proc != o.proc && p.call < o.ret && o.call < p.ret
-	})
 	return func(s state) []state {
-		if !s[i].there && !broken && !t.any && !together { // a broken upload counts as a file
-			return nil
+		switch earlier := j.byID[s[i].deleted]; {
+		case s[i].there:
+			return s.set(i, value{deleted: o.id})
+		case broken, t.any, earlier != nil && o.overlaps(earlier): // a broken upload counts as a file
+			return []state{s}
 		}
-		return s.set(i, value{})
+		return nil
 	}
 }
 

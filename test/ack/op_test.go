@@ -101,6 +101,11 @@ func (o *op) acknowledged() bool { return 200 <= o.code && o.code < 300 }
 // lost reports whether the client did not get the final reply.
 func (o *op) lost() bool { return o.code == 0 }
 
+// overlaps reports whether another process ran p at the same time.
+func (o *op) overlaps(p *op) bool {
+	return p.proc != o.proc && (o.ret == 0 || p.call < o.ret) && (p.ret == 0 || p.ret > o.call)
+}
+
 // touches reports whether the operation is about a key.
 func (o *op) touches(key string) bool {
 	for _, name := range []string{o.name, o.to} {

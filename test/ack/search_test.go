@@ -17,6 +17,7 @@ type value struct {
 	content string
 	mtime   int // of the MFMT that set it, 0 = none
 	there   bool
+	deleted int // the DELE that removed it, 0 = none; not an observation
 }
 
 func (v value) String() string {
@@ -181,6 +182,33 @@ func TestSearch(t *testing.T) {
 	} {
 		x := &search{steps: c.steps, final: func(s state) bool { return s[0].content == c.final }}
 		if got := x.run(make(state, 1)); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+// Of two deletions of one file, both are acknowledged only if two processes ran them at the same time.
+func TestDeletedTwice(t *testing.T) {
+	deletion := func(id, proc int, call, ret int64) *op {
+		return &op{id: id, verb: "DELE", name: "a", proc: proc, call: call, ret: ret, code: 250}
+	}
+	first := deletion(1, 0, 1, 4)
+	for name, c := range map[string]struct {
+		second *op
+		begin  value
+		want   verdict
+	}{
+		"of two processes, at the same time":         {deletion(2, 1, 3, 6), value{content: "x", there: true}, explained},
+		"of two processes, one after the other":      {deletion(2, 1, 5, 6), value{content: "x", there: true}, unexplained},
+		"of one process":                             {deletion(2, 0, 3, 6), value{content: "x", there: true}, unexplained},
+		"of two processes, of a file that is absent": {deletion(2, 1, 3, 6), value{}, unexplained},
+	} {
+		j := &judge{w: &world{}, index: map[string]int{"a": 0}, byID: map[int]*op{1: first, 2: c.second}}
+		for _, o := range []*op{first, c.second} {
+			j.step(o, o.verb, true, j.deleted(o, troubles{}))
+		}
+		x := &search{steps: j.steps, final: func(s state) bool { return !s[0].there }}
+		if got := x.run(state{c.begin}); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
