@@ -86,7 +86,7 @@ func (u *upload) putObject(ctx context.Context, p *part, commit func() error, op
 			in.StorageClass = class
 			return u.fs.conditionally(ctx, putObject, u.key, u.publishing.condition(), func(cond condition) error {
 				in.IfMatch, in.IfNoneMatch, in.Body = cond.match, cond.noneMatch, &partReader{part: p, commit: commit}
-				out, err := u.fs.api.PutObject(s3http.WithExpect(ctx), in, options)
+				out, err := u.fs.api.PutObject(s3http.WithRunning(ctx), in, options)
 				if err == nil {
 					u.publishing.result.setObject(p.size, out.ETag, out.VersionId, checksums{out.ChecksumCRC32C, out.ChecksumCRC32, out.ChecksumSHA256})
 				}

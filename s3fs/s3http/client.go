@@ -90,7 +90,7 @@ func newTransport(config Config) *http.Transport {
 // CloseIdleConnections closes the connections that no request uses.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
-// Do sends a request once, as WithSlow, WithExpect and the others mark its context, and returns the response. If S3 did
+// Do sends a request once, as WithSlow, WithRunning and the others mark its context, and returns the response. If S3 did
 // not answer in time, the error is a *[SilentError]. The caller must close the body of the response.
 func (c *Client) Do(r *http.Request) (*http.Response, error) {
 	a, began := c.attemptsOf(r.Context()), time.Now()
@@ -101,7 +101,7 @@ func (c *Client) Do(r *http.Request) (*http.Response, error) {
 	}
 	var resp *http.Response
 	var err error
-	if expects(r.Context()) && r.ContentLength > 0 && c.config.Expects() {
+	if c.expects(r) {
 		resp, err = c.sendExpecting(r, a, send)
 	} else {
 		resp, err = send(r)

@@ -5,8 +5,10 @@
 //
 //   - [WithSlow] marks a request that S3 may take long to answer, such as a copy. Probe requests show meanwhile that S3
 //     is alive.
-//   - [WithExpect] delays the body of a request until S3 has answered 100 Continue, so that a stopped server cannot
-//     execute the request when it runs again. A service that does not support Expect gets the body with the next attempt.
+//   - [WithExpect] delays the body of a request until S3 has answered 100 Continue. A service that does not support
+//     Expect gets the body with the next attempt.
+//   - [WithRunning] does so unless S3 has just answered another request, so that a stopped server cannot execute the
+//     request when it runs again.
 //   - [WithAttempts] marks the attempts of one operation, so that later ones profit from the results of earlier ones.
 //   - [WithBrief] marks an operation for which the caller has already waited for a silent S3.
 //

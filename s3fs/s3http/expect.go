@@ -17,16 +17,36 @@ const maxContinueWait = 3 * time.Second
 // sends the body at once.
 var ErrNoContinue = errors.New("the service answers other requests, but not Expect: 100-continue")
 
-type expectKey struct{}
+// runningTime is how long after a response a service counts as running.
+const runningTime = time.Second
+
+type (
+	expectKey  struct{}
+	runningKey struct{}
+)
 
 // WithExpect returns a context with which a request sends its body only after S3 has answered 100 Continue (RFC 9110,
-// section 10.1.1). Otherwise a stopped server could keep the request in memory and execute it when it runs again, long
-// after the client has given up.
+// section 10.1.1).
 func WithExpect(ctx context.Context) context.Context {
 	return context.WithValue(ctx, expectKey{}, true)
 }
 
-func expects(ctx context.Context) bool { return ctx.Value(expectKey{}) != nil }
+// WithRunning returns a context with which a request sends its body only to a service that is known to run: S3 has
+// answered some request within the last second, or it answers this one with 100 Continue, which costs a round trip.
+// Otherwise a stopped server could keep the request in memory and execute it when it runs again, long after the client has
+// given up.
+func WithRunning(ctx context.Context) context.Context {
+	return context.WithValue(ctx, runningKey{}, true)
+}
+
+// expects reports whether a request must wait for 100 Continue.
+func (c *Client) expects(r *http.Request) bool {
+	ctx := r.Context()
+	if r.ContentLength <= 0 || !c.config.Expects() {
+		return false
+	}
+	return ctx.Value(expectKey{}) != nil || ctx.Value(runningKey{}) != nil && !c.answers.after(time.Now().Add(-runningTime))
+}
 
 // sendExpecting sends a request with Expect. If the service answers probes but does not send 100 Continue, it returns
 // ErrNoContinue, and the next attempt sends the body at once. Only a response to that attempt proves that the service does

@@ -1,6 +1,7 @@
 package s3http
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -87,13 +88,72 @@ func TestExpectOfAStoppedService(t *testing.T) {
 		c := s.dial(t, Config{ExpectRefused: func(err error) { t.Error("refused:", err) }})
 		s.stop()
 		begin := time.Now()
-		_, err := put(WithExpect(t.Context()), c)
+		_, err := put(WithRunning(t.Context()), c)
 		if silent, _ := errors.AsType[*SilentError](err); silent == nil || time.Since(begin) != testTimeout {
 			t.Errorf("%v after %v", err, time.Since(begin))
 		}
 		s.start()
 		if synctest.Wait(); body != 0 {
 			t.Errorf("the service has %d bytes of the body", body)
+		}
+	})
+}
+
+// A request of WithRunning waits for 100 Continue unless S3 has answered within the last second.
+func TestRunningServiceGetsBodyAtOnce(t *testing.T) {
+	const expecting, plain = "PUT 100-continue", "PUT "
+	for _, test := range []struct {
+		name     string
+		pause    time.Duration // between the first response and the request
+		mark     func(context.Context) context.Context
+		requests []string
+	}{
+		{"answered just now", 0, WithRunning, []string{"GET ", plain}},
+		{"answered a second ago", runningTime - time.Nanosecond, WithRunning, []string{"GET ", plain}},
+		{"after a pause", runningTime, WithRunning, []string{"GET ", expecting}},
+		{"WithExpect always waits", 0, WithExpect, []string{"GET ", expecting}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newService(t, func(c net.Conn, r *http.Request) {
+					if r.Header.Get("Expect") != "" {
+						fmt.Fprint(c, "HTTP/1.1 100 Continue\r\n\r\n")
+					}
+					respond(c, r)
+				})
+				c := s.dial(t, Config{})
+				if err := get(t.Context(), c); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(test.pause)
+				if status, err := put(test.mark(t.Context()), c); err != nil || status != http.StatusOK {
+					t.Errorf("status %d, %v", status, err)
+				}
+				if got := s.received(); !slices.Equal(got, test.requests) {
+					t.Errorf("requests %q, want %q", got, test.requests)
+				}
+			})
+		})
+	}
+}
+
+// If a request that was sent at once gets no answer, its next attempt waits for 100 Continue.
+func TestRunningServiceStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t, nil)
+		c := s.dial(t, Config{})
+		if err := get(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		s.stop()
+		ctx := WithAttempts(WithRunning(t.Context()))
+		for range 2 {
+			if _, err := put(ctx, c); err == nil {
+				t.Error("a stopped service has answered")
+			}
+		}
+		if got, want := s.received(), []string{"GET ", "PUT ", "PUT 100-continue"}; !slices.Equal(got, want) {
+			t.Errorf("requests %q, want %q", got, want)
 		}
 	})
 }
