@@ -106,7 +106,7 @@ func NewClient(ctx context.Context, s Config) (*Client, error) {
 // s3fs computes the checksums and sends them as plain headers. The SDK would send trailers, which cost twice as much and
 // which many services refuse. The checksums cover the content, so signing it too, which costs as much again, is optional.
 func (c *Client) configure(o *s3.Options, s Config) {
-	o.HTTPClient = c.http
+	o.HTTPClient, o.EndpointResolverV2 = c.http, newEndpointCache()
 	c.noRegion = o.Region == "" && o.BaseEndpoint == nil
 	o.Region = cmp.Or(o.Region, defaultRegion)
 	o.UsePathStyle = pathStyle(o.BaseEndpoint)
