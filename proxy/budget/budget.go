@@ -20,6 +20,7 @@ type Budget struct {
 	waiters    []*waiter       // the oldest first
 	retained   []*Retained     // the oldest first
 	unused     bufferLists
+	idle       *time.Timer // frees unused buffers; nil = no buffer has been returned yet
 }
 
 // New returns a budget of that many bytes, but at least 8 MiB.

@@ -104,6 +104,53 @@ func TestUnusedBuffersAreLimited(t *testing.T) {
 	checkIdle(t, b)
 }
 
+// Most of the memory is freed when no transfer has run for a while, but not between transfers.
+func TestUnusedBuffersAreFreedWhenIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New(64 * mib)
+		unused := func() (bytes int) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			for _, list := range b.unused {
+				for _, buffer := range list {
+					bytes += len(buffer)
+				}
+			}
+			return bytes
+		}
+		use := func() func() {
+			c := b.Claim(16*mib, false)
+			var buffers [][]byte
+			for range 16 * mib / BufferSize {
+				buffer, err := c.Take(t.Context(), 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				buffers = append(buffers, buffer)
+			}
+			c.Seal()
+			return func() { c.Free(buffers...) }
+		}
+		use()()
+		<-time.After(idleTime - time.Nanosecond)
+		if got := unused(); got != 16*mib {
+			t.Errorf("%d bytes are kept between transfers, want 16 MiB", got)
+		}
+		free := use()
+		<-time.After(idleTime)
+		free()
+		<-time.After(idleTime - time.Nanosecond)
+		if got := unused(); got != 16*mib {
+			t.Errorf("%d bytes are kept after a long transfer, want 16 MiB", got)
+		}
+		<-time.After(time.Nanosecond)
+		synctest.Wait()
+		if got := unused(); got != idleUnused {
+			t.Errorf("%d bytes are kept when idle, want %d", got, idleUnused)
+		}
+	})
+}
+
 func TestBuffersAreReused(t *testing.T) {
 	b := New(64 * mib)
 	allocations := testing.AllocsPerRun(100, func() {

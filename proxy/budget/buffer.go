@@ -1,13 +1,19 @@
 package budget
 
+import "time"
+
 // The sizes of a buffer in bytes. The first part of an upload starts with a small one, because most files are small.
 const (
 	BufferSize      = 256 << 10
 	SmallBufferSize = 32 << 10
 )
 
-// minUnused is the number of bytes in returned buffers that are kept for reuse even if no buffer is in use.
-const minUnused = 8 << 20
+// Limits of the returned buffers that are kept for reuse. New memory is expensive: the kernel has to clear each page.
+const (
+	minUnused  = 32 << 20 // bytes that are kept even if no buffer is in use
+	idleUnused = 2 << 20  // bytes that are kept if no buffer has been in use for idleTime
+	idleTime   = 10 * time.Second
+)
 
 // bufferLists are the returned buffers that are kept for reuse, small ones and others. Without them, each part of an upload
 // would leave garbage, which adds up to as much memory as is in use before the garbage collector runs.
@@ -38,7 +44,8 @@ func (b *Budget) reuse(n int) []byte {
 	return buffer
 }
 
-// put returns buffers to the budget. It keeps a limited number of them for reuse.
+// put returns buffers to the budget. It keeps a limited number of them for reuse: together with those in use, they take no
+// more memory than the budget, and alone at most half of it.
 func (b *Budget) put(buffers [][]byte) {
 	for _, buffer := range buffers {
 		buffer = buffer[:cap(buffer)]
@@ -47,10 +54,33 @@ func (b *Budget) put(buffers [][]byte) {
 		}
 		b.used -= int64(len(buffer))
 		list := b.unused.list(len(buffer))
-		if int64(len(*list)+1)*int64(len(buffer)) <= b.used/2+minUnused {
+		if int64(len(*list)+1)*int64(len(buffer)) <= min(b.used/2+minUnused, b.size/2, b.size-b.used) {
 			*list = append(*list, buffer)
 		}
 	}
+	if b.used == 0 {
+		b.freeWhenIdle()
+	}
+}
+
+// freeWhenIdle frees most of the unused buffers after idleTime.
+func (b *Budget) freeWhenIdle() {
+	if b.idle != nil {
+		b.idle.Reset(idleTime)
+		return
+	}
+	b.idle = time.AfterFunc(idleTime, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.used > 0 {
+			return // put starts the timer again
+		}
+		for i, size := range []int{SmallBufferSize, BufferSize} {
+			if keep := idleUnused / size; len(b.unused[i]) > keep {
+				b.unused[i] = append([][]byte(nil), b.unused[i][:keep]...)
+			}
+		}
+	})
 }
 
 // roundUp returns the total size of the buffers for size bytes, where the first buffer may be a small one.
