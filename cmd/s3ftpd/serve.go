@@ -55,6 +55,7 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Config, cert *ce
 	warnService(ctx, c, client, log)
 	warnOpenFiles(c, log)
 	limitMemory(c.Memory)
+	defer reserveHeap()()
 	store := s3fs.NewFS(client, storeOptions(c, client, all.budget, log))
 	log.Info("serving", "bucket", c.Bucket, "prefix", c.Prefix, "endpoint", c.Endpoint)
 	if cert != nil && c.TLS == "off" && c.FTPS == "" {
