@@ -107,6 +107,7 @@ func (c *Client) Do(r *http.Request) (*http.Response, error) {
 		resp, err = send(r)
 	}
 	if err != nil {
+		c.answers.noteUnreachable(r, err)
 		return nil, c.answers.classify(r, a, began, err)
 	}
 	return resp, nil

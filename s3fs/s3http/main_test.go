@@ -42,10 +42,15 @@ func newService(t *testing.T, serve func(c net.Conn, r *http.Request)) *service 
 	return s
 }
 
-// dial returns a client of the service.
-func (s *service) dial(t *testing.T, config Config) *Client {
+// dial returns a client of the service. Its first connections fail with these errors.
+func (s *service) dial(t *testing.T, config Config, failures ...error) *Client {
 	config.Timeout = testTimeout
 	config.Dial = func(context.Context, string, string) (net.Conn, error) {
+		if len(failures) > 0 {
+			err := failures[0]
+			failures = failures[1:]
+			return nil, err
+		}
 		near, far := net.Pipe()
 		go s.answer(far)
 		return near, nil

@@ -79,15 +79,16 @@ func (c *Client) limit(ctx context.Context, a *attempts) time.Duration {
 
 // A lastAnswer is the time of the last response of S3, and whether S3 is known to be silent since.
 type lastAnswer struct {
-	at     atomic.Int64 // Unix nanoseconds
-	silent atomic.Bool
-	log    *slog.Logger
+	at          atomic.Int64 // Unix nanoseconds
+	silent      atomic.Bool
+	unreachable atomic.Bool // no connection could be made
+	log         *slog.Logger
 }
 
 // received records a response.
 func (l *lastAnswer) received() {
 	l.at.Store(time.Now().UnixNano())
-	if l.silent.CompareAndSwap(true, false) {
+	if l.silent.Load() && l.silent.CompareAndSwap(true, false) || l.unreachable.Load() && l.unreachable.CompareAndSwap(true, false) {
 		l.log.Info("S3 answers again")
 	}
 }
@@ -96,6 +97,14 @@ func (l *lastAnswer) time() time.Time { return time.Unix(0, l.at.Load()) }
 
 // after reports whether S3 has answered any request after t.
 func (l *lastAnswer) after(t time.Time) bool { return l.at.Load() > t.UnixNano() }
+
+// noteUnreachable notes that no connection could be made. The caller logs the error.
+func (l *lastAnswer) noteUnreachable(r *http.Request, err error) {
+	failed, ok := errors.AsType[*net.OpError](err)
+	if ok && failed.Op == "dial" && r.Context().Err() == nil {
+		l.unreachable.Store(true)
+	}
+}
 
 // classify returns err as a SilentError if S3 was silent, and logs the first one.
 func (l *lastAnswer) classify(r *http.Request, a *attempts, began time.Time, err error) error {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,6 +54,32 @@ func TestSilence(t *testing.T) {
 		silence{testTimeout, false}.check(t, WithBrief(t.Context()), c)
 		if got := log.String(); strings.Count(got, "S3 is silent") != 2 || strings.Count(got, "S3 answers again") != 1 {
 			t.Error(got)
+		}
+	})
+}
+
+// The log has one line when S3 answers after connections to it have failed.
+func TestUnreachable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := newService(t, nil)
+		refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+		c := s.dial(t, Config{Log: slog.New(slog.NewTextHandler(&log, nil))}, refused, refused)
+		for range 2 {
+			if err := get(t.Context(), c); !errors.Is(err, syscall.ECONNREFUSED) {
+				t.Errorf("error %v, want a refused connection", err)
+			}
+		}
+		if log.Len() > 0 {
+			t.Errorf("logged while S3 is unreachable: %s", log.String())
+		}
+		for range 2 {
+			if err := get(t.Context(), c); err != nil {
+				t.Error(err)
+			}
+		}
+		if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=INFO msg=\"S3 answers again\"") {
+			t.Errorf("logged %q, want one line", got)
 		}
 	})
 }
