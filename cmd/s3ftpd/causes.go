@@ -29,6 +29,9 @@ type cause struct {
 // causes lists the known causes of failures: in S3, in the network to it, on this machine, and limits. The first match
 // counts. The advice of `check`, of the log and of errors at the start comes from here.
 var causes = []cause{
+	// Names.
+	{wraps(ftp.ErrCharset), "the client sends names in another charset", "set --names to the client's charset, such as latin1"},
+
 	// Keys.
 	{noKeys, "no S3 keys found: {unset}", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile in AWS_PROFILE"},
 	{s3Code("SignatureDoesNotMatch"), "the secret does not belong to the key",

@@ -95,6 +95,7 @@ func TestExplain(t *testing.T) {
 		{&ftp.HandshakeError{Err: tls.RecordHeaderError{}}, "", ""},
 		{&ftp.HandshakeError{Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}, "the client's certificate", "--tls-client-ca"},
 		{&ftp.HandshakeError{Err: io.EOF}, "the client broke off the TLS handshake", "import the certificate"},
+		{fmt.Errorf("put: %w", ftp.ErrCharset), "the client sends names in another charset", "set --names to the client's charset"},
 		{ftp.ErrImplicitTLS, "--ftp :21 is a port for explicit TLS", "--ftps :990"},
 		{&ftp.PassiveTimeoutError{Told: netip.MustParseAddrPort("192.0.2.7:2000"), Err: os.ErrDeadlineExceeded},
 			"did not connect to 192.0.2.7:2000", "open --passive-ports 2000-2001"},

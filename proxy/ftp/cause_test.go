@@ -9,6 +9,7 @@ import (
 	"iter"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -97,11 +98,11 @@ func TestLevelOfCauses(t *testing.T) {
 		{syscall.ENOTEMPTY, slog.LevelInfo},
 		{syscall.EFBIG, slog.LevelInfo},
 		{syscall.ESPIPE, slog.LevelInfo},
-		{fs.ErrNotExist, slog.LevelDebug},
-		{fmt.Errorf("delete /a: %w", proxy.ErrDenied), slog.LevelDebug},
-		{fmt.Errorf("%w, and no access to a file: %w", fs.ErrNotExist, fs.ErrPermission), slog.LevelDebug},
-		{reply{501, "a slip"}, slog.LevelDebug},
-		{fmt.Errorf("%w: %w", reply{553, "too much"}, syscall.EFBIG), slog.LevelDebug},
+		{fs.ErrNotExist, slog.LevelInfo},
+		{fmt.Errorf("delete /a: %w", proxy.ErrDenied), slog.LevelInfo},
+		{fmt.Errorf("%w, and no access to a file: %w", fs.ErrNotExist, fs.ErrPermission), slog.LevelInfo},
+		{reply{501, "a slip"}, slog.LevelInfo},
+		{fmt.Errorf("%w: %w", reply{553, "too much"}, syscall.EFBIG), slog.LevelInfo},
 	} {
 		if got := observe.Level(causeOf(c.err)); got != c.want {
 			t.Errorf("%v is logged at %v, want %v", c.err, got, c.want)
@@ -196,17 +197,66 @@ func TestCauseOfContextIsJoined(t *testing.T) {
 	}
 }
 
-// A command that is refused before it starts is not logged as a failure. One with an invalid argument is.
-func TestRefusedCommandsAreNotLogged(t *testing.T) {
-	for _, c := range []struct{ command, code, level string }{
-		{"STRU R", "504", ""}, {"RNTO b", "503", ""}, {"STOR f", "425", ""},
-		{"PORT 1", "501", "DEBUG"}, {"EPRT 1", "501", "DEBUG"}, {"XCRC f 2 1", "501", "DEBUG"},
+// Each refusal is one line at info or above, whatever refused the command.
+func TestEachRefusalIsLoggedOnce(t *testing.T) {
+	for _, c := range []struct {
+		name, play string
+		want       string // the end of the line
+	}{
+		{"not implemented", "C> XYZ secret\nS> 502 *", `command=XYZ code=502 cause=request err="502 Command not implemented."`},
+		{"no command", "C> hunter2 secret\nS> 500 *", `code=500 cause=request err="500 Syntax error, command unrecognized."`},
+		{"long word", "C> hunter secret\nS> 502 *", `code=502 cause=request err="502 Command not implemented."`},
+		{"no argument", "C> SIZE\nS> 501 *", `command=SIZE code=501 cause=request err="501 SIZE requires an argument: file."`},
+		{"invalid argument", "C> PORT 1\nS> 501 *", `command=PORT name=1 code=501 cause=request err="PORT: 501 Use PORT h1,h2,h3,h4,p1,p2."`},
+		{"invalid range", "C> XCRC f 2 1\nS> 501 *", `command=XCRC name="f 2 1" code=501 cause=request err="range: 501 Use file [start end], start < end."`},
+		{"wrong order", "C> RNTO b\nS> 503 *", `command=RNTO name=b code=503 cause=request err="503 Send RNFR first."`},
+		{"not supported", "C> STRU R\nS> 504 *", `command=STRU name=R code=504 cause=request err="504 Structure not implemented, use STRU F."`},
+		{"no data connection", "C> STOR f\nS> 425 *", `command=STOR name=f code=425 cause=request err="425 Use PASV, EPSV, PORT or EPRT first."`},
+		{"missing file", "C> SIZE f\nS> 550 *", `command=SIZE name=f code=550 cause=request err="file does not exist"`},
+		{"missing directory", "C> CWD d\nS> 550 *", `command=CWD name=d code=550 cause=request err="file does not exist"`},
+		{"missing file of a transfer", "C> EPSV\nS> 229 *\nC> RETR f\nS> 550 *", `name=/f direction=download bytes=0 seconds=0 code=550 cause=request err="file does not exist"`},
+		{"charset", "C= \"MKD \\xe9\\r\\n\"\nS> 553 File name is not in the expected charset.", `name="\xe9" code=553 cause=client err="the name is not in the expected charset: invalid argument"`},
+		{"login", "C> USER tester\nS> 331 *\nC> PASS wrong\nT> 1s\nS> 530 *", `user=tester method=password code=530 err="wrong user or password"`},
+		{"no login", "C> REIN\nS> 220 *\nC> STOR f\nS> 530 *", `command=STOR name=f code=530 cause=request err="530 Please log in with USER and PASS."`},
+		{"unknown before the login", "C> REIN\nS> 220 *\nC> XYZ secret\nS> 502 *", `code=502 cause=request err="502 Command not implemented."`},
 	} {
-		inBubbleWithLog(t, nil, func(s *script, log *logBuffer) {
-			s.play("C> " + c.command + "\nS> " + c.code + " *")
-			if got := levelOf(log.String(), "command.failed"); got != c.level {
-				t.Errorf("%q is logged at %q, want %q:\n%s", c.command, got, c.level, log.String())
-			}
+		t.Run(c.name, func(t *testing.T) {
+			inBubbleWithLog(t, nil, func(s *script, log *logBuffer) {
+				s.play(c.play)
+				refusals := slices.DeleteFunc(loggedAbove(log.String(), slog.LevelDebug), func(l string) bool {
+					return strings.Contains(l, "event=session.start") || strings.Contains(l, "event=login.ok")
+				})
+				if len(refusals) != 1 || !strings.HasSuffix(refusals[0], c.want) || strings.Contains(refusals[0], "secret") {
+					t.Errorf("logged:\n%s\nwant one line that ends with %s", strings.Join(refusals, "\n"), c.want)
+				}
+			})
 		})
 	}
+}
+
+// loggedAbove returns the lines above a level.
+func loggedAbove(log string, level slog.Level) (lines []string) {
+	for l := range strings.Lines(log) {
+		var at slog.Level
+		_, after, _ := strings.Cut(l, "level=")
+		name, _, _ := strings.Cut(after, " ")
+		if err := at.UnmarshalText([]byte(name)); err == nil && at > level {
+			lines = append(lines, strings.TrimSuffix(l, "\n"))
+		}
+	}
+	return lines
+}
+
+// A session with many refusals does not fill the log: further ones are at level debug.
+func TestFrequentRefusalsAreLoggedAtDebug(t *testing.T) {
+	inBubbleWithLog(t, nil, func(s *script, log *logBuffer) {
+		for range maxRefusals + 1 {
+			s.play("C> SIZE f\nS> 550 *")
+		}
+		all := strings.Count(log.String(), "command=SIZE name=f code=550")
+		info := strings.Count(strings.Join(loggedAbove(log.String(), slog.LevelDebug), "\n"), "command=SIZE name=f code=550")
+		if all != maxRefusals+1 || info != maxRefusals {
+			t.Errorf("%d lines, %d of them above debug, want %d and %d", all, info, maxRefusals+1, maxRefusals)
+		}
+	})
 }

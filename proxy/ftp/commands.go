@@ -3,6 +3,7 @@ package ftp
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -132,8 +133,8 @@ func (s *session) execute(ctx context.Context, l line) reply {
 	}
 	arg = commands[verb].trim(arg)
 	c, err := s.lookup(l, verb, arg)
-	if err != nil { // not logged: a mistyped command may be a password
-		return replyTo(err)
+	if err != nil {
+		return s.refuse(ctx, verb, arg, err)
 	}
 	s.entry.SetCommand(verb)
 	defer s.entry.SetCommand("")
@@ -142,12 +143,26 @@ func (s *session) execute(ctx context.Context, l line) reply {
 	if err == nil {
 		return cmp.Or(take(&s.result), reply{200, "OK."})
 	}
-	r := replyTo(err)
-	if !isRefusal(err) {
-		s.reportFailure(ctx, verb, arg, r, err)
+	if !errors.As(err, new(observedError)) {
+		s.reportFailure(ctx, verb, arg, err)
 	}
-	return r
+	return replyTo(err)
 }
+
+// refuse reports a command that lookup has refused, and returns the reply. A command that is not in the table may be a password,
+// so it is reported without its argument, and only by a client that is logged in.
+func (s *session) refuse(ctx context.Context, verb, arg string, err error) reply {
+	if _, known := commands[verb]; !known {
+		if arg = ""; s.store == nil || len(verb) > maxVerb || !isWord(verb) {
+			verb = ""
+		}
+	}
+	s.reportFailure(ctx, verb, arg, err)
+	return replyTo(err)
+}
+
+// maxVerb is the length of a command verb that RFC 959 allows.
+const maxVerb = 4
 
 // run runs a command; one that calls the storage is interruptible.
 func (s *session) run(ctx context.Context, c command, arg string) error {
@@ -217,7 +232,15 @@ func redact(verb, arg string) string {
 	return arg
 }
 
+// maxRefusals limits the failures with CauseRequest that a session reports fully, see [event.CommandFailed].
+const maxRefusals = 20
+
 // reportFailure reports a failed command.
-func (s *session) reportFailure(ctx context.Context, verb, arg string, r reply, err error) {
-	s.observe(ctx, event.CommandFailed{Command: verb, Name: redact(verb, arg), Code: r.code, Cause: causeOf(err), Err: err})
+func (s *session) reportFailure(ctx context.Context, verb, arg string, err error) {
+	e := event.CommandFailed{Command: verb, Name: redact(verb, arg), Code: replyTo(err).code, Cause: causeOf(err), Err: err}
+	if e.Cause == event.CauseRequest {
+		s.refusals++
+		e.Frequent = s.refusals > maxRefusals
+	}
+	s.observe(ctx, e)
 }

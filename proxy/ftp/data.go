@@ -75,7 +75,7 @@ func (s *session) listen(ctx context.Context, address netip.Addr) (port uint16, 
 	l, err := s.srv.Passive.Listen(ctx, claim)
 	if err != nil {
 		s.observe(ctx, event.PassiveExhausted{Code: 425, Err: err})
-		return 0, fmt.Errorf("%w: %w", reply{425, "No passive port available, try again later."}, err)
+		return 0, observedError{reply{425, "No passive port available, try again later."}}
 	}
 	s.port = passiveListener{l, netip.AddrPortFrom(address, l.Port())}
 	return l.Port(), nil
@@ -96,7 +96,7 @@ func (s *session) cmdPasv(ctx context.Context, _ string) error {
 		}
 		if err != nil {
 			s.observe(ctx, event.PassiveUnresolved{Code: 425, Err: err})
-			return reply{425, "Passive address unknown, use EPSV."}
+			return observedError{reply{425, "Passive address unknown, use EPSV."}}
 		}
 		address = a.Unmap()
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 )
 
@@ -253,7 +254,8 @@ func (s *session) statPath(ctx context.Context, arg string) error {
 		}
 		begin()
 		if err != nil {
-			s.reportFailure(ctx, "STAT", arg, reply{code: 213}, causedBy(ctx, err))
+			err = causedBy(ctx, err)
+			s.observe(ctx, event.CommandFailed{Command: "STAT", Name: arg, Code: 213, Cause: causeOf(err), Err: err})
 			return s.ok(213, "Incomplete, storage error.")
 		}
 		if e.hidden {

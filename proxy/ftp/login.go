@@ -73,7 +73,7 @@ func (s *session) cmdPass(ctx context.Context, arg string) error {
 		return s.refuseLogin(ctx, err)
 	case err != nil:
 		s.observe(ctx, event.LoginUndecided{User: s.user, Method: proxy.ByPassword, Code: 530, Err: err})
-		return reply{530, "Login cannot be checked, try again later."}
+		return observedError{reply{530, "Login cannot be checked, try again later."}}
 	}
 	return s.admit(ctx, account, proxy.ByPassword, reply{230, "Login successful."})
 }
@@ -83,7 +83,7 @@ func (s *session) admit(ctx context.Context, a proxy.Account, method proxy.Login
 	s.user = clip(cmp.Or(a.User, s.name))
 	if err := s.entry.Login(s.user, a.MaxSessions); err != nil {
 		s.observe(ctx, event.LoginRefused{User: s.user, Method: method, Code: 530, Err: err})
-		return reply{530, "Too many sessions for this user."}
+		return observedError{reply{530, "Too many sessions for this user."}}
 	}
 	s.queue.setLoggedIn(true)
 	s.store, s.loginTimeout, s.known, s.compat, s.dir = a.Store, nil, directories{}, a.Compat, cmp.Or(a.Home, "/")
@@ -140,9 +140,9 @@ func (s *session) refuseLogin(ctx context.Context, err error) error {
 	}
 	if s.failedLogins++; s.failedLogins == maxFailedLogins {
 		s.closing = true
-		return reply{421, "Too many failed logins, closing connection."}
+		return observedError{reply{421, "Too many failed logins, closing connection."}}
 	}
-	return reply{530, "Login incorrect."}
+	return observedError{reply{530, "Login incorrect."}}
 }
 
 func (s *session) cmdAcct(context.Context, string) error {

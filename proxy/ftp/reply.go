@@ -12,6 +12,7 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
+	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
 )
 
 // A reply is a code and a text (RFC 959, section 4.2); a text of several lines makes a multi-line reply. As an error it refuses
@@ -23,12 +24,17 @@ type reply struct {
 
 func (r reply) Error() string { return fmt.Sprintf("%d %s", r.code, r.text) }
 
-// isRefusal reports whether err is a reply and nothing else. Such a command is not reported as failed: it did not start, or its
-// failure was reported.
+// isRefusal reports whether err is a reply and nothing else: the command did not start.
 func isRefusal(err error) bool {
 	_, is := err.(reply)
 	return is
 }
+
+// An observedError is the reply to a command whose failure an event has reported already.
+type observedError struct{ reply reply }
+
+func (e observedError) Error() string { return e.reply.Error() }
+func (e observedError) Unwrap() error { return e.reply }
 
 // String returns the reply in the wire format. Lines are sanitized, and a line inside cannot be mistaken for the last one.
 func (r reply) String() string {
@@ -75,6 +81,9 @@ func sanitize(line string) string {
 		return r
 	}, line)
 }
+
+// ErrCharset means that a client's name is not in the charset of [proxy.Compat].
+var ErrCharset = names.ErrCharset
 
 // errAborted ends a transfer or command after ABOR.
 var errAborted = errors.New("aborted by the client")
@@ -175,6 +184,7 @@ var replies = []struct {
 	{fs.ErrNotExist, reply{550, "No such file or directory."}},
 	{fs.ErrExist, reply{550, "File already exists."}},
 	{fs.ErrPermission, reply{550, "Permission denied."}},
+	{ErrCharset, reply{553, "File name is not in the expected charset."}},
 	{fs.ErrInvalid, reply{553, "File name not allowed."}},
 	{context.DeadlineExceeded, reply{451, "Storage timeout, try again later."}},
 }

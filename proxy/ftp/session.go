@@ -35,6 +35,7 @@ type session struct {
 	writeErr        error         // first error of writing a reply; nothing is written after it
 	failedLogins    int           // refused logins
 	unknownCommands int           // unknown commands before login
+	refusals        int           // failed commands with CauseRequest
 	tls             *tlsSession   // nil = no TLS
 	pbsz            bool          // PBSZ was sent
 	protP           bool          // PROT P was sent
@@ -110,6 +111,7 @@ func (s *session) handle(ctx context.Context, l line) error {
 	if r.code == 234 && l.pause.stopReading(s.raw) {
 		// The client, or an attacker, sent it without TLS. Do not run it as if it came over TLS.
 		r, s.closing = reply{503, "Data received between AUTH and its reply, closing connection."}, true
+		s.reportFailure(ctx, "AUTH", "", r)
 	}
 	if s.tooManyUnknown(r) {
 		r, s.closing = reply{421, "Too many unknown commands, closing connection."}, true

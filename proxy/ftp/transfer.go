@@ -72,7 +72,7 @@ func (s *session) transfer(ctx context.Context, verb, name string, offset int64,
 	s.observe(ctx, event.TransferEnd{Direction: direction(verb), Command: verb, Name: name, Offset: offset, Bytes: t.bytes.Load(),
 		Duration: time.Since(begin), Code: r.code, Cause: causeOf(err), Err: err, Stored: t.stored})
 	if err != nil {
-		return r // the event has its cause
+		return observedError{r}
 	}
 	return s.ok(r.code, r.text)
 }

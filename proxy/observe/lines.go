@@ -50,8 +50,7 @@ func lineOfCommand(e proxy.Event) (l line, ok bool) {
 	case event.Command:
 		return debug("command").withCommand(e.Command, e.Name), true
 	case event.CommandFailed:
-		return line{level: Level(e.Cause), message: "command failed"}.withCommand(e.Command, e.Name).with(slog.Int("code", e.Code)).
-			withCause(e.Cause).withErr(e.Err), true
+		return failureLine(e), true
 	case event.TransferEnd:
 		return transferLine(e), true
 	case event.FileDelete:
@@ -69,9 +68,19 @@ func lineOfCommand(e proxy.Event) (l line, ok bool) {
 	}
 }
 
-// transferLine returns the line for the end of a transfer. Its level is at least info.
+// failureLine returns the line for a failed command. A client that asks for missing files again and again does not fill the log.
+func failureLine(e event.CommandFailed) line {
+	level := Level(e.Cause)
+	if e.Frequent {
+		level = slog.LevelDebug
+	}
+	return line{level: level, message: "command failed"}.withCommand(e.Command, e.Name).with(slog.Int("code", e.Code)).
+		withCause(e.Cause).withErr(e.Err)
+}
+
+// transferLine returns the line for the end of a transfer.
 func transferLine(e event.TransferEnd) line {
-	l := line{level: max(Level(e.Cause), slog.LevelInfo), message: "transfer"}.withCommand(e.Command, e.Name).
+	l := line{level: Level(e.Cause), message: "transfer"}.withCommand(e.Command, e.Name).
 		with(slog.String("direction", string(e.Direction)), slog.Int64("bytes", e.Bytes))
 	if e.Offset != 0 {
 		l = l.with(slog.Int64("offset", e.Offset))

@@ -59,10 +59,7 @@ func (o logObserver) Observe(ctx context.Context, e proxy.Event) {
 
 // Level returns the level at which a failure with this cause is logged.
 func Level(c event.Cause) slog.Level {
-	switch c {
-	case event.CauseRequest:
-		return slog.LevelDebug
-	case event.CauseServer:
+	if c == event.CauseServer {
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo

@@ -1,19 +1,27 @@
 package names
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
+
+// ErrCharset means that a name is not in the charset that the server expects from the client. It is an fs.ErrInvalid.
+var ErrCharset = fmt.Errorf("the name is not in the expected charset: %w", fs.ErrInvalid)
 
 // Resolve returns the name of a Store for the path that a client sent. No other function does.
 //
 // The path is absolute or relative to dir. Resolve removes "." and "..", which stops at the root, and doubled and trailing
 // slashes. It changes no other bytes: it does not normalise Unicode, and a backslash is an ordinary character. A control
-// character or invalid UTF-8 is fs.ErrInvalid.
+// character is fs.ErrInvalid, invalid UTF-8 is ErrCharset.
 func Resolve(dir, arg string) (string, error) {
+	if !utf8.ValidString(arg) {
+		return "", ErrCharset
+	}
 	if !proxy.IsPrintable(arg) {
 		return "", fs.ErrInvalid
 	}
