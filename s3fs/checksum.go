@@ -4,12 +4,10 @@ import (
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -85,35 +83,6 @@ func (s checksum) set(crc32c, crc32, sha256, md5 **string) {
 		text := base64.StdEncoding.EncodeToString(s.value)
 		*field = &text
 	}
-}
-
-// sum returns the part's checksum: the one computed on arrival, if that is of the right algorithm.
-func (p *part) sum(a algorithm) checksum {
-	h := p.hash
-	if a != p.algorithm {
-		h = a.hash()
-		io.Copy(h, p.reader())
-	}
-	return checksum{a, h.Sum(nil)}
-}
-
-// fullChecksum combines the checksums of the parts into that of the object, if all are of one algorithm that allows
-// it.
-func (u *upload) fullChecksum() (full checksum, ok bool) {
-	if len(u.sending.parts) == 0 {
-		return checksum{}, false
-	}
-	full.algorithm = u.sending.parts[0].sum.algorithm
-	polynomial, ok := map[algorithm]uint32{crc32C: crc32.Castagnoli, crc32IEEE: crc32.IEEE}[full.algorithm]
-	if !ok || slices.ContainsFunc(u.sending.parts, func(s sentPart) bool { return s.sum.algorithm != full.algorithm }) {
-		return checksum{}, false
-	}
-	var crc uint32
-	for _, s := range u.sending.parts {
-		crc = combineCRC(polynomial, crc, binary.BigEndian.Uint32(s.sum.value), s.size)
-	}
-	full.value = binary.BigEndian.AppendUint32(nil, crc)
-	return full, true
 }
 
 // algorithm returns the algorithm of the checksums to send.

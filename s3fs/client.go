@@ -284,11 +284,3 @@ func redirectURL(from *url.URL, err error) *url.URL {
 	to.RawQuery = query.Encode()
 	return to
 }
-
-// regionOf returns the region of the bucket from the response to a failed request, or "".
-func regionOf(err error) string {
-	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
-		return answer.Response.Header.Get("X-Amz-Bucket-Region")
-	}
-	return ""
-}

@@ -105,3 +105,35 @@ func (b silenceBackoff) BackoffDelay(attempt int, err error) (time.Duration, err
 	}
 	return b.BackoffDelayer.BackoffDelay(attempt, err)
 }
+
+// An attemptCount counts the attempts of one request.
+type attemptCount struct {
+	sent      int
+	ambiguous int // attempts that S3 may have executed despite an error, such as a lost answer
+}
+
+// countAttempts returns an option that counts the attempts of a request. The refusal of the last attempt says nothing
+// about an earlier one.
+func countAttempts(t *attemptCount) func(*s3.Options) {
+	const id = "s3fs: count"
+	count := middleware.FinalizeMiddlewareFunc(id, func(
+		ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+	) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		t.sent++
+		out, metadata, err := next.HandleFinalize(ctx, in)
+		if maybeExecuted(err) {
+			t.ambiguous++
+		}
+		return out, metadata, err
+	})
+	return func(o *s3.Options) {
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+			return stack.Finalize.Insert(count, "Retry", middleware.After)
+		})
+	}
+}
+
+// noRetry disables the retries of a request: it is expected to fail, or the caller retries.
+func noRetry(o *s3.Options) { o.RetryMaxAttempts = 1 }
+
+var backoff = retry.NewExponentialJitterBackoff(maxBackoff)

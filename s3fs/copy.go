@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/url"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -23,9 +25,6 @@ const (
 	copyPartSize  = 512 << 20 // approximate size of a copied part; some services copy the parts of an object one after the other
 	copyPartsMost = 1000      // parts that every service accepts; larger objects get larger parts before they get more
 )
-
-// A multipartUpload identifies an open multipart upload in a bucket.
-type multipartUpload struct{ key, id string }
 
 // wholeObject is the span of an object to copy without a range. S3 accepts ranges only for sources over 5 MiB.
 var wholeObject = span{0, -1}
@@ -249,3 +248,52 @@ func multipartETag(parts []types.CompletedPart) string {
 	}
 	return fmt.Sprintf("%x-%d", sums.Sum(nil), len(parts))
 }
+
+// copySource escapes the source of a copy for its header, where a plus sign would stand for a space. If the bucket is
+// an access point's ARN, the key follows /object/.
+func copySource(bucket, key string) string {
+	if strings.HasPrefix(bucket, "arn:") {
+		bucket += "/object"
+	}
+	return strings.NewReplacer("+", "%20", "%2F", "/").Replace(url.QueryEscape(bucket + "/" + key))
+}
+
+// ifSourceUnchanged runs send, which copies from o, on the condition that o's ETag is unchanged. If the service does
+// not support the condition, the ETag is compared before and after the copy. It is compared only before if the copy
+// replaces o, because the copy can have another ETag, for example that of a multipart object.
+func (f *FS) ifSourceUnchanged(ctx context.Context, x Feature, o object, replaced string, send func(match *string) error) error {
+	return f.client.features.try(x, "", isUnsupported, func(with bool) error {
+		cond := condition{match: quoted(o.etag)}
+		if with {
+			return send(cond.match)
+		}
+		if err := f.checkCondition(ctx, o.key, cond); err != nil {
+			return err
+		}
+		if err := send(nil); err != nil || replaced == o.key {
+			return err
+		}
+		if err := f.checkCondition(ctx, o.key, cond); err != nil {
+			return fmt.Errorf("%w: %w", errSourceChanged, err)
+		}
+		return nil
+	})
+}
+
+// withStorageClass runs send with the storage class of the source. If the service refuses that class, as MinIO does
+// for a tier, send runs again without one.
+func (f *FS) withStorageClass(class types.StorageClass, send func(types.StorageClass) error) error {
+	if class == "" {
+		return send(class)
+	}
+	refuses := func(err error) bool { return errorCode(err) == "InvalidStorageClass" }
+	return f.client.features.try(storageClass, string(class), refuses, func(with bool) error {
+		if with {
+			return send(class)
+		}
+		return send("")
+	})
+}
+
+// errSourceChanged says that S3 has copied without a condition, and the source has changed during the copy.
+var errSourceChanged = errors.New("the source has changed since it was copied")

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
@@ -42,8 +41,6 @@ type stream struct {
 
 // maxFailures is the number of consecutive failures without a byte after which a stream fails.
 const maxFailures = 5
-
-var backoff = retry.NewExponentialJitterBackoff(maxBackoff)
 
 // Read implements io.Reader. If a body breaks off, it requests the missing bytes.
 func (s *stream) Read(p []byte) (int, error) {
@@ -175,13 +172,3 @@ func (s *stream) close() error {
 
 // retryable reports whether a request may be retried after err.
 func (c *Client) retryable(err error) bool { return c.api.Options().Retryer.IsErrorRetryable(err) }
-
-// A byteRange is the value of a Content-Range header.
-type byteRange struct{ first, last, total int64 }
-
-func (r byteRange) String() string { return fmt.Sprintf("bytes %d-%d/%d", r.first, r.last, r.total) }
-
-func parseRange(text *string) (r byteRange, ok bool) {
-	n, _ := fmt.Sscanf(aws.ToString(text), "bytes %d-%d/%d", &r.first, &r.last, &r.total)
-	return r, n == 3 && r.String() == *text
-}

@@ -161,3 +161,14 @@ func status(err error) int {
 	}
 	return 0
 }
+
+// errConditionFailed means that a condition is not met.
+var errConditionFailed = errors.New("the condition is not met")
+
+// isConflict reports whether S3 refused a request because another one for the same key was in progress.
+func isConflict(err error) bool {
+	return slices.Contains([]string{"ConditionalRequestConflict", "OperationAborted"}, errorCode(err))
+}
+
+// errUnconfirmed means that a response is incomplete or not from S3, so the result of the request is unknown.
+var errUnconfirmed = errors.New("S3 did not confirm the request")

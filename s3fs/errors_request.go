@@ -289,3 +289,11 @@ func (e *RequestError) MaxPart() string {
 	}
 	return "1000"
 }
+
+// regionOf returns the region of the bucket from the response to a failed request, or "".
+func regionOf(err error) string {
+	if answer, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+		return answer.Response.Header.Get("X-Amz-Bucket-Region")
+	}
+	return ""
+}

@@ -9,6 +9,7 @@ import (
 	"path"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -202,3 +203,44 @@ func (f *FS) keyOf(name, end string) (string, error) {
 	}
 	return f.prefix + rest + end, nil
 }
+
+// bucketKey identifies a key in all buckets of a service.
+func (f *FS) bucketKey(key string) string { return f.bucket + "/" + key }
+
+// forEach calls do for all items, several at the same time, and for no more after the first error. It waits for the
+// calls in progress: the effect of a cancelled request is unknown.
+func forEach[T any](ctx context.Context, items []T, do func(context.Context, T) error) error {
+	failed, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	next := make(chan T)
+	var wg sync.WaitGroup
+	for range min(maxConcurrentCopies, len(items)) {
+		wg.Go(func() {
+			for item := range next {
+				if err := doRecovered(ctx, item, do); err != nil {
+					fail(err)
+				}
+			}
+		})
+	}
+	for _, item := range items {
+		select {
+		case next <- item:
+			continue
+		case <-failed.Done():
+		}
+		break
+	}
+	close(next)
+	wg.Wait()
+	return context.Cause(failed)
+}
+
+// doRecovered calls do, and returns a panic as an error.
+func doRecovered[T any](ctx context.Context, item T, do func(context.Context, T) error) (err error) {
+	defer recoverPanic(&err)
+	return do(ctx, item)
+}
+
+// maxConcurrentCopies limits the objects, or parts of one object, that S3 copies at the same time.
+const maxConcurrentCopies = 16

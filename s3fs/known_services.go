@@ -211,3 +211,21 @@ var knownServices = []KnownService{
 			"fails. Conditions hold on PutObject only. A time that was set stays with a new content.",
 		Source: "tried on v1.2.0, in memory"},
 }
+
+// isDirectoryBucket reports whether bucket is the name of a directory bucket.
+func isDirectoryBucket(bucket string) bool { return strings.HasSuffix(bucket, "--x-s3") }
+
+// isAWS reports whether an endpoint URL is one of AWS.
+func isAWS(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return false
+	}
+	return strings.HasSuffix(u.Hostname(), ".amazonaws.com") || strings.HasSuffix(u.Hostname(), ".amazonaws.com.cn")
+}
+
+// onAWS reports whether the endpoint is one of AWS.
+func (c *Client) onAWS() bool {
+	endpoint := c.api.Options().BaseEndpoint
+	return endpoint == nil || isAWS(*endpoint)
+}

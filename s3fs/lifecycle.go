@@ -225,3 +225,16 @@ func canonicalRule(rule types.LifecycleRule) string {
 	}}
 	return e.canonical()
 }
+
+// covers reports whether a rule applies to all keys that begin with prefix.
+func covers(rule types.LifecycleRule, prefix string) bool {
+	//lint:ignore SA1019 old rules have it
+	prefixOfRule := aws.ToString(rule.Prefix)
+	if filter := rule.Filter; filter != nil {
+		if filter.And != nil || filter.Tag != nil || filter.ObjectSizeGreaterThan != nil || filter.ObjectSizeLessThan != nil {
+			return false
+		}
+		prefixOfRule = aws.ToString(filter.Prefix)
+	}
+	return strings.HasPrefix(prefix, prefixOfRule)
+}

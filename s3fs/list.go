@@ -189,9 +189,6 @@ func (f *FS) fetchPage(ctx context.Context, prefix, delimiter, after string, lim
 // Directory buckets (S3 Express) accept only prefixes that end in a slash, and their listings are unsorted. Some other
 // services refuse such prefixes too.
 
-// isDirectoryBucket reports whether bucket is the name of a directory bucket.
-func isDirectoryBucket(bucket string) bool { return strings.HasSuffix(bucket, "--x-s3") }
-
 // listsAnyPrefix reports whether the bucket is not known to refuse prefixes that do not end in a slash.
 func (f *FS) listsAnyPrefix() bool {
 	return !isDirectoryBucket(f.bucket) && f.client.features.supports(anyPrefix, f.bucket)

@@ -17,9 +17,6 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// noRetry disables the retries of a request: it is expected to fail, or the caller retries.
-func noRetry(o *s3.Options) { o.RetryMaxAttempts = 1 }
-
 func (p *prober) checkBucket(ctx context.Context, _ *Finding) error {
 	_, err := p.fetchPage(ctx, p.prefix, "", "", 1)
 	return err

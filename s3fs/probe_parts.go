@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -219,17 +218,4 @@ func (p *prober) checkLifecycle(ctx context.Context, finding *Finding) error {
 		return errors.New("the bucket has no lifecycle rules")
 	}
 	return errors.New("none of the bucket's lifecycle rules does")
-}
-
-// covers reports whether a rule applies to all keys that begin with prefix.
-func covers(rule types.LifecycleRule, prefix string) bool {
-	//lint:ignore SA1019 old rules have it
-	prefixOfRule := aws.ToString(rule.Prefix)
-	if filter := rule.Filter; filter != nil {
-		if filter.And != nil || filter.Tag != nil || filter.ObjectSizeGreaterThan != nil || filter.ObjectSizeLessThan != nil {
-			return false
-		}
-		prefixOfRule = aws.ToString(filter.Prefix)
-	}
-	return strings.HasPrefix(prefix, prefixOfRule)
 }

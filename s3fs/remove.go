@@ -10,10 +10,7 @@ import (
 	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/smithy-go/middleware"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
@@ -100,12 +97,6 @@ func (f *FS) delete(ctx context.Context, key, was string, match *string) error {
 		return nil // another object was stored after the deletion
 	}
 	return err
-}
-
-// hasStatus reports whether the answer to a request had this HTTP status.
-func hasStatus(metadata middleware.Metadata, status int) bool {
-	answer, ok := awsmiddleware.GetRawResponse(metadata).(*smithyhttp.Response)
-	return ok && answer.StatusCode == status
 }
 
 // Mkdir makes a directory by storing its marker, an empty object. If the name exists, as a file or a directory, it is

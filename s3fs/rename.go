@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"strings"
 	"time"
 
@@ -260,57 +259,8 @@ func (f *FS) sendCopy(
 	return made, err
 }
 
-// errSourceChanged says that S3 has copied without a condition, and the source has changed during the copy.
-var errSourceChanged = errors.New("the source has changed since it was copied")
-
-// ifSourceUnchanged runs send, which copies from o, on the condition that o's ETag is unchanged. If the service does
-// not support the condition, the ETag is compared before and after the copy. It is compared only before if the copy
-// replaces o, because the copy can have another ETag, for example that of a multipart object.
-func (f *FS) ifSourceUnchanged(ctx context.Context, x Feature, o object, replaced string, send func(match *string) error) error {
-	return f.client.features.try(x, "", isUnsupported, func(with bool) error {
-		cond := condition{match: quoted(o.etag)}
-		if with {
-			return send(cond.match)
-		}
-		if err := f.checkCondition(ctx, o.key, cond); err != nil {
-			return err
-		}
-		if err := send(nil); err != nil || replaced == o.key {
-			return err
-		}
-		if err := f.checkCondition(ctx, o.key, cond); err != nil {
-			return fmt.Errorf("%w: %w", errSourceChanged, err)
-		}
-		return nil
-	})
-}
-
-// withStorageClass runs send with the storage class of the source. If the service refuses that class, as MinIO does
-// for a tier, send runs again without one.
-func (f *FS) withStorageClass(class types.StorageClass, send func(types.StorageClass) error) error {
-	if class == "" {
-		return send(class)
-	}
-	refuses := func(err error) bool { return errorCode(err) == "InvalidStorageClass" }
-	return f.client.features.try(storageClass, string(class), refuses, func(with bool) error {
-		if with {
-			return send(class)
-		}
-		return send("")
-	})
-}
-
 // refusesMarkerCopy reports whether a service cannot copy the marker of a directory, because it stores a directory of
 // its own: versitygw and, with the second code, SeaweedFS.
 func refusesMarkerCopy(err error) bool {
 	return errorCode(err) == "DirectoryObjectContainsData" || errorCode(err) == "NoSuchKey"
-}
-
-// copySource escapes the source of a copy for its header, where a plus sign would stand for a space. If the bucket is
-// an access point's ARN, the key follows /object/.
-func copySource(bucket, key string) string {
-	if strings.HasPrefix(bucket, "arn:") {
-		bucket += "/object"
-	}
-	return strings.NewReplacer("+", "%20", "%2F", "/").Replace(url.QueryEscape(bucket + "/" + key))
 }

@@ -13,9 +13,6 @@ import (
 	"time"
 )
 
-// maxConcurrentCopies limits the objects, or parts of one object, that S3 copies at the same time.
-const maxConcurrentCopies = 16
-
 // A dirRename is the rename of a directory. It holds the locks of both names until the new one is reserved. After
 // that it locks one object at a time, and the watches record changes by other sessions of this process.
 type dirRename struct {
@@ -290,39 +287,4 @@ func (f *FS) listForRename(ctx context.Context, dir string) (objects []object, e
 		}
 	}
 	return objects, nil
-}
-
-// forEach calls do for all items, several at the same time, and for no more after the first error. It waits for the
-// calls in progress: the effect of a cancelled request is unknown.
-func forEach[T any](ctx context.Context, items []T, do func(context.Context, T) error) error {
-	failed, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
-	next := make(chan T)
-	var wg sync.WaitGroup
-	for range min(maxConcurrentCopies, len(items)) {
-		wg.Go(func() {
-			for item := range next {
-				if err := doRecovered(ctx, item, do); err != nil {
-					fail(err)
-				}
-			}
-		})
-	}
-	for _, item := range items {
-		select {
-		case next <- item:
-			continue
-		case <-failed.Done():
-		}
-		break
-	}
-	close(next)
-	wg.Wait()
-	return context.Cause(failed)
-}
-
-// doRecovered calls do, and returns a panic as an error.
-func doRecovered[T any](ctx context.Context, item T, do func(context.Context, T) error) (err error) {
-	defer recoverPanic(&err)
-	return do(ctx, item)
 }

@@ -9,7 +9,6 @@ import (
 	"hash"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"syscall"
@@ -194,19 +193,4 @@ func (c *Client) hasMD5ETags(out *s3.HeadObjectOutput) bool {
 	}
 	answer, ok := awsmiddleware.GetRawResponse(out.ResultMetadata).(*smithyhttp.Response)
 	return ok && strings.HasPrefix(answer.Header.Get("Server"), "MinIO")
-}
-
-// onAWS reports whether the endpoint is one of AWS.
-func (c *Client) onAWS() bool {
-	endpoint := c.api.Options().BaseEndpoint
-	return endpoint == nil || isAWS(*endpoint)
-}
-
-// isAWS reports whether an endpoint URL is one of AWS.
-func isAWS(endpoint string) bool {
-	u, err := url.Parse(endpoint)
-	if err != nil {
-		return false
-	}
-	return strings.HasSuffix(u.Hostname(), ".amazonaws.com") || strings.HasSuffix(u.Hostname(), ".amazonaws.com.cn")
 }

@@ -2,7 +2,9 @@ package s3fs
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"time"
 
@@ -224,3 +226,25 @@ func (u *upload) abort() {
 		u.fs.abortUpload(u.ctx, multipartUpload{u.key, u.sending.id})
 	}
 }
+
+// fullChecksum combines the checksums of the parts into that of the object, if all are of one algorithm that allows
+// it.
+func (u *upload) fullChecksum() (full checksum, ok bool) {
+	if len(u.sending.parts) == 0 {
+		return checksum{}, false
+	}
+	full.algorithm = u.sending.parts[0].sum.algorithm
+	polynomial, ok := map[algorithm]uint32{crc32C: crc32.Castagnoli, crc32IEEE: crc32.IEEE}[full.algorithm]
+	if !ok || slices.ContainsFunc(u.sending.parts, func(s sentPart) bool { return s.sum.algorithm != full.algorithm }) {
+		return checksum{}, false
+	}
+	var crc uint32
+	for _, s := range u.sending.parts {
+		crc = combineCRC(polynomial, crc, binary.BigEndian.Uint32(s.sum.value), s.size)
+	}
+	full.value = binary.BigEndian.AppendUint32(nil, crc)
+	return full, true
+}
+
+// A multipartUpload identifies an open multipart upload in a bucket.
+type multipartUpload struct{ key, id string }

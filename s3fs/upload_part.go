@@ -255,3 +255,13 @@ func (partPlan) evenShare(size int64, n int) int64 {
 	each := (size + int64(n) - 1) / int64(max(n, 1))
 	return (each + mebibyte - 1) / mebibyte * mebibyte
 }
+
+// sum returns the part's checksum: the one computed on arrival, if that is of the right algorithm.
+func (p *part) sum(a algorithm) checksum {
+	h := p.hash
+	if a != p.algorithm {
+		h = a.hash()
+		io.Copy(h, p.reader())
+	}
+	return checksum{a, h.Sum(nil)}
+}

@@ -87,9 +87,6 @@ type uploadRegistry struct {
 	recent    recentWrites
 }
 
-// bucketKey identifies a key in all buckets of a service.
-func (f *FS) bucketKey(key string) string { return f.bucket + "/" + key }
-
 // maxSuspended limits the keys with suspended uploads that are remembered. Forgotten uploads are found by listing.
 const maxSuspended = 10_000
 
@@ -241,13 +238,6 @@ func (r *uploadRegistry) await(ctx context.Context, all *map[string]*inProgress,
 	case <-ctx.Done():
 	}
 	return true
-}
-
-// markFinishing notes that no more content will be received.
-func (u *upload) markFinishing() {
-	if u.resuming.endFinishing == nil {
-		u.resuming.endFinishing = u.fs.client.uploads.startFinishing(u.fs.bucketKey(u.key))
-	}
 }
 
 // awaitCleanUps waits for the clean-ups of this process that concern a key or a directory above it.

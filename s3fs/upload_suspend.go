@@ -242,3 +242,10 @@ func joinParts(parts []*part) *part {
 	}
 	return all
 }
+
+// markFinishing notes that no more content will be received.
+func (u *upload) markFinishing() {
+	if u.resuming.endFinishing == nil {
+		u.resuming.endFinishing = u.fs.client.uploads.startFinishing(u.fs.bucketKey(u.key))
+	}
+}
