@@ -28,7 +28,8 @@ type loader struct {
 }
 
 // Load reads the configuration of a command from its arguments, from the environment (in the form of os.Environ) and from
-// the file that --config names. The error is ErrHelp or of type Mistakes.
+// the file that --config names. The error is ErrHelp or of type Mistakes. With Mistakes, the Config has the valid values, so
+// that a command can report them as it is configured to.
 func Load(command string, args, environ []string) (*Config, error) {
 	return load(command, args, environ, os.DirFS("/"))
 }
@@ -53,7 +54,7 @@ func load(command string, args, environ []string, root fs.FS) (*Config, error) {
 		l.checkCombinations()
 	}
 	if len(l.mistakes) > 0 {
-		return nil, l.mistakes
+		return &l.config, l.mistakes
 	}
 	return &l.config, nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"slices"
 	"strings"
 
 	"github.com/s3ftpd/s3ftpd/config"
@@ -20,7 +19,7 @@ func check(ctx context.Context, p *process) error {
 	case errors.Is(err, config.ErrHelp):
 		return err
 	case err != nil:
-		r := &report{w: p.stdout, json: wantsJSON(p)}
+		r := &report{w: p.stdout, json: c.JSON}
 		for line := range strings.Lines(err.Error()) {
 			r.fail("config", "", "%s", line)
 		}
@@ -41,12 +40,6 @@ func check(ctx context.Context, p *process) error {
 		return err
 	}
 	return r.verdict()
-}
-
-// wantsJSON reports whether the arguments or the environment set --json. With an invalid configuration, it decides
-// the format of the errors.
-func wantsJSON(p *process) bool {
-	return slices.Contains(p.args, "--json") || slices.Contains(p.args, "--json=true") || slices.Contains(p.environ, "S3FTPD_JSON=true")
 }
 
 // checkPassword warns of characters in the password that may be there by mistake.

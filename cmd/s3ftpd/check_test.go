@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -261,16 +263,24 @@ func TestReport(t *testing.T) {
 // With --json, standard output has one JSON object per line and nothing else, also if the configuration is invalid.
 func TestCheckJSON(t *testing.T) {
 	endpoint := checkable(t)
+	file := filepath.Join(t.TempDir(), "s3ftpd.yaml")
+	if err := os.WriteFile(file, []byte("json: true\nbucket: a/b\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for name, test := range map[string]struct {
-		args []string
-		want map[string]string // status by check
+		args    []string
+		want    map[string]string // status by check
+		environ string
 	}{
-		"valid": {checkArgs(endpoint, "--json"), map[string]string{"config": "ok", "bucket": "ok", "lifecycle": "warning", "delete": "ok", "listen-ftp": "ok"}},
-		"port":  {checkArgs(endpoint, "--json", "--ftp="+taken(t)), map[string]string{"listen-ftp": "failed", "bucket": "ok"}},
-		"bad":   {[]string{"check", "--json", "--bucket=a/b"}, map[string]string{"config": "failed"}},
+		"valid":            {checkArgs(endpoint, "--json"), map[string]string{"config": "ok", "bucket": "ok", "lifecycle": "warning", "delete": "ok", "listen-ftp": "ok"}, ""},
+		"port":             {checkArgs(endpoint, "--json", "--ftp="+taken(t)), map[string]string{"listen-ftp": "failed", "bucket": "ok"}, ""},
+		"bad":              {[]string{"check", "--json", "--bucket=a/b"}, map[string]string{"config": "failed"}, ""},
+		"bad, in the file": {[]string{"check", "--config", file}, map[string]string{"config": "failed"}, ""},
+		"bad, with the file's name in the environment": {[]string{"check"}, map[string]string{"config": "failed"}, "S3FTPD_CONFIG=" + file},
+		"bad, in the environment":                      {[]string{"check", "--bucket=a/b"}, map[string]string{"config": "failed"}, "S3FTPD_JSON=yes"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			code, text, _ := output(t, "", []string{"S3FTPD_PASSWORD=x"}, test.args...)
+			code, text, _ := output(t, "", []string{"S3FTPD_PASSWORD=x", test.environ}, test.args...)
 			failed := false
 			got := map[string]result{}
 			for line := range strings.Lines(text) {
