@@ -272,7 +272,8 @@ func TestCheckJSON(t *testing.T) {
 		want    map[string]string // status by check
 		environ string
 	}{
-		"valid":            {checkArgs(endpoint, "--json"), map[string]string{"config": "ok", "bucket": "ok", "lifecycle": "warning", "delete": "ok", "listen-ftp": "ok"}, ""},
+		"valid": {checkArgs(endpoint, "--json"), map[string]string{"config": "ok", "bucket": "ok", "lifecycle": "warning",
+			"delete": "ok", "listen-ftp": "ok"}, ""},
 		"port":             {checkArgs(endpoint, "--json", "--ftp="+taken(t)), map[string]string{"listen-ftp": "failed", "bucket": "ok"}, ""},
 		"bad":              {[]string{"check", "--json", "--bucket=a/b"}, map[string]string{"config": "failed"}, ""},
 		"bad, in the file": {[]string{"check", "--config", file}, map[string]string{"config": "failed"}, ""},
