@@ -49,6 +49,7 @@ var rooms = []room{
 	{"s3fs/s3demo", "the S3 service of `s3ftpd demo`, strict as AWS", []string{}},
 	{"s3fs/s3http", "one HTTP exchange with S3: silence, `Expect`, liveness", []string{"proxy/stall"}},
 	{"test/ack", "seeded operations under faults, compared with what was acknowledged", []string{}},
+	{"test/bench", "s3ftpd beside direct use of S3, in rounds, and the null S3 server", []string{}},
 	{"test/e2e", "the index of the end-to-end tests", []string{}},
 	{"test/e2e/harness", "what the end-to-end tests share: servers, buckets, clients, faults", []string{"test/faults", "test/real"}},
 	{"test/faults", "a TCP proxy that cuts, delays and stalls", []string{}},

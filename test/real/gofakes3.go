@@ -18,6 +18,6 @@ func GoFakeS3(t testing.TB) *S3 {
 	cmd := exec.Command(program, "-quiet", "-backend", "memory", "-host", addr)
 	Start(t, cmd)
 	s.Process = cmd.Process
-	await(t, s.Endpoint+"/")
+	Await(t, s.Endpoint+"/")
 	return s
 }

@@ -68,7 +68,7 @@ func MinIO(t testing.TB) *S3 {
 			"MINIO_UPDATE=off", "MINIO_BROWSER=off")
 		Start(t, cmd)
 		s.Process = cmd.Process
-		await(t, s.Endpoint+"/minio/health/ready")
+		Await(t, s.Endpoint+"/minio/health/ready")
 	}
 	s.start()
 	return s
@@ -129,8 +129,8 @@ func FreeAddr(t testing.TB) string {
 	return ""
 }
 
-// await polls url until it answers 200, for at most 30 s.
-func await(t testing.TB, url string) {
+// Await polls url until it answers 200, for at most 30 s.
+func Await(t testing.TB, url string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()

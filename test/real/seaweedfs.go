@@ -34,7 +34,7 @@ func SeaweedFS(t testing.TB) *S3 {
 	cmd := exec.Command(program, args...)
 	Start(t, cmd)
 	s.Process = cmd.Process
-	await(t, s.Endpoint+"/healthz")
+	Await(t, s.Endpoint+"/healthz")
 	return s
 }
 

@@ -25,7 +25,7 @@ func VersityGW(t testing.TB) *S3 {
 	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s.AccessKey, "ROOT_SECRET_KEY="+s.SecretKey)
 	Start(t, cmd)
 	s.Process = cmd.Process
-	await(t, s.Endpoint+"/health")
+	Await(t, s.Endpoint+"/health")
 	return s
 }
 
