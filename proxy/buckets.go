@@ -11,6 +11,10 @@ type Buckets interface {
 	// it yields.
 	List(ctx context.Context) iter.Seq2[Entry, error]
 
+	// Stat describes a bucket as a directory. The error is fs.ErrNotExist if it is missing, fs.ErrPermission if the account
+	// may not see whether it exists.
+	Stat(ctx context.Context, bucket string) (Entry, error)
+
 	// Make creates a bucket. The error is fs.ErrExist if it exists, fs.ErrInvalid if the service refuses the name.
 	Make(ctx context.Context, bucket string) error
 

@@ -39,6 +39,14 @@ func (b Buckets) List(ctx context.Context) iter.Seq2[proxy.Entry, error] {
 	}
 }
 
+// Stat asks S3 for a bucket. Its time is unknown.
+func (b Buckets) Stat(ctx context.Context, bucket string) (proxy.Entry, error) {
+	if _, err := b.Client.api.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &bucket}); err != nil {
+		return proxy.Entry{}, wrap("stat bucket", bucket, bucketError(err))
+	}
+	return proxy.Entry{Name: bucket, Dir: true}, nil
+}
+
 // Make creates a bucket in the region of the client.
 func (b Buckets) Make(ctx context.Context, bucket string) error {
 	in := &s3.CreateBucketInput{Bucket: &bucket}

@@ -37,6 +37,12 @@ func testBuckets(t *testing.T, c *Client) {
 			t.Fatal(err)
 		}
 	}
+	if e, err := b.Stat(ctx, "first-bucket"); err != nil || e.Name != "first-bucket" || !e.Dir {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if _, err := b.Stat(ctx, "third-bucket"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing bucket: %v", err)
+	}
 	if err := b.Make(ctx, "first-bucket"); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("second Make of a bucket: %v", err)
 	}

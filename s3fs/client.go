@@ -49,6 +49,8 @@ type Config struct {
 // A Client sends requests to an S3 service. Many FS can share it.
 type Client struct {
 	api            *s3.Client
+	config         Config     // see WithKeys
+	sdk            aws.Config // of the SDK, as loaded
 	http           s3.HTTPClient
 	checksum       string
 	noRegion       bool // neither a region nor an endpoint is configured
@@ -56,7 +58,7 @@ type Client struct {
 	timeout        time.Duration // Config.Timeout
 	names          *nameLocks    // of Config.Registry, like uploads
 	uploads        *uploadRegistry
-	background     background
+	background     *background
 	clock          clock
 	isMinIO        atomic.Bool     // a response had "Server: MinIO"
 	mtimes         mtimeCache      // for listings
@@ -68,7 +70,8 @@ type Client struct {
 
 // NewClient returns a client. It may search for credentials, but sends no request to S3. It fails if s is invalid.
 func NewClient(ctx context.Context, s Config) (*Client, error) {
-	c := &Client{checksum: cmp.Or(s.Checksum, auto), http: s.HTTPClient, timeout: cmp.Or(s.Timeout, 30*time.Second), log: s.Log}
+	c := &Client{config: s, checksum: cmp.Or(s.Checksum, auto), http: s.HTTPClient, timeout: cmp.Or(s.Timeout, 30*time.Second),
+		background: new(background), log: s.Log}
 	if !slices.Contains(algorithms, c.checksum) {
 		return nil, fmt.Errorf("checksum %q: must be one of %s", s.Checksum, strings.Join(algorithms, ", "))
 	}
@@ -97,6 +100,7 @@ func NewClient(ctx context.Context, s Config) (*Client, error) {
 		}
 		c.http = c.features.newHTTPClient(h)
 	}
+	c.sdk = sdk
 	c.api = s3.NewFromConfig(sdk, func(o *s3.Options) { c.configure(o, s) })
 	return c, nil
 }

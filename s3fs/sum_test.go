@@ -136,7 +136,7 @@ func TestSumOnMinIO(t *testing.T) {
 	for checksum, free := range map[string]struct{ one, parts string }{
 		"crc32c": {one: "MD5"}, "crc32": {one: "CRC32 MD5", parts: "CRC32"}, "sha256": {one: "MD5 SHA-256"}, "md5": {one: "MD5"}, "none": {one: "MD5"},
 	} {
-		c := &Client{api: m.api, checksum: checksum, names: m.names, uploads: m.uploads, log: m.log}
+		c := &Client{api: m.api, checksum: checksum, names: m.names, uploads: m.uploads, background: m.background, log: m.log}
 		f := NewFS(c, Options{Bucket: "sums", Prefix: checksum, PartSize: minPart})
 		for size, want := range map[int]string{0: free.one, 1000: free.one, 2*minPart + 5: free.parts} {
 			if _, err := f.Put(t.Context(), "/f", storetest.Source(zeros(size)), proxy.Write{}); err != nil {

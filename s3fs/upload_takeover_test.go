@@ -19,7 +19,8 @@ import (
 
 // replica returns an FS of another process in the same bucket.
 func replica(t *testing.T, c *Client, bucket string) *FS {
-	other := &Client{api: c.api, http: c.http, checksum: c.checksum, names: new(nameLocks), uploads: new(uploadRegistry), timeout: c.timeout, log: c.log}
+	other := &Client{api: c.api, http: c.http, checksum: c.checksum, names: new(nameLocks), uploads: new(uploadRegistry), timeout: c.timeout,
+		background: new(background), log: c.log}
 	return NewFS(other, Options{Bucket: bucket, PartSize: minPart})
 }
 
