@@ -56,6 +56,9 @@ func (s *session) cmdRnto(ctx context.Context, arg string) error {
 	if errors.Is(err, syscall.EFBIG) { // RNTO must not reply 552 (RFC 959, section 5.4)
 		err = fmt.Errorf("%w: %w", reply{553, "Too many files in the directory to rename."}, err)
 	}
+	if errors.Is(err, errors.ErrUnsupported) { // nor 504
+		err = fmt.Errorf("%w: %w", reply{553, "Rename not supported for these names."}, err)
+	}
 	if err != nil {
 		return err
 	}
