@@ -31,7 +31,7 @@ type room struct {
 // and neither depends on the configuration.
 var rooms = []room{
 	{"cmd/s3ftpd", "commands; makes the other parts from the configuration", []string{
-		"config", "passive", "proxy", "proxy/auth", "proxy/budget", "proxy/ftp", "proxy/observe", "s3fs", "s3fs/s3demo",
+		"config", "passive", "proxy", "proxy/auth", "proxy/budget", "proxy/ftp", "proxy/grant", "proxy/observe", "s3fs", "s3fs/s3demo", "s3fs/s3login",
 	}},
 	{"config", "flags, environment and files as plain values, validated", []string{}},
 	{"passive", "FTP data connections: ports, who may connect, active ones, PROXY headers", []string{}},
@@ -42,12 +42,14 @@ var rooms = []room{
 	{"proxy/ftp", "the FTP protocol", []string{"passive", "proxy", "proxy/event", "proxy/ftp/modez", "proxy/ftp/names", "proxy/stall"}},
 	{"proxy/ftp/modez", "the zlib stream of MODE Z", []string{}},
 	{"proxy/ftp/names", "charsets, patterns and paths", []string{"proxy"}},
+	{"proxy/grant", "what an account may use, as stores over a `Store`: the list of buckets as the root", []string{"proxy"}},
 	{"proxy/observe", "observers of events: the lines of the log", []string{"proxy", "proxy/event"}},
 	{"proxy/stall", "writes that fail when no byte is accepted in time", []string{}},
 	{"proxy/storetest", "the contract of a `Store`, as tests", []string{"proxy"}},
 	{"s3fs", "a bucket as a `Store`", []string{"proxy", "proxy/budget", "s3fs/s3http"}},
 	{"s3fs/s3demo", "the S3 service of `s3ftpd demo`, strict as AWS", []string{}},
 	{"s3fs/s3http", "one HTTP exchange with S3: silence, `Expect`, liveness", []string{"proxy/stall"}},
+	{"s3fs/s3login", "logins with S3 keys, which S3 verifies", []string{"proxy", "s3fs"}},
 	{"test/ack", "seeded operations under faults, compared with what was acknowledged", []string{}},
 	{"test/bench", "s3ftpd beside direct use of S3, in rounds, and the null S3 server", []string{}},
 	{"test/e2e", "the index of the end-to-end tests", []string{}},
