@@ -53,12 +53,14 @@ type Config struct {
 	PasswordFile    string
 	UserCertificate string // common name, or the whole subject as in RFC 4514, of a certificate that replaces the password; empty = none
 
+	Auth string // s3 = the keys of the S3 service log in too, each to its own files; empty = only User logs in
+
 	Names       Choices[string] // utf-8, latin1, shift-jis or gbk
 	Backslash   Choices[bool]
 	LenientDirs Choices[bool]
 	Allo        Choices[string] // auto, binding or hint
 
-	Bucket       string
+	Bucket       string // empty = the root directory is the list of buckets; only with Auth and no User
 	Prefix       string // empty, or ends with a slash
 	Endpoint     string // a URL; empty = the SDK's
 	Region       string // empty = the SDK's

@@ -7,7 +7,6 @@ import (
 
 // checkCombinations reports missing options, and combinations of valid values that contradict each other.
 func (l *loader) checkCombinations() {
-	c := &l.config
 	l.checkListeners()
 	l.checkCertificate()
 	l.checkTLSVersions()
@@ -16,11 +15,25 @@ func (l *loader) checkCombinations() {
 	l.checkPartSize()
 	l.checkKMSKey()
 	l.checkUserRefs()
-	if c.Bucket == "" && l.valid("bucket") {
-		l.mistakes.add("--bucket", "is missing: must be the name of the bucket to serve")
-	}
+	l.checkBucket()
 	l.checkEndpoint()
 	l.checkLogin()
+}
+
+// checkBucket requires a bucket, unless all users log in with S3 keys: then each user's root directory is the list of buckets.
+func (l *loader) checkBucket() {
+	c := &l.config
+	switch {
+	case c.Bucket != "" || !l.valid("bucket", "auth", "user"):
+	case c.Auth == "":
+		l.mistakes.add("--bucket", "is missing: must be the name of the bucket to serve")
+	case c.User != "":
+		l.mistakes.add("--bucket", "is missing: must be the name of the bucket that %s serves; only --auth s3 without --user needs none", l.source("user"))
+	case c.Prefix != "":
+		l.mistakes.add(l.source("prefix")+" "+quoted(c.Prefix), "requires --bucket: without it --auth s3 shows whole buckets")
+	case c.FixLifecycle:
+		l.mistakes.add(l.source("fix-lifecycle"), "requires --bucket, the bucket that gets the rule")
+	}
 }
 
 // checkListeners requires at least one listener, and different addresses.
@@ -48,20 +61,24 @@ func (l *loader) checkPartSize() {
 	}
 }
 
-// checkLogin requires a user, and one password unless a certificate replaces it. The demo has defaults for both.
+// checkLogin requires a user, unless S3 keys log in, and one password unless a certificate replaces it. The demo has defaults for both.
 func (l *loader) checkLogin() {
 	_, inFile := l.values["password-file"]
 	_, inEnv := l.values["password"]
 	switch {
 	case inFile && inEnv:
 		l.mistakes.add(l.source("password-file"), "must not be combined with %s", l.source("password"))
-	case !l.valid("user", "password", "password-file", "user-certificate"):
+	case !l.valid("user", "password", "password-file", "user-certificate", "auth"):
 	case inFile || inEnv:
 		if l.config.User == "" {
 			l.mistakes.add("--user", "is missing: must be the name of the user with this password")
 		}
 	case l.command == Demo:
 		l.config.Password = "demo"
+	case l.config.User == "" && l.config.Auth != "": // S3 keys log in
+		if l.config.UserCertificate != "" {
+			l.mistakes.add(l.source("user-certificate")+" "+quoted(l.config.UserCertificate), "requires --user: a certificate cannot replace an S3 key")
+		}
 	case l.config.User == "":
 		l.mistakes.add("--user", "is missing: must be a user name, with S3FTPD_PASSWORD or --password-file")
 	case l.config.UserCertificate != "": // replaces the password

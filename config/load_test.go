@@ -241,3 +241,17 @@ func TestSecretIsNotPrinted(t *testing.T) {
 		t.Errorf("the password is in the output: %s", log.String())
 	}
 }
+
+// S3 keys alone need neither a user nor a bucket. Beside a user, options may name any key.
+func TestAuthS3(t *testing.T) {
+	c, err := load(Serve, []string{"--auth", "s3"}, []string{"HOME=/"}, noLimit)
+	if err != nil || c.Auth != "s3" || c.User != "" || c.Bucket != "" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if _, err := load(Serve, append(completeArgs, "--auth=s3", "--names=AKIAEXAMPLE=latin1,utf-8"), completeEnv, noLimit); err != nil {
+		t.Error(err)
+	}
+	if c, err := load(Serve, []string{"--auth="}, []string{"HOME=/"}, noLimit); err == nil {
+		t.Errorf("%+v without a user", c)
+	}
+}

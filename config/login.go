@@ -61,3 +61,14 @@ func withoutPath(err error) error {
 	}
 	return err
 }
+
+// parseAuth reads a source of users.
+func parseAuth(text string) (string, error) {
+	switch text {
+	case "s3":
+		return text, nil
+	case "ldap-sts":
+		return "", errors.New("is not yet supported: must be s3")
+	}
+	return "", errors.New("must be s3: S3 access keys and their secret keys log in")
+}

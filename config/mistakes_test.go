@@ -41,6 +41,34 @@ func TestMistakes(t *testing.T) {
 				`--user: is missing: must be a user name, with S3FTPD_PASSWORD or --password-file`,
 			},
 		},
+		"LDAP": {
+			args: []string{"--auth=ldap-sts", "--bucket=invoices"}, env: []string{"HOME=/"},
+			want: []string{`--auth "ldap-sts": is not yet supported: must be s3`},
+		},
+		"unknown source of users": {
+			args: append(completeArgs, "--auth=S3"),
+			want: []string{`--auth "S3": must be s3: S3 access keys and their secret keys log in`},
+		},
+		"S3 keys beside a user without a bucket": {
+			args: []string{"--auth=s3", "--user=alice"},
+			want: []string{`--bucket: is missing: must be the name of the bucket that --user serves; only --auth s3 without --user needs none`},
+		},
+		"S3 keys with a prefix of no bucket": {
+			args: []string{"--auth=s3", "--prefix=a"}, env: []string{"HOME=/"},
+			want: []string{`--prefix "a/": requires --bucket: without it --auth s3 shows whole buckets`},
+		},
+		"S3 keys and a password without a user": {
+			args: []string{"--auth=s3"},
+			want: []string{`--user: is missing: must be the name of the user with this password`},
+		},
+		"S3 keys and a certificate without a user": {
+			args: []string{"--auth=s3", "--tls-self-signed", "--tls-client-ca=x", "--user-certificate=alice"}, env: []string{"HOME=/"},
+			want: []string{`--user-certificate "alice": requires --user: a certificate cannot replace an S3 key`},
+		},
+		"a lifecycle rule without a bucket": {
+			command: Check, args: []string{"--auth=s3", "--fix-lifecycle"}, env: []string{"HOME=/"},
+			want: []string{`--fix-lifecycle: requires --bucket, the bucket that gets the rule`},
+		},
 		"user without password": {
 			args: completeArgs, env: []string{"HOME=/"},
 			want: []string{`--user "alice": must have a password: set S3FTPD_PASSWORD or --password-file`},

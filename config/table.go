@@ -93,6 +93,9 @@ var options = []*option{
 	{name: "user-certificate", group: users, value: "SUBJECT", defaultText: "none",
 		help: "Common name or whole subject of a client certificate that replaces the password. Requires --tls-client-ca.",
 		set:  field(func(c *Config) *string { return &c.UserCertificate }, orEmpty(parseSubject))},
+	{name: "auth", group: users, value: "SOURCE", defaultText: "none",
+		help: "Further users: s3 (name and password are an S3 access key and its secret key). Without --bucket they see their buckets as directories.",
+		set:  field(func(c *Config) *string { return &c.Auth }, orEmpty(parseAuth))},
 
 	{name: "names", group: devices, value: "CHARSET", def: "utf-8",
 		help: "Charset of file names in FTP: utf-8, latin1, shift-jis, gbk, or a list by network and user: 10.0.0.0/8=latin1,scanner=shift-jis,utf-8.",
@@ -108,7 +111,7 @@ var options = []*option{
 		set:  field(func(c *Config) *Choices[string] { return &c.Allo }, parseAllo)},
 
 	{name: "bucket", group: storage, value: "NAME", demo: "demo", defaultText: "none",
-		help: "Name of the bucket to serve.",
+		help: "Name of the bucket to serve. Optional with --auth s3 and no --user.",
 		set:  field(func(c *Config) *string { return &c.Bucket }, parseBucket)},
 	{name: "prefix", group: storage, value: "PREFIX", defaultText: "none",
 		help: "Key prefix used as the root directory.",

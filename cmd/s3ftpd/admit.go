@@ -45,6 +45,34 @@ func admit(authenticator *auth.Authenticator, account func(user string, peer net
 	}
 }
 
+// logins returns the login of --user, of --auth, or of both: then the name decides which one is asked.
+func logins(c *config.Config, ofUser, ofKeys login) login {
+	switch {
+	case c.Auth == "":
+		return ofUser
+	case c.User == "":
+		return ofKeys
+	}
+	return func(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
+		if a.User == c.User {
+			return ofUser(ctx, a)
+		}
+		return ofKeys(ctx, a)
+	}
+}
+
+// withKeys returns a login with S3 keys, with the settings of the user's device.
+func withKeys(c *config.Config, keys login) login {
+	return func(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
+		account, err := keys(ctx, a)
+		if err != nil {
+			return proxy.Account{}, err
+		}
+		account.Compat = compat(c, account.User, a.Peer.Addr())
+		return account, nil
+	}
+}
+
 // A wrongLogin is the error of a wrong login. Its text, for the log, says how to log in correctly.
 type wrongLogin string
 

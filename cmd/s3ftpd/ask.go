@@ -10,11 +10,53 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
 // A lister is the part of proxy.Store that ask uses.
 type lister interface {
 	List(ctx context.Context, dir, prefix string) iter.Seq2[proxy.Entry, error]
+}
+
+// askS3 asks S3 at the start. If users log in with S3 keys, the server may have none of its own, so it asks with made-up keys.
+func askS3(ctx context.Context, client *s3fs.Client, store lister, c *config.Config, log *slog.Logger) {
+	if c.User == "" {
+		askKeys(ctx, client, c, log)
+		return
+	}
+	ask(ctx, store, c, log)
+}
+
+// The made-up keys of askKeys and of check, which S3 must refuse. The secret key is no secret.
+const madeUpKey, madeUpSecret = "S3FTPDCHECKS0MADEUP0", "made-up-by-s3ftpd-to-see-that-S3-refuses-it"
+
+// errAnyKeys means that S3 does not verify keys.
+var errAnyKeys = errors.New("S3 accepts made-up keys: it lets clients log in with any password")
+
+// refusesKeys asks S3 with made-up keys. It returns nil if S3 refuses them.
+func refusesKeys(ctx context.Context, client *s3fs.Client, c *config.Config) error {
+	err := client.WithKeys(madeUpKey, madeUpSecret).VerifyKeys(ctx, c.Bucket, c.Prefix)
+	switch {
+	case err == nil:
+		return errAnyKeys
+	case errors.Is(err, s3fs.ErrWrongKeys):
+		return nil
+	}
+	return err
+}
+
+// askKeys asks S3 with made-up keys, and logs whether it verifies keys.
+func askKeys(ctx context.Context, client *s3fs.Client, c *config.Config, log *slog.Logger) {
+	err := refusesKeys(ctx, client, c)
+	switch {
+	case ctx.Err() != nil:
+	case err == nil:
+		log.Info("S3 answers, and verifies keys")
+	case errors.Is(err, errAnyKeys):
+		log.Error("any keys can log in", "err", err)
+	default:
+		log.Error("S3 does not answer; logins fail until it does", "err", err)
+	}
 }
 
 // ask lists the bucket, and retries until that succeeds, so that a wrong configuration is logged at the start and not at the

@@ -61,6 +61,12 @@ func checkStorage(ctx context.Context, r *report, c *config.Config) {
 	defer client.Close()
 	checkService(ctx, r, c, client)
 	checkKnown(r, client, c.Bucket)
+	if c.Auth != "" {
+		checkKeys(ctx, r, c, client)
+	}
+	if c.User == "" {
+		return // all users have keys of their own; those of the server are not used
+	}
 	store := s3fs.NewFS(client, storeOptions(c, client, budget.New(c.Memory), log))
 	if c.FixLifecycle {
 		r.add(fixLifecycle(ctx, c, store))
@@ -76,6 +82,16 @@ func checkService(ctx context.Context, r *report, c *config.Config, client *s3fs
 	if region := client.AssumedRegion(); region != "" {
 		r.warn("region", noRegionAdvice, "no region and no endpoint configured, using the default region %s", region)
 	}
+}
+
+// checkKeys tests whether S3 verifies the keys of --auth s3.
+func checkKeys(ctx context.Context, r *report, c *config.Config, client *s3fs.Client) {
+	if err := refusesKeys(ctx, client, c); err != nil {
+		x := explain(c, err)
+		r.fail("auth", x.advice, "S3 cannot verify the keys of users: %v", err)
+		return
+	}
+	r.ok("auth", "S3 verifies the keys of users: it refuses made-up ones")
 }
 
 // checkKnown prints the known features and limits of the service, if its product is recognized.

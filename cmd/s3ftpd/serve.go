@@ -16,8 +16,10 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/auth"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp"
+	"github.com/s3ftpd/s3ftpd/proxy/grant"
 	"github.com/s3ftpd/s3ftpd/proxy/observe"
 	"github.com/s3ftpd/s3ftpd/s3fs"
+	"github.com/s3ftpd/s3ftpd/s3fs/s3login"
 )
 
 var _ proxy.Store = (*s3fs.FS)(nil)
@@ -56,24 +58,30 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Config, cert *ce
 	warnOpenFiles(c, log)
 	limitMemory(c.Memory)
 	defer reserveHeap()()
-	store := s3fs.NewFS(client, storeOptions(c, client, all.budget, log))
+	options := storeOptions(c, client, all.budget, log)
+	store := s3fs.NewFS(client, options)
 	log.Info("serving", "bucket", c.Bucket, "prefix", c.Prefix, "endpoint", c.Endpoint)
 	if cert != nil && c.TLS == "off" && c.FTPS == "" {
 		log.Warn("nothing uses the certificate: --tls is off, and --ftps is empty", "advice", "choose --tls optional or --tls required")
+	}
+	if c.Auth != "" && c.FTP != "" && c.TLS != "required" {
+		log.Warn("clients can send their S3 secret keys without TLS", "option", "--auth s3", "advice", "set --tls required, with --tls-cert and --tls-key")
 	}
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // even without a certificate, so that SIGHUP does not kill the process
 	defer signal.Stop(hangups)
 	beside, stop := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
-	helpers.Go(func() { ask(beside, store, c, log) })
+	helpers.Go(func() { askS3(beside, client, store, c, log) })
 	helpers.Go(func() { warnUnresolved(beside, c.PassiveAddress, net.DefaultResolver.LookupNetIP, log) })
 	if cert != nil {
 		helpers.Go(func() { cert.keepUp(beside, lookEvery, hangups) })
 	}
 	defer helpers.Wait()
 	defer stop()
-	return ls.serve(ctx, server(c, client, store, cert, all, log), log)
+	s := server(c, client, store, cert, all, log)
+	s.Login = logins(c, s.Login, withKeys(c, s3login.New(client, options, grant.Buckets).Login))
+	return ls.serve(ctx, s, log)
 }
 
 // warnService logs settings of the S3 service that may be wrong.

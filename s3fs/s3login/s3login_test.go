@@ -55,6 +55,7 @@ func TestLogin(t *testing.T) {
 	})
 	t.Run("MinIO", func(t *testing.T) {
 		server := real.MinIO(t)
+		real.AwaitKeys(t, server)
 		testLogin(t, s3fs.Config{Endpoint: server.Endpoint, Region: server.Region}, server.AccessKey, server.SecretKey)
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,6 +73,20 @@ func MinIO(t testing.TB) *S3 {
 	}
 	s.start()
 	return s
+}
+
+// AwaitKeys waits until a server refuses an unknown access key. Just after its start, MinIO verifies only its own key.
+func AwaitKeys(t testing.TB, server *S3) {
+	t.Helper()
+	unknown := *server
+	unknown.AccessKey = "unknown-key"
+	for range 1000 {
+		_, err := unknown.Client().ListBuckets(t.Context(), &s3.ListBucketsInput{})
+		if err == nil || strings.Contains(err.Error(), "InvalidAccessKeyId") {
+			return
+		}
+	}
+	t.Fatal("the server does not verify keys")
 }
 
 // MinIODir is the directory of the MinIO program that test/all builds. It is outside the tree and kept between runs.

@@ -142,7 +142,11 @@ func daemon(t *testing.T, block string, env []string) {
 			t.Logf("%s\n%s", block, log.Tail(60))
 		}
 	})
-	log.Await(t, "the bucket answers")
+	answers := "the bucket answers"
+	if strings.Contains(block, "--auth s3") {
+		answers = "S3 answers, and verifies keys"
+	}
+	log.Await(t, answers)
 }
 
 // invoices starts an S3 server with the bucket of the documentation.

@@ -41,6 +41,13 @@ func TestGetStartedDoc(t *testing.T) {
 			t.Errorf("S3 has %s, want %s", got, want)
 		}
 	})
+	t.Run("keys", func(t *testing.T) {
+		p := newPlace(t, server, t.TempDir())
+		p.serve(t, commands.get(t, "keys"), nil)
+		if out := p.run(t, commands.get(t, "keys client")); !strings.Contains(out, " README.md") {
+			t.Errorf("the bucket lists\n%s", out)
+		}
+	})
 	t.Run("lifecycle", func(t *testing.T) {
 		if _, err := exec.LookPath("aws"); err != nil {
 			t.Skip("no AWS CLI")
