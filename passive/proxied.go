@@ -58,6 +58,20 @@ type proxyConn struct {
 	err           error
 }
 
+// A HeaderError means that a connection does not begin with the PROXY header that it must have.
+type HeaderError struct {
+	From net.Addr // the load balancer, or the client that bypasses it
+	Err  error
+}
+
+// Error implements error.
+func (e *HeaderError) Error() string {
+	return fmt.Sprintf("reading the PROXY header from %v: %v", e.From, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *HeaderError) Unwrap() error { return e.Err }
+
 func newProxyConn(conn net.Conn) *proxyConn {
 	return &proxyConn{Conn: conn, buffered: bufio.NewReader(conn)}
 }
@@ -76,7 +90,7 @@ func (c *proxyConn) readHeader() error {
 			err = c.setAddrs(header)
 		}
 		if err != nil {
-			c.err = fmt.Errorf("reading the PROXY header from %v: %w", c.remote, err)
+			c.err = &HeaderError{c.remote, err}
 			drop(c.Conn)
 		}
 	})

@@ -143,14 +143,11 @@ func (c *Client) AssumedRegion() string {
 	return ""
 }
 
-// sdkLogger returns a logger that passes the SDK's messages on to the log of the client.
+// sdkLogger returns a logger that passes the SDK's messages on to the log of the client, at level debug: the errors of
+// requests tell all that an operator needs.
 func (c *Client) sdkLogger(ctx context.Context) logging.Logger {
 	return logging.LoggerFunc(func(class logging.Classification, format string, args ...any) {
-		level := slog.LevelWarn
-		if class == logging.Debug {
-			level = slog.LevelDebug
-		}
-		c.log.Log(ctx, level, "AWS SDK", "text", fmt.Sprintf(format, args...))
+		c.log.DebugContext(ctx, "AWS SDK", "class", string(class), "text", fmt.Sprintf(format, args...))
 	})
 }
 

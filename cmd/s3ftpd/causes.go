@@ -54,6 +54,7 @@ var causes = []cause{
 	{wrongRegion, "the bucket is in {bucket-region}, and requests are signed for {region}", "use --region {bucket-region}"},
 	{wantsHost, "the service wants the bucket in the host of the URL", "use --path-style off"},
 	{gateway, "a proxy in front of S3 does not reach it", "check the service behind {endpoint}"},
+	{consolePort, "{endpoint} is the web console of MinIO, not its S3 API", "correct --endpoint: the S3 API of MinIO has port 9000 by default"},
 	{notS3, "what answers at {endpoint} is not an S3 service (it sent {sent})",
 		"correct --endpoint: the address of the S3 API, not of a web console or of another service"},
 	{throttled, "S3 is overloaded, or limits the rate of requests",
@@ -86,6 +87,7 @@ var causes = []cause{
 	{s3Status(http.StatusInternalServerError), "S3 has a fault of its own", "look into the log of the service"},
 
 	// This machine.
+	{caBundle, "the file that AWS_CA_BUNDLE names cannot be read", "correct AWS_CA_BUNDLE, or unset it if the authority of the endpoint's certificate is public"},
 	{cannotListen(syscall.EADDRINUSE), "the port is in use", "stop the program that uses the port, which may be s3ftpd itself, or choose another port"},
 	{cannotListen(syscall.EADDRNOTAVAIL), "no interface of this machine has the address", "the host must be an address of this machine, or empty for all of them"},
 	{cannotListen(syscall.EACCES), "ports below 1024 need a privilege", "grant CAP_NET_BIND_SERVICE, or choose a port from 1024 on: {option} {unprivileged}"},
@@ -93,10 +95,16 @@ var causes = []cause{
 
 	// Clients.
 	{noTLS, "the client does not speak TLS, and --ftps {ftps} is a port for implicit TLS", "set the client to implicit TLS, or connect it to --ftp {ftp}"},
+	{silentHandshake, "the client sends nothing on --ftps {ftps}, a port for implicit TLS", "set the client to implicit TLS, or connect it to --ftp {ftp}"},
+	{wraps(ftp.ErrProxyHeader), "a load balancer sends PROXY headers", "add its address to --proxy-protocol-from"},
+	{ofType[*passive.HeaderError], "the connection does not begin with a PROXY header, which --proxy-protocol-from requires",
+		"let the load balancer send PROXY headers, or remove its address from --proxy-protocol-from"},
 	{wraps(ftp.ErrImplicitTLS), "--ftp {ftp} is a port for explicit TLS", "set the client to explicit TLS (AUTH TLS), or connect it to --ftps {ftps}"},
 	{handshake(ofType[*tls.CertificateVerificationError]), "the client's certificate is not trusted", "add its authority to the file of --tls-client-ca"},
+	{handshake(noCertificate), "the client sent no certificate, which --tls-client-ca requires", "install a certificate of that authority in the client"},
 	{handshake(brokenOff), "the client broke off the TLS handshake",
-		"import the certificate of the server, or of its authority, in the client; clients for explicit TLS must use --ftp {ftp}, not --ftps"},
+		"import the certificate of the server, or of its authority, in the client, unless s3ftpd check reports it as expired or for another name; " +
+			"clients for explicit TLS must use --ftp {ftp}, not --ftps"},
 	{ofType[*ftp.PassiveTimeoutError], "the client did not connect to {told}, as the reply to PASV or EPSV told it",
 		"open --passive-ports {passive-ports} in firewalls, and set --passive-address to the address that clients reach"},
 

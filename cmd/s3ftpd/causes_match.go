@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -127,6 +128,28 @@ func brokenOff(f *failure) bool {
 	text := f.err.Error()
 	return wraps(io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE)(f) ||
 		strings.Contains(text, "remote error: tls: ") || strings.Contains(text, "bad record MAC")
+}
+
+// silentHandshake matches clients that wait for a greeting where implicit TLS must begin.
+func silentHandshake(f *failure) bool {
+	h, ok := errors.AsType[*ftp.HandshakeError](f.err)
+	return ok && h.Implicit && errors.Is(h.Err, context.DeadlineExceeded)
+}
+
+// noCertificate matches clients that did not present a certificate. crypto/tls has no error for that.
+func noCertificate(f *failure) bool {
+	return strings.Contains(f.err.Error(), "client didn't provide a certificate")
+}
+
+// consolePort matches MinIO's response to S3 requests at the port of its web console.
+func consolePort(f *failure) bool {
+	return f.request.Code == "InvalidArgument" && strings.Contains(f.request.Message, "made to API port")
+}
+
+// caBundle matches an error of the file with certificates of authorities.
+func caBundle(f *failure) bool {
+	e, ok := errors.AsType[*fs.PathError](f.err)
+	return ok && e.Path != "" && e.Path == os.Getenv("AWS_CA_BUNDLE")
 }
 
 func isTimeout(f *failure) bool {

@@ -6,8 +6,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net"
 	"net/http"
@@ -30,6 +32,7 @@ import (
 
 // Each cause is recognized, and each of its placeholders has a value.
 func TestExplain(t *testing.T) {
+	t.Setenv("AWS_CA_BUNDLE", "/missing.pem")
 	c := &config.Config{FTP: ":21", FTPS: ":990", Bucket: "invoices", Endpoint: "http://s3:9000", MaxSessions: 7, MaxSessionsPerIP: 8, MaxSessionsPerUser: 9,
 		PassivePorts: config.Ports{First: 2000, Last: 2001}}
 	s3 := func(status int, code, message string) *s3fs.RequestError {
@@ -95,6 +98,13 @@ func TestExplain(t *testing.T) {
 		{&ftp.HandshakeError{Err: tls.RecordHeaderError{}}, "", ""},
 		{&ftp.HandshakeError{Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}, "the client's certificate", "--tls-client-ca"},
 		{&ftp.HandshakeError{Err: io.EOF}, "the client broke off the TLS handshake", "import the certificate"},
+		{&ftp.HandshakeError{Implicit: true, Err: context.DeadlineExceeded}, "the client sends nothing on --ftps :990", "--ftp :21"},
+		{&ftp.HandshakeError{Err: errors.New("tls: client didn't provide a certificate")}, "the client sent no certificate", "install a certificate"},
+		{ftp.ErrProxyHeader, "a load balancer sends PROXY headers", "add its address"},
+		{&passive.HeaderError{Err: os.ErrDeadlineExceeded}, "does not begin with a PROXY header", "let the load balancer send PROXY headers"},
+		{s3(400, "InvalidArgument", "S3 API Requests must be made to API port."), "http://s3:9000 is the web console of MinIO", "correct --endpoint"},
+		{&fs.PathError{Op: "open", Path: "/missing.pem", Err: fs.ErrNotExist}, "the file that AWS_CA_BUNDLE names cannot be read", "correct AWS_CA_BUNDLE"},
+		{&fs.PathError{Op: "open", Path: "/other.pem", Err: fs.ErrNotExist}, "", ""},
 		{fmt.Errorf("put: %w", ftp.ErrCharset), "the client sends names in another charset", "set --names to the client's charset"},
 		{ftp.ErrImplicitTLS, "--ftp :21 is a port for explicit TLS", "--ftps :990"},
 		{&ftp.PassiveTimeoutError{Told: netip.MustParseAddrPort("192.0.2.7:2000"), Err: os.ErrDeadlineExceeded},

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/proxy/budget"
@@ -53,9 +54,11 @@ func checkPassword(r *report, c *config.Config) {
 // checkStorage tests the bucket. Each check may take as long as --s3-timeout.
 func checkStorage(ctx context.Context, r *report, c *config.Config) {
 	log := slog.New(slog.DiscardHandler) // the results are printed instead
-	client, err := connect(ctx, c, service(c, log))
+	settings := service(c, log)
+	settings.MaxBackoff = checkBackoff
+	client, err := connect(ctx, c, settings)
 	if err != nil {
-		r.fail("endpoint", "", "%v", err)
+		r.fail("endpoint", explain(c, err).advice, "%s", explain(c, err).why(err))
 		return
 	}
 	defer client.Close()
@@ -65,6 +68,9 @@ func checkStorage(ctx context.Context, r *report, c *config.Config) {
 		checkKeys(ctx, r, c, client)
 	}
 	if c.User == "" {
+		if c.FixLifecycle {
+			r.fail("fix-lifecycle", "set --user, whose keys are those of the server", "no lifecycle rule was added: all users have keys of their own")
+		}
 		return // all users have keys of their own; those of the server are not used
 	}
 	store := s3fs.NewFS(client, storeOptions(c, client, budget.New(c.Memory), log))
@@ -73,6 +79,9 @@ func checkStorage(ctx context.Context, r *report, c *config.Config) {
 	}
 	checkFindings(ctx, r, c, store.Probe(ctx, c.S3Timeout))
 }
+
+// checkBackoff is the longest delay before a retry. Someone waits for the result, so it is shorter than that of transfers.
+const checkBackoff = 200 * time.Millisecond
 
 // checkService warns of settings of the S3 service that may be wrong.
 func checkService(ctx context.Context, r *report, c *config.Config, client *s3fs.Client) {

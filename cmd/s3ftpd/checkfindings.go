@@ -49,7 +49,7 @@ var checkTexts = map[s3fs.Check]checkText{
 		"clients upload such files from the beginning", "--resume 0 saves the requests"},
 	s3fs.CheckAbort: {check: "abort", ok: "a multipart upload can be aborted", failed: "a multipart upload cannot be aborted"},
 	s3fs.CheckLifecycle: {"lifecycle", "a lifecycle rule aborts incomplete multipart uploads", "no lifecycle rule is known to abort incomplete multipart uploads",
-		"their parts stay, hidden and billed", "run s3ftpd check --fix-lifecycle, unless the service aborts them by itself"},
+		"their parts stay, hidden and billed", "run s3ftpd check --fix-lifecycle; MinIO takes no such rule, and aborts them by itself after 24 hours"},
 	s3fs.CheckDeleteMatch: {"delete-if-match", "RNTO: DeleteObject obeys If-Match", "RNTO: DeleteObject does not obey If-Match",
 		"RNTO may delete a file that another client writes to the old name at the same moment", ""},
 	s3fs.CheckDeleteMany: {"delete-many", "several objects can be deleted at once", "several objects cannot be deleted at once",

@@ -53,7 +53,7 @@ func checkReach(ctx context.Context, r *report, c *config.Config, told netip.Add
 		r.fail(check, fmt.Sprintf("allow TCP ports %d-%d in the firewall of this machine", c.PassivePorts.First, c.PassivePorts.Last),
 			"passive port %d does not answer at %s, an address of this machine: %s", ports[failed], told, errorText(errs[failed]))
 	default:
-		r.warn(check, fmt.Sprintf("while s3ftpd serves, try from outside: curl -v --disable-epsv ftp://...; ports %d-%d of %s must be forwarded to this machine",
+		r.warn(check, fmt.Sprintf("while s3ftpd serves, try from outside: curl -v --disable-epsv --no-ftp-skip-pasv-ip ftp://...; ports %d-%d of %s must be forwarded to this machine",
 			c.PassivePorts.First, c.PassivePorts.Last, told),
 			"inconclusive: passive port %d does not answer at %s from this machine (%s); its router may lack hairpin NAT, and clients outside may reach it",
 			ports[failed], told, errorText(errs[failed]))

@@ -108,7 +108,7 @@ type (
 		Code          int
 		Cause         Cause
 		Err           error
-		Frequent      bool // the session has had many failures with CauseRequest before
+		Frequent      bool // the session has had many failures of this command with this code and CauseRequest before
 	}
 	// TransferEnd is the end of a transfer, complete or not.
 	TransferEnd struct {

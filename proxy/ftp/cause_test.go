@@ -255,8 +255,35 @@ func TestFrequentRefusalsAreLoggedAtDebug(t *testing.T) {
 		}
 		all := strings.Count(log.String(), "command=SIZE name=f code=550")
 		info := strings.Count(strings.Join(loggedAbove(log.String(), slog.LevelDebug), "\n"), "command=SIZE name=f code=550")
+		s.play("C> MDTM f\nS> 550 *")
+		if other := loggedAbove(log.String(), slog.LevelDebug); !strings.Contains(other[len(other)-1], "command=MDTM") {
+			t.Errorf("another command is logged as %s", other[len(other)-1])
+		}
 		if all != maxRefusals+1 || info != maxRefusals {
 			t.Errorf("%d lines, %d of them above debug, want %d and %d", all, info, maxRefusals+1, maxRefusals)
 		}
 	})
+}
+
+// The end of a session has its reason, unless the client has sent QUIT.
+func TestEndOfSessionHasItsReason(t *testing.T) {
+	for play, want := range map[string]string{
+		"C> REIN\nS> 220 *\n" + strings.Repeat("C> XYZ\nS> 502 *\n", maxUnknown-1) + "C> XYZ\nS> 421 *\nS.": `err="421 Too many unknown commands, closing connection."`,
+		"! login no\nS> 220 *\n" + strings.Repeat("C> USER test\nS> 331 *\nC> PASS wrong\nT> 1s\nS> 530 *\n", maxFailedLogins-1) +
+			"C> USER test\nS> 331 *\nC> PASS wrong\nT> 1s\nS> 421 *\nS.": `err="421 Too many failed logins, closing connection."`,
+		"C> QUIT\nS> 221 *\nS.": "",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, log := newScript(t), new(logBuffer)
+			s.srv.Observer = observe.Log(slog.New(slog.NewTextHandler(log, nil)))
+			stop := s.serve()
+			s.play(play)
+			stop()
+			lines := loggedAbove(log.String(), slog.LevelDebug)
+			last := lines[len(lines)-1]
+			if !strings.Contains(last, "event=session.end") || !strings.Contains(last, want) || want == "" && strings.Contains(last, "err=") {
+				t.Errorf("the last line is %s, want one of session.end with %q", last, want)
+			}
+		})
+	}
 }

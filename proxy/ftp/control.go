@@ -46,6 +46,9 @@ var (
 // ErrImplicitTLS ends a session of a client that begins with TLS where explicit TLS is served: AUTH must come first.
 var ErrImplicitTLS = fmt.Errorf("%w: it begins with a TLS handshake", errOtherProtocol)
 
+// ErrProxyHeader ends a session that begins with a PROXY header from an address that is not expected to send one.
+var ErrProxyHeader = fmt.Errorf("%w: it begins with a PROXY header", errOtherProtocol)
+
 // readLines puts the command lines from r into the queue until r ends or done is closed, then closes q.lines. It closes gone at
 // the end of r; q.lines may still hold lines then.
 func readLines(r io.Reader, q *commandQueue, gone chan<- struct{}, done <-chan struct{}) {
@@ -89,6 +92,9 @@ func (t *telnet) next() (l line) {
 	l.more = t.hasLine()
 	if first && l.err == nil && isOtherProtocol(l.text) {
 		l.err = errOtherProtocol
+		if strings.HasPrefix(l.text, "PROXY ") {
+			l.err = ErrProxyHeader
+		}
 	}
 	return l
 }

@@ -45,8 +45,7 @@ func (s *session) cmdUser(ctx context.Context, arg string) error {
 			s.userGiven = false
 			return s.admit(ctx, account, proxy.ByCertificate, reply{232, "Logged in by certificate."})
 		case errors.As(err, &last):
-			s.closing = true
-			return last
+			return observedError{s.closeWith(last)}
 		}
 		s.observe(ctx, event.CertificateInsufficient{User: s.user, Err: err}) // a password may complete it
 	}
@@ -67,8 +66,7 @@ func (s *session) cmdPass(ctx context.Context, arg string) error {
 	var last reply
 	switch {
 	case errors.As(err, &last):
-		s.closing = true
-		return last
+		return observedError{s.closeWith(last)}
 	case errors.Is(err, fs.ErrPermission):
 		return s.refuseLogin(ctx, err)
 	case err != nil:
@@ -132,17 +130,17 @@ func (s *session) refuseLogin(ctx context.Context, err error) error {
 	if err == fs.ErrPermission {
 		err = errWrongLogin
 	}
-	s.observe(ctx, event.LoginRefused{User: s.user, Method: proxy.ByPassword, Code: 530, Err: err})
+	r := reply{530, "Login incorrect."}
+	if s.failedLogins++; s.failedLogins == maxFailedLogins {
+		r = s.closeWith(reply{421, "Too many failed logins, closing connection."})
+	}
+	s.observe(ctx, event.LoginRefused{User: s.user, Method: proxy.ByPassword, Code: r.code, Err: err})
 	select {
 	case <-time.After(failedLoginDelay):
 	case <-ctx.Done():
 	case <-s.gone:
 	}
-	if s.failedLogins++; s.failedLogins == maxFailedLogins {
-		s.closing = true
-		return observedError{reply{421, "Too many failed logins, closing connection."}}
-	}
-	return observedError{reply{530, "Login incorrect."}}
+	return observedError{r}
 }
 
 func (s *session) cmdAcct(context.Context, string) error {

@@ -32,17 +32,18 @@ type session struct {
 	lingering       *lingering    // data connections that wait for the client's FIN
 	discards        chan struct{} // limits the refused uploads that are read and discarded, see discard
 	closing         bool          // close the session after this reply
+	closeReason     error         // of closing, for the event; nil after QUIT
 	writeErr        error         // first error of writing a reply; nothing is written after it
 	failedLogins    int           // refused logins
 	unknownCommands int           // unknown commands before login
-	refusals        int           // failed commands with CauseRequest
-	tls             *tlsSession   // nil = no TLS
-	pbsz            bool          // PBSZ was sent
-	protP           bool          // PROT P was sent
-	pending         []*line       // lines that were received during a command and run after it, at most maxQueued
-	quit            *quitNotice   // QUIT after the upload that runs; nil = no upload
-	result          reply         // reply to the command that runs, see ok; zero = 200 OK
-	more            bool          // another line was received together with the last one and will be in lines
+	refusals        map[refusal]int
+	tls             *tlsSession // nil = no TLS
+	pbsz            bool        // PBSZ was sent
+	protP           bool        // PROT P was sent
+	pending         []*line     // lines that were received during a command and run after it, at most maxQueued
+	quit            *quitNotice // QUIT after the upload that runs; nil = no upload
+	result          reply       // reply to the command that runs, see ok; zero = 200 OK
+	more            bool        // another line was received together with the last one and will be in lines
 
 	loginState
 }
@@ -101,7 +102,13 @@ func (s *session) serve(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return nil
+	return s.closeReason
+}
+
+// closeWith ends the session after this reply, which is the reason in the event.
+func (s *session) closeWith(last reply) reply {
+	s.closing, s.closeReason = true, last
+	return last
 }
 
 // handle runs a command line and sends its reply.
@@ -110,11 +117,10 @@ func (s *session) handle(ctx context.Context, l line) error {
 	r := s.execute(ctx, l)
 	if r.code == 234 && l.pause.stopReading(s.raw) {
 		// The client, or an attacker, sent it without TLS. Do not run it as if it came over TLS.
-		r, s.closing = reply{503, "Data received between AUTH and its reply, closing connection."}, true
-		s.reportFailure(ctx, "AUTH", "", r)
+		r = s.closeWith(reply{503, "Data received between AUTH and its reply, closing connection."})
 	}
 	if s.tooManyUnknown(r) {
-		r, s.closing = reply{421, "Too many unknown commands, closing connection."}, true
+		r = s.closeWith(reply{421, "Too many unknown commands, closing connection."})
 	}
 	err := s.write(r)
 	if l.pause == nil {
