@@ -50,6 +50,16 @@ func openCertificate(c *config.Config, log *slog.Logger) (*certificate, error) {
 // config returns the tls.Config for the next session. It is shared: callers must not modify it.
 func (k *certificate) config() *tls.Config { return k.now.Load() }
 
+// chain returns the certificates of the file, the server's first.
+func (k *certificate) chain() (list []*x509.Certificate) {
+	for _, der := range k.now.Load().Certificates[0].Certificate {
+		if x, err := x509.ParseCertificate(der); err == nil {
+			list = append(list, x)
+		}
+	}
+	return list
+}
+
 // leaf returns the server's own certificate, without the rest of its chain.
 func (k *certificate) leaf() *x509.Certificate { return k.now.Load().Certificates[0].Leaf }
 

@@ -24,6 +24,9 @@ func checkTLS(r *report, c *config.Config) {
 		}
 		return
 	case k == nil:
+		if c.FTP != "" && !isLoopback(c.FTP) {
+			r.warn("tls", "set --tls-cert and --tls-key, or --tls-self-signed", "on --ftp, passwords and files go in clear, since no certificate is configured")
+		}
 		return
 	}
 	checkCertificate(r, c, k)
@@ -33,6 +36,13 @@ func checkTLS(r *report, c *config.Config) {
 	}
 	checkDemand(r, c)
 	checkDataSession(r, c)
+}
+
+// isLoopback reports whether a listener's address can be reached from this machine alone.
+func isLoopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 func checkCertificate(r *report, c *config.Config, k *certificate) {
@@ -52,6 +62,11 @@ func checkCertificate(r *report, c *config.Config, k *certificate) {
 		r.ok(check, "--tls-cert %q matches its key and is valid until %s", c.TLSCert, until)
 	}
 	checkNames(r, c, leaf)
+	trusted, err := x509.SystemCertPool()
+	if err != nil {
+		trusted = x509.NewCertPool() // the authority then counts as one that clients must be told to trust
+	}
+	checkChain(r, c, k.chain(), trusted)
 }
 
 // checkNames checks that the certificate has the host names in the configuration that clients connect to.
