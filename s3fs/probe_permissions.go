@@ -62,11 +62,17 @@ func traceRequests(stack *middleware.Stack) error {
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 	) (middleware.InitializeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleInitialize(ctx, in)
-		if t, ok := ctx.Value(traceKey{}).(*trace); ok {
+		if t, ok := ctx.Value(traceKey{}).(*trace); ok && !refusesKeys(out.Result) {
 			t.record(operationActions[operationOf(in.Parameters)], err)
 		}
 		return out, metadata, err
 	}), middleware.Before)
+}
+
+// refusesKeys reports whether the response to a DeleteObjects request has an error for a key. Its status is 200 all the same.
+func refusesKeys(result any) bool {
+	deleted, ok := result.(*s3.DeleteObjectsOutput)
+	return ok && deleted != nil && len(deleted.Errors) > 0
 }
 
 // namedAction matches the permission that AWS names in the message of AccessDenied.
