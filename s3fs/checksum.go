@@ -100,7 +100,7 @@ func (c *Client) algorithm() algorithm {
 // buckets do not accept MD5.
 func (f *FS) plainPartAlgorithm() algorithm {
 	configured := f.client.checksum == string(md5Sum)
-	if f.client.algorithm() == none || !configured && (isDirectoryBucket(f.bucket) || !f.client.features.supports(partMD5, f.bucket)) {
+	if f.client.algorithm() == none || !configured && (IsDirectoryBucket(f.bucket) || !f.client.features.supports(partMD5, f.bucket)) {
 		return none
 	}
 	return md5Sum
@@ -162,7 +162,7 @@ func refusesChecksum(err error) bool {
 // sendContentMD5 sends DeleteObjects with Content-MD5, the only checksum that all services accept for it. Directory
 // buckets accept the SDK's CRC32 and no MD5.
 func (f *FS) sendContentMD5(o *s3.Options) {
-	if isDirectoryBucket(f.bucket) {
+	if IsDirectoryBucket(f.bucket) {
 		return
 	}
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {

@@ -212,8 +212,8 @@ var knownServices = []KnownService{
 		Source: "tried on v1.2.0, in memory"},
 }
 
-// isDirectoryBucket reports whether bucket is the name of a directory bucket.
-func isDirectoryBucket(bucket string) bool { return strings.HasSuffix(bucket, "--x-s3") }
+// IsDirectoryBucket reports whether bucket is the name of a directory bucket.
+func IsDirectoryBucket(bucket string) bool { return strings.HasSuffix(bucket, "--x-s3") }
 
 // isAWS reports whether an endpoint URL is one of AWS.
 func isAWS(endpoint string) bool {

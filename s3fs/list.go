@@ -191,13 +191,13 @@ func (f *FS) fetchPage(ctx context.Context, prefix, delimiter, after string, lim
 
 // listsAnyPrefix reports whether the bucket is not known to refuse prefixes that do not end in a slash.
 func (f *FS) listsAnyPrefix() bool {
-	return !isDirectoryBucket(f.bucket) && f.client.features.supports(anyPrefix, f.bucket)
+	return !IsDirectoryBucket(f.bucket) && f.client.features.supports(anyPrefix, f.bucket)
 }
 
 // dirPages yields the entries of a directory with names that begin with prefix.
 func (f *FS) dirPages(ctx context.Context, root, prefix string) iter.Seq2[*page, error] {
 	switch {
-	case isDirectoryBucket(f.bucket):
+	case IsDirectoryBucket(f.bucket):
 		return sortPages(filterPages(f.pages(ctx, root, "/"), root+prefix))
 	case prefix == "":
 		return f.pages(ctx, root, "/")

@@ -134,6 +134,22 @@ func (t *trace) find(action string) error {
 	return ErrUntried
 }
 
+// CreateSession is the permission for all requests to a directory bucket.
+const CreateSession = "s3express:CreateSession"
+
+// findAny returns nil if any request was allowed, otherwise a denial.
+func (t *trace) findAny() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.allowed) > 0 {
+		return nil
+	}
+	for _, err := range t.denied {
+		return err
+	}
+	return ErrUntried
+}
+
 // An action is a permission that an FS needs.
 type action struct {
 	name     string
@@ -162,6 +178,9 @@ func (p *prober) actions() []action {
 func (p *prober) permissions(ctx context.Context, limit time.Duration) (all []Finding) {
 	if p.etag != "" {
 		p.conclude()
+	}
+	if IsDirectoryBucket(p.bucket) {
+		return []Finding{{Check: CheckPermission, Action: CreateSession, Required: true, Err: p.trace.findAny()}}
 	}
 	p.tryMissing(ctx, limit)
 	for _, a := range p.actions() {

@@ -2,11 +2,14 @@ package s3fs
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/aws/smithy-go"
 )
 
 // permissionsOf probes a service and returns its permissions that are denied, and those that no request has shown.
@@ -71,5 +74,28 @@ func TestProbeNamesThePermission(t *testing.T) {
 	f := probing(t, Options{}, instead(call("Copy"), 403, denial))
 	if denied, _ := permissionsOf(t, f); !slices.Equal(denied, []string{"s3:GetObjectTagging"}) {
 		t.Errorf("denied %q", denied)
+	}
+}
+
+// All requests to a directory bucket need one permission, so any request that passes shows it.
+func TestPermissionOfDirectoryBucket(t *testing.T) {
+	denied := &smithy.GenericAPIError{Code: "AccessDenied"}
+	refused := fmt.Errorf("%w: %w", fs.ErrPermission, denied)
+	for name, test := range map[string]struct {
+		outcomes []error
+		want     error
+	}{
+		"no request":     {nil, ErrUntried},
+		"all denied":     {[]error{refused, refused}, refused},
+		"some denied":    {[]error{refused, nil}, nil},
+		"other failures": {[]error{errors.New("down")}, ErrUntried},
+	} {
+		trace := newTrace()
+		for i, err := range test.outcomes {
+			trace.record([]string{fmt.Sprint("s3:Action", i)}, err)
+		}
+		if got := trace.findAny(); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
 	}
 }

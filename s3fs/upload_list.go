@@ -70,7 +70,7 @@ func (f *FS) listUploadsByPrefix(ctx context.Context, prefix string) (open []typ
 		return err
 	}
 	switch {
-	case isDirectoryBucket(f.bucket):
+	case IsDirectoryBucket(f.bucket):
 		err = filtered()
 		return open, err
 	case dir == prefix:

@@ -63,6 +63,7 @@ var causes = []cause{
 
 	// Permissions.
 	{s3Code("AllAccessDisabled", "AccountProblem"), "the service has disabled the account or the bucket", "ask the operator of the service"},
+	{unexplained, "S3 refuses {operation}, and gives no reason", "allow {permission}{denied-too}; if S3 refuses every request, run s3ftpd check to see whether the keys are wrong"},
 	{denied, "the keys may not do {operation}", "allow {permission}{denied-too}"},
 	{kms, "the encryption key cannot be used", "correct --sse-kms-key, or allow kms:GenerateDataKey and kms:Decrypt"},
 	{s3Code("InvalidObjectState", "ObjectNotInActiveTierError"), "the object is archived", "restore it in S3 first"},

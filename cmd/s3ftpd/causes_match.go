@@ -91,8 +91,11 @@ func noBucket(f *failure) bool {
 	return errors.Is(f.err, s3fs.ErrNoBucket) || f.request.Operation == "ListObjectsV2" && errors.Is(f.err, fs.ErrNotExist)
 }
 
-// denied matches requests that the keys or a bucket policy do not allow. A response to HEAD has no body: its code, Forbidden, comes from the status.
-func denied(f *failure) bool { return s3Code("AccessDenied", "Forbidden")(f) }
+// denied matches requests that the keys or a bucket policy do not allow.
+func denied(f *failure) bool { return s3Code("AccessDenied")(f) }
+
+// unexplained matches a refusal without S3's code: the response to HEAD has no body, so wrong keys look like a missing permission.
+func unexplained(f *failure) bool { return s3Code("Forbidden")(f) }
 
 func kms(f *failure) bool { return strings.HasPrefix(f.request.Code, "KMS.") }
 
@@ -186,6 +189,9 @@ func (f *failure) value(name string) string {
 	case "{max-part}":
 		return r.MaxPart()
 	case "{permission}":
+		if s3fs.IsDirectoryBucket(f.config.Bucket) {
+			return s3fs.CreateSession
+		}
 		return cmp.Or(strings.Join(r.Actions(), " and "), "s3:"+r.Operation) + permissionNotes[r.Operation]
 	case "{denied-too}":
 		return f.otherDenials()

@@ -71,7 +71,7 @@ func TestExplain(t *testing.T) {
 		{s3(429, "TooManyRequests", "x"), "S3 is overloaded", "--max-sessions"},
 		{fmt.Errorf("%w: %w", s3fs.ErrNoBucket, s3(404, "NoSuchBucket", "")), "the bucket invoices does not exist", "make the bucket"},
 		{s3(403, "AccessDenied", "x"), "the keys may not do PutObject", "allow s3:PutObject (or use --payload signed or --request-payer"},
-		{change(s3(403, "Forbidden", ""), func(e *s3fs.RequestError) { e.Operation = "HeadObject" }), "the keys may not do HeadObject",
+		{change(s3(403, "Forbidden", ""), func(e *s3fs.RequestError) { e.Operation = "HeadObject" }), "S3 refuses HeadObject, and gives no reason",
 			"allow s3:GetObject, and s3:ListBucket"},
 		{s3(403, "AccountProblem", "x"), "has disabled the account", "operator"},
 		{s3(400, "KMS.NotFoundException", "x"), "the encryption key", "--sse-kms-key"},
@@ -298,5 +298,18 @@ func TestLogExplains(t *testing.T) {
 		&s3fs.RequestError{Operation: "PutObject", Status: 403, Code: "InvalidAccessKeyId", ID: "R1"}))
 	if got := b.String(); !strings.Contains(got, `"err":"PutObject, S3 says InvalidAccessKeyId (request R1)","reason":"S3 does not know the key","advice":"correct`) {
 		t.Error(got)
+	}
+}
+
+// All requests to a directory bucket need the same permission.
+func TestPermissionOfDirectoryBucket(t *testing.T) {
+	c := &config.Config{Bucket: "invoices--use1-az4--x-s3", Region: "us-east-1"}
+	err := &s3fs.RequestError{Operation: "PutObject", Status: 403, Code: "AccessDenied"}
+	if got := explain(c, err).advice; !strings.HasPrefix(got, "allow s3express:CreateSession") {
+		t.Errorf("advice %q", got)
+	}
+	want := `{"Effect":"Allow","Action":["s3express:CreateSession"],"Resource":"arn:aws:s3express:*:*:bucket/invoices--use1-az4--x-s3"}`
+	if got := policy(c, []string{s3fs.CreateSession}); !strings.Contains(got, want) {
+		t.Errorf("policy %s, want %s", got, want)
 	}
 }

@@ -62,6 +62,8 @@ func policy(c *config.Config, actions []string) string {
 	for _, action := range actions {
 		resource := bucket + "/" + c.Prefix + "*"
 		switch {
+		case action == s3fs.CreateSession: // this ARN has the ID of the account, which is not known here
+			resource = "arn:" + partition(c.Region) + ":s3express:*:*:bucket/" + c.Bucket
 		case slices.Contains(bucketActions, action):
 			resource = bucket
 		case strings.HasPrefix(action, "kms:"):

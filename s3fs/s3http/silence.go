@@ -118,7 +118,7 @@ func (l *lastAnswer) classify(r *http.Request, a *attempts, began time.Time, err
 	a.unanswered++
 	if l.silent.CompareAndSwap(false, true) {
 		l.log.Error("S3 is silent, transfers fail until it answers", "endpoint", r.URL.Scheme+"://"+r.URL.Host,
-			"seconds", time.Since(began).Seconds(), "advice", "check that the service is up and the network works", "err", err)
+			"seconds", time.Since(began).Seconds(), "advice", "check whether the service is up, and the network between", "err", err)
 	}
 	return &SilentError{Err: err, Last: a.unanswered > 1 || a.knownSilent}
 }
