@@ -59,7 +59,7 @@ func firstOfKey(codes ...string) quirk {
 
 // goneKeys refuses missing keys with a condition in DeleteObjects.
 func goneKeys(next handler, x *exchange, object string) string {
-	if len(elements(object, "ETag")) > 0 && ask(next, x, "HEAD", value(object, "Key")).status == http.StatusNotFound {
+	if len(elements(object, "ETag")) > 0 && subrequest(next, x, "HEAD", value(object, "Key")).status == http.StatusNotFound {
 		return "NoSuchKey"
 	}
 	return ""

@@ -19,7 +19,7 @@ var services = []service{
 	{"r2", []string{"part-copy-condition-501", "equal-parts", "opaque-etags"}, "--uniform-parts on", "see the single modes"},
 	{"b2", []string{"conditions-501", "checksum-invalid-argument", "no-tags"}, "", "see the single modes"},
 	{"storj", []string{"uploads-400"}, "", "see the single modes"},
-	{"minio", []string{"conditions-ignored-copy-delete", "odd-storage-class", "complete-with-blanks"}, "", "see the single modes"},
+	{"minio", []string{"conditions-ignored-copy-delete", "refused-storage-class", "complete-with-blanks"}, "", "see the single modes"},
 	{"scaleway", []string{"at-most-1000-parts", "429-first"}, "--max-parts 1000", "see the single modes"},
 	{"oci", []string{"delete-objects-md5"}, "", "see the single modes"},
 	{"oss", []string{"virtual-hosts-only", "conditions-400", "upper-case-etags", "delete-objects-md5-invalid-request"}, "--path-style off", "see the single modes"},

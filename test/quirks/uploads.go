@@ -82,7 +82,7 @@ func partSize(next handler, x *exchange) int64 {
 		return number(last) - number(first) + 1
 	}
 	_, key, _ := strings.Cut(strings.TrimPrefix(x.Header.Get("X-Amz-Copy-Source"), "/"), "/")
-	return number(ask(next, x, "HEAD", unescape(key)).header.Get("Content-Length"))
+	return number(subrequest(next, x, "HEAD", unescape(key)).header.Get("Content-Length"))
 }
 
 func (p *partSizes) note(x *exchange, size int64) {
@@ -237,7 +237,7 @@ func hide(next handler) handler {
 
 // completeHidden completes an upload, and then restores the previous object.
 func completeHidden(next handler, w http.ResponseWriter, x *exchange) {
-	kept := ask(next, x, "GET", x.key)
+	kept := subrequest(next, x, "GET", x.key)
 	a := record(next, x) // with its conditions, which S3 checks
 	if a.ok() {
 		restore(next, x, kept)
