@@ -110,8 +110,8 @@ func passwordWarning(c *config.Config, log *slog.Logger) func(problem string) {
 	}
 }
 
-// usable returns an error if the password cannot be read or is invalid, so that every login would fail.
-func usable(c *config.Config) error {
+// validatePassword returns an error if the password cannot be read or is invalid, so that every login would fail.
+func validatePassword(c *config.Config) error {
 	password := secret(c, func(string) {})
 	if password == nil {
 		return nil // logins need a client certificate instead

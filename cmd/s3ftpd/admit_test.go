@@ -124,7 +124,7 @@ func TestSubjects(t *testing.T) {
 // serve starts without a password if --user-certificate is set.
 func TestNoPassword(t *testing.T) {
 	c := &config.Config{User: "alice", UserCertificate: "alice"}
-	if err := usable(c); err != nil || secret(c, nil) != nil {
+	if err := validatePassword(c); err != nil || secret(c, nil) != nil {
 		t.Errorf("got %v", err)
 	}
 }

@@ -23,7 +23,7 @@ type certificate struct {
 	log *slog.Logger
 	now atomic.Pointer[tls.Config]
 
-	// Used only by openCertificate and then by the goroutine of keepUp.
+	// Used only by openCertificate and then by the goroutine of reloadOnChange.
 	seen    digest // files that were installed or reported last
 	suspect digest // invalid files that the last poll found, not reported yet
 	told    string // the age that was logged last, see age
@@ -85,7 +85,7 @@ func (f tlsFiles) digest() (d digest) {
 
 // use installs the certificate in the files. On error the current one stays.
 func (k *certificate) use(files tlsFiles) error {
-	c := spoken(k.c)
+	c := tlsProtocol(k.c)
 	var errPair, errCA error
 	if k.own != nil {
 		c.Certificates = []tls.Certificate{*k.own}
@@ -119,8 +119,8 @@ func (k *certificate) remind() {
 	}
 }
 
-// keepUp polls the files at an interval and reloads them at each SIGHUP, until ctx is done.
-func (k *certificate) keepUp(ctx context.Context, every time.Duration, hangups <-chan os.Signal) {
+// reloadOnChange polls the files at an interval and reloads them at each SIGHUP, until ctx is done.
+func (k *certificate) reloadOnChange(ctx context.Context, every time.Duration, hangups <-chan os.Signal) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {

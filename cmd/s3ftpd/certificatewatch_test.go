@@ -31,7 +31,7 @@ func watch(t *testing.T, c *config.Config, every time.Duration) *watched {
 		t.Fatal(err)
 	}
 	w.k, w.said = k, len(w.log.String())
-	go k.keepUp(t.Context(), every, w.hangups)
+	go k.reloadOnChange(t.Context(), every, w.hangups)
 	return w
 }
 

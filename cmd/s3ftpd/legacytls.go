@@ -9,8 +9,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 )
 
-// spoken returns a tls.Config with the TLS versions and, below TLS 1.3, the cipher suites that the options enable.
-func spoken(c *config.Config) *tls.Config {
+// tlsProtocol returns a tls.Config with the TLS versions and, below TLS 1.3, the cipher suites that the options enable.
+func tlsProtocol(c *config.Config) *tls.Config {
 	switch {
 	case c.TLSLegacy:
 		return &tls.Config{MinVersion: tls.VersionTLS10, CipherSuites: append(soundSuites(), legacySuites()...)}

@@ -141,7 +141,7 @@ func TestCipherSuitesDocumented(t *testing.T) {
 	if got, want := strings.Join(names, ", "), suiteNames(soundSuites())+", "+suiteNames(legacySuites()); !closed || got != want {
 		t.Errorf("docs/tls.md has\n%s\nwant\n%s", got, want)
 	}
-	if got := spoken(&config.Config{TLSMin: "1.2"}); got.MinVersion != tls.VersionTLS12 || got.CipherSuites != nil {
+	if got := tlsProtocol(&config.Config{TLSMin: "1.2"}); got.MinVersion != tls.VersionTLS12 || got.CipherSuites != nil {
 		t.Errorf("by default: %+v", got)
 	}
 }

@@ -76,7 +76,7 @@ func (ls listeners) serve(ctx context.Context, s *ftp.Server, log *slog.Logger) 
 
 // listen binds the address of an option.
 func listen(ctx context.Context, option, address string) (net.Listener, error) {
-	l, err := (&net.ListenConfig{KeepAliveConfig: passive.KeepAlive(), Control: giveUpUnanswered}).Listen(ctx, "tcp", address)
+	l, err := (&net.ListenConfig{KeepAliveConfig: passive.KeepAlive(), Control: setUserTimeout}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, &listenError{option, address, err}
 	}

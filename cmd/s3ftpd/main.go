@@ -110,7 +110,7 @@ func (p *process) only() error {
 func (p *process) load(command string) (*config.Config, error) {
 	c, err := config.Load(command, p.args, p.environ)
 	if err == nil {
-		err = usable(c)
+		err = validatePassword(c)
 	}
 	if err != nil && !errors.Is(err, config.ErrHelp) {
 		err = usage{err}

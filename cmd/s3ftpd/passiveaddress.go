@@ -60,7 +60,7 @@ func warnUnresolved(ctx context.Context, rules []config.Rule, resolve lookup, lo
 			continue
 		}
 		limited, cancel := context.WithTimeout(ctx, answerIn)
-		_, err := (&host{name: r.Address, resolve: resolve}).ask(limited)
+		_, err := (&host{name: r.Address, resolve: resolve}).lookUp(limited)
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			log.Error("passive address unresolved, PASV will fail", "name", r.Address, "err", err,
@@ -102,7 +102,7 @@ func (h *host) address(ctx context.Context) (netip.Addr, error) {
 	}
 	asking, cancel := context.WithTimeout(ctx, answerIn)
 	defer cancel()
-	addr, err := h.ask(asking)
+	addr, err := h.lookUp(asking)
 	switch {
 	case err == nil:
 		h.keep(addr, freshFor)
@@ -122,8 +122,8 @@ func (h *host) keep(addr netip.Addr, while time.Duration) {
 	h.addr, h.due = addr, time.Now().Add(while)
 }
 
-// ask resolves the name. It returns the lowest of several addresses, so that repeated lookups agree.
-func (h *host) ask(ctx context.Context) (netip.Addr, error) {
+// lookUp resolves the name. It returns the lowest of several addresses, so that repeated lookups agree.
+func (h *host) lookUp(ctx context.Context) (netip.Addr, error) {
 	addrs, err := h.resolve(ctx, "ip4", h.name)
 	for i := range addrs {
 		addrs[i] = addrs[i].Unmap()

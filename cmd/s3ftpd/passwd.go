@@ -19,11 +19,11 @@ func passwd(ctx context.Context, p *process) error {
 	if err := p.only(); err != nil {
 		return err
 	}
-	ask := func() (string, error) { return firstLine(p.stdin) }
+	prompt := func() (string, error) { return firstLine(p.stdin) }
 	if f, ok := p.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		ask = func() (string, error) { return askTwice(ctx, f, p.stderr) }
+		prompt = func() (string, error) { return askTwice(ctx, f, p.stderr) }
 	}
-	password, err := ask()
+	password, err := prompt()
 	if err != nil {
 		return err
 	}

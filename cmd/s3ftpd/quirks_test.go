@@ -282,7 +282,7 @@ func TestStartNamesTheOption(t *testing.T) {
 		asked := make(chan struct{})
 		go func() {
 			defer close(asked)
-			ask(ctx, s3fs.NewFS(q.client, storeOptions(q.config, q.client, nil, log)), q.config, log)
+			probeBucket(ctx, s3fs.NewFS(q.client, storeOptions(q.config, q.client, nil, log)), q.config, log)
 		}()
 		logged.await(t, "advice=")
 		cancel()

@@ -135,7 +135,7 @@ var rowChecks = map[string]rowCheck{
 	"`s3ftpd check --fix-lifecycle`, in addition":                           {each: []act{fixingLifecycle(true)}},
 	"`s3ftpd check --fix-lifecycle`, in addition, if a rule aborts uploads": {first: []act{fixingLifecycle(true)}, each: []act{fixingLifecycle(false)}},
 	"the start of the program": {there: []string{"f"},
-		each: []act{func(t *testing.T, c *caller) { ask(t.Context(), c.store, &config.Config{}, quiet) }}},
+		each: []act{func(t *testing.T, c *caller) { probeBucket(t.Context(), c.store, &config.Config{}, quiet) }}},
 }
 
 // fixingLifecycle adds the lifecycle rule, as `s3ftpd check --fix-lifecycle` does. It expects that the rule is missing, or that it exists.

@@ -70,12 +70,12 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Config, cert *ce
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP) // even without a certificate, so that SIGHUP does not kill the process
 	defer signal.Stop(hangups)
-	beside, stop := context.WithCancel(ctx)
+	background, stop := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
-	helpers.Go(func() { askS3(beside, client, store, c, log) })
-	helpers.Go(func() { warnUnresolved(beside, c.PassiveAddress, net.DefaultResolver.LookupNetIP, log) })
+	helpers.Go(func() { probeS3(background, client, store, c, log) })
+	helpers.Go(func() { warnUnresolved(background, c.PassiveAddress, net.DefaultResolver.LookupNetIP, log) })
 	if cert != nil {
-		helpers.Go(func() { cert.keepUp(beside, lookEvery, hangups) })
+		helpers.Go(func() { cert.reloadOnChange(background, lookEvery, hangups) })
 	}
 	defer helpers.Wait()
 	defer stop()

@@ -167,7 +167,7 @@ func (b *bucket) List(context.Context, string, string) iter.Seq2[proxy.Entry, er
 	}
 }
 
-// ask logs the first failure and the first success of a listing, one line each.
+// probeBucket logs the first failure and the first success of a listing, one line each.
 func TestAsk(t *testing.T) {
 	for _, c := range []struct {
 		err   error
@@ -180,14 +180,14 @@ func TestAsk(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			log, b, began := newConsole(), &bucket{err: c.err, fails: c.fails}, time.Now()
-			ask(t.Context(), b, &config.Config{Bucket: "invoices"}, newLog(&config.Config{LogFormat: "json"}, log))
+			probeBucket(t.Context(), b, &config.Config{Bucket: "invoices"}, newLog(&config.Config{LogFormat: "json"}, log))
 			lines := slices.Collect(strings.Lines(log.String()))
 			for i, says := range c.says {
 				if len(lines) != len(c.says) || !strings.Contains(lines[i], says) || !strings.Contains(lines[i], "invoices") {
 					t.Errorf("%v: %s", c.err, log)
 				}
 			}
-			if waited := time.Since(began); b.asked != c.fails+1 || waited != time.Duration(c.fails)*askAgainAfter {
+			if waited := time.Since(began); b.asked != c.fails+1 || waited != time.Duration(c.fails)*probeInterval {
 				t.Errorf("%v: asked %d times in %v", c.err, b.asked, waited)
 			}
 		})
@@ -195,7 +195,7 @@ func TestAsk(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	log := newConsole()
-	ask(ended, &bucket{err: context.Canceled, fails: 1}, &config.Config{}, newLog(&config.Config{LogFormat: "json"}, log))
+	probeBucket(ended, &bucket{err: context.Canceled, fails: 1}, &config.Config{}, newLog(&config.Config{LogFormat: "json"}, log))
 	if log.String() != "" {
 		t.Errorf("a start that was broken off is no fault of the bucket: %s", log)
 	}

@@ -4,5 +4,5 @@ package main
 
 import "syscall"
 
-// giveUpUnanswered does nothing: the operating system decides how long it retransmits.
-func giveUpUnanswered(_, _ string, _ syscall.RawConn) error { return nil }
+// setUserTimeout does nothing: the operating system decides how long it retransmits.
+func setUserTimeout(_, _ string, _ syscall.RawConn) error { return nil }

@@ -75,8 +75,8 @@ type hit struct {
 	kind kind
 }
 
-// A troublemaker is a proxy between s3ftpd and S3 that injects faults.
-type troublemaker struct {
+// A faultInjector is a proxy between s3ftpd and S3 that injects faults.
+type faultInjector struct {
 	proxy *faults.Proxy
 	clock func() int64
 
@@ -87,20 +87,20 @@ type troublemaker struct {
 	idle    chan struct{} // closed while no request is under way
 }
 
-func (m *troublemaker) arm(all []*arm) {
+func (m *faultInjector) arm(all []*arm) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.armed = append(m.armed, all...)
 }
 
-func (m *troublemaker) disarm(all []*arm) {
+func (m *faultInjector) disarm(all []*arm) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.armed = slices.DeleteFunc(m.armed, func(a *arm) bool { return slices.Contains(all, a) })
 }
 
 // enter counts requests; the returned function ends one.
-func (m *troublemaker) enter() func() {
+func (m *faultInjector) enter() func() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.running++; m.running == 1 {
@@ -116,7 +116,7 @@ func (m *troublemaker) enter() func() {
 }
 
 // quiet returns a channel that is closed once no request is in progress.
-func (m *troublemaker) quiet() <-chan struct{} {
+func (m *faultInjector) quiet() <-chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.running == 0 {
@@ -128,7 +128,7 @@ func (m *troublemaker) quiet() <-chan struct{} {
 }
 
 // match returns the fault for a request, or nil.
-func (m *troublemaker) match(r *http.Request) faults.Fault {
+func (m *faultInjector) match(r *http.Request) faults.Fault {
 	_, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	operation := real.Operation(r)
 	source, _ := url.PathUnescape(r.Header.Get("X-Amz-Copy-Source"))
@@ -163,7 +163,7 @@ func (a *arm) isAbout(key string) bool {
 }
 
 // happened returns the faults about an operation while it ran.
-func (m *troublemaker) happened(o *op) (found []hit) {
+func (m *faultInjector) happened(o *op) (found []hit) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, h := range m.hits {

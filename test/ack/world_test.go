@@ -35,7 +35,7 @@ type world struct {
 	seed    uint64
 	profile profile
 	server  *real.S3 // nil = the embedded store
-	maker   *troublemaker
+	maker   *faultInjector
 	procs   []*process
 	view    *s3.Client // past the faults
 
@@ -80,7 +80,7 @@ func newWorld(t testing.TB, program string, seed uint64, p profile) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, program: program, seed: seed, profile: p, state: map[string]value{}, counts: map[string]int{}}
-	w.maker = &troublemaker{clock: w.clock}
+	w.maker = &faultInjector{clock: w.clock}
 	var forward http.Handler
 	keys := &real.S3{AccessKey: "tester", SecretKey: "tester-secret", Region: "us-east-1"}
 	if p.minio {

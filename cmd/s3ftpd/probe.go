@@ -13,18 +13,18 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// A lister is the part of proxy.Store that ask uses.
+// A lister is the part of proxy.Store that probeBucket uses.
 type lister interface {
 	List(ctx context.Context, dir, prefix string) iter.Seq2[proxy.Entry, error]
 }
 
-// askS3 asks S3 at the start. If users log in with S3 keys, the server may have none of its own, so it asks with made-up keys.
-func askS3(ctx context.Context, client *s3fs.Client, store lister, c *config.Config, log *slog.Logger) {
+// probeS3 asks S3 at the start. If users log in with S3 keys, the server may have none of its own, so it asks with made-up keys.
+func probeS3(ctx context.Context, client *s3fs.Client, store lister, c *config.Config, log *slog.Logger) {
 	if c.User == "" {
 		askKeys(ctx, client, c, log)
 		return
 	}
-	ask(ctx, store, c, log)
+	probeBucket(ctx, store, c, log)
 }
 
 // The made-up keys of askKeys and of check, which S3 must refuse. The secret key is no secret.
@@ -59,9 +59,9 @@ func askKeys(ctx context.Context, client *s3fs.Client, c *config.Config, log *sl
 	}
 }
 
-// ask lists the bucket, and retries until that succeeds, so that a wrong configuration is logged at the start and not at the
+// probeBucket lists the bucket, and retries until that succeeds, so that a wrong configuration is logged at the start and not at the
 // first transfer. It logs the first failure and the success.
-func ask(ctx context.Context, store lister, c *config.Config, log *slog.Logger) {
+func probeBucket(ctx context.Context, store lister, c *config.Config, log *slog.Logger) {
 	for again := false; ; again = true {
 		err := firstError(store.List(ctx, "/", ""))
 		switch {
@@ -79,13 +79,13 @@ func ask(ctx context.Context, store lister, c *config.Config, log *slog.Logger) 
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(askAgainAfter):
+		case <-time.After(probeInterval):
 		}
 	}
 }
 
-// askAgainAfter is the delay before a retry.
-const askAgainAfter = 30 * time.Second
+// probeInterval is the delay before a retry.
+const probeInterval = 30 * time.Second
 
 // firstError returns the error of the first entry of a listing, nil if it has none.
 func firstError(listing iter.Seq2[proxy.Entry, error]) error {
