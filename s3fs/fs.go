@@ -22,7 +22,7 @@ import (
 // Options configure an [FS].
 type Options struct {
 	Bucket string
-	Prefix string         // of all keys; a missing slash is appended
+	Prefix string         // of all keys; a slash is appended if it lacks one; slashes alone mean none
 	Budget *budget.Budget // for the buffers of transfers; nil = 256 MiB for this FS alone
 
 	PartSize     int64 // bytes of an upload's first part; 0 = 8 MiB, at least 5 MiB, at most a quarter of the budget
@@ -123,8 +123,8 @@ func (c *Client) withCopyGrace(ctx context.Context) (context.Context, context.Ca
 	if c.stopping == nil {
 		return longer, cancel
 	}
-	soon, done := withGrace(c.stopping, cancelGrace)
-	context.AfterFunc(soon, cancel)
+	graceful, done := withGrace(c.stopping, cancelGrace)
+	context.AfterFunc(graceful, cancel)
 	return longer, func() {
 		done()
 		cancel()

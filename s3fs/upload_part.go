@@ -209,11 +209,11 @@ type partPlan struct {
 
 // planParts returns the plan for content of size bytes; 0 = unknown.
 func (f *FS) planParts(size int64) partPlan {
-	most := f.budget.MaxClaim() / budget.BufferSize * budget.BufferSize
+	maxSize := f.budget.MaxClaim() / budget.BufferSize * budget.BufferSize
 	base := (f.partSize + budget.BufferSize - 1) / budget.BufferSize * budget.BufferSize
-	p := partPlan{maxParts: f.maxParts - reservedPartNumbers, minSize: min(max(base, minPart), most), maxSize: most, uniform: f.uniform, total: size}
+	p := partPlan{maxParts: f.maxParts - reservedPartNumbers, minSize: min(max(base, minPart), maxSize), maxSize: maxSize, uniform: f.uniform, total: size}
 	if p.uniform {
-		p.minSize = min(max(p.minSize, p.evenShare(size, p.maxParts)), most)
+		p.minSize = min(max(p.minSize, p.evenShare(size, p.maxParts)), maxSize)
 	}
 	return p
 }

@@ -33,7 +33,7 @@ func checkPassiveAddress(ctx context.Context, r *report, c *config.Config) (all 
 		switch {
 		case err != nil:
 			r.fail(check, "check the host name in --passive-address", "PASV (227) has no address for %s: %v", client.name, err)
-		case client.from == publicClient && !local.IsLoopback() && isInner(told):
+		case client.from == publicClient && !local.IsLoopback() && isPrivate(told):
 			r.warn(check, "set --passive-address to the public address if there are public clients; for local clients beside them: 10.0.0.0/8=auto,PUBLIC",
 				"PASV (227) tells %s %s, a private address that they cannot reach", client.name, told)
 		default:

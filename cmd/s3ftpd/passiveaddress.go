@@ -13,11 +13,11 @@ import (
 )
 
 // The address of a host name is used for freshFor. After a failed lookup the next one follows after retryAfter. A lookup may take
-// at most answerIn.
+// at most lookupTimeout.
 const (
-	freshFor   = 60 * time.Second
-	retryAfter = 5 * time.Second
-	answerIn   = 5 * time.Second
+	freshFor      = 60 * time.Second
+	retryAfter    = 5 * time.Second
+	lookupTimeout = 5 * time.Second
 )
 
 // A lookup has the signature of net.Resolver.LookupNetIP.
@@ -42,14 +42,14 @@ func passiveAddress(rules []config.Rule, resolve lookup, log *slog.Logger) func(
 	}
 	var once sync.Once
 	return func(ctx context.Context, local, peer netip.Addr) (netip.Addr, error) {
-		says, err := choose(ctx, local, peer)
-		if err == nil && isInner(says) && !isInner(peer) {
+		address, err := choose(ctx, local, peer)
+		if err == nil && isPrivate(address) && !isPrivate(peer) {
 			once.Do(func() {
-				log.Warn("the reply to PASV names an address that its client cannot reach", "address", says.String(), "peer", peer.String(),
+				log.Warn("the reply to PASV names an address that its client cannot reach", "address", address.String(), "peer", peer.String(),
 					"advice", "set --passive-address to the address that clients know, by network if they know several: 10.0.0.0/8=auto,203.0.113.10")
 			})
 		}
-		return says, err
+		return address, err
 	}
 }
 
@@ -59,7 +59,7 @@ func warnUnresolved(ctx context.Context, rules []config.Rule, resolve lookup, lo
 		if _, err := netip.ParseAddr(r.Address); err == nil || r.Address == "auto" {
 			continue
 		}
-		limited, cancel := context.WithTimeout(ctx, answerIn)
+		limited, cancel := context.WithTimeout(ctx, lookupTimeout)
 		_, err := (&host{name: r.Address, resolve: resolve}).lookUp(limited)
 		cancel()
 		if err != nil && ctx.Err() == nil {
@@ -69,14 +69,14 @@ func warnUnresolved(ctx context.Context, rules []config.Rule, resolve lookup, lo
 	}
 }
 
-// isInner reports whether an address is not reachable from the internet: RFC 1918, 4193, 3927, 6598, and loopback.
-func isInner(a netip.Addr) bool {
+// isPrivate reports whether an address is not reachable from the internet: RFC 1918, 4193, 3927, 6598, and loopback.
+func isPrivate(a netip.Addr) bool {
 	a = a.Unmap()
-	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || shared.Contains(a)
+	return a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() || carrierGradeNAT.Contains(a)
 }
 
-// shared is the address space of carrier-grade NAT (RFC 6598).
-var shared = netip.MustParsePrefix("100.64.0.0/10")
+// carrierGradeNAT is the address space of carrier-grade NAT (RFC 6598).
+var carrierGradeNAT = netip.MustParsePrefix("100.64.0.0/10")
 
 // A host is a host name with its last known address.
 type host struct {
@@ -94,13 +94,13 @@ func (h *host) address(ctx context.Context) (netip.Addr, error) {
 	h.mu.Lock()
 	last, fresh := h.addr, time.Now().Before(h.due)
 	if last.IsValid() && !fresh {
-		h.due = time.Now().Add(answerIn + retryAfter)
+		h.due = time.Now().Add(lookupTimeout + retryAfter)
 	}
 	h.mu.Unlock()
 	if last.IsValid() && fresh {
 		return last, nil
 	}
-	asking, cancel := context.WithTimeout(ctx, answerIn)
+	asking, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	addr, err := h.lookUp(asking)
 	switch {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A deletion is the result of a deletion.
+// A deletion is the result of removing an object.
 type deletion struct {
 	versionID string // of the deleted version, or of the new delete marker; "" = none
 	marker    bool   // versionID is a delete marker
