@@ -69,7 +69,7 @@ var causes = []cause{
 	{s3Code("InvalidObjectState", "ObjectNotInActiveTierError"), "the object is archived", "restore it in S3 first"},
 
 	// Limits and features of the S3 service.
-	{wraps(syscall.ENOSPC), "the storage is full", "free space in S3, or raise the quota of the bucket"},
+	{wraps(syscall.ENOSPC), "the storage is full", "free space in S3, or raise the quota of the bucket; broken uploads take space too, until DELE of their names"},
 	{s3Code("InvalidStorageClass"), "the service does not know the storage class", "correct --storage-class"},
 	{s3Code("InvalidBucketName"), "the bucket's name is invalid", "correct --bucket"},
 	{maxPart, "the service takes no more than {max-part} parts", "use --max-parts {max-part}"},
