@@ -23,14 +23,16 @@ func (c Cause) String() string { return [...]string{"none", "request", "client",
 
 // Events of a session.
 type (
-	// SessionStart is the start of a session.
+	// SessionStart is the start of a session. It is reported when the client has sent something, or else at its end.
 	SessionStart struct {
-		TLS bool // implicit: from the first byte
+		TLS   bool // implicit: from the first byte
+		Probe bool // the client has left without sending anything, as monitoring does
 	}
 	// SessionEnd is the end of a session. Its context has the last user of the session.
 	SessionEnd struct {
 		Duration time.Duration
 		Err      error // nil = the client quit
+		Probe    bool  // as in SessionStart
 	}
 	// SessionRefused is a connection refused because a limit of sessions is reached.
 	SessionRefused struct {

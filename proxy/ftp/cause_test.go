@@ -287,3 +287,18 @@ func TestEndOfSessionHasItsReason(t *testing.T) {
 		})
 	}
 }
+
+// A monitoring probe, which connects and leaves, is logged at debug. Any command makes it a session.
+func TestProbeIsLoggedAtDebug(t *testing.T) {
+	for play, want := range map[string]string{"! login no\nS> 220 *\nC.": "DEBUG", "! login no\nS> 220 *\nC> NOOP\nS> 200 *\nC.": "INFO"} {
+		inBubbleWithLog(t, nil, func(s *script, log *logBuffer) {
+			s.play(play)
+			synctest.Wait()
+			for _, event := range []string{"session.start", "session.end"} {
+				if got := levelOf(log.String(), "event="+event); got != want || strings.Count(log.String(), "event="+event) != 1 {
+					t.Errorf("%q: %s is logged at %q, want %s once:\n%s", play, event, got, want, log.String())
+				}
+			}
+		})
+	}
+}

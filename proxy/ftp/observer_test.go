@@ -75,7 +75,7 @@ var someError = syscall.EINVAL
 
 // eventTests has a test for each kind of event.
 var eventTests = map[string]eventTest{
-	"session.start":   {connects, event.SessionStart{}, ""},
+	"session.start":   {connects + "C> NOOP\nS> 200 *\n", event.SessionStart{}, ""},
 	"session.end":     {logsIn + "C> QUIT\nS> 221 *\nS.", event.SessionEnd{}, "test"},
 	"session.refused": {"! max-sessions 1\n" + connects + "2\nS> 421 *\nS.", event.SessionRefused{Code: 421, Err: someError}, ""},
 	"client.software": {connects + "C> CLNT camera 1.0\nS> 200 *", event.ClientSoftware{Name: "camera 1.0"}, ""},

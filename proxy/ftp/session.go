@@ -31,6 +31,8 @@ type session struct {
 	entry           *proxy.Session
 	lingering       *lingering    // data connections that wait for the client's FIN
 	discards        chan struct{} // limits the refused uploads that are read and discarded, see discard
+	implicit        bool          // TLS without AUTH
+	announced       bool          // SessionStart was reported, see announce
 	closing         bool          // close the session after this reply
 	closeReason     error         // of closing, for the event; nil after QUIT
 	writeErr        error         // first error of writing a reply; nothing is written after it
@@ -185,6 +187,7 @@ func (s *session) nextLine() (line, error) {
 		if !ok {
 			return line{}, errClientClosed
 		}
+		s.announce(false)
 		s.queue.lineTaken()
 		s.more = l.more
 		return *l, l.err

@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/hex"
+	"errors"
+	"io"
 	"net"
 	"time"
 
@@ -41,8 +43,8 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 	keepUrgentInline(conn)
 
 	begin := time.Now()
-	s.observe(ctx, event.SessionStart{TLS: implicit})
-	err = s.begin(ctx, implicit)
+	s.implicit = implicit
+	err = s.begin(ctx)
 	if err == nil {
 		queue, gone := newCommandQueue(), make(chan struct{})
 		s.queue, s.lines, s.gone = queue, queue.lines, gone
@@ -56,7 +58,18 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 		s.logout()
 		s.closeControl(func() { cancel(nil) })
 	}
-	s.observe(ctx, event.SessionEnd{Duration: time.Since(begin), Err: err})
+	probe := !s.announced && (err == errClientClosed || implicit && errors.Is(err, io.EOF))
+	s.announce(probe)
+	s.observe(ctx, event.SessionEnd{Duration: time.Since(begin), Err: err, Probe: probe})
+}
+
+// announce reports the start of the session once: when the client has sent something, or else at its end. A monitoring probe connects
+// and leaves.
+func (s *session) announce(probe bool) {
+	if !s.announced {
+		s.announced = true
+		s.observe(s.ctx, event.SessionStart{TLS: s.implicit, Probe: probe})
+	}
 }
 
 // protocol is the protocol's name in the list of sessions and in the log.
@@ -109,14 +122,15 @@ func (s *session) closeControl(cancel func()) {
 }
 
 // begin does the TLS handshake of an implicit TLS session.
-func (s *session) begin(ctx context.Context, implicit bool) error {
+func (s *session) begin(ctx context.Context) error {
 	s.dialer = s.srv.Active
-	if !implicit {
+	if !s.implicit {
 		return nil
 	}
 	s.dialer = cmp.Or(s.srv.ActiveTLS, s.srv.Active)
 	conn, secured, err := s.srv.tlsHandshake(ctx, s.raw, true)
 	if err == nil {
+		s.announce(false)
 		s.tlsStarted(ctx, conn, secured)
 		s.pbsz, s.protP = true, true
 	}

@@ -22,9 +22,9 @@ func lineOf(e proxy.Event) line {
 func lineOfSession(e proxy.Event) (l line, ok bool) {
 	switch e := e.(type) {
 	case event.SessionStart:
-		return info("session begins").with(slog.Bool("implicit", e.TLS)), true
+		return probe(e.Probe, "session begins").with(slog.Bool("implicit", e.TLS)), true
 	case event.SessionEnd:
-		return info("session ends").with(slog.Float64("seconds", e.Duration.Seconds())).withErr(e.Err), true
+		return probe(e.Probe, "session ends").with(slog.Float64("seconds", e.Duration.Seconds())).withErr(e.Err), true
 	case event.SessionRefused:
 		return warning("session refused").with(slog.Int("code", e.Code)).withErr(e.Err), true
 	case event.ClientSoftware:
@@ -42,6 +42,14 @@ func lineOfSession(e proxy.Event) (l line, ok bool) {
 	default:
 		return line{}, false
 	}
+}
+
+// probe returns a line at debug for a session of a monitoring probe, and at info for others.
+func probe(is bool, message string) line {
+	if is {
+		return debug(message)
+	}
+	return info(message)
 }
 
 // lineOfCommand returns the line for an event of a command or a change.
