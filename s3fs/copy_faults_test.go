@@ -88,10 +88,10 @@ func TestLargeCopyFaults(t *testing.T) {
 		"not completed":                   {"Complete", refuse(400, "InvalidPart"), errAny, undone},
 		"an error in a 200 to Complete":   {"Complete", refuse(200, "InternalFault"), errAny, undone},
 		"completed, but the answer lost":  {"Complete", done(refuse(400, "RequestTimeout")), nil, moved},
-		"completed, but asked once more":  {"Complete", done(refuse(404, "NoSuchUpload")), nil, moved},
+		"completed, and repeated":         {"Complete", done(refuse(404, "NoSuchUpload")), nil, moved},
 		"completed, but of another size":  {"Head /b/copy", described(10, twoZeros), errAny, undone},
 		"completed, but written over":     {"Head /b/copy", described(2*minPart, `"other"`), errAny, undone},
-		"completed, but not to be seen":   {"Head /b/copy", response(403, ""), fs.ErrPermission, undone},
+		"completed, but HEAD is denied":   {"Head /b/copy", response(403, ""), fs.ErrPermission, undone},
 		"the source changes before HEAD":  {"Head /b/large the second time", described(2*minPart, `"new"`), nil, all},
 		"the source is written meanwhile": {"Head /b/large at the end", described(2*minPart, `"new"`), nil, copied},
 	} {

@@ -22,7 +22,7 @@ type part struct {
 	onMinSize func()    // called once, when size reaches minPart
 }
 
-// errFull says that a part is full; more content may follow.
+// errFull means that a part is full; more content may follow.
 var errFull = errors.New("part is full")
 
 // fill reads from r until the part is full, which is errFull, or r ends, which is io.EOF. Other errors are those of
@@ -102,7 +102,7 @@ func (p *part) cutLastByte() *part {
 	return end
 }
 
-// seal says that the part will not grow any more.
+// seal declares that the part will not grow any more.
 func (p *part) seal() { p.claim.Seal() }
 
 // free returns the memory to the budget once all users of the part have called it. The caller must not read the part

@@ -8,6 +8,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
+// The options for devices apply by network before the login, and by user after it.
 func TestCompat(t *testing.T) {
 	c, err := config.Load(config.Serve, []string{"--bucket=invoices", "--user=alice", "--names=10.0.0.0/8=latin1,10.1.0.0/16=gbk,alice=shift-jis,utf-8",
 		"--backslash=10.1.0.0/16", "--lenient-dirs=alice", "--allo=10.1.0.0/16=hint,alice=binding"}, []string{"S3FTPD_PASSWORD=x"})

@@ -19,7 +19,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-// newLog returns a logger that writes text to a terminal and JSON elsewhere, unless --log-format says otherwise. It escapes
+// newLog returns a logger that writes text to a terminal and JSON elsewhere, unless --log-format names one of them. It escapes
 // control characters, so that a client cannot send commands to the terminal. Lines of a session have its ID and user; lines with
 // an error have its explanation.
 func newLog(c *config.Config, w io.Writer) *slog.Logger {

@@ -26,6 +26,7 @@ func TestPasswd(t *testing.T) {
 	}
 }
 
+// passwd refuses an empty password and control characters, which clients cannot send, and passes errors of the input on.
 func TestPasswdRefuses(t *testing.T) {
 	for _, stdin := range []string{"", "\n", "a\tb\n", "\x00"} {
 		if code, out, err := output(t, stdin, nil, "passwd"); code != exitFailure || out != "" || !strings.HasPrefix(err, "s3ftpd: ") {

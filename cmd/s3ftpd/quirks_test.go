@@ -43,15 +43,15 @@ var quirkExceptions = map[string]map[string]quirkOutcome{
 	"parts-501":     of(lost, noResume("not be resumed")),
 
 	"list-parts-without-checksums": of(resumes, quirkOutcome{[]int{451}, "checksum for each part",
-		"it demands checksums at the end that it does not tell; the upload begins anew"}),
+		"it requires checksums of parts at the end, but does not report them; the upload begins anew"}),
 
 	"no-part-copy-501": of(copies, cannotCopy),
 	"no-part-copy-411": of(copies, cannotCopy),
 	"no-part-copy-405": of(copies, cannotCopy),
 
 	// Rows about missing files expect a refusal, so they succeed here.
-	"signed-payloads":    {"*": {[]int{works, 550}, "--payload signed", "the policy denies all of it"}},
-	"requester-pays":     {"*": {[]int{works, 550}, "--request-payer", "all is denied"}},
+	"signed-payloads":    {"*": {[]int{works, 550}, "--payload signed", "the policy denies each unsigned payload"}},
+	"requester-pays":     {"*": {[]int{works, 550}, "--request-payer", "each request is denied"}},
 	"virtual-hosts-only": {"*": {[]int{works, 451, 550}, "--path-style off", "all is refused"}},
 	"service-oss":        {"*": {[]int{works, 451, 550}, "--path-style off", "all is refused"}},
 	"redirect-301":       {"*": {[]int{works, 451, 550}, "--region eu-west-1", "all is refused"}},

@@ -57,11 +57,11 @@ type client interface {
 // A subject is one way to S3.
 type subject struct {
 	name    string
-	process int // whose CPU time and memory are measured; 0 = none
+	process int // to measure the CPU time and memory of; 0 = none
 	connect func() client
 }
 
-// subjects returns direct use, s3ftpd, and the earlier build if there is one.
+// subjects returns direct use, s3ftpd, and the earlier build if the environment names one.
 func subjects(b *testing.B, s3 *real.S3, secure bool) []subject {
 	bucket := harness.Bucket{T: b, Client: s3.Client(), Name: harness.BucketName}
 	all := []subject{{"direct", 0, func() client { return directClient{bucket} }}}
@@ -250,7 +250,7 @@ func (w workload) run(clients []client) {
 	all.Wait()
 }
 
-// verify compares one stored file with what was sent.
+// verify compares one stored file with the content that was sent.
 func (w workload) verify(b *testing.B, s3 *real.S3) {
 	bucket := harness.Bucket{T: b, Client: s3.Client(), Name: harness.BucketName}
 	got, want := bucket.Sum(w.name(w.Files-1)), harness.SumOf(b, harness.Stream(w.Size))
