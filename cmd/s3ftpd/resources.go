@@ -32,21 +32,11 @@ func newResources(c *config.Config) resources {
 // overhead is the heap allowance on top of the transfer buffers. Above the sum the garbage collector runs more often.
 const overhead = 32 << 20
 
-// ballast is the heap that is reserved when the program starts. A small heap would be collected after each megabyte of garbage.
-const ballast = 16 << 20
-
-// reserveHeap allocates the ballast, and returns a function that releases it. Its memory is never written, so it takes
-// address space but no memory.
-func reserveHeap() (release func()) {
-	reserved := make([]byte, ballast)
-	return func() { runtime.KeepAlive(reserved) }
-}
-
 // limitMemory sets the memory limit of the garbage collector near the budget for transfer buffers. By default garbage can grow to
 // the size of the live heap, which doubles the memory when the buffers are full. A limit from GOMEMLIMIT is kept.
 func limitMemory(buffers int64) {
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
-		debug.SetMemoryLimit(buffers + overhead + ballast)
+		debug.SetMemoryLimit(buffers + overhead)
 	}
 }
 

@@ -57,7 +57,6 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Config, cert *ce
 	warnService(ctx, c, client, log)
 	warnOpenFiles(c, log)
 	limitMemory(c.Memory)
-	defer reserveHeap()()
 	options := storeOptions(c, client, all.budget, log)
 	store := s3fs.NewFS(client, options)
 	log.Info("serving", "bucket", c.Bucket, "prefix", c.Prefix, "endpoint", c.Endpoint)
