@@ -34,7 +34,7 @@ var wrongKeys = []string{"InvalidAccessKeyId", "SignatureDoesNotMatch", "Unautho
 // VerifyKeys asks S3 whether it accepts the keys of the client, with a request to list a bucket below a prefix, or all buckets
 // if bucket is empty. The error is ErrWrongKeys if S3 does not accept them. After any other error that is unknown.
 //
-// Valid keys may lack the permission to list. Some services, such as Garage, answer wrong keys with AccessDenied too. So
+// Valid keys may lack the permission to list, and a service may answer wrong keys with AccessDenied too. So
 // after AccessDenied the request is repeated with a wrong secret key: the answer must then be another one.
 func (c *Client) VerifyKeys(ctx context.Context, bucket, prefix string) error {
 	err := c.listOne(ctx, bucket, prefix)
