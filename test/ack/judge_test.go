@@ -34,7 +34,7 @@ func (w *world) judge(held map[string]value) {
 
 // A relaxation is an anomaly between two processes that MinIO allows, because it ignores conditions on copies and deletions.
 type relaxation struct {
-	deletion bool // a rename may delete a newer file of another process at its source
+	deletion bool // a rename may delete a newer file of another process at its source, and a repeated DELE a newer file
 	copy     bool // a copy of a directory's file may replace a newer file of another process
 }
 
@@ -43,7 +43,7 @@ var relaxations = []struct {
 	relaxation
 	name string
 }{
-	{relaxation{deletion: true}, "MinIO: a rename deleted what another process had stored under its source"},
+	{relaxation{deletion: true}, "MinIO: a rename or a repeated DELE deleted what another process had stored"},
 	{relaxation{copy: true}, "MinIO: the rename of a directory replaced what another process had stored"},
 	{relaxation{deletion: true, copy: true}, "MinIO: a rename deleted and another one replaced what another process had stored"},
 }

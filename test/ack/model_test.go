@@ -36,7 +36,7 @@ func (j *judge) add(o *op) {
 	case o.verb == "RETR" && o.acknowledged() && o.cut == noCut:
 		j.download(o)
 	case o.verb == "DELE":
-		j.change(o, t, false, j.deleted(o, t))
+		j.deletion(o, t)
 	case o.verb == "MFMT":
 		j.change(o, t, true, func(s state) []state {
 			v := s[j.index[o.name]]
@@ -84,6 +84,18 @@ func (j *judge) change(o *op, t troubles, repeated bool, do func(state) []state)
 	case o.lost(), t.hidden:
 		j.step(o, o.verb, false, do)
 	}
+}
+
+// deletion adds the steps of DELE. MinIO ignores If-Match on deletions: one that is repeated, because S3 was killed before its answer,
+// may delete what another process has stored meanwhile.
+func (j *judge) deletion(o *op, t troubles) {
+	effect := j.deleted(o, t)
+	if !o.acknowledged() || !j.relaxed.deletion || !j.meets(o, o.name) {
+		j.change(o, t, false, effect)
+		return
+	}
+	first := j.step(o, o.verb, true, effect)
+	j.step(o, o.verb+", obeyed again", false, effect, first)
 }
 
 // deleted is the effect of DELE. A missing file cannot be deleted, unless an earlier try of the same deletion was not confirmed, or
