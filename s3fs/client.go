@@ -59,6 +59,7 @@ type Client struct {
 	names          *nameLocks    // of Config.Registry, like uploads
 	uploads        *uploadRegistry
 	background     *background
+	endpoints      *endpointCache
 	clock          clock
 	isMinIO        atomic.Bool     // a response had "Server: MinIO"
 	mtimes         mtimeCache      // for listings
@@ -71,7 +72,7 @@ type Client struct {
 // NewClient returns a client. It may search for credentials, but sends no request to S3. It fails if s is invalid.
 func NewClient(ctx context.Context, s Config) (*Client, error) {
 	c := &Client{config: s, checksum: cmp.Or(s.Checksum, auto), http: s.HTTPClient, timeout: cmp.Or(s.Timeout, 30*time.Second),
-		background: new(background), log: s.Log}
+		background: new(background), endpoints: newEndpointCache(), log: s.Log}
 	if !slices.Contains(algorithms, c.checksum) {
 		return nil, fmt.Errorf("checksum %q: must be one of %s", s.Checksum, strings.Join(algorithms, ", "))
 	}
@@ -110,7 +111,7 @@ func NewClient(ctx context.Context, s Config) (*Client, error) {
 // s3fs computes the checksums and sends them as plain headers. The SDK would send trailers, which cost twice as much and
 // which many services refuse. The checksums cover the content, so signing it too, which costs as much again, is optional.
 func (c *Client) configure(o *s3.Options, s Config) {
-	o.HTTPClient, o.EndpointResolverV2 = c.http, newEndpointCache()
+	o.HTTPClient, o.EndpointResolverV2 = c.http, c.endpoints
 	c.noRegion = o.Region == "" && o.BaseEndpoint == nil
 	o.Region = cmp.Or(o.Region, defaultRegion)
 	o.UsePathStyle = pathStyle(o.BaseEndpoint)

@@ -13,13 +13,13 @@ import (
 // ErrWrongKeys means that S3 refuses an access key or its secret key.
 var ErrWrongKeys = errors.New("S3 refuses the access key or the secret key")
 
-// WithKeys returns a client for the same service with other keys. It shares the connections, the Registry and the work in
-// the background with c. It ends with c, and must not be closed.
+// WithKeys returns a client for the same service with other keys. It shares the connections, the Registry, the endpoints and the
+// work in the background with c. It ends with c, and must not be closed.
 //
 // It does not share the refused features of c: S3 may refuse to one key what it allows another.
 func (c *Client) WithKeys(accessKey, secretKey string) *Client {
 	d := &Client{config: c.config, sdk: c.sdk.Copy(), http: c.http, checksum: c.checksum, timeout: c.timeout, names: c.names,
-		uploads: c.uploads, background: c.background, stopping: c.stopping, stop: c.stop, log: c.log}
+		uploads: c.uploads, background: c.background, endpoints: c.endpoints, stopping: c.stopping, stop: c.stop, log: c.log}
 	d.features.log = c.log
 	d.sdk.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: accessKey, SecretAccessKey: secretKey, Source: "login"}, nil

@@ -88,7 +88,9 @@ type lastAnswer struct {
 // received records a response.
 func (l *lastAnswer) received() {
 	l.at.Store(time.Now().UnixNano())
-	if l.silent.Load() && l.silent.CompareAndSwap(true, false) || l.unreachable.Load() && l.unreachable.CompareAndSwap(true, false) {
+	wasSilent := l.silent.Load() && l.silent.CompareAndSwap(true, false)
+	wasUnreachable := l.unreachable.Load() && l.unreachable.CompareAndSwap(true, false)
+	if wasSilent || wasUnreachable {
 		l.log.Info("S3 answers again")
 	}
 }

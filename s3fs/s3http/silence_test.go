@@ -84,6 +84,19 @@ func TestUnreachable(t *testing.T) {
 	})
 }
 
+// A service that was silent, and then unreachable, comes back once.
+func TestOneLineAfterSilenceAndRefusal(t *testing.T) {
+	var log bytes.Buffer
+	l := lastAnswer{log: slog.New(slog.NewTextHandler(&log, nil))}
+	l.silent.Store(true)
+	l.unreachable.Store(true)
+	l.received()
+	l.received()
+	if got := log.String(); strings.Count(got, "S3 answers again") != 1 {
+		t.Errorf("logged %q, want one line", got)
+	}
+}
+
 // If S3 answers no probe, a slow request fails as early as any other.
 func TestSilenceOfASlowRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
