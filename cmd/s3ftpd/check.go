@@ -58,7 +58,8 @@ func checkStorage(ctx context.Context, r *report, c *config.Config) {
 	settings.MaxBackoff = checkBackoff
 	client, err := connect(ctx, c, settings)
 	if err != nil {
-		r.fail("endpoint", explain(c, err).advice, "%s", explain(c, err).why(err))
+		x := explain(c, err)
+		r.fail("endpoint", x.advice, "%s", x.why(err))
 		return
 	}
 	defer client.Close()

@@ -50,7 +50,7 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Config, cert *ce
 	service.Registry = all.registry
 	client, err := connect(ctx, c, service)
 	if err != nil {
-		return err
+		return explained(c, err)
 	}
 	defer log.Info("stopped")
 	defer client.Close()

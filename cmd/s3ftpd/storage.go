@@ -22,7 +22,7 @@ func service(c *config.Config, log *slog.Logger) s3fs.Config {
 func connect(ctx context.Context, c *config.Config, service s3fs.Config) (*s3fs.Client, error) {
 	client, err := s3fs.NewClient(ctx, service)
 	if err != nil {
-		return nil, explained(c, err)
+		return nil, err
 	}
 	if c.Endpoint != "" {
 		return client, nil // config.Load has checked it
