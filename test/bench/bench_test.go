@@ -8,7 +8,6 @@ import (
 	"net/textproto"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -57,21 +56,29 @@ type client interface {
 // A subject is one way to S3.
 type subject struct {
 	name    string
-	process int // to measure the CPU time and memory of; 0 = none
+	server  *harness.Server // to measure the CPU time and memory of; nil = none
 	connect func() client
+}
+
+// cpu returns the CPU time of the server so far, in seconds; 0 without one.
+func (s subject) cpu(b *testing.B) float64 {
+	if s.server == nil {
+		return 0
+	}
+	return s.server.CPU(b)
 }
 
 // subjects returns direct use, s3ftpd, and the earlier build if the environment names one.
 func subjects(b *testing.B, s3 *real.S3, secure bool) []subject {
 	bucket := harness.Bucket{T: b, Client: s3.Client(), Name: harness.BucketName}
-	all := []subject{{"direct", 0, func() client { return directClient{bucket} }}}
+	all := []subject{{"direct", nil, func() client { return directClient{bucket} }}}
 	programs := []struct{ name, path string }{{"s3ftpd", harness.Program()}, {"before", os.Getenv("S3FTPD_BENCH_BEFORE")}}
 	for _, p := range programs {
 		if p.path == "" {
 			continue
 		}
 		server := startProgram(b, p.path, s3, secure)
-		all = append(all, subject{p.name, server.Cmd.Process.Pid, func() client { return connectFTP(b, server.Addr, secure) }})
+		all = append(all, subject{p.name, server, func() client { return connectFTP(b, server.Addr, secure) }})
 	}
 	return all
 }
@@ -205,12 +212,14 @@ func (w workload) measure(b *testing.B, s3 *real.S3) row {
 	b.ResetTimer()
 	for b.Loop() {
 		for i, s := range all {
-			cpu, begin := cpuSeconds(b, s.process), time.Now()
+			cpu, begin := s.cpu(b), time.Now()
 			w.run(clients[i])
 			m := &result.Subjects[i]
 			m.Seconds = append(m.Seconds, time.Since(begin).Seconds())
-			m.CPU = append(m.CPU, cpuSeconds(b, s.process)-cpu)
-			m.PeakMiB = max(m.PeakMiB, peakMiB(b, s.process))
+			m.CPU = append(m.CPU, s.cpu(b)-cpu)
+			if s.server != nil {
+				m.PeakMiB = s.server.Peak(b)
+			}
 		}
 	}
 	result.report(b)
@@ -257,33 +266,4 @@ func (w workload) verify(b *testing.B, s3 *real.S3) {
 	if got != want {
 		b.Errorf("%s: S3 has SHA-256 %s, want %s", w.Name, got, want)
 	}
-}
-
-// cpuSeconds returns the CPU time of a process; proc(5) counts it in hundredths of a second.
-func cpuSeconds(b *testing.B, process int) float64 {
-	if process == 0 {
-		return 0
-	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", process))
-	if err != nil {
-		b.Skip(err)
-	}
-	f := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	user, _ := strconv.Atoi(f[11])
-	system, _ := strconv.Atoi(f[12])
-	return float64(user+system) / 100
-}
-
-// peakMiB returns the largest resident size of a process so far.
-func peakMiB(b *testing.B, process int) (mib float64) {
-	if process == 0 {
-		return 0
-	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", process))
-	if err != nil {
-		b.Skip(err)
-	}
-	_, rest, _ := strings.Cut(string(text), "VmHWM:")
-	fmt.Sscan(rest, &mib)
-	return mib / 1024
 }

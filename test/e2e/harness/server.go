@@ -1,9 +1,11 @@
 package harness
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -87,6 +89,19 @@ func (s *Server) Again(t testing.TB, addr string) *Server {
 func (s *Server) Kill() {
 	s.Cmd.Process.Kill()
 	s.Cmd.Wait()
+}
+
+// CPU returns the CPU time so far, in seconds; proc(5) counts it in hundredths.
+func (s *Server) CPU(t testing.TB) float64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.Cmd.Process.Pid))
+	if err != nil {
+		t.Skip(err)
+	}
+	f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	user, _ := strconv.Atoi(f[11])
+	system, _ := strconv.Atoi(f[12])
+	return float64(user+system) / 100
 }
 
 // Peak returns the largest resident size so far, in MiB.

@@ -37,13 +37,13 @@ func BenchmarkModeZ(b *testing.B) {
 	var up, down float64
 	var wire int64
 	for b.Loop() {
-		begin := x.cpu()
+		begin := x.bridge.CPU(x)
 		w.Store("file", bytes.NewReader(stream))
-		middle := x.cpu()
+		middle := x.bridge.CPU(x)
 		data := w.Open("RETR file")
 		wire, _ = io.Copy(io.Discard, data)
 		w.Expect(226)
-		up, down = up+middle-begin, down+x.cpu()-middle
+		up, down = up+middle-begin, down+x.bridge.CPU(x)-middle
 	}
 	n := float64(b.N)
 	b.ReportMetric(up/n, "up-CPU-s/GiB")

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -53,11 +52,11 @@ func (b benchmark) compare(direct, bridge func()) (m meter) {
 		begin := time.Now()
 		direct()
 		m.direct += time.Since(begin)
-		cpu := b.cpu()
+		cpu := b.bridge.CPU(b)
 		begin = time.Now()
 		bridge()
 		m.bridge += time.Since(begin)
-		m.cpu += b.cpu() - cpu
+		m.cpu += b.bridge.CPU(b) - cpu
 	}
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(m.direct.Seconds()/m.bridge.Seconds(), "of-direct")
@@ -165,24 +164,6 @@ func BenchmarkList10000(b *testing.B) {
 	b.ReportMetric(float64(m.direct.Milliseconds())/float64(b.N), "direct-ms")
 	b.ReportMetric(float64(m.bridge.Milliseconds())/float64(b.N), "ms")
 	b.ReportMetric(float64(first.Milliseconds())/float64(b.N), "first-byte-ms")
-}
-
-// proc reads a file of /proc/PID of s3ftpd.
-func (b benchmark) proc(name string) string {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", b.bridge.Cmd.Process.Pid, name))
-	if err != nil {
-		b.Skip(err)
-	}
-	return string(text)
-}
-
-// cpu returns the CPU seconds of s3ftpd; proc(5) counts them in hundredths.
-func (b benchmark) cpu() float64 {
-	text := b.proc("stat")
-	f := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-	user, _ := strconv.Atoi(f[11])
-	system, _ := strconv.Atoi(f[12])
-	return float64(user+system) / 100
 }
 
 // forgetPeak resets the peak.

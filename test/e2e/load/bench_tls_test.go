@@ -65,10 +65,10 @@ func (b benchmark) compareTLS(command string, move func(net.Conn) error) {
 	b.forgetPeak()
 	for b.Loop() {
 		for _, l := range []*benchSession{plain, secure} {
-			cpu, begin := b.cpu(), time.Now()
+			cpu, begin := b.bridge.CPU(b), time.Now()
 			l.move(command, move)
 			l.wall += time.Since(begin)
-			l.cpu += b.cpu() - cpu
+			l.cpu += b.bridge.CPU(b) - cpu
 		}
 	}
 	n := float64(b.N)
