@@ -39,10 +39,10 @@ var rooms = []room{
 	{"proxy/auth", "who may log in", []string{}},
 	{"proxy/budget", "the memory of all transfers", []string{}},
 	{"proxy/event", "what a protocol tells an `Observer` of, a struct for each kind", []string{"proxy"}},
-	{"proxy/ftp", "the FTP protocol", []string{"passive", "proxy", "proxy/event", "proxy/ftp/modez", "proxy/ftp/names", "proxy/stall"}},
+	{"proxy/ftp", "the FTP protocol", []string{"passive", "proxy", "proxy/event", "proxy/ftp/modez", "proxy/names", "proxy/stall"}},
 	{"proxy/ftp/modez", "the zlib stream of MODE Z", []string{}},
-	{"proxy/ftp/names", "charsets, patterns and paths", []string{"proxy"}},
 	{"proxy/grant", "what an account may use, as stores over a `Store`: the list of buckets as the root", []string{"proxy"}},
+	{"proxy/names", "charsets, patterns and paths", []string{"proxy"}},
 	{"proxy/observe", "observers of events: the lines of the log", []string{"proxy", "proxy/event"}},
 	{"proxy/stall", "writes that fail when no byte is accepted in time", []string{}},
 	{"proxy/storetest", "the contract of a `Store`, as tests", []string{"proxy"}},
@@ -72,7 +72,6 @@ var guests = map[string][]string{
 	"github.com/pires/":           {"passive"},
 	"golang.org/x/crypto/argon2":  {"proxy/auth"},
 	"golang.org/x/crypto/bcrypt":  {"proxy/auth"},
-	"golang.org/x/text/":          {"proxy/ftp/names"},
 	"github.com/stretchr/testify": {},
 }
 

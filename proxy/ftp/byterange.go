@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
 // A byteRange is a range of a file. start is inclusive, end exclusive; end < 0 is the end of the file.

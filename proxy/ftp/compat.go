@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
-	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
 func (srv *Server) compat(peer netip.Addr) proxy.Compat {

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
-	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
 // The charset is for names of files: user names and passwords are not decoded.

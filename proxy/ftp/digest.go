@@ -12,7 +12,7 @@ import (
 	"syscall"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
-	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
 // hashAlgorithm returns the algorithm of HASH.

@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
-	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
 // A sumStore is a store with a Sum of the test.

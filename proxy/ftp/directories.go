@@ -11,7 +11,7 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/event"
-	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
 // directories are those that a session has seen. On S3 a directory without a marker vanishes with its last file, but a client

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
-	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
 // listLine returns a function that formats an entry as ls -l does, in UTC: with hour and minute if it was modified within the last

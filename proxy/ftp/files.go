@@ -10,7 +10,7 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/event"
-	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
 func (s *session) cmdDele(ctx context.Context, arg string) error {

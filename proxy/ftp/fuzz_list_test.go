@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
-	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
 // FuzzListLine checks for any valid name, size and time that the entry is one line without control characters in LIST and in MLSD, and

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
-	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
 // A memStore is a Store in memory. As in a bucket, a directory exists if it has entries or a marker. Tests inject faults by name, with

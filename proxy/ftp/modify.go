@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy/event"
-	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
 // cmdMfmt sets the modification time of a file (draft-somers-ftp-mfxx, section 3).

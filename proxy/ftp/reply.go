@@ -12,7 +12,7 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
-	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
 // A reply is a code and a text (RFC 959, section 4.2); a text of several lines makes a multi-line reply. As an error it refuses

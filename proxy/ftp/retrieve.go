@@ -7,7 +7,7 @@ import (
 	"path"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
-	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
 // typeName returns the name of the representation type.

@@ -13,7 +13,7 @@ import (
 	"syscall"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
-	"github.com/s3ftpd/s3ftpd/proxy/ftp/names"
+	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
 // isUpload reports whether a command sends a file to the server.
