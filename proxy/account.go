@@ -25,9 +25,15 @@ const (
 
 // An Account is the result of a login.
 type Account struct {
-	User        string // for limits and for the log; "" = Attempt.User
-	Store       Store  // its "/" is the user's root directory
-	Compat      Compat
-	Home        string // the directory in which the session starts; "" = "/"
-	MaxSessions int    // of the user at a time; 0 = the server's limit
+	User   string // for limits and for the log; "" = Attempt.User
+	Store  Store  // its "/" is the user's root directory
+	Compat Compat
+	Home   string // the directory in which the session starts; "" = "/"
+	Limits Limits
+}
+
+// Limits are the limits of a user. 0 means the limit of the server.
+type Limits struct {
+	Sessions  int // at a time
+	Transfers int // uploads and downloads at a time; the server has no limit
 }

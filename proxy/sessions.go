@@ -17,11 +17,12 @@ const (
 	defaultMaxPerUser    = 50
 )
 
-// Errors of Sessions.Start and Session.Login.
+// Errors of Sessions.Start, Session.Login and Session.StartTransfer.
 var (
 	ErrTooManySessions    = errors.New("too many sessions")
 	ErrTooManyFromAddress = errors.New("too many sessions from the address")
 	ErrTooManyOfUser      = errors.New("too many sessions of the user")
+	ErrTooManyTransfers   = errors.New("too many transfers of the user")
 )
 
 // ErrSessionEnded is the cause with which Sessions.End ends a session.
@@ -39,6 +40,8 @@ type Sessions struct {
 	byAddress map[netip.Prefix]int
 	byUser    map[string]int
 	transfers int
+
+	transfersOf map[string]int // uploads and downloads, by user
 }
 
 // A SessionInfo identifies a session.
@@ -81,6 +84,7 @@ type Session struct {
 	end       context.CancelCauseFunc
 	status    SessionStatus // without Transfers
 	counted   bool          // in all.byUser
+	limits    Limits        // of the user
 	transfers []*runningTransfer
 }
 

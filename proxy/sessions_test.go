@@ -60,21 +60,21 @@ func TestMaxSessionsPerUser(t *testing.T) {
 		sessions[i] = mustStart(t, s, "192.0.2.1")
 	}
 	for i, user := range []string{"x", "x", "y", "y"} {
-		if err := sessions[i].Login(user, 0); err != nil {
+		if err := sessions[i].Login(user, Limits{Sessions: 0}); err != nil {
 			t.Errorf("login of %s: %v", user, err)
 		}
 	}
 	last := sessions[4]
-	if err := last.Login("x", 0); err != ErrTooManyOfUser || last.Info().User != "" {
+	if err := last.Login("x", Limits{Sessions: 0}); err != ErrTooManyOfUser || last.Info().User != "" {
 		t.Errorf("third session of a user: %v, user %q; want %v and no user", err, last.Info().User, ErrTooManyOfUser)
 	}
-	if err := last.Login("x", 3); err != nil {
+	if err := last.Login("x", Limits{Sessions: 3}); err != nil {
 		t.Errorf("third session of a user with the limit 3: %v", err)
 	}
 	last.Logout()
 	last.Logout() // must not count twice
 	sessions[0].Logout()
-	if err := last.Login("x", 0); err != nil {
+	if err := last.Login("x", Limits{Sessions: 0}); err != nil {
 		t.Errorf("login after another session of the user has logged out: %v", err)
 	}
 	for _, session := range sessions {
@@ -108,7 +108,7 @@ func TestLimitsHoldForConcurrentSessions(t *testing.T) {
 	var loggedIn atomic.Int32
 	for range 100 {
 		wg.Go(func() {
-			if session, err := start(s, "192.0.2.1"); err == nil && session.Login("x", 10) == nil {
+			if session, err := start(s, "192.0.2.1"); err == nil && session.Login("x", Limits{Sessions: 10}) == nil {
 				loggedIn.Add(1)
 			}
 		})
@@ -133,11 +133,11 @@ func TestList(t *testing.T) {
 		if _, err := s.Start(info, func(error) {}); err != nil {
 			t.Fatal(err)
 		}
-		session.Login("alice", 0)
+		session.Login("alice", Limits{Sessions: 0})
 		session.SetTLS("TLS 1.3")
 		session.SetCommand("STOR")
-		end := session.StartTransfer(Upload, "/f", func() int64 { return moved })
-		endSecond := session.StartTransfer(Download, "/g", func() int64 { return 1 })
+		end, _ := session.StartTransfer(Upload, "/f", func() int64 { return moved })
+		endSecond, _ := session.StartTransfer(Download, "/g", func() int64 { return 1 })
 		endSecond()
 		later := since.Add(time.Second)
 		want := []SessionStatus{
@@ -186,5 +186,45 @@ func TestSessionFrom(t *testing.T) {
 	ctx = WithSession(ctx, SessionInfo{ID: "a", User: "alice"})
 	if info, ok := SessionFrom(ctx); !ok || info.User != "alice" {
 		t.Errorf("got %+v, %v, want the session of alice", info, ok)
+	}
+}
+
+// The limit of transfers is that of all of the user's sessions together. Listings do not count.
+func TestMaxTransfers(t *testing.T) {
+	s := new(Sessions)
+	login := func(user string, limit int) *Session {
+		session := mustStart(t, s, "192.0.2.1")
+		if err := session.Login(user, Limits{Transfers: limit}); err != nil {
+			t.Fatal(err)
+		}
+		return session
+	}
+	begin := func(session *Session, d Direction, want error) (end func()) {
+		t.Helper()
+		end, err := session.StartTransfer(d, "/f", func() int64 { return 0 })
+		if err != want {
+			t.Errorf("got %v, want %v", err, want)
+		}
+		return end
+	}
+	first, second, other, free := login("alice", 2), login("alice", 2), login("bob", 1), login("carol", 0)
+	end := begin(first, Upload, nil)
+	endSecond := begin(second, Download, nil)
+	begin(first, Upload, ErrTooManyTransfers)
+	begin(second, Listing, nil)()
+	begin(other, Upload, nil)()
+	begin(other, Upload, nil)()
+	for range 20 {
+		defer begin(free, Upload, nil)()
+	}
+	end()
+	end = begin(second, Upload, nil)
+	begin(first, Download, ErrTooManyTransfers)
+	first.SetLimits(Limits{Transfers: 3})
+	begin(first, Download, nil)()
+	end()
+	endSecond()
+	if _, running := s.Running(); running != 20 || len(s.transfersOf) != 1 {
+		t.Errorf("%d transfers are left, of %v", running, s.transfersOf)
 	}
 }

@@ -79,7 +79,7 @@ func (s *session) cmdPass(ctx context.Context, arg string) error {
 // admit completes a login, unless the user has too many sessions.
 func (s *session) admit(ctx context.Context, a proxy.Account, method proxy.LoginMethod, welcome reply) error {
 	s.user = clip(cmp.Or(a.User, s.name))
-	if err := s.entry.Login(s.user, a.MaxSessions); err != nil {
+	if err := s.entry.Login(s.user, a.Limits); err != nil {
 		s.observe(ctx, event.LoginRefused{User: s.user, Method: method, Code: 530, Err: err})
 		return observedError{reply{530, "Too many sessions for this user."}}
 	}

@@ -125,7 +125,7 @@ func TestAccount(t *testing.T) {
 		login := srv.Login
 		srv.Login = func(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
 			account, err := login(ctx, a)
-			account.User, account.Home, account.MaxSessions = "the-"+a.User, "/in", 1
+			account.User, account.Home, account.Limits.Sessions = "the-"+a.User, "/in", 1
 			return account, err
 		}
 	}, func(s *script, log *logBuffer) {

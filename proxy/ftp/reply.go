@@ -171,6 +171,7 @@ var replies = []struct {
 	{modez.ErrExpands, reply{552, "Compressed data expands too much, use MODE S."}},
 	{errTooShort, reply{426, "Fewer bytes received than announced by ALLO, nothing stored."}},
 	{proxy.ErrStale, reply{426, "File changed during transfer, transfer incomplete."}},
+	{proxy.ErrTooManyTransfers, reply{450, "Too many transfers of this user, try again later."}},
 	{syscall.EBUSY, reply{450, "File is in use by another session, try again."}},
 	{syscall.ENOTEMPTY, reply{550, "Directory not empty."}},
 	{syscall.EISDIR, reply{550, "Is a directory."}},

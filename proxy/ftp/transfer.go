@@ -57,14 +57,19 @@ func (s *session) transfer(ctx context.Context, verb, name string, offset int64,
 		t.secure = s.tls
 	}
 	begin := time.Now()
-	defer s.entry.StartTransfer(direction(verb), name, t.bytes.Load)()
+	end, err := s.entry.StartTransfer(direction(verb), name, t.bytes.Load)
+	if err != nil {
+		s.holdRefused(port)
+		return err
+	}
+	defer end()
 	defer func() { // also after a panic
 		if t.conn == nil {
 			s.holdRefused(port)
 		}
 	}()
 	m := clientMonitor{session: s, lines: s.lines, cancel: cancel, upload: t.upload}
-	err := m.run(preliminary, func() error { return t.run(ctx, work) })
+	err = m.run(preliminary, func() error { return t.run(ctx, work) })
 	r := reply{226, "Transfer complete."}
 	if err != nil {
 		r = replyTo(err)
