@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"crypto/x509"
+	"errors"
 	"net/netip"
 )
 
@@ -14,6 +15,12 @@ type Attempt struct {
 	Session        string // the session's ID
 	Peer           netip.AddrPort
 }
+
+// Errors of logins that no password can change for now.
+var (
+	ErrBanned        = errors.New("banned after too many failed logins")
+	ErrTooManyLogins = errors.New("too many logins at the same time")
+)
 
 // A LoginMethod is the kind of proof that a client logs in with.
 type LoginMethod string

@@ -35,6 +35,9 @@ type Sessions struct {
 	MaxPerAddress int // by LimitPrefix; 0 = 50
 	MaxPerUser    int // for accounts without a limit of their own; 0 = 50
 
+	// Refuse returns an error if a client may not have a session at all, such as ErrBanned; nil = none is refused.
+	Refuse func(client netip.Addr) error
+
 	mu        sync.Mutex
 	running   map[*Session]bool
 	byAddress map[netip.Prefix]int
@@ -94,9 +97,14 @@ type runningTransfer struct {
 	bytes func() int64
 }
 
-// Start counts and lists a session. The error is ErrTooManySessions or ErrTooManyFromAddress if a limit is reached.
+// Start counts and lists a session. The error is ErrTooManySessions or ErrTooManyFromAddress if a limit is reached, or that of Refuse.
 // Sessions.End calls end to end the session. The caller must call Session.End when it has ended.
 func (s *Sessions) Start(info SessionInfo, end context.CancelCauseFunc) (*Session, error) {
+	if s.Refuse != nil {
+		if err := s.Refuse(info.Client.Addr()); err != nil {
+			return nil, err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	client := LimitPrefix(info.Client.Addr())

@@ -53,6 +53,21 @@ func TestMaxSessions(t *testing.T) {
 	}
 }
 
+// A refused client takes no place.
+func TestRefusedClient(t *testing.T) {
+	a := netip.MustParseAddr("192.0.2.1")
+	s := &Sessions{Max: 1, Refuse: func(client netip.Addr) error {
+		if client == a {
+			return ErrBanned
+		}
+		return nil
+	}}
+	if _, err := start(s, a.String()); err != ErrBanned {
+		t.Errorf("got %v, want %v", err, ErrBanned)
+	}
+	mustStart(t, s, "192.0.2.2")
+}
+
 func TestMaxSessionsPerUser(t *testing.T) {
 	s := &Sessions{MaxPerUser: 2}
 	var sessions [5]*Session

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	failedLoginDelay = time.Second // delay of the reply to a wrong password
+	failedLoginDelay = time.Second // from PASS to its refusal; the same whatever the refusal costs to find out
 	maxFailedLogins  = 3           // per session
 )
 
@@ -62,13 +62,18 @@ func (s *session) cmdPass(ctx context.Context, arg string) error {
 	case !asked:
 		return reply{503, "Send USER first."}
 	}
+	delay := time.After(failedLoginDelay)
 	account, err := s.authenticate(ctx, s.attempt(proxy.ByPassword, arg, s.tls.certificate()))
 	var last reply
 	switch {
 	case errors.As(err, &last):
 		return observedError{s.closeWith(last)}
 	case errors.Is(err, fs.ErrPermission):
-		return s.refuseLogin(ctx, err)
+		return s.refuseLogin(ctx, err, delay)
+	case errors.Is(err, proxy.ErrBanned):
+		return s.closeRefused(ctx, err, errBanned, delay)
+	case errors.Is(err, proxy.ErrTooManyLogins):
+		return s.closeRefused(ctx, err, reply{421, "Too many logins, try again later."}, delay)
 	case err != nil:
 		s.observe(ctx, event.LoginUndecided{User: s.user, Method: proxy.ByPassword, Code: 530, Err: err})
 		return observedError{reply{530, "Login cannot be checked, try again later."}}
@@ -122,11 +127,28 @@ func (s *session) authenticate(ctx context.Context, a proxy.Attempt) (proxy.Acco
 	return account, err
 }
 
+// closeRefused refuses a login whatever the password is, and closes the session after the delay: many clients that connect again
+// at once would keep the server busy.
+func (s *session) closeRefused(ctx context.Context, err error, last reply, delay <-chan time.Time) error {
+	s.observe(ctx, event.LoginRefused{User: s.user, Method: proxy.ByPassword, Code: last.code, Err: err})
+	s.await(ctx, delay)
+	return observedError{s.closeWith(last)}
+}
+
+// await waits for the delay of a refusal, unless the session ends.
+func (s *session) await(ctx context.Context, delay <-chan time.Time) {
+	select {
+	case <-delay:
+	case <-ctx.Done():
+	case <-s.gone:
+	}
+}
+
 // errWrongLogin is logged where Login gives no other reason.
 var errWrongLogin = errors.New("wrong user or password")
 
-// refuseLogin replies to a wrong login, always with the same text and delay. Only the log has the reason.
-func (s *session) refuseLogin(ctx context.Context, err error) error {
+// refuseLogin replies to a wrong login after the delay, always with the same text. Only the log has the reason.
+func (s *session) refuseLogin(ctx context.Context, err error, delay <-chan time.Time) error {
 	if err == fs.ErrPermission {
 		err = errWrongLogin
 	}
@@ -135,11 +157,7 @@ func (s *session) refuseLogin(ctx context.Context, err error) error {
 		r = s.closeWith(reply{421, "Too many failed logins, closing connection."})
 	}
 	s.observe(ctx, event.LoginRefused{User: s.user, Method: proxy.ByPassword, Code: r.code, Err: err})
-	select {
-	case <-time.After(failedLoginDelay):
-	case <-ctx.Done():
-	case <-s.gone:
-	}
+	s.await(ctx, delay)
 	return observedError{r}
 }
 

@@ -165,9 +165,15 @@ func (s *session) drainReply() reply {
 	return errServerShutdown
 }
 
-// tooManySessions returns the reply that refuses a session.
-func tooManySessions(err error) reply {
-	if errors.Is(err, proxy.ErrTooManyFromAddress) {
+// errBanned closes connections of clients that are banned.
+var errBanned = reply{421, "Too many failed logins, try again later."}
+
+// refusedSession returns the reply that refuses a session.
+func refusedSession(err error) reply {
+	switch {
+	case errors.Is(err, proxy.ErrBanned):
+		return errBanned
+	case errors.Is(err, proxy.ErrTooManyFromAddress):
 		return reply{421, "Too many sessions from your address."}
 	}
 	return reply{421, "Too many sessions, try again later."}

@@ -33,7 +33,7 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit 
 	if s.entry, err = srv.sessions().Start(info, end); err != nil {
 		s.observe(ctx, event.SessionRefused{Code: 421, Err: err})
 		if !implicit { // an implicit TLS client would read it as a broken handshake
-			s.write(tooManySessions(err))
+			s.write(refusedSession(err))
 		}
 		return
 	}
