@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/netip"
+	"time"
 )
 
 // An Attempt is one try to log in.
@@ -43,4 +44,6 @@ type Account struct {
 type Limits struct {
 	Sessions  int // at a time
 	Transfers int // uploads and downloads at a time; the server has no limit
+
+	Until time.Time // when the session ends, see Sessions.EndExpired
 }

@@ -25,8 +25,11 @@ var (
 	ErrTooManyTransfers   = errors.New("too many transfers of the user")
 )
 
-// ErrSessionEnded is the cause with which Sessions.End ends a session.
-var ErrSessionEnded = errors.New("an administrator has ended the session")
+// Causes with which a session ends while the server runs on.
+var (
+	ErrSessionEnded = errors.New("an administrator has ended the session")
+	ErrUserRemoved  = errors.New("the user was removed, disabled or has expired")
+)
 
 // Sessions lists the running sessions of all protocols, limits their number and ends one by its ID. The zero value has the
 // default limits. The exported fields must not change after first use. Methods may be called from many goroutines at once.
@@ -156,6 +159,34 @@ func (s *Sessions) End(id string) bool {
 	}
 	session.end(ErrSessionEnded)
 	return true
+}
+
+// EndUsers ends the sessions of all users that ended reports, as a shutdown does, with ErrUserRemoved as the cause. It does not wait
+// for their end.
+func (s *Sessions) EndUsers(ended func(user string) bool) {
+	for _, session := range s.loggedIn(func(s *Session) bool { return ended(s.status.User) }) {
+		session.end(ErrUserRemoved)
+	}
+}
+
+// EndExpired ends the sessions whose Limits.Until has come, as EndUsers does.
+func (s *Sessions) EndExpired() {
+	now := time.Now()
+	for _, session := range s.loggedIn(func(s *Session) bool { return !s.limits.Until.IsZero() && !now.Before(s.limits.Until) }) {
+		session.end(ErrUserRemoved)
+	}
+}
+
+// loggedIn returns the sessions with a user that chosen reports.
+func (s *Sessions) loggedIn(chosen func(*Session) bool) (list []*Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for session := range s.running {
+		if session.counted && chosen(session) {
+			list = append(list, session)
+		}
+	}
+	return list
 }
 
 func (s *Sessions) find(id string) *Session {

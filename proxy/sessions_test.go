@@ -243,3 +243,51 @@ func TestMaxTransfers(t *testing.T) {
 		t.Errorf("%d transfers are left, of %v", running, s.transfersOf)
 	}
 }
+
+func TestEndUsers(t *testing.T) {
+	s := new(Sessions)
+	ended := map[string]int{}
+	for _, user := range []string{"alice", "bob", "", "alice"} {
+		session, err := s.Start(SessionInfo{}, func(cause error) {
+			if cause != ErrUserRemoved {
+				t.Errorf("%q: ended by %v", user, cause)
+			}
+			ended[user]++
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if user != "" {
+			session.Login(user, Limits{})
+		}
+	}
+	s.EndUsers(func(user string) bool { return user != "bob" })
+	if !reflect.DeepEqual(ended, map[string]int{"alice": 2}) {
+		t.Errorf("ended: %v, want those of alice", ended)
+	}
+}
+
+// EndExpired ends the sessions whose end has come, and no others.
+func TestEndExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(Sessions)
+		ended := make(map[string]error)
+		for name, until := range map[string]time.Time{"never": {}, "now": time.Now().Add(time.Minute), "later": time.Now().Add(time.Minute + 1), "out": time.Now()} {
+			session, err := s.Start(SessionInfo{}, func(cause error) { ended[name] = cause })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := session.Login(name, Limits{Until: until}); err != nil {
+				t.Fatal(err)
+			}
+			if name == "out" {
+				session.Logout()
+			}
+		}
+		<-time.After(time.Minute)
+		s.EndExpired()
+		if want := map[string]error{"now": ErrUserRemoved}; !reflect.DeepEqual(ended, want) {
+			t.Errorf("ended: %v, want %v", ended, want)
+		}
+	})
+}

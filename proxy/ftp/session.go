@@ -154,13 +154,17 @@ var (
 	errLoginTimeout   = reply{421, "Login timeout, closing connection."}
 	errServerShutdown = reply{421, "Server is shutting down, closing connection."}
 	errSessionEnded   = reply{421, "Session ended by an administrator, closing connection."}
+	errUserRemoved    = reply{421, "User was removed or disabled, closing connection."}
 	errClientLeft     = reply{421, "Connection closed by client."}
 )
 
 // drainReply returns the last reply of a session that is drained.
 func (s *session) drainReply() reply {
-	if errors.Is(context.Cause(s.drain), proxy.ErrSessionEnded) {
+	switch cause := context.Cause(s.drain); {
+	case errors.Is(cause, proxy.ErrSessionEnded):
 		return errSessionEnded
+	case errors.Is(cause, proxy.ErrUserRemoved):
+		return errUserRemoved
 	}
 	return errServerShutdown
 }
