@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"io"
+	"strings"
 	"time"
 )
 
@@ -11,6 +12,7 @@ type Entry struct {
 	Size      int64     // bytes; of a resumable upload, those that are stored; 0 for a directory
 	ModTime   time.Time // in the years 1 to 9999; zero = unknown
 	Dir       bool
+	Fixed     bool // a directory that cannot be removed or renamed
 	Resumable bool // no file has this name, but a failed upload to it can be resumed
 	// ETag changes with the content; "" = unknown, or a directory. Of a resumable upload it is the upload ID.
 	ETag string
@@ -30,7 +32,26 @@ const (
 	PermDelete                            // remove files and directories
 	PermRename
 	PermMkdir
+
+	PermAll = PermList | PermRead | PermWrite | PermOverwrite | PermDelete | PermRename | PermMkdir
 )
+
+// permissionNames are the names of the permissions in the configuration.
+var permissionNames = [...]string{"list", "read", "write", "overwrite", "delete", "rename", "mkdir"}
+
+// String returns the names of the permissions, joined by commas; "none" = no permission.
+func (p Permissions) String() string {
+	var names []string
+	for i, name := range permissionNames {
+		if p&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	if names == nil {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
 
 // A Range is a byte range of one version of a file. The zero value is all of the current version.
 type Range struct {
