@@ -66,6 +66,8 @@ type Reader interface {
 	io.ReadCloser
 	// Entry describes the version that is read; its Size is that of the whole file.
 	Entry() Entry
+	// Stored describes the version that is read as the storage names it.
+	Stored() Stored
 }
 
 // An OffsetError reports that the offset of an upload or of a copy does not fit, and contains the one that does.

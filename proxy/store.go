@@ -101,15 +101,16 @@ var ErrDenied = fmt.Errorf("forbidden for this account: %w", fs.ErrPermission)
 // [Source] wrap it.
 var ErrDiscard = errors.New("upload is discarded")
 
-// Stored describes a change that a [Store] has made, for logs, audits and events. Fields that the store did not learn from
-// the change itself are empty: it sends no request for them.
+// Stored describes a change that a [Store] has made, or a file that a [Reader] reads, for logs, audits and events. Fields that the
+// store did not learn from the change or the reading itself are empty: it sends no request for them. With an error, Bucket and Key
+// may be set.
 type Stored struct {
 	Bucket   string // "" = the store has no buckets
-	Key      string // of the written or removed file or directory, as the storage names it
+	Key      string // of the written, removed or read file or directory, as the storage names it; a directory's ends in a slash
 	From     string // the old key of a rename
 	Size     int64  // bytes of a written file
 	ETag     string // of a written file
 	OldETag  string // of the replaced or removed file
-	Version  string // the version ID of a written file
+	Version  string // the version ID of a written or read file
 	Checksum string // of a written file, as S3 stores it: algorithm, colon, value, e.g. "CRC32C:yZRlqg=="
 }

@@ -73,7 +73,7 @@ func (f *FS) openFirst(ctx context.Context, in *s3.GetObjectInput, at proxy.Rang
 	if err != nil {
 		return nil, err
 	}
-	v := &version{fs: f, key: *in.Key, etag: aws.ToString(out.ETag), options: options}
+	v := &version{fs: f, key: *in.Key, etag: aws.ToString(out.ETag), id: aws.ToString(out.VersionId), options: options}
 	var end int64
 	if v.size, end, err = checkRange(out, at); err != nil {
 		out.Body.Close()
@@ -286,3 +286,9 @@ func (d *download) Close() error {
 
 // Entry implements proxy.Reader.
 func (d *download) Entry() proxy.Entry { return d.info.entry() }
+
+// Stored implements proxy.Reader.
+func (d *download) Stored() proxy.Stored {
+	v := d.stream.version
+	return proxy.Stored{Bucket: v.fs.bucket, Key: v.key, Size: d.info.size, ETag: d.info.etag, Version: v.id}
+}

@@ -22,6 +22,7 @@ type version struct {
 	fs   *FS
 	key  string
 	etag string // as S3 wrote it; empty = S3 sent none, so only the first response is known to be of this version
+	id   string // of the version; empty = unknown
 	size int64
 
 	options []func(*s3.Options) // of requests for it

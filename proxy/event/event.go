@@ -122,7 +122,8 @@ type (
 		Code          int
 		Cause         Cause // CauseNone = complete
 		Err           error
-		Stored        proxy.Stored // of a complete upload
+		Opened        bool         // the data connection was opened
+		Stored        proxy.Stored // of a complete upload or download; of another upload only Bucket and Key, if known
 	}
 	// FileDelete is a deleted file.
 	FileDelete struct {

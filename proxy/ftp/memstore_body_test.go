@@ -21,6 +21,11 @@ type memBody struct {
 func (b memBody) Close() error       { return nil }
 func (b memBody) Entry() proxy.Entry { return b.file.Entry() }
 
+func (b memBody) Stored() proxy.Stored {
+	e := b.file.Entry()
+	return proxy.Stored{Key: b.file.name, Size: e.Size, ETag: e.ETag}
+}
+
 func (m *memStore) Open(ctx context.Context, name string, at proxy.Range) (proxy.Reader, error) {
 	defer m.mu.Unlock()
 	if err := m.begin(ctx, name); err != nil {

@@ -92,7 +92,8 @@ var eventTests = map[string]eventTest{
 	"command.failed": {logsIn + "C> DELE f\nS> 550 *",
 		event.CommandFailed{Command: "DELE", Name: "f", Code: 550, Cause: event.CauseRequest, Err: someError}, "test"},
 	"transfer.end": {logsIn + "<= /a \"hello\"\nC> EPSV\nS> 229 *\nC> REST 2\nS> 350 *\nC> RETR a\nS> 150 *\nD= \"llo\"\nD.\nS> 226 *",
-		event.TransferEnd{Direction: proxy.Download, Command: "RETR", Name: "/a", Offset: 2, Bytes: 3, Code: 226}, "test"},
+		event.TransferEnd{Direction: proxy.Download, Command: "RETR", Name: "/a", Offset: 2, Bytes: 3, Code: 226, Opened: true,
+			Stored: proxy.Stored{Key: "/a", Size: 5, ETag: "5"}}, "test"},
 	"file.delete": {logsIn + "<= /a \"x\"\nC> DELE a\nS> 250 *", event.FileDelete{Name: "/a", Stored: proxy.Stored{Key: "/a"}}, "test"},
 	"file.rename": {logsIn + "<= /a \"x\"\nC> RNFR a\nS> 350 *\nC> RNTO b\nS> 250 *", event.Rename{Name: "/a", To: "/b", Stored: proxy.Stored{Key: "/b", From: "/a"}}, "test"},
 	"file.time": {logsIn + "<= /a \"x\"\nC> MFMT 20260102030405 a\nS> 213 *",
@@ -151,7 +152,7 @@ func (c eventTest) run(t *testing.T, kind string) {
 	}
 }
 
-// TransferEnd of a complete upload has the Stored, that of a failed one has none.
+// TransferEnd of a complete upload has the Stored, that of a failed one only what the store tells.
 func TestTransferEndHasStored(t *testing.T) {
 	const begins = logsIn + "C> EPSV\nS> 229 *\nC> STOR a\nS> 150 *\nD> hello\n"
 	for play, want := range map[string]proxy.Stored{

@@ -38,6 +38,7 @@ func (s *session) cmdRetr(ctx context.Context, arg string) error {
 		if err != nil {
 			return err
 		}
+		t.stored = body.Stored()
 		return t.send(func(w io.Writer) error {
 			if ascii {
 				w = &asciiWriter{w: w}

@@ -30,7 +30,7 @@ type transfer struct {
 	conn        *dataConn   // nil before connect
 
 	hard      context.Context // the session's, for after the end of the transfer's context
-	stored    proxy.Stored    // of a complete upload
+	stored    proxy.Stored    // see event.TransferEnd
 	committed bool            // the upload can no longer be aborted: its result is the store's
 
 	bytes atomic.Int64 // moved on the data connection; in MODE Z uncompressed
@@ -75,7 +75,7 @@ func (s *session) transfer(ctx context.Context, verb, name string, offset int64,
 		r = replyTo(err)
 	}
 	s.observe(ctx, event.TransferEnd{Direction: direction(verb), Command: verb, Name: name, Offset: offset, Bytes: t.bytes.Load(),
-		Duration: time.Since(begin), Code: r.code, Cause: causeOf(err), Err: err, Stored: t.stored})
+		Duration: time.Since(begin), Code: r.code, Cause: causeOf(err), Err: err, Opened: t.conn != nil, Stored: t.stored})
 	if err != nil {
 		return observedError{r}
 	}

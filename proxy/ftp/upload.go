@@ -209,6 +209,7 @@ func (s *session) put(ctx context.Context, t *transfer, store proxy.Store, name,
 		u.runs = append(u.runs, proxy.Run{New: u})
 	}
 	made, err := store.Put(put, name, u, to.Write)
+	t.stored = proxy.Stored{Bucket: made.Bucket, Key: made.Key}
 	if err = u.outcome(put, err); err == nil {
 		t.stored = made
 	}
