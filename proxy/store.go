@@ -108,9 +108,10 @@ type Stored struct {
 	Bucket   string // "" = the store has no buckets
 	Key      string // of the written, removed or read file or directory, as the storage names it; a directory's ends in a slash
 	From     string // the old key of a rename
-	Size     int64  // bytes of a written file
-	ETag     string // of a written file
+	Size     int64  // bytes of a written, renamed or read file
+	ETag     string // of a written, renamed or read file
 	OldETag  string // of the replaced or removed file
+	OldSize  int64  // bytes of the removed file; OldETag is then not empty
 	Version  string // the version ID of a written or read file
 	Checksum string // of a written file, as S3 stores it: algorithm, colon, value, e.g. "CRC32C:yZRlqg=="
 }

@@ -40,7 +40,7 @@ func (f *FS) remove(ctx context.Context, name string) (stored proxy.Stored, err 
 			return stored, err
 		}
 		defer cancel()
-		stored.OldETag = is.etag
+		stored.OldETag, stored.OldSize = is.etag, is.size
 		end := f.abortAfterDelete(ctx, key)
 		err = f.deleteCurrent(ctx, key, is.etag, deleteTries, func() (string, error) {
 			now, err := f.head(ctx, key)

@@ -48,7 +48,7 @@ func TestStoredDescribesChange(t *testing.T) {
 		},
 		"a deletion": {
 			func() (proxy.Stored, error) { return f.Remove(t.Context(), "/f") },
-			proxy.Stored{Bucket: "b", Key: "f", OldETag: "e1"},
+			proxy.Stored{Bucket: "b", Key: "f", OldETag: "e1", OldSize: 3},
 		},
 		"a time": {
 			func() (proxy.Stored, error) { return f.SetTime(t.Context(), "/f", time.Unix(1, 0)) },

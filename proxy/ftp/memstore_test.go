@@ -202,8 +202,9 @@ func (m *memStore) Remove(ctx context.Context, name string) (done proxy.Stored, 
 	if err := m.begin(ctx, name); err != nil {
 		return done, err
 	}
-	if _, ok := m.files[name]; ok {
+	if f, ok := m.files[name]; ok {
 		delete(m.files, name)
+		done.OldETag, done.OldSize = f.Entry().ETag, f.Size()
 		return done, nil
 	}
 	if m.isDir(name) {

@@ -94,7 +94,7 @@ var eventTests = map[string]eventTest{
 	"transfer.end": {logsIn + "<= /a \"hello\"\nC> EPSV\nS> 229 *\nC> REST 2\nS> 350 *\nC> RETR a\nS> 150 *\nD= \"llo\"\nD.\nS> 226 *",
 		event.TransferEnd{Direction: proxy.Download, Command: "RETR", Name: "/a", Offset: 2, Bytes: 3, Code: 226, Opened: true,
 			Stored: proxy.Stored{Key: "/a", Size: 5, ETag: "5"}}, "test"},
-	"file.delete": {logsIn + "<= /a \"x\"\nC> DELE a\nS> 250 *", event.FileDelete{Name: "/a", Stored: proxy.Stored{Key: "/a"}}, "test"},
+	"file.delete": {logsIn + "<= /a \"x\"\nC> DELE a\nS> 250 *", event.FileDelete{Name: "/a", Stored: proxy.Stored{Key: "/a", OldETag: "1", OldSize: 1}}, "test"},
 	"file.rename": {logsIn + "<= /a \"x\"\nC> RNFR a\nS> 350 *\nC> RNTO b\nS> 250 *", event.Rename{Name: "/a", To: "/b", Stored: proxy.Stored{Key: "/b", From: "/a"}}, "test"},
 	"file.time": {logsIn + "<= /a \"x\"\nC> MFMT 20260102030405 a\nS> 213 *",
 		event.SetTime{Name: "/a", Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Stored: proxy.Stored{Key: "/a"}}, "test"},
