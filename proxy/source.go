@@ -48,6 +48,17 @@ type Copy struct {
 type Write struct {
 	New bool // the name must be free, otherwise the error is fs.ErrExist
 
+	// Early, with New, refuses an existing file also before the store calls Source.Next. That costs a request.
+	Early bool
+
+	// Started is called with the ID of each upload that the Put begins and that may be resumed if the Put fails: it is then
+	// the ETag of the Entry. nil = nothing is called.
+	Started func(upload string)
+
+	// Found is called with the file that the Put replaces and of which it copies bytes, before the store reads the first new byte.
+	// nil = nothing is called.
+	Found func(Entry)
+
 	// Base is the ETag, from an [Entry], of the file or resumable upload at the name that is written, for uploads that
 	// copy bytes of it. Its effect depends on the first run.
 	//

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"sync"
 	"syscall"
 
@@ -49,6 +50,11 @@ func (f *FS) put(ctx context.Context, key string, src proxy.Source, w proxy.Writ
 	if err := context.Cause(ctx); err != nil {
 		return putResult{}, err
 	}
+	if w.New && w.Early {
+		if err := f.checkFree(ctx, key); err != nil {
+			return putResult{}, err
+		}
+	}
 	r := &sourceReader{ctx: ctx, src: src}
 	first, err := r.firstCopy()
 	if err != nil {
@@ -65,6 +71,18 @@ func (f *FS) put(ctx context.Context, key string, src proxy.Source, w proxy.Writ
 	u.publishing.commit, u.publishing.attributes = sync.OnceValue(src.Commit), src.Attributes
 	err = u.receiveAndPublish(r)
 	return u.publishing.result, err
+}
+
+// checkFree returns fs.ErrExist if an object exists. Where S3 refuses to tell, the condition of the upload decides.
+func (f *FS) checkFree(ctx context.Context, key string) error {
+	switch _, err := f.head(ctx, key); {
+	case err == nil:
+		return fmt.Errorf("%q: %w", key, fs.ErrExist)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+		return nil
+	default:
+		return err
+	}
 }
 
 // prepare prepares an upload from its first run, which is nil if it has new bytes.
@@ -147,6 +165,7 @@ func (f *FS) newUpload(ctx context.Context, key string, w proxy.Write, kept int6
 		},
 		resuming: resuming{
 			owner:     ownership{bucketKey: f.bucketKey(key)},
+			started:   w.Started,
 			resumable: f.resume > 0 && f.client.features.supports(highPartNumbers, ""),
 		},
 	}

@@ -84,6 +84,9 @@ func (f *FS) replaceObject(ctx context.Context, key string, w proxy.Write, kept 
 	}
 	u, err := f.newUpload(ctx, key, w, kept)
 	if err == nil {
+		if w.Found != nil {
+			w.Found(current.entry())
+		}
 		u.publishing.base = &base{current.head}
 		u.resuming.resumable = false // SIZE would tell the size of the object, not that of the upload
 	}

@@ -106,6 +106,9 @@ func (u *upload) createMultipart() error {
 		u.fs.client.uploads.register(u.sending.id, &u.resuming.owner)
 		if u.resuming.resumable {
 			u.writeOpenLease()
+			if u.resuming.started != nil {
+				u.resuming.started(u.sending.id)
+			}
 		}
 	}
 	return err

@@ -175,6 +175,7 @@ func (u *upload) isTakenOver() bool {
 type resuming struct {
 	resumable      bool                  // suspend the upload if it fails
 	resumed        bool                  // this upload resumes another one
+	started        func(upload string)   // Write.Started; nil = none
 	owner          ownership             // of the multipart upload
 	lease          lease                 // last one that this upload has written
 	openLease      func() (lease, error) // waits until the open lease is written; nil = none is being written
