@@ -121,7 +121,7 @@ func (c *Client) configure(o *s3.Options, s Config) {
 	o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	o.ContinueHeaderThresholdBytes = -1 // see s3http.WithRunning
-	o.APIOptions = append(o.APIOptions, shareAttempts, noAcceptEncoding, c.followRedirects, translate, describeErrors(o), correctStatus, noteExchanges, c.confirmWrites, storedLength, c.noteWrites, c.recordAnswers, traceRequests)
+	o.APIOptions = append(o.APIOptions, shareAttempts, noAcceptEncoding, c.followRedirects, translate, describeErrors(o), correctStatus, noteExchanges, limitAnswers, c.confirmWrites, storedLength, c.noteWrites, c.recordAnswers, traceRequests)
 	if s.Payload == signedPayload {
 		o.APIOptions = append(o.APIOptions, signPayload)
 	} else {

@@ -41,7 +41,10 @@ type RequestError struct {
 
 // Error implements error.
 func (e *RequestError) Error() string {
+	tooLong, isTooLong := errors.AsType[*tooLongError](e.err)
 	switch {
+	case isTooLong:
+		return tooLong.Error()
 	case e.NoKeys:
 		return "no credentials"
 	case e.Code != "" && e.Message != "" && e.Message != e.Code && e.Message != "UnknownError":
@@ -257,10 +260,12 @@ func (e *exchangeError) speaks() string {
 }
 
 // hopeless stops the retries of requests that would fail again: no keys, a certificate that is not
-// trusted, the wrong scheme.
+// trusted, the wrong scheme, an endless answer.
 var hopeless = retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 	x, _ := errors.AsType[*exchangeError](err)
-	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted || lacksKeys(err) || x != nil && x.speaks() != "" {
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	_, tooLong := errors.AsType[*tooLongError](err)
+	if untrusted || tooLong || lacksKeys(err) || x != nil && x.speaks() != "" {
 		return aws.FalseTernary
 	}
 	return aws.UnknownTernary

@@ -203,17 +203,6 @@ func TestListMetadataWithoutBucket(t *testing.T) {
 	}
 }
 
-// The size of a page is limited.
-func TestPageSizeIsLimited(t *testing.T) {
-	s := newFake(t)
-	s.fault = func(r *http.Request, call string) (*http.Response, error) {
-		return response(200, "<ListBucketResult>"+strings.Repeat(" ", maxPageSize)), nil
-	}
-	if _, err := s.fs(Options{}).fetchPage(t.Context(), "", "", "", 0); err == nil || !strings.Contains(err.Error(), "is larger than") {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestListMetadataOnMinIO(t *testing.T) {
 	c := minio(t, "listmetadata")
 	f := NewFS(c, Options{Bucket: "listmetadata", ListMtime: auto})

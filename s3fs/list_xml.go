@@ -40,21 +40,15 @@ func (p *page) decode(o *s3.Options) {
 			}
 			defer answer.Body.Close() // as the SDK does
 			out.Result = &s3.ListObjectsV2Output{}
-			text, err := io.ReadAll(io.LimitReader(answer.Body, maxPageSize))
+			text, err := io.ReadAll(answer.Body) // see limitAnswers
 			if err != nil {
 				return out, metadata, &smithyhttp.RequestSendError{Err: err} // is retried
-			}
-			if len(text) == maxPageSize {
-				return out, metadata, fmt.Errorf("the page of the listing is larger than %d bytes", maxPageSize)
 			}
 			return out, metadata, p.parse(string(text))
 		}))
 		return err
 	})
 }
-
-// maxPageSize is larger than any page of 1,000 keys with metadata.
-const maxPageSize = 32 << 20
 
 // receivedAnswer is a handler that returns a response which has already been received.
 type receivedAnswer struct {

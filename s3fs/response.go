@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -54,6 +55,56 @@ func correctStatus(stack *middleware.Stack) error {
 		}
 		return out, metadata, err
 	}), middleware.Before)
+}
+
+// Limits of the bodies of answers, in bytes. Those of objects have none.
+const (
+	maxAnswer   = 8 << 20  // larger than 1,000 keys of 1,024 bytes, each URL-encoded
+	maxPageSize = 32 << 20 // larger than 1,000 keys with metadata
+)
+
+// limitAnswers fails a request if the body of its answer is too large: it is kept in memory.
+func limitAnswers(stack *middleware.Stack) error {
+	const id = "s3fs: limit answers"
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc(id, func(
+		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+	) (middleware.DeserializeOutput, middleware.Metadata, error) {
+		out, metadata, err := next.HandleDeserialize(ctx, in)
+		answer, ok := out.RawResponse.(*smithyhttp.Response)
+		operation, limit := middleware.GetOperationName(ctx), int64(maxAnswer)
+		if operation == "ListObjectsV2" {
+			limit = maxPageSize
+		}
+		if ok && (operation != "GetObject" || answer.StatusCode >= http.StatusMultipleChoices) {
+			answer.Body = &limitedBody{answer.Body, limit, &tooLongError{operation, limit}}
+		}
+		return out, metadata, err
+	}), middleware.After)
+}
+
+// A limitedBody is a body that fails after a number of bytes.
+type limitedBody struct {
+	io.ReadCloser
+	left    int64
+	tooLong *tooLongError
+}
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left+1)])
+	if b.left -= int64(n); b.left < 0 {
+		return n - 1, b.tooLong
+	}
+	return n, err
+}
+
+// A tooLongError means that the answer to an operation is longer than the limit in bytes.
+type tooLongError struct {
+	operation string
+	limit     int64
+}
+
+func (e *tooLongError) Error() string {
+	return fmt.Sprintf("the answer to %s is longer than %d MiB, which S3 never sends: check --endpoint", e.operation, e.limit>>20)
 }
 
 // confirmWrites fails a request if its response does not confirm it, so that it is retried. The SDK takes any response with
