@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,6 +26,8 @@ import (
 // A RequestError is the error of every request that fails. Its text is S3's or the network's, without the SDK's words.
 type RequestError struct {
 	Operation    string // as AWS calls it, such as PutObject
+	Service      string // that failed, such as STS: the credentials for a request to S3 are from it; empty = S3
+	Bucket       string // of the request; empty = none
 	Endpoint     string // URL of the service, without a path; empty = the request was not sent
 	Status       int    // of the answer; 0 = there was none
 	Code         string // of S3's error, or of the status if the answer has none
@@ -41,6 +44,7 @@ type RequestError struct {
 
 // Error implements error.
 func (e *RequestError) Error() string {
+	says := cmp.Or(e.Service, "S3") + " says "
 	tooLong, isTooLong := errors.AsType[*tooLongError](e.err)
 	switch {
 	case isTooLong:
@@ -48,9 +52,9 @@ func (e *RequestError) Error() string {
 	case e.NoKeys:
 		return "no credentials"
 	case e.Code != "" && e.Message != "" && e.Message != e.Code && e.Message != "UnknownError":
-		return "S3 says " + e.Code + ", " + strings.TrimRight(e.Message, ". ")
+		return says + e.Code + ", " + strings.TrimRight(e.Message, ". ")
 	case e.Code != "":
-		return "S3 says " + e.Code
+		return says + e.Code
 	case e.Status >= http.StatusMultipleChoices:
 		return fmt.Sprintf("the answer has the status %d", e.Status)
 	}
@@ -94,7 +98,7 @@ func describeErrors(o *s3.Options) func(*middleware.Stack) error {
 			out, metadata, err := next.HandleInitialize(ctx, in)
 			if err != nil {
 				e := newRequestError(operationOf(in.Parameters), err)
-				e.Region, e.PathStyle = region, pathStyle
+				e.Bucket, e.Region, e.PathStyle = bucketOf(in.Parameters), region, pathStyle
 				err = e
 			}
 			return out, metadata, err
@@ -107,10 +111,27 @@ func operationOf(parameters any) string {
 	return strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%T", parameters), "*s3."), "Input")
 }
 
+// bucketOf returns the bucket in an operation's input; "" = it has none.
+func bucketOf(parameters any) string {
+	v := reflect.Indirect(reflect.ValueOf(parameters))
+	if v.Kind() != reflect.Struct {
+		return ""
+	}
+	field := v.FieldByName("Bucket")
+	if !field.IsValid() {
+		return ""
+	}
+	bucket, _ := reflect.TypeAssert[*string](field)
+	return aws.ToString(bucket)
+}
+
 var expectedRegion = regexp.MustCompile(`expecting '([a-z0-9-]+)'`)
 
 func newRequestError(operation string, err error) *RequestError {
 	e := &RequestError{Operation: operation, Status: status(err), BucketRegion: regionOf(err), NoKeys: lacksKeys(err), err: err}
+	if of, ok := errors.AsType[*smithy.OperationError](err); ok && of.Service() != s3.ServiceID && !e.NoKeys {
+		e.Service, e.Operation = of.Service(), of.Operation()
+	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok && !e.NoKeys {
 		e.Code, e.Message = api.ErrorCode(), api.ErrorMessage()
 	}

@@ -79,7 +79,7 @@ func TestRequestError(t *testing.T) {
 			defer server.Close()
 			got := listError(t, server.URL, Config{})
 			want := test.want
-			want.Operation, want.Endpoint, want.Region, want.PathStyle, want.err = "ListObjectsV2", server.URL, "us-east-1", true, got.err
+			want.Operation, want.Bucket, want.Endpoint, want.Region, want.PathStyle, want.err = "ListObjectsV2", "b", server.URL, "us-east-1", true, got.err
 			if *got != want || test.text != "" && got.Error() != test.text || (n > 1) != test.attemptedSeveral {
 				t.Errorf("%+v\n%v\n%d attempts", got, got, n)
 			}

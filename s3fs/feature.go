@@ -152,7 +152,7 @@ func (s *features) try(x Feature, scope string, refuses func(error) bool, f func
 		s.accept(x, scope)
 		return nil
 	}
-	if !refuses(err) {
+	if !refuses(err) || isOfOtherService(err) {
 		return err
 	}
 	switch retryErr := f(false); {
@@ -175,8 +175,15 @@ var unsupportedCodes = []string{
 // isUnsupported reports whether a service may have refused a request because it does not support a part of it. The codes
 // have other meanings too: only the same request without that part shows the reason.
 func isUnsupported(err error) bool {
-	if e, ok := errors.AsType[*RequestError](err); ok && e.Sent != "" {
+	if e, ok := errors.AsType[*RequestError](err); ok && e.Sent != "" || isOfOtherService(err) {
 		return false // the answer is not S3's
 	}
 	return status(err) == http.StatusNotImplemented || slices.Contains(unsupportedCodes, errorCode(err))
+}
+
+// isOfOtherService reports whether a request failed because of another service than S3: STS, which has the credentials. Its errors have
+// the same codes, and say nothing about S3.
+func isOfOtherService(err error) bool {
+	e, ok := errors.AsType[*RequestError](err)
+	return ok && e.Service != ""
 }

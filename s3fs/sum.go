@@ -115,7 +115,7 @@ func (f *FS) headWithChecksums(ctx context.Context, key string) (is *s3.HeadObje
 
 // refusesHead reports whether the service refused a parameter of HEAD. The answer has a status but no code.
 func refusesHead(err error) bool {
-	return slices.Contains([]int{http.StatusBadRequest, http.StatusNotImplemented}, status(err))
+	return slices.Contains([]int{http.StatusBadRequest, http.StatusNotImplemented}, status(err)) && !isOfOtherService(err)
 }
 
 // checksumField returns the checksum of an algorithm in an answer to HEAD, nil if there is none.

@@ -53,6 +53,9 @@ var unrelatedToListing = []string{"NoSuchBucket", "ExpiredToken", "ExpiredTokenE
 // refusesList reports whether the service does not list multipart uploads, or the client has no permission to. This
 // fails no command; it only means that uploads cannot be resumed.
 func refusesList(err error) bool {
+	if isOfOtherService(err) {
+		return false
+	}
 	switch status(err) {
 	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
 		return !slices.Contains(unrelatedToListing, errorCode(err))
