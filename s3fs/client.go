@@ -49,7 +49,8 @@ type Config struct {
 // A Client sends requests to an S3 service. Many FS can share it.
 type Client struct {
 	api            *s3.Client
-	config         Config     // see WithKeys
+	config         Config     // see derive
+	service        string     // the endpoint, if it is not Config's
 	sdk            aws.Config // of the SDK, as loaded
 	http           s3.HTTPClient
 	checksum       string
@@ -93,17 +94,21 @@ func NewClient(ctx context.Context, s Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the AWS configuration: %w", err)
 	}
-	if c.http == nil {
-		dialer := &net.Dialer{Timeout: min(c.timeout, 10*time.Second), KeepAlive: 15 * time.Second}
-		h := s3http.Config{Timeout: c.timeout, Dial: dialer.DialContext, Log: c.log}
-		if sdkHTTP, ok := sdk.HTTPClient.(*awshttp.BuildableClient); ok {
-			h.TLS = sdkHTTP.GetTransport().TLSClientConfig // with AWS_CA_BUNDLE
-		}
-		c.http = c.features.newHTTPClient(h)
+	if c.sdk = sdk; c.http == nil {
+		c.http = c.newHTTPClient()
 	}
-	c.sdk = sdk
 	c.api = s3.NewFromConfig(sdk, func(o *s3.Options) { c.configure(o, s) })
 	return c, nil
+}
+
+// newHTTPClient returns an HTTP client with connections of its own.
+func (c *Client) newHTTPClient() *s3http.Client {
+	dialer := &net.Dialer{Timeout: min(c.timeout, 10*time.Second), KeepAlive: 15 * time.Second}
+	h := s3http.Config{Timeout: c.timeout, Dial: dialer.DialContext, Log: c.log}
+	if sdkHTTP, ok := c.sdk.HTTPClient.(*awshttp.BuildableClient); ok {
+		h.TLS = sdkHTTP.GetTransport().TLSClientConfig // with AWS_CA_BUNDLE
+	}
+	return c.features.newHTTPClient(h)
 }
 
 // configure sets the SDK's options.

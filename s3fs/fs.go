@@ -204,8 +204,10 @@ func (f *FS) keyOf(name, end string) (string, error) {
 	return f.prefix + rest + end, nil
 }
 
-// bucketKey identifies a key in all buckets of a service.
-func (f *FS) bucketKey(key string) string { return f.bucket + "/" + key }
+// bucketKey identifies a key in all buckets of all services of the process.
+func (f *FS) bucketKey(key string) string { return f.client.bucketKey(f.bucket, key) }
+
+func (c *Client) bucketKey(bucket, key string) string { return c.service + "/" + bucket + "/" + key }
 
 // forEach calls do for all items, several at the same time, and for no more after the first error. It waits for the
 // calls in progress: the effect of a cancelled request is unknown.

@@ -55,7 +55,7 @@ func (f *FS) statResumable(ctx context.Context, name string, missing error) (pro
 	if err != nil {
 		return proxy.Entry{}, missing
 	}
-	if f.client.uploads.awaitFinishing(ctx, f.bucket+"/"+key) {
+	if f.client.uploads.awaitFinishing(ctx, f.bucketKey(key)) {
 		i, err := f.stat(ctx, name)
 		if err == nil {
 			return i.entry(), nil
@@ -72,6 +72,19 @@ func (f *FS) statResumable(ctx context.Context, name string, missing error) (pro
 		return proxy.Entry{}, missing
 	}
 	return proxy.Entry{Name: path.Base(name), Size: upload.size, Resumable: true, ETag: upload.id}, nil
+}
+
+// FileSize returns the size of a file in bytes, by one request. A directory or a resumable upload is fs.ErrNotExist.
+func (f *FS) FileSize(ctx context.Context, name string) (int64, error) {
+	key, err := f.fileKey(name)
+	if err != nil {
+		return 0, wrap("stat", name, err)
+	}
+	file, err := f.head(ctx, key)
+	if err != nil {
+		return 0, wrap("stat", name, err)
+	}
+	return file.size, nil
 }
 
 func (f *FS) stat(ctx context.Context, name string) (*info, error) {

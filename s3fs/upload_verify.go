@@ -60,7 +60,7 @@ func (c *Client) noteWrites(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc(id, func(
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 	) (middleware.InitializeOutput, middleware.Metadata, error) {
-		keys := writtenKeys(in.Parameters)
+		keys := c.writtenKeys(in.Parameters)
 		for bucketKey, uploadID := range keys {
 			c.uploads.noteConflict(bucketKey, uploadID)
 		}
@@ -76,9 +76,9 @@ func (c *Client) noteWrites(stack *middleware.Stack) error {
 
 // writtenKeys returns the bucketKeys that a request writes or deletes, each with the ID of the upload that the
 // request completes, "" if it completes none.
-func writtenKeys(request any) map[string]string {
+func (c *Client) writtenKeys(request any) map[string]string {
 	one := func(bucket, key, uploadID *string) map[string]string {
-		return map[string]string{aws.ToString(bucket) + "/" + aws.ToString(key): aws.ToString(uploadID)}
+		return map[string]string{c.bucketKey(aws.ToString(bucket), aws.ToString(key)): aws.ToString(uploadID)}
 	}
 	switch in := request.(type) {
 	case *s3.PutObjectInput:
@@ -92,7 +92,7 @@ func writtenKeys(request any) map[string]string {
 	case *s3.DeleteObjectsInput:
 		all := make(map[string]string)
 		for _, o := range in.Delete.Objects {
-			all[aws.ToString(in.Bucket)+"/"+aws.ToString(o.Key)] = ""
+			all[c.bucketKey(aws.ToString(in.Bucket), aws.ToString(o.Key))] = ""
 		}
 		return all
 	}
