@@ -76,7 +76,7 @@ func TestPutFailsIfNoBufferBecomesFree(t *testing.T) {
 func exhaust(t *testing.T, b *budget.Budget) {
 	t.Helper()
 	for {
-		_, err := b.Borrow(t.Context(), 0)
+		_, _, err := b.Borrow(t.Context(), 0)
 		if errors.Is(err, syscall.ENOBUFS) {
 			break
 		}

@@ -13,7 +13,8 @@
 // compared.
 //
 // All transfers of a process share one [budget.Budget]. Data is received into its buffers and sent from them. While the
-// budget is spent, uploads wait and downloads do not prefetch. s3fs creates no temporary files.
+// budget is spent, uploads wait and downloads do not prefetch; with Options.User, it is fair to users.
+// s3fs creates no temporary files.
 //
 // Operations of one process on one name are serialized by a lock in its [Registry]. Between processes, only the
 // conditions of S3 (If-Match, If-None-Match) prevent lost updates.

@@ -183,11 +183,11 @@ func (d *download) Read(p []byte) (int, error) {
 
 // WriteTo implements io.WriterTo, with a buffer from the budget.
 func (d *download) WriteTo(w io.Writer) (total int64, err error) {
-	buf, err := d.fs.budget.Borrow(d.ctx, d.fs.stall)
+	buf, giveBack, err := d.fs.share.Borrow(d.ctx, d.fs.stall)
 	if err != nil {
 		return 0, wrap("read", d.name, err)
 	}
-	defer d.fs.budget.Return(buf)
+	defer giveBack()
 	for {
 		chunk := d.unread
 		if d.unread = nil; len(chunk) == 0 {
@@ -260,7 +260,7 @@ func (d *download) receive(buf []byte) ([]byte, error) {
 // returnBuffer gives the buffer of the last chunk back to the budget.
 func (d *download) returnBuffer() {
 	if d.buffer != nil {
-		d.fs.budget.ReturnPrefetched(d.buffer)
+		d.fs.share.ReturnPrefetched(d.buffer)
 		d.buffer, d.unread = nil, nil
 	}
 }
@@ -277,7 +277,7 @@ func (d *download) Close() error {
 	err := d.stream.close()
 	for _, s := range d.prefetched {
 		for buffer := range s.buffers {
-			d.fs.budget.ReturnPrefetched(buffer)
+			d.fs.share.ReturnPrefetched(buffer)
 		}
 	}
 	d.prefetched = nil

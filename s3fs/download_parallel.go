@@ -51,7 +51,7 @@ func (d *download) startNext() bool {
 		return false
 	}
 	end := min(from+rangeSize, d.end)
-	buffers := d.fs.budget.Prefetch(end - from)
+	buffers := d.fs.share.Prefetch(end - from)
 	if buffers == nil {
 		return false
 	}
@@ -77,7 +77,7 @@ func (d *download) startFetch(from, end int64, buffers [][]byte) {
 func (s *rangeFetch) fill(buffers [][]byte) {
 	defer close(s.buffers)
 	defer recoverPanic(&s.err)
-	defer func() { s.fs.budget.ReturnPrefetched(buffers...) }()
+	defer func() { s.fs.share.ReturnPrefetched(buffers...) }()
 	defer s.close()
 	for len(buffers) > 0 {
 		want := min(int64(len(buffers[0])), s.end-s.at)

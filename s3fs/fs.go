@@ -24,6 +24,7 @@ type Options struct {
 	Bucket string
 	Prefix string         // of all keys; a slash is appended if it lacks one; slashes alone mean none
 	Budget *budget.Budget // for the buffers of transfers; nil = 256 MiB for this FS alone
+	User   string         // who has a share of Budget, see [budget.Budget.ShareOf]; "" = no particular user
 
 	PartSize     int64 // bytes of an upload's first part; 0 = 8 MiB, at least 5 MiB, at most a quarter of the budget
 	MaxParts     int   // highest part number that the service accepts; 0 = 10,000
@@ -54,6 +55,7 @@ type FS struct {
 	bucket    string
 	prefix    string // "" or ends in a slash
 	budget    *budget.Budget
+	share     *budget.Share // of budget
 	partSize  int64
 	maxParts  int
 	uniform   bool
@@ -93,6 +95,7 @@ func NewFS(c *Client, o Options) *FS {
 	if f.budget == nil {
 		f.budget = budget.New(256 << 20)
 	}
+	f.share = f.budget.ShareOf(o.User)
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
 	}

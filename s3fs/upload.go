@@ -262,7 +262,7 @@ func (s *sending) uploadedParts() int { return len(s.parts) - s.copiedParts }
 func (u *upload) newPart() *part {
 	i := u.sending.uploadedParts()
 	target := u.receiving.plan.sizeOf(i, u.sending.size-u.sending.copiedSize)
-	claim := u.fs.budget.Claim(u.receiving.plan.minToSend(target), i == 0)
+	claim := u.fs.share.Claim(u.receiving.plan.minToSend(target), i == 0)
 	return &part{claim: claim, target: target, algorithm: u.receiving.algorithm, hash: u.receiving.algorithm.hash(), onMinSize: u.resuming.releaseRetained}
 }
 

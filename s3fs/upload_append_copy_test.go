@@ -398,11 +398,11 @@ func TestReadAheadByteWithFullBudget(t *testing.T) {
 		t.Fatal(err)
 	}
 	for now := b.Stats(); now.Used+budget.BufferSize <= now.Size; now = b.Stats() {
-		buffer, err := b.Borrow(t.Context(), time.Second)
+		_, giveBack, err := b.Borrow(t.Context(), time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer b.Return(buffer)
+		defer giveBack()
 	}
 	defer p.free()
 	u.receiving.peeked = []byte("x")

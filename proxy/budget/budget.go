@@ -1,7 +1,6 @@
 package budget
 
 import (
-	"context"
 	"sync"
 	"time"
 )
@@ -10,83 +9,63 @@ import (
 const minSize = 8 << 20
 
 // A Budget limits the memory of all buffers that are in use at a time. Its methods may be called from many goroutines
-// at once.
+// at once. The methods of its embedded Share are for transfers of no particular user.
 type Budget struct {
-	size       int64
-	mu         sync.Mutex
-	used       int64           // bytes of all buffers in use
-	prefetched int64           // bytes of those that Prefetch returned
-	claims     map[*Claim]bool // with buffers, and not sealed
-	waiters    []*waiter       // the oldest first
-	retained   []*Retained     // the oldest first
-	unused     bufferLists
-	idle       *time.Timer // frees unused buffers; nil = no buffer has been returned yet
+	Share
+
+	// OnUse, if not nil, is called when InUse changes. It must not block, and be set before the first use of the budget.
+	OnUse func()
+
+	size    int64
+	mu      sync.Mutex
+	regions [2]region           // common and reserve
+	users   map[string]holdings // of those who hold something; nil = no reserve
+	waiters []*waiter           // the oldest first
+	out     int64               // bytes of the buffers in use; less than used() while granted ones have not been taken from unused
+	unused  unusedBuffers
+	busy    bool        // a buffer was in use within idleTime
+	idle    *time.Timer // frees unused buffers; nil = no buffer has been returned yet
 }
 
-// New returns a budget of that many bytes, but at least 8 MiB.
+// New returns a budget of that many bytes, but at least 8 MiB. It is not divided between users.
 func New(bytes int64) *Budget {
-	return &Budget{size: max(bytes, minSize), claims: make(map[*Claim]bool)}
-}
-
-// Borrow returns one buffer, for a transfer that needs only one at a time: [BufferSize] bytes, or
-// [SmallBufferSize] if more than half of the budget is in use. It waits as [Claim.Take] does. The caller must
-// Return it.
-func (b *Budget) Borrow(ctx context.Context, stall time.Duration) ([]byte, error) {
-	c := b.Claim(1, !b.HalfFree())
-	defer c.Seal()
-	return c.Take(ctx, stall)
-}
-
-// Return takes back buffers that Borrow returned.
-func (b *Budget) Return(buffers ...[]byte) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.put(buffers)
-	b.wake()
-}
-
-// Prefetch returns buffers for that many bytes of a download, to be read from S3 before the client needs them. It does
-// not wait: it returns nil if more than half of the budget would be in use, or if a claim waits.
-//
-// The check against deadlock treats these buffers as lost, because only the download's client determines when they are
-// free again. The caller must give them to ReturnPrefetched.
-func (b *Budget) Prefetch(bytes int64) [][]byte {
-	n := roundUp(bytes, false)
-	if !b.grantPrefetch(n) {
-		return nil
+	b := &Budget{size: max(bytes, minSize)}
+	b.budget = b
+	for i := range b.regions {
+		b.regions[i].claims = make(map[*Claim]bool)
 	}
-	buffers := make([][]byte, n/BufferSize)
-	for i := range buffers {
-		buffers[i] = b.buffer(BufferSize)
-	}
-	return buffers
+	b.regions[common].size = b.size
+	return b
 }
 
-func (b *Budget) grantPrefetch(n int64) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.waiters) > 0 || b.used+n > b.size/2 {
-		return false
+// NewShared returns a budget as New does, with a reserve of a quarter for users who hold at most one part; see
+// [Budget.ShareOf]. It has none if it cannot hold three parts of 5 MiB, which takes 15.1 MiB.
+func NewShared(bytes int64) *Budget {
+	b := New(bytes)
+	if b.size < 3*minClaim {
+		return b
 	}
-	b.used += n
-	b.prefetched += n
-	return true
+	b.users = make(map[string]holdings)
+	b.regions[reserve].size = max(b.size/4+SmallBufferSize, minClaim) // the largest claim, which may start with a small buffer
+	b.regions[common].size -= b.regions[reserve].size
+	return b
 }
 
-// ReturnPrefetched takes back buffers that Prefetch returned.
-func (b *Budget) ReturnPrefetched(buffers ...[]byte) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.prefetched -= int64(len(buffers)) * BufferSize
-	b.put(buffers)
-	b.wake()
-}
+// used returns the bytes of all buffers in use.
+func (b *Budget) used() int64 { return b.regions[common].used + b.regions[reserve].used }
 
 // HalfFree reports whether at least half of the budget is free.
 func (b *Budget) HalfFree() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.used <= b.size/2
+	return b.used() <= b.size/2
+}
+
+// InUse reports whether a buffer has been in use within the last 10 seconds.
+func (b *Budget) InUse() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.busy
 }
 
 // Stats is a snapshot of the use of a budget.
@@ -103,5 +82,10 @@ type Stats struct {
 func (b *Budget) Stats() Stats {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return Stats{b.size, b.used, b.prefetched, len(b.claims), len(b.waiters), len(b.retained)}
+	s := Stats{Size: b.size, Used: b.used(), Prefetched: b.regions[common].prefetched, Waiting: len(b.waiters)}
+	for _, r := range b.regions {
+		s.Claims += len(r.claims)
+		s.Retained += len(r.retained)
+	}
+	return s
 }

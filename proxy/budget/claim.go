@@ -1,7 +1,6 @@
 package budget
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"syscall"
@@ -16,15 +15,17 @@ const minClaim = SmallBufferSize + 5<<20
 // It is used by one goroutine at a time.
 type Claim struct {
 	budget     *Budget
+	user       string // "" = no particular user
+	borrowed   bool   // the claim is for a buffer of a download
 	startSmall bool
+	startLarge bool  // the only buffer is a large one
 	need       int64 // bytes of buffers before the part can be sent
 	held       int64 // bytes of the buffers taken
-}
+	region     int   // of all buffers
 
-// Claim returns a claim for a part that can be sent once it has size bytes of content. It may have more. Size must be at
-// most [Budget.MaxClaim]. If startSmall is true, the first buffer is a small one. A new claim holds no memory yet.
-func (b *Budget) Claim(size int64, startSmall bool) *Claim {
-	return &Claim{budget: b, startSmall: startSmall, need: roundUp(size, startSmall)}
+	inUse     int64 // bytes of the buffers taken and not returned
+	evictable int64 // bytes of those that can be evicted now
+	counted   bool  // in the holdings of the user
 }
 
 // MaxClaim returns the most bytes that one claim may need: a quarter of the budget, so that several parts can be
@@ -39,9 +40,8 @@ func (c *Claim) Take(ctx context.Context, stall time.Duration) ([]byte, error) {
 	b := c.budget
 	b.mu.Lock()
 	n := c.nextSize()
-	mustQueue := len(b.waiters) > 0 && c.held == 0
-	if !mustQueue && b.makeRoom(c) {
-		b.grant(c)
+	b.findQueues()
+	if b.serve(c) {
 		b.mu.Unlock()
 		return b.buffer(n), nil
 	}
@@ -64,17 +64,31 @@ func (c *Claim) Seal() {
 	b := c.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.claims, c)
+	delete(b.regions[c.region].claims, c)
 	b.wake()
 }
 
 // Free takes back buffers that Take returned, after Seal.
-func (c *Claim) Free(buffers ...[]byte) { c.budget.Return(buffers...) }
+func (c *Claim) Free(buffers ...[]byte) {
+	b := c.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free(c, buffers)
+	b.wake()
+}
+
+func (b *Budget) free(c *Claim, buffers [][]byte) {
+	c.inUse -= b.put(&b.regions[c.region], buffers)
+	b.count(c)
+}
 
 // nextSize returns the size of the next buffer.
 func (c *Claim) nextSize() int64 {
-	if c.startSmall && c.held == 0 {
+	switch {
+	case c.startSmall && c.held == 0:
 		return SmallBufferSize
+	case c.startLarge:
+		return largeBufferSize
 	}
 	return BufferSize
 }
@@ -121,72 +135,83 @@ func (b *Budget) withdraw(w *waiter) bool {
 }
 
 // wake grants buffers to waiters, the oldest first. A claim that holds buffers may overtake others, because it returns them
-// once its part is complete. A claim without buffers never overtakes: others could starve.
+// once its part is complete. A claim without buffers never overtakes another that may be served by the same region: others
+// could starve.
 func (b *Budget) wake() {
-	queued := false
+	b.clearQueues()
 	b.waiters = slices.DeleteFunc(b.waiters, func(w *waiter) bool {
-		if queued && w.claim.held == 0 || !b.makeRoom(w.claim) {
-			queued = true
+		if !b.serve(w.claim) {
 			return false
 		}
-		b.grant(w.claim)
 		close(w.granted)
 		return true
 	})
 }
 
+// clearQueues and findQueues prepare serve: for the oldest waiter, and for a claim behind all waiters.
+func (b *Budget) clearQueues() {
+	for i := range b.regions {
+		b.regions[i].queued = false
+	}
+}
+
+func (b *Budget) findQueues() {
+	b.clearQueues()
+	for _, w := range b.waiters {
+		b.queue(w.claim)
+	}
+}
+
+// queue makes claims without buffers wait behind c.
+func (b *Budget) queue(c *Claim) {
+	first, last := b.choices(c)
+	for i := first; i <= last; i++ {
+		b.regions[i].queued = true
+	}
+}
+
+// serve grants the claim's next buffer if a region has one for it. Otherwise it queues the claim.
+func (b *Budget) serve(c *Claim) bool {
+	first, last := b.choices(c)
+	for i := first; i <= last; i++ {
+		r := &b.regions[i]
+		if r.queued && !r.claims[c] {
+			continue
+		}
+		if b.makeRoom(r, c) {
+			b.move(c, i)
+			b.grant(c)
+			return true
+		}
+	}
+	b.queue(c)
+	return false
+}
+
+// choices returns the first and the last region that may serve the claim's next buffer. The common one is tried first, because the
+// reserve can serve fewer claims.
+func (b *Budget) choices(c *Claim) (first, last int) {
+	if c.region == reserve || b.mayUseReserve(c) {
+		return c.region, reserve
+	}
+	return common, common
+}
+
+// move accounts the claim's buffers in another region.
+func (b *Budget) move(c *Claim, to int) {
+	from := &b.regions[c.region]
+	from.used -= c.inUse
+	delete(from.claims, c)
+	c.region = to
+	b.regions[to].used += c.inUse
+	b.regions[to].claims[c] = true
+}
+
 // grant accounts the claim's next buffer.
 func (b *Budget) grant(c *Claim) {
 	n := c.nextSize()
-	b.used += n
+	b.regions[c.region].used += n
 	c.held += n
-	b.claims[c] = true
-}
-
-// makeRoom reports whether the claim's next buffer fits. It evicts retained parts if that helps.
-func (b *Budget) makeRoom(c *Claim) bool {
-	for !b.fits(c) {
-		if !b.evict() {
-			return false
-		}
-	}
-	return true
-}
-
-// fits reports whether the claim's next buffer is free, and the budget is safe after granting it.
-func (b *Budget) fits(c *Claim) bool {
-	n := c.nextSize()
-	if b.used+n > b.size {
-		return false
-	}
-	if b.size-b.used-n >= b.MaxClaim()+BufferSize {
-		return true // any claim can be completed, even if rounding makes it larger than MaxClaim
-	}
-	held := c.held
-	c.held += n
-	defer func() { c.held = held }()
-	claims := make([]*Claim, 0, len(b.claims)+1)
-	if !b.claims[c] {
-		claims = append(claims, c)
-	}
-	for c := range b.claims {
-		claims = append(claims, c)
-	}
-	return safe(b.size-b.prefetched, claims)
-}
-
-// safe is the safety check of the banker's algorithm. Memory that none of these claims holds becomes free independently of
-// them. With it, the claims must be able to complete one after the other, where each returns all it holds.
-func safe(size int64, claims []*Claim) bool {
-	for _, c := range claims {
-		size -= c.held
-	}
-	slices.SortFunc(claims, func(a, b *Claim) int { return cmp.Compare(a.lacks(), b.lacks()) })
-	for _, c := range claims {
-		if c.lacks() > size {
-			return false
-		}
-		size += c.held
-	}
-	return true
+	c.inUse += n
+	b.count(c)
 }

@@ -6,9 +6,10 @@ import "slices"
 // retention, which keeps the buffers in case the part is needed again. Release by the last user returns the buffers to the
 // budget. While the retention is the only user, the budget may evict them.
 type Retained struct {
-	budget  *Budget
-	buffers *[][]byte
-	users   int
+	claim    *Claim
+	buffers  *[][]byte
+	users    int
+	retained bool // the retention is a user
 }
 
 // Retain retains buffers that Take returned. The budget sets *buffers to nil when it has them back.
@@ -16,14 +17,15 @@ func (c *Claim) Retain(buffers *[][]byte) *Retained {
 	b := c.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r := &Retained{budget: b, buffers: buffers, users: 2}
-	b.retained = append(b.retained, r)
+	r := &Retained{claim: c, buffers: buffers, users: 2, retained: true}
+	region := &b.regions[c.region]
+	region.retained = append(region.retained, r)
 	return r
 }
 
 // Release removes one user, which must not read the buffers after that.
 func (r *Retained) Release() {
-	b := r.budget
+	b := r.claim.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.release(r)
@@ -33,31 +35,47 @@ func (r *Retained) Release() {
 // Reclaim ends the retention. If it reports true, the caller is a user in its place and must call Release;
 // otherwise the buffers were evicted, or reclaimed before.
 func (r *Retained) Reclaim() bool {
-	b := r.budget
+	b := r.claim.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	i := slices.Index(b.retained, r)
-	if i < 0 {
+	if !r.retained {
 		return false
 	}
-	b.retained = slices.Delete(b.retained, i, i+1)
+	b.endRetention(r)
+	b.count(r.claim)
 	return true
 }
 
-// evict returns the oldest retained buffers without another user to the budget. It reports false if all have one.
-func (b *Budget) evict() bool {
-	i := slices.IndexFunc(b.retained, func(r *Retained) bool { return r.users == 1 })
+// evict returns the oldest retained buffers of the region without another user. It reports false if all have one.
+func (b *Budget) evict(from *region) bool {
+	i := slices.IndexFunc(from.retained, (*Retained).isEvictable)
 	if i < 0 {
 		return false
 	}
-	b.release(b.retained[i])
-	b.retained = slices.Delete(b.retained, i, i+1)
+	r := from.retained[i]
+	b.endRetention(r)
+	b.release(r)
 	return true
+}
+
+func (r *Retained) isEvictable() bool { return r.retained && r.users == 1 }
+
+func (b *Budget) endRetention(r *Retained) {
+	if r.isEvictable() {
+		r.claim.evictable -= sizeOf(*r.buffers)
+	}
+	r.retained = false
+	region := &b.regions[r.claim.region]
+	region.retained = slices.DeleteFunc(region.retained, func(other *Retained) bool { return other == r })
 }
 
 func (b *Budget) release(r *Retained) {
-	if r.users--; r.users == 0 {
-		b.put(*r.buffers)
+	switch r.users--; {
+	case r.users == 0:
+		b.free(r.claim, *r.buffers)
 		*r.buffers = nil
+	case r.isEvictable():
+		r.claim.evictable += sizeOf(*r.buffers)
+		b.count(r.claim)
 	}
 }

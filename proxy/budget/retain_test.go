@@ -58,14 +58,14 @@ func TestLastReleaseReturnsTheBuffers(t *testing.T) {
 }
 
 func TestOldestUnusedPartIsEvicted(t *testing.T) {
-	b := New(8 * mib)
+	b := New(16 * mib)
 	first, inUse := retained(t, b, 8)
 	second, oldest := retained(t, b, 8)
 	third, newest := retained(t, b, 8)
 	second.Release()
 	third.Release()
-	c := b.Claim(4*mib, false)
-	for range 16 {
+	c := b.Claim(8*mib, false)
+	for range 8 * mib / BufferSize {
 		if buffer, err := c.Take(t.Context(), 0); buffer == nil || err != nil {
 			t.Fatal(err)
 		}
