@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"context"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
+	"math"
 	"net/netip"
 	"time"
 )
@@ -13,6 +15,7 @@ import (
 type Attempt struct {
 	User, Password string
 	Certificate    *x509.Certificate // the client's, verified; nil = none
+	PublicKey      []byte            // the client's, verified, in the format of RFC 4253, section 6.6; nil = none
 	Method         LoginMethod
 	Protocol       string // e.g. "ftp"
 	TLS            string // version; "" = without TLS
@@ -51,12 +54,22 @@ var (
 	ErrTooManyLogins = errors.New("too many logins at the same time")
 )
 
+// Errors of logins whose proof is right, but needs another one beside it. The next Attempt has both.
+var (
+	ErrNeedsPassword  = errors.New("a password is needed beside the public key")
+	ErrNeedsPublicKey = errors.New("a public key is needed beside the password")
+)
+
+// ErrUnknownUser means that a source of users does not know the user, so that the next source may be asked.
+var ErrUnknownUser = errors.New("unknown user")
+
 // A LoginMethod is the kind of proof that a client logs in with.
 type LoginMethod string
 
 const (
 	ByPassword    LoginMethod = "password"
 	ByCertificate LoginMethod = "certificate"
+	ByPublicKey   LoginMethod = "publickey"
 )
 
 // An Account is the result of a login.
@@ -75,8 +88,38 @@ type Account struct {
 	// if the user may have no sessions any more. It is called before each command of the session. nil = the account never changes.
 	Now func() (*Account, error)
 
+	// Space returns what the user may still upload, for the user to see. It may wait some seconds until that is known, and fails
+	// with ErrNotCounted if it is not. nil = there is no limit.
+	Space func(context.Context) (Space, error)
+
 	// Release is called once, when the session no longer uses the account. nil = nothing is called.
 	Release func()
+}
+
+// Space describes limits of what a user may upload. A limit of 0 means that there is none.
+type Space struct {
+	FileSize int64 // bytes of a file
+
+	DailyUpload   int64 // bytes a day, in UTC
+	UploadedToday int64
+
+	Size, Files             int64 // bytes and number of all stored files
+	StoredSize, StoredFiles int64
+}
+
+// Left returns the bytes that may still be uploaded to new files, if none is too large; limited is false if there is no limit.
+func (s Space) Left() (bytes int64, limited bool) {
+	bytes = math.MaxInt64
+	if s.DailyUpload > 0 {
+		bytes, limited = s.DailyUpload-s.UploadedToday, true
+	}
+	if s.Size > 0 {
+		bytes, limited = min(bytes, s.Size-s.StoredSize), true
+	}
+	if s.Files > 0 && s.StoredFiles >= s.Files {
+		bytes, limited = 0, true
+	}
+	return max(bytes, 0), limited
 }
 
 // Limits are the limits of a user. 0 means the limit of the server.

@@ -101,6 +101,17 @@ var ErrDenied = fmt.Errorf("forbidden for this account: %w", fs.ErrPermission)
 // [Source] wrap it.
 var ErrDiscard = errors.New("upload is discarded")
 
+// ErrNotCounted means that an upload was refused because it is not known yet how much of a quota is used.
+var ErrNotCounted = errors.New("it is not known yet how much of the quota is used")
+
+// A LimitError means that an upload exceeds a limit of the account. It is ErrDiscard.
+type LimitError struct {
+	Text string // a sentence for the client, in ASCII
+}
+
+func (e *LimitError) Error() string        { return e.Text }
+func (e *LimitError) Is(target error) bool { return target == ErrDiscard }
+
 // Stored describes a change that a [Store] has made, or a file that a [Reader] reads, for logs, audits and events. Fields that the
 // store did not learn from the change or the reading itself are empty: it sends no request for them. With an error, Bucket and Key
 // may be set.
