@@ -27,6 +27,7 @@ type S3 struct {
 	SecretKey string
 	Region    string
 	Process   *os.Process
+	Disk      string // the directory of a MinIO
 
 	start func()
 }
@@ -59,14 +60,28 @@ func (s *S3) Client() *s3.Client {
 // MinIO starts a MinIO server with an empty disk on a free loopback port and stops it at the end of the test.
 func MinIO(t testing.TB) *S3 {
 	t.Helper()
+	return MinIOWith(t)
+}
+
+// MinIOWith is MinIO with options on the command line.
+func MinIOWith(t testing.TB, options ...string) *S3 {
+	t.Helper()
+	return startMinIO(t, nil, options)
+}
+
+// startMinIO is MinIO with additional environment variables, and options on the command line.
+func startMinIO(t testing.TB, env, options []string) *S3 {
+	t.Helper()
 	program := minioProgram(t)
 	addr := FreeAddr(t)
 	s := &S3{Endpoint: "http://" + addr, AccessKey: "tester", SecretKey: "tester-secret", Region: "us-east-1"}
-	disk := t.TempDir()
+	s.Disk = t.TempDir()
 	s.start = func() {
-		cmd := exec.Command(program, "server", "--quiet", "--address", addr, "--console-address", FreeAddr(t), disk)
+		cmd := exec.Command(program, "server", "--quiet", "--address", addr, "--console-address", FreeAddr(t))
+		cmd.Args = append(append(cmd.Args, options...), s.Disk)
 		cmd.Env = append(os.Environ(), "MINIO_ROOT_USER="+s.AccessKey, "MINIO_ROOT_PASSWORD="+s.SecretKey,
 			"MINIO_UPDATE=off", "MINIO_BROWSER=off")
+		cmd.Env = append(cmd.Env, env...)
 		Start(t, cmd)
 		s.Process = cmd.Process
 		Await(t, s.Endpoint+"/minio/health/ready")
