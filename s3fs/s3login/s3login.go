@@ -1,7 +1,11 @@
-// Package s3login lets users log in with an access key and its secret key of the S3 service.
+// Package s3login lets users of the S3 service log in: with an access key and its secret key, see [New], or with a name and a
+// password in LDAP, see [NewLDAP].
 //
-// S3 itself decides, with each login: the package sends a request that is signed with the keys. The session then uses these
-// keys, so the policies of S3 are the user's permissions. Nothing is remembered between logins.
+// S3 itself decides, with each login: about keys by a request that is signed with them, and about users in LDAP by MinIO's STS. The
+// session then uses the user's keys, so the policies of S3 are the user's permissions. Nothing is remembered between logins. The
+// package does not limit the number of logins at a time; its caller must do that.
+//
+// The suffix of a user name can choose the source, as in MinIO's own servers: =svc is that of access keys, =ldap that of LDAP.
 package s3login
 
 import (
@@ -16,62 +20,98 @@ import (
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
 
-const (
-	maxLogins = 64               // that S3 is asked about at a time; others wait
-	timeout   = 10 * time.Second // of one login; shorter than the client's time limit of --login-timeout
-)
+// timeout is the time limit of one login. It is shorter than the client's time limit of --login-timeout.
+const timeout = 10 * time.Second
 
 // A Source checks logins with S3. It may be used by many goroutines at once.
 type Source struct {
+	// Taken reports whether a user of another source has a name. Then the account of a user who adds a suffix to that name has the
+	// suffix too. nil = none has.
+	Taken func(name string) bool
+
 	client  *s3fs.Client
 	options s3fs.Options
 	root    func(proxy.Buckets) proxy.Store
-	running chan struct{} // an element for each login that S3 is asked about
+	ask     func(s *Source, ctx context.Context, user, password string) (proxy.Account, error)
 }
 
-// New returns a source of users of the client's service; the client's own keys are not used. The options are those of
-// each user's store. If they name no bucket, root makes the store from the buckets of the user.
+// The suffixes of user names.
+const (
+	ofKeys = "=svc"
+	ofLDAP = "=ldap"
+)
+
+// New returns a source of users who log in with keys of the client's service; the client's own keys are not used. The options are
+// those of each user's store, except for User. If they name no bucket, root makes the store from the buckets of the user.
 func New(client *s3fs.Client, options s3fs.Options, root func(proxy.Buckets) proxy.Store) *Source {
-	return &Source{client, options, root, make(chan struct{}, maxLogins)}
+	return &Source{client: client, options: options, root: root, ask: (*Source).askKeys}
 }
 
-// errWrongKeys is the error of refused logins.
-var errWrongKeys = fmt.Errorf("wrong access key or secret key: %w", fs.ErrPermission)
+// Errors that refuse logins. The next source may know a user whom this one does not know.
+var (
+	errWrongKeys = fmt.Errorf("wrong access key or secret key: %w", fs.ErrPermission)
+	errWrongLDAP = fmt.Errorf("wrong login with LDAP: %w", fs.ErrPermission)
+	errUnknown   = fmt.Errorf("%w: %w", proxy.ErrUnknownUser, fs.ErrPermission)
+)
 
-// Login returns the account of an access key. The error wraps fs.ErrPermission if the keys are wrong. After any other error
-// it is unknown whether they are.
+// Login returns the account of a user. The error wraps fs.ErrPermission if the login is wrong, and also proxy.ErrUnknownUser if the
+// source does not know the user. After any other error it is unknown whether the login is right. No error has the password.
 func (s *Source) Login(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
-	key, ok := accessKey(a.User)
-	if !ok || a.Method != proxy.ByPassword || a.Password == "" || strings.ContainsFunc(a.Password, isNoKey) {
+	if a.Method != proxy.ByPassword {
 		return proxy.Account{}, errWrongKeys
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	select {
-	case s.running <- struct{}{}:
-		defer func() { <-s.running }()
-	case <-ctx.Done():
-		return proxy.Account{}, fmt.Errorf("waiting for other logins: %w", ctx.Err())
+	account, err := s.ask(s, ctx, a.User, a.Password)
+	switch {
+	case err == nil:
+		return account, nil
+	case errors.Is(err, errWrongKeys), errors.Is(err, errWrongLDAP), errors.Is(err, errUnknown):
+		return proxy.Account{}, err
+	case errors.Is(err, fs.ErrPermission):
+		return proxy.Account{}, errors.New(err.Error()) // not wrapped: the login may be right
 	}
-	client := s.client.WithKeys(key, a.Password)
+	return proxy.Account{}, err
+}
+
+// askKeys logs in with an access key and its secret key.
+func (s *Source) askKeys(ctx context.Context, user, secret string) (proxy.Account, error) {
+	key, ok := accessKey(user)
+	switch {
+	case !ok:
+		return proxy.Account{}, fmt.Errorf("%w: the name cannot be an access key", errUnknown)
+	case secret == "" || strings.ContainsFunc(secret, isNoKey):
+		return proxy.Account{}, errWrongKeys
+	}
+	client := s.client.WithKeys(key, secret)
 	err := client.VerifyKeys(ctx, s.options.Bucket, s.prefix())
 	switch {
+	case errors.Is(err, s3fs.ErrUnknownKey):
+		return proxy.Account{}, fmt.Errorf("%w: %v", errUnknown, err) // without the advice for the keys of the server
 	case errors.Is(err, s3fs.ErrWrongKeys):
-		return proxy.Account{}, fmt.Errorf("%w: %v", errWrongKeys, err) // without the advice for the keys of the server
-	case errors.Is(err, fs.ErrPermission):
-		return proxy.Account{}, errors.New(err.Error()) // not wrapped: the keys may be right
+		return proxy.Account{}, fmt.Errorf("%w: %v", errWrongKeys, err)
 	case err != nil:
 		return proxy.Account{}, err
 	}
-	return proxy.Account{User: key, Store: s.store(client)}, nil
+	return s.account(client, user, key), nil
+}
+
+// account returns the account of a user, whose name the client has sent as sent.
+func (s *Source) account(client *s3fs.Client, sent, user string) proxy.Account {
+	if s.Taken != nil && s.Taken(user) {
+		user = sent
+	}
+	return proxy.Account{User: user, Store: s.store(client, user)}
 }
 
 // store returns the store of a user.
-func (s *Source) store(client *s3fs.Client) proxy.Store {
-	if s.options.Bucket != "" {
-		return s3fs.NewFS(client, s.options)
+func (s *Source) store(client *s3fs.Client, user string) proxy.Store {
+	o := s.options
+	o.User = user
+	if o.Bucket != "" {
+		return s3fs.NewFS(client, o)
 	}
-	return s.root(s3fs.Buckets{Client: client, Options: s.options})
+	return s.root(s3fs.Buckets{Client: client, Options: o})
 }
 
 // prefix returns the prefix of all keys, with a slash at its end.
@@ -82,10 +122,9 @@ func (s *Source) prefix() string {
 	return ""
 }
 
-// accessKey returns the access key in a user name, and whether it can be one. The suffix =svc, which users of MinIO's FTP
-// server add, says that the name is an access key.
+// accessKey returns the access key in a user name, and whether it can be one.
 func accessKey(user string) (key string, ok bool) {
-	key = strings.TrimSuffix(user, "=svc")
+	key = strings.TrimSuffix(user, ofKeys)
 	return key, key != "" && len(key) <= 128 && !strings.ContainsAny(key, "/,=") && !strings.ContainsFunc(key, isNoKey)
 }
 
