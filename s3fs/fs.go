@@ -32,6 +32,10 @@ type Options struct {
 
 	Attributes // of the objects that are written
 
+	// Provenance adds metadata to the files and directory markers that are written: ftp-user, ftp-client, ftp-session and
+	// ftp-time, of the session in the context. Renamed files and files with a new time keep theirs.
+	Provenance bool
+
 	// Resume is how long a broken upload can be resumed; 0 = 24 h, negative = off.
 	Resume time.Duration
 
@@ -68,6 +72,7 @@ type FS struct {
 	partCopySize int64 // approximate size of the parts in which larger ones are copied; 0 = copyPartSize
 
 	attributes Attributes
+	provenance bool
 	listMtime  string
 }
 
@@ -87,6 +92,7 @@ func NewFS(c *Client, o Options) *FS {
 		log:       o.Log,
 
 		attributes: o.Attributes,
+		provenance: o.Provenance,
 		listMtime:  o.ListMtime,
 	}
 	if prefix := strings.Trim(o.Prefix, "/"); prefix != "" {

@@ -174,6 +174,7 @@ func (f *FS) putMarkerAs(ctx context.Context, key, contentType string, cond cond
 			Key:           &key,
 			ContentLength: aws.Int64(0),
 			ContentType:   &contentType,
+			Metadata:      f.addProvenance(ctx, nil),
 		}
 		f.attributes.applyToPut(in)
 		checksum{a, a.hash().Sum(nil)}.set(&in.ChecksumCRC32C, &in.ChecksumCRC32, &in.ChecksumSHA256, &in.ContentMD5)

@@ -91,7 +91,7 @@ func (u *upload) createMultipart() error {
 			}
 			in = like
 		}
-		in.Bucket, in.Key = &u.fs.bucket, &u.key
+		in.Bucket, in.Key, in.Metadata = &u.fs.bucket, &u.key, u.fs.addProvenance(u.ctx, in.Metadata)
 		in.ChecksumAlgorithm, in.ChecksumType = a.checksumType()
 		return u.withBaseStorageClass(in.StorageClass, func(class types.StorageClass) error {
 			in.StorageClass = class

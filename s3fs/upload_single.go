@@ -75,6 +75,7 @@ func (u *upload) putObject(ctx context.Context, p *part, commit func() error, op
 		if err := u.publishing.base.applyTo(u, in); err != nil {
 			return err
 		}
+		in.Metadata = u.fs.addProvenance(ctx, in.Metadata)
 		if mtime := u.publishing.attributes().ModTime; !mtime.IsZero() {
 			if in.Metadata == nil {
 				in.Metadata = make(map[string]string)
