@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"maps"
 	"path"
 	"strings"
 	"syscall"
@@ -13,40 +12,6 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/event"
 	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
-
-// directories are those that a session has seen. On S3 a directory without a marker vanishes with its last file, but a client
-// that has just emptied it expects CWD and RMD to work.
-type directories map[string]bool
-
-// maxKnownDirs limits the directories that a session remembers.
-const maxKnownDirs = 4096
-
-// add adds a directory and its parents.
-func (d *directories) add(dir string) {
-	for ; dir != "/" && !(*d)[dir]; dir = path.Dir(dir) {
-		if *d == nil || len(*d) >= maxKnownDirs {
-			*d = make(directories)
-		}
-		(*d)[dir] = true
-	}
-}
-
-// forget removes dir and all below it.
-func (d directories) forget(dir string) {
-	maps.DeleteFunc(d, func(name string, _ bool) bool { return isWithin(dir, name) })
-}
-
-// move updates the directories after a rename. It forgets those below the old name, and does not know those below the new one.
-func (d *directories) move(from, to string) {
-	d.forget(from)
-	d.add(path.Dir(from)) // it may have vanished with its last file
-	d.add(path.Dir(to))
-}
-
-// isWithin reports whether name is dir or below it.
-func isWithin(dir, name string) bool {
-	return name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
-}
 
 func (s *session) cmdPwd(context.Context, string) error {
 	return s.ok(257, names.Quote(s.dir)+" is the current directory.")
@@ -63,7 +28,7 @@ func (s *session) cmdCwd(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
-	s.known.add(dir)
+	s.known.Add(dir)
 	s.dir = dir
 	return s.ok(250, names.Quote(dir)+" is the current directory.")
 }
@@ -96,12 +61,12 @@ func (s *session) isKnown(dir string) bool { return dir == "/" || s.known[dir] }
 
 // isCwdOrAbove reports whether dir is the current directory or a parent. For this session it exists, if only as an empty one. Other
 // known directories may have vanished with their last file, or been removed or renamed by another session.
-func (s *session) isCwdOrAbove(dir string) bool { return isWithin(dir, s.dir) }
+func (s *session) isCwdOrAbove(dir string) bool { return names.IsWithin(dir, s.dir) }
 
 // stillExists reports whether a known directory exists, or may exist. If not, the session forgets it.
 func (s *session) stillExists(ctx context.Context, dir string) bool {
 	if errors.Is(statDir(ctx, s.store, dir), fs.ErrNotExist) {
-		s.known.forget(dir)
+		s.known.Forget(dir)
 		return false
 	}
 	return true
@@ -120,7 +85,7 @@ func (s *session) cmdMkd(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
-	s.known.add(dir)
+	s.known.Add(dir)
 	return s.ok(257, names.Quote(dir)+" created.")
 }
 
@@ -157,8 +122,8 @@ func (s *session) cmdRmd(ctx context.Context, arg string) error {
 	if err != nil && !(errors.Is(err, fs.ErrNotExist) && s.known[dir]) {
 		return err
 	}
-	s.known.forget(dir)
-	s.known.add(path.Dir(dir)) // it may have vanished with its last file
+	s.known.Forget(dir)
+	s.known.Add(path.Dir(dir)) // it may have vanished with its last file
 	s.observe(ctx, event.Rmdir{Name: dir, Stored: done})
 	return s.ok(250, "Directory removed.")
 }

@@ -23,7 +23,7 @@ func (s *session) cmdDele(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
-	s.known.add(path.Dir(name)) // it may have vanished with its last file
+	s.known.Add(path.Dir(name)) // it may have vanished with its last file
 	s.observe(ctx, event.FileDelete{Name: name, Stored: done})
 	return s.ok(250, "File deleted.")
 }
@@ -62,7 +62,7 @@ func (s *session) cmdRnto(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
-	s.known.move(from, to)
+	s.known.Move(from, to)
 	s.observe(ctx, event.Rename{Name: from, To: to, Stored: done})
 	return s.ok(250, "Rename successful.")
 }

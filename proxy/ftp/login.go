@@ -11,6 +11,7 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/event"
+	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
 const (
@@ -89,7 +90,7 @@ func (s *session) admit(ctx context.Context, a proxy.Account, method proxy.Login
 		return observedError{reply{530, "Too many sessions for this user."}}
 	}
 	s.queue.setLoggedIn(true)
-	s.store, s.loginTimeout, s.known, s.compat, s.dir = a.Store, nil, directories{}, a.Compat, cmp.Or(a.Home, "/")
+	s.store, s.loginTimeout, s.known, s.compat, s.dir = a.Store, nil, names.Directories{}, a.Compat, cmp.Or(a.Home, "/")
 	s.observe(s.context(ctx), event.LoginOK{Method: method})
 	return s.ok(welcome.code, welcome.text)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/passive"
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
+	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
 // A session is one control connection and its state. Only one goroutine at a time uses it, see interruptible.
@@ -57,7 +58,7 @@ type loginState struct {
 	user         string           // user name in logs, shortened
 	store        proxy.Store      // nil = not logged in
 	dir          string
-	known        directories
+	known        names.Directories
 	ascii        bool         // TYPE A
 	mode         transferMode // MODE Z
 	facts        []string

@@ -85,7 +85,7 @@ func (s *session) receive(ctx context.Context, verb, arg string, to destination)
 		return s.put(ctx, t, store, name, opening, to, ascii)
 	})
 	if err == nil {
-		s.known.add(path.Dir(name))
+		s.known.Add(path.Dir(name))
 		s.lastStored = name
 	}
 	return err
