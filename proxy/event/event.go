@@ -8,19 +8,6 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// A Cause is the origin of a failure. It, not the reply code, determines the level at which the failure is logged.
-type Cause int
-
-const (
-	CauseNone    Cause = iota // no failure
-	CauseRequest              // the request: a missing file, or a refusal without a request to the storage
-	CauseClient               // the client, its connection, or a limit: ABOR, a lost connection, an existing name
-	CauseServer               // a problem for the operator: the storage, the network, credentials, a full disk
-)
-
-// String returns the cause as logs show it.
-func (c Cause) String() string { return [...]string{"none", "request", "client", "server"}[c] }
-
 // Events of a session.
 type (
 	// SessionStart is the start of a session. It is reported when the client has sent something, or else at its end.

@@ -250,7 +250,7 @@ func loggedAbove(log string, level slog.Level) (lines []string) {
 // A session with many refusals does not fill the log: further ones are at level debug.
 func TestFrequentRefusalsAreLoggedAtDebug(t *testing.T) {
 	inBubbleWithLog(t, nil, func(s *script, log *logBuffer) {
-		for range maxRefusals + 1 {
+		for range event.MaxRefusals + 1 {
 			s.play("C> SIZE f\nS> 550 *")
 		}
 		all := strings.Count(log.String(), "command=SIZE name=f code=550")
@@ -259,8 +259,8 @@ func TestFrequentRefusalsAreLoggedAtDebug(t *testing.T) {
 		if other := loggedAbove(log.String(), slog.LevelDebug); !strings.Contains(other[len(other)-1], "command=MDTM") {
 			t.Errorf("another command is logged as %s", other[len(other)-1])
 		}
-		if all != maxRefusals+1 || info != maxRefusals {
-			t.Errorf("%d lines, %d of them above debug, want %d and %d", all, info, maxRefusals+1, maxRefusals)
+		if all != event.MaxRefusals+1 || info != event.MaxRefusals {
+			t.Errorf("%d lines, %d of them above debug, want %d and %d", all, info, event.MaxRefusals+1, event.MaxRefusals)
 		}
 	})
 }

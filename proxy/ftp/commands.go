@@ -232,28 +232,9 @@ func redact(verb, arg string) string {
 	return arg
 }
 
-// A refusal is a kind of failure with CauseRequest.
-type refusal struct {
-	verb string // "" = not in the table
-	code int
-}
-
-// maxRefusals limits the refusals of one kind that are logged at info in a session.
-const maxRefusals = 20
-
 // reportFailure reports a failed command.
 func (s *session) reportFailure(ctx context.Context, verb, arg string, err error) {
 	e := event.CommandFailed{Command: verb, Name: redact(verb, arg), Code: replyTo(err).code, Cause: causeOf(err), Err: err}
-	if e.Cause == event.CauseRequest {
-		kind := refusal{verb, e.Code}
-		if _, known := commands[verb]; !known {
-			kind.verb = ""
-		}
-		if s.refusals == nil {
-			s.refusals = make(map[refusal]int)
-		}
-		s.refusals[kind]++
-		e.Frequent = s.refusals[kind] > maxRefusals
-	}
-	s.observe(ctx, e)
+	_, known := commands[verb]
+	s.observe(ctx, s.refusals.Count(e, known))
 }

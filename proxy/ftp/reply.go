@@ -130,6 +130,9 @@ func replyTo(err error) reply {
 	if errors.As(err, &r) {
 		return r
 	}
+	if over, ok := errors.AsType[*proxy.LimitError](err); ok {
+		return reply{552, over.Text}
+	}
 	if errors.As(err, new(connectError)) {
 		return reply{425, "Cannot open data connection."}
 	}
@@ -171,6 +174,7 @@ var replies = []struct {
 	{modez.ErrExpands, reply{552, "Compressed data expands too much, use MODE S."}},
 	{errTooShort, reply{426, "Fewer bytes received than announced by ALLO, nothing stored."}},
 	{proxy.ErrStale, reply{426, "File changed during transfer, transfer incomplete."}},
+	{proxy.ErrNotCounted, reply{450, "Quota not counted yet, try again later."}}, // before its cause
 	{proxy.ErrTooManyTransfers, reply{450, "Too many transfers of this user, try again later."}},
 	{syscall.EBUSY, reply{450, "File is in use by another session, try again."}},
 	{syscall.ENOTEMPTY, reply{550, "Directory not empty."}},
@@ -182,8 +186,9 @@ var replies = []struct {
 	{syscall.ENOSPC, reply{452, "Insufficient storage space."}},
 	{syscall.ENOBUFS, reply{452, "No transfer buffer available, try again later."}},
 	{errors.ErrUnsupported, reply{504, "Not supported by the storage."}},
-	{fs.ErrNotExist, reply{550, "No such file or directory."}},
 	{fs.ErrExist, reply{550, "File already exists."}},
+	{proxy.ErrDenied, reply{550, "Permission denied."}}, // also where that says that a file does not exist
+	{fs.ErrNotExist, reply{550, "No such file or directory."}},
 	{fs.ErrPermission, reply{550, "Permission denied."}},
 	{ErrCharset, reply{553, "File name is not in the expected charset."}},
 	{fs.ErrInvalid, reply{553, "File name not allowed."}},

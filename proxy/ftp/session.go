@@ -10,6 +10,7 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/passive"
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/event"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
@@ -39,7 +40,7 @@ type session struct {
 	writeErr        error         // first error of writing a reply; nothing is written after it
 	failedLogins    int           // refused logins
 	unknownCommands int           // unknown commands before login
-	refusals        map[refusal]int
+	refusals        event.Refusals
 	tls             *tlsSession // nil = no TLS
 	pbsz            bool        // PBSZ was sent
 	protP           bool        // PROT P was sent
