@@ -126,6 +126,9 @@ func split(text string) (verb, arg string) {
 // execute runs a command line and returns its final reply.
 func (s *session) execute(ctx context.Context, l line) reply {
 	s.dropRefused()
+	if err := s.refreshAccount(); err != nil {
+		return replyTo(err)
+	}
 	verb, arg := split(l.text)
 	arg = s.decodeArg(verb, arg)
 	if verb != "RNTO" { // RNTO must follow RNFR directly (RFC 959, section 4.1.3)

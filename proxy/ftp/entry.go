@@ -105,9 +105,10 @@ func permFact(e proxy.Entry) string {
 	case e.Resumable:
 		letters = resumableLetters
 	}
+	isFixed := e.Fixed || e.Name == "/"
 	var fact []byte
 	for _, l := range letters {
-		if l.needs&e.Denied == 0 {
+		if l.needs&e.Denied == 0 && !(isFixed && (l.letter == 'd' || l.letter == 'f')) {
 			fact = append(fact, l.letter)
 		}
 	}

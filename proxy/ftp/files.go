@@ -33,6 +33,9 @@ func (s *session) cmdRnfr(ctx context.Context, arg string) error {
 	if err == nil && take(&s.lastStored) != name { // no request for the file just stored; if it is missing, RNTO fails
 		_, err = stat(ctx, s.store, name)
 	}
+	if errors.Is(err, proxy.ErrDenied) { // the account may be allowed to rename it, but not to see it: RNTO will tell
+		err = nil
+	}
 	if err != nil {
 		return err
 	}

@@ -47,9 +47,25 @@ func (s *session) cmdClnt(ctx context.Context, arg string) error {
 	return s.ok(200, "Noted.")
 }
 
-// cmdAvbl replies with the largest number: S3 has no known limit.
-func (s *session) cmdAvbl(context.Context, string) error {
-	return s.ok(213, strconv.FormatInt(math.MaxInt64, 10))
+// cmdAvbl replies with what the user may still upload. Without a limit it replies with the largest number: S3 has no known limit.
+func (s *session) cmdAvbl(ctx context.Context, _ string) error {
+	space, err := s.space(ctx)
+	if err != nil {
+		return err
+	}
+	left, limited := space.Left()
+	if !limited {
+		left = math.MaxInt64
+	}
+	return s.ok(213, strconv.FormatInt(left, 10))
+}
+
+// space returns the limits of what the user may upload.
+func (s *session) space(ctx context.Context) (proxy.Space, error) {
+	if s.account.Space == nil {
+		return proxy.Space{}, nil
+	}
+	return s.account.Space(ctx)
 }
 
 func (s *session) cmdSmnt(context.Context, string) error {

@@ -3,6 +3,7 @@ package ftp
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io/fs"
@@ -86,13 +87,55 @@ func (s *session) cmdPass(ctx context.Context, arg string) error {
 func (s *session) admit(ctx context.Context, a proxy.Account, method proxy.LoginMethod, welcome reply) error {
 	s.user = clip(cmp.Or(a.User, s.name))
 	if err := s.entry.Login(s.user, a.Limits); err != nil {
+		release(a)
 		s.observe(ctx, event.LoginRefused{User: s.user, Method: method, Code: 530, Err: err})
 		return observedError{reply{530, "Too many sessions for this user."}}
 	}
 	s.queue.setLoggedIn(true)
-	s.store, s.loginTimeout, s.known, s.compat, s.dir = a.Store, nil, names.Directories{}, a.Compat, cmp.Or(a.Home, "/")
+	s.account, s.loginTimeout = a, nil
+	s.use(a)
+	s.enter(a)
 	s.observe(s.context(ctx), event.LoginOK{Method: method})
 	return s.ok(welcome.code, welcome.text)
+}
+
+// release tells the source of an account that the session does not use it any more.
+func release(a proxy.Account) {
+	if a.Release != nil {
+		a.Release()
+	}
+}
+
+// use applies the settings of an account.
+func (s *session) use(a proxy.Account) { s.store, s.compat = a.Store, a.Compat }
+
+// enter begins in the home directory of an account. If the store does not have that directory, it is an empty one.
+func (s *session) enter(a proxy.Account) {
+	s.dir, s.known = cmp.Or(a.Home, "/"), names.Directories{}
+	s.known.Add(s.dir)
+}
+
+// refreshAccount applies changes of the account since the last command. If it shows another place now, what earlier commands have
+// said about files is dropped. The error ends the session: the user may have no sessions any more.
+func (s *session) refreshAccount() error {
+	if s.store == nil || s.account.Now == nil {
+		return nil
+	}
+	now, err := s.account.Now()
+	switch {
+	case err != nil:
+		return s.closeWith(errUserRemoved)
+	case now == nil:
+		return nil
+	}
+	if now.Place != s.account.Place {
+		s.enter(*now)
+		s.restOffset, s.renameFrom, s.lastStored, s.reported, s.hashRange = 0, "", "", reportedEntry{}, nil
+	}
+	s.use(*now)
+	s.account.Place, s.account.Space = now.Place, now.Space
+	s.entry.SetLimits(now.Limits)
+	return nil
 }
 
 // authenticate calls Server.Login, and cancels it when the client leaves, the login times out or the server shuts down; the error
@@ -178,7 +221,11 @@ func (s *session) cmdQuit(context.Context, string) error {
 
 // attempt returns an Attempt with the client's data.
 func (s *session) attempt(method proxy.LoginMethod, password string, certificate *x509.Certificate) proxy.Attempt {
-	return proxy.Attempt{
+	a := proxy.Attempt{
 		User: s.name, Password: password, Certificate: certificate, Method: method, Protocol: protocol, Session: s.entry.Info().ID, Peer: s.peer,
 	}
+	if s.tls != nil {
+		a.TLS = tls.VersionName(s.tls.state.Version)
+	}
+	return a
 }

@@ -57,6 +57,7 @@ type loginState struct {
 	loginTimeout <-chan time.Time // fires when the time to log in is over
 	name         string           // argument of USER
 	user         string           // user name in logs, shortened
+	account      proxy.Account    // of the login, with the Place of the last change
 	store        proxy.Store      // nil = not logged in
 	dir          string
 	known        names.Directories
@@ -226,6 +227,7 @@ func (s *session) logout() {
 	if take(&s.store) != nil {
 		s.queue.setLoggedIn(false)
 		s.entry.Logout()
+		release(s.account)
 	}
 }
 

@@ -7,12 +7,14 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // siteCommands are the SITE commands, which most clients send out of habit. The table is never changed.
 var siteCommands = withSiteHelp(map[string]command{
 	"UTIME":   {run: (*session).siteUtime, arg: nameArg},
+	"QUOTA":   {run: (*session).siteQuota},
 	"IDLE":    {run: (*session).siteIdle},
 	"NAMEFMT": {run: siteFormat("NAMEFMT")},
 	"LISTFMT": {run: siteFormat("LISTFMT")},
@@ -37,6 +39,31 @@ func (s *session) cmdSite(ctx context.Context, arg string) error {
 
 func (s *session) replySiteHelp(all map[string]command) error {
 	return s.ok(214, "SITE commands:\n"+columns(slices.Sorted(maps.Keys(all)))+"CHMOD and UMASK have no effect.")
+}
+
+// siteQuota replies with the limits of what the user may upload.
+func (s *session) siteQuota(ctx context.Context, _ string) error {
+	space, err := s.space(ctx)
+	if err != nil {
+		return err
+	}
+	lines := []string{"Limits of this account:"}
+	if n := space.FileSize; n > 0 {
+		lines = append(lines, fmt.Sprintf(" Largest file: %d bytes", n))
+	}
+	if n := space.DailyUpload; n > 0 {
+		lines = append(lines, fmt.Sprintf(" Uploaded today (UTC): %d of %d bytes", space.UploadedToday, n))
+	}
+	if n := space.Size; n > 0 {
+		lines = append(lines, fmt.Sprintf(" Stored: %d of %d bytes, %d left", space.StoredSize, n, max(n-space.StoredSize, 0)))
+	}
+	if n := space.Files; n > 0 {
+		lines = append(lines, fmt.Sprintf(" Stored: %d of %d files, %d left", space.StoredFiles, n, max(n-space.StoredFiles, 0)))
+	}
+	if len(lines) == 1 {
+		return s.ok(211, "No quota.")
+	}
+	return s.ok(211, strings.Join(append(lines, "End"), "\n"))
 }
 
 // siteNoEffect accepts a command that has no meaning on S3.
