@@ -1,8 +1,10 @@
 package ftp
 
 import (
+	"net"
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -22,6 +24,36 @@ func TestCrowdedGrace(t *testing.T) {
 	} {
 		if got := busyHostGrace(c.load, c.took); got != c.want {
 			t.Errorf("%v tasks a processor, upload %v: %v, want %v", c.load, c.took, got, c.want)
+		}
+	}
+}
+
+// On a busy host the grace ends soon after a moment in which all tasks ran, and otherwise at its end.
+func TestGraceEndsWhenIdle(t *testing.T) {
+	for _, c := range []struct{ idleAfter, least, most time.Duration }{
+		{0, minGrace, minGrace},
+		{3 * time.Millisecond, 3 * time.Millisecond, 6*time.Millisecond + minGrace},
+		{50 * time.Millisecond, 50 * time.Millisecond, 50*time.Millisecond + maxIdleCheck + minGrace},
+		{time.Hour, 80 * time.Millisecond, 80 * time.Millisecond},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			raw, client := net.Pipe()
+			defer raw.Close()
+			defer client.Close()
+			s := &session{raw: raw, gone: make(chan struct{})}
+			begin := time.Now()
+			s.awaitIdleProcessor(t.Context(), begin.Add(80*time.Millisecond), nil, func() bool { return time.Since(begin) >= c.idleAfter })
+			if took := time.Since(begin); took < c.least || took > c.most {
+				t.Errorf("idle after %v: waited %v, want %v to %v", c.idleAfter, took, c.least, c.most)
+			}
+		})
+	}
+}
+
+func TestRunnable(t *testing.T) {
+	for text, want := range map[string]int{"0.20 0.18 0.12 3/80 11206\n": 3, "12.51 9.73 7.36 14/512 9\n": 14, "": 0, "x": 0, "/": 0, "0.1 0.1 /": 0} {
+		if got := runnable([]byte(text)); got != want {
+			t.Errorf("%q: got %d, want %d", text, got, want)
 		}
 	}
 }

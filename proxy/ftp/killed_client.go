@@ -45,11 +45,11 @@ func (s *session) awaitKilledClient(ctx context.Context, t *transfer, suspect bo
 	rtt, _ := tcpState(s.raw)
 	took := t.conn.endedAt.Sub(t.conn.openedAt)
 	measured := grace(rtt, took)
-	wait := s.srv.CommitGrace
+	wait, busy := s.srv.CommitGrace, time.Duration(0)
 	if wait == 0 {
 		wait = measured
 		if rtt > 0 && rtt < maxLocalRTT {
-			wait = max(wait, busyHostGrace(processorLoad(), took))
+			busy = busyHostGrace(processorLoad(), took)
 		}
 	}
 	quit := t.quit.behind(t.conn, measured) // not the longer wait, by which a QUIT sent long before the data's end would count
@@ -57,6 +57,7 @@ func (s *session) awaitKilledClient(ctx context.Context, t *transfer, suspect bo
 		wait = max(wait, shortUploadGrace)
 	}
 	s.waitUntil(ctx, t.conn.endedAt.Add(wait), quit)
+	s.awaitIdleProcessor(ctx, t.conn.endedAt.Add(busy), quit, allRun)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -69,6 +70,22 @@ func (s *session) awaitKilledClient(ctx context.Context, t *transfer, suspect bo
 		return errTooManyQueued
 	}
 	return nil
+}
+
+// maxIdleCheck is the maximum time between two looks at the load of a busy host.
+const maxIdleCheck = 4 * time.Millisecond
+
+// awaitIdleProcessor waits until all runnable tasks of this host have a processor, and for minGrace after it: a killed process that
+// waited for one has closed its connections by then. It waits no longer than until end, and ends like waitUntil.
+func (s *session) awaitIdleProcessor(ctx context.Context, end time.Time, quit <-chan struct{}, allRun func() bool) {
+	begin := time.Now()
+	for now := begin; now.Before(end) && ctx.Err() == nil && !closed(s.gone) && !closed(quit); now = time.Now() {
+		if allRun() {
+			end = now.Add(minGrace)
+		}
+		pause := min(max(minGrace, now.Sub(begin)), maxIdleCheck) // often at first, seldom on a host that stays busy
+		s.waitUntil(ctx, now.Add(min(pause, end.Sub(now))), quit)
+	}
 }
 
 // timerResolution is the wait below which a Timer is too coarse: on Linux the Go runtime waits in milliseconds.

@@ -7,19 +7,43 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // processorLoad returns the number of runnable tasks per processor of this host, without the calling one; 0 if it is unknown.
-func processorLoad() float64 {
-	text, err := os.ReadFile("/proc/loadavg") // e.g. 0.20 0.18 0.12 3/80 11206: 3 are runnable
-	fields := bytes.Fields(text)
-	if err != nil || len(fields) < 4 {
+func processorLoad() float64 { return float64(max(runnableTasks()-1, 0)) / float64(processors()) }
+
+// allRun reports whether each runnable task of this host, with the calling one, has a processor, as far as is known.
+func allRun() bool { return runnableTasks() <= processors() }
+
+// runnableTasks returns the number of runnable tasks of this host, with the calling one; 0 if it is unknown.
+func runnableTasks() int {
+	var text [64]byte // e.g. 0.20 0.18 0.12 3/80 11206: 3 are runnable
+	n, err := unix.Pread(loadavg(), text[:], 0)
+	if err != nil {
 		return 0
 	}
-	running, _, _ := bytes.Cut(fields[3], []byte("/"))
-	n, _ := strconv.Atoi(string(running))
-	return float64(max(n-1, 0)) / float64(processors())
+	return runnable(text[:n])
 }
+
+// runnable returns the number of runnable tasks in the text of /proc/loadavg; 0 if it is invalid.
+func runnable(text []byte) (n int) {
+	slash := max(bytes.IndexByte(text, '/'), 0)
+	for _, digit := range text[bytes.LastIndexByte(text[:slash], ' ')+1 : slash] {
+		n = n*10 + int(digit-'0')
+	}
+	return n
+}
+
+// loadavg returns a descriptor of /proc/loadavg, which stays open, as it is read for each upload; -1 if it cannot be opened.
+var loadavg = sync.OnceValue(func() int {
+	fd, err := unix.Open("/proc/loadavg", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	return fd
+})
 
 // processors returns the number of processors of the host, which may be more than this process may use.
 var processors = sync.OnceValue(func() int {

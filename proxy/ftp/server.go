@@ -85,6 +85,7 @@ func (srv *Server) ServeTLS(ctx context.Context, l net.Listener) error {
 }
 
 func (srv *Server) serve(ctx context.Context, l net.Listener, implicit bool) error {
+	processorLoad() // opens a file, which then is not an open file of a session
 	drain, stopAccepting := context.WithCancel(ctx)
 	defer stopAccepting()
 	context.AfterFunc(drain, func() { l.Close() })
