@@ -18,6 +18,8 @@ type commandQueue struct {
 	room     chan struct{} // wakes the reading goroutine to check the limit again
 	loggedIn atomic.Bool
 	blocked  atomic.Bool // the reading goroutine waits for room, and does not see the end of the connection
+	idle     atomic.Bool // the session has no goroutine, see becomeIdle
+	resume   func()      // continues an idle session
 }
 
 func newCommandQueue() *commandQueue {
@@ -51,7 +53,21 @@ func (q *commandQueue) put(l *line, done <-chan struct{}) bool {
 	}
 	q.blocked.Store(false)
 	q.lines <- l // does not block: only this goroutine puts
+	q.wake()
 	return true
+}
+
+// close tells the session that no more lines will come.
+func (q *commandQueue) close() {
+	close(q.lines)
+	q.wake()
+}
+
+// wake resumes the session in a new goroutine if it is idle.
+func (q *commandQueue) wake() {
+	if q.idle.CompareAndSwap(true, false) {
+		go q.resume()
+	}
 }
 
 // lineTaken must be called after each receive from lines.

@@ -52,7 +52,7 @@ var ErrProxyHeader = fmt.Errorf("%w: it begins with a PROXY header", errOtherPro
 // readLines puts the command lines from r into the queue until r ends or done is closed, then closes q.lines. It closes gone at
 // the end of r; q.lines may still hold lines then.
 func readLines(r io.Reader, q *commandQueue, gone chan<- struct{}, done <-chan struct{}) {
-	defer close(q.lines)
+	defer q.close()
 	defer close(gone)
 	var watch quitWatch
 	for t := newTelnet(r, q.maxLine); t != nil; {

@@ -76,10 +76,7 @@ func TestPanicEndsOnlyItsSession(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				over := make(chan struct{})
-				go func() {
-					defer close(over)
-					srv.session(ctx, ctx, conn, c.implicit)
-				}()
+				go srv.session(ctx, ctx, conn, c.implicit, func() { close(over) })
 				synctest.Wait()
 				if c.say != "" {
 					io.ReadFull(client, make([]byte, len("220 s3ftpd ready.\r\n")))
@@ -119,6 +116,7 @@ func TestPanicOfReaderClosesControlConnection(t *testing.T) {
 		}()
 		io.WriteString(client, "NOOP\r\n")
 		<-gone
+		synctest.Wait() // for the count
 		if _, open := <-q.lines; open || s.srv.Panics() != 1 {
 			t.Errorf("lines are open: %v, %d panics", open, s.srv.Panics())
 		}

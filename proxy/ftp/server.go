@@ -95,7 +95,8 @@ func (srv *Server) serve(ctx context.Context, l net.Listener, implicit bool) err
 	defer cut(nil)
 	var sessions sync.WaitGroup
 	err := srv.accept(drain, l, func(conn net.Conn) {
-		sessions.Go(func() { srv.session(drain, hard, conn, implicit) })
+		sessions.Add(1)
+		go srv.session(drain, hard, conn, implicit, sessions.Done)
 	})
 	stopAccepting()
 	timer := time.AfterFunc(srv.drainTimeout(), func() {

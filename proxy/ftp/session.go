@@ -15,7 +15,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
-// A session is one control connection and its state. Only one goroutine at a time uses it, see interruptible.
+// A session is one control connection and its state. Only one goroutine at a time uses it, see interruptible and becomeIdle.
 type session struct {
 	srv             *Server
 	raw             net.Conn       // the TCP connection
@@ -23,7 +23,10 @@ type session struct {
 	host            netip.Addr     // this host's address on raw
 	local           netip.AddrPort // the address that the client connected to, which may be a load balancer's
 	peer            netip.AddrPort
-	ctx             context.Context // for events outside of commands, such as a panic
+	ctx             context.Context // of the session, without its user
+	cancel          context.CancelCauseFunc
+	ended           func() // called when the session has ended
+	began           time.Time
 	dialer          *passive.Dialer // nil = active data connections are refused
 	queue           *commandQueue
 	lines           <-chan *line    // those of queue
@@ -34,12 +37,15 @@ type session struct {
 	lingering       *lingering    // data connections that wait for the client's FIN
 	discards        chan struct{} // limits the refused uploads that are read and discarded, see discard
 	implicit        bool          // TLS without AUTH
-	announced       bool          // SessionStart was reported, see announce
-	closing         bool          // close the session after this reply
-	closeReason     error         // of closing, for the event; nil after QUIT
-	writeErr        error         // first error of writing a reply; nothing is written after it
-	failedLogins    int           // refused logins
-	unknownCommands int           // unknown commands before login
+	greeted         bool          // the first reply was sent
+	idle            idleTimer
+	timesOut        time.Time // the idle timeout, while the session waits for a command; otherwise zero
+	announced       bool      // SessionStart was reported, see announce
+	closing         bool      // close the session after this reply
+	closeReason     error     // of closing, for the event; nil after QUIT
+	writeErr        error     // first error of writing a reply; nothing is written after it
+	failedLogins    int       // refused logins
+	unknownCommands int       // unknown commands before login
 	refusals        event.Refusals
 	tls             *tlsSession // nil = no TLS
 	pbsz            bool        // PBSZ was sent
@@ -82,17 +88,20 @@ type loginState struct {
 	reported   reportedEntry // size that SIZE or MLST reported, for APPE
 }
 
-// serve runs commands until the session ends. Its error is the reason, nil after QUIT.
-func (s *session) serve(ctx context.Context) (err error) {
+// runCommands runs commands until the session ends. Its error is the reason, nil after QUIT; or errNoCommand.
+func (s *session) runCommands(ctx context.Context) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = s.reportPanic("command", v)
 			s.write(reply{421, "Internal error, closing connection."})
 		}
 	}()
-	s.reset()
-	if err := s.write(reply{220, "s3ftpd ready."}); err != nil {
-		return err
+	if !s.greeted {
+		s.greeted = true
+		s.reset()
+		if err := s.write(reply{220, "s3ftpd ready."}); err != nil {
+			return err
+		}
 	}
 	for !s.closing {
 		l, err := s.nextLine()
@@ -186,25 +195,38 @@ func refusedSession(err error) reply {
 	return reply{421, "Too many sessions, try again later."}
 }
 
-// nextLine returns the next command line. If the error is a reply, it is the last one of the session.
+// nextLine returns the next command line. If the error is a reply, it is the last one of the session. errNoCommand means that none has
+// come for a while: the session may become idle.
 func (s *session) nextLine() (line, error) {
 	if len(s.pending) > 0 {
 		l := s.pending[0]
 		s.pending = s.pending[1:]
 		return *l, l.err
 	}
-	idle := time.NewTimer(cmp.Or(s.idleTimeout, s.srv.IdleTimeout, 5*time.Minute))
-	defer idle.Stop()
+	if s.timesOut.IsZero() {
+		s.timesOut = time.Now().Add(cmp.Or(s.idleTimeout, s.srv.IdleTimeout, 5*time.Minute))
+	}
+	left := time.Until(s.timesOut)
+	wait := left
+	if s.store != nil { // before login a session does not last long
+		wait = min(left, idleAfter)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
 	select {
 	case l, ok := <-s.lines:
 		if !ok {
 			return line{}, errClientClosed
 		}
+		s.timesOut = time.Time{}
 		s.announce(false)
 		s.queue.lineTaken()
 		s.more = l.more
 		return *l, l.err
-	case <-idle.C:
+	case <-timer.C:
+		if wait < left {
+			return line{}, errNoCommand
+		}
 		return line{}, reply{421, "Idle timeout, closing connection."}
 	case <-s.loginTimeout:
 		return line{}, errLoginTimeout

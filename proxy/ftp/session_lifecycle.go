@@ -16,51 +16,108 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
-// session serves a control connection. An error or panic ends this session only.
-func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit bool) {
+// session serves a control connection, and calls ended when the session has ended. It may return before that, see becomeIdle. An error
+// or panic ends this session only.
+func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit bool, ended func()) {
 	info := proxy.SessionInfo{ID: newID(), Protocol: protocol}
-	s := &session{srv: srv, raw: conn, conn: conn, hard: hard, ctx: proxy.WithSession(hard, info), discards: make(chan struct{}, maxDiscards)}
+	s := &session{srv: srv, raw: conn, conn: conn, hard: hard, ctx: proxy.WithSession(hard, info), implicit: implicit, ended: ended,
+		discards: make(chan struct{}, maxDiscards)}
 	s.lingering = &lingering{session: s}
+	s.runPart(func() (idle bool) {
+		if !s.register(drain, info) {
+			return false
+		}
+		s.began = time.Now()
+		if err := s.begin(s.ctx); err != nil {
+			s.reportEnd(s.ctx, err)
+			return false
+		}
+		s.startReading()
+		return s.serve()
+	})
+}
+
+// runPart runs a part of a session. After it the session is idle, or runPart releases it.
+func (s *session) runPart(part func() (idle bool)) {
+	idle := false
+	defer func() {
+		if !idle {
+			s.release()
+		}
+	}()
 	defer s.recoverPanic("session")
-	defer conn.Close()
-	s.host, s.local, s.peer = passive.HostAddr(conn), passive.AddrPort(conn.LocalAddr()), passive.AddrPort(conn.RemoteAddr())
+	idle = part()
+}
+
+// release closes the control connection, and waits for what the session has left running.
+func (s *session) release() {
+	defer s.ended()
+	defer s.recoverPanic("session")
+	defer s.raw.Close()
 	defer s.lingering.Wait()
+	if s.cancel != nil { // nil before register
+		defer s.cancel(nil)
+	}
+	if s.entry != nil {
+		defer s.entry.End()
+		defer s.logout()
+	}
+}
+
+// register adds the session to the list of sessions, unless it is refused.
+func (s *session) register(drain context.Context, info proxy.SessionInfo) bool {
+	s.host, s.local, s.peer = passive.HostAddr(s.raw), passive.AddrPort(s.raw.LocalAddr()), passive.AddrPort(s.raw.RemoteAddr())
 	info.Client = s.peer
-	ctx, end, cancel := s.lifetime(drain, proxy.WithSession(hard, info))
-	defer cancel(nil)
-	s.ctx = ctx
-	var err error
-	if s.entry, err = srv.sessions().Start(info, end); err != nil {
-		s.observe(ctx, event.SessionRefused{Code: 421, Err: err})
-		if !implicit { // an implicit TLS client would read it as a broken handshake
+	var end context.CancelCauseFunc
+	s.ctx, end, s.cancel = s.lifetime(drain, proxy.WithSession(s.hard, info))
+	entry, err := s.srv.sessions().Start(info, end)
+	if err != nil {
+		s.observe(s.ctx, event.SessionRefused{Code: 421, Err: err})
+		if !s.implicit { // an implicit TLS client would read it as a broken handshake
 			s.write(refusedSession(err))
 		}
-		return
+		return false
 	}
-	defer s.entry.End()
-	defer s.logout()
+	s.entry = entry
 	// ABOR may be sent with Telnet Synch: its urgent byte must stay in its place in the line.
-	keepUrgentInline(conn)
+	keepUrgentInline(s.raw)
+	return true
+}
 
-	begin := time.Now()
-	s.implicit = implicit
-	err = s.begin(ctx)
-	if err == nil {
-		queue, gone := newCommandQueue(), make(chan struct{})
-		s.queue, s.lines, s.gone = queue, queue.lines, gone
-		conn := s.conn // AUTH changes s.conn
-		go func() {
-			defer s.recoverPanic("reading commands")
-			readLines(conn, queue, gone, ctx.Done())
-		}()
-		err = s.serve(ctx)
-		ctx = s.context(ctx) // with the user, for SessionEnd: logout clears it
-		s.logout()
-		s.closeControl(func() { cancel(nil) })
+// startReading starts the goroutine that reads command lines.
+func (s *session) startReading() {
+	queue, gone := newCommandQueue(), make(chan struct{})
+	queue.resume = s.resume
+	s.queue, s.lines, s.gone = queue, queue.lines, gone
+	conn, done := s.conn, s.ctx.Done() // AUTH changes s.conn
+	go func() {
+		defer s.recoverPanic("reading commands")
+		readLines(conn, queue, gone, done)
+	}()
+}
+
+// serve runs commands until the session ends or is idle.
+func (s *session) serve() (idle bool) {
+	for {
+		err := s.runCommands(s.ctx)
+		if err != errNoCommand {
+			ctx := s.context(s.ctx) // with the user, for SessionEnd: logout clears it
+			s.logout()
+			s.closeControl(func() { s.cancel(nil) })
+			s.reportEnd(ctx, err)
+			return false
+		}
+		if s.becomeIdle() {
+			return true
+		}
 	}
-	probe := !s.announced && (err == errClientClosed || implicit && errors.Is(err, io.EOF))
+}
+
+// reportEnd reports the end of the session.
+func (s *session) reportEnd(ctx context.Context, err error) {
+	probe := !s.announced && (err == errClientClosed || s.implicit && errors.Is(err, io.EOF))
 	s.announce(probe)
-	s.observe(ctx, event.SessionEnd{Duration: time.Since(begin), Err: err, Probe: probe})
+	s.observe(ctx, event.SessionEnd{Duration: time.Since(s.began), Err: err, Probe: probe})
 }
 
 // announce reports the start of the session once: when the client has sent something, or else at its end. A monitoring probe connects
