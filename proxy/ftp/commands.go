@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/s3ftpd/s3ftpd/proxy/access"
 	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
 
@@ -17,6 +18,9 @@ type command struct {
 	arg  argKind
 	help string // argument, for HELP
 	feat string // line in FEAT; "" = none
+
+	access access.Needs // permissions of the account
+	sets   access.Needs // those of the form that sets a time; zero = there is none
 }
 
 // need lists what a command requires.
@@ -65,43 +69,43 @@ var commands = withHelp(map[string]command{
 	"EPRT": {run: (*session).cmdEprt, need: login | argument, help: "|family|address|port|", feat: "EPRT"},
 
 	// Service, section 4.1.3, and RFC 3659.
-	"RETR": {run: (*session).cmdRetr, need: login | argument, arg: nameArg, help: "file"},
-	"STOR": {run: (*session).cmdStor, need: login | argument, arg: nameArg, help: "file"},
-	"STOU": {run: (*session).cmdStou, need: login, arg: nameArg, help: "[name]"},
-	"APPE": {run: (*session).cmdAppe, need: login | argument, arg: nameArg, help: "file"},
+	"RETR": {run: (*session).cmdRetr, need: login | argument, arg: nameArg, help: "file", access: access.Reads},
+	"STOR": {run: (*session).cmdStor, need: login | argument, arg: nameArg, help: "file", access: access.Stores},
+	"STOU": {run: (*session).cmdStou, need: login, arg: nameArg, help: "[name]", access: access.Writes},
+	"APPE": {run: (*session).cmdAppe, need: login | argument, arg: nameArg, help: "file", access: access.Stores},
 	"ALLO": {run: (*session).cmdAllo, need: login | argument, help: "bytes"},
 	"REST": {run: (*session).cmdRest, need: login | argument, help: "offset", feat: "REST STREAM"},
 	"ABOR": {run: (*session).cmdAbor, need: login},
-	"DELE": {run: (*session).cmdDele, need: login | argument | storage, arg: nameArg, help: "file"},
-	"RNFR": {run: (*session).cmdRnfr, need: login | argument | storage, arg: nameArg, help: "name"},
-	"RNTO": {run: (*session).cmdRnto, need: login | argument | storage, arg: nameArg, help: "name"},
-	"MKD":  {run: (*session).cmdMkd, need: login | argument | storage, arg: nameArg, help: "directory"},
-	"RMD":  {run: (*session).cmdRmd, need: login | argument | storage, arg: nameArg, help: "directory"},
+	"DELE": {run: (*session).cmdDele, need: login | argument | storage, arg: nameArg, help: "file", access: access.Deletes},
+	"RNFR": {run: (*session).cmdRnfr, need: login | argument | storage, arg: nameArg, help: "name", access: access.Renames},
+	"RNTO": {run: (*session).cmdRnto, need: login | argument | storage, arg: nameArg, help: "name", access: access.RenamesTo},
+	"MKD":  {run: (*session).cmdMkd, need: login | argument | storage, arg: nameArg, help: "directory", access: access.Makes},
+	"RMD":  {run: (*session).cmdRmd, need: login | argument | storage, arg: nameArg, help: "directory", access: access.Deletes},
 	"PWD":  {run: (*session).cmdPwd, need: login},
-	"LIST": {run: (*session).cmdList, need: login, arg: nameArg, help: "[path]"},
-	"NLST": {run: (*session).cmdNlst, need: login, arg: nameArg, help: "[path]"},
-	"MLSD": {run: (*session).cmdMlsd, need: login, arg: nameArg, help: "[directory]"},
-	"MLST": {run: (*session).cmdMlst, need: login | storage, arg: nameArg, help: "[path]"},
-	"SIZE": {run: (*session).cmdSize, need: login | argument | storage, arg: nameArg, help: "file", feat: "SIZE"},
-	"MDTM": {run: (*session).cmdMdtm, need: login | argument | storage, arg: nameArg, help: "[YYYYMMDDHHMMSS] file", feat: "MDTM"},
+	"LIST": {run: (*session).cmdList, need: login, arg: nameArg, help: "[path]", access: access.Lists},
+	"NLST": {run: (*session).cmdNlst, need: login, arg: nameArg, help: "[path]", access: access.Lists},
+	"MLSD": {run: (*session).cmdMlsd, need: login, arg: nameArg, help: "[directory]", access: access.Lists},
+	"MLST": {run: (*session).cmdMlst, need: login | storage, arg: nameArg, help: "[path]", access: access.Stats},
+	"SIZE": {run: (*session).cmdSize, need: login | argument | storage, arg: nameArg, help: "file", feat: "SIZE", access: access.Stats},
+	"MDTM": {run: (*session).cmdMdtm, need: login | argument | storage, arg: nameArg, help: "[YYYYMMDDHHMMSS] file", feat: "MDTM", access: access.Stats, sets: access.SetsTime},
 
-	"MFMT": {run: (*session).cmdMfmt, need: login | argument | storage, arg: nameArg, help: "YYYYMMDDHHMMSS file", feat: "MFMT"},
+	"MFMT": {run: (*session).cmdMfmt, need: login | argument | storage, arg: nameArg, help: "YYYYMMDDHHMMSS file", feat: "MFMT", access: access.SetsTime},
 
 	// Checksums.
-	"HASH":    {run: (*session).cmdHash, need: login | argument | storage, arg: nameArg, help: "file"},
+	"HASH":    {run: (*session).cmdHash, need: login | argument | storage, arg: nameArg, help: "file", access: access.Reads},
 	"RANG":    {run: (*session).cmdRang, need: login | argument, help: "first last"},
-	"XCRC":    {run: cmdSum("CRC32"), need: login | argument | storage, arg: nameArg, help: "file [start end]", feat: "XCRC"},
-	"XMD5":    {run: cmdSum("MD5"), need: login | argument | storage, arg: nameArg, help: "file [start end]", feat: "XMD5"},
-	"XSHA1":   {run: cmdSum("SHA-1"), need: login | argument | storage, arg: nameArg, help: "file [start end]", feat: "XSHA1"},
-	"XSHA256": {run: cmdSum("SHA-256"), need: login | argument | storage, arg: nameArg, help: "file [start end]", feat: "XSHA256"},
-	"XSHA512": {run: cmdSum("SHA-512"), need: login | argument | storage, arg: nameArg, help: "file [start end]", feat: "XSHA512"},
+	"XCRC":    {run: cmdSum("CRC32"), need: login | argument | storage, arg: nameArg, help: "file [start end]", feat: "XCRC", access: access.Reads},
+	"XMD5":    {run: cmdSum("MD5"), need: login | argument | storage, arg: nameArg, help: "file [start end]", feat: "XMD5", access: access.Reads},
+	"XSHA1":   {run: cmdSum("SHA-1"), need: login | argument | storage, arg: nameArg, help: "file [start end]", feat: "XSHA1", access: access.Reads},
+	"XSHA256": {run: cmdSum("SHA-256"), need: login | argument | storage, arg: nameArg, help: "file [start end]", feat: "XSHA256", access: access.Reads},
+	"XSHA512": {run: cmdSum("SHA-512"), need: login | argument | storage, arg: nameArg, help: "file [start end]", feat: "XSHA512", access: access.Reads},
 
 	// Information.
 	"HOST": {run: (*session).cmdHost, need: argument, help: "name", feat: "HOST"},
 	"CLNT": {run: (*session).cmdClnt, need: argument, help: "program", feat: "CLNT"},
 	"AVBL": {run: (*session).cmdAvbl, need: login, arg: nameArg, help: "[directory]", feat: "AVBL"},
 	"SYST": {run: (*session).cmdSyst},
-	"STAT": {run: (*session).cmdStat, need: login | storage, arg: nameArg, help: "[path]"},
+	"STAT": {run: (*session).cmdStat, need: login | storage, arg: nameArg, help: "[path]", access: access.Lists},
 	"NOOP": {run: (*session).cmdNoop},
 	"OPTS": {run: (*session).cmdOpts, need: argument, help: "command [options]"},
 	"SITE": {run: (*session).cmdSite, need: login | argument | storage, arg: nameArg, help: "command"},

@@ -9,11 +9,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy/access"
 )
 
 // siteCommands are the SITE commands, which most clients send out of habit. The table is never changed.
 var siteCommands = withSiteHelp(map[string]command{
-	"UTIME":   {run: (*session).siteUtime, arg: nameArg},
+	"UTIME":   {run: (*session).siteUtime, arg: nameArg, access: access.SetsTime},
 	"QUOTA":   {run: (*session).siteQuota},
 	"IDLE":    {run: (*session).siteIdle},
 	"NAMEFMT": {run: siteFormat("NAMEFMT")},
