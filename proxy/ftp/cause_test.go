@@ -20,6 +20,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/event"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
 	"github.com/s3ftpd/s3ftpd/proxy/observe"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // A logBuffer is a bytes.Buffer for several goroutines.
@@ -97,6 +98,7 @@ func TestLevelOfCauses(t *testing.T) {
 		{syscall.EISDIR, slog.LevelInfo},
 		{syscall.ENOTEMPTY, slog.LevelInfo},
 		{syscall.EFBIG, slog.LevelInfo},
+		{fmt.Errorf("put: %w", &proxy.LimitError{}), slog.LevelInfo},
 		{syscall.ESPIPE, slog.LevelInfo},
 		{fs.ErrNotExist, slog.LevelInfo},
 		{fmt.Errorf("delete /a: %w", proxy.ErrDenied), slog.LevelInfo},
@@ -123,7 +125,7 @@ func TestAccessDeniedIsLoggedAsWarning(t *testing.T) {
 		for _, cause := range []error{denied, syscall.EISDIR, fs.ErrExist} {
 			inBubbleWithLog(t, nil, func(s *script, log *logBuffer) {
 				s.play("<= /g \"x\"")
-				s.store.fail["/f"], s.store.fail["/f/"] = cause, cause
+				s.store.Fail["/f"], s.store.Fail["/f/"] = cause, cause
 				commands := strings.Split(c.command, "\n")
 				for i, command := range commands {
 					s.play("C> " + command)
@@ -154,7 +156,7 @@ func (b brokenList) List(ctx context.Context, dir, prefix string) iter.Seq2[prox
 	return func(yield func(proxy.Entry, error) bool) {
 		for e := range b.Store.List(ctx, dir, prefix) {
 			if yield(e, nil) {
-				yield(proxy.Entry{}, errDown)
+				yield(proxy.Entry{}, storetest.ErrDown)
 			}
 			return
 		}
@@ -183,13 +185,13 @@ func TestFailedStatIsLogged(t *testing.T) {
 // both errors.
 func TestCauseOfContextIsJoined(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
-	if err := causedBy(ctx, errDown); err != errDown {
-		t.Errorf("before the context ends: %v, want %v", err, errDown)
+	if err := causedBy(ctx, storetest.ErrDown); err != storetest.ErrDown {
+		t.Errorf("before the context ends: %v, want %v", err, storetest.ErrDown)
 	}
 	cancel(errAborted)
-	err := causedBy(ctx, errDown)
-	if !errors.Is(err, errAborted) || errors.Is(err, errDown) || replyTo(err).code != 426 || causeOf(err) != event.CauseClient ||
-		!strings.Contains(err.Error(), errAborted.Error()) || !strings.Contains(err.Error(), errDown.Error()) {
+	err := causedBy(ctx, storetest.ErrDown)
+	if !errors.Is(err, errAborted) || errors.Is(err, storetest.ErrDown) || replyTo(err).code != 426 || causeOf(err) != event.CauseClient ||
+		!strings.Contains(err.Error(), errAborted.Error()) || !strings.Contains(err.Error(), storetest.ErrDown.Error()) {
 		t.Errorf("%v, %v, %v", err, replyTo(err), causeOf(err))
 	}
 	if err := causedBy(ctx, fmt.Errorf("put: %w", errAborted)); err != errAborted {

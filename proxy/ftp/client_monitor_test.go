@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // A stuckStore takes 30 s for each call while stuck is true, or until the context ends. Then ended is the cause of that.
 type stuckStore struct {
-	*memStore
+	*storetest.Memory
 	stuck atomic.Bool
 	ended atomic.Pointer[error]
 }
@@ -37,7 +38,7 @@ func (s *stuckStore) Stat(ctx context.Context, name string) (proxy.Entry, error)
 	if err := s.wait(ctx); err != nil {
 		return proxy.Entry{}, err
 	}
-	return s.memStore.Stat(ctx, name)
+	return s.Memory.Stat(ctx, name)
 }
 
 func (s *stuckStore) List(ctx context.Context, dir, prefix string) iter.Seq2[proxy.Entry, error] {
@@ -46,7 +47,7 @@ func (s *stuckStore) List(ctx context.Context, dir, prefix string) iter.Seq2[pro
 			yield(proxy.Entry{}, err)
 			return
 		}
-		s.memStore.List(ctx, dir, prefix)(yield)
+		s.Memory.List(ctx, dir, prefix)(yield)
 	}
 }
 
@@ -54,42 +55,42 @@ func (s *stuckStore) Rename(ctx context.Context, from, to string, replace bool) 
 	if err := s.wait(ctx); err != nil {
 		return proxy.Stored{}, err
 	}
-	return s.memStore.Rename(ctx, from, to, true)
+	return s.Memory.Rename(ctx, from, to, true)
 }
 
 func (s *stuckStore) Remove(ctx context.Context, name string) (proxy.Stored, error) {
 	if err := s.wait(ctx); err != nil {
 		return proxy.Stored{}, err
 	}
-	return s.memStore.Remove(ctx, name)
+	return s.Memory.Remove(ctx, name)
 }
 
 func (s *stuckStore) Mkdir(ctx context.Context, dir string) (proxy.Stored, error) {
 	if err := s.wait(ctx); err != nil {
 		return proxy.Stored{}, err
 	}
-	return s.memStore.Mkdir(ctx, dir)
+	return s.Memory.Mkdir(ctx, dir)
 }
 
 func (s *stuckStore) Rmdir(ctx context.Context, dir string) (proxy.Stored, error) {
 	if err := s.wait(ctx); err != nil {
 		return proxy.Stored{}, err
 	}
-	return s.memStore.Rmdir(ctx, dir)
+	return s.Memory.Rmdir(ctx, dir)
 }
 
 func (s *stuckStore) SetTime(ctx context.Context, name string, mtime time.Time) (proxy.Stored, error) {
 	if err := s.wait(ctx); err != nil {
 		return proxy.Stored{}, err
 	}
-	return s.memStore.SetTime(ctx, name, mtime)
+	return s.Memory.SetTime(ctx, name, mtime)
 }
 
 func (s *stuckStore) Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error) {
 	if err := s.wait(ctx); err != nil {
 		return nil, err
 	}
-	return s.memStore.Sum(ctx, name, algorithm, offset, length)
+	return s.Memory.Sum(ctx, name, algorithm, offset, length)
 }
 
 // waiting are all commands without a data connection that wait for the storage, with the beginning of their replies.
@@ -105,7 +106,7 @@ func whileStuck(t *testing.T, command string, f func(*script, *stuckStore)) {
 	inBubbleWithLog(t, func(srv *Server) {
 		srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) { return proxy.Account{Store: store}, nil }
 	}, func(s *script, _ *logBuffer) {
-		store.memStore = s.store
+		store.Memory = s.store
 		s.play("<= /f \"x\"\n<= /d/a \"\"\n<= /empty/ \"\"\nC> RNFR f\nS> 350 *")
 		store.stuck.Store(true)
 		s.play("C> " + command + "\nS-")

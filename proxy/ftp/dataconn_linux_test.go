@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // A client that sends bytes on the data connection of a download must still get all of the file. If the server closes a connection
 // with unread bytes, the kernel resets it, and data in flight is lost.
 func TestDownloadWithUnreadBytesOfClient(t *testing.T) {
-	store := newMemStore()
-	store.files["/a"] = memFile{"/a", bytes.Repeat([]byte("x"), 100<<10), time.Now()}
+	store := storetest.NewMemory()
+	store.Files["/a"] = storetest.MemoryFile{Name: "/a", Data: bytes.Repeat([]byte("x"), 100<<10), Time: time.Now()}
 	srv := &Server{}
 	srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) { return proxy.Account{Store: store}, nil }
 	control, replies, data := dialTCP(t, srv)

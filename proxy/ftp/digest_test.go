@@ -10,11 +10,12 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/names"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // A sumStore is a store with a Sum of the test.
 type sumStore struct {
-	*memStore
+	*storetest.Memory
 	sum func(context.Context, int64, int64) ([]byte, error)
 }
 

@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // With lenient directories, MKD succeeds even if another session creates the directory at the same time.
 func TestConcurrentMkdirWithLenientDirs(t *testing.T) {
-	store := mkdirRace{newMemStore()}
+	store := mkdirRace{storetest.NewMemory()}
 	s := &session{loginState: loginState{store: store, compat: proxy.Compat{LenientDirs: true}}}
 	if err := s.makeDir(t.Context(), "/d"); err != nil {
 		t.Error(err)
@@ -23,11 +24,11 @@ func TestConcurrentMkdirWithLenientDirs(t *testing.T) {
 }
 
 // A mkdirRace is a store in which another session always creates the directory first.
-type mkdirRace struct{ *memStore }
+type mkdirRace struct{ *storetest.Memory }
 
 func (r mkdirRace) Mkdir(ctx context.Context, dir string) (proxy.Stored, error) {
-	if _, err := r.memStore.Mkdir(ctx, dir); err != nil {
+	if _, err := r.Memory.Mkdir(ctx, dir); err != nil {
 		return proxy.Stored{}, err
 	}
-	return r.memStore.Mkdir(ctx, dir)
+	return r.Memory.Mkdir(ctx, dir)
 }

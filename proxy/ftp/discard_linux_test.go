@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // fullServer returns a server with a store that fails with full after the first 1,000 bytes of a file.
@@ -28,7 +29,7 @@ func fullServer(full error) *Server {
 		return full
 	}
 	srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) {
-		return proxy.Account{Store: putStore{newMemStore(), put}}, nil
+		return proxy.Account{Store: putStore{storetest.NewMemory(), put}}, nil
 	}
 	return srv
 }

@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // A publishing store takes some time to publish. When its context ends, it goes on for at most 30 s.
 type publishing struct {
-	*memStore
+	*storetest.Memory
 	needs time.Duration
 	fails error // result after that time
 }
@@ -43,14 +44,14 @@ func TestDrainDuringCommit(t *testing.T) {
 	}{
 		{publishing{needs: 50 * time.Second}, false, "226 *", 50 * time.Second},
 		{publishing{needs: 80 * time.Second}, false, "226 *", 80 * time.Second},
-		{publishing{needs: 80 * time.Second, fails: errDown}, false, "451 Storage error*", 80 * time.Second},
+		{publishing{needs: 80 * time.Second, fails: storetest.ErrDown}, false, "451 Storage error*", 80 * time.Second},
 		{publishing{needs: time.Hour}, false, "451 Server is shutting down, upload not confirmed*", 90 * time.Second},
 		{publishing{needs: time.Hour}, true, "451 Server is shutting down, upload not confirmed*", 90 * time.Second},
 	} {
 		inBubbleWithLog(t, func(srv *Server) {
 			srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) { return proxy.Account{Store: c.store}, nil }
 		}, func(s *script, log *logBuffer) {
-			c.store.memStore = s.store
+			c.store.Memory = s.store
 			s.play("C> EPSV\nS> 229 *\nC> STOR a\nS> 150 *\nD= \"hello\"\nD.\nT> 1s\n! drain\nS-")
 			begin := time.Now()
 			if c.aborts {
@@ -62,7 +63,7 @@ func TestDrainDuringCommit(t *testing.T) {
 			if took := time.Since(begin); took < c.took-2*time.Second || took > c.took {
 				t.Errorf("publishing takes %v: reply after %v, want %v", c.store.needs, took, c.took)
 			}
-			if errors.Is(c.store.fails, errDown) && levelOf(log.String(), "msg=transfer") != "WARN" {
+			if errors.Is(c.store.fails, storetest.ErrDown) && levelOf(log.String(), "msg=transfer") != "WARN" {
 				t.Errorf("the failed transfer is not logged as a warning:\n%s", log.String())
 			}
 		})
@@ -71,20 +72,20 @@ func TestDrainDuringCommit(t *testing.T) {
 
 // A slowRename is a store with a Rename that ignores the end of its context, until drainEnd is closed.
 type slowRename struct {
-	*memStore
+	*storetest.Memory
 	drainEnd chan struct{}
 }
 
 func (l slowRename) Rename(ctx context.Context, from, to string, replace bool) (proxy.Stored, error) {
 	<-l.drainEnd
-	return l.memStore.Rename(context.WithoutCancel(ctx), from, to, true)
+	return l.Memory.Rename(context.WithoutCancel(ctx), from, to, true)
 }
 
 // Server.DrainEnd is called when the drain timeout expires, so that the store can stop.
 func TestDrainEndIsCalled(t *testing.T) {
 	inBubbleWithLog(t, func(srv *Server) {
-		store := slowRename{newMemStore(), make(chan struct{})}
-		store.files["/a"] = memFile{}
+		store := slowRename{storetest.NewMemory(), make(chan struct{})}
+		store.Files["/a"] = storetest.MemoryFile{}
 		srv.DrainEnd = sync.OnceFunc(func() { close(store.drainEnd) })
 		srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) { return proxy.Account{Store: store}, nil }
 	}, func(s *script, _ *logBuffer) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 func TestListLine(t *testing.T) {
@@ -13,18 +14,18 @@ func TestListLine(t *testing.T) {
 	format := listLine(now)
 	utc := now.UTC()
 	for _, c := range []struct {
-		file memFile
+		file storetest.MemoryFile
 		want string
 	}{
-		{memFile{"/d/a", []byte("12345"), utc.Add(-time.Hour)}, "-rw-r--r-- 1 ftp ftp          5 Jul 15 09:00 a"},
-		{memFile{"/d/a b", nil, now.Add(-time.Hour)}, "-rw-r--r-- 1 ftp ftp          0 Jul 15 09:00 a b"},
-		{memFile{"/d/sub/", nil, utc}, "drwxr-xr-x 1 ftp ftp          0 Jul 15 10:00 sub"},
-		{memFile{"/d/sub/", nil, time.Time{}}, "drwxr-xr-x 1 ftp ftp          0 Jul 15 10:00 sub"},
-		{memFile{"/a", nil, utc.AddDate(0, -6, 0)}, "-rw-r--r-- 1 ftp ftp          0 Jan 15 10:00 a"},
-		{memFile{"/a", nil, utc.AddDate(0, -6, 0).Add(-time.Second)}, "-rw-r--r-- 1 ftp ftp          0 Jan 15  2024 a"},
-		{memFile{"/a", nil, time.Date(2009, 3, 4, 5, 6, 7, 0, time.UTC)}, "-rw-r--r-- 1 ftp ftp          0 Mar  4  2009 a"},
-		{memFile{"/a", nil, utc.Add(time.Hour)}, "-rw-r--r-- 1 ftp ftp          0 Jul 15 11:00 a"},
-		{memFile{"/a", nil, utc.Add(48 * time.Hour)}, "-rw-r--r-- 1 ftp ftp          0 Jul 17  2024 a"},
+		{storetest.MemoryFile{Name: "/d/a", Data: []byte("12345"), Time: utc.Add(-time.Hour)}, "-rw-r--r-- 1 ftp ftp          5 Jul 15 09:00 a"},
+		{storetest.MemoryFile{Name: "/d/a b", Data: nil, Time: now.Add(-time.Hour)}, "-rw-r--r-- 1 ftp ftp          0 Jul 15 09:00 a b"},
+		{storetest.MemoryFile{Name: "/d/sub/", Data: nil, Time: utc}, "drwxr-xr-x 1 ftp ftp          0 Jul 15 10:00 sub"},
+		{storetest.MemoryFile{Name: "/d/sub/", Data: nil, Time: time.Time{}}, "drwxr-xr-x 1 ftp ftp          0 Jul 15 10:00 sub"},
+		{storetest.MemoryFile{Name: "/a", Data: nil, Time: utc.AddDate(0, -6, 0)}, "-rw-r--r-- 1 ftp ftp          0 Jan 15 10:00 a"},
+		{storetest.MemoryFile{Name: "/a", Data: nil, Time: utc.AddDate(0, -6, 0).Add(-time.Second)}, "-rw-r--r-- 1 ftp ftp          0 Jan 15  2024 a"},
+		{storetest.MemoryFile{Name: "/a", Data: nil, Time: time.Date(2009, 3, 4, 5, 6, 7, 0, time.UTC)}, "-rw-r--r-- 1 ftp ftp          0 Mar  4  2009 a"},
+		{storetest.MemoryFile{Name: "/a", Data: nil, Time: utc.Add(time.Hour)}, "-rw-r--r-- 1 ftp ftp          0 Jul 15 11:00 a"},
+		{storetest.MemoryFile{Name: "/a", Data: nil, Time: utc.Add(48 * time.Hour)}, "-rw-r--r-- 1 ftp ftp          0 Jul 17  2024 a"},
 	} {
 		if got := format(c.file.Entry()); got != c.want {
 			t.Errorf("%q\nwant\n%q", got, c.want)
@@ -33,10 +34,10 @@ func TestListLine(t *testing.T) {
 }
 
 func TestFactLine(t *testing.T) {
-	file := memFile{"/d/a", []byte("12345"), time.Date(2024, 7, 15, 12, 0, 0, 999, time.FixedZone("", 7200))}
-	dir := memFile{name: "/d/"}
+	file := storetest.MemoryFile{Name: "/d/a", Data: []byte("12345"), Time: time.Date(2024, 7, 15, 12, 0, 0, 999, time.FixedZone("", 7200))}
+	dir := storetest.MemoryFile{Name: "/d/"}
 	for _, c := range []struct {
-		file  memFile
+		file  storetest.MemoryFile
 		facts string
 		want  string
 	}{
@@ -46,7 +47,7 @@ func TestFactLine(t *testing.T) {
 		{file, "size colour", "size=5;"},
 		{dir, "type size modify perm", "type=dir;perm=cdeflmp;"},
 	} {
-		if got := factLine(c.file.name, c.file.Entry(), strings.Fields(c.facts)); got != c.want {
+		if got := factLine(c.file.Name, c.file.Entry(), strings.Fields(c.facts)); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
 		}
 	}
@@ -69,6 +70,8 @@ func TestPermFact(t *testing.T) {
 		{proxy.Entry{Denied: proxy.PermRead | proxy.PermDelete}, "afw"},
 		{proxy.Entry{Dir: true, Denied: proxy.PermWrite | proxy.PermMkdir}, "deflp"},
 		{proxy.Entry{Dir: true, Denied: proxy.PermList | proxy.PermDelete | proxy.PermRename}, "cem"},
+		{proxy.Entry{Dir: true, Fixed: true}, "celmp"},
+		{proxy.Entry{Dir: true, Name: "/"}, "celmp"},
 		{proxy.Entry{Resumable: true, Denied: proxy.PermOverwrite}, "adw"},
 		{proxy.Entry{Resumable: true, Denied: proxy.PermWrite}, "d"},
 	} {

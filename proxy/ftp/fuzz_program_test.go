@@ -99,20 +99,20 @@ func (p *program) event(s *script) bool {
 	if b < 200 {
 		return false
 	}
-	s.store.mu.Lock()
+	s.store.Lock()
 	name := []string{"/", "/a", "/d", "/new", "/x/y"}[int(p.next())%5]
 	switch b % 5 {
 	case 0:
-		s.store.fail[name] = storeErrors[int(p.next())%len(storeErrors)]
+		s.store.Fail[name] = storeErrors[int(p.next())%len(storeErrors)]
 	case 1:
-		s.store.breaks[name] = int(p.next()) % 3
+		s.store.Breaks[name] = int(p.next()) % 3
 	case 2:
-		s.store.slow[name] = time.Minute
+		s.store.Slow[name] = time.Minute
 	case 3:
-		clear(s.store.fail)
-		clear(s.store.breaks)
+		clear(s.store.Fail)
+		clear(s.store.Breaks)
 	}
-	s.store.mu.Unlock()
+	s.store.Unlock()
 	if b%5 == 4 {
 		<-time.After(time.Duration(p.next()) * time.Second / 8)
 		synctest.Wait()

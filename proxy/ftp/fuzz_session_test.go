@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // FuzzSession sends any commands of the table with any arguments, and behaves in any way during transfers. It checks that each line gets
@@ -26,8 +28,8 @@ func FuzzSession(f *testing.F) {
 		synctest.Test(t, func(t *testing.T) {
 			s := newScript(t)
 			s.noListener, s.login = true, false
-			s.store.files["/a"] = memFile{"/a", []byte("one\ntwo\n"), time.Now()}
-			s.store.files["/d/b.txt"] = memFile{"/d/b.txt", []byte("\r\nb\x00\xff"), time.Now()}
+			s.store.Files["/a"] = storetest.MemoryFile{Name: "/a", Data: []byte("one\ntwo\n"), Time: time.Now()}
+			s.store.Files["/d/b.txt"] = storetest.MemoryFile{Name: "/d/b.txt", Data: []byte("\r\nb\x00\xff"), Time: time.Now()}
 			stop := s.serve()
 			defer stop()
 			s.switchTo(1)
@@ -49,7 +51,7 @@ type exchange struct {
 	begun  bool   // 150 was received
 	chat   int    // number of commands that are answered before the end of the transfer
 	finals []int
-	before map[string]memFile
+	before map[string]storetest.MemoryFile
 	broken map[string][]byte
 }
 
@@ -100,16 +102,16 @@ func (f *fuzzSession) check(e *exchange) {
 
 // checkUpload checks that one file has changed: it must consist of the sent data, after the beginning of the old file or of a resumable
 // upload.
-func (f *fuzzSession) checkUpload(e *exchange, after map[string]memFile) {
-	maps.DeleteFunc(after, func(name string, file memFile) bool { return sameFile(file, e.before[name]) })
+func (f *fuzzSession) checkUpload(e *exchange, after map[string]storetest.MemoryFile) {
+	maps.DeleteFunc(after, func(name string, file storetest.MemoryFile) bool { return sameFile(file, e.before[name]) })
 	sent := payload
 	if f.ascii {
 		sent = strings.ReplaceAll(payload, "\r\n", "\n")
 	}
 	for name, file := range after {
-		kept, ok := strings.CutSuffix(string(file.data), sent)
-		if !ok || !strings.HasPrefix(string(e.before[name].data), kept) && !strings.HasPrefix(string(e.broken[name]), kept) {
-			f.script.t.Errorf("%q stores %q", e.line, file.data)
+		kept, ok := strings.CutSuffix(string(file.Data), sent)
+		if !ok || !strings.HasPrefix(string(e.before[name].Data), kept) && !strings.HasPrefix(string(e.broken[name]), kept) {
+			f.script.t.Errorf("%q stores %q", e.line, file.Data)
 		}
 	}
 	if len(after) != 1 {
@@ -120,7 +122,7 @@ func (f *fuzzSession) checkUpload(e *exchange, after map[string]memFile) {
 // checkDownload checks that the received data is the end of a file.
 func (f *fuzzSession) checkDownload(e *exchange) {
 	for _, file := range e.before {
-		text := string(file.data)
+		text := string(file.Data)
 		if f.ascii {
 			text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\n", "\r\n")
 		}
@@ -140,30 +142,30 @@ func (f *fuzzSession) mayBeEmpty(e *exchange) bool {
 		return true
 	}
 	for _, file := range e.before {
-		if len(file.data) == 0 && !file.IsDir() {
+		if len(file.Data) == 0 && !file.IsDir() {
 			return true
 		}
 	}
 	return false
 }
 
-func sameFile(a, b memFile) bool {
-	return a.name == b.name && bytes.Equal(a.data, b.data) && a.time.Equal(b.time)
+func sameFile(a, b storetest.MemoryFile) bool {
+	return a.Name == b.Name && bytes.Equal(a.Data, b.Data) && a.Time.Equal(b.Time)
 }
 
 // files returns the files in the store.
-func (f *fuzzSession) files() map[string]memFile {
-	f.script.store.mu.Lock()
-	defer f.script.store.mu.Unlock()
-	return maps.Clone(f.script.store.files)
+func (f *fuzzSession) files() map[string]storetest.MemoryFile {
+	f.script.store.Lock()
+	defer f.script.store.Unlock()
+	return maps.Clone(f.script.store.Files)
 }
 
 // resumable returns the resumable uploads in the store.
 func (f *fuzzSession) resumable() map[string][]byte {
-	f.script.store.mu.Lock()
-	defer f.script.store.mu.Unlock()
+	f.script.store.Lock()
+	defer f.script.store.Unlock()
 	uploads := make(map[string][]byte)
-	for name, half := range f.script.store.broken {
+	for name, half := range f.script.store.Resumable {
 		uploads[name] = half
 	}
 	return uploads

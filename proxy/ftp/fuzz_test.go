@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/s3ftpd/s3ftpd/proxy/names"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // FuzzCommandLine checks that any bytes on a control connection, in any chunks, are lines of bounded length, and that each line is a
@@ -39,7 +40,7 @@ func FuzzCommandLine(f *testing.F) {
 			if len(l.text) > maxLine || strings.Contains(l.text, "\n") {
 				t.Errorf("line %q is too long or has a line break", l.text)
 			}
-			s := &session{queue: newCommandQueue(), loginState: loginState{store: newMemStore()}}
+			s := &session{queue: newCommandQueue(), loginState: loginState{store: storetest.NewMemory()}}
 			verb, arg := split(l.text)
 			c, err := s.lookup(l, verb, arg)
 			if err == nil {

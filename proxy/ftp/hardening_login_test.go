@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // loginCommands are commands that concern the login, each with a letter.
@@ -31,7 +32,7 @@ func TestLoginStates(t *testing.T) {
 		login := s.srv.Login
 		s.srv.Login = func(ctx context.Context, a proxy.Attempt) (proxy.Account, error) {
 			if a.Password == "undecided" { // the account of a failed login must not be used
-				return proxy.Account{Store: s.store}, errDown
+				return proxy.Account{Store: s.store}, storetest.ErrDown
 			}
 			return login(ctx, a)
 		}

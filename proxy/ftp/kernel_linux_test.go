@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // tcpPair returns both ends of a TCP connection.
@@ -112,7 +113,7 @@ func TestKilledClientWithFullQueue(t *testing.T) {
 	}
 	srv := &Server{CommitGrace: 50 * time.Millisecond}
 	srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) {
-		return proxy.Account{Store: putStore{newMemStore(), put}}, nil
+		return proxy.Account{Store: putStore{storetest.NewMemory(), put}}, nil
 	}
 	control, replies, data := dialTCP(t, srv)
 	io.WriteString(control, "STOR a\r\n"+strings.Repeat("PWD\r\n", 2000))
@@ -188,9 +189,9 @@ func TestAbortBetweenGraceAndCommit(t *testing.T) {
 	s.raw = onSyscallConn{server, func() { cancel(errAborted) }} // called at the end of the grace period
 	tr := &transfer{preliminary: make(chan reply, 1), hard: t.Context()}
 	tr.conn = newDataConn(ctx, server, time.Minute, &tr.bytes)
-	store := newMemStore()
-	if err := s.put(ctx, tr, store, "/a", "", destination{}, false); err != errAborted || len(store.files) > 0 {
-		t.Errorf("got %v and the files %v, want %v and none", err, store.files, errAborted)
+	store := storetest.NewMemory()
+	if err := s.put(ctx, tr, store, "/a", "", destination{}, false); err != errAborted || len(store.Files) > 0 {
+		t.Errorf("got %v and the files %v, want %v and none", err, store.Files, errAborted)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // slowCommitServer returns a server with a store that calls Commit some time after the end of the data, as s3fs does after requests to S3.
@@ -15,7 +16,7 @@ import (
 func slowCommitServer(delay time.Duration, commits chan<- error) *Server {
 	srv := &Server{}
 	srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) {
-		return proxy.Account{Store: putStore{newMemStore(), func(ctx context.Context, _ string, r io.Reader, _ proxy.Write) error {
+		return proxy.Account{Store: putStore{storetest.NewMemory(), func(ctx context.Context, _ string, r io.Reader, _ proxy.Write) error {
 			commit := holdCommit(r)
 			io.ReadAll(r)
 			<-time.After(delay)

@@ -72,6 +72,7 @@ func TestReplyTo(t *testing.T) {
 		{syscall.ENOTDIR, 550},
 		{syscall.ESPIPE, 554},
 		{syscall.EFBIG, 552},
+		{fmt.Errorf("put: %w", &proxy.LimitError{Text: "Too large."}), 552},
 		{syscall.ENOBUFS, 452},
 		{syscall.ENOSPC, 452},
 		{errors.ErrUnsupported, 504},

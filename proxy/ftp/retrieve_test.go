@@ -9,17 +9,24 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // An openStore is a store with an Open of the test.
 type openStore struct {
-	*memStore
+	*storetest.Memory
 	body func(ctx context.Context) io.Reader
 }
 
 func (o openStore) Open(ctx context.Context, _ string, _ proxy.Range) (proxy.Reader, error) {
-	return memBody{Reader: o.body(ctx)}, nil
+	return testReader{o.body(ctx)}, nil
 }
+
+type testReader struct{ io.Reader }
+
+func (testReader) Close() error         { return nil }
+func (testReader) Entry() proxy.Entry   { return proxy.Entry{} }
+func (testReader) Stored() proxy.Stored { return proxy.Stored{} }
 
 // withBody plays a transcript against a server with a store that opens files with this body.
 func withBody(t *testing.T, body func(context.Context) io.Reader, text string) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/passive"
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // A script plays a transcript.
@@ -24,7 +25,7 @@ type script struct {
 	t          *testing.T
 	line       int
 	net        memnet
-	store      *memStore
+	store      *storetest.Memory
 	srv        *Server
 	stop       context.CancelFunc
 	login      bool
@@ -51,7 +52,7 @@ var (
 )
 
 func newScript(t *testing.T) *script {
-	s := &script{t: t, store: newMemStore(), login: true}
+	s := &script{t: t, store: storetest.NewMemory(), login: true}
 	s.srv = &Server{Sessions: new(proxy.Sessions), CommitGrace: time.Millisecond}
 	s.srv.Passive.First, s.srv.Passive.Last = 60000, 60009
 	s.srv.Passive.Log = slog.New(slog.DiscardHandler)
@@ -66,7 +67,7 @@ func newScript(t *testing.T) *script {
 		if s.compatOf == "" || s.compatOf == a.User {
 			account.Compat = s.compat
 		}
-		return account, s.store.fail["login"]
+		return account, s.store.Fail["login"]
 	}
 	return s
 }
@@ -173,7 +174,7 @@ func (s *script) injectFault(kind, arg string) {
 	name, value, _ := strings.Cut(arg, " ")
 	switch kind {
 	case "fail": // fail /name error: operations with this name fail
-		if s.store.fail[name] = failures[value]; failures[value] == nil {
+		if s.store.Fail[name] = failures[value]; failures[value] == nil {
 			s.fatalf("unknown error %q", value)
 		}
 	case "break": // break /name 5: a download fails after 5 bytes
@@ -181,9 +182,9 @@ func (s *script) injectFault(kind, arg string) {
 		if err != nil {
 			s.fatalf("%v", err)
 		}
-		s.store.breaks[name] = n
+		s.store.Breaks[name] = n
 	case "slow": // slow /name 10s: to publish an upload, or to compute a checksum, takes 10 s
-		s.store.slow[name] = s.duration(value)
+		s.store.Slow[name] = s.duration(value)
 	default:
 		s.fatalf("unknown option %q", kind)
 	}
@@ -197,8 +198,6 @@ func (s *script) duration(text string) time.Duration {
 	return d
 }
 
-var errDown = errors.New("secret internals: host 10.0.0.1, request id 4711")
-
 var failures = map[string]error{
 	"permission":  fs.ErrPermission,
 	"invalid":     fs.ErrInvalid,
@@ -208,6 +207,6 @@ var failures = map[string]error{
 	"too big":     syscall.EFBIG,
 	"offset":      syscall.ESPIPE,
 	"time-out":    context.DeadlineExceeded,
-	"down":        errDown,
-	"panic":       errPanic,
+	"down":        storetest.ErrDown,
+	"panic":       storetest.ErrPanic,
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -98,7 +100,7 @@ func (s *script) playLine(line string) {
 		return
 	case "<=":
 		name, content := s.entry(arg)
-		s.store.files[name] = memFile{name, []byte(content), time.Now()}
+		s.store.Files[name] = storetest.MemoryFile{Name: name, Data: []byte(content), Time: time.Now()}
 		return
 	case "=>":
 		s.wantFiles = append(s.wantFiles, strings.TrimSpace(arg))
@@ -160,11 +162,11 @@ func (s *script) compareFiles() {
 		return
 	}
 	var got []string
-	for _, name := range slices.Sorted(maps.Keys(s.store.files)) {
-		if f := s.store.files[name]; f.IsDir() {
+	for _, name := range slices.Sorted(maps.Keys(s.store.Files)) {
+		if f := s.store.Files[name]; f.IsDir() {
 			got = append(got, name)
 		} else {
-			got = append(got, fmt.Sprintf("%s %q", name, f.data))
+			got = append(got, fmt.Sprintf("%s %q", name, f.Data))
 		}
 	}
 	want := slices.DeleteFunc(s.wantFiles, func(l string) bool { return l == "" })

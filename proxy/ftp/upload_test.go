@@ -12,11 +12,12 @@ import (
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp/modez"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // A putStore is a store with a Put of the test.
 type putStore struct {
-	*memStore
+	*storetest.Memory
 	put func(ctx context.Context, name string, r io.Reader, w proxy.Write) error
 }
 

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 // The urgent byte of a Telnet Synch stays in the stream, so that ABOR after it is complete.
@@ -42,7 +43,7 @@ func TestAbortWithUrgentData(t *testing.T) {
 		"all, IP too": func(c net.Conn) { sendUrgent(t, c, "\xff\xf4\xff\xf2ABOR\r\n") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := newMemStore()
+			store := storetest.NewMemory()
 			srv := &Server{}
 			srv.Login = func(context.Context, proxy.Attempt) (proxy.Account, error) { return proxy.Account{Store: store}, nil }
 			control, replies, data := dialTCP(t, srv)
@@ -61,8 +62,8 @@ func TestAbortWithUrgentData(t *testing.T) {
 			expect("226 ")
 			sendUrgent(t, control, "NOOP\r\n")
 			expect("200 ")
-			if len(store.files) > 0 {
-				t.Errorf("the store has the files %v, want none", store.files)
+			if len(store.Files) > 0 {
+				t.Errorf("the store has the files %v, want none", store.Files)
 			}
 		})
 	}

@@ -35,6 +35,25 @@ var appends = map[string]func(*store){
 		}
 		s.checkText("/log", want)
 	},
+	"Write.Found tells the file that is kept": func(s *store) {
+		s.putText("/f", "12345")
+		want, err := s.Stat(s.ctx, "/f")
+		s.must(err)
+		for name, kept := range map[string]proxy.Run{"all": Kept(0, -1), "the beginning": Kept(0, 2), "the end": Kept(3, -1)} {
+			var found []proxy.Entry
+			note := proxy.Write{Found: func(e proxy.Entry) { found = append(found, e) }}
+			s.checkError(s.Put(s.ctx, "/f", Runs(kept, New(failingAfter(0))), note), errUpload)
+			if len(found) != 1 || found[0].Size != want.Size || found[0].ETag != want.ETag {
+				s.Errorf("%s of %+v is kept, and it is told %+v", name, want, found)
+			}
+			found = nil
+			s.checkError(s.Put(s.ctx, "/none", Runs(Kept(0, -1), New(failingAfter(0))), note), errUpload)
+			s.checkError(s.Put(s.ctx, "/f", Runs(New(failingAfter(0))), note), errUpload)
+			if found != nil {
+				s.Errorf("nothing is kept, and it is told %+v", found)
+			}
+		}
+	},
 	"an append ignores that Base is an older version": func(s *store) {
 		s.putText("/f", "12345")
 		e, err := s.Stat(s.ctx, "/f")

@@ -92,6 +92,14 @@ var puts = map[string]func(*store){
 			s.checkContent(name, content(size), 0)
 		}
 	},
+	"Write.Early refuses an existing file before the source is read": func(s *store) {
+		s.putContent("/f", 10)
+		unread := sourceFunc(func() (proxy.Run, error) { s.Error("the store reads the source"); return proxy.Run{}, io.EOF })
+		s.checkError(s.Put(s.ctx, "/f", unread, proxy.Write{New: true, Early: true}), fs.ErrExist)
+		s.checkContent("/f", content(10), 0)
+		s.must(s.Put(s.ctx, "/d/f", Source(content(7)), proxy.Write{New: true, Early: true}))
+		s.checkContent("/d/f", content(7), 0)
+	},
 	"the size may be announced": func(s *store) {
 		for _, size := range few(s, 3*part+7, 1, part) {
 			s.must(s.Put(s.ctx, "/f", Source(content(size)), proxy.Write{Size: int64(size)}))

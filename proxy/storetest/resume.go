@@ -28,6 +28,16 @@ var resumes = map[string]func(*store){
 			s.checkContent(name, joined(size, more), 0)
 		}
 	},
+	"Write.Started tells the ID of a failed upload": func(s *store) {
+		var started []string
+		note := proxy.Write{Started: func(upload string) { started = append(started, upload) }}
+		s.checkError(s.Put(s.ctx, "/f", Source(failingAfter(part+5)), note), errUpload)
+		e, err := s.Stat(s.ctx, "/f")
+		s.must(err)
+		if len(started) != 1 || started[0] != e.ETag {
+			s.Errorf("uploads %q began, and %q can be resumed", started, e.ETag)
+		}
+	},
 	"a resumed upload may add no bytes": func(s *store) {
 		s.failUpload("/f", 2*part+100)
 		s.resumeUpload("/f", 2*part+100, 0)

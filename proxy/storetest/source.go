@@ -76,6 +76,13 @@ func (s *source) Next(context.Context) (proxy.Run, error) {
 	return next, nil
 }
 
+// A sourceFunc is a source of which Next is the function.
+type sourceFunc func() (proxy.Run, error)
+
+func (f sourceFunc) Next(context.Context) (proxy.Run, error) { return f() }
+func (f sourceFunc) Attributes() proxy.Attributes            { return proxy.Attributes{} }
+func (f sourceFunc) Commit() error                           { return nil }
+
 func (s *source) Attributes() proxy.Attributes { return s.attributes }
 
 func (s *source) Commit() error { return s.commit() }

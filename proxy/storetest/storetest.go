@@ -97,13 +97,21 @@ func (s *store) Rename(ctx context.Context, from, to string, replace bool) error
 	if err == nil && from != to {
 		s.checkStored(to, stored, nil)
 		s.checkStored(from, proxy.Stored{Key: stored.From}, nil)
+		if e, err := s.Stat(ctx, to); err == nil && e.Dir != (stored.ETag == "") || err == nil && !e.Dir && stored.Size != e.Size {
+			s.Errorf("Rename to %s returns the size %d and the ETag %q, Stat %+v", to, stored.Size, stored.ETag, e)
+		}
 	}
 	return err
 }
 
 // Remove is Store.Remove, with a check of the result.
 func (s *store) Remove(ctx context.Context, name string) error {
+	e, statErr := s.Stat(ctx, name)
 	stored, err := s.Store.Remove(ctx, name)
+	isFile := statErr == nil && !e.Dir && !e.Resumable
+	if err == nil && statErr == nil && isFile != (stored.OldETag != "") || err == nil && isFile && stored.OldSize != e.Size {
+		s.Errorf("Remove of %s returns the old size %d and the old ETag %q, Stat %+v", name, stored.OldSize, stored.OldETag, e)
+	}
 	return s.checkStored(name, stored, err)
 }
 

@@ -1,37 +1,39 @@
-package ftp
+package storetest
 
 import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
 	"syscall"
+	"testing/iotest"
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-type memBody struct {
+// A memoryReader reads a file.
+type memoryReader struct {
 	io.Reader
-	file memFile
+	file MemoryFile
 }
 
-func (b memBody) Close() error       { return nil }
-func (b memBody) Entry() proxy.Entry { return b.file.Entry() }
-
-func (b memBody) Stored() proxy.Stored {
-	e := b.file.Entry()
-	return proxy.Stored{Key: b.file.name, Size: e.Size, ETag: e.ETag}
+func (b memoryReader) Close() error       { return nil }
+func (b memoryReader) Entry() proxy.Entry { return b.file.Entry() }
+func (b memoryReader) Stored() proxy.Stored {
+	return proxy.Stored{Key: b.file.Name, Size: b.file.Size(), ETag: b.file.Entry().ETag}
 }
 
-func (m *memStore) Open(ctx context.Context, name string, at proxy.Range) (proxy.Reader, error) {
-	defer m.mu.Unlock()
+// Open implements proxy.Store.
+func (m *Memory) Open(ctx context.Context, name string, at proxy.Range) (proxy.Reader, error) {
+	defer m.Unlock()
 	if err := m.begin(ctx, name); err != nil {
 		return nil, err
 	}
-	f, ok := m.files[name]
+	f, ok := m.Files[name]
 	switch {
 	case at.ETag != "" && (!ok || at.ETag != f.Entry().ETag):
 		return nil, proxy.ErrStale
@@ -46,22 +48,24 @@ func (m *memStore) Open(ctx context.Context, name string, at proxy.Range) (proxy
 	if at.Length > 0 {
 		end = min(end, at.Offset+at.Length)
 	}
-	if n, ok := m.breaks[name]; ok {
+	if n, ok := m.Breaks[name]; ok {
 		end = min(int64(n), end)
-		return memBody{io.MultiReader(bytes.NewReader(f.data[min(at.Offset, end):end]), failing{errDown}), f}, nil
+		return memoryReader{io.MultiReader(bytes.NewReader(f.Data[min(at.Offset, end):end]), iotest.ErrReader(ErrDown)), f}, nil
 	}
-	return memBody{bytes.NewReader(f.data[at.Offset:end]), f}, nil
+	return memoryReader{bytes.NewReader(f.Data[at.Offset:end]), f}, nil
 }
 
-type failing struct{ err error }
-
-func (f failing) Read([]byte) (int, error) { return 0, f.err }
-
-func (m *memStore) Put(ctx context.Context, name string, src proxy.Source, w proxy.Write) (made proxy.Stored, err error) {
+// Put implements proxy.Store.
+func (m *Memory) Put(ctx context.Context, name string, src proxy.Source, w proxy.Write) (made proxy.Stored, err error) {
 	if name == "/" {
 		return made, syscall.EISDIR
 	}
-	p := &memPut{store: m, name: name, Write: w, others: make(map[string]memFile)}
+	if w.New && w.Early {
+		if err := m.checkFree(ctx, name); err != nil {
+			return made, err
+		}
+	}
+	p := &memoryPut{store: m, name: name, Write: w, others: make(map[string]MemoryFile)}
 	refused, err := p.read(ctx, src)
 	if refused {
 		return made, err
@@ -75,32 +79,44 @@ func (m *memStore) Put(ctx context.Context, name string, src proxy.Source, w pro
 		p.keep(err)
 		return made, err
 	}
-	if err := m.publish(ctx, m.slow[name]); err != nil {
+	if err := m.publish(ctx, m.Slow[name]); err != nil {
 		return made, err
 	}
-	defer m.mu.Unlock()
+	defer m.Unlock()
 	if err := m.begin(context.WithoutCancel(ctx), name); err != nil {
 		return made, err
 	}
-	present, there := m.files[name]
+	present, there := m.Files[name]
 	switch {
 	case there && w.New:
 		return made, fs.ErrExist
 	case p.base != nil && (!there || present.Entry().ETag != p.base.Entry().ETag):
 		return made, syscall.EBUSY
 	}
-	delete(m.broken, name)
-	f := memFile{name, p.data, time.Now()}
+	delete(m.Resumable, name)
+	f := MemoryFile{name, p.data, time.Now()}
 	if mtime := src.Attributes().ModTime; !mtime.IsZero() {
-		f.time = mtime
+		f.Time = mtime
 	}
-	m.files[name] = f
+	m.Files[name] = f
 	made = proxy.Stored{Key: name, Size: f.Size(), ETag: f.Entry().ETag}
 	return made, nil
 }
 
+// checkFree returns fs.ErrExist if the file exists.
+func (m *Memory) checkFree(ctx context.Context, name string) error {
+	defer m.Unlock()
+	if err := m.begin(ctx, name); err != nil {
+		return err
+	}
+	if _, there := m.Files[name]; there {
+		return fs.ErrExist
+	}
+	return nil
+}
+
 // publish takes the time d, but at most 30 s after the end of its context.
-func (m *memStore) publish(ctx context.Context, d time.Duration) error {
+func (m *Memory) publish(ctx context.Context, d time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -118,20 +134,20 @@ func (m *memStore) publish(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// A memPut is a running Put.
-type memPut struct {
-	store *memStore
+// A memoryPut is a running Put.
+type memoryPut struct {
+	store *Memory
 	name  string
 	proxy.Write
 	data    []byte
-	base    *memFile // the version that must be replaced; nil = any
-	copies  bool     // some data are from a file, so the upload cannot be resumed
+	base    *MemoryFile // the version that must be replaced; nil = any
+	copies  bool        // some data are from a file, so the upload cannot be resumed
 	resumed bool
-	others  map[string]memFile // other files, in the version at their first copy
+	others  map[string]MemoryFile // other files, in the version at their first copy
 }
 
 // read reads the source. If refused is true, a copy is not possible, and the upload is not resumable.
-func (p *memPut) read(ctx context.Context, src proxy.Source) (refused bool, err error) {
+func (p *memoryPut) read(ctx context.Context, src proxy.Source) (refused bool, err error) {
 	for first := true; ; {
 		run, err := src.Next(ctx)
 		if err == io.EOF {
@@ -167,16 +183,16 @@ func (p *memPut) read(ctx context.Context, src proxy.Source) (refused bool, err 
 }
 
 // begin prepares the upload for its first run, which is c or, if c is nil, new bytes. It reports whether c was copied.
-func (p *memPut) begin(ctx context.Context, c *proxy.Copy) (done bool, err error) {
+func (p *memoryPut) begin(ctx context.Context, c *proxy.Copy) (done bool, err error) {
 	own := c != nil && c.From == ""
 	if !own && p.Base == "" {
 		return false, nil
 	}
-	defer p.store.mu.Unlock()
+	defer p.store.Unlock()
 	if err := p.store.begin(ctx, p.name); err != nil {
 		return false, err
 	}
-	old, there := p.store.files[p.name]
+	old, there := p.store.Files[p.name]
 	switch {
 	case own && c.Offset == 0:
 		return p.resume(*c)
@@ -187,18 +203,26 @@ func (p *memPut) begin(ctx context.Context, c *proxy.Copy) (done bool, err error
 	case p.New:
 		return false, fs.ErrExist
 	}
-	p.base = &old
+	p.setBase(old)
 	return false, nil
 }
 
+// setBase sets the version that must be replaced.
+func (p *memoryPut) setBase(f MemoryFile) {
+	p.base = &f
+	if p.Found != nil {
+		p.Found(f.Entry())
+	}
+}
+
 // resume finds the resumable upload or file of which c copies the beginning. It reports true for an upload, or for neither.
-func (p *memPut) resume(c proxy.Copy) (resumed bool, err error) {
-	old, there := p.store.files[p.name]
-	half, ok := p.store.broken[p.name]
+func (p *memoryPut) resume(c proxy.Copy) (resumed bool, err error) {
+	old, there := p.store.Files[p.name]
+	half, ok := p.store.Resumable[p.name]
 	switch size := old.Size(); {
 	case ok && c.Length < 0 && p.Base != "":
 		return false, wrongOffset(int64(len(half)))
-	case ok && c.Length > 0 && (c.Length != int64(len(half)) || p.Base != "" && p.Base != "upload"):
+	case ok && c.Length > 0 && (c.Length != int64(len(half)) || p.Base != "" && p.Base != p.store.uploadID(p.name)):
 		return false, wrongOffset(int64(len(half)))
 	case ok && c.Length > 0:
 		p.data, p.resumed = slices.Clone(half), true
@@ -208,23 +232,23 @@ func (p *memPut) resume(c proxy.Copy) (resumed bool, err error) {
 	}
 	p.copies = true
 	if there {
-		p.base = &old
+		p.setBase(old)
 	}
 	return !there, nil
 }
 
 // copy returns the bytes of a copy.
-func (p *memPut) copy(c proxy.Copy) ([]byte, error) {
-	var f memFile
+func (p *memoryPut) copy(c proxy.Copy) ([]byte, error) {
+	var f MemoryFile
 	switch {
 	case p.resumed, c.From == "" && p.base == nil:
 		return nil, errors.ErrUnsupported
 	case c.From == "":
 		f = *p.base
 	default:
-		p.store.mu.Lock()
-		now, there := p.store.files[c.From]
-		p.store.mu.Unlock()
+		p.store.Lock()
+		now, there := p.store.Files[c.From]
+		p.store.Unlock()
 		was, seen := p.others[c.From]
 		switch {
 		case seen:
@@ -245,20 +269,55 @@ func (p *memPut) copy(c proxy.Copy) ([]byte, error) {
 	if c.Offset > f.Size() || c.Length > f.Size()-c.Offset {
 		return nil, wrongOffset(f.Size())
 	}
-	return f.data[c.Offset:][:c.Length], nil
+	return f.Data[c.Offset:][:c.Length], nil
 }
 
 // keep stores the data of an upload that failed with err, if it can be resumed.
-func (p *memPut) keep(err error) {
+func (p *memoryPut) keep(err error) {
 	m := p.store
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.Lock()
+	defer m.Unlock()
 	switch {
 	case errors.Is(err, proxy.ErrDiscard):
-		delete(m.broken, p.name)
+		delete(m.Resumable, p.name)
 	case len(p.data) > 0 && !p.copies && p.base == nil:
-		m.broken[p.name] = p.data
+		m.Resumable[p.name] = p.data
+		if !p.resumed {
+			m.uploads++
+			m.uploadIDs[p.name] = fmt.Sprint("upload-", m.uploads)
+			if p.Started != nil {
+				p.Started(m.uploadIDs[p.name])
+			}
+		}
 	}
 }
 
 func wrongOffset(right int64) error { return &proxy.OffsetError{Offset: right, Err: syscall.ESPIPE} }
+func (m *Memory) Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error) {
+	if d := m.Slow[name]; d > 0 {
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+		}
+	}
+	defer m.Unlock()
+	if err := m.begin(ctx, name); err != nil {
+		return nil, err
+	}
+	f, ok := m.Files[name]
+	switch {
+	case !ok && m.isDir(name):
+		return nil, syscall.EISDIR
+	case !ok:
+		return nil, fs.ErrNotExist
+	case proxy.NewHash(algorithm) == nil:
+		return nil, errors.ErrUnsupported
+	case offset < 0 || offset > f.Size() || length > f.Size()-offset:
+		return nil, syscall.ESPIPE
+	case length < 0:
+		length = f.Size() - offset
+	}
+	h := proxy.NewHash(algorithm)
+	h.Write(f.Data[offset : offset+length])
+	return h.Sum(nil), nil
+}
