@@ -50,7 +50,7 @@ func (r root) Stat(ctx context.Context, name string) (proxy.Entry, error) {
 	bucket, rest := split(name)
 	switch {
 	case bucket == "":
-		return proxy.Entry{Name: "/", Dir: true, Denied: proxy.PermWrite | proxy.PermOverwrite | proxy.PermDelete | proxy.PermRename}, nil
+		return proxy.Entry{Name: "/", Dir: true, Fixed: true, Denied: proxy.PermWrite | proxy.PermOverwrite}, nil
 	case rest != "":
 		return r.buckets.Open(bucket).Stat(ctx, rest)
 	}
@@ -115,17 +115,17 @@ func (r root) Put(ctx context.Context, name string, src proxy.Source, w proxy.Wr
 		}
 		return proxy.Stored{}, failed("put", name, fmt.Errorf("only buckets can be in the root: %w", proxy.ErrDenied))
 	}
-	return r.buckets.Open(bucket).Put(ctx, rest, source{src, bucket}, w)
+	return r.buckets.Open(bucket).Put(ctx, rest, bucketSource{src, bucket}, w)
 }
 
-// A source translates the names of copied files to those in a bucket.
-type source struct {
+// A bucketSource translates the names of copied files to those in a bucket.
+type bucketSource struct {
 	proxy.Source
 	bucket string
 }
 
 // Next implements proxy.Source.
-func (s source) Next(ctx context.Context) (proxy.Run, error) {
+func (s bucketSource) Next(ctx context.Context) (proxy.Run, error) {
 	run, err := s.Source.Next(ctx)
 	if err != nil || run.Copy == nil || run.Copy.From == "" {
 		return run, err
