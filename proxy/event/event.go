@@ -3,6 +3,7 @@
 package event
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
@@ -21,7 +22,7 @@ type (
 		Err      error // nil = the client quit
 		Probe    bool  // as in SessionStart
 	}
-	// SessionRefused is a connection refused because a limit of sessions is reached.
+	// SessionRefused is a connection refused because a limit of sessions is reached, or because the client is banned.
 	SessionRefused struct {
 		Code int
 		Err  error
@@ -52,8 +53,11 @@ func (Panic) Kind() string { return "panic" }
 
 // Events of logins. User is the name that the client sent; the context has the user only after the login.
 type (
-	// LoginOK is a successful login. Its context has the user.
-	LoginOK struct{ Method proxy.LoginMethod }
+	// LoginOK is a successful login. Its context has the user. Key is the fingerprint of the public key, "" without one.
+	LoginOK struct {
+		Method proxy.LoginMethod
+		Key    string
+	}
 	// LoginRefused is a login with a wrong user or password, or above the user's limit of sessions.
 	LoginRefused struct {
 		User   string
@@ -67,6 +71,13 @@ type (
 		Method proxy.LoginMethod
 		Code   int
 		Err    error
+	}
+	// Banned is the ban of a client's address, after too many failed logins. The context is that of the last of them.
+	Banned struct {
+		Address  netip.Prefix
+		User     string // only this user is banned at the address; "" = all
+		Duration time.Duration
+		Err      error // the reason
 	}
 	// CertificateInsufficient is a client certificate that does not replace the password.
 	CertificateInsufficient struct {
@@ -83,6 +94,9 @@ func (LoginRefused) Kind() string { return "login.refused" }
 
 // Kind implements [proxy.Event].
 func (LoginUndecided) Kind() string { return "login.undecided" }
+
+// Kind implements [proxy.Event].
+func (Banned) Kind() string { return "login.banned" }
 
 // Kind implements [proxy.Event].
 func (CertificateInsufficient) Kind() string { return "login.certificate" }
@@ -176,6 +190,11 @@ type (
 	// TLSLegacy is the first handshake of a session with a version or cipher that only --tls-legacy allows. On the control
 	// connection it replaces TLSHandshake.
 	TLSLegacy struct{ Version, Cipher string }
+	// SSHHandshake is a completed key exchange. MAC is "" for a cipher that needs none.
+	SSHHandshake struct{ KeyExchange, HostKey, Cipher, MAC string }
+	// SSHLegacy is the use of weak algorithms that only --sftp-algorithms legacy allows, by a key exchange or by a user's signature.
+	// For a key exchange it replaces SSHHandshake.
+	SSHLegacy struct{ Algorithms string } // separated by commas
 	// DataOpen is an established data connection, after its TLS handshake if it has one.
 	DataOpen struct {
 		Mode    string // "passive" or "active"
@@ -204,6 +223,12 @@ func (TLSHandshake) Kind() string { return "tls.handshake" }
 func (TLSLegacy) Kind() string { return "tls.legacy" }
 
 // Kind implements [proxy.Event].
+func (SSHHandshake) Kind() string { return "ssh.handshake" }
+
+// Kind implements [proxy.Event].
+func (SSHLegacy) Kind() string { return "ssh.legacy" }
+
+// Kind implements [proxy.Event].
 func (DataOpen) Kind() string { return "data.open" }
 
 // Kind implements [proxy.Event].
@@ -211,3 +236,23 @@ func (PassiveExhausted) Kind() string { return "passive.exhausted" }
 
 // Kind implements [proxy.Event].
 func (PassiveUnresolved) Kind() string { return "passive.unresolved" }
+
+// Events of the sender of events to a web hook, see package observe. They have no session.
+type (
+	// EventsDelayed is a receiver that cannot be reached, or does not accept events. They are sent again.
+	EventsDelayed struct {
+		Waiting int // events in the queue
+		Err     error
+	}
+	// EventsDropped are events that the receiver will not get.
+	EventsDropped struct {
+		Count int   // since the last EventsDropped with this reason
+		Err   error // the reason
+	}
+)
+
+// Kind implements [proxy.Event].
+func (EventsDelayed) Kind() string { return "events.delayed" }
+
+// Kind implements [proxy.Event].
+func (EventsDropped) Kind() string { return "events.dropped" }

@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"errors"
 	"log/slog"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
@@ -26,22 +27,38 @@ func lineOfSession(e proxy.Event) (l line, ok bool) {
 	case event.SessionEnd:
 		return probe(e.Probe, "session ends").with(slog.Float64("seconds", e.Duration.Seconds())).withErr(e.Err), true
 	case event.SessionRefused:
-		return warning("session refused").with(slog.Int("code", e.Code)).withErr(e.Err), true
+		return unlessBanned(e.Err, "session refused").with(slog.Int("code", e.Code)).withErr(e.Err), true
 	case event.ClientSoftware:
 		return debug("client").with(slog.String("name", e.Name)), true
 	case event.Panic:
 		return problem("session panics").with(slog.String("where", e.Where)).withErr(e.Err), true
 	case event.LoginOK:
-		return info("login").with(slog.String("method", string(e.Method))), true
+		l := info("login").with(slog.String("method", string(e.Method)))
+		if e.Key != "" {
+			l = l.with(slog.String("key", e.Key))
+		}
+		return l, true
 	case event.LoginRefused:
-		return warning("login refused").withLogin(e.User, e.Method).with(slog.Int("code", e.Code)).withErr(e.Err), true
+		return unlessBanned(e.Err, "login refused").withLogin(e.User, e.Method).with(slog.Int("code", e.Code)).withErr(e.Err), true
 	case event.LoginUndecided:
 		return problem("login undecided").withLogin(e.User, e.Method).with(slog.Int("code", e.Code)).withErr(e.Err), true
+	case event.Banned:
+		return warning("banned").with(slog.String("address", e.Address.String()), slog.String("user", e.User),
+			slog.Float64("seconds", e.Duration.Seconds())).withErr(e.Err), true
 	case event.CertificateInsufficient:
 		return debug("certificate alone does not log in").withLogin(e.User, proxy.ByCertificate).withErr(e.Err), true
 	default:
 		return line{}, false
 	}
+}
+
+// unlessBanned returns a warning, but a line at debug for a refusal because of a ban: a banned client may try for long, and the ban has
+// a line of its own.
+func unlessBanned(err error, message string) line {
+	if errors.Is(err, proxy.ErrBanned) {
+		return debug(message)
+	}
+	return warning(message)
 }
 
 // probe returns a line at debug for a session of a monitoring probe, and at info for others.
@@ -105,6 +122,14 @@ func lineOfConnection(e proxy.Event) line {
 		return info("TLS").with(slog.String("version", e.Version), slog.String("cipher", e.Cipher))
 	case event.TLSLegacy:
 		return warning("legacy TLS").with(slog.String("version", e.Version), slog.String("cipher", e.Cipher))
+	case event.SSHHandshake:
+		l := info("SSH").with(slog.String("kex", e.KeyExchange), slog.String("hostkey", e.HostKey), slog.String("cipher", e.Cipher))
+		if e.MAC != "" {
+			l = l.with(slog.String("mac", e.MAC))
+		}
+		return l
+	case event.SSHLegacy:
+		return warning("legacy SSH").with(slog.String("algorithms", e.Algorithms))
 	case event.DataOpen:
 		if e.TLS == "" {
 			return debug("data connection").with(slog.String("mode", e.Mode))
@@ -114,6 +139,10 @@ func lineOfConnection(e proxy.Event) line {
 		return warning("no passive port").with(slog.Int("code", e.Code)).withErr(e.Err)
 	case event.PassiveUnresolved:
 		return problem("no passive address").with(slog.Int("code", e.Code)).withErr(e.Err)
+	case event.EventsDelayed:
+		return warning("events delayed, retrying").with(slog.Int("waiting", e.Waiting)).withErr(e.Err)
+	case event.EventsDropped:
+		return warning("events dropped").with(slog.Int("count", e.Count)).withErr(e.Err)
 	}
 	return info(e.Kind()).with(slog.Any("details", e))
 }

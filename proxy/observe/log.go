@@ -1,7 +1,7 @@
-// Package observe has observers of the protocols' events. The only one yet is the log.
+// Package observe has observers of the protocols' events.
 //
 // [Log] writes a line for each event, with the fixed names and keys that docs/logs.md lists. [Handler] adds the session
-// and the user to the lines of other packages, as those of a store.
+// and the user to the lines of other packages, as those of a store. [Events] sends events to a web hook.
 package observe
 
 import (

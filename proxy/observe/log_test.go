@@ -36,11 +36,18 @@ var lineTests = []struct {
 	{event.SessionEnd{Probe: true}, "DEBUG", `"session ends","seconds":0`},
 	{event.SessionEnd{Duration: 1500 * time.Millisecond, Err: errCut}, "INFO", `"session ends","seconds":1.5,"err":"cut"`},
 	{event.SessionRefused{Code: 421, Err: proxy.ErrTooManySessions}, "WARN", `"session refused","code":421,"err":"too many sessions"`},
+	{event.SessionRefused{Code: 421, Err: fmt.Errorf("%w: x", proxy.ErrBanned)}, "DEBUG",
+		`"session refused","code":421,"err":"banned after too many failed logins: x"`},
 	{event.ClientSoftware{Name: "camera"}, "DEBUG", `"client","name":"camera"`},
 	{event.Panic{Where: "command", Err: errCut}, "ERROR", `"session panics","where":"command","err":"cut"`},
 	{event.LoginOK{Method: proxy.ByPassword}, "INFO", `"login","method":"password"`},
+	{event.LoginOK{Method: proxy.ByPublicKey, Key: "SHA256:x"}, "INFO", `"login","method":"publickey","key":"SHA256:x"`},
 	{event.LoginRefused{User: "bob", Method: proxy.ByPassword, Code: 530, Err: errCut}, "WARN",
 		`"login refused","user":"bob","method":"password","code":530,"err":"cut"`},
+	{event.LoginRefused{User: "bob", Method: proxy.ByPassword, Code: 421, Err: proxy.ErrBanned}, "DEBUG",
+		`"login refused","user":"bob","method":"password","code":421,"err":"banned after too many failed logins"`},
+	{event.Banned{Address: netip.MustParsePrefix("2001:db8::/64"), User: "bob", Duration: 30 * time.Minute, Err: errCut}, "WARN",
+		`"banned","address":"2001:db8::/64","user":"bob","seconds":1800,"err":"cut"`},
 	{event.LoginUndecided{User: "bob", Method: proxy.ByPassword, Code: 530, Err: errCut}, "ERROR",
 		`"login undecided","user":"bob","method":"password","code":530,"err":"cut"`},
 	{event.CertificateInsufficient{User: "bob", Err: errCut}, "DEBUG",
@@ -67,11 +74,16 @@ var lineTests = []struct {
 	{event.AcceptFailed{Address: "192.0.2.1:21", Err: errCut}, "WARN", `"cannot accept a connection, retrying","address":"192.0.2.1:21","err":"cut"`},
 	{event.TLSHandshake{Version: "TLS 1.3", Cipher: "AES"}, "INFO", `"TLS","version":"TLS 1.3","cipher":"AES"`},
 	{event.TLSLegacy{Version: "TLS 1.0", Cipher: "CBC"}, "WARN", `"legacy TLS","version":"TLS 1.0","cipher":"CBC"`},
+	{event.SSHHandshake{KeyExchange: "K", HostKey: "H", Cipher: "C"}, "INFO", `"SSH","kex":"K","hostkey":"H","cipher":"C"`},
+	{event.SSHHandshake{KeyExchange: "K", HostKey: "H", Cipher: "C", MAC: "M"}, "INFO", `"SSH","kex":"K","hostkey":"H","cipher":"C","mac":"M"`},
+	{event.SSHLegacy{Algorithms: "ssh-rsa"}, "WARN", `"legacy SSH","algorithms":"ssh-rsa"`},
 	{event.DataOpen{Mode: "active"}, "DEBUG", `"data connection","mode":"active"`},
 	{event.DataOpen{Mode: "passive", TLS: "TLS 1.3", Resumed: true}, "DEBUG",
 		`"TLS on the data connection","mode":"passive","version":"TLS 1.3","resumed":true`},
 	{event.PassiveExhausted{Code: 425, Err: errCut}, "WARN", `"no passive port","code":425,"err":"cut"`},
 	{event.PassiveUnresolved{Code: 425, Err: errCut}, "ERROR", `"no passive address","code":425,"err":"cut"`},
+	{event.EventsDelayed{Waiting: 7, Err: errCut}, "WARN", `"events delayed, retrying","waiting":7,"err":"cut"`},
+	{event.EventsDropped{Count: 7, Err: errCut}, "WARN", `"events dropped","count":7,"err":"cut"`},
 }
 
 // lineFor returns the line for an event, without its time.
@@ -165,7 +177,7 @@ func TestEventsAreDocumented(t *testing.T) {
 			}
 			row.keys[key] = true
 		}
-		levels := strings.TrimSuffix(row.level, " for a probe")
+		levels := strings.TrimSuffix(strings.TrimSuffix(row.level, " for a probe"), " if banned")
 		if !strings.HasPrefix(row.level, "by `cause`") && !slices.Contains(strings.Split(levels, ", "), strings.ToLower(c.level)) {
 			t.Errorf("%s is documented at level %s, but logged at %s", c.event.Kind(), row.level, c.level)
 		}
