@@ -1,0 +1,177 @@
+package sftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/sftp/packet"
+	"github.com/s3ftpd/s3ftpd/proxy/sftp/reassembly"
+)
+
+// An upload is a handle that writes a file. CLOSE publishes it, and nothing else.
+type upload struct {
+	s        *subsystem
+	name     string
+	base     proxy.Entry
+	content  *reassembly.Upload
+	transfer *transfer   // nil = no WRITE has come
+	stall    *time.Timer // breaks the upload if no WRITE comes
+	refused  error       // of all WRITEs and CLOSE
+}
+
+// newUpload returns a handle. base is what the handle leaves unless it writes over it.
+func (s *subsystem) newUpload(a proxy.Account, name string, base proxy.Entry, q packet.Request) *upload {
+	u := &upload{s: s, name: name, base: base}
+	u.content = reassembly.New(reassembly.Config{
+		Base:   base,
+		Append: q.Flags&packet.FlagAppend != 0,
+		New:    q.Flags&packet.FlagExcl != 0 && q.Flags&packet.FlagCreate != 0,
+		Keep:   s.srv.keep(),
+		Window: window,
+		Memory: s.memory,
+		Put: func(src proxy.Source, w proxy.Write) (_ proxy.Stored, err error) {
+			err = errInternal // after a panic
+			defer s.recoverPanic("upload")
+			return a.Store.Put(s.stored, name, src, w)
+		},
+	})
+	if q.Attributes.HasSize {
+		u.content.Announce(int64(q.Attributes.Size))
+	}
+	s.uploads.add(u)
+	return u
+}
+
+// window limits the bytes of WRITEs that overtake others.
+const window = 4 << 20
+
+func (srv *Server) keep() int64 {
+	if srv.Keep > 0 {
+		return srv.Keep
+	}
+	return 8 << 20
+}
+
+// request implements handle.
+func (u *upload) request(q packet.Request) error {
+	switch q.Type {
+	case packet.Write:
+		err := u.write(q)
+		if u.s.in.Err() != nil {
+			return u.s.in.Err()
+		}
+		u.s.answer(q, nil, err)
+	case packet.FStat:
+		e := u.entry(u.base.Denied)
+		u.s.answer(q, func(b []byte, id uint32) []byte { return packet.AppendAttributes(b, id, attributesOf(e)) }, nil)
+	case packet.FSetStat:
+		u.s.answer(q, nil, u.setAttributes(q.Attributes))
+	case packet.Close:
+		return u.close(q)
+	case packet.Read:
+		u.s.answer(q, nil, unsupported("A file that is written cannot be read."))
+	default:
+		u.s.answer(q, nil, errors.ErrUnsupported)
+	}
+	return nil
+}
+
+// entry returns the file as it is now. Its time is the one that the client has set, if any: sshfs shows it for some time.
+func (u *upload) entry(denied proxy.Permissions) proxy.Entry {
+	e := proxy.Entry{Name: path.Base(u.name), Size: u.content.Size(), ModTime: u.content.Time(), Resumable: true, Denied: denied}
+	if e.ModTime.IsZero() {
+		e.ModTime = time.Now()
+	}
+	return e
+}
+
+// write takes the data of a WRITE. What it does not read of them, the next request skips.
+func (u *upload) write(q packet.Request) error {
+	if u.transfer == nil && u.refused == nil {
+		u.transfer, u.refused = u.s.startTransfer(proxy.Upload, "WRITE", u.name, int64(q.Offset), u.content.Written)
+		u.stall = time.AfterFunc(u.s.srv.stallTimeout(), func() {
+			defer u.s.recoverPanic("stalled upload")
+			u.content.Break(errStalled)
+		})
+	}
+	if u.refused != nil {
+		return u.refused
+	}
+	u.stall.Reset(u.s.srv.stallTimeout())
+	mayWait := func() bool { return !u.s.uploads.othersUnsent(u) }
+	err := u.content.Write(u.s.ctx, int64(q.Offset), q.Length, u.s.in, mayWait)
+	if err != nil {
+		return observedError{err} // the end of the transfer tells it
+	}
+	return nil
+}
+
+// setAttributes is FSETSTAT: it takes effect at CLOSE.
+func (u *upload) setAttributes(a packet.Attributes) error {
+	if a.HasTimes {
+		u.content.SetTime(timeOf(a))
+	}
+	if !a.HasSize {
+		return nil
+	}
+	if int64(a.Size) < 0 {
+		return fmt.Errorf("a size of %d bytes: %w", a.Size, errors.ErrUnsupported)
+	}
+	return u.content.SetSize(int64(a.Size))
+}
+
+// close is CLOSE. Meanwhile the channel is read on.
+func (u *upload) close(q packet.Request) error {
+	if u.stall != nil {
+		u.stall.Stop()
+	}
+	q.Path = u.name // for the log
+	return u.s.startIn(u.s.stored, q, true, []string{u.name}, func(context.Context) (reply, error) {
+		err := u.commit()
+		if err != nil && u.transfer != nil {
+			err = observedError{err}
+		}
+		return nil, err
+	})
+}
+
+// commit publishes the upload.
+func (u *upload) commit() error {
+	defer u.s.uploads.remove(u)
+	if u.refused != nil {
+		u.content.Break(u.refused)
+		return u.refused
+	}
+	stored, changed, err := u.content.Close(u.s.stored)
+	if errors.Is(err, context.Canceled) && context.Cause(u.s.stored) == errDrainTimeout {
+		err = fmt.Errorf("%w: %w", errUnconfirmed, err)
+	}
+	if err == nil {
+		u.s.known.add(path.Dir(u.name))
+	}
+	switch {
+	case u.transfer != nil:
+		u.transfer.finish(err, u.content.Written(), stored)
+	case err == nil && changed:
+		if t, err := u.s.startTransfer(proxy.Upload, "WRITE", u.name, 0, u.content.Written); err == nil {
+			t.finish(nil, 0, stored)
+		}
+	}
+	return err
+}
+
+// end implements handle.
+func (u *upload) end(err error) {
+	if u.stall != nil {
+		u.stall.Stop()
+	}
+	u.s.uploads.remove(u)
+	u.content.Break(err)
+	if u.transfer != nil {
+		u.transfer.finish(err, u.content.Written(), proxy.Stored{})
+	}
+}
