@@ -56,8 +56,8 @@ func (l *loader) checkPartSize() {
 		return
 	}
 	if c.PartSize > max(c.Memory/4, minPart) {
-		l.mistakes.add(l.source("part-size")+" "+sizeText(c.PartSize), "must be at most a quarter of %s, which is %s",
-			l.source("memory"), sizeText(c.Memory))
+		l.mistakes.add(l.source("part-size")+" "+SizeText(c.PartSize), "must be at most a quarter of %s, which is %s",
+			l.source("memory"), SizeText(c.Memory))
 	}
 }
 

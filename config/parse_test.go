@@ -39,8 +39,8 @@ func FuzzSize(f *testing.F) {
 		if n <= 0 {
 			t.Fatalf("%q is parsed as %d", text, n)
 		}
-		if again, err := parseSize(strings.TrimSuffix(sizeText(n), " bytes")); err != nil || again != n {
-			t.Fatalf("%d is formatted as %s, which is parsed as %d, %v", n, sizeText(n), again, err)
+		if again, err := parseSize(strings.TrimSuffix(SizeText(n), " bytes")); err != nil || again != n {
+			t.Fatalf("%d is formatted as %s, which is parsed as %d, %v", n, SizeText(n), again, err)
 		}
 	})
 }
@@ -142,14 +142,18 @@ func TestParseStorage(t *testing.T) {
 		{parseBucket, "Old_Bucket.1", "Old_Bucket.1", ""},
 		{parseBucket, "arn:aws:s3:eu-west-1:1:accesspoint/x", "arn:aws:s3:eu-west-1:1:accesspoint/x", ""},
 		{parseBucket, "s3://invoices/alice/", "", `--bucket "invoices" --prefix "alice/"`},
-		{parseBucket, "s3://invoices", "", `--bucket "invoices"`},
+		{parseBucket, "s3://invoices", "", `must be the name alone: --bucket "invoices"`},
+		{parseBucket, "invoices/", "", `must be the name alone: --bucket "invoices"`},
+		{parseBucket, "arn:aws:s3:::invoices", "", `must be the name alone: --bucket "invoices"`},
+		{parseBucket, "arn:aws:s3:::invoices/alice/*", "", `--bucket "invoices" --prefix "alice/"`},
 		{parseBucket, "ab", "", "at least 3 letters"},
 		{parseBucket, "in voices", "", "letters"},
 		{parsePrefix, "", "", ""},
 		{parsePrefix, "a", "a/", ""},
 		{parsePrefix, "customers/ali ce/", "customers/ali ce/", ""},
 		{parsePrefix, "/a", "", "without a slash at the beginning"},
-		{parsePrefix, "/", "", "without a slash"},
+		{parsePrefix, "/", "", `must be "" for the whole bucket`},
+		{parsePrefix, "s3://invoices/alice", "", `--bucket "invoices" --prefix "alice"`},
 		{parsePrefix, "a//b", "", "//"},
 		{parsePrefix, "a/../b", "", ".."},
 		{parsePrefix, "a\x00", "", "control"},

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"strings"
 )
@@ -44,6 +46,9 @@ func parseRule(item string) (Rule, error) {
 // parseNetwork reads a network or a single address.
 func parseNetwork(text string) (netip.Prefix, error) {
 	if ip, err := netip.ParseAddr(text); err == nil && ip.Zone() == "" {
+		if ip.IsUnspecified() {
+			return netip.Prefix{}, fmt.Errorf("%s is not the address of a client: all are %[1]s/0", ip)
+		}
 		ip = ip.Unmap()
 		return netip.PrefixFrom(ip, ip.BitLen()), nil
 	}
@@ -51,13 +56,35 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	if network.Addr().Is4In6() && network.Bits() >= 96 {
 		network = netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96) // client addresses are unmapped too
 	}
+	meant, ok := networkMeant(text)
 	switch {
+	case ok:
+		return netip.Prefix{}, fmt.Errorf("%q is not a network: must be %s", text, meant)
 	case err != nil:
 		return netip.Prefix{}, fmt.Errorf("%q is not a network: must be like 10.0.0.0/8", text)
 	case network != network.Masked():
 		return netip.Prefix{}, fmt.Errorf("%s is not a network: must be %s", network, network.Masked())
 	}
 	return network, nil
+}
+
+// networkMeant returns the network that a text means in another notation: with a netmask, or with * for the last bytes.
+func networkMeant(text string) (network netip.Prefix, ok bool) {
+	if first, isPattern := strings.CutSuffix(text, ".*"); isPattern {
+		first = strings.TrimRight(first, ".*")
+		bytes := 1 + strings.Count(first, ".")
+		ip, err := netip.ParseAddr(first + strings.Repeat(".0", max(0, 4-bytes)))
+		return netip.PrefixFrom(ip, 8*bytes), err == nil && bytes < 4
+	}
+	address, mask, _ := strings.Cut(text, "/")
+	ip, err1 := netip.ParseAddr(address)
+	m, err2 := netip.ParseAddr(mask)
+	if err1 != nil || err2 != nil || !ip.Is4() || !m.Is4() {
+		return netip.Prefix{}, false
+	}
+	ones := bits.LeadingZeros32(^binary.BigEndian.Uint32(m.AsSlice()))
+	network = netip.PrefixFrom(ip, ones).Masked()
+	return network, binary.BigEndian.Uint32(m.AsSlice()) == ^uint32(0)<<(32-ones)
 }
 
 // parseNetworks reads NETWORK,NETWORK,...

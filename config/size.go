@@ -70,9 +70,9 @@ func parseCount(text string) (int, error) {
 	return n, nil
 }
 
-// sizeText returns a size in the largest unit that divides it.
-func sizeText(n int64) string {
-	for _, unit := range []string{"GiB", "MiB", "KiB"} {
+// SizeText returns a size in the largest unit that divides it.
+func SizeText(n int64) string {
+	for _, unit := range []string{"TiB", "GiB", "MiB", "KiB"} {
 		if u := units[strings.ToLower(unit)]; n >= u && n%u == 0 {
 			return fmt.Sprintf("%d%s", n/u, unit)
 		}
