@@ -113,7 +113,7 @@ func parseBoolChoices(text string) (Choices[bool], error) {
 // checkUserRefs reports options that name an unknown user.
 func (l *loader) checkUserRefs() {
 	c := &l.config
-	if !l.valid("user", "auth") || c.User == "" || c.Auth != "" {
+	if !l.valid("user", "users", "auth") || c.User == "" || len(c.Auth) > 0 || c.Users != "" {
 		return
 	}
 	for _, o := range []struct {

@@ -8,7 +8,7 @@
 // option as the user wrote it, its value, and what it must be. Secrets cannot be flags or keys in the file, and their
 // values are never in a message.
 //
-// The package does not act on the values. It reads only the configuration file, the password file (to check that it is
+// The package does not act on the values. It reads only the configuration file, files with secrets (to check that they are
 // readable) and the kernel's memory limits.
 package config
 
@@ -28,7 +28,8 @@ const (
 // Config is a complete, valid configuration.
 type Config struct {
 	FTP  string // listen address for plain FTP and AUTH TLS; empty = none
-	FTPS string // listen address for implicit TLS; at least one of the two is set
+	FTPS string // listen address for implicit TLS; empty = none
+	SFTP string // listen address for SFTP; empty = none; at least one of the three is set
 
 	TLSCert, TLSKey string // both or neither
 	TLSSelfSigned   bool
@@ -36,8 +37,14 @@ type Config struct {
 	TLSMin          string // 1.2 or 1.3
 	TLSLegacy       bool   // TLS 1.0 and 1.1, regardless of TLSMin, and weak cipher suites
 	TLSClientCA     string // file with the CAs of client certificates; empty = no client certificates
+	TLSClientAuth   string // required or optional: client certificates, with TLSClientCA
 	TLSDataSession  string // off, offer or require
 	TLSUploadClose  string // strict or lenient
+
+	SFTPHostKeys   HostKeys // only with SFTP; none only in the demo, which has its own
+	SFTPAlgorithms string   // default, strict or legacy
+	SFTPBanner     string   // text that clients show before the login; empty = none
+	AuthorizedKeys string   // file with the public keys of User; empty = none
 
 	ProxyProtocolFrom []netip.Prefix // proxies whose connections begin with a PROXY header
 
@@ -49,18 +56,28 @@ type Config struct {
 	ActivePortTLS  uint16 // the same for implicit TLS
 
 	User            string
-	Password        Secret // empty if PasswordFile is set; may be empty if UserCertificate is
+	Password        Secret // empty if PasswordFile is set; may be empty if UserCertificate or AuthorizedKeys is
 	PasswordFile    string
 	UserCertificate string // common name, or the whole subject as in RFC 4514, of a certificate that replaces the password; empty = none
 
-	Auth string // s3 = the keys of the S3 service log in too, each to its own files; empty = only User logs in
+	Users string // a users file, read by LoadUsers; empty = none; not with User
+
+	BanAfter  int            // failed logins; 0 = no bans
+	BanTime   time.Duration  // how long a ban lasts, and how long a failed login counts
+	BanExempt []netip.Prefix // never banned
+
+	Auth []string // sources of further users, S3Keys and LDAP, to be asked in this order; empty = none
+
+	AuthURL           string // of the hook that is asked for further users; empty = none
+	AuthURLSecretFile string // the secret that signs the requests; empty = they have no signature; only with AuthURL
+	AuthURLTimeout    time.Duration
 
 	Names       Choices[string] // utf-8, latin1, shift-jis or gbk
 	Backslash   Choices[bool]
 	LenientDirs Choices[bool]
 	Allo        Choices[string] // auto, binding or hint
 
-	Bucket       string // empty = the root directory is the list of buckets; only with Auth and no User
+	Bucket       string // empty = each of Users and of AuthURL has its own, or with Auth the root directory is the list of buckets; only without User
 	Prefix       string // empty, or ends with a slash
 	Endpoint     string // a URL; empty = the SDK's
 	Region       string // empty = the SDK's
@@ -82,6 +99,7 @@ type Config struct {
 	SSEKMSKey    string // only with aws:kms or aws:kms:dsse
 	ACL          string // canned
 	Tags         map[string]string
+	Provenance   bool // user, client, session and time in the metadata of new objects
 
 	CommitGrace  time.Duration // 0 = automatic
 	IdleTimeout  time.Duration
@@ -95,6 +113,9 @@ type Config struct {
 	MaxSessionsPerIP   int
 	MaxSessionsPerUser int
 
+	EventURL           string // of the receiver of events; empty = none
+	EventURLSecretFile string // with the secret of their signature, with EventURL; empty = not signed
+
 	LogLevel  slog.Level
 	LogFormat string // auto, text or json
 
@@ -107,6 +128,13 @@ type Config struct {
 
 // HasCertificate reports whether the server has a certificate, from files or self-signed.
 func (c *Config) HasCertificate() bool { return c.TLSCert != "" || c.TLSSelfSigned }
+
+// HostKeys are the private keys of an SSH server. Only one of the fields is set, or none.
+type HostKeys struct {
+	Files    []string
+	Text     Secret // one or more keys in PEM
+	Generate bool   // new ones at each start
+}
 
 // Ports is a range of ports that includes First and Last.
 type Ports struct{ First, Last uint16 }

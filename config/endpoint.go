@@ -46,7 +46,11 @@ const supabasePath = "/storage/v1/s3"
 // CheckEndpoint returns an error for an endpoint that contains the bucket. S3 clients add the bucket themselves, so that every
 // key would begin with its name. With --path-style on, the bucket may be the first label of the service's host name.
 func (c *Config) CheckEndpoint(endpoint string) error {
-	bucket := c.Bucket
+	return checkEndpoint(endpoint, c.Bucket, "--bucket "+c.Bucket, c.PathStyle)
+}
+
+// checkEndpoint is CheckEndpoint for a bucket and its source.
+func checkEndpoint(endpoint, bucket, source string, pathStyle *bool) error {
 	if _, err := parseEndpoint(endpoint); err != nil {
 		return err
 	}
@@ -58,13 +62,13 @@ func (c *Config) CheckEndpoint(endpoint string) error {
 	segments := strings.Split(strings.Trim(u.Path, "/"), "/")
 	if u.Path != supabasePath && slices.Contains(segments, bucket) {
 		fixed.Path, fixed.RawPath = strings.Join(segments[:slices.Index(segments, bucket)], "/"), ""
-		return fmt.Errorf("has the bucket in its path, and --bucket %s adds it again: must be %s", bucket, fixed.String())
+		return fmt.Errorf("has the bucket in its path, and %s adds it again: must be %s", source, fixed.String())
 	}
 	_, notAddress := netip.ParseAddr(u.Hostname())
-	if host, ok := cutFold(u.Host, bucket+"."); ok && notAddress != nil && (c.PathStyle == nil || !*c.PathStyle) {
+	if host, ok := cutFold(u.Host, bucket+"."); ok && notAddress != nil && (pathStyle == nil || !*pathStyle) {
 		fixed.Host = host
-		return fmt.Errorf("has the bucket in its host name, and --bucket %s adds it again: must be %s "+
-			"(or --path-style on, if %s is the service itself)", bucket, fixed.String(), u.Hostname())
+		return fmt.Errorf("has the bucket in its host name, and %s adds it again: must be %s "+
+			"(or --path-style on, if %s is the service itself)", source, fixed.String(), u.Hostname())
 	}
 	return nil
 }

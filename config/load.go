@@ -73,6 +73,11 @@ func (l *loader) defaults() (values []value) {
 func (l *loader) apply(values []value) {
 	for _, v := range values {
 		l.values[v.option.name] = v
+		if o := v.option; o.envOnly != nil && o.envOnly(v.text) && v.source != o.env() {
+			l.invalid[o.name] = true
+			l.mistakes.add(v.source, "must be a file here: a key itself must be in the environment, in %s", o.env())
+			continue
+		}
 		if err := v.option.set(&l.config, v.text); err != nil {
 			l.invalid[v.option.name] = true
 			l.mistakes.addValue(v, err)

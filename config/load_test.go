@@ -40,12 +40,15 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Config{
-		FTP: ":21", TLS: "off", TLSMin: "1.2", TLSDataSession: "offer", TLSUploadClose: "strict", PassiveShare: "address",
+		FTP: ":21", TLS: "off", TLSMin: "1.2", TLSClientAuth: "required", TLSDataSession: "offer", TLSUploadClose: "strict", SFTPAlgorithms: "default",
+		PassiveShare: "address",
 		PassivePorts: Ports{60000, 65535}, PassiveAddress: []Rule{{Address: "auto"}}, Active: true, ActivePort: 20, ActivePortTLS: 989,
 		User: "alice", Password: "wonderland", Names: Choices[string]{Others: "utf-8"}, Allo: Choices[string]{Others: "auto"}, Bucket: "invoices", Checksum: "auto", Payload: "unsigned", Memory: 256 << 20, PartSize: 8 << 20,
 		Resume: 24 * time.Hour, RenameMax: 10_000, ListMtime: "auto",
 		IdleTimeout: 5 * time.Minute, LoginTimeout: time.Minute, DataTimeout: 20 * time.Second,
 		StallTimeout: 5 * time.Minute, S3Timeout: 30 * time.Second, DrainTimeout: time.Minute,
+		AuthURLTimeout: 5 * time.Second,
+		BanAfter:       15, BanTime: 30 * time.Minute, BanExempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		MaxSessions: 1024, MaxSessionsPerIP: 50, MaxSessionsPerUser: 50, LogLevel: slog.LevelInfo, LogFormat: "auto",
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -108,6 +111,7 @@ func TestValues(t *testing.T) {
 		{"tls-min", "1.3", "1.3", func(c *Config) any { return c.TLSMin }, "1.3"},
 		{"tls-legacy", "true", "true", func(c *Config) any { return c.TLSLegacy }, true},
 		{"tls-client-ca", "ca.pem", "ca.pem", func(c *Config) any { return c.TLSClientCA }, "ca.pem"},
+		{"tls-client-auth", "optional", "optional", func(c *Config) any { return c.TLSClientAuth }, "optional"},
 		{"tls-data-session", "require", "require", func(c *Config) any { return c.TLSDataSession }, "require"},
 		{"passive-share", "ticket", "ticket", func(c *Config) any { return c.PassiveShare }, "ticket"},
 		{"tls-upload-close", "lenient", "lenient", func(c *Config) any { return c.TLSUploadClose }, "lenient"},
@@ -183,7 +187,7 @@ func requiredArgs(option string) []string {
 		return append(args, "--tls-key=y")
 	case "tls-key":
 		return append(args, "--tls-cert=y")
-	case "user-certificate":
+	case "user-certificate", "tls-client-auth":
 		return append(args, "--tls-self-signed", "--tls-client-ca=y")
 	case "ftps", "tls", "tls-min", "tls-legacy", "tls-client-ca", "tls-data-session", "passive-share":
 		return append(args, "--tls-self-signed")
@@ -245,7 +249,7 @@ func TestSecretIsNotPrinted(t *testing.T) {
 // S3 keys alone need neither a user nor a bucket. Beside a user, options may name any key.
 func TestAuthS3(t *testing.T) {
 	c, err := load(Serve, []string{"--auth", "s3"}, []string{"HOME=/"}, noLimit)
-	if err != nil || c.Auth != "s3" || c.User != "" || c.Bucket != "" {
+	if err != nil || !slices.Equal(c.Auth, []string{S3Keys}) || c.User != "" || c.Bucket != "" {
 		t.Errorf("%+v, %v", c, err)
 	}
 	if _, err := load(Serve, append(completeArgs, "--auth=s3", "--names=AKIAEXAMPLE=latin1,utf-8"), completeEnv, noLimit); err != nil {

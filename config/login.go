@@ -2,8 +2,11 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -47,11 +50,20 @@ func parsePasswordFile(name string) (string, error) {
 	text, err := os.ReadFile(name)
 	switch {
 	case err != nil:
-		return "", withoutPath(err)
+		return "", unreadable(name, err)
 	case len(text) == 0:
 		return "", errors.New("must contain a password, but is empty")
 	}
 	return name, nil
+}
+
+// unreadable returns the error for a file with a secret that cannot be read. A relative name that does not exist may be the secret
+// itself, so it is not printed.
+func unreadable(name string, err error) error {
+	if _, e := os.Lstat(name); e != nil && !filepath.IsAbs(name) {
+		return hidden{fmt.Errorf("%w; must be the name of a file with the secret, not the secret itself", withoutPath(err))}
+	}
+	return withoutPath(err)
 }
 
 // withoutPath returns the cause of a *fs.PathError, because the message names the file already.
@@ -62,13 +74,35 @@ func withoutPath(err error) error {
 	return err
 }
 
-// parseAuth reads a source of users.
-func parseAuth(text string) (string, error) {
-	switch text {
-	case "s3":
-		return text, nil
-	case "ldap-sts":
-		return "", errors.New("is not yet supported: must be s3")
+// parseBanAfter reads a number; 0 and off mean that there are no bans.
+func parseBanAfter(text string) (int, error) {
+	if text == "0" || text == "off" {
+		return 0, nil
 	}
-	return "", errors.New("must be s3: S3 access keys and their secret keys log in")
+	n, err := parseCount(text)
+	if err != nil {
+		return 0, errors.New("must be a number of failed logins, e.g. 15, or 0 for no bans")
+	}
+	return n, nil
+}
+
+// The sources of --auth.
+const (
+	S3Keys = "s3"       // name and password are an access key and its secret key
+	LDAP   = "ldap-sts" // name and password are those of a user whom MinIO finds in LDAP
+)
+
+// parseAuth reads SOURCE,SOURCE,...
+func parseAuth(text string) (sources []string, err error) {
+	for item := range strings.SplitSeq(text, ",") {
+		item = strings.TrimSpace(item)
+		switch {
+		case item != S3Keys && item != LDAP:
+			return nil, errors.New("must be s3 (S3 access keys and their secret keys log in), ldap-sts (users of MinIO's LDAP), or both, e.g. s3,ldap-sts")
+		case slices.Contains(sources, item):
+			return nil, fmt.Errorf("has %s twice", item)
+		}
+		sources = append(sources, item)
+	}
+	return sources, nil
 }

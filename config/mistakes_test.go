@@ -38,24 +38,33 @@ func TestMistakes(t *testing.T) {
 			env: []string{"HOME=/"},
 			want: []string{
 				`--bucket: is missing: must be the name of the bucket to serve`,
-				`--user: is missing: must be a user name, with S3FTPD_PASSWORD or --password-file`,
+				`--user: is missing: must be a user name, with S3FTPD_PASSWORD or --password-file; many users are in the file of --users`,
 			},
 		},
-		"LDAP": {
-			args: []string{"--auth=ldap-sts", "--bucket=invoices"}, env: []string{"HOME=/"},
-			want: []string{`--auth "ldap-sts": is not yet supported: must be s3`},
+		"a source of users twice": {
+			args: []string{"--auth=ldap-sts,s3, ldap-sts", "--bucket=invoices"}, env: []string{"HOME=/"},
+			want: []string{`--auth "ldap-sts,s3, ldap-sts": has ldap-sts twice`},
 		},
 		"unknown source of users": {
 			args: append(completeArgs, "--auth=S3"),
-			want: []string{`--auth "S3": must be s3: S3 access keys and their secret keys log in`},
+			want: []string{`--auth "S3": must be s3 (S3 access keys and their secret keys log in), ldap-sts (users of MinIO's LDAP), or both, e.g. s3,ldap-sts`},
+		},
+		"the variable of users files": {
+			args: append(completeArgs, "--prefix=in/{user}"),
+			want: []string{`--prefix "in/{user}/": must not contain {user}, which is a variable only with --users, or with --auth-url and no --user`},
+		},
+		"the variable of users files beside S3 keys": {
+			args: []string{"--bucket=invoices", "--prefix=in/{user}", "--auth-url=https://hook.example/", "--auth=s3"}, env: []string{"HOME=/"},
+			want: []string{`--prefix "in/{user}/": must not contain {user} beside --auth, whose users would all get this directory; ` +
+				`for others, set the prefix in the defaults of --users`},
 		},
 		"S3 keys beside a user without a bucket": {
 			args: []string{"--auth=s3", "--user=alice"},
-			want: []string{`--bucket: is missing: must be the name of the bucket that --user serves; only --auth s3 without --user needs none`},
+			want: []string{`--bucket: is missing: must be the name of the bucket that --user serves; only --auth without --user needs none`},
 		},
 		"S3 keys with a prefix of no bucket": {
 			args: []string{"--auth=s3", "--prefix=a"}, env: []string{"HOME=/"},
-			want: []string{`--prefix "a/": requires --bucket: without it --auth s3 shows whole buckets`},
+			want: []string{`--prefix "a/": requires --bucket: without it --auth shows whole buckets`},
 		},
 		"S3 keys and a password without a user": {
 			args: []string{"--auth=s3"},
@@ -71,7 +80,7 @@ func TestMistakes(t *testing.T) {
 		},
 		"user without password": {
 			args: completeArgs, env: []string{"HOME=/"},
-			want: []string{`--user "alice": must have a password: set S3FTPD_PASSWORD or --password-file`},
+			want: []string{`--user "alice": must have a password: set S3FTPD_PASSWORD or --password-file; with --sftp, --authorized-keys can replace it`},
 		},
 		"empty password": {
 			args: completeArgs, env: []string{"S3FTPD_PASSWORD="},
@@ -84,6 +93,10 @@ func TestMistakes(t *testing.T) {
 		"missing password file": {
 			args: append(completeArgs, "--password-file=/nowhere/at/all"), env: []string{"HOME=/"},
 			want: []string{`--password-file "/nowhere/at/all": no such file or directory`},
+		},
+		"password in place of its file": {
+			args: append(completeArgs, "--password-file=hush"), env: []string{"HOME=/"},
+			want: []string{`--password-file: no such file or directory; must be the name of a file with the secret, not the secret itself`},
 		},
 		"two passwords": {
 			args: append(completeArgs, "--password-file=FILE"), file: "password",
@@ -185,7 +198,7 @@ func TestMistakes(t *testing.T) {
 		},
 		"no listener": {
 			args: append(completeArgs, "--ftp="),
-			want: []string{`--ftp "": no listener: one of --ftp and --ftps must be an address, e.g. :21`},
+			want: []string{`--ftp "": no listener: one of --ftp, --ftps and --sftp must be an address, e.g. :21`},
 		},
 		"part size above a quarter of the memory": {
 			args: append(completeArgs, "--part-size=64MiB"), file: "memory: 100MiB\n",

@@ -18,6 +18,7 @@ type option struct {
 	set         func(*Config, string) error // parses a value into its field of the Config
 	command     string                      // the only command with this option, Serve = Check too; empty = all
 	secret      bool                        // can be set only in the environment
+	envOnly     func(text string) bool      // reports a value that is a secret, and can be set only in the environment; nil = none is
 }
 
 // field returns the set function of an option from a pointer to its field and a parser.

@@ -10,12 +10,14 @@ import (
 const (
 	listening = "Listening"
 	secure    = "TLS"
+	sftp      = "SFTP"
 	data      = "Data connections"
 	users     = "Users"
 	devices   = "Old devices"
 	storage   = "Storage"
 	timeouts  = "Time limits"
 	sessions  = "Sessions"
+	events    = "Events"
 	logging   = "Logging"
 	file      = "Configuration file"
 	demo      = "Demo"
@@ -55,12 +57,31 @@ var options = []*option{
 	{name: "tls-client-ca", group: secure, value: "FILE", defaultText: "none",
 		help: "CA certificates in PEM. Clients must present a certificate that one of them issued.",
 		set:  field(func(c *Config) *string { return &c.TLSClientCA }, orEmpty(parseFileName))},
+	{name: "tls-client-auth", group: secure, value: "WHEN", def: "required",
+		help: "Certificates of --tls-client-ca: required, or optional for users with passwords beside users with certificates.",
+		set:  field(func(c *Config) *string { return &c.TLSClientAuth }, oneOf("required", "optional"))},
 	{name: "tls-data-session", group: secure, value: "HOW", def: "offer",
 		help: "Resuming the control connection's TLS session on data connections: off, offer (optional) or require.",
 		set:  field(func(c *Config) *string { return &c.TLSDataSession }, oneOf("off", "offer", "require"))},
 	{name: "tls-upload-close", group: secure, value: "HOW", def: "strict",
 		help: "Uploads that end without TLS close_notify: strict (rejected as incomplete) or lenient (published).",
 		set:  field(func(c *Config) *string { return &c.TLSUploadClose }, oneOf("strict", "lenient"))},
+
+	{name: "sftp", group: sftp, value: "ADDRESS", demo: "127.0.0.1:2022", defaultText: "off",
+		help: "Listen address for SFTP, e.g. :22. Requires --sftp-host-key. Empty = off.",
+		set:  field(func(c *Config) *string { return &c.SFTP }, listenAddress)},
+	{name: "sftp-host-key", group: sftp, value: "FILE,...", defaultText: "none", envOnly: isPEM,
+		help: "Private keys of the server, in OpenSSH's format or PEM, or generate. The variable may hold a key itself. Reloaded on SIGHUP.",
+		set:  field(func(c *Config) *HostKeys { return &c.SFTPHostKeys }, parseHostKeys)},
+	{name: "authorized-keys", group: sftp, value: "FILE", defaultText: "none",
+		help: "Public keys that log --user in, one per line as in OpenSSH's authorized_keys. Reloaded when it changes.",
+		set:  field(func(c *Config) *string { return &c.AuthorizedKeys }, orEmpty(parseAuthorizedKeysFile))},
+	{name: "sftp-algorithms", group: sftp, value: "KIND", def: "default",
+		help: "SSH algorithms: default, strict (those that ssh-audit does not warn of), or legacy (SHA-1 and CBC too, for old devices).",
+		set:  field(func(c *Config) *string { return &c.SFTPAlgorithms }, oneOf("default", "strict", "legacy"))},
+	{name: "sftp-banner", group: sftp, value: "FILE", defaultText: "none",
+		help: "Text that SSH clients show before the login.",
+		set:  field(func(c *Config) *string { return &c.SFTPBanner }, orEmpty(parseBanner))},
 
 	{name: "passive-ports", group: data, value: "FIRST-LAST", def: "60000-65535",
 		help: "Port range for passive data connections. A single port is a range too.",
@@ -93,9 +114,30 @@ var options = []*option{
 	{name: "user-certificate", group: users, value: "SUBJECT", defaultText: "none",
 		help: "Common name or whole subject of a client certificate that replaces the password. Requires --tls-client-ca.",
 		set:  field(func(c *Config) *string { return &c.UserCertificate }, orEmpty(parseSubject))},
-	{name: "auth", group: users, value: "SOURCE", defaultText: "none",
-		help: "Further users: s3 (name and password are an S3 access key and its secret key). Without --bucket they see their buckets as directories.",
-		set:  field(func(c *Config) *string { return &c.Auth }, orEmpty(parseAuth))},
+	{name: "users", group: users, value: "FILE", defaultText: "none",
+		help: "YAML file with many users, each with a place, permissions and limits. Not with --user. --bucket and --prefix are for users without their own.",
+		set:  field(func(c *Config) *string { return &c.Users }, orEmpty(parseFileName))},
+	{name: "auth", group: users, value: "SOURCE,...", defaultText: "none",
+		help: "Further users: s3 (name and password are an S3 access key and its secret key), ldap-sts (those of MinIO's LDAP), or both. Without --bucket they see their buckets as directories.",
+		set:  field(func(c *Config) *[]string { return &c.Auth }, orEmpty(parseAuth))},
+	{name: "auth-url", group: users, value: "URL", defaultText: "none",
+		help: "Hook: a program that is asked, by HTTP POST, for each name that is not in --user or --users. https, or http to this machine.",
+		set:  field(func(c *Config) *string { return &c.AuthURL }, orEmpty(parseHookURL))},
+	{name: "auth-url-secret-file", group: users, value: "FILE", defaultText: "none",
+		help: "File with the secret that signs the requests of --auth-url. Reloaded when it changes.",
+		set:  field(func(c *Config) *string { return &c.AuthURLSecretFile }, orEmpty(parseSecretFile))},
+	{name: "auth-url-timeout", group: users, value: "DURATION", def: "5s",
+		help: "Time limit of a request of --auth-url. One that fails is repeated once.",
+		set:  field(func(c *Config) *time.Duration { return &c.AuthURLTimeout }, parseDuration)},
+	{name: "ban-after", group: users, value: "N", def: "15",
+		help: "Failed logins within --ban-time after which an address (IPv6: its /64) is banned. 0 = never.",
+		set:  field(func(c *Config) *int { return &c.BanAfter }, parseBanAfter)},
+	{name: "ban-time", group: users, value: "DURATION", def: "30m",
+		help: "How long an address is banned, and how long a failed login counts.",
+		set:  field(func(c *Config) *time.Duration { return &c.BanTime }, parseDuration)},
+	{name: "ban-exempt", group: users, value: "NETWORK,...", def: "127.0.0.0/8,::1",
+		help: "Networks that are never banned, such as those of gateways. Loopback and --proxy-protocol-from never are, either.",
+		set:  field(func(c *Config) *[]netip.Prefix { return &c.BanExempt }, orEmpty(parseNetworks))},
 
 	{name: "names", group: devices, value: "CHARSET", def: "utf-8",
 		help: "Charset of file names in FTP: utf-8, latin1, shift-jis, gbk, or a list by network and user: 10.0.0.0/8=latin1,scanner=shift-jis,utf-8.",
@@ -111,7 +153,7 @@ var options = []*option{
 		set:  field(func(c *Config) *Choices[string] { return &c.Allo }, parseAllo)},
 
 	{name: "bucket", group: storage, value: "NAME", demo: "demo", defaultText: "none",
-		help: "Name of the bucket to serve. Optional with --auth s3 and no --user.",
+		help: "Name of the bucket to serve. Optional with --users, and with --auth or --auth-url and no --user.",
 		set:  field(func(c *Config) *string { return &c.Bucket }, parseBucket)},
 	{name: "prefix", group: storage, value: "PREFIX", defaultText: "none",
 		help: "Key prefix used as the root directory.",
@@ -171,6 +213,9 @@ var options = []*option{
 	{name: "tags", group: storage, value: "KEY=VALUE,...", defaultText: "none",
 		help: "Tags of new objects, at most 10.",
 		set:  field(func(c *Config) *map[string]string { return &c.Tags }, orEmpty(parseTags))},
+	{name: "provenance", group: storage, def: "false",
+		help: "Store user, client address, session and time in the metadata of new objects.",
+		set:  field(func(c *Config) *bool { return &c.Provenance }, parseBool)},
 
 	{name: "idle-timeout", group: timeouts, value: "DURATION", def: "5m",
 		help: "Time limit between commands of a session.",
@@ -200,6 +245,13 @@ var options = []*option{
 	{name: "max-sessions-per-user", group: sessions, value: "N", def: "50",
 		help: "Maximum number of concurrent sessions of one user.",
 		set:  field(func(c *Config) *int { return &c.MaxSessionsPerUser }, parseCount)},
+
+	{name: "event-url", group: events, value: "URL", defaultText: "none",
+		help: "Where uploads, downloads, changes and logins are reported to, as CloudEvents. Plain http only to loopback addresses.",
+		set:  field(func(c *Config) *string { return &c.EventURL }, orEmpty(parseHookURL))},
+	{name: "event-url-secret-file", group: events, value: "FILE", defaultText: "none",
+		help: "File with the secret that signs the requests to --event-url. Reloaded when it changes.",
+		set:  field(func(c *Config) *string { return &c.EventURLSecretFile }, orEmpty(parseSecretFile))},
 
 	{name: "log-level", group: logging, value: "LEVEL", def: "info",
 		help: "Minimum level of log messages: debug, info, warn or error.",

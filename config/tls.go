@@ -102,9 +102,12 @@ func (l *loader) checkTLSUnused() {
 // checkClientCertificates reports options that bypass client certificates, or that require them.
 func (l *loader) checkClientCertificates() {
 	c := &l.config
-	if c.TLSClientCA != "" && c.FTP != "" && c.TLS != "required" && c.HasCertificate() && l.valid("tls", "ftp") {
+	if c.TLSClientCA != "" && c.TLSClientAuth == "required" && c.FTP != "" && c.TLS != "required" && c.HasCertificate() && l.valid("tls", "ftp") {
 		l.mistakes.add(l.source("tls")+" "+quoted(c.TLS), "lets clients log in without the certificate of %s: "+
-			`must be required, or set --ftp ""`, l.source("tls-client-ca"))
+			`must be required, or set --tls-client-auth optional, or --ftp ""`, l.source("tls-client-ca"))
+	}
+	if c.TLSClientAuth == "optional" && c.TLSClientCA == "" {
+		l.mistakes.add(l.source("tls-client-auth")+" "+quoted(c.TLSClientAuth), "requires --tls-client-ca, the CAs of client certificates")
 	}
 	if c.UserCertificate != "" && c.TLSClientCA == "" {
 		l.mistakes.add(l.source("user-certificate")+" "+quoted(c.UserCertificate), "requires --tls-client-ca, the CAs of client certificates")

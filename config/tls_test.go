@@ -34,6 +34,7 @@ func TestDefaultsWithCertificate(t *testing.T) {
 		{Demo, "", settings{"127.0.0.1:2121", "127.0.0.1:2990", "optional", true}},
 		{Demo, "--tls-self-signed=false", settings{"127.0.0.1:2121", "", "off", false}},
 		{Demo, "--tls-cert=x --tls-key=y", settings{"127.0.0.1:2121", "127.0.0.1:2990", "optional", false}},
+		{Serve, "--tls-self-signed --tls-client-ca=ca --tls-client-auth=optional --tls=optional", settings{":21", ":990", "optional", true}},
 		{Demo, "--tls-client-ca=ca", settings{"127.0.0.1:2121", "127.0.0.1:2990", "required", true}},
 		{Demo, "--ftps= --tls=required", settings{"127.0.0.1:2121", "", "required", true}},
 	} {
@@ -103,7 +104,7 @@ func TestTLSMistakes(t *testing.T) {
 	testMistakes(t, map[string]mistakeCase{
 		"no listener, with TLS": {
 			args: append(completeArgs, "--ftp=", "--ftps=", "--tls-self-signed"),
-			want: []string{`--ftp "": no listener: one of --ftp and --ftps must be an address, e.g. :21`},
+			want: []string{`--ftp "": no listener: one of --ftp, --ftps and --sftp must be an address, e.g. :21`},
 		},
 		"one address for both": {
 			args: append(completeArgs, "--ftp=:2121", "--ftps=:2121", "--tls-self-signed"),
@@ -157,7 +158,11 @@ func TestTLSMistakes(t *testing.T) {
 		},
 		"login without a client certificate": {
 			args: append(completeArgs, "--tls-self-signed", "--tls-client-ca=ca.pem", "--tls=optional"),
-			want: []string{`--tls "optional": lets clients log in without the certificate of --tls-client-ca: must be required, or set --ftp ""`},
+			want: []string{`--tls "optional": lets clients log in without the certificate of --tls-client-ca: must be required, or set --tls-client-auth optional, or --ftp ""`},
+		},
+		"optional client certificates without a client CA": {
+			args: append(completeArgs, "--tls-self-signed", "--tls-client-auth=optional"),
+			want: []string{`--tls-client-auth "optional": requires --tls-client-ca, the CAs of client certificates`},
 		},
 		"user certificate without a client CA": {
 			args: append(completeArgs, "--user-certificate=alice"),
@@ -165,7 +170,7 @@ func TestTLSMistakes(t *testing.T) {
 		},
 		"user certificate without a user": {
 			args: []string{"--bucket=invoices", "--tls-self-signed", "--tls-client-ca=ca.pem", "--user-certificate=alice"}, env: []string{"HOME=/"},
-			want: []string{`--user: is missing: must be a user name, with S3FTPD_PASSWORD or --password-file`},
+			want: []string{`--user: is missing: must be a user name, with S3FTPD_PASSWORD or --password-file; many users are in the file of --users`},
 		},
 		"invalid subject": {
 			args: append(completeArgs, "--user-certificate= alice"),

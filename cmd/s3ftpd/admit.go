@@ -48,7 +48,7 @@ func admit(authenticator *auth.Authenticator, account func(user string, peer net
 // logins returns the login of --user, of --auth, or of both: then the name decides which one is asked.
 func logins(c *config.Config, ofUser, ofKeys login) login {
 	switch {
-	case c.Auth == "":
+	case len(c.Auth) == 0:
 		return ofUser
 	case c.User == "":
 		return ofKeys

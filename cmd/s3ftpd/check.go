@@ -65,7 +65,7 @@ func checkStorage(ctx context.Context, r *report, c *config.Config) {
 	defer client.Close()
 	checkService(ctx, r, c, client)
 	checkKnown(r, client, c.Bucket)
-	if c.Auth != "" {
+	if len(c.Auth) > 0 {
 		checkKeys(ctx, r, c, client)
 	}
 	if c.User == "" {

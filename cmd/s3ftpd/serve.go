@@ -63,7 +63,7 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Config, cert *ce
 	if cert != nil && c.TLS == "off" && c.FTPS == "" {
 		log.Warn("nothing uses the certificate: --tls is off, and --ftps is empty", "advice", "choose --tls optional or --tls required")
 	}
-	if c.Auth != "" && c.FTP != "" && c.TLS != "required" {
+	if len(c.Auth) > 0 && c.FTP != "" && c.TLS != "required" {
 		log.Warn("clients can send their S3 secret keys without TLS", "option", "--auth s3", "advice", "set --tls required, with --tls-cert and --tls-key")
 	}
 	hangups := make(chan os.Signal, 1)
