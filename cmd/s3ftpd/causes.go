@@ -32,11 +32,20 @@ var causes = []cause{
 	// Names.
 	{wraps(ftp.ErrCharset), "the client sends names in another charset", "set --names to the client's charset, such as latin1"},
 
+	// Roles.
+	{fromSTS(s3Code("InvalidClientTokenId", "InvalidAccessKeyId")), "STS does not know the key that assumes the role",
+		"correct the access-key of the user, or AWS_ACCESS_KEY_ID"},
+	{fromSTS(s3Code("AccessDenied")), "STS refuses {operation}: the keys may not assume the role",
+		"correct role-arn and external-id of the user; the keys need sts:{operation} for the role, and the role's trust policy must allow them, with that external id"},
+	{fromSTS(s3Code("ValidationError", "InvalidParameterValue")), "STS finds the role or the external id invalid", "correct role-arn and external-id of the user"},
+	{fromSTS(s3Code("RegionDisabledException")), "STS is not active in the region", "activate it there, or set AWS_ENDPOINT_URL_STS to another region's"},
+	{fromSTS(noSuchService), "what answers at {endpoint} has no STS", "set AWS_ENDPOINT_URL_STS, or use access-key and secret-key-file of the user in place of role-arn"},
+
 	// Keys.
 	{noKeys, "no S3 keys found: {unset}", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile in AWS_PROFILE"},
 	{s3Code("SignatureDoesNotMatch"), "the secret does not belong to the key",
-		"correct AWS_SECRET_ACCESS_KEY, or the secret in the AWS profile; a proxy in front of S3 must not change the Host header"},
-	{s3Code("InvalidAccessKeyId"), "S3 does not know the key", "correct AWS_ACCESS_KEY_ID, or --endpoint if the key is of another service"},
+		"correct AWS_SECRET_ACCESS_KEY, or the secret in the AWS profile or of the user; a proxy in front of S3 must not change the Host header"},
+	{s3Code("InvalidAccessKeyId"), "S3 does not know the key", "correct AWS_ACCESS_KEY_ID, or the access-key of the user, or --endpoint if the key is of another service"},
 	{s3Code("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"), "the temporary keys have expired",
 		"get new values for AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or use a profile or a role that renews them"},
 	{s3Code("InvalidToken", "InvalidTokenId"), "the session token does not belong to the key",
@@ -59,12 +68,12 @@ var causes = []cause{
 		"correct --endpoint: the address of the S3 API, not of a web console or of another service"},
 	{throttled, "S3 is overloaded, or limits the rate of requests",
 		"try again later; if it lasts, lower --max-sessions, or raise the limit of the service"},
-	{noBucket, "the bucket {bucket} does not exist", "make the bucket, or correct --bucket"},
+	{noBucket, "the bucket {bucket} does not exist", "make the bucket, or correct --bucket{or-of-user}"},
 
 	// Permissions.
 	{s3Code("AllAccessDisabled", "AccountProblem"), "the service has disabled the account or the bucket", "ask the operator of the service"},
-	{unexplained, "S3 refuses {operation}, and gives no reason", "allow {permission}{denied-too}; if S3 refuses every request, run s3ftpd check to see whether the keys are wrong"},
-	{denied, "the keys may not do {operation}", "allow {permission}{denied-too}"},
+	{unexplained, "S3 refuses {operation}, and gives no reason", "allow {permission}{or-place}{denied-too}; if S3 refuses every request, run s3ftpd check to see whether the keys are wrong"},
+	{denied, "the keys may not do {operation}", "allow {permission}{or-place}{denied-too}"},
 	{kms, "the encryption key cannot be used", "correct --sse-kms-key, or allow kms:GenerateDataKey and kms:Decrypt"},
 	{s3Code("InvalidObjectState", "ObjectNotInActiveTierError"), "the object is archived", "restore it in S3 first"},
 
@@ -78,7 +87,9 @@ var causes = []cause{
 	{wraps(s3fs.ErrDamaged), "the content was damaged on its way, or the service has a wrong checksum",
 		"use --checksum md5 if the service tells wrong checksums"},
 
-	// The network to S3.
+	// The network to S3 and to STS.
+	{fromSTS(noAnswer), "STS does not answer at {endpoint}, so the role cannot be assumed", "check the network to it; AWS_ENDPOINT_URL_STS names another one"},
+	{fromSTS(anyFailure), "STS refuses {operation}, so the role cannot be assumed", "check role-arn and external-id of the user, and the trust policy of the role"},
 	{toS3(ofType[*net.DNSError]), "the name of {endpoint} does not resolve", "correct --endpoint, or the DNS of this machine{host-too}"},
 	{toS3(wraps(syscall.ECONNREFUSED)), "nothing listens at {endpoint}", "start the service, or correct --endpoint"},
 	{toS3(wraps(syscall.EHOSTUNREACH, syscall.ENETUNREACH)), "no route leads to {endpoint}", "check the network, and --endpoint"},
@@ -102,7 +113,7 @@ var causes = []cause{
 		"let the load balancer send PROXY headers, or remove its address from --proxy-protocol-from"},
 	{wraps(ftp.ErrImplicitTLS), "--ftp {ftp} is a port for explicit TLS", "set the client to explicit TLS (AUTH TLS), or connect it to --ftps {ftps}"},
 	{handshake(ofType[*tls.CertificateVerificationError]), "the client's certificate is not trusted", "add its authority to the file of --tls-client-ca"},
-	{handshake(noCertificate), "the client sent no certificate, which --tls-client-ca requires", "install a certificate of that authority in the client"},
+	{handshake(noCertificate), "the client sent no certificate, which --tls-client-ca requires", "install a certificate of that authority in the client, or set --tls-client-auth optional"},
 	{handshake(brokenOff), "the client broke off the TLS handshake",
 		"import the certificate of the server, or of its authority, in the client, unless s3ftpd check reports it as expired or for another name; " +
 			"clients for explicit TLS must use --ftp {ftp}, not --ftps"},
@@ -112,7 +123,10 @@ var causes = []cause{
 	// Limits.
 	{wraps(proxy.ErrTooManySessions), "--max-sessions is {max-sessions}", "raise it if that is too low"},
 	{wraps(proxy.ErrTooManyFromAddress), "--max-sessions-per-ip is {max-sessions-per-ip}", "raise it if many clients share the address, as behind NAT"},
-	{wraps(proxy.ErrTooManyOfUser), "--max-sessions-per-user is {max-sessions-per-user}", "raise it if that is too low"},
+	{wraps(proxy.ErrTooManyOfUser), "--max-sessions-per-user is {max-sessions-per-user}, if the user has no max-sessions in the users file", "raise the one that applies if it is too low"},
+	{wraps(proxy.ErrTooManyTransfers), "the user has as many transfers as max-transfers allows in the users file", "raise max-transfers of the user if it is too low"},
+	{wraps(proxy.ErrBanned), "a client guesses passwords, or has a wrong one", "correct the password in the client, or exempt its network with --ban-exempt; a restart ends all bans"},
+	{wraps(proxy.ErrTooManyLogins), "more logins come than passwords can be hashed", "if it lasts, look in the log for clients whose logins are refused again and again"},
 	{wraps(passive.ErrNoPort), "all of --passive-ports {passive-ports} are in use", "widen --passive-ports, and open the new ones in firewalls"},
 }
 

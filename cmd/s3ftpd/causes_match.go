@@ -49,6 +49,21 @@ func toS3(matches func(*failure) bool) func(*failure) bool {
 	return func(f *failure) bool { return f.request.Operation != "" && f.request.Status == 0 && matches(f) }
 }
 
+// fromSTS limits matches to requests for the credentials of a role.
+func fromSTS(matches func(*failure) bool) func(*failure) bool {
+	return func(f *failure) bool { return f.request.Service == "STS" && matches(f) }
+}
+
+func anyFailure(*failure) bool { return true }
+
+func noAnswer(f *failure) bool { return f.request.Status == 0 }
+
+// noSuchService matches responses of a service that does not know the operation.
+func noSuchService(f *failure) bool {
+	return f.request.Sent != "" || s3Code("NotImplemented", "MethodNotAllowed", "InvalidAction", "NoSuchBucket")(f) ||
+		s3Status(http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented)(f)
+}
+
 // cannotListen matches a listener that failed with errno.
 func cannotListen(errno syscall.Errno) func(*failure) bool {
 	return func(f *failure) bool { return f.listen.option != "" && errors.Is(f.err, errno) }
@@ -77,8 +92,9 @@ func gateway(f *failure) bool {
 		f.request.Status == http.StatusServiceUnavailable && f.request.Sent != ""
 }
 
+// notS3 matches responses of a web server, some of which say that they do not know PUT.
 func notS3(f *failure) bool {
-	return f.request.Sent != "" && f.request.Status < http.StatusInternalServerError
+	return f.request.Sent != "" && (f.request.Status < http.StatusInternalServerError || f.request.Status == http.StatusNotImplemented)
 }
 
 func throttled(f *failure) bool {
@@ -181,7 +197,11 @@ func (f *failure) value(name string) string {
 	case "{bucket-region}":
 		return r.BucketRegion
 	case "{bucket}":
-		return f.config.Bucket
+		return cmp.Or(r.Bucket, f.config.Bucket)
+	case "{or-of-user}":
+		return f.inUsers(", or the bucket of the user in ")
+	case "{or-place}":
+		return f.inUsers(", or correct the place of the user in ")
 	case "{operation}":
 		return r.Operation
 	case "{sent}":
@@ -204,6 +224,14 @@ func (f *failure) value(name string) string {
 		return unset()
 	}
 	return f.localValue(name)
+}
+
+// inUsers returns a text followed by the name of the users file, or nothing if there is none.
+func (f *failure) inUsers(text string) string {
+	if f.config.Users == "" {
+		return ""
+	}
+	return text + f.config.Users
 }
 
 // localValue returns the value of a placeholder that does not depend on S3.

@@ -42,6 +42,9 @@ func TestExplain(t *testing.T) {
 		f(e)
 		return e
 	}
+	sts := func(status int, code string) error {
+		return &s3fs.RequestError{Operation: "AssumeRole", Service: "STS", Endpoint: "https://sts", Status: status, Code: code, Message: "x"}
+	}
 	sent := func(err error) error { return fmt.Errorf("%w: %w", s3(0, "", ""), err) }
 	bind := func(errno syscall.Errno) error {
 		return &listenError{"--ftp", ":21", fmt.Errorf("listen tcp: %w", errno)}
@@ -51,6 +54,15 @@ func TestExplain(t *testing.T) {
 		reason, advice string
 	}{
 		{change(s3(0, "", ""), func(e *s3fs.RequestError) { e.NoKeys = true }), "no S3 keys found: AWS_SECRET_ACCESS_KEY is not set", "AWS_PROFILE"},
+		{sts(403, "AccessDenied"), "STS refuses AssumeRole: the keys may not assume the role", "the keys need sts:AssumeRole for the role, and the role's trust policy"},
+		{sts(403, "InvalidClientTokenId"), "STS does not know the key", "access-key of the user"},
+		{sts(403, "SignatureDoesNotMatch"), "the secret does not belong to the key", "or of the user"},
+		{sts(400, "ValidationError"), "the role or the external id", "role-arn and external-id"},
+		{sts(403, "RegionDisabledException"), "not active in the region", "AWS_ENDPOINT_URL_STS"},
+		{sts(501, "NotImplemented"), "has no STS", "AWS_ENDPOINT_URL_STS"},
+		{sts(400, "PackedPolicyTooLarge"), "STS refuses AssumeRole, so the role cannot be assumed", "trust policy"},
+		{sts(429, "Throttling"), "is overloaded", "try again"},
+		{fmt.Errorf("%w: %w", sts(0, ""), syscall.ECONNREFUSED), "STS does not answer at https://sts", "check the network"},
 		{s3(403, "SignatureDoesNotMatch", "x"), "the secret does not belong to the key", "AWS_SECRET_ACCESS_KEY"},
 		{s3(403, "InvalidAccessKeyId", "x"), "S3 does not know the key", "AWS_ACCESS_KEY_ID"},
 		{s3(400, "ExpiredToken", "x"), "the temporary keys have expired", "AWS_SESSION_TOKEN"},
@@ -67,9 +79,12 @@ func TestExplain(t *testing.T) {
 		{s3(403, "SecondLevelDomainForbidden", "Use a third level domain."), "the bucket in the host", "use --path-style off"},
 		{change(s3(200, "", ""), func(e *s3fs.RequestError) { e.Sent = "HTML" }), "not an S3 service (it sent HTML)", "correct --endpoint"},
 		{change(s3(502, "", ""), func(e *s3fs.RequestError) { e.Sent = "HTML" }), "a proxy in front of S3", "behind http://s3:9000"},
+		{change(s3(501, "", ""), func(e *s3fs.RequestError) { e.Sent = "HTML" }), "not an S3 service (it sent HTML)", "correct --endpoint"},
 		{s3(503, "SlowDown", "x"), "S3 is overloaded", "--max-sessions"},
 		{s3(429, "TooManyRequests", "x"), "S3 is overloaded", "--max-sessions"},
 		{fmt.Errorf("%w: %w", s3fs.ErrNoBucket, s3(404, "NoSuchBucket", "")), "the bucket invoices does not exist", "make the bucket"},
+		{fmt.Errorf("%w: %w", s3fs.ErrNoBucket, &s3fs.RequestError{Operation: "HeadObject", Bucket: "of-alice", Status: 404, Code: "NoSuchBucket"}),
+			"the bucket of-alice does not exist", "make the bucket"},
 		{s3(403, "AccessDenied", "x"), "the keys may not do PutObject", "allow s3:PutObject (or use --payload signed or --request-payer"},
 		{change(s3(403, "Forbidden", ""), func(e *s3fs.RequestError) { e.Operation = "HeadObject" }), "S3 refuses HeadObject, and gives no reason",
 			"allow s3:GetObject, and s3:ListBucket"},
@@ -111,7 +126,10 @@ func TestExplain(t *testing.T) {
 			"did not connect to 192.0.2.7:2000", "open --passive-ports 2000-2001"},
 		{proxy.ErrTooManySessions, "--max-sessions is 7", "raise it"},
 		{proxy.ErrTooManyFromAddress, "--max-sessions-per-ip is 8", "raise it"},
-		{proxy.ErrTooManyOfUser, "--max-sessions-per-user is 9", "raise it"},
+		{proxy.ErrBanned, "guesses passwords", "correct the password"},
+		{proxy.ErrTooManyLogins, "more logins", "look in the log"},
+		{proxy.ErrTooManyOfUser, "--max-sessions-per-user is 9, if the user has no max-sessions", "raise the one"},
+		{proxy.ErrTooManyTransfers, "max-transfers", "raise max-transfers"},
 		{passive.ErrNoPort, "--passive-ports 2000-2001", "widen"},
 		{s3(404, "NoSuchKey", ""), "", ""},
 		{syscall.ECONNREFUSED, "", ""},
@@ -238,6 +256,31 @@ func TestFailures(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The log explains an upload to a web server as it explains other commands.
+func TestUploadToWebPage(t *testing.T) {
+	for _, status := range []int{http.StatusMethodNotAllowed, http.StatusNotImplemented} {
+		awsEnvironment(t)
+		r := start(t, []string{"S3FTPD_PASSWORD=secret"}, "--user=alice", "--bucket=invoices", "--ftp=127.0.0.1:0", "--region=us-east-1", "--log-format=json",
+			"--endpoint", answersOf(status, "Content-Type: text/html", "<!DOCTYPE HTML><html><body>Unsupported method</body></html>")(t))
+		client := dial(t, regexp.MustCompile(`listening[^0-9]+([0-9.:]+[0-9])`).FindStringSubmatch(r.stderr.await(t, `"implicit"`))[1])
+		expect(t, client, "USER alice", 331)
+		expect(t, client, "PASS secret", 230)
+		conn := passiveData(t, client)
+		expect(t, client, "STOR f", 150)
+		conn.Close()
+		if code, text, err := client.ReadResponse(0); code < 400 {
+			t.Errorf("the upload: %d %s, %v", code, text, err)
+		}
+		r.stderr.await(t, `"command":"STOR"`)
+		r.end(t)
+		for line := range strings.Lines(r.stderr.String()) {
+			if strings.Contains(line, `"command":"STOR"`) && !strings.Contains(line, `"reason":"what answers at http://`) {
+				t.Errorf("%d: logged %s", status, line)
+			}
+		}
 	}
 }
 
