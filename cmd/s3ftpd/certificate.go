@@ -24,9 +24,8 @@ type certificate struct {
 	now atomic.Pointer[tls.Config]
 
 	// Used only by openCertificate and then by the goroutine of reloadOnChange.
-	seen    digest // files that were installed or reported last
-	suspect digest // invalid files that the last poll found, not reported yet
-	told    string // the age that was logged last, see age
+	files reloader
+	told  string // the age that was logged last, see age
 }
 
 // openCertificate reads the configured certificate or makes a self-signed one. It returns nil if none is configured.
@@ -43,7 +42,7 @@ func openCertificate(c *config.Config, log *slog.Logger) (*certificate, error) {
 		k.own = own
 	}
 	files := k.read()
-	k.seen = files.digest()
+	k.files.seen = files.digest()
 	return k, k.use(files)
 }
 
@@ -70,10 +69,6 @@ func (k *certificate) read() tlsFiles {
 	return tlsFiles{readPEM("--tls-cert", k.c.TLSCert), readPEM("--tls-key", k.c.TLSKey), readPEM("--tls-client-ca", k.c.TLSClientCA)}
 }
 
-// A digest is a hash of the files' contents. It notices every way of replacing them: Kubernetes, for one, changes a symbolic
-// link to a parent directory.
-type digest [sha256.Size]byte
-
 func (f tlsFiles) digest() (d digest) {
 	h := sha256.New()
 	for _, file := range []pemFile{f.cert, f.key, f.clientCA} {
@@ -95,6 +90,9 @@ func (k *certificate) use(files tlsFiles) error {
 	}
 	if files.clientCA.name != "" {
 		c.ClientAuth = tls.RequireAndVerifyClientCert
+		if k.c.TLSClientAuth == "optional" {
+			c.ClientAuth = tls.VerifyClientCertIfGiven
+		}
 		c.ClientCAs, errCA = files.clientCA.pool()
 	}
 	if err := errors.Join(errPair, errCA); err != nil {
@@ -121,37 +119,15 @@ func (k *certificate) remind() {
 
 // reloadOnChange polls the files at an interval and reloads them at each SIGHUP, until ctx is done.
 func (k *certificate) reloadOnChange(ctx context.Context, every time.Duration, hangups <-chan os.Signal) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			k.look(false)
-		case <-hangups:
-			k.look(true)
-		}
-	}
+	lookOnChange(ctx, every, hangups, k.look)
 }
 
-// look installs the files if they have changed or, after SIGHUP, if asked is true. SIGHUP reports invalid files at once. A poll
-// reports them once, and only if the next poll finds the same ones: a certificate may be replaced a moment before its key.
+// look installs the files if they have changed or, after SIGHUP, if asked is true: a certificate may be replaced a moment before its
+// key, see reloader.
 func (k *certificate) look(asked bool) {
 	k.remind()
 	files := k.read()
-	d := files.digest()
-	if d == k.seen && !asked {
-		k.suspect = digest{}
-		return
-	}
-	err := k.use(files)
-	if err != nil && !asked && d != k.suspect {
-		k.suspect = d
-		return
-	}
-	k.seen, k.suspect = d, digest{}
-	if err != nil {
+	if err := k.files.look(files.digest(), asked, func() error { return k.use(files) }); err != nil {
 		k.log.Warn("new certificate is invalid, keeping the current one", "until", k.leaf().NotAfter,
 			"advice", "put right the files of --tls-cert, --tls-key and --tls-client-ca; they are looked at every 10 s, and on SIGHUP", "err", err)
 	}

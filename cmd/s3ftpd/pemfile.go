@@ -31,7 +31,15 @@ func readPEM(option, name string) pemFile {
 
 // bad returns an error about the file, with its option and name.
 func (f pemFile) bad(format string, args ...any) error {
-	return fmt.Errorf("%s %q: %w", f.option, f.name, fmt.Errorf(format, args...))
+	return fmt.Errorf("%s: %w", f.source(), fmt.Errorf(format, args...))
+}
+
+// source returns the option and the name of the file, or the variable that has the text itself.
+func (f pemFile) source() string {
+	if f.name == "" {
+		return f.option
+	}
+	return fmt.Sprintf("%s %q", f.option, f.name)
 }
 
 // Types of PEM blocks. The types of keys, such as "RSA PRIVATE KEY", all end in pemKey.
