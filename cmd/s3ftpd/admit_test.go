@@ -3,11 +3,9 @@ package main
 import (
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/asn1"
 	"errors"
 	"io/fs"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 
@@ -24,16 +22,27 @@ func accountOf(store proxy.Store) func(string, netip.Addr) proxy.Account {
 
 func TestAdmit(t *testing.T) {
 	store := proxy.Store(new(s3fs.FS))
-	in := admit(&auth.Authenticator{User: "alice", Secret: auth.Fixed("wonderland")}, accountOf(store))
+	in := admit(directory(&config.Config{User: "alice", Password: "wonderland"}, nil, quiet), accountOf(store)).login
 	if got, err := in(t.Context(), proxy.Attempt{User: "alice", Password: "wonderland"}); err != nil || got.Store != store || got.User != "alice" {
 		t.Errorf("right: %v, %v", got, err)
 	}
 	if got, err := in(t.Context(), proxy.Attempt{User: "alice", Password: "x"}); got.Store != nil || !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("wrong: %v, %v", got, err)
 	}
+	guests := new(auth.Directory)
+	if err := guests.Replace([]auth.User{{Name: "anonymous", Anonymous: true}}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := admit(guests, accountOf(store)).login(t.Context(), proxy.Attempt{User: "anonymous", Password: "x"}); err != nil || !got.Anonymous {
+		t.Errorf("anonymous: %+v, %v", got, err)
+	}
 	// An unreadable password file is not a wrong password, although both errors are fs.ErrPermission.
 	forbidden := func() (string, error) { return "", &fs.PathError{Op: "open", Path: "password", Err: fs.ErrPermission} }
-	got, err := admit(&auth.Authenticator{User: "alice", Secret: forbidden}, accountOf(store))(t.Context(), proxy.Attempt{User: "alice", Password: "wonderland"})
+	users := new(auth.Directory)
+	if err := users.Replace([]auth.User{{Name: "alice", Secret: forbidden}}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := admit(users, accountOf(store)).login(t.Context(), proxy.Attempt{User: "alice", Password: "wonderland"})
 	if got.Store != nil || err == nil || errors.Is(err, fs.ErrPermission) {
 		t.Errorf("cannot tell: %v, %v", got, err)
 	}
@@ -70,53 +79,17 @@ func TestAdmitByCertificate(t *testing.T) {
 		"they mean nothing, PASS right": {"", "wonderland", "alice", "wonderland", alice, true},
 		"they mean nothing, PASS wrong": {"", "wonderland", "alice", "x", alice, false},
 	} {
-		authenticator := &auth.Authenticator{User: "alice", Secret: secret(&config.Config{Password: config.Secret(c.secret)}, nil), Subject: c.subject}
-		got, err := admit(authenticator, accountOf(store))(t.Context(),
-			proxy.Attempt{User: c.user, Password: c.password, Certificate: c.certificate})
+		users := directory(&config.Config{User: "alice", Password: config.Secret(c.secret), UserCertificate: c.subject}, auth.NewHashLimiter(1, 1<<30, 0), quiet)
+		got, err := admit(users, accountOf(store)).login(t.Context(), proxy.Attempt{User: c.user, Password: c.password, Certificate: c.certificate})
 		if c.in && (err != nil || got.Store != store) || !c.in && (!errors.Is(err, fs.ErrPermission) || got.Store != nil) {
 			t.Errorf("%s: got %v, %v", name, got, err)
 		}
 		if c.in {
 			continue
 		}
-		why, meant := err.Error(), c.certificate != nil && c.subject != ""
+		why, meant := err.Error(), c.certificate != nil && c.subject != "" && c.user == "alice"
 		if advises := strings.Contains(why, "--user-certificate must be CN="); advises != meant || meant && !strings.Contains(why, c.certificate.Subject.CommonName) {
 			t.Errorf("%s: refused with %q", name, why)
-		}
-	}
-}
-
-// No subject can be made to have the names of another subject.
-func TestSubjects(t *testing.T) {
-	types := map[string]asn1.ObjectIdentifier{"CN": commonName, "O": {2, 5, 4, 10}, "OU": {2, 5, 4, 11}, "C": {2, 5, 4, 6}}
-	of := func(pairs ...string) *x509.Certificate {
-		var whole pkix.RDNSequence
-		for _, p := range pairs {
-			kind, value, _ := strings.Cut(p, "=")
-			whole = append(whole, []pkix.AttributeTypeAndValue{{Type: types[kind], Value: value}})
-		}
-		raw, err := asn1.Marshal(whole)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return &x509.Certificate{RawSubject: raw}
-	}
-	for _, c := range []struct {
-		certificate *x509.Certificate
-		want        []string
-	}{
-		{of("O=Example", "CN=alice"), []string{"CN=alice,O=Example", "alice"}},
-		{of("CN=alice", "O=Example"), []string{"O=Example,CN=alice", "alice"}}, // a different subject
-		{of("C=DE", "OU=b", "OU=a", "CN=Älice"), []string{"CN=Älice,OU=a,OU=b,C=DE", "Älice"}},
-		{of("CN=alice", "CN=bob"), []string{"CN=bob,CN=alice"}},
-		{of("CN=CN=alice"), []string{"CN=CN=alice"}},
-		{of("CN=alice,O=Example"), []string{`CN=alice\,O=Example`}},
-		{of("O=Example"), []string{"O=Example"}},
-		{of(), []string{""}},
-		{&x509.Certificate{RawSubject: []byte("x")}, nil},
-	} {
-		if got := subjects(c.certificate); !slices.Equal(got, c.want) {
-			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}
 }

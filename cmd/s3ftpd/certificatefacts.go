@@ -10,7 +10,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/asn1"
 	"fmt"
 	"net"
 	"net/netip"
@@ -28,31 +27,6 @@ func hosts(c *x509.Certificate) []string {
 	}
 	return list
 }
-
-// subjects returns the values of --user-certificate that match a certificate: its full subject in the notation of RFC 4514 and,
-// if it has exactly one, its common name. A common name with "=" does not count: it could imitate a full subject.
-func subjects(c *x509.Certificate) []string {
-	var whole pkix.RDNSequence
-	if rest, err := asn1.Unmarshal(c.RawSubject, &whole); err != nil || len(rest) > 0 {
-		return nil
-	}
-	var common []string
-	for _, set := range whole {
-		for _, a := range set {
-			if text, ok := a.Value.(string); ok && a.Type.Equal(commonName) {
-				common = append(common, text)
-			}
-		}
-	}
-	list := []string{whole.String()}
-	if len(common) == 1 && !strings.Contains(common[0], "=") {
-		list = append(list, common[0])
-	}
-	return list
-}
-
-// commonName is the OID of the attribute commonName (RFC 4519, section 2.3).
-var commonName = asn1.ObjectIdentifier{2, 5, 4, 3}
 
 // fingerprint returns the SHA-256 hash of a certificate in the format of openssl and FTP clients.
 func fingerprint(c *x509.Certificate) string {

@@ -29,12 +29,17 @@ func check(ctx context.Context, p *process) error {
 	r := &report{w: p.stdout, json: c.JSON}
 	r.ok("config", "the configuration is complete and consistent")
 	checkPassword(r, c)
+	checkHook(ctx, r, c)
+	checkEvents(ctx, r, c)
 	checkPorts(ctx, r, c)
 	checkOpenFiles(r, c)
 	checkTLS(r, c)
+	checkSFTP(r, c)
 	checkProxies(r, c)
-	for _, told := range checkPassiveAddress(ctx, r, c) {
-		checkReach(ctx, r, c, told, (&net.Dialer{Timeout: reachTimeout}).DialContext)
+	if c.FTP != "" || c.FTPS != "" {
+		for _, told := range checkPassiveAddress(ctx, r, c) {
+			checkReach(ctx, r, c, told, (&net.Dialer{Timeout: reachTimeout}).DialContext)
+		}
 	}
 	checkStorage(ctx, r, c)
 	if err := ctx.Err(); err != nil {
@@ -53,10 +58,7 @@ func checkPassword(r *report, c *config.Config) {
 
 // checkStorage tests the bucket. Each check may take as long as --s3-timeout.
 func checkStorage(ctx context.Context, r *report, c *config.Config) {
-	log := slog.New(slog.DiscardHandler) // the results are printed instead
-	settings := service(c, log)
-	settings.MaxBackoff = checkBackoff
-	client, err := connect(ctx, c, settings)
+	client, err := connectToCheck(ctx, c)
 	if err != nil {
 		x := explain(c, err)
 		r.fail("endpoint", x.advice, "%s", x.why(err))
@@ -65,20 +67,39 @@ func checkStorage(ctx context.Context, r *report, c *config.Config) {
 	defer client.Close()
 	checkService(ctx, r, c, client)
 	checkKnown(r, client, c.Bucket)
-	if len(c.Auth) > 0 {
-		checkKeys(ctx, r, c, client)
+	for _, source := range c.Auth {
+		checkSource(ctx, r, c, client, source)
 	}
-	if c.User == "" {
-		if c.FixLifecycle {
-			r.fail("fix-lifecycle", "set --user, whose keys are those of the server", "no lifecycle rule was added: all users have keys of their own")
-		}
-		return // all users have keys of their own; those of the server are not used
+	if c.Users != "" {
+		checkUsers(ctx, r, c, client)
 	}
-	store := s3fs.NewFS(client, storeOptions(c, client, budget.New(c.Memory), log))
+	common := *c
+	common.Prefix = commonPrefix(c.Prefix)
+	c = &common
+	store := s3fs.NewFS(client, storeOptions(c, client, budget.New(c.Memory), slog.New(slog.DiscardHandler)))
 	if c.FixLifecycle {
 		r.add(fixLifecycle(ctx, c, store))
 	}
+	if c.User == "" && (c.AuthURL == "" || c.Bucket == "") {
+		return // the places of users have been checked, or users have keys of their own
+	}
 	checkFindings(ctx, r, c, store.Probe(ctx, c.S3Timeout))
+}
+
+// commonPrefix returns the part of a prefix that all users have in common: the directories before {user}.
+func commonPrefix(prefix string) string {
+	before, _, found := strings.Cut(prefix, "{user}")
+	if !found {
+		return prefix
+	}
+	return before[:strings.LastIndexByte(before, '/')+1]
+}
+
+// connectToCheck returns an S3 client for checks. It logs nothing.
+func connectToCheck(ctx context.Context, c *config.Config) (*s3fs.Client, error) {
+	settings := service(c, slog.New(slog.DiscardHandler)) // the results are printed instead
+	settings.MaxBackoff = checkBackoff
+	return connect(ctx, c, settings)
 }
 
 // checkBackoff is the longest delay before a retry. Someone waits for the result, so it is shorter than that of transfers.
@@ -94,14 +115,18 @@ func checkService(ctx context.Context, r *report, c *config.Config, client *s3fs
 	}
 }
 
-// checkKeys tests whether S3 verifies the keys of --auth s3.
-func checkKeys(ctx context.Context, r *report, c *config.Config, client *s3fs.Client) {
-	if err := refusesKeys(ctx, client, c); err != nil {
+// checkSource tests whether S3 verifies the logins of a source of --auth.
+func checkSource(ctx context.Context, r *report, c *config.Config, client *s3fs.Client, source string) {
+	what, madeUp := "the keys of users", "made-up ones"
+	if source == config.LDAP {
+		what, madeUp = "users of LDAP", "a made-up one"
+	}
+	if err := refusesMadeUp(ctx, client, source, c); err != nil {
 		x := explain(c, err)
-		r.fail("auth", x.advice, "S3 cannot verify the keys of users: %v", err)
+		r.fail("auth", x.advice, "S3 cannot verify %s: %v", what, err)
 		return
 	}
-	r.ok("auth", "S3 verifies the keys of users: it refuses made-up ones")
+	r.ok("auth", "S3 verifies %s: it refuses %s", what, madeUp)
 }
 
 // checkKnown prints the known features and limits of the service, if its product is recognized.

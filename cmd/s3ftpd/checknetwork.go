@@ -15,6 +15,10 @@ import (
 func checkPorts(ctx context.Context, r *report, c *config.Config) {
 	checkListener(ctx, r, c, "--ftp", c.FTP)
 	checkListener(ctx, r, c, "--ftps", c.FTPS)
+	checkListener(ctx, r, c, "--sftp", c.SFTP)
+	if c.FTP == "" && c.FTPS == "" {
+		return // no passive ports
+	}
 	ports := passive.Ports{First: c.PassivePorts.First, Last: c.PassivePorts.Last, Wait: time.Second, Log: slog.New(slog.DiscardHandler)}
 	if l, err := ports.Listen(ctx, passive.Claim{Local: loopback, Peer: loopback, Timeout: time.Second}); err != nil {
 		r.fail("passive-ports", "choose another range with --passive-ports, or stop the program that uses its ports",

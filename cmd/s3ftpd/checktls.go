@@ -127,7 +127,11 @@ func checkClientCA(r *report, c *config.Config) {
 	if c.UserCertificate != "" {
 		text = fmt.Sprintf("; that of %s replaces the password of %s", c.UserCertificate, c.User)
 	}
-	r.ok(check, "clients must show a certificate from %s%s", strings.Join(from, " or "), text)
+	verb := "must"
+	if c.TLSClientAuth == "optional" {
+		verb = "may"
+	}
+	r.ok(check, "clients %s show a certificate from %s%s", verb, strings.Join(from, " or "), text)
 }
 
 func checkDemand(r *report, c *config.Config) {

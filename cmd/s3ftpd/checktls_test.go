@@ -54,6 +54,8 @@ func TestCheckTLS(t *testing.T) {
 		"lenient":       {pair("good", "--tls-upload-close=lenient"), false, []string{"warn  an upload that is cut"}},
 		"clients": {pair("good", "--tls-client-ca="+in("cas"), "--user-certificate=alice"), false, []string{
 			"ok    clients must show a certificate from CN=ca or CN=old; that of alice replaces the password of alice\n", "the certificate of CN=old has expired\n"}},
+		"clients without": {pair("good", "--tls-client-ca="+in("cas"), "--tls-client-auth=optional"), false, []string{
+			"ok    clients may show a certificate from CN=ca or CN=old\n"}},
 		"no clients' authority": {pair("good", "--tls-client-ca="+in("good.key")), true, []string{"FAIL  --tls-client-ca", "only PRIVATE KEY"}},
 		"a source port":         {pair("good", "--active", "--active-port="+freePort), false, []string{"ok    active data connections leave from port " + freePort}},
 		"PROXY":                 {[]string{"--proxy-protocol-from=10.0.0.0/8,192.0.2.1"}, false, []string{"ok    connections from 10.0.0.0/8, 192.0.2.1/32 must begin"}},

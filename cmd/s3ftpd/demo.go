@@ -32,8 +32,7 @@ func demo(ctx context.Context, p *process) error {
 		return err
 	}
 	log := newLog(c, p.stderr)
-	cert, err := openCertificate(c, log)
-	if err != nil {
+	if _, err := openAccounts(c, log); err != nil { // before the welcome
 		return err
 	}
 	store, err := s3demo.Open(c.Dir, s3demo.Options{Log: log, Keys: map[string]string{demoKey: demoSecret}})
@@ -43,6 +42,13 @@ func demo(ctx context.Context, p *process) error {
 	defer store.Close()
 	if err := store.CreateBucket(c.Bucket); err != nil {
 		return fmt.Errorf("--bucket %q: %w", c.Bucket, err)
+	}
+	if err := useOwnHostKeys(c); err != nil {
+		return err
+	}
+	id, err := openIdentity(c, log)
+	if err != nil {
+		return err
 	}
 	near := func(ctx context.Context, option, address string) (net.Listener, error) {
 		return listenNear(ctx, option, address, p.stdout)
@@ -63,7 +69,21 @@ func demo(ctx context.Context, p *process) error {
 	service.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: demoKey, SecretAccessKey: demoSecret}, nil
 	})
-	return bridge(ctx, c, service, cert, ls, log)
+	return bridge(ctx, c, service, id, ls, log)
+}
+
+// useOwnHostKeys configures the host keys that the demo keeps in its directory, if no others are configured.
+func useOwnHostKeys(c *config.Config) error {
+	k := &c.SFTPHostKeys
+	if c.SFTP == "" || len(k.Files) > 0 || k.Text != "" || k.Generate {
+		return nil
+	}
+	files, err := ownHostKeys(c.Dir)
+	if err != nil {
+		return fmt.Errorf("--dir %q: %w", c.Dir, err)
+	}
+	k.Files = files
+	return nil
 }
 
 // listenNear binds an address or, if its port is in use, any free port of the same host.

@@ -14,7 +14,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/s3ftpd/s3ftpd/config"
-	"github.com/s3ftpd/s3ftpd/proxy/auth"
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 // pages returns the documentation: README.md, SECURITY.md and docs/.
@@ -158,9 +158,7 @@ func TestDocumentedCompose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret := func() (string, error) { return string(c.Password), nil }
-	users := &auth.Authenticator{User: c.User, Secret: secret, Limiter: auth.NewHashLimiter(1)}
-	if err := users.Check(t.Context(), "alice", "secret"); err != nil {
+	if _, err := directory(c, newResources(c, nil).hashing, quiet).Login(t.Context(), proxy.Attempt{User: "alice", Password: "secret"}); err != nil {
 		t.Error(err)
 	}
 }
@@ -214,11 +212,11 @@ func allowedBy(t *testing.T, text string) map[string]map[string]bool {
 
 // othersOptions are options of other programs that the documentation names.
 var othersOptions = []string{"--", "--network", "--parallel", "--max-time", "--inplace", "--ftp-encoding", "--ftp-disable-mlsd", "--download",
-	"--delete", "--dont-continue", "--sftp"}
+	"--delete", "--dont-continue", "--sftp-encoding"}
 
 // TestDocumentsNameOptions: all options that the documentation names exist.
 func TestDocumentsNameOptions(t *testing.T) {
-	help := config.Help(config.Check, columns) + config.Help(config.Demo, columns)
+	help := config.Help(config.Check, columns) + config.Help(config.Demo, columns) + passwdHelp
 	named := 0
 	for _, file := range pages(t) {
 		for _, m := range regexp.MustCompile("`(--[a-z0-9-]*)").FindAllStringSubmatch(readPage(t, file), -1) {

@@ -31,29 +31,37 @@ type room struct {
 // and neither depends on the configuration.
 var rooms = []room{
 	{"cmd/s3ftpd", "commands; makes the other parts from the configuration", []string{
-		"config", "passive", "proxy", "proxy/auth", "proxy/budget", "proxy/ftp", "proxy/grant", "proxy/observe", "s3fs", "s3fs/s3demo", "s3fs/s3login",
+		"config", "passive", "proxy", "proxy/auth", "proxy/auth/hook", "proxy/budget", "proxy/ftp", "proxy/grant", "proxy/observe", "proxy/sftp", "proxy/signed",
+		"s3fs", "s3fs/s3demo", "s3fs/s3login",
 	}},
-	{"config", "flags, environment and files as plain values, validated", []string{}},
+	{"config", "flags, environment and files as plain values, validated", []string{"proxy/signed"}},
 	{"passive", "FTP data connections: ports, who may connect, active ones, PROXY headers", []string{}},
 	{"proxy", "what protocols share: `Store`, `Source`, `Entry`, `Account`, `Compat`, `Sessions`, `Observer`, hashes, names", []string{}},
-	{"proxy/auth", "who may log in", []string{}},
+	{"proxy/access", "the permissions that commands and requests need, for the documentation and tests", []string{"proxy"}},
+	{"proxy/auth", "who may log in", []string{"proxy", "proxy/event"}},
+	{"proxy/auth/hook", "logins that a program of the operator decides about, over HTTP", []string{"proxy", "proxy/signed"}},
 	{"proxy/budget", "the memory of all transfers", []string{}},
 	{"proxy/event", "what a protocol tells an `Observer` of, a struct for each kind", []string{"proxy"}},
-	{"proxy/ftp", "the FTP protocol", []string{"passive", "proxy", "proxy/event", "proxy/ftp/modez", "proxy/names", "proxy/stall"}},
+	{"proxy/ftp", "the FTP protocol", []string{"passive", "proxy", "proxy/access", "proxy/event", "proxy/ftp/modez", "proxy/names", "proxy/stall"}},
 	{"proxy/ftp/modez", "the zlib stream of MODE Z", []string{}},
-	{"proxy/grant", "what an account may use, as stores over a `Store`: the list of buckets as the root", []string{"proxy"}},
+	{"proxy/grant", "what an account may use, as stores over a `Store`: permissions, mounts, the list of buckets as the root", []string{"proxy"}},
 	{"proxy/names", "charsets, patterns and paths", []string{"proxy"}},
-	{"proxy/observe", "observers of events: the lines of the log", []string{"proxy", "proxy/event"}},
+	{"proxy/observe", "observers of events: the lines of the log, and events for a web hook", []string{"proxy", "proxy/event", "proxy/signed"}},
+	{"proxy/sftp", "the SFTP protocol on SSH", []string{"passive", "proxy", "proxy/access", "proxy/budget", "proxy/event", "proxy/names", "proxy/sftp/packet", "proxy/sftp/reassembly", "proxy/stall"}},
+	{"proxy/sftp/packet", "requests and replies of SFTP version 3 as bytes", []string{}},
+	{"proxy/sftp/reassembly", "the WRITE requests of a handle, in order, as a `Source`", []string{"proxy"}},
+	{"proxy/signed", "requests to web hooks: signature, secret file, HTTP client", []string{}},
 	{"proxy/stall", "writes that fail when no byte is accepted in time", []string{}},
 	{"proxy/storetest", "the contract of a `Store`, as tests", []string{"proxy"}},
 	{"s3fs", "a bucket as a `Store`", []string{"proxy", "proxy/budget", "s3fs/s3http"}},
 	{"s3fs/s3demo", "the S3 service of `s3ftpd demo`, strict as AWS", []string{}},
 	{"s3fs/s3http", "one HTTP exchange with S3: silence, `Expect`, liveness", []string{"proxy/stall"}},
-	{"s3fs/s3login", "logins with S3 keys, which S3 verifies", []string{"proxy", "s3fs"}},
+	{"s3fs/s3login", "logins with S3 keys or MinIO's LDAP, which S3 verifies", []string{"proxy", "s3fs"}},
 	{"test/ack", "seeded operations under faults, compared with what was acknowledged", []string{}},
-	{"test/bench", "s3ftpd beside direct use of S3, in rounds, and the null S3 server", []string{}},
+	{"test/bench", "s3ftpd beside direct use of S3 and other FTP servers, in rounds, and the null S3 server", []string{}},
 	{"test/e2e", "the index of the end-to-end tests", []string{}},
 	{"test/e2e/harness", "what the end-to-end tests share: servers, buckets, clients, faults", []string{"test/faults", "test/real"}},
+	{"test/e2e/scenario", "what clients of FTP and SFTP are asked to do, and the tables of the results", []string{"test/e2e/harness", "test/real"}},
 	{"test/faults", "a TCP proxy that cuts, delays and stalls", []string{}},
 	{"test/quirks", "an S3 service with the quirks of others", []string{"test/real"}},
 	{"test/rclone", "rclone and its test suite, built from its module", []string{}},
@@ -61,17 +69,19 @@ var rooms = []room{
 }
 
 // standardOnly are the rooms that import only the standard library, and other rooms of this list.
-var standardOnly = []string{"proxy/budget", "proxy/ftp/modez", "proxy/stall", "s3fs/s3http"}
+var standardOnly = []string{"proxy/budget", "proxy/ftp/modez", "proxy/sftp/packet", "proxy/signed", "proxy/stall", "s3fs/s3http"}
 
 // guests maps third-party modules to the rooms that may import them.
 var guests = map[string][]string{
-	"github.com/aws/":             {"cmd/s3ftpd", "s3fs", "s3fs/s3demo", "test/e2e/harness", "test/quirks", "test/real"},
+	"github.com/aws/":             {"cmd/s3ftpd", "s3fs", "s3fs/s3demo", "test/e2e/harness", "test/e2e/scenario", "test/quirks", "test/real"},
 	"github.com/spf13/pflag":      {"config"},
 	"github.com/goccy/go-yaml":    {"config"},
 	"github.com/lmittmann/tint":   {"cmd/s3ftpd"},
 	"github.com/pires/":           {"passive"},
 	"golang.org/x/crypto/argon2":  {"proxy/auth"},
 	"golang.org/x/crypto/bcrypt":  {"proxy/auth"},
+	"golang.org/x/crypto/ssh":     {"cmd/s3ftpd", "proxy/auth", "proxy/sftp", "test/e2e/harness"},
+	"golang.org/x/text/":          {"proxy/names"},
 	"github.com/stretchr/testify": {},
 }
 

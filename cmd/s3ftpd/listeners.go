@@ -11,12 +11,14 @@ import (
 	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/passive"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp"
+	"github.com/s3ftpd/s3ftpd/proxy/sftp"
 )
 
-// listeners are the listeners for control connections. One that is off is nil.
+// listeners are the listeners for control connections and for SSH. One that is off is nil.
 type listeners struct {
 	ftp  net.Listener
 	ftps net.Listener // implicit TLS
+	sftp net.Listener
 }
 
 // A binder binds the address of an option, as listen does.
@@ -24,54 +26,65 @@ type binder func(ctx context.Context, option, address string) (net.Listener, err
 
 // listenAll binds all configured addresses. On error none stays bound.
 func listenAll(ctx context.Context, c *config.Config, bind binder) (ls listeners, err error) {
-	if c.FTP != "" {
-		if ls.ftp, err = bind(ctx, "--ftp", c.FTP); err != nil {
-			return ls, err
+	for _, l := range []struct {
+		option, address string
+		listener        *net.Listener
+	}{{"--ftp", c.FTP, &ls.ftp}, {"--ftps", c.FTPS, &ls.ftps}, {"--sftp", c.SFTP, &ls.sftp}} {
+		if l.address == "" {
+			continue
 		}
-		ls.ftp = passive.Proxied(ls.ftp, c.ProxyProtocolFrom)
-	}
-	if c.FTPS != "" {
-		if ls.ftps, err = bind(ctx, "--ftps", c.FTPS); err != nil {
+		bound, err := bind(ctx, l.option, l.address)
+		if err != nil {
 			ls.Close()
 			return listeners{}, err
 		}
-		ls.ftps = passive.Proxied(ls.ftps, c.ProxyProtocolFrom)
+		*l.listener = passive.Proxied(bound, c.ProxyProtocolFrom)
 	}
 	return ls, nil
 }
 
 // Close closes all listeners.
 func (ls listeners) Close() {
-	for _, l := range []net.Listener{ls.ftp, ls.ftps} {
+	for _, l := range []net.Listener{ls.ftp, ls.ftps, ls.sftp} {
 		if l != nil {
 			l.Close()
 		}
 	}
 }
 
+// servers are the servers of all protocols. They share users, sessions, memory and the store.
+type servers struct {
+	ftp  *ftp.Server
+	sftp *sftp.Server // nil if SFTP is off
+}
+
 // serve accepts clients on all listeners until ctx is done or a listener fails. It returns after the last session has ended.
-func (ls listeners) serve(ctx context.Context, s *ftp.Server, log *slog.Logger) error {
+func (ls listeners) serve(ctx context.Context, s servers, log *slog.Logger) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	var all sync.WaitGroup
-	var errFTP, errFTPS error
-	run := func(err *error, serve func(context.Context, net.Listener) error, l net.Listener, implicit bool) {
-		if l == nil {
-			return
-		}
-		log.Info("listening", "address", l.Addr().String(), "implicit", implicit)
+	var errFTP, errFTPS, errSFTP error
+	run := func(err *error, serve func(context.Context, net.Listener) error, l net.Listener, attrs ...any) {
+		log.Info("listening", append([]any{"address", l.Addr().String()}, attrs...)...)
 		all.Go(func() {
 			defer end()
 			*err = serve(ctx, l)
 		})
 	}
-	run(&errFTP, s.Serve, ls.ftp, false)
-	run(&errFTPS, s.ServeTLS, ls.ftps, true)
+	if ls.ftp != nil {
+		run(&errFTP, s.ftp.Serve, ls.ftp, "implicit", false)
+	}
+	if ls.ftps != nil {
+		run(&errFTPS, s.ftp.ServeTLS, ls.ftps, "implicit", true)
+	}
+	if ls.sftp != nil {
+		run(&errSFTP, s.sftp.Serve, ls.sftp, "protocol", "sftp")
+	}
 	<-ctx.Done()
-	sessions, transfers := s.Sessions.Running()
-	log.Info("stopping", "sessions", sessions, "transfers", transfers, "drain", s.DrainTimeout.String())
+	sessions, transfers := s.ftp.Sessions.Running()
+	log.Info("stopping", "sessions", sessions, "transfers", transfers, "drain", s.ftp.DrainTimeout.String())
 	all.Wait()
-	return errors.Join(errFTP, errFTPS)
+	return errors.Join(errFTP, errFTPS, errSFTP)
 }
 
 // listen binds the address of an option.
@@ -96,4 +109,4 @@ func (e *listenError) Error() string { return fmt.Sprintf("%s %q: %v", e.option,
 func (e *listenError) Unwrap() error { return e.err }
 
 // unprivileged maps options to a suggested address that needs no privilege.
-var unprivileged = map[string]string{"--ftp": ":2121", "--ftps": `:2990 (or --ftps "" for none)`, "--s3": ":9000"}
+var unprivileged = map[string]string{"--ftp": ":2121", "--ftps": `:2990 (or --ftps "" for none)`, "--sftp": ":2022", "--s3": ":9000"}

@@ -82,7 +82,7 @@ func TestOneListenerFails(t *testing.T) {
 			ls := [2]*breakable{{broken: make(chan error)}, {broken: make(chan error)}}
 			done := make(chan error)
 			go func() {
-				done <- listeners{ls[0], ls[1]}.serve(t.Context(), &ftp.Server{Sessions: new(proxy.Sessions)}, quiet)
+				done <- listeners{ftp: ls[0], ftps: ls[1]}.serve(t.Context(), servers{ftp: &ftp.Server{Sessions: new(proxy.Sessions)}}, quiet)
 			}()
 			ls[which].broken <- broken
 			if err := <-done; !errors.Is(err, broken) {
@@ -92,8 +92,8 @@ func TestOneListenerFails(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	ls := listeners{&breakable{broken: make(chan error)}, &breakable{broken: make(chan error)}}
-	if err := ls.serve(ctx, &ftp.Server{Sessions: new(proxy.Sessions)}, quiet); err != nil {
+	ls := listeners{ftp: &breakable{broken: make(chan error)}, ftps: &breakable{broken: make(chan error)}}
+	if err := ls.serve(ctx, servers{ftp: &ftp.Server{Sessions: new(proxy.Sessions)}}, quiet); err != nil {
 		t.Errorf("an end that was asked for: %v", err)
 	}
 }
@@ -146,9 +146,6 @@ func TestServeClientCertificates(t *testing.T) {
 	r := start(t, nil, "--user=alice", "--user-certificate=alice", "--tls-client-ca="+d.dir+"/ca.crt", "--bucket=invoices",
 		"--ftp=", "--ftps", ftps, "--endpoint=http://127.0.0.1:1", "--tls-self-signed")
 	r.stderr.await(t, `"listening"`)
-	with := func(i real.Certificate) *tls.Config {
-		return &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{{Certificate: [][]byte{i.Leaf.Raw}, PrivateKey: i.Signer}}}
-	}
 	c := dialTLS(t, ftps, with(issue(t, called("alice"), year, &ca)))
 	expect(t, c, "USER alice", 232)
 	expect(t, c, "PWD", 257)
@@ -166,5 +163,38 @@ func TestServeClientCertificates(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s is good enough", name)
 		}
+	}
+}
+
+// with returns the configuration of a client with a certificate.
+func with(i real.Certificate) *tls.Config {
+	return &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{{Certificate: [][]byte{i.Leaf.Raw}, PrivateKey: i.Signer}}}
+}
+
+// With --tls-client-auth optional a client without a certificate logs in with its password. A certificate of another authority is
+// refused nevertheless.
+func TestOptionalClientCertificates(t *testing.T) {
+	awsEnvironment(t)
+	d := newPairDir(t)
+	ca, foreign := issue(t, called("ca"), year, nil), issue(t, called("ca"), year, nil)
+	d.write("ca.crt", ca.Cert)
+	ftp, ftps := real.FreeAddr(t), real.FreeAddr(t)
+	r := start(t, []string{"S3FTPD_PASSWORD=wonderland"}, "--user=alice", "--user-certificate=alice", "--tls-client-ca="+d.dir+"/ca.crt",
+		"--tls-client-auth=optional", "--bucket=invoices", "--ftp", ftp, "--tls=optional", "--ftps", ftps, "--endpoint=http://127.0.0.1:1", "--tls-self-signed")
+	r.stderr.await(t, `"listening","address":"`+ftps)
+	expect(t, dialTLS(t, ftps, with(issue(t, called("alice"), year, &ca))), "USER alice", 232)
+	for name, c := range map[string]*textproto.Conn{"TLS without a certificate": dialTLS(t, ftps, insecure), "without TLS": dial(t, ftp)} {
+		expect(t, c, "USER alice", 331)
+		if text := expect(t, c, "PASS wonderland", 230); text == "" {
+			t.Errorf("%s: no login", name)
+		}
+	}
+	conn, err := tls.Dial("tcp", ftps, with(issue(t, called("alice"), year, &foreign)))
+	if err == nil { // in TLS 1.3 the client sees the refusal when it reads
+		_, err = conn.Read(make([]byte, 1))
+		conn.Close()
+	}
+	if err == nil {
+		t.Error("a certificate of another authority is good enough")
 	}
 }

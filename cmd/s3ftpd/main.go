@@ -1,4 +1,4 @@
-// Command s3ftpd is an FTP and FTPS server that stores its files in an S3 bucket.
+// Command s3ftpd is an FTP, FTPS and SFTP server that stores its files in an S3 bucket.
 //
 // `s3ftpd demo` needs no configuration and no S3 service; `s3ftpd help` lists all commands and options.
 package main
@@ -77,6 +77,7 @@ func commands() map[string]func(context.Context, *process) error {
 		config.Demo:  demo,
 		config.Check: check,
 		"passwd":     passwd,
+		"users":      usersCommand,
 		"version":    version,
 		"help":       helpCommand,
 	}

@@ -76,6 +76,13 @@ func (c *console) String() string {
 	return c.text.String()
 }
 
+// forget drops the output so far.
+func (c *console) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.text.Reset()
+}
+
 // await waits until the output contains what, and returns the whole output.
 func (c *console) await(t *testing.T, what string) string {
 	t.Helper()
@@ -183,7 +190,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"sevre"}, `s3ftpd: no such command: "sevre"`},
 		{[]string{"help", "sevre"}, `s3ftpd: no such command: "sevre"`},
 		{[]string{"version", "x"}, `s3ftpd: "x": the command takes no arguments`},
-		{[]string{"passwd", "hush"}, "the command takes no arguments"},
+		{[]string{"passwd", "hush"}, "an unexpected argument: must be s3ftpd passwd"},
 		{[]string{}, "s3ftpd: --bucket: is missing: must be the name of the bucket to serve\ns3ftpd: --user: is missing: must be a user name"},
 		{[]string{"serve", "--bukcet=x", "--memory=lots"}, "s3ftpd: --bukcet: no such option; did you mean --bucket?\ns3ftpd: --memory \"lots\": must be a size"},
 		{[]string{"demo", "--max-sessions=-1"}, `s3ftpd: --max-sessions "-1": must be a number of at least 1`},

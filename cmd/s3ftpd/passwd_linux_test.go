@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/s3ftpd/s3ftpd/proxy/auth"
 )
 
 // terminal returns both ends of a pseudo-terminal: person to type at, and program as standard input.
@@ -69,8 +67,7 @@ func TestPasswdAtTerminal(t *testing.T) {
 	if code != 0 || strings.Contains(seen, "wonder") || strings.Contains(seen, "argon") {
 		t.Errorf("%d, seen: %q", code, seen)
 	}
-	authenticator := &auth.Authenticator{User: "alice", Secret: auth.Fixed(strings.TrimSpace(out)), Limiter: auth.NewHashLimiter(1)}
-	if err := authenticator.Check(t.Context(), "alice", "wonderland"); err != nil {
+	if err := checkHash(t, strings.TrimSpace(out), "wonderland"); err != nil {
 		t.Errorf("%q: %v", out, err)
 	}
 	code, out, seen = typed(t, "wonderland\r", "wonderlnad\r")

@@ -20,42 +20,52 @@ type lister interface {
 
 // probeS3 asks S3 at the start. If users log in with S3 keys, the server may have none of its own, so it asks with made-up keys.
 func probeS3(ctx context.Context, client *s3fs.Client, store lister, c *config.Config, log *slog.Logger) {
-	if c.User == "" {
-		askKeys(ctx, client, c, log)
-		return
+	switch {
+	case c.User == "" && len(c.Auth) > 0:
+		for _, source := range c.Auth {
+			askSource(ctx, client, source, c, log)
+		}
+	case c.Bucket != "": // else each user of the hook has its own
+		probeBucket(ctx, store, c, log)
 	}
-	probeBucket(ctx, store, c, log)
 }
 
-// The made-up keys of askKeys and of check, which S3 must refuse. The secret key is no secret.
+// The made-up keys of askSource and of check, which S3 must refuse. They are a made-up user of LDAP too. The secret key is no secret.
 const madeUpKey, madeUpSecret = "S3FTPDCHECKS0MADEUP0", "made-up-by-s3ftpd-to-see-that-S3-refuses-it"
 
 // errAnyKeys means that S3 does not verify keys.
 var errAnyKeys = errors.New("S3 accepts made-up keys: it lets clients log in with any password")
 
-// refusesKeys asks S3 with made-up keys. It returns nil if S3 refuses them.
-func refusesKeys(ctx context.Context, client *s3fs.Client, c *config.Config) error {
-	err := client.WithKeys(madeUpKey, madeUpSecret).VerifyKeys(ctx, c.Bucket, c.Prefix)
+// refusesMadeUp asks a source of --auth with made-up keys. It returns nil if S3 refuses them.
+func refusesMadeUp(ctx context.Context, client *s3fs.Client, source string, c *config.Config) error {
+	var err error
+	if source == config.LDAP {
+		_, err = client.LoginLDAP(ctx, madeUpKey, madeUpSecret)
+	} else {
+		err = client.WithKeys(madeUpKey, madeUpSecret).VerifyKeys(ctx, c.Bucket, c.Prefix)
+	}
 	switch {
 	case err == nil:
 		return errAnyKeys
-	case errors.Is(err, s3fs.ErrWrongKeys):
+	case errors.Is(err, s3fs.ErrWrongKeys), errors.Is(err, s3fs.ErrUnknownLDAPUser), errors.Is(err, s3fs.ErrRefusedLDAPUser):
 		return nil
 	}
 	return err
 }
 
-// askKeys asks S3 with made-up keys, and logs whether it verifies keys.
-func askKeys(ctx context.Context, client *s3fs.Client, c *config.Config, log *slog.Logger) {
-	err := refusesKeys(ctx, client, c)
+// askSource asks a source of --auth with made-up keys, and logs whether it verifies logins.
+func askSource(ctx context.Context, client *s3fs.Client, source string, c *config.Config, log *slog.Logger) {
+	err := refusesMadeUp(ctx, client, source, c)
 	switch {
 	case ctx.Err() != nil:
+	case err == nil && source == config.LDAP:
+		log.Info("S3 answers, and verifies users of LDAP")
 	case err == nil:
 		log.Info("S3 answers, and verifies keys")
 	case errors.Is(err, errAnyKeys):
-		log.Error("any keys can log in", "err", err)
+		log.Error("any keys can log in", "option", "--auth "+source, "err", err)
 	default:
-		log.Error("S3 does not answer; logins fail until it does", "err", err)
+		log.Error("S3 does not answer; logins fail until it does", "option", "--auth "+source, "err", err)
 	}
 }
 

@@ -186,7 +186,11 @@ func (q *quirkService) check(t *testing.T, i int, row quirkRow) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	store := s3fs.NewFS(q.client, storeOptions(&c, q.client, budget.New(c.Memory), log.logger(&c)))
-	go func() { done <- server(&c, q.client, store, nil, newResources(&c), log.logger(&c)).Serve(ctx, l) }()
+	all := newResources(&c, nil)
+	all.observer = observe.Log(log.logger(&c))
+	go func() {
+		done <- ftpServer(&c, q.client, userOfOptions(&c, store, all, quiet), nil, all, log.logger(&c)).Serve(ctx, l)
+	}()
 	other := s3fs.NewFS(q.other, s3fs.Options{Bucket: c.Bucket, Prefix: c.Prefix, Resume: -1})
 	ftp := dialFTP(t, l.Addr().String(), q.meter, other)
 	row.do(ftp)

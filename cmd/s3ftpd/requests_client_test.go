@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/config"
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/observe"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
@@ -96,6 +98,12 @@ type caller struct {
 
 func call(t *testing.T, store *s3fs.FS, m *meter, options ...string) *caller {
 	t.Helper()
+	return callOver(t, store, store, m, options...)
+}
+
+// callOver is call for a store over that of the caller.
+func callOver(t *testing.T, store *s3fs.FS, over proxy.Store, m *meter, options ...string) *caller {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +114,9 @@ func call(t *testing.T, store *s3fs.FS, m *meter, options ...string) *caller {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- server(c, nil, store, nil, newResources(c), quiet).Serve(ctx, l) }()
+	all := newResources(c, nil)
+	all.observer = observe.NewEvents(observe.EventOptions{}) // events cost no request
+	go func() { done <- ftpServer(c, nil, userOfOptions(c, over, all, quiet), nil, all, quiet).Serve(ctx, l) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-done; err != nil {

@@ -16,6 +16,7 @@ type rowCheck struct {
 	first     []act          // steps before, which are not counted
 	each      []act          // steps that must each cost the requests in the row
 	times     string         // value of --list-mtime
+	quota     bool           // of the user
 	spent     bool           // with --resume 0: broken uploads cannot be resumed
 	checksum  string         // kind of checksum of all uploads; "" = default
 	options   []string       // options of the server
@@ -36,12 +37,14 @@ func untilParts(n int) act {
 
 // rowChecks are the checks by the first column of the table.
 var rowChecks = map[string]rowCheck{
-	"`STOR`, up to one part":                            {each: []act{send("STOR f", 0), send("STOR f", 1), send("STOR d/f", partSize)}},
-	"`STOU`, up to one part":                            {each: []act{send("STOU", 0), send("STOU f.txt", partSize)}},
-	"`STOR`, longer":                                    {per: map[string]int{"part": 3}, each: []act{send("STOR f", 2*partSize+1), send("STOR f", 2*partSize+1000)}},
-	"`ABOR` of an upload before its first part is full": {each: []act{both(begin("STOR f", 1000, 150), say("ABOR", 426, 226))}},
-	"`ABOR` of a longer upload":                         {first: []act{longer}, each: []act{say("ABOR", 426, 226)}},
-	"`ABOR` of a longer upload, with `--resume 0`":      {spent: true, first: []act{untilParts(1)}, each: []act{say("ABOR", 426, 226)}},
+	"`STOR`, up to one part":                               {each: []act{send("STOR f", 0), send("STOR f", 1), send("STOR d/f", partSize)}},
+	"`STOR`, up to one part, of a user with a quota":       {quota: true, there: []string{"f"}, each: []act{send("STOR f", 1), send("STOR g", 1)}},
+	"`APPE` to a file up to 5 MiB, of a user with a quota": {quota: true, there: []string{"f"}, each: []act{send("APPE f", 1)}},
+	"`STOU`, up to one part":                               {each: []act{send("STOU", 0), send("STOU f.txt", partSize)}},
+	"`STOR`, longer":                                       {per: map[string]int{"part": 3}, each: []act{send("STOR f", 2*partSize+1), send("STOR f", 2*partSize+1000)}},
+	"`ABOR` of an upload before its first part is full":    {each: []act{both(begin("STOR f", 1000, 150), say("ABOR", 426, 226))}},
+	"`ABOR` of a longer upload":                            {first: []act{longer}, each: []act{say("ABOR", 426, 226)}},
+	"`ABOR` of a longer upload, with `--resume 0`":         {spent: true, first: []act{untilParts(1)}, each: []act{say("ABOR", 426, 226)}},
 	"`STOR` after `REST`, of an upload that broke": {per: map[string]int{"part": 3}, first: []act{longer, say("ABOR", 426, 226)},
 		each: []act{both(say(fmt.Sprint("REST ", partSize+1), 350), send("STOR f", 2*partSize+1))}},
 	"`APPE`, of an upload that broke, after `SIZE`": {per: map[string]int{"part": 1},
@@ -112,7 +115,11 @@ var rowChecks = map[string]rowCheck{
 	"`DELE` of a directory":              {there: []string{"d/f"}, each: []act{say("DELE d", 550)}},
 	"`DELE` of a name that is not there": {each: []act{say("DELE nothing", 550)}},
 	"`DELE` of an upload that broke":     {first: []act{longer, say("ABOR", 426, 226)}, each: []act{say("DELE f", 250)}},
-	"`RNTO` of a file":                   {there: []string{"f", "g"}, first: []act{say("RNFR f", 350)}, each: []act{say("RNTO g", 250)}},
+	"`RNTO`, of a user with a quota":     {quota: true, there: []string{"f", "g"}, first: []act{say("RNFR f", 350)}, each: []act{say("RNTO g", 250)}},
+	"`DELE`, of a user with a quota":     {quota: true, there: []string{"f"}, each: []act{say("DELE f", 250)}},
+	"the first login of a user with a quota, and each hour of sessions": {many: 1001, per: map[string]int{"1,000 files": 2},
+		each: []act{func(t *testing.T, c *caller) { setQuota(t, c.store) }}},
+	"`RNTO` of a file": {there: []string{"f", "g"}, first: []act{say("RNFR f", 350)}, each: []act{say("RNTO g", 250)}},
 	"`STOR` under a temporary name, `RNFR`, `RNTO`": {there: []string{"f"},
 		each: []act{both(send("STOR f.tmp", 1), both(say("RNFR f.tmp", 350), say("RNTO f", 250)))}},
 	"`RNTO` of a file over 5 GiB": {elsewhere: largeCopies},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/grant"
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 )
@@ -81,8 +83,13 @@ func TestRequests(t *testing.T) {
 				resume = -1
 			}
 			client := m.dial(t, check.checksum) // a client for this row: closing it waits for its clean-ups
-			store := s3fs.NewFS(client, s3fs.Options{Bucket: "files", Prefix: fmt.Sprint("row ", i), PartSize: partSize, ListMtime: check.times, Resume: resume})
-			checkRow(t, call(t, store, m, check.options...), check, row)
+			store := s3fs.NewFS(client, s3fs.Options{Bucket: "files", Prefix: fmt.Sprint("row ", i), PartSize: partSize, ListMtime: check.times, Resume: resume,
+				Provenance: true})
+			over := proxy.Store(store)
+			if check.quota {
+				over = setQuota(t, store).Limit(store, nil, "/")
+			}
+			checkRow(t, callOver(t, store, over, m, check.options...), check, row)
 		})
 	}
 	for name := range rowChecks {
@@ -98,6 +105,18 @@ func TestRequests(t *testing.T) {
 			}
 		}
 	}
+}
+
+// setQuota returns a quota for a store, which is counted.
+func setQuota(t *testing.T, store *s3fs.FS) *grant.Quota {
+	t.Helper()
+	q := &grant.Quota{Usages: grant.NewUsages(t.Context())}
+	t.Cleanup(q.Usages.Close)
+	q.Set(1<<40, 0, grant.Place{Dir: "/", Usage: func(ctx context.Context) (int64, int64, error) { return store.Usage(ctx, "/") }})
+	if err := q.Space(t.Context(), new(proxy.Space)); err != nil {
+		t.Error(err)
+	}
+	return q
 }
 
 func checkRow(t *testing.T, c *caller, check rowCheck, row []string) {

@@ -15,16 +15,22 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-// exchange sends a command that opens a data connection, and returns what was received. It sends content unless that is empty.
-func exchange(t *testing.T, c *textproto.Conn, command, content string) string {
+// openData opens the data connection of the next transfer.
+func openData(t *testing.T, c *textproto.Conn) net.Conn {
 	t.Helper()
-	epsv := expect(t, c, "EPSV", 229)
-	_, port, _ := strings.Cut(epsv, "(|||")
+	_, port, _ := strings.Cut(expect(t, c, "EPSV", 229), "(|||")
 	port, _, _ = strings.Cut(port, "|")
 	data, err := net.Dial("tcp", "127.0.0.1:"+port)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return data
+}
+
+// exchange sends a command that opens a data connection, and returns what was received. It sends content unless that is empty.
+func exchange(t *testing.T, c *textproto.Conn, command, content string) string {
+	t.Helper()
+	data := openData(t, c)
 	defer data.Close()
 	expect(t, c, command, 150)
 	if content != "" {
@@ -84,7 +90,7 @@ func TestLoginWithS3Keys(t *testing.T) {
 	for name, s := range keyServices(t) {
 		t.Run(name, func(t *testing.T) {
 			r, address := startKeys(t, s, nil)
-			r.stderr.await(t, `"msg":"clients can send their S3 secret keys without TLS"`)
+			r.stderr.await(t, `"msg":"clients can send their S3 secret keys or LDAP passwords without TLS"`)
 			r.stderr.await(t, `"msg":"S3 answers, and verifies keys"`)
 			keyLogin(t, address, s.key, s.secret+"x", 530)
 			keyLogin(t, address, "unknown", s.secret, 530)

@@ -105,14 +105,14 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 
 func TestPasswordThatLetsNobodyIn(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")
-	if err := os.WriteFile(file, []byte("$6$salt$canary\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("$1$salt$canary\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ environ, args []string }{
-		{[]string{"S3FTPD_PASSWORD=$6$salt$canary"}, nil}, {nil, []string{"--password-file", file}},
+		{[]string{"S3FTPD_PASSWORD=$1$salt$canary"}, nil}, {nil, []string{"--password-file", file}},
 	} {
 		code, _, err := output(t, "", c.environ, append(c.args, "--user=alice", "--bucket=invoices")...)
-		if code != exitUsage || !strings.Contains(err, "must be argon2id or bcrypt") || strings.Contains(err, "canary") {
+		if code != exitUsage || !strings.Contains(err, "must be argon2id, bcrypt, or $5$ or $6$ of crypt") || strings.Contains(err, "canary") {
 			t.Errorf("%v: %d, %s", c, code, err)
 		}
 	}
@@ -209,7 +209,7 @@ func TestServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := server(c, nil, nil, nil, newResources(c), quiet)
+	s := ftpServer(c, nil, userSource{}, nil, newResources(c, nil), quiet)
 	got := []any{s.Passive.First, s.Passive.Last, s.Active.Port, s.IdleTimeout, s.LoginTimeout, s.DataTimeout, s.StallTimeout, s.DrainTimeout,
 		s.CommitGrace, s.Sessions.Max, s.Sessions.MaxPerAddress, s.Sessions.MaxPerUser}
 	want := []any{uint16(2000), uint16(2001), uint16(7), time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second, 5 * time.Second,
@@ -227,19 +227,19 @@ func TestServer(t *testing.T) {
 		t.Errorf("TLS is %+v, and dials from %d", s.TLS, s.ActiveTLS.Port)
 	}
 	c.Active = false
-	if s := server(c, nil, nil, nil, newResources(c), quiet); s.Active != nil || s.ActiveTLS != nil {
+	if s := ftpServer(c, nil, userSource{}, nil, newResources(c, nil), quiet); s.Active != nil || s.ActiveTLS != nil {
 		t.Error("PORT is allowed")
 	}
 }
 
-// If the password is configured as a hash, its user can log in: the server has a limiter for hashing.
-func TestServerHashesPasswords(t *testing.T) {
+// If the password is configured as a hash, its user can log in: there is a limiter for hashing.
+func TestPasswordsAreHashed(t *testing.T) {
 	hash, err := auth.Hash("wonderland")
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &config.Config{User: "alice", Password: config.Secret(hash)}
-	login := server(c, nil, nil, nil, newResources(c), quiet).Login
+	login := userOfOptions(c, nil, newResources(c, nil), quiet).login
 	if _, err := login(t.Context(), proxy.Attempt{User: "alice", Password: "wonderland"}); err != nil {
 		t.Error(err)
 	}
@@ -260,7 +260,7 @@ func TestServerOfTLS(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := server(c, nil, nil, cert, newResources(c), quiet)
+		s := ftpServer(c, nil, userSource{}, cert, newResources(c, nil), quiet)
 		got := *s.TLS
 		if got.Config() != cert.config() {
 			t.Errorf("%s: the certificate is another one", args)

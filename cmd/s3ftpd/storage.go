@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/s3ftpd/s3ftpd/config"
@@ -23,6 +25,10 @@ func connect(ctx context.Context, c *config.Config, service s3fs.Config) (*s3fs.
 	client, err := s3fs.NewClient(ctx, service)
 	if err != nil {
 		return nil, err
+	}
+	if slices.Contains(c.Auth, config.LDAP) && client.Endpoint() == "" {
+		client.Close()
+		return nil, usage{errors.New("--auth ldap-sts: requires --endpoint, the URL of MinIO: AWS has no users in LDAP")}
 	}
 	if c.Endpoint != "" {
 		return client, nil // config.Load has checked it
@@ -54,6 +60,7 @@ func pathURL(ctx context.Context, c *config.Config, client *s3fs.Client) string 
 func storeOptions(c *config.Config, client *s3fs.Client, b *budget.Budget, log *slog.Logger) s3fs.Options {
 	o := s3fs.Options{Bucket: c.Bucket, Prefix: c.Prefix, Budget: b, PartSize: c.PartSize,
 		Attributes: s3fs.Attributes{StorageClass: c.StorageClass, SSE: c.SSE, KMSKey: c.SSEKMSKey, ACL: c.ACL, Tags: c.Tags},
+		Provenance: c.Provenance,
 		Resume:     c.Resume, RenameMax: c.RenameMax, Stall: c.StallTimeout, Log: log,
 		ListMtime: c.ListMtime}
 	if c.Resume == 0 {

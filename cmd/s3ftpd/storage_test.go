@@ -89,6 +89,36 @@ func TestAssumedRegion(t *testing.T) {
 	}
 }
 
+// Passwords of LDAP users go to the endpoint, and nothing secret of others does. A hook by plain http is refused, see package config.
+func TestPasswordsToS3WithoutTLS(t *testing.T) {
+	awsEnvironment(t)
+	for _, x := range []struct {
+		endpoint, auth string
+		warns          bool
+	}{
+		{"http://192.0.2.1:9000", "ldap-sts", true},
+		{"http://minio:9000", "s3,ldap-sts", true},
+		{"http://localhost.example.com:9000", "ldap-sts", true},
+		{"https://192.0.2.1:9000", "ldap-sts", false},
+		{"http://127.0.0.1:9000", "ldap-sts", false},
+		{"http://localhost:9000", "ldap-sts", false},
+		{"http://[::1]:9000", "ldap-sts", false},
+		{"http://192.0.2.1:9000", "s3", false},
+	} {
+		c := &config.Config{Auth: strings.Split(x.auth, ","), LogFormat: "json"}
+		client, err := connect(t.Context(), c, s3fs.Config{Endpoint: x.endpoint, Region: "us-east-1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log := newConsole()
+		warnService(t.Context(), c, client, newLog(c, log))
+		if text := log.String(); strings.Contains(text, "passwords of LDAP users go to S3 without TLS") != x.warns {
+			t.Errorf("%s, --auth %s: %q", x.endpoint, x.auth, text)
+		}
+		client.Close()
+	}
+}
+
 // storeOptions passes the configuration on to the store.
 func TestStoreOptions(t *testing.T) {
 	awsEnvironment(t)

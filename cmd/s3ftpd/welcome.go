@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"net"
 	"net/url"
 	"regexp"
 	"strings"
@@ -41,14 +43,14 @@ func ways(c *config.Config, ls listeners) (list []way) {
 func welcome(c *config.Config, ls listeners) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Files go into the bucket %s, which lies in %s.\n", c.Bucket, c.Dir)
+	user, password, account := exampleLogin(c)
 	for i, w := range ways(c, ls) {
-		curl, lftp, account, root := "curl -sS"+w.curl, "lftp", "user "+c.User, url.URL{Scheme: w.scheme, Host: w.address}
-		if c.Password == "demo" {
-			account += ", password demo"
-			root.User = url.UserPassword(c.User, "demo")
+		curl, lftp, root := "curl -sS"+w.curl, "lftp", url.URL{Scheme: w.scheme, Host: w.address}
+		if password != "" {
+			root.User = url.UserPassword(user, password)
 		} else { // the client asks for a password that the user has chosen; it is not printed
-			curl += " -u " + shellQuote(c.User)
-			lftp += " -u " + shellQuote(c.User)
+			curl += " -u " + shellQuote(user)
+			lftp += " -u " + shellQuote(user)
 		}
 		switch {
 		case i == 0:
@@ -63,6 +65,7 @@ func welcome(c *config.Config, ls listeners) string {
 		fmt.Fprintf(&b, "  %s %s\n", curl, shellQuote(root.String()+"/hello.txt"))
 		fmt.Fprintf(&b, "  %s -e '%scat hello.txt; ls; bye' %s\n", lftp, w.lftp, shellQuote(root.String()))
 	}
+	b.WriteString(welcomeSFTP(c, ls))
 	fmt.Fprintf(&b, `
 The same files through S3, on %[1]s, access key %[2]s, secret key %[3]s:
 
@@ -71,6 +74,47 @@ The same files through S3, on %[1]s, access key %[2]s, secret key %[3]s:
 Ctrl-C ends the demo; the files stay.
 `, strings.TrimPrefix(c.Endpoint, "http://"), demoKey, demoSecret, shellQuote(c.Region), c.Endpoint, shellQuote("s3://"+c.Bucket+"/"+c.Prefix))
 	return b.String()
+}
+
+// welcomeSFTP returns the commands for SFTP, or "" if it is off. As with TLS, clients must not verify the demo's key.
+func welcomeSFTP(c *config.Config, ls listeners) string {
+	if ls.sftp == nil {
+		return ""
+	}
+	const trust = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+	at := reachable(ls.sftp.Addr())
+	host, port, _ := net.SplitHostPort(at)
+	user, password, _ := exampleLogin(c)
+	curl, lftp, root := "curl -sS -k", "lftp", url.URL{Scheme: "sftp", Host: at}
+	if password != "" {
+		root.User = url.UserPassword(user, password)
+	} else {
+		curl += " -u " + shellQuote(user)
+		lftp += " -u " + shellQuote(user)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\nThe same through SFTP, on %s; sftp and scp ask for the password:\n\n", at)
+	fmt.Fprintf(&b, "  echo 'Hello, bucket!' | %s -T - %s\n", curl, shellQuote(root.String()+"/hello.txt"))
+	fmt.Fprintf(&b, "  %s %s\n", curl, shellQuote(root.String()+"/hello.txt"))
+	if needsNoQuotes.MatchString(user) { // OpenSSH refuses other characters in names, and lftp uses it
+		fmt.Fprintf(&b, "  %s -e 'set sftp:connect-program \"ssh -a -x %s\"; cat hello.txt; ls; bye' %s\n", lftp, trust, shellQuote(root.String()))
+		fmt.Fprintf(&b, "  sftp -P %s %s %s\n", port, trust, user+"@"+host)
+		fmt.Fprintf(&b, "  scp -P %s %s %s .\n", port, trust, user+"@"+host+":hello.txt")
+	}
+	return b.String()
+}
+
+// exampleLogin returns who can log in, and a description. The password is empty unless it is public.
+func exampleLogin(c *config.Config) (user, password, account string) {
+	switch {
+	case c.User == "" && c.Users == "" && len(c.Auth) > 0:
+		return demoKey, demoSecret, fmt.Sprintf("for S3 keys: user %s, password %s", demoKey, demoSecret)
+	case c.User == "":
+		return "NAME", "", "for the users of " + cmp.Or(c.Users, "--auth-url") // the URL may have a secret
+	case c.Password == "demo":
+		return c.User, "demo", "user " + c.User + ", password demo"
+	}
+	return c.User, "", "user " + c.User
 }
 
 // needsNoQuotes matches texts that a shell does not interpret.

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// Fixed returns a function for Authenticator.Secret that always returns secret.
+// Fixed returns a function for User.Secret that always returns secret.
 func Fixed(secret string) func() (string, error) {
 	return func() (string, error) { return secret, nil }
 }
@@ -19,7 +19,7 @@ func Fixed(secret string) func() (string, error) {
 // maxSecret is the maximal length of a secret in bytes.
 const maxSecret = 4096
 
-// File returns a function for Authenticator.Secret that reads a file, and passes it through Clean. It reads the file each
+// File returns a function for User.Secret that reads a file, and passes it through Clean. It reads the file each
 // time, so a changed password is valid from the next login, and the old one no longer. It passes the problems of each new
 // content to warn; nil = it drops them.
 func File(path string, warn func(problem string)) func() (string, error) {

@@ -1,8 +1,9 @@
 package auth
 
 import (
-	"context"
 	"errors"
+	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,8 @@ import (
 
 	"go.uber.org/goleak"
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,7 +36,59 @@ func bcryptHash(t testing.TB, password, version string) string {
 	return "$" + version + string(hash[3:])
 }
 
-func TestCheck(t *testing.T) {
+// alice is a user with a password or hash.
+func alice(password string) User { return User{Name: "alice", Password: password} }
+
+// directory returns a directory of these users, and the work of the passwords that it has checked.
+func directory(t testing.TB, users ...User) (*Directory, *checked) {
+	t.Helper()
+	c := &checked{works: map[work]int{}}
+	d := &Directory{Limiter: NewHashLimiter(1, 1<<30, LargestHash(users)), CertificateSetting: "--user-certificate", hashing: c.add}
+	if err := d.Replace(users); err != nil {
+		t.Fatal(err)
+	}
+	return d, c
+}
+
+// checked counts the passwords that a directory has checked, by their work.
+type checked struct {
+	mu    sync.Mutex
+	works map[work]int
+}
+
+func (c *checked) add(w work) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.works[w]++
+}
+
+// take returns what was checked since the last take.
+func (c *checked) take() map[work]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	works := c.works
+	c.works = map[work]int{}
+	return works
+}
+
+var client = netip.MustParseAddrPort("192.0.2.7:1025")
+
+// attempt returns an attempt to log in with a password.
+func attempt(user, password string) proxy.Attempt {
+	return proxy.Attempt{User: user, Password: password, Method: proxy.ByPassword, Protocol: "ftp", Peer: client}
+}
+
+// login returns the error of a login with a password.
+func login(t testing.TB, d *Directory, user, password string) error {
+	t.Helper()
+	u, err := d.Login(t.Context(), attempt(user, password))
+	if (err == nil) != (u.Name != "") || err == nil && u.Name != user {
+		t.Errorf("the login of %q returns the user %q and the error %v", user, u.Name, err)
+	}
+	return err
+}
+
+func TestLogin(t *testing.T) {
 	long := strings.Repeat("x", 72)
 	for name, c := range map[string]struct {
 		secret, user, password string
@@ -64,9 +119,9 @@ func TestCheck(t *testing.T) {
 		"a line break in the password": {hashedRaw("won\nder"), "alice", "won\nder", ErrDenied},
 		"a DEL in the password":        {hashedRaw("won\x7fder"), "alice", "won\x7fder", ErrDenied},
 	} {
-		a := &Authenticator{User: "alice", Secret: Fixed(c.secret), Limiter: NewHashLimiter(1)}
-		for range 2 { // a successful login is cached the second time
-			if got := a.Check(t.Context(), c.user, c.password); got != c.want {
+		d, _ := directory(t, alice(c.secret))
+		for range 2 { // a right login is remembered the second time
+			if got := login(t, d, c.user, c.password); !errors.Is(got, c.want) || c.want == nil && got != nil {
 				t.Errorf("%s: got %v, want %v", name, got, c.want)
 			}
 		}
@@ -85,66 +140,46 @@ func hashedRaw(password string) string {
 	return string(hash)
 }
 
-func TestAuthenticatorWithoutUser(t *testing.T) {
-	a := &Authenticator{Secret: Fixed("wonderland")}
-	if err := a.Check(t.Context(), "", "wonderland"); err != ErrDenied {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestAcceptsCertificate(t *testing.T) {
-	alice := []string{"CN=alice", "alice"}
-	for name, c := range map[string]struct {
-		allowed, subject, user string
-		subjects               []string
-		want                   bool
-	}{
-		"right":                    {"alice", "alice", "alice", alice, true},
-		"the whole subject":        {"alice", "CN=alice", "alice", alice, true},
-		"another certificate":      {"alice", "alice", "alice", []string{"CN=bob", "bob"}, false},
-		"another case":             {"alice", "alice", "alice", []string{"CN=Alice", "Alice"}, false},
-		"another user":             {"alice", "alice", "bob", alice, false},
-		"no user":                  {"", "alice", "", alice, false},
-		"no subject":               {"alice", "", "alice", alice, false},
-		"no subject, an empty one": {"alice", "", "alice", []string{""}, false},
-		"no name":                  {"alice", "alice", "alice", nil, false},
-	} {
-		if got := (&Authenticator{User: c.allowed, Subject: c.subject}).AcceptsCertificate(c.user, c.subjects...); got != c.want {
-			t.Errorf("%s: got %v, want %v", name, got, c.want)
-		}
-	}
-}
-
-// Without a secret every password is wrong, the empty one too.
-func TestAuthenticatorWithoutSecret(t *testing.T) {
-	for _, password := range []string{"", "x"} {
-		if err := (&Authenticator{User: "alice", Subject: "alice"}).Check(t.Context(), "alice", password); err != ErrDenied {
-			t.Errorf("password %q: got %v, want %v", password, err, ErrDenied)
+// Without users, a user without a password, and a user without a name.
+func TestNoPassword(t *testing.T) {
+	none, _ := directory(t)
+	noPassword, _ := directory(t, User{Name: "alice", Certificate: "alice"})
+	for _, d := range []*Directory{{Limiter: NewHashLimiter(1, 1<<30, 0)}, none, noPassword} {
+		for _, name := range []string{"", "alice"} {
+			for _, password := range []string{"", "x"} {
+				if err := login(t, d, name, password); !errors.Is(err, ErrDenied) || !errors.Is(err, fs.ErrPermission) {
+					t.Errorf("%q with password %q: %v, want %v", name, password, err, ErrDenied)
+				}
+			}
 		}
 	}
 }
 
 // A password that cannot be checked is an error of its own, so that the client is not told that it is wrong.
-func TestCheckWithInvalidSecret(t *testing.T) {
-	errRead := errors.New("input/output error")
+func TestUncheckable(t *testing.T) {
+	errRead := &fs.PathError{Op: "open", Path: "password", Err: fs.ErrPermission}
 	for name, secret := range map[string]func() (string, error){
 		"unreadable":     func() (string, error) { return "", errRead },
 		"empty":          Fixed(""),
-		"unknown hash":   Fixed("$6$salt$hash"),
+		"unknown hash":   Fixed("$1$salt$hash"),
+		"broken crypt":   Fixed("$6$salt$hash"),
 		"broken bcrypt":  Fixed("$2y$10$abc"),
+		"cut argon2":     Fixed(argonReference[:len(argonReference)-3]),
 		"broken argon2":  Fixed("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ"),
 		"argon2 version": Fixed(strings.Replace(argonReference, "v=19", "v=16", 1)),
 		"argon2 1 TiB":   Fixed(strings.Replace(argonReference, "m=256", "m=1073741824", 1)),
 		"0 passes":       Fixed(strings.Replace(argonReference, "t=2", "t=0", 1)),
 		"0 threads":      Fixed(strings.Replace(argonReference, "p=1", "p=0", 1)),
 	} {
-		a := &Authenticator{User: "alice", Secret: secret, Limiter: NewHashLimiter(1)}
-		err := a.Check(t.Context(), "alice", "")
-		if err == nil || errors.Is(err, ErrDenied) {
+		d, _ := directory(t, User{Name: "alice", Secret: secret})
+		err := login(t, d, "alice", "")
+		if err == nil || errors.Is(err, ErrDenied) || errors.Is(err, fs.ErrPermission) {
 			t.Errorf("%s: got %v, want an error other than %v", name, err, ErrDenied)
 		}
-		if name == "unreadable" && !errors.Is(err, errRead) {
-			t.Errorf("%v does not wrap its cause", err)
+		if text, err := secret(); err == nil && text != "" {
+			if err := d.Replace([]User{alice(text)}); err == nil || strings.Contains(err.Error(), "c29tZXNhbHQ") {
+				t.Errorf("%s: Replace returns %v", name, err)
+			}
 		}
 		if err != nil && strings.Contains(err.Error(), "c29tZXNhbHQ") {
 			t.Errorf("%s: the error contains the hash: %v", name, err)
@@ -167,66 +202,21 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// Without a limiter an Authenticator does not hash, rather than without a limit.
+// Without a limiter a Directory does not hash, rather than without a limit.
 func TestNoLimiter(t *testing.T) {
-	a := &Authenticator{User: "alice", Secret: Fixed(bcryptHash(t, "wonderland", "2y"))}
-	if err := a.Check(t.Context(), "alice", "wonderland"); !errors.Is(err, errNoLimiter) {
+	d := &Directory{}
+	if err := d.Replace([]User{alice(bcryptHash(t, "wonderland", "2y"))}); err != nil {
+		t.Fatal(err)
+	}
+	if err := login(t, d, "alice", "wonderland"); !errors.Is(err, errNoLimiter) {
 		t.Errorf("got %v", err)
-	}
-}
-
-// Authenticators share a limiter. While the maximal number of passwords is being hashed, further ones wait, until their context ends.
-func TestHashLimiter(t *testing.T) {
-	limiter := NewHashLimiter(3)
-	for range cap(limiter.running) {
-		limiter.running <- struct{}{}
-	}
-	a := &Authenticator{User: "alice", Secret: Fixed(bcryptHash(t, "wonderland", "2y")), Limiter: limiter}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := a.Check(ctx, "alice", "wonderland"); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
-	}
-	for range 100 { // the context ends at the moment when hashing becomes possible
-		<-limiter.running
-		hashed := func() bool { t.Error("a password is hashed after the end of its context"); return true }
-		ending := &endsAfterFirstErr{Context: ctx}
-		if _, err := limiter.hash(ending, hashed); !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v", err)
-		}
-		limiter.running <- struct{}{}
-	}
-	plain := &Authenticator{User: "alice", Secret: Fixed("wonderland"), Limiter: limiter}
-	if err := plain.Check(t.Context(), "alice", "wonderland"); err != nil {
-		t.Errorf("a password in plain text waits for the limiter: %v", err)
-	}
-	other := &Authenticator{User: "alice", Secret: a.Secret, Limiter: limiter}
-	var waiting sync.WaitGroup
-	results := make(chan error, 10)
-	for range 5 {
-		waiting.Go(func() { results <- a.Check(t.Context(), "alice", "wonderland") })
-		waiting.Go(func() { results <- other.Check(t.Context(), "alice", "wonderland") })
-	}
-	select {
-	case err := <-results:
-		t.Errorf("a password was hashed beyond the limit: %v", err)
-	default:
-	}
-	for range cap(limiter.running) {
-		<-limiter.running
-	}
-	waiting.Wait()
-	for range 10 {
-		if err := <-results; err != nil {
-			t.Error(err)
-		}
 	}
 }
 
 func TestFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "password")
-	a := &Authenticator{User: "alice", Secret: File(name, nil), Limiter: NewHashLimiter(1)}
-	if err := a.Check(t.Context(), "alice", "x"); !errors.Is(err, os.ErrNotExist) {
+	d, _ := directory(t, User{Name: "alice", Secret: File(name, nil)})
+	if err := login(t, d, "alice", "x"); err == nil || errors.Is(err, ErrDenied) {
 		t.Errorf("without a file: %v", err)
 	}
 	for _, c := range []struct{ text, password string }{
@@ -235,10 +225,10 @@ func TestFile(t *testing.T) {
 		if err := os.WriteFile(name, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := a.Check(t.Context(), "alice", c.password); err != nil {
+		if err := login(t, d, "alice", c.password); err != nil {
 			t.Errorf("%q: %v", c.text, err)
 		}
-		if err := a.Check(t.Context(), "alice", "one"); (err == nil) != (c.password == "one") {
+		if err := login(t, d, "alice", "one"); (err == nil) != (c.password == "one") {
 			t.Errorf("%q: the first password: %v", c.text, err)
 		}
 	}
@@ -246,14 +236,14 @@ func TestFile(t *testing.T) {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := a.Check(t.Context(), "alice", "seven"); err == nil || errors.Is(err, ErrDenied) {
+		if err := login(t, d, "alice", "seven"); err == nil || errors.Is(err, ErrDenied) {
 			t.Errorf("%.10q: %v", text, err)
 		}
 	}
 }
 
 func FuzzSecret(f *testing.F) {
-	for _, text := range []string{"", "x", "$2y$10$", argonReference, argonOther, "$argon2id$v=19$m=1,t=1,p=1$$", "$6$x$y"} {
+	for _, text := range []string{"", "x", "$2y$10$", argonReference, argonOther, "$argon2id$v=19$m=1,t=1,p=1$$", "$6$x$y", cryptReference[4].hash} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -265,17 +255,4 @@ func FuzzSecret(f *testing.F) {
 			t.Fatalf("%q would be %+v", text, a)
 		}
 	})
-}
-
-// endsAfterFirstErr is an ended context with an Err method that returns nil the first time.
-type endsAfterFirstErr struct {
-	context.Context
-	calls int
-}
-
-func (e *endsAfterFirstErr) Err() error {
-	if e.calls++; e.calls == 1 {
-		return nil
-	}
-	return e.Context.Err()
 }
