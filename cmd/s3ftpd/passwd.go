@@ -11,28 +11,82 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/s3ftpd/s3ftpd/config"
 	"github.com/s3ftpd/s3ftpd/proxy/auth"
 )
 
-// passwd reads a password from standard input and prints its hash.
+// passwd reads a password from standard input, and prints its hash or writes it into a users file.
 func passwd(ctx context.Context, p *process) error {
-	if err := p.only(); err != nil {
+	file, name, err := passwdOptions(p.args)
+	if err != nil {
 		return err
 	}
+	if file == "" {
+		hash, err := readHash(ctx, p)
+		if err == nil {
+			_, err = fmt.Fprintln(p.stdout, hash)
+		}
+		return err
+	}
+	if _, err := openUsersFile(file); err != nil { // before the question
+		return err
+	}
+	hash, err := readHash(ctx, p)
+	if err != nil {
+		return err
+	}
+	f, err := openUsersFile(file) // again: it may have changed meanwhile
+	if err != nil {
+		return err
+	}
+	done, err := f.setPassword(name, hash)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(p.stdout, done)
+	return err
+}
+
+// passwdOptions reads --users FILE and --name NAME: both or neither.
+func passwdOptions(args []string) (file, name string, err error) {
+	values := map[string]string{}
+	for len(args) > 0 {
+		arg := args[0]
+		option, value, hasValue := strings.Cut(arg, "=")
+		args = args[1:]
+		switch _, twice := values[option]; {
+		case arg == "--help" || arg == "-h":
+			return "", "", config.ErrHelp
+		case option != "--users" && option != "--name":
+			return "", "", usage{errors.New("an unexpected argument: must be s3ftpd passwd, or s3ftpd passwd --users FILE --name NAME")} // it may be a password
+		case twice:
+			return "", "", usage{fmt.Errorf("%s: must be set only once", option)}
+		case !hasValue && len(args) == 0:
+			return "", "", usage{fmt.Errorf("%s: must have a value", option)}
+		case !hasValue:
+			value, args = args[0], args[1:]
+		}
+		if values[option] = value; value == "" {
+			return "", "", usage{fmt.Errorf("%s: must not be empty", option)}
+		}
+	}
+	if len(values) == 1 {
+		return "", "", usage{errors.New("--users and --name: must be used together: s3ftpd passwd --users FILE --name NAME")}
+	}
+	return values["--users"], values["--name"], nil
+}
+
+// readHash reads a password, and returns its hash.
+func readHash(ctx context.Context, p *process) (string, error) {
 	prompt := func() (string, error) { return firstLine(p.stdin) }
 	if f, ok := p.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		prompt = func() (string, error) { return askTwice(ctx, f, p.stderr) }
 	}
 	password, err := prompt()
 	if err != nil {
-		return err
+		return "", err
 	}
-	hash, err := auth.Hash(password)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(p.stdout, hash)
-	return err
+	return auth.Hash(password)
 }
 
 // firstLine reads one line, without its line ending and without a byte order mark.
