@@ -35,6 +35,26 @@ func TestCheckFixLifecycle(t *testing.T) {
 	}
 }
 
+// The rule is added with the keys of the server where users have keys or prefixes of their own.
+func TestCheckFixLifecycleOfUsers(t *testing.T) {
+	for name, login := range map[string][]string{
+		"S3 keys": {"--auth=s3", "--prefix=customers/"},
+		"a file":  {"--users=" + writeUsers(t, "users: []\n"), "--prefix=customers/{user}/"},
+	} {
+		endpoint := checkable(t)
+		args := append([]string{"check", "--fix-lifecycle", "--bucket=invoices", "--endpoint=" + endpoint, "--ftp=127.0.0.1:0",
+			"--passive-ports=1024-65535", "--active=false"}, login...)
+		for _, says := range []string{"ok    added a lifecycle rule that aborts incomplete multipart uploads after 7 days", "ok    nothing written: a lifecycle rule"} {
+			if _, text, _ := output(t, "", nil, real.Arguments(args...)...); !strings.Contains(text, says) {
+				t.Errorf("%s: without %q:\n%s", name, says, text)
+			}
+		}
+		if _, _, text := checked(t, checkArgs(endpoint, "--prefix=customers/alice/")); !strings.Contains(text, "ok    a lifecycle rule aborts") {
+			t.Errorf("%s: the rule is not for all customers:\n%s", name, text)
+		}
+	}
+}
+
 // If S3 refuses the rule, check fails and prints advice.
 func TestCheckFixLifecycleRefused(t *testing.T) {
 	store := embedded(t, "invoices")
