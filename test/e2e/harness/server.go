@@ -1,11 +1,8 @@
 package harness
 
 import (
-	"bytes"
-	"fmt"
 	"os"
 	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -91,28 +88,17 @@ func (s *Server) Kill() {
 	s.Cmd.Wait()
 }
 
-// CPU returns the CPU time so far, in seconds; proc(5) counts it in hundredths.
+// Process returns the process, to measure it.
+func (s *Server) Process() Process { return Process(s.Cmd.Process.Pid) }
+
+// CPU returns the CPU time so far, in seconds.
 func (s *Server) CPU(t testing.TB) float64 {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.Cmd.Process.Pid))
-	if err != nil {
-		t.Skip(err)
-	}
-	f := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	user, _ := strconv.Atoi(f[11])
-	system, _ := strconv.Atoi(f[12])
-	return float64(user+system) / 100
+	return s.Process().CPU(t)
 }
 
 // Peak returns the largest resident size so far, in MiB.
 func (s *Server) Peak(t testing.TB) float64 {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.Cmd.Process.Pid))
-	if err != nil {
-		t.Skip(err)
-	}
-	_, rest, _ := strings.Cut(string(text), "VmHWM:")
-	var kb float64
-	fmt.Sscan(rest, &kb)
-	return kb / 1024
+	return s.Process().Peak(t)
 }
