@@ -1,10 +1,12 @@
-// Rclone is rclone with the backends for FTP and the local disk and some commands, which the tests need. The complete program
-// takes minutes to build.
+// Rclone is rclone with the backends for FTP, SFTP, S3 and the local disk and some commands, which the tests and benchmarks need. The
+// complete program takes minutes to build.
 package main
 
 import (
 	_ "github.com/rclone/rclone/backend/ftp"
 	_ "github.com/rclone/rclone/backend/local"
+	_ "github.com/rclone/rclone/backend/s3"
+	_ "github.com/rclone/rclone/backend/sftp"
 	"github.com/rclone/rclone/cmd"
 	_ "github.com/rclone/rclone/cmd/check"
 	_ "github.com/rclone/rclone/cmd/copy"
@@ -18,6 +20,8 @@ import (
 	_ "github.com/rclone/rclone/cmd/obscure"
 	_ "github.com/rclone/rclone/cmd/purge"
 	_ "github.com/rclone/rclone/cmd/rcat"
+	_ "github.com/rclone/rclone/cmd/serve/ftp"
+	_ "github.com/rclone/rclone/cmd/serve/sftp"
 	_ "github.com/rclone/rclone/cmd/sync"
 	_ "github.com/rclone/rclone/cmd/version"
 )

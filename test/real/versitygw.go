@@ -29,14 +29,22 @@ func VersityGW(t testing.TB) *S3 {
 	return s
 }
 
-// cached returns the path of a program that test/all has built, outside the tree.
+// cached returns the path of a program that test/all has built, outside the tree, or calls Missing.
 func cached(t testing.TB, name, version string) string {
 	t.Helper()
+	program, err := find(name, version)
+	if err != nil {
+		Missing(t, name)
+	}
+	return program
+}
+
+// find returns the path of a program that test/all has built, or of one that is installed.
+func find(name, version string) (string, error) {
 	if cache, err := os.UserCacheDir(); err == nil {
-		program, err := exec.LookPath(filepath.Join(cache, "s3ftpd", name+"-"+version, name))
-		if err == nil {
-			return program
+		if program, err := exec.LookPath(filepath.Join(cache, "s3ftpd", name+"-"+version, name)); err == nil {
+			return program, nil
 		}
 	}
-	return Client(t, name)
+	return exec.LookPath(name)
 }

@@ -46,7 +46,7 @@ func TestConformanceDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, ds := range map[string][]deviation{"failing": failing, "skipped": skipped, "rclone": rcloneFailing} {
+	for name, ds := range map[string][]deviation{"failing": failing, "skipped": skipped, "rclone": rcloneFailing, "rclone-sftp": sftpFailing} {
 		want := fmt.Sprintf("<!-- %s -->\n%s<!-- /%[1]s -->\n", name, table(ds))
 		if !strings.Contains(string(text), want) {
 			t.Errorf("docs/conformance.md does not have\n%s", want)
