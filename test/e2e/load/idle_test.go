@@ -21,7 +21,7 @@ import (
 // The memory is RssAnon, the process's own memory: the sessions, their stacks, and uncollected garbage of their logins and
 // handshakes. The buffers of idle sockets belong to the kernel, and are empty.
 func TestIdleSessions(t *testing.T) {
-	const each, plainKiB, secureKiB = 500, 20, 64
+	const each, plainKiB, secureKiB = 500, 16, 32
 	store := real.MinIO(t)
 	view := harness.NewBucket(t, store)
 	ftps := real.FreeAddr(t)

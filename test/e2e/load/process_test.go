@@ -13,7 +13,13 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-func TestMain(m *testing.M) { harness.Main(m) }
+func TestMain(m *testing.M) {
+	if addr := os.Getenv(floodAddress); addr != "" {
+		floodFrom(addr)
+		return
+	}
+	harness.Main(m)
+}
 
 // A server is a running s3ftpd with access to figures of its process.
 type server struct{ *harness.Server }
@@ -24,17 +30,9 @@ func startServer(t testing.TB, store *real.S3, args ...string) server {
 }
 
 // stat returns a figure of /proc/PID/status; sizes are in KiB.
-func (b server) stat(t testing.TB, name string) (n int) {
+func (b server) stat(t testing.TB, name string) int {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.Cmd.Process.Pid))
-	if err != nil {
-		t.Skip(err)
-	}
-	_, rest, found := strings.Cut(string(text), "\n"+name+":")
-	if _, err := fmt.Sscan(rest, &n); !found || err != nil {
-		t.Fatalf("/proc has no %s: %v", name, err)
-	}
-	return n
+	return b.Process().Status(t, name)
 }
 
 // descriptors returns the open descriptors of s3ftpd without its connections to S3, of which it keeps some idle.
