@@ -140,6 +140,31 @@ var brokenBuilds = []brokenBuild{
 		edits: []edit{{"s3fs/name_lock.go", `if _, locked := l.queues[n]; locked {`, `if l == nil {`}},
 		store: "minio", patterns: []string{"swap", "source"},
 	},
+	{
+		name:  "an upload of a user without overwrite replaces what has come meanwhile",
+		edits: []edit{{"s3fs/upload_publish.go", `if p.mustBeNew || p.baseMissing {`, `if p.baseMissing {`}},
+		store: "embedded-2", patterns: []string{"new names"},
+	},
+	{
+		name:  "a rename of a user without overwrite replaces the target",
+		edits: []edit{{"proxy/grant/permissions.go", `p.below.Rename(ctx, from, to, replace && mayReplace)`, `p.below.Rename(ctx, from, to, replace)`}},
+		store: "embedded", patterns: []string{"move"},
+	},
+	{
+		name:  "a user without overwrite resumes the upload of another user",
+		edits: []edit{{"cmd/s3ftpd/usersession.go", `s.places.uploads.of(s.user.Name, place)`, `s.places.uploads.of("", place)`}},
+		store: "embedded", patterns: []string{"foreign resume"},
+	},
+	{
+		name:  "each user may delete",
+		edits: []edit{{"proxy/grant/permissions.go", `p.check("remove", name, proxy.PermDelete)`, `p.check("remove", name, 0)`}},
+		store: "embedded", patterns: []string{"rights"},
+	},
+	{
+		name:  "files leave a mount without its permissions",
+		edits: []edit{{"proxy/grant/mounts.go", `mt.check("rename", from, proxy.PermRename|proxy.PermRead|proxy.PermDelete)`, `mt.check("rename", from, 0)`}},
+		store: "embedded", patterns: []string{"rights"},
+	},
 }
 
 // mostOps is the limit of operations for finding a fault: two rounds.

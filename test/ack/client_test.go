@@ -33,7 +33,7 @@ func (c *client) run(o *op) {
 		c.w.kill(o)
 		return
 	}
-	if !c.connect() {
+	if !c.connect(o.by()) {
 		c.w.violation("client %d cannot log in within %v", c.number, patience)
 		return
 	}
@@ -63,10 +63,13 @@ func (c *client) run(o *op) {
 	c.w.atOnce(o)
 }
 
-// connect opens a session unless one is open.
-func (c *client) connect() bool {
+// connect opens a session unless one is open, and logs in again if that is of another user.
+func (c *client) connect(user *account) bool {
+	if c.s != nil && c.s.user != user && c.s.authenticate(user) != nil {
+		c.drop()
+	}
 	for end := time.Now().Add(patience); c.s == nil && time.Now().Before(end); {
-		s, err := dial(c.w.procs[c.proc].addr, c.secure)
+		s, err := dial(c.w.procs[c.proc].addr, user, c.secure)
 		if err == nil {
 			c.s = s
 			break
@@ -87,17 +90,18 @@ func (c *client) drop() {
 
 // command runs an operation that needs no data connection.
 func (c *client) command(o *op) error {
-	line := o.verb + " " + o.name
+	name := o.by().path(o.name)
+	line := o.verb + " " + name
 	switch o.verb {
 	case "RNTO":
-		code, text, err := c.s.say("RNFR " + o.name)
+		code, text, err := c.s.say("RNFR " + name)
 		if err != nil || code != 350 {
 			o.code, o.text = code, text
 			return err
 		}
-		line = "RNTO " + o.to
+		line = "RNTO " + o.by().path(o.to)
 	case "MFMT":
-		line = "MFMT " + timeOf(o.id).Format("20060102150405") + " " + o.name
+		line = "MFMT " + timeOf(o.id).Format("20060102150405") + " " + name
 	}
 	if err := c.s.send(line); err != nil {
 		return err
@@ -135,7 +139,7 @@ func (c *client) size(name string) (int64, error) {
 // begin opens a data connection and sends the command. It returns nil if the server refuses.
 func (c *client) begin(o *op) (*dataConn, error) {
 	if o.rest != none {
-		n, err := c.size(o.name)
+		n, err := c.size(o.by().path(o.name))
 		if err != nil {
 			return nil, err
 		}
@@ -153,7 +157,7 @@ func (c *client) begin(o *op) (*dataConn, error) {
 			return nil, err
 		}
 	}
-	code, text, err := c.s.say(o.verb + " " + o.name)
+	code, text, err := c.s.say(o.verb + " " + o.by().path(o.name))
 	if err != nil || code >= 300 {
 		closePort()
 		o.code, o.text = code, text

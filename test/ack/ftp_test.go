@@ -16,35 +16,33 @@ type session struct {
 	conn   net.Conn     // raw, or TLS on it
 	r      *bufio.Reader
 	secure *tls.Config // nil = in clear
+	user   *account
 }
 
-const (
-	user     = "tester"
-	password = "s3cret"
-)
+// password is that of all users.
+const password = "s3cret"
 
 // patience is the time limit for a reply.
 const patience = 60 * time.Second
 
 // dial begins a session and logs in.
-func dial(addr string, secure bool) (*session, error) {
+func dial(addr string, user *account, secure bool) (*session, error) {
 	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
 	if err != nil {
 		return nil, err
 	}
 	s := &session{raw: conn.(*net.TCPConn), conn: conn, r: bufio.NewReader(conn)}
-	if err := s.login(secure); err != nil {
+	if err := s.login(user, secure); err != nil {
 		conn.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *session) login(secure bool) error {
+func (s *session) login(user *account, secure bool) error {
 	if _, _, err := s.reply(); err != nil {
 		return err
 	}
-	lines := []string{"USER " + user, "PASS " + password, "TYPE I"}
 	if secure {
 		if err := s.expect(234, "AUTH TLS"); err != nil {
 			return err
@@ -52,8 +50,21 @@ func (s *session) login(secure bool) error {
 		s.secure = &tls.Config{InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
 		s.conn = tls.Client(s.raw, s.secure)
 		s.r = bufio.NewReader(s.conn)
-		lines = append([]string{"PBSZ 0", "PROT P"}, lines...)
+		if err := s.sayAll("PBSZ 0", "PROT P"); err != nil {
+			return err
+		}
 	}
+	return s.authenticate(user)
+}
+
+// authenticate begins a login, which ends the one before.
+func (s *session) authenticate(user *account) error {
+	s.user = user
+	return s.sayAll("USER "+user.name, "PASS "+password, "TYPE I")
+}
+
+// sayAll sends commands, and returns an error if one is refused.
+func (s *session) sayAll(lines ...string) error {
 	for _, line := range lines {
 		if code, text, err := s.say(line); err != nil || code >= 400 {
 			return fmt.Errorf("%s: %d %s: %w", line, code, text, err)

@@ -27,6 +27,9 @@ func (j *judge) troubles(o *op) (t troubles) {
 // add adds the steps of an operation.
 func (j *judge) add(o *op) {
 	t := j.troubles(o)
+	if o.acknowledged() && !o.isAllowed() {
+		j.w.violation("acknowledged to a user without the permission: %v", o)
+	}
 	if o.code >= 400 && !t.any {
 		j.refused(o)
 	}
@@ -155,7 +158,8 @@ func (j *judge) size(o *op) {
 	fmt.Sscan(o.text, &n)
 	i := j.index[o.name]
 	broken := slices.ContainsFunc(j.w.history, func(p *op) bool {
-		return p.isUpload() && p.name == o.name && p.offset+p.sent >= n && n >= leastPart && (o.ret > p.call)
+		resumable := p.isUpload() && p.name == o.name && (o.mayReplace(o.name) || p.by() == o.by())
+		return resumable && p.offset+p.sent >= n && n >= leastPart && o.ret > p.call
 	})
 	j.step(o, "SIZE", true, func(s state) []state {
 		if s[i].there && contentOf(s[i].content).size() == n || !s[i].there && broken {
@@ -171,7 +175,7 @@ func (j *judge) upload(o *op, t troubles) {
 		return
 	}
 	all := o.sent == o.size
-	do := j.stores(o, o.size)
+	do := j.ifAllowed(o, o.name, j.stores(o, o.size))
 	ends := []cut{noCut, killData, killControl, resetControl, leave, quit}
 	stored := o.verb == "STOR" && o.offset == 0
 	switch {
@@ -184,7 +188,7 @@ func (j *judge) upload(o *op, t troubles) {
 		j.step(o, o.verb, false, do)
 	case o.late:
 		j.count("clients killed too slowly to be told from others")
-		j.step(o, "a truncated upload", false, j.stores(o, o.sent))
+		j.step(o, "a truncated upload", false, j.ifAllowed(o, o.name, j.stores(o, o.sent)))
 	}
 }
 
@@ -224,7 +228,7 @@ func (j *judge) continued(o *op, own piece) func(state) []state {
 	var resumed []string
 	for _, c := range j.seen {
 		for k := range c {
-			if c[k] == own && c[:k].size() == o.offset && j.isBroken(c[:k], o.name) {
+			if c[k] == own && c[:k].size() == o.offset && j.isBroken(c[:k], o.name) && j.mayContinue(o, c[:k]) {
 				resumed = append(resumed, c[:k+1].String())
 			}
 		}
@@ -272,7 +276,7 @@ func (j *judge) rename(o *op, t troubles) {
 		}
 		return s.set(slot, s[from])
 	})
-	copied := func(s state) []state { return s.set(to, s[slot]) }
+	copied := j.ifAllowed(o, o.to, func(s state) []state { return s.set(to, s[slot]) })
 	write := j.step(o, "copy", must, copied, read)
 	if t.hidden {
 		j.step(o, "copy, obeyed again", false, copied, write)
@@ -312,9 +316,14 @@ func (j *judge) renameDir(o *op, t troubles) {
 		all, phases = append(all, f), append(phases, f.phase)
 	}
 	for _, f := range all {
+		unlisted := j.relaxed.listing && j.isRewritten(o, j.names[f.from])
 		read := j.step(o, "reading of "+j.names[f.from], must, func(s state) []state {
-			if !s[f.from].there {
-				return s.set(f.phase, value{content: nothing})
+			missed := s.set(f.phase, value{content: nothing})
+			switch {
+			case !s[f.from].there:
+				return missed
+			case unlisted:
+				return append(missed, s.set(f.slot, s[f.from])...)
 			}
 			return s.set(f.slot, s[f.from])
 		})
@@ -355,6 +364,13 @@ func (j *judge) renameDir(o *op, t troubles) {
 			return deleteCopied(s.set(f.phase, value{content: deleted})[0], f.from, s[f.slot], careless)
 		}, after...)
 	}
+}
+
+// isRewritten reports whether the time of a file is set during an operation.
+func (j *judge) isRewritten(o *op, name string) bool {
+	return slices.ContainsFunc(j.w.history, func(p *op) bool {
+		return p.verb == "MFMT" && p.name == name && (o.ret == 0 || p.call < o.ret) && (p.ret == 0 || p.ret > o.call)
+	})
 }
 
 // copyTo copies the file of a slot to a free name, or to any name if it replaces.

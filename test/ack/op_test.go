@@ -12,11 +12,12 @@ type op struct {
 	id     int
 	round  int
 	client int
-	verb   string // an FTP command, or KILL or KILLS3, which kill a process
-	name   string // of the file or directory; RNTO's source
-	to     string // RNTO's target
-	size   int64  // of the data of an upload
-	rest   int64  // STOR and RETR: offset in thousandths of the reply to SIZE; none = no REST
+	user   *account // nil = tester
+	verb   string   // an FTP command, or KILL or KILLS3, which kill a process
+	name   string   // of the file or directory; RNTO's source
+	to     string   // RNTO's target
+	size   int64    // of the data of an upload
+	rest   int64    // STOR and RETR: offset in thousandths of the reply to SIZE; none = no REST
 	active bool
 	cut    cut
 	cutAt  int64 // thousandths of the size that are sent before the cut
@@ -121,7 +122,7 @@ func directory(name string) bool { return strings.HasPrefix(name, "d") && !strin
 
 func (o *op) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%6d..%-6d client %d op %d: %s %s", o.call, o.ret, o.client, o.id, o.verb, o.name)
+	fmt.Fprintf(&b, "%6d..%-6d client %d op %d, %s: %s %s", o.call, o.ret, o.client, o.id, o.by().name, o.verb, o.name)
 	if o.to != "" {
 		fmt.Fprintf(&b, " -> %s", o.to)
 	}

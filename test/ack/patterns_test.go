@@ -14,6 +14,7 @@ var patterns = map[string]func(p *planner){
 	"copies": copiesPattern, "early": earlyPattern, "order": orderPattern, "directory": directoryPattern, "source": sourcePattern,
 	"mfmt": mfmtPattern, "refused late": refusedLatePattern, "deleted": deletedPattern, "swap": swapPattern, "resume": resumePattern,
 	"appends": appendsPattern, "quit": quitPattern,
+	"new names": newNamesPattern, "move": movePattern, "foreign resume": foreignResumePattern, "rights": rightsPattern,
 }
 
 // cutUpload adds an upload that is interrupted, and an operation that reads the result.

@@ -8,7 +8,10 @@ func (j *judge) refused(o *op) {
 		return
 	}
 	switch {
-	case o.verb == "MKD" || o.verb == "RMD" || directory(o.name):
+	case o.verb == "MKD" || o.verb == "RMD" || directory(o.name), !o.isAllowed(), o.isHidden():
+		return
+	case o.code == 550 && (o.isUpload() && !o.mayReplace(o.name) || o.verb == "RNTO" && !o.mayReplace(o.to)):
+		j.taken(o)
 		return
 	case o.code == 550 && slices.Contains([]string{"RETR", "DELE", "MFMT", "RNTO", "SIZE"}, o.verb):
 		j.absent(o)

@@ -130,9 +130,9 @@ type process struct {
 
 func (w *world) newProcess(i int, store *real.S3) *process {
 	p := &process{w: w, addr: real.FreeAddr(w.t), log: filepath.Join(w.t.TempDir(), fmt.Sprintf("s3ftpd-%d.log", i))}
-	p.args = append([]string{"serve", "--ftp", p.addr, "--ftps", "", "--endpoint", store.Endpoint, "--bucket", bucketName, "--user", user,
+	p.args = append([]string{"serve", "--ftp", p.addr, "--ftps", "", "--endpoint", store.Endpoint, "--bucket", bucketName, "--users", usersFile(w.t),
 		"--log-format", "json", "--tls-self-signed", "--tls", "optional", "--part-size", "5MiB", "--s3-timeout", s3Timeout.String()}, w.profile.options...)
-	p.env = append(store.Env(), "S3FTPD_PASSWORD="+password, "HOME="+w.t.TempDir(), "PATH="+os.Getenv("PATH"))
+	p.env = append(store.Env(), "HOME="+w.t.TempDir(), "PATH="+os.Getenv("PATH"))
 	p.start()
 	w.t.Cleanup(func() {
 		p.cmd.Process.Kill()
