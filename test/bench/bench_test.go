@@ -1,13 +1,12 @@
 package bench
 
 import (
-	"crypto/tls"
 	"flag"
 	"fmt"
 	"net/http"
-	"net/textproto"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,7 +16,10 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
-var write = flag.Bool("write", false, "write the results to docs")
+var (
+	write = flag.Bool("write", false, "write the results to docs")
+	small = flag.Bool("small", false, "move small and few files, to see that all workloads run")
+)
 
 // nullAddress is the environment variable that makes the test program the null S3 server, at this address.
 const nullAddress = "S3FTPD_BENCH_NULL"
@@ -46,179 +48,76 @@ func startNull(t testing.TB) *real.S3 {
 	return s
 }
 
-// A client moves files over one connection.
-type client interface {
-	put(name string, size int64)
-	get(name string, size int64)
-	list(dir string, entries int)
+// A service is an S3 server of the workloads.
+type service struct {
+	*real.S3
+	near *real.S3 // without delay, to prepare and verify
+	ftp  string   // the address of MinIO's own FTP server; "" = none
+	sftp string   // and of its SFTP server
 }
 
-// A subject is one way to S3.
-type subject struct {
-	name    string
-	server  *harness.Server // to measure the CPU time and memory of; nil = none
-	connect func() client
+// services returns the S3 servers. Each is started when it is used first.
+func services(b *testing.B) map[string]func() service {
+	null := sync.OnceValue(func() service {
+		s := startNull(b)
+		return service{S3: s, near: s}
+	})
+	minio := sync.OnceValue(func() service {
+		ftp, sftp := real.FreeAddr(b), real.FreeAddr(b)
+		s := real.MinIOWith(b, append(flagsOfMinIO(b, sftp), "--ftp=address="+ftp, "--ftp=passive-port-range=30000-40000")...)
+		harness.NewBucket(b, s)
+		return service{s, s, ftp, sftp}
+	})
+	far := sync.OnceValue(func() service {
+		s := minio()
+		return service{S3: harness.Far(b, s.S3), near: s.near}
+	})
+	return map[string]func() service{"null": null, "minio": minio, "far": far}
 }
 
-// cpu returns the CPU time of the server so far, in seconds; 0 without one.
-func (s subject) cpu(b *testing.B) float64 {
-	if s.server == nil {
-		return 0
+// emptyTrash removes overwritten objects, which MinIO keeps for five minutes: they may be more than the memory.
+func (s service) emptyTrash() {
+	objects, _ := filepath.Glob(filepath.Join(s.near.Disk, ".minio.sys", "tmp", ".trash", "*"))
+	for _, path := range objects {
+		os.RemoveAll(path)
 	}
-	return s.server.CPU(b)
-}
-
-// subjects returns direct use, s3ftpd, and the earlier build if the environment names one.
-func subjects(b *testing.B, s3 *real.S3, secure bool) []subject {
-	bucket := harness.Bucket{T: b, Client: s3.Client(), Name: harness.BucketName}
-	all := []subject{{"direct", nil, func() client { return directClient{bucket} }}}
-	programs := []struct{ name, path string }{{"s3ftpd", harness.Program()}, {"before", os.Getenv("S3FTPD_BENCH_BEFORE")}}
-	for _, p := range programs {
-		if p.path == "" {
-			continue
-		}
-		server := startProgram(b, p.path, s3, secure)
-		all = append(all, subject{p.name, server, func() client { return connectFTP(b, server.Addr, secure) }})
-	}
-	return all
-}
-
-func startProgram(b *testing.B, path string, s3 *real.S3, secure bool) *harness.Server {
-	addr := real.FreeAddr(b)
-	args := []string{"serve", "--ftp", addr, "--endpoint", s3.Endpoint, "--bucket", harness.BucketName, "--user", harness.User, "--log-format", "json"}
-	if secure {
-		args = append(args, "--tls-self-signed", "--ftps", "")
-	}
-	return harness.StartCommand(b, addr, append(s3.Env(), "S3FTPD_PASSWORD="+harness.Password), exec.Command(path, args...))
-}
-
-// directClient uses the SDK.
-type directClient struct{ harness.Bucket }
-
-func (c directClient) put(name string, size int64) {
-	if block := harness.Block(); size > int64(len(block)) {
-		c.Upload(name, size)
-	} else {
-		c.Put(name, string(block[:size]))
-	}
-}
-
-func (c directClient) get(name string, _ int64) { c.Download(name) }
-
-func (c directClient) list(dir string, entries int) {
-	if n := len(c.Keys(dir + "/")); n != entries {
-		c.T.Errorf("%d keys, want %d", n, entries)
-	}
-}
-
-// ftpClient is an FTP client, with TLS if config is not nil.
-type ftpClient struct {
-	*harness.Client
-	config *tls.Config
-}
-
-// connectFTP logs in, with explicit TLS if secure.
-func connectFTP(b *testing.B, addr string, secure bool) client {
-	conn, err := textproto.Dial("tcp", addr)
-	if err != nil {
-		b.Fatal(err)
-	}
-	if !secure {
-		return ftpClient{harness.NewClient(b, conn, "127.0.0.1"), nil}
-	}
-	return secureClient(b, addr, conn)
-}
-
-// A workload is one row of the results.
-type workload struct {
-	Name        string
-	Service     string // null, minio or far
-	TLS         bool
-	Kind        string // put, get or list
-	Connections int
-	Files       int   // in all, or entries of a listing
-	Size        int64 // of a file
-}
-
-// workloads are all rows. Those of the null service are repeated on MinIO.
-var workloads = []workload{
-	{"1 GiB up", "null", false, "put", 1, 1, harness.GiB},
-	{"1 GiB down", "null", false, "get", 1, 1, harness.GiB},
-	{"1 GiB up, TLS", "null", true, "put", 1, 1, harness.GiB},
-	{"1 GiB down, TLS", "null", true, "get", 1, 1, harness.GiB},
-	{"4 KiB up, 1 connection", "null", false, "put", 1, 2000, 4 * harness.KiB},
-	{"4 KiB up, 16 connections", "null", false, "put", 16, 4000, 4 * harness.KiB},
-	{"4 KiB down, 1 connection", "null", false, "get", 1, 2000, 4 * harness.KiB},
-	{"4 KiB down, 16 connections", "null", false, "get", 16, 4000, 4 * harness.KiB},
-	{"LIST of 10,000 files", "null", false, "list", 1, 10000, 0},
-	{"1 GiB up", "minio", false, "put", 1, 1, harness.GiB},
-	{"1 GiB down", "minio", false, "get", 1, 1, harness.GiB},
-	{"16 files of 64 MiB up", "minio", false, "put", 16, 16, 64 * harness.MiB},
-	{"4 KiB up, 1 connection", "minio", false, "put", 1, 1000, 4 * harness.KiB},
-	{"4 KiB up, 16 connections", "minio", false, "put", 16, 2000, 4 * harness.KiB},
-	{"4 KiB down, 1 connection", "minio", false, "get", 1, 1000, 4 * harness.KiB},
-	{"4 KiB down, 16 connections", "minio", false, "get", 16, 2000, 4 * harness.KiB},
-	{"4 KiB up, 1 connection", "far", false, "put", 1, 100, 4 * harness.KiB},
-	{"4 KiB up, 16 connections", "far", false, "put", 16, 1600, 4 * harness.KiB},
-	{"4 KiB down, 1 connection", "far", false, "get", 1, 100, 4 * harness.KiB},
-	{"4 KiB down, 16 connections", "far", false, "get", 16, 1600, 4 * harness.KiB},
-	{"256 MiB up", "far", false, "put", 1, 1, 256 * harness.MiB},
-	{"256 MiB down", "far", false, "get", 1, 1, 256 * harness.MiB},
 }
 
 // BenchmarkAll runs all workloads. The number of rounds is that of -benchtime.
 func BenchmarkAll(b *testing.B) {
-	minio := sync.OnceValue(func() *real.S3 {
-		s := real.MinIO(b)
-		harness.NewBucket(b, s)
-		return s
-	})
-	services := map[string]func() *real.S3{
-		"null":  sync.OnceValue(func() *real.S3 { return startNull(b) }),
-		"minio": minio,
-		"far":   sync.OnceValue(func() *real.S3 { return harness.Far(b, minio()) }),
-	}
+	servers := services(b)
 	var rows []row
 	for _, w := range workloads {
+		if *small {
+			w = w.reduced()
+		}
 		b.Run(w.Service+"/"+strings.ReplaceAll(w.Name, " ", "_"), func(b *testing.B) {
-			rows = append(rows, w.measure(b, services[w.Service]()))
+			rows = append(rows, w.measure(b, servers[w.Service]()))
 		})
 	}
-	if *write && !b.Failed() {
-		if err := writeResults(rows); err != nil {
-			b.Error(err)
-		}
-	}
+	save(b, func(r *results) { r.addRows(rows) })
 }
 
 // measure runs a workload in rounds.
-func (w workload) measure(b *testing.B, s3 *real.S3) row {
-	all := subjects(b, s3, w.TLS)
+func (w workload) measure(b *testing.B, s service) row {
+	near := direct(b, s.near)
+	w.prepare(near)
+	all := w.subjects(b, s)
 	result := row{Workload: w, Subjects: make([]measurement, len(all))}
 	clients := make([][]client, len(all))
-	for i, s := range all {
-		result.Subjects[i].Name = s.name
-		for range w.Connections {
-			clients[i] = append(clients[i], s.connect())
-		}
-	}
-	w.prepare(clients[0][0])
-	for i := range all {
-		w.run(clients[i]) // warms up
-		if w.Kind == "put" && w.Service != "null" {
-			w.verify(b, s3)
+	for i, to := range all {
+		result.Subjects[i].Name = to.name
+		var err error
+		if clients[i], err = w.warmUp(to, near); err != nil {
+			result.Subjects[i].fail(b, to, err)
 		}
 	}
 	b.ResetTimer()
 	for b.Loop() {
-		for i, s := range all {
-			cpu, begin := s.cpu(b), time.Now()
-			w.run(clients[i])
-			m := &result.Subjects[i]
-			m.Seconds = append(m.Seconds, time.Since(begin).Seconds())
-			m.CPU = append(m.CPU, s.cpu(b)-cpu)
-			if s.server != nil {
-				m.PeakMiB = s.server.Peak(b)
+		for i, to := range all {
+			if m := &result.Subjects[i]; m.Failure == "" {
+				s.emptyTrash()
+				m.round(b, to, func() (time.Duration, error) { return w.run(clients[i], to.limit()) })
 			}
 		}
 	}
@@ -226,44 +125,115 @@ func (w workload) measure(b *testing.B, s3 *real.S3) row {
 	return result
 }
 
-// name returns the name of a file of the workload. The null server knows the size from it.
-func (w workload) name(i int) string { return fmt.Sprintf("bench/%d-%d", i, w.Size) }
-
-// prepare stores the files to read.
-func (w workload) prepare(c client) {
-	if w.Kind == "get" && w.Service != "null" {
-		for i := range w.Files {
-			c.put(w.name(i), w.Size)
+// warmUp connects, runs a workload once, and compares what S3 has stored with what was sent.
+func (w workload) warmUp(s subject, near directClient) (clients []client, err error) {
+	for range w.Connections {
+		c, err := s.connect()
+		if err != nil {
+			return nil, err
 		}
+		clients = append(clients, c)
+	}
+	if w.stores() {
+		w.forget(near)
+	}
+	if _, err = w.run(clients, s.limit()); err == nil && w.stores() {
+		err = w.verify(near)
+	}
+	return clients, err
+}
+
+// round measures one run. A subject that fails is not measured again.
+func (m *measurement) round(b *testing.B, s subject, run func() (time.Duration, error)) {
+	cpu, begin := s.cpu(b), time.Now()
+	first, err := run()
+	if err != nil {
+		m.fail(b, s, err)
+		return
+	}
+	m.Seconds = append(m.Seconds, time.Since(begin).Seconds())
+	if first > 0 {
+		m.First = append(m.First, first.Seconds())
+	}
+	if s.process != 0 {
+		m.CPU = append(m.CPU, s.cpu(b)-cpu)
+	}
+	if s.process != 0 && !s.tree {
+		m.PeakMiB = s.process.Peak(b)
 	}
 }
 
-// run moves all files of the workload once.
-func (w workload) run(clients []client) {
+// fail makes an error the result of a peer. It ends the benchmark of others.
+func (m *measurement) fail(b *testing.B, s subject, err error) {
+	if !s.peer {
+		b.Fatalf("%s: %v", s.name, err)
+	}
+	*m = measurement{Name: m.Name, Failure: oneLine(err)}
+}
+
+// oneLine returns the text of an error for a table.
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), "|", "/")), " ")
+}
+
+// limit returns how long a run of many files may take; 0 = unlimited. A peer may need hours for what others do in seconds.
+func (s subject) limit() time.Duration {
+	if s.peer {
+		return time.Minute
+	}
+	return 0
+}
+
+// run moves all files of the workload once. It returns the time to the first line of a listing.
+func (w workload) run(clients []client, limit time.Duration) (first time.Duration, err error) {
+	if w.isList() {
+		return clients[0].list(w.Kind, w.dir(), w.Files)
+	}
+	errs, moved := make([]error, len(clients)), make([]int, len(clients))
+	begin := time.Now()
 	var all sync.WaitGroup
 	for k, c := range clients {
 		all.Go(func() {
-			if w.Kind == "list" {
-				c.list(fmt.Sprintf("list-%d", w.Files), w.Files)
-				return
+			move := c.get
+			if w.Kind == "put" {
+				move = c.put
 			}
-			for i := k; i < w.Files; i += len(clients) {
-				if w.Kind == "put" {
-					c.put(w.name(i), w.Size)
-				} else {
-					c.get(w.name(i), w.Size)
-				}
+			for i := k; i < w.Files && errs[k] == nil && (limit == 0 || time.Since(begin) < limit); i += len(clients) {
+				errs[k] = move(w.file(i), w.Size)
+				moved[k]++
 			}
 		})
 	}
 	all.Wait()
+	sum := 0
+	for k, err := range errs {
+		if err != nil {
+			return 0, err
+		}
+		sum += moved[k]
+	}
+	if sum < w.Files {
+		return 0, fmt.Errorf("%d of %d files in %v", sum, w.Files, limit)
+	}
+	return 0, nil
 }
 
-// verify compares one stored file with the content that was sent.
-func (w workload) verify(b *testing.B, s3 *real.S3) {
-	bucket := harness.Bucket{T: b, Client: s3.Client(), Name: harness.BucketName}
-	got, want := bucket.Sum(w.name(w.Files-1)), harness.SumOf(b, harness.Stream(w.Size))
-	if got != want {
-		b.Errorf("%s: S3 has SHA-256 %s, want %s", w.Name, got, want)
+// entries returns the names of the files in the directory that the workload lists.
+func (w workload) entries() []string {
+	names := make([]string, w.Files)
+	for i := range names {
+		names[i] = fmt.Sprintf("%s/file-%07d", w.dir(), i)
 	}
+	return names
+}
+
+// verify compares the stored files with the content that was sent.
+func (w workload) verify(c directClient) error {
+	want := harness.SumOf(c.T, harness.Stream(w.Size))
+	for i := range w.Files {
+		if got := c.Sum(w.file(i)); got != want {
+			return fmt.Errorf("%s: S3 has SHA-256 %s, want %s", w.file(i), got, want)
+		}
+	}
+	return nil
 }

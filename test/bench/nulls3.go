@@ -4,8 +4,10 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,7 +16,7 @@ import (
 
 // A nullS3 is an S3 server without authentication that stores only the sizes of objects. An object whose name ends in a
 // hyphen and a number, such as "file-1024", always exists, with that many bytes. A prefix that ends in a hyphen, a number
-// and a slash, such as "list-10000/", has that many objects.
+// and a slash, such as "list-10000/", has that many objects. Other prefixes have the objects that clients have put.
 type nullS3 struct {
 	mu      sync.Mutex
 	sizes   map[string]int64 // of objects, by path
@@ -44,11 +46,11 @@ func (s *nullS3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost:
 		s.complete(w, r, q.Get("uploadId"))
 	case r.Method == http.MethodDelete:
-		w.WriteHeader(http.StatusNoContent)
+		s.delete(w, r.URL.Path)
 	case q.Has("uploads"):
 		respond(w, "ListMultipartUploadsResult", "<IsTruncated>false</IsTruncated>")
 	case q.Get("list-type") == "2":
-		list(w, q)
+		s.list(w, r.URL.Path, q)
 	default:
 		s.get(w, r)
 	}
@@ -93,6 +95,13 @@ func (s *nullS3) complete(w http.ResponseWriter, r *http.Request, upload string)
 	defer s.mu.Unlock()
 	s.sizes[r.URL.Path] = s.uploads[upload]
 	respond(w, "CompleteMultipartUploadResult", "<ETag>&quot;null-1&quot;</ETag>")
+}
+
+func (s *nullS3) delete(w http.ResponseWriter, path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sizes, path)
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // size returns the size of an object.
@@ -145,17 +154,19 @@ var zeros = make([]byte, 512<<10)
 // pageSize is the number of keys in a page of a listing, as in S3.
 const pageSize = 1000
 
-// list sends a page of a listing. The continuation token is the number of its first key.
-func list(w http.ResponseWriter, q url.Values) {
+// list sends a page of a listing. The continuation token is the number of its first entry.
+func (s *nullS3) list(w http.ResponseWriter, bucket string, q url.Values) {
 	prefix := q.Get("prefix")
-	name := strings.TrimSuffix(prefix, "/")
-	total, _ := strconv.Atoi(name[strings.LastIndexByte(name, '-')+1:])
+	total, entry := made(prefix)
+	if total < 0 {
+		entries := s.entries(strings.TrimSuffix(bucket, "/")+"/", prefix, q.Get("delimiter"))
+		total, entry = len(entries), func(i int) string { return entries[i] }
+	}
 	first, _ := strconv.Atoi(q.Get("continuation-token"))
 	end := min(first+pageSize, total)
 	var b strings.Builder
 	for i := first; i < end; i++ {
-		fmt.Fprintf(&b, "<Contents><Key>%sfile-%07d</Key><LastModified>%s</LastModified><ETag>&quot;null&quot;</ETag><Size>1</Size>"+
-			"<StorageClass>STANDARD</StorageClass></Contents>", prefix, i, modified)
+		b.WriteString(entry(i))
 	}
 	if end < total {
 		fmt.Fprintf(&b, "<IsTruncated>true</IsTruncated><NextContinuationToken>%d</NextContinuationToken>", end)
@@ -163,6 +174,44 @@ func list(w http.ResponseWriter, q url.Values) {
 		b.WriteString("<IsTruncated>false</IsTruncated>")
 	}
 	respond(w, "ListBucketResult", b.String())
+}
+
+// made returns the number of objects that a prefix such as "list-10000/" always has, and their entries; -1 for other prefixes.
+func made(prefix string) (int, func(int) string) {
+	name, isDir := strings.CutSuffix(prefix, "/")
+	hyphen := strings.LastIndexByte(name, '-')
+	total, err := strconv.Atoi(name[hyphen+1:])
+	if !isDir || hyphen < 0 || err != nil {
+		return -1, nil
+	}
+	return total, func(i int) string { return contents(fmt.Sprintf("%sfile-%07d", prefix, i), 1) }
+}
+
+// entries returns the entries of the stored objects with a prefix, sorted. Keys with the delimiter after the prefix are grouped.
+func (s *nullS3) entries(bucket, prefix, delimiter string) (entries []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	group := ""
+	for _, path := range slices.Sorted(maps.Keys(s.sizes)) {
+		key, inBucket := strings.CutPrefix(path, bucket)
+		rest, found := strings.CutPrefix(key, prefix)
+		if !inBucket || !found {
+			continue
+		}
+		if before, _, grouped := strings.Cut(rest, delimiter); delimiter == "" || !grouped {
+			entries = append(entries, contents(key, s.sizes[path]))
+		} else if dir := prefix + before + delimiter; dir != group {
+			group = dir
+			entries = append(entries, "<CommonPrefixes><Prefix>"+dir+"</Prefix></CommonPrefixes>")
+		}
+	}
+	return entries
+}
+
+// contents returns the entry of an object. The names of the benchmarks need no escaping.
+func contents(key string, size int64) string {
+	return fmt.Sprintf("<Contents><Key>%s</Key><LastModified>%s</LastModified><ETag>&quot;null&quot;</ETag><Size>%d</Size>"+
+		"<StorageClass>STANDARD</StorageClass></Contents>", key, modified, size)
 }
 
 var modified = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Format(time.RFC3339)

@@ -3,8 +3,11 @@ package bench
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -65,6 +68,54 @@ func TestNullS3(t *testing.T) {
 	head, err := c.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: bucket, Key: key})
 	if err != nil || aws.ToInt64(head.ContentLength) != 1000 {
 		t.Errorf("the object of two parts: %v", err)
+	}
+}
+
+// The null S3 server lists the objects that clients have put, and groups them at the delimiter, so that programs find the
+// directories of the benchmarks from the root on.
+func TestNullS3Lists(t *testing.T) {
+	server := httptest.NewServer(newNullS3())
+	defer server.Close()
+	c := (&real.S3{Endpoint: server.URL, AccessKey: "a", SecretKey: "b", Region: "us-east-1"}).Client()
+	bucket := aws.String("b")
+	for i := range pageSize + 1 {
+		putSmall(t, c, fmt.Sprintf("bench/%04d-7", i))
+	}
+	putSmall(t, c, "list-2500/first")
+	putSmall(t, c, "root")
+	got, err := c.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: bucket, Prefix: aws.String(""), Delimiter: aws.String("/")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range got.CommonPrefixes {
+		names = append(names, *p.Prefix)
+	}
+	for _, o := range got.Contents {
+		names = append(names, *o.Key)
+	}
+	if want := []string{"bench/", "list-2500/", "root"}; !slices.Equal(names, want) {
+		t.Errorf("the root has %q, want %q", names, want)
+	}
+	if n := countKeys(t.Context(), t, c, "bench/"); n != pageSize+1 {
+		t.Errorf("%d keys below bench/, want %d", n, pageSize+1)
+	}
+	if _, err := c.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: aws.String("bench/0000-7")}); err != nil {
+		t.Error(err)
+	}
+	if n := countKeys(t.Context(), t, c, "bench/"); n != pageSize {
+		t.Errorf("%d keys below bench/ after a deletion, want %d", n, pageSize)
+	}
+	if n := countKeys(t.Context(), t, c, "list-2500/"); n != 2500 {
+		t.Errorf("%d keys below list-2500/, want 2500", n)
+	}
+}
+
+func putSmall(t *testing.T, c *s3.Client, key string) {
+	t.Helper()
+	_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("b"), Key: &key, Body: strings.NewReader("x")})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
