@@ -91,18 +91,19 @@ func TestEveryBlockIsRun(t *testing.T) {
 
 // A place is where commands are run: on free ports, before the S3 server of a test, with their files in a directory.
 type place struct {
-	ftp, ftps, dir string
-	here           *strings.Replacer
+	ftp, ftps, sftp, dir string
+	here                 *strings.Replacer
 }
 
 // newPlace returns a place with files in dir.
 func newPlace(t *testing.T, server *real.S3, dir string) place {
 	t.Helper()
-	p := place{ftp: real.FreeAddr(t), ftps: real.FreeAddr(t), dir: dir}
+	p := place{ftp: real.FreeAddr(t), ftps: real.FreeAddr(t), sftp: real.FreeAddr(t), dir: dir}
 	passive := real.FreeAddr(t)
 	replace := []string{
+		" :2022", " " + p.sftp, "-P 2022", "-P " + port(p.sftp), "]:2022", "]:" + port(p.sftp),
 		" :2121", " " + p.ftp, "127.0.0.1:2121", p.ftp, " :2990", " " + p.ftps, "127.0.0.1:2990", p.ftps,
-		" 60000 ", " " + passive[strings.LastIndexByte(passive, ':')+1:] + " ",
+		" 60000 ", " " + port(passive) + " ",
 		"http://127.0.0.1:9000", server.Endpoint,
 		"AWS_ACCESS_KEY_ID=minioadmin", "AWS_ACCESS_KEY_ID=" + server.AccessKey,
 		"AWS_SECRET_ACCESS_KEY=minioadmin", "AWS_SECRET_ACCESS_KEY=" + server.SecretKey,
@@ -113,6 +114,9 @@ func newPlace(t *testing.T, server *real.S3, dir string) place {
 	p.here = strings.NewReplacer(replace...)
 	return p
 }
+
+// port returns the port of an address.
+func port(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
 
 // serve runs a block that ends with s3ftpd until the test ends.
 func (p place) serve(t *testing.T, block string, env []string) { daemon(t, p.here.Replace(block), env) }
