@@ -35,11 +35,11 @@ func TestReadme(t *testing.T) {
 		}
 	})
 	t.Run("demo", func(t *testing.T) {
-		ftp := real.FreeAddr(t)
+		ftp, sftp := real.FreeAddr(t), real.FreeAddr(t)
 		// The demo's ports are other ones here, and its data lie elsewhere.
-		daemon(t, commands.get(t, "demo")+" --ftp "+ftp+" --ftps "+real.FreeAddr(t)+" --s3 "+real.FreeAddr(t)+" --dir "+t.TempDir(), nil)
-		out := harness.Run(t, "", "", "sh", "-ec", strings.ReplaceAll(commands.get(t, "demo client"), "127.0.0.1:2121", ftp))
-		if strings.Count(out, "hello.txt") != 1 || strings.Count(out, "Hello, bucket!") != 1 {
+		daemon(t, commands.get(t, "demo")+" --ftp "+ftp+" --ftps "+real.FreeAddr(t)+" --sftp "+sftp+" --s3 "+real.FreeAddr(t)+" --dir "+t.TempDir(), nil)
+		out := harness.Run(t, "", "", "sh", "-ec", strings.NewReplacer("127.0.0.1:2121", ftp, "127.0.0.1:2022", sftp).Replace(commands.get(t, "demo client")))
+		if strings.Count(out, "hello.txt") != 1 || strings.Count(out, "Hello, bucket!") != 2 {
 			t.Errorf("the client sees %q", out)
 		}
 	})
