@@ -20,7 +20,7 @@ type client struct {
 	t       testing.TB
 	store   *storetest.Memory
 	served  *connection
-	conn    net.Conn
+	conn    io.ReadWriteCloser
 	id      uint32
 	answers chan answer
 	early   map[uint32]answer // that came before the caller has asked for them
@@ -52,17 +52,24 @@ func newClient(t testing.TB, change ...setup) *client {
 		t.Fatal(err)
 	}
 	near, far := net.Pipe()
-	c := &client{
-		t: t, store: store, conn: near, answers: make(chan answer, 10_000), early: map[uint32]answer{}, end: make(chan error, 1),
-		served: &connection{srv: srv, entry: entry, hard: ctx, stored: ctx, drain: ctx, account: account, memory: srv.Budget.ShareOf(account.User)},
-	}
-	c.served.socket = newSocket(far, func(error) { cancel() })
+	served := &connection{srv: srv, entry: entry, hard: ctx, stored: ctx, drain: ctx, account: account, memory: srv.Budget.ShareOf(account.User)}
+	served.socket = newSocket(far, func(error) { cancel() })
+	end := make(chan error, 1)
 	go func() {
-		err := c.served.serveSFTP(ctx, far)
+		err := served.serveSFTP(ctx, far)
 		far.Close()
 		cancel()
-		c.end <- err
+		end <- err
 	}()
+	c := initialize(t, near)
+	c.store, c.served, c.end = store, served, end
+	return c
+}
+
+// initialize begins the protocol on a channel.
+func initialize(t testing.TB, channel io.ReadWriteCloser) *client {
+	t.Helper()
+	c := &client{t: t, conn: channel, answers: make(chan answer, 10_000), early: map[uint32]answer{}}
 	go c.read()
 	c.send(packet.Init, 3)
 	if v := <-c.answers; v.kind != 2 || v.id != 3 {

@@ -19,7 +19,7 @@ type upload struct {
 	base     proxy.Entry
 	content  *reassembly.Upload
 	transfer *transfer   // nil = no WRITE has come
-	stall    *time.Timer // breaks the upload if no WRITE comes
+	stall    *time.Timer // breaks the upload if no WRITE comes; runs only while the client is to send
 	refused  error       // of all WRITEs and CLOSE
 }
 
@@ -101,13 +101,36 @@ func (u *upload) write(q packet.Request) error {
 	if u.refused != nil {
 		return u.refused
 	}
-	u.stall.Reset(u.s.srv.stallTimeout())
+	u.stopStall()
+	defer u.startStall()
 	mayWait := func() bool { return !u.s.uploads.othersUnsent(u) }
-	err := u.content.Write(u.s.ctx, int64(q.Offset), q.Length, u.s.in, mayWait)
+	err := u.content.Write(u.s.ctx, int64(q.Offset), q.Length, dataOf{u}, mayWait)
 	if err != nil {
 		return observedError{err} // the end of the transfer tells it
 	}
 	return nil
+}
+
+// startStall declares that the client is to send. The idle timeout may end the session again.
+func (u *upload) startStall() {
+	u.stall.Reset(u.s.srv.stallTimeout())
+	u.s.pending.Add(-1)
+}
+
+// stopStall declares that a WRITE waits for the store, for which the client is not to blame.
+func (u *upload) stopStall() {
+	u.stall.Stop()
+	u.s.pending.Add(1)
+}
+
+// dataOf are the data of the WRITE that an upload takes. The client is to send them while Read waits.
+type dataOf struct{ *upload }
+
+// Read implements io.Reader.
+func (d dataOf) Read(p []byte) (int, error) {
+	d.startStall()
+	defer d.stopStall()
+	return d.s.in.Read(p)
 }
 
 // setAttributes is FSETSTAT: it takes effect at CLOSE.
