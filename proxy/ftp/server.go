@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -86,48 +85,15 @@ func (srv *Server) ServeTLS(ctx context.Context, l net.Listener) error {
 
 func (srv *Server) serve(ctx context.Context, l net.Listener, implicit bool) error {
 	processorLoad() // opens a file, which then is not an open file of a session
-	drain, stopAccepting := context.WithCancel(ctx)
-	defer stopAccepting()
-	context.AfterFunc(drain, func() { l.Close() })
-
-	// hard ends after drain and the drain timeout.
-	hard, cut := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cut(nil)
-	var sessions sync.WaitGroup
-	err := srv.accept(drain, l, func(conn net.Conn) {
-		sessions.Add(1)
-		go srv.session(drain, hard, conn, implicit, sessions.Done)
+	d := passive.Drain{Timeout: srv.drainTimeout(), Cause: errDrainTimeout, End: srv.DrainEnd}
+	return passive.Serve(ctx, l, d, func(err error) {
+		srv.observer().Observe(ctx, event.AcceptFailed{Address: l.Addr().String(), Err: err})
+	}, func(drain, hard context.Context, conn net.Conn, ended func()) {
+		go srv.session(drain, hard, conn, implicit, ended)
 	})
-	stopAccepting()
-	timer := time.AfterFunc(srv.drainTimeout(), func() {
-		cut(errDrainTimeout)
-		if srv.DrainEnd != nil {
-			srv.DrainEnd()
-		}
-	})
-	defer timer.Stop()
-	sessions.Wait()
-	return err
 }
 
 func (srv *Server) drainTimeout() time.Duration { return cmp.Or(srv.DrainTimeout, time.Minute) }
-
-// accept calls serve with each connection until ctx is done or l fails permanently.
-func (srv *Server) accept(ctx context.Context, l net.Listener, serve func(net.Conn)) error {
-	for {
-		conn, err := passive.Accept(ctx, l, func(err error) {
-			srv.observer().Observe(ctx, event.AcceptFailed{Address: l.Addr().String(), Err: err})
-		})
-		switch {
-		case err == nil:
-			serve(conn)
-		case ctx.Err() != nil:
-			return nil
-		default:
-			return err
-		}
-	}
-}
 
 // observer returns the Observer, never nil.
 func (srv *Server) observer() proxy.Observer {

@@ -82,44 +82,15 @@ func (srv *Server) Serve(ctx context.Context, l net.Listener) error {
 		l.Close()
 		return ErrNoHostKey
 	}
-	drain, stopAccepting := context.WithCancel(ctx)
-	defer stopAccepting()
-	context.AfterFunc(drain, func() { l.Close() })
-
-	// hard ends after drain and the drain timeout.
-	hard, cut := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cut(nil)
-	var sessions sync.WaitGroup
-	err := srv.accept(drain, l, func(conn net.Conn) {
-		sessions.Go(func() { srv.session(drain, hard, conn) })
+	d := passive.Drain{Timeout: srv.drainTimeout(), Cause: errDrainTimeout, End: srv.DrainEnd}
+	return passive.Serve(ctx, l, d, func(err error) {
+		srv.observe(ctx, event.AcceptFailed{Address: l.Addr().String(), Err: err})
+	}, func(drain, hard context.Context, conn net.Conn, ended func()) {
+		go func() {
+			defer ended()
+			srv.session(drain, hard, conn)
+		}()
 	})
-	stopAccepting()
-	timer := time.AfterFunc(srv.drainTimeout(), func() {
-		cut(errDrainTimeout)
-		if srv.DrainEnd != nil {
-			srv.DrainEnd()
-		}
-	})
-	defer timer.Stop()
-	sessions.Wait()
-	return err
-}
-
-// accept calls serve with each connection until ctx is done or l fails permanently.
-func (srv *Server) accept(ctx context.Context, l net.Listener, serve func(net.Conn)) error {
-	for {
-		conn, err := passive.Accept(ctx, l, func(err error) {
-			srv.observe(ctx, event.AcceptFailed{Address: l.Addr().String(), Err: err})
-		})
-		switch {
-		case err == nil:
-			serve(conn)
-		case ctx.Err() != nil:
-			return nil
-		default:
-			return err
-		}
-	}
 }
 
 // observe tells the Observer of an event.
