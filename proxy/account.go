@@ -96,6 +96,13 @@ type Account struct {
 	Release func()
 }
 
+// Leave tells the source of the account that the session does not use it any more.
+func (a Account) Leave() {
+	if a.Release != nil {
+		a.Release()
+	}
+}
+
 // Space describes limits of what a user may upload. A limit of 0 means that there is none.
 type Space struct {
 	FileSize int64 // bytes of a file

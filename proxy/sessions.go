@@ -3,9 +3,12 @@ package proxy
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -56,6 +59,24 @@ type SessionInfo struct {
 	Protocol string // "ftp"
 	Client   netip.AddrPort
 	User     string // "" = not logged in
+}
+
+// NewSessionID returns a random SessionInfo.ID.
+func NewSessionID() string {
+	var b [6]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// MaxLoggedUser limits the bytes of a user name in the log. The configuration allows no longer names.
+const MaxLoggedUser = 128
+
+// ClipUser shortens a user name for the log. Before login the client chooses it, and each line of the session shows it.
+func ClipUser(name string) string {
+	if len(name) <= MaxLoggedUser {
+		return name
+	}
+	return strings.ToValidUTF8(name[:MaxLoggedUser], "") + "..."
 }
 
 // A SessionStatus is a snapshot of a session.

@@ -88,7 +88,7 @@ func TestUserNamesInLogsAreTruncated(t *testing.T) {
 			"\nS> 331 *\nC> PASS secret\nS> 230 *\nC> DELE f\nS> 550 *\nC> QUIT\nS> 221 *\nS.")
 		synctest.Wait()
 		for line := range strings.Lines(log.String()) {
-			if n := strings.Count(line, "\u00e9"); n > 2*maxLoggedUser/2 { // as user and as name
+			if n := strings.Count(line, "\u00e9"); n > proxy.MaxLoggedUser { // as user and as name
 				t.Errorf("%d bytes of the name are in a log line: %s", 2*n, line)
 			}
 		}

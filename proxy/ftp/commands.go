@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/access"
 	"github.com/s3ftpd/s3ftpd/proxy/event"
 )
@@ -234,7 +235,7 @@ func redact(verb, arg string) string {
 	case "PASS", "ACCT", "SITE":
 		return ""
 	case "USER":
-		return clip(arg)
+		return proxy.ClipUser(arg)
 	}
 	return arg
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"io/fs"
-	"strings"
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
@@ -20,17 +19,6 @@ const (
 	maxFailedLogins  = 3           // per session
 )
 
-// maxLoggedUser limits the bytes of a user name in the log. The configuration allows no longer names.
-const maxLoggedUser = 128
-
-// clip shortens a user name for the log. Before login the client chooses it, and each line of the session shows it.
-func clip(name string) string {
-	if len(name) <= maxLoggedUser {
-		return name
-	}
-	return strings.ToValidUTF8(name[:maxLoggedUser], "") + "..."
-}
-
 func (s *session) cmdUser(ctx context.Context, arg string) error {
 	if s.tls == nil && s.requiresTLS() {
 		return errTLSRequired
@@ -38,7 +26,7 @@ func (s *session) cmdUser(ctx context.Context, arg string) error {
 	if s.store != nil {
 		s.reset() // RFC 959, section 4.1.1: USER starts a new login
 	}
-	s.name, s.user, s.userGiven = arg, clip(arg), true
+	s.name, s.user, s.userGiven = arg, proxy.ClipUser(arg), true
 	if certificate := s.tls.certificate(); certificate != nil {
 		account, err := s.authenticate(ctx, s.attempt(proxy.ByCertificate, "", certificate))
 		var last reply
@@ -85,9 +73,9 @@ func (s *session) cmdPass(ctx context.Context, arg string) error {
 
 // admit completes a login, unless the user has too many sessions.
 func (s *session) admit(ctx context.Context, a proxy.Account, method proxy.LoginMethod, welcome reply) error {
-	s.user = clip(cmp.Or(a.User, s.name))
+	s.user = proxy.ClipUser(cmp.Or(a.User, s.name))
 	if err := s.entry.Login(s.user, a.Limits); err != nil {
-		release(a)
+		a.Leave()
 		s.observe(ctx, event.LoginRefused{User: s.user, Method: method, Code: 530, Err: err})
 		return observedError{reply{530, "Too many sessions for this user."}}
 	}
@@ -97,13 +85,6 @@ func (s *session) admit(ctx context.Context, a proxy.Account, method proxy.Login
 	s.enter(a)
 	s.observe(s.context(ctx), event.LoginOK{Method: method})
 	return s.ok(welcome.code, welcome.text)
-}
-
-// release tells the source of an account that the session does not use it any more.
-func release(a proxy.Account) {
-	if a.Release != nil {
-		a.Release()
-	}
 }
 
 // use applies the settings of an account.

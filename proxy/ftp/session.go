@@ -249,7 +249,7 @@ func (s *session) logout() {
 	if take(&s.store) != nil {
 		s.queue.setLoggedIn(false)
 		s.entry.Logout()
-		release(s.account)
+		s.account.Leave()
 	}
 }
 

@@ -3,9 +3,7 @@ package ftp
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"io"
 	"net"
@@ -19,7 +17,7 @@ import (
 // session serves a control connection, and calls ended when the session has ended. It may return before that, see becomeIdle. An error
 // or panic ends this session only.
 func (srv *Server) session(drain, hard context.Context, conn net.Conn, implicit bool, ended func()) {
-	info := proxy.SessionInfo{ID: newID(), Protocol: protocol}
+	info := proxy.SessionInfo{ID: proxy.NewSessionID(), Protocol: protocol}
 	s := &session{srv: srv, raw: conn, conn: conn, hard: hard, ctx: proxy.WithSession(hard, info), implicit: implicit, ended: ended,
 		discards: make(chan struct{}, maxDiscards)}
 	s.lingering = &lingering{session: s}
@@ -192,11 +190,4 @@ func (s *session) begin(ctx context.Context) error {
 		s.pbsz, s.protP = true, true
 	}
 	return err
-}
-
-// newID returns a random session ID for the log.
-func newID() string {
-	var b [6]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
 }

@@ -133,15 +133,6 @@ func (l *login) handshaken(conn ssh.ServerPreAuthConn) {
 	l.observe(l.hard, e)
 }
 
-// clip shortens a user name for the log. Before login the client chooses it, and each line of the session shows it.
-func clip(name string) string {
-	const maxLogged = 128 // bytes; the configuration allows no longer names
-	if len(name) <= maxLogged {
-		return name
-	}
-	return strings.ToValidUTF8(name[:maxLogged], "") + "..."
-}
-
 func (l *login) attempt(user string, method proxy.LoginMethod) proxy.Attempt {
 	info := l.entry.Info()
 	return proxy.Attempt{User: user, PublicKey: l.key, Method: method, Protocol: protocol, Session: info.ID, Peer: info.Client}
@@ -172,7 +163,7 @@ func (l *login) try(a proxy.Attempt) error {
 	delay := time.After(failedLoginDelay)
 	account, err := l.srv.Login(l.ctx, a)
 	if l.ctx.Err() != nil {
-		release(account)
+		account.Leave()
 		return l.end(context.Cause(l.ctx))
 	}
 	switch {
@@ -193,9 +184,9 @@ func (l *login) try(a proxy.Attempt) error {
 
 // admit completes a login, unless the user has too many sessions.
 func (l *login) admit(a proxy.Attempt, account proxy.Account) error {
-	user := clip(cmp.Or(account.User, a.User))
+	user := proxy.ClipUser(cmp.Or(account.User, a.User))
 	if err := l.entry.Login(user, account.Limits); err != nil {
-		release(account)
+		account.Leave()
 		l.observe(l.hard, event.LoginRefused{User: user, Method: a.Method, Code: authFailure, Err: err})
 		l.say("Too many sessions for this user.")
 		return l.end(err)
@@ -229,7 +220,7 @@ func (l *login) refuse(a proxy.Attempt, err error, delay <-chan time.Time) error
 	if err == fs.ErrPermission {
 		err = errWrongLogin
 	}
-	l.observe(l.hard, event.LoginRefused{User: clip(a.User), Method: a.Method, Code: authFailure, Err: err})
+	l.observe(l.hard, event.LoginRefused{User: proxy.ClipUser(a.User), Method: a.Method, Code: authFailure, Err: err})
 	l.await(delay)
 	if l.failed++; l.failed == maxFailedLogins {
 		l.say("Too many failed logins, closing connection.")
@@ -241,7 +232,7 @@ func (l *login) refuse(a proxy.Attempt, err error, delay <-chan time.Time) error
 // endRefused refuses a login whatever its proof is, and ends the connection after the delay: many clients that connect again at once would
 // keep the server busy.
 func (l *login) endRefused(a proxy.Attempt, err error, delay <-chan time.Time) error {
-	l.observe(l.hard, event.LoginRefused{User: clip(a.User), Method: a.Method, Code: authFailure, Err: err})
+	l.observe(l.hard, event.LoginRefused{User: proxy.ClipUser(a.User), Method: a.Method, Code: authFailure, Err: err})
 	l.await(delay)
 	text := "Too many logins, try again later."
 	if errors.Is(err, proxy.ErrBanned) {
@@ -252,7 +243,7 @@ func (l *login) endRefused(a proxy.Attempt, err error, delay <-chan time.Time) e
 }
 
 func (l *login) undecided(a proxy.Attempt, err error) {
-	l.observe(l.hard, event.LoginUndecided{User: clip(a.User), Method: a.Method, Code: authFailure, Err: err})
+	l.observe(l.hard, event.LoginUndecided{User: proxy.ClipUser(a.User), Method: a.Method, Code: authFailure, Err: err})
 	l.say("Login cannot be checked, try again later.")
 }
 

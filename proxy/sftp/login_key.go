@@ -67,7 +67,7 @@ const maxRefusedKeys = 3
 // refuseKey counts a refused key that was offered.
 func (l *login) refuseKey(user, why string) {
 	l.unknown++
-	if l.user = clip(user); len(l.refused) < maxRefusedKeys {
+	if l.user = proxy.ClipUser(user); len(l.refused) < maxRefusedKeys {
 		l.refused = append(l.refused, why)
 	}
 }

@@ -3,8 +3,6 @@ package sftp
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -60,7 +58,7 @@ func (srv *Server) session(drain, hard context.Context, conn net.Conn) {
 }
 
 func (srv *Server) newConnection(drain, hard context.Context, conn net.Conn) (*connection, proxy.SessionInfo) {
-	info := proxy.SessionInfo{ID: newID(), Protocol: protocol, Client: passive.AddrPort(conn.RemoteAddr())}
+	info := proxy.SessionInfo{ID: proxy.NewSessionID(), Protocol: protocol, Client: passive.AddrPort(conn.RemoteAddr())}
 	stored := proxy.WithSession(hard, info)
 	hard, kill := context.WithCancelCause(stored)
 	c := &connection{
@@ -205,15 +203,8 @@ func (c *connection) endWith(cause error) {
 func (c *connection) logOut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	release(c.account)
+	c.account.Leave()
 	c.account = proxy.Account{}
-}
-
-// release tells the source of an account that the session does not use it any more.
-func release(a proxy.Account) {
-	if a.Release != nil {
-		a.Release()
-	}
 }
 
 // recoverPanic must be deferred in each goroutine of a session. A panic then ends this session only.
@@ -226,13 +217,6 @@ func (c *connection) recoverPanic(where string) {
 
 func (c *connection) reportPanic(ctx context.Context, where string, v any) {
 	c.observe(ctx, event.Panic{Where: where, Err: fmt.Errorf("panic: %v\n%s", v, debug.Stack())})
-}
-
-// newID returns a random session ID for the log.
-func newID() string {
-	var b [6]byte
-	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
 }
 
 // Reasons of SSH_MSG_DISCONNECT: RFC 4253, section 11.1.
