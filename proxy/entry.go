@@ -20,6 +20,20 @@ type Entry struct {
 	Denied Permissions
 }
 
+// ListTime returns the modification time as ls -l does, in UTC: with hour and minute if it is within the six months before now, else
+// with the year. An unknown one is now.
+func (e Entry) ListTime(now time.Time) string {
+	now = now.UTC()
+	t := e.ModTime.UTC()
+	if e.ModTime.IsZero() {
+		t = now
+	}
+	if t.Before(now.AddDate(0, -6, 0)) || t.After(now.Add(24*time.Hour)) {
+		return t.Format("Jan _2  2006")
+	}
+	return t.Format("Jan _2 15:04")
+}
+
 // Permissions is a set of operations that an account may use.
 type Permissions uint8
 

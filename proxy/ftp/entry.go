@@ -15,25 +15,13 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/names"
 )
 
-// listLine returns a function that formats an entry as ls -l does, in UTC: with hour and minute if it was modified within the last
-// six months, else with the year.
-func listLine(now time.Time) func(proxy.Entry) string {
-	now = now.UTC()
-	old := now.AddDate(0, -6, 0)
-	return func(e proxy.Entry) string {
-		mode, t := "-rw-r--r--", e.ModTime.UTC()
-		if e.Dir {
-			mode = "drwxr-xr-x"
-		}
-		if e.ModTime.IsZero() {
-			t = now
-		}
-		layout := "Jan _2 15:04"
-		if t.Before(old) || t.After(now.Add(24*time.Hour)) {
-			layout = "Jan _2  2006"
-		}
-		return fmt.Sprintf("%s 1 ftp ftp %10d %s %s", mode, e.Size, t.Format(layout), e.Name)
+// listLine formats an entry as ls -l does, see [proxy.Entry.ListTime].
+func listLine(e proxy.Entry, now time.Time) string {
+	mode := "-rw-r--r--"
+	if e.Dir {
+		mode = "drwxr-xr-x"
 	}
+	return fmt.Sprintf("%s 1 ftp ftp %10d %s %s", mode, e.Size, e.ListTime(now), e.Name)
 }
 
 // factTime is the layout of times in RFC 3659, section 2.3.

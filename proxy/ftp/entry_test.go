@@ -11,7 +11,6 @@ import (
 
 func TestListLine(t *testing.T) {
 	now := time.Date(2024, 7, 15, 12, 0, 0, 0, time.FixedZone("", 7200))
-	format := listLine(now)
 	utc := now.UTC()
 	for _, c := range []struct {
 		file storetest.MemoryFile
@@ -27,7 +26,7 @@ func TestListLine(t *testing.T) {
 		{storetest.MemoryFile{Name: "/a", Data: nil, Time: utc.Add(time.Hour)}, "-rw-r--r-- 1 ftp ftp          0 Jul 15 11:00 a"},
 		{storetest.MemoryFile{Name: "/a", Data: nil, Time: utc.Add(48 * time.Hour)}, "-rw-r--r-- 1 ftp ftp          0 Jul 17  2024 a"},
 	} {
-		if got := format(c.file.Entry()); got != c.want {
+		if got := listLine(c.file.Entry(), now); got != c.want {
 			t.Errorf("%q\nwant\n%q", got, c.want)
 		}
 	}

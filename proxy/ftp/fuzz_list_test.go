@@ -28,7 +28,7 @@ func FuzzListLine(f *testing.F) {
 			now = -now
 		}
 		e := listedFile{name: name, size: size, modified: modified, dir: dir}
-		checkListLine(t, listLine(time.Unix(now, 0))(e.entry()), e, time.Unix(now, 0).UTC())
+		checkListLine(t, listLine(e.entry(), time.Unix(now, 0)), e, time.Unix(now, 0).UTC())
 		checkFactLine(t, factLine("/"+name, e.entry(), allFacts)+" "+name, e)
 	})
 }

@@ -139,8 +139,7 @@ const (
 
 // longLine returns the format of LIST.
 func longLine(now time.Time) func(listed) string {
-	line := listLine(now)
-	return func(e listed) string { return line(e.Entry) }
+	return func(e listed) string { return listLine(e.Entry, now) }
 }
 
 // An entrySource yields entries in order, with at most one error at the end.

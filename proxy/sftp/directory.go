@@ -18,13 +18,12 @@ import (
 type directory struct {
 	s        *subsystem
 	codec    names.Codec
-	queue    queue // of READDIR and CLOSE
-	line     func(e proxy.Entry, name string) string
+	queue    queue     // of READDIR and CLOSE
+	begun    time.Time // for the times in long names
 	next     func() (proxy.Entry, error, bool)
 	stop     func()
 	first    *proxy.Entry // read by OPENDIR
 	err      error        // of the listing; io.EOF at its end
-	entries  int64
 	transfer *transfer
 }
 
@@ -42,7 +41,7 @@ func (s *subsystem) openDir(ctx context.Context, a proxy.Account, name string) (
 }
 
 func (s *subsystem) newDirectory(ctx context.Context, a proxy.Account, name string) (*directory, error) {
-	d := &directory{s: s, codec: codec(a), line: longLine(time.Now())}
+	d := &directory{s: s, codec: codec(a), begun: time.Now()}
 	var err error
 	if d.transfer, err = s.startTransfer(proxy.Listing, "READDIR", name, 0, func() int64 { return 0 }); err != nil {
 		return nil, err
@@ -84,8 +83,7 @@ func (d *directory) request(q packet.Request) error {
 			d.s.answer(q, nil, nil)
 		})
 	case packet.FStat:
-		a := attributesOf(proxy.Entry{Dir: true})
-		d.s.answer(q, func(b []byte, id uint32) []byte { return packet.AppendAttributes(b, id, a) }, nil)
+		d.s.answer(q, attributes(proxy.Entry{Dir: true}), nil)
 	case packet.FSetStat:
 		d.s.answer(q, nil, nil)
 	default:
@@ -121,7 +119,7 @@ func (d *directory) read(q packet.Request) {
 			continue
 		}
 		name, _ := d.codec.Encode(e.Name)
-		long := d.line(e, name)
+		long := longLine(e, name, d.begun)
 		bytes += len(name) + len(long) + 44
 		entries = append(entries, packet.Name{Name: name, Long: long, Attributes: attributesOf(e)})
 	}
@@ -152,7 +150,6 @@ func (d *directory) nextEntry() (proxy.Entry, bool) {
 	case !more:
 		d.err = io.EOF
 	default:
-		d.entries++
 		return e, true
 	}
 	return proxy.Entry{}, false

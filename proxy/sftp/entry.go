@@ -36,22 +36,9 @@ func modeOf(e proxy.Entry) uint32 {
 	return mode
 }
 
-// longLine returns a function that formats an entry as ls -l does, in UTC: with hour and minute if it was modified within the last
-// six months, else with the year. Some clients read it.
-func longLine(now time.Time) func(proxy.Entry, string) string {
-	now = now.UTC()
-	old := now.AddDate(0, -6, 0)
-	return func(e proxy.Entry, name string) string {
-		t := e.ModTime.UTC()
-		if e.ModTime.IsZero() {
-			t = now
-		}
-		layout := "Jan _2 15:04"
-		if t.Before(old) || t.After(now.Add(24*time.Hour)) {
-			layout = "Jan _2  2006"
-		}
-		return fmt.Sprintf("%s 1 ftp ftp %10d %s %s", modeText(modeOf(e)), e.Size, t.Format(layout), name)
-	}
+// longLine formats an entry as ls -l does, see [proxy.Entry.ListTime]. Some clients read it.
+func longLine(e proxy.Entry, name string, now time.Time) string {
+	return fmt.Sprintf("%s 1 ftp ftp %10d %s %s", modeText(modeOf(e)), e.Size, e.ListTime(now), name)
 }
 
 // modeText returns mode bits as ls -l does.
