@@ -13,7 +13,7 @@ import (
 
 const (
 	windowSize   = 2 << 20   // bytes that package ssh buffers for a channel that is not read
-	freeUnread   = 48 << 10  // bytes that need no memory of the budget: more than a packet, since the last one may be incomplete
+	freeUnread   = 34 << 10  // bytes that need no memory of the budget: a packet, which may be incomplete
 	maxWhenStuck = 256 << 10 // bytes that are read while the client does not take what is written
 )
 
