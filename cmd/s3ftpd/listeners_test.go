@@ -128,6 +128,7 @@ func TestUnusedCertificate(t *testing.T) {
 // serve does not start with an invalid certificate.
 func TestServeWithoutKey(t *testing.T) {
 	d := newPairDir(t)
+	t.Chdir(t.TempDir()) // the demo keeps its files there
 	for _, command := range []string{"serve", "demo"} {
 		code, out, text := output(t, "", []string{"S3FTPD_PASSWORD=x"}, command, "--user=alice", "--bucket=invoices", "--tls-cert", d.c.TLSCert, "--tls-key", d.c.TLSKey)
 		if code != exitFailure || !strings.Contains(text, "s3ftpd: --tls-cert") || !strings.Contains(text, "\ns3ftpd: --tls-key") || out != "" {
