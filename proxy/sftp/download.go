@@ -1,7 +1,6 @@
 package sftp
 
 import (
-	"context"
 	"errors"
 	"io"
 	"sync/atomic"
@@ -28,7 +27,7 @@ type download struct {
 }
 
 // openToRead returns a handle that reads a file. Most clients read it from its beginning, so the store begins to send it at once.
-func (s *subsystem) openToRead(ctx context.Context, a proxy.Account, name string) (*download, error) {
+func (s *subsystem) openToRead(a proxy.Account, name string) (*download, error) {
 	r, err := a.Store.Open(s.ctx, name, proxy.Range{})
 	if err != nil {
 		return nil, err
@@ -43,13 +42,13 @@ func (d *download) request(q packet.Request) error {
 	case packet.Read:
 		return d.s.enqueue(&d.queue, func() { d.read(q) })
 	case packet.FStat:
-		d.s.answer(q, func(b []byte, id uint32) []byte { return packet.AppendAttributes(b, id, attributesOf(d.entry)) }, nil)
+		d.s.answer(q, attributes(d.entry), nil)
 	case packet.FSetStat:
 		// Times of a file that is read are those of its access, and have no effect.
 		d.s.answer(q, nil, nil)
 	case packet.Close:
 		return d.s.enqueue(&d.queue, func() {
-			d.close(nil)
+			d.end(nil)
 			d.s.answer(q, nil, nil)
 		})
 	default:
@@ -60,11 +59,6 @@ func (d *download) request(q packet.Request) error {
 
 // end implements handle. The subsystem waits for its requests.
 func (d *download) end(err error) {
-	d.close(err)
-}
-
-// close ends the transfer.
-func (d *download) close(err error) {
 	if d.reader != nil {
 		d.reader.Close()
 		d.reader = nil

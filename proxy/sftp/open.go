@@ -54,7 +54,7 @@ func (s *subsystem) open(a proxy.Account, q packet.Request) error {
 			}
 			return nil, err
 		}
-		d, err := s.openToRead(ctx, a, name)
+		d, err := s.openToRead(a, name)
 		if err == nil {
 			h = d
 		}

@@ -9,7 +9,7 @@ type queue struct {
 	running bool
 }
 
-// add runs work after what was added before.
+// enqueue runs work after what was added to q before.
 func (s *subsystem) enqueue(q *queue, work func()) error {
 	return s.slot(func(release func()) {
 		q.mu.Lock()

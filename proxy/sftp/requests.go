@@ -79,7 +79,7 @@ func (s *subsystem) stat(ctx context.Context, a proxy.Account, name string) (rep
 	if err != nil {
 		return nil, err
 	}
-	return func(b []byte, id uint32) []byte { return packet.AppendAttributes(b, id, attributesOf(e)) }, nil
+	return attributes(e), nil
 }
 
 // realPath answers REALPATH, which needs nothing to exist.

@@ -42,7 +42,7 @@ type handle interface {
 	// request runs a request, or begins to. The caller is the goroutine that reads the requests. An error ends the channel.
 	request(q packet.Request) error
 
-	// end ends a handle that was not closed, and waits for its work.
+	// end ends a handle: err says why if it was not closed.
 	end(err error)
 }
 
@@ -231,6 +231,12 @@ func (s *subsystem) slot(begin func(release func())) error {
 		<-s.waiting
 	})
 	return nil
+}
+
+// attributes is the reply with the attributes of an entry.
+func attributes(e proxy.Entry) reply {
+	a := attributesOf(e)
+	return func(b []byte, id uint32) []byte { return packet.AppendAttributes(b, id, a) }
 }
 
 // answer sends the reply to a request: that of err, or answer, or OK.

@@ -67,7 +67,7 @@ func (u *upload) request(q packet.Request) error {
 		u.s.answer(q, nil, err)
 	case packet.FStat:
 		e := u.entry(u.base.Denied)
-		u.s.answer(q, func(b []byte, id uint32) []byte { return packet.AppendAttributes(b, id, attributesOf(e)) }, nil)
+		u.s.answer(q, attributes(e), nil)
 	case packet.FSetStat:
 		u.s.answer(q, nil, u.setAttributes(q.Attributes))
 	case packet.Close:
