@@ -27,12 +27,13 @@ type upload struct {
 func (s *subsystem) newUpload(a proxy.Account, name string, base proxy.Entry, q packet.Request) *upload {
 	u := &upload{s: s, name: name, base: base}
 	u.content = reassembly.New(reassembly.Config{
-		Base:   base,
-		Append: q.Flags&packet.FlagAppend != 0,
-		New:    q.Flags&packet.FlagExcl != 0 && q.Flags&packet.FlagCreate != 0,
-		Keep:   s.srv.keep(),
-		Window: window,
-		Memory: s.memory,
+		Base:     base,
+		Append:   q.Flags&packet.FlagAppend != 0,
+		Truncate: q.Flags&packet.FlagTrunc != 0,
+		New:      q.Flags&packet.FlagExcl != 0 && q.Flags&packet.FlagCreate != 0,
+		Keep:     s.srv.keep(),
+		Window:   window,
+		Memory:   s.memory,
 		Put: func(src proxy.Source, w proxy.Write) (_ proxy.Stored, err error) {
 			err = errInternal // after a panic
 			defer s.recoverPanic("upload")

@@ -230,8 +230,8 @@ func (p *memoryPut) resume(c proxy.Copy) (resumed bool, err error) {
 	case p.Base != "" && c.Length > 0 && (!there || p.Base != old.Entry().ETag), c.Length > size:
 		return false, wrongOffset(size)
 	}
-	p.copies = true
 	if there {
+		p.copies = true
 		p.setBase(old)
 	}
 	return !there, nil

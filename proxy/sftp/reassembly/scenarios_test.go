@@ -5,6 +5,10 @@ import (
 	"io"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
 
 func TestNewFiles(t *testing.T) {
@@ -88,4 +92,27 @@ func TestResumableUploads(t *testing.T) {
 		"before its end":               {file: "-", resumable: "0123", operations: "4:ab 3:c", fails: errors.ErrUnsupported, want: "-", left: "0123a"},
 		"resumed, shorter than wanted": {file: "-", resumable: "0123", operations: "announce=7 4:ab close", fails: io.ErrUnexpectedEOF, want: "-", left: "0123a"},
 	})
+}
+
+// An append to a free name follows what another client has appended there since. It used to replace that file.
+func TestAppendAfterAnother(t *testing.T) {
+	for name, c := range map[string]struct {
+		set  func(*Config)
+		want string
+	}{
+		"append":           {appending, "othermine"},
+		"append, truncate": {func(c *Config) { c.Append, c.Truncate = true, true }, "mine"},
+		"no append":        {func(*Config) {}, "mine"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := open(t, storeWith("-"), c.set)
+				h.store.Files["/f"] = storetest.MemoryFile{Name: "/f", Data: []byte("other"), Time: time.Unix(1, 0)}
+				if err := h.run("0:mine close"); err != nil {
+					t.Error(err)
+				}
+				h.check(c.want, "")
+			})
+		})
+	}
 }

@@ -76,6 +76,12 @@ func (u *Upload) coming() (ofBase, zeros int64, err error) {
 	return ofBase, zeros, err
 }
 
+// appendsToFree reports whether the upload appends to a name that had no file when the handle was opened. It follows a file that has got
+// the name since: another client's append, which was acknowledged, must not be lost.
+func (u *Upload) appendsToFree() bool {
+	return u.config.Append && !u.config.Truncate && !u.config.New && u.config.Base == (proxy.Entry{})
+}
+
 // Next implements proxy.Source.
 func (s source) Next(context.Context) (proxy.Run, error) {
 	s.mu.Lock()
@@ -84,6 +90,9 @@ func (s source) Next(context.Context) (proxy.Run, error) {
 	switch {
 	case err != nil:
 		return proxy.Run{}, err
+	case s.appendsToFree() && !s.put.follows:
+		s.put.follows = true
+		return proxy.Run{Copy: &proxy.Copy{Length: -1}}, nil
 	case ofBase == 0:
 		return proxy.Run{New: s}, nil
 	}

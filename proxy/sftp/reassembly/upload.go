@@ -26,9 +26,10 @@ type Memory interface {
 type Config struct {
 	// Base is the file or the resumable upload with the name, as it was when the handle was opened. Bytes that the handle does not
 	// write are copied from the file. The zero value means that there is none, or that all of it is overwritten (TRUNC).
-	Base   proxy.Entry
-	Append bool // all bytes are written at the end, whatever the offsets of the client are
-	New    bool // no file may have the name when the upload is published (EXCL)
+	Base     proxy.Entry
+	Append   bool // all bytes are written at the end, whatever the offsets of the client are
+	Truncate bool // an append does not keep a file that has got the name since the handle was opened
+	New      bool // no file may have the name when the upload is published (EXCL)
 
 	Keep   int64 // bytes that stay in memory before the Put begins; they can be overwritten in any order
 	Window int64 // bytes of memory, in steps of 32 KiB, for requests that overtake others after that
@@ -83,6 +84,7 @@ type Upload struct {
 // putState is the state of the Put of an upload.
 type putState struct {
 	started, committed, ended bool
+	follows                   bool // the source has copied what an append must follow, see appendsToFree
 
 	stored      proxy.Stored
 	space       []byte // where the store waits for bytes; otherwise nil
