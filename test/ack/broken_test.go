@@ -165,6 +165,34 @@ var brokenBuilds = []brokenBuild{
 		edits: []edit{{"proxy/grant/mounts.go", `mt.check("rename", from, proxy.PermRename|proxy.PermRead|proxy.PermDelete)`, `mt.check("rename", from, 0)`}},
 		store: "embedded", patterns: []string{"rights"},
 	},
+	{
+		name: "SFTP: an upload is published at the connection's end",
+		edits: []edit{{"proxy/sftp/upload.go", "	u.s.uploads.remove(u)\n	u.content.Break(err)", `	u.s.uploads.remove(u)
+	if _, _, refused := u.content.Close(u.s.stored); refused != nil {
+		u.content.Break(err)
+	}`}},
+		store: "embedded", patterns: []string{"lost"},
+	},
+	{
+		name: "SFTP: CLOSE is answered before the commit",
+		edits: []edit{{"proxy/sftp/upload.go", `	q.Path = u.name // for the log`, `	q.Path = u.name
+	if q.Type == packet.Close {
+		u.s.answer(q, nil, nil)
+		u.s.tasks.Go(func() { u.commit() })
+		return nil
+	}`}},
+		store: "embedded", patterns: []string{"early"},
+	},
+	{
+		name:  "SFTP: CLOSE is taken after a WRITE that failed",
+		edits: []edit{{"proxy/sftp/reassembly/write.go", "u.place(q); err != nil {\n		return u.fail(err)", "u.place(q); err != nil {\n		return err"}},
+		store: "embedded", patterns: []string{"failed write"},
+	},
+	{
+		name:  "SFTP: an append to a free name replaces what has come there",
+		edits: []edit{{"proxy/sftp/reassembly/source.go", `case s.appendsToFree() && !s.put.follows:`, `case s.appendsToFree() && s.put.follows:`}},
+		store: "embedded", patterns: []string{"appends"},
+	},
 }
 
 // mostOps is the limit of operations for finding a fault: two rounds.

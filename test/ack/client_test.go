@@ -6,9 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
 // A client runs operations, one after the other.
@@ -17,7 +22,12 @@ type client struct {
 	number int
 	proc   int
 	secure bool
-	s      *session
+	s      *session                   // of FTP, of one user after the other
+	sftp   map[*account]*harness.SFTP // sessions
+}
+
+func (w *world) newClient(number int) *client {
+	return &client{w: w, number: number, proc: number % len(w.procs), sftp: map[*account]*harness.SFTP{}}
 }
 
 // run runs an operation.
@@ -33,29 +43,20 @@ func (c *client) run(o *op) {
 		c.w.kill(o)
 		return
 	}
-	if !c.connect(o.by()) {
+	if !c.connect(o) {
 		c.w.violation("client %d cannot log in within %v", c.number, patience)
 		return
 	}
 	c.w.maker.arm(o.faults)
 	defer c.w.maker.disarm(o.faults)
-	var err error
 	begin := time.Now()
 	o.call = c.w.clock()
-	switch {
-	case o.isUpload():
-		err = c.upload(o)
-	case o.verb == "RETR":
-		err = c.download(o)
-	default:
-		err = c.command(o)
-	}
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	err := c.perform(o)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.w.violation("no reply within %v to %v", patience, o)
-		c.drop()
-	case err != nil: // s3ftpd or this client was killed
-		c.drop()
+	}
+	if err != nil { // s3ftpd or this client was killed
+		c.drop(o)
 	}
 	if o.took = time.Since(begin); o.code != 0 {
 		o.ret = c.w.clock()
@@ -63,28 +64,75 @@ func (c *client) run(o *op) {
 	c.w.atOnce(o)
 }
 
-// connect opens a session unless one is open, and logs in again if that is of another user.
-func (c *client) connect(user *account) bool {
-	if c.s != nil && c.s.user != user && c.s.authenticate(user) != nil {
-		c.drop()
+// perform sends an operation by its protocol, and reads the reply.
+func (c *client) perform(o *op) error {
+	switch {
+	case o.sftp:
+		return c.performSFTP(o)
+	case o.isUpload():
+		return c.upload(o)
+	case o.verb == "RETR":
+		return c.download(o)
 	}
-	for end := time.Now().Add(patience); c.s == nil && time.Now().Before(end); {
-		s, err := dial(c.w.procs[c.proc].addr, user, c.secure)
-		if err == nil {
-			c.s = s
-			break
+	return c.command(o)
+}
+
+// connect opens a session for an operation unless one is open.
+func (c *client) connect(o *op) bool {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		if c.logIn(o) == nil {
+			return true
 		}
 		timer := time.NewTimer(20 * time.Millisecond)
 		<-timer.C
 	}
-	return c.s != nil
+	return false
 }
 
-// drop gives up the session.
-func (c *client) drop() {
-	if c.s != nil {
+// logIn opens a session for the user of an operation unless one is open. An FTP session of another user logs in again.
+func (c *client) logIn(o *op) error {
+	p, user := c.w.procs[c.proc], o.by()
+	switch {
+	case o.sftp && c.sftp[user] != nil, !o.sftp && c.s != nil && c.s.user == user:
+		return nil
+	case o.sftp:
+		s, err := harness.DialSFTP(p.sftp, user.name, ssh.Password(password))
+		if err == nil {
+			c.sftp[user] = s
+		}
+		return err
+	case c.s != nil:
+		err := c.s.authenticate(user)
+		if err != nil {
+			c.drop(o)
+		}
+		return err
+	}
+	s, err := dial(p.addr, user, c.secure)
+	c.s = s
+	return err
+}
+
+// drop gives up the session of an operation.
+func (c *client) drop(o *op) {
+	switch s := c.sftp[o.by()]; {
+	case o.sftp && s != nil:
+		s.Close()
+		delete(c.sftp, o.by())
+	case !o.sftp && c.s != nil:
 		c.s.raw.Close()
 		c.s = nil
+	}
+}
+
+// quit ends all sessions.
+func (c *client) quit() {
+	if c.s != nil {
+		c.s.say("QUIT")
+		c.s.raw.Close()
+	}
+	for _, s := range c.sftp {
+		s.Close()
 	}
 }
 
@@ -108,7 +156,7 @@ func (c *client) command(o *op) error {
 	}
 	if o.cut == leave {
 		o.pause.wait(holdLimit)
-		c.drop()
+		c.drop(o)
 		return nil
 	}
 	return c.final(o)
@@ -136,6 +184,13 @@ func (c *client) size(name string) (int64, error) {
 	return strconv.ParseInt(text, 10, 64)
 }
 
+// setOffset sets the offset of an operation with REST, from the size of the file.
+func (o *op) setOffset(size int64) {
+	if o.offset = size; o.rest < 1000 {
+		o.offset = size * o.rest / 1000 / block * block
+	}
+}
+
 // begin opens a data connection and sends the command. It returns nil if the server refuses.
 func (c *client) begin(o *op) (*dataConn, error) {
 	if o.rest != none {
@@ -143,9 +198,7 @@ func (c *client) begin(o *op) (*dataConn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if o.offset = n; o.rest < 1000 {
-			o.offset = n * o.rest / 1000 / block * block
-		}
+		o.setOffset(n)
 	}
 	port, closePort, err := c.s.open(o.active)
 	if err != nil {
@@ -190,7 +243,7 @@ func (c *client) upload(o *op) error {
 		return err
 	}
 	defer d.raw.Close()
-	if until := o.sends(); !c.transmit(o, d, until) && o.cut == noCut {
+	if !o.transmit(d.conn) && o.cut == noCut {
 		return c.final(o)
 	}
 	return c.finish(o, d)
@@ -198,17 +251,18 @@ func (c *client) upload(o *op) error {
 
 // sends returns how many bytes an upload sends before it is cut.
 func (o *op) sends() int64 {
-	if o.cut == noCut || o.cut == leave || o.cut == quit || o.cutAt >= 1000 {
+	if slices.Contains([]cut{noCut, leave, quit, halfClose}, o.cut) || o.cutAt >= 1000 {
 		return o.size
 	}
 	return o.size * o.cutAt / 1000
 }
 
 // transmit sends the first bytes of an upload, with a pause, and reports whether the connection accepted them.
-func (c *client) transmit(o *op, d *dataConn, until int64) bool {
+func (o *op) transmit(to io.Writer) bool {
+	until := o.sends()
 	stop := until * o.at / 1000
 	for _, end := range []int64{stop, until} {
-		n, err := io.CopyBuffer(struct{ io.Writer }{d.conn}, &stream{op: o.id, at: o.sent, size: end}, make([]byte, 256<<10))
+		n, err := io.CopyBuffer(struct{ io.Writer }{to}, &stream{op: o.id, at: o.sent, size: end}, make([]byte, 256<<10))
 		o.sent += n
 		if err != nil {
 			return false
@@ -229,17 +283,17 @@ func (c *client) finish(o *op, d *dataConn) error {
 		fin(d.raw)
 		fin(c.s.raw)
 		o.late = time.Since(begin) > mostGap
-		c.drop()
+		c.drop(o)
 		return nil
 	case killControl:
 		fin(c.s.raw)
 		fin(d.raw)
-		c.drop()
+		c.drop(o)
 		return nil
 	case resetControl:
 		reset(c.s.raw)
 		d.end()
-		c.drop()
+		c.drop(o)
 		return nil
 	case resetData:
 		reset(d.raw)
@@ -258,7 +312,7 @@ func (c *client) finish(o *op, d *dataConn) error {
 		fallthrough
 	case leave:
 		o.pause.wait(holdLimit)
-		c.drop()
+		c.drop(o)
 		return nil
 	}
 	return c.final(o)
@@ -321,9 +375,14 @@ func (c *client) download(o *op) error {
 	if o.acknowledged() && err != nil {
 		c.w.violation("the server says %d, but the data connection ended with %v: %v", o.code, err, o)
 	}
+	o.record(data)
+	return nil
+}
+
+// record notes what a download has read.
+func (o *op) record(data []byte) {
 	o.got = digest{sha256.Sum256(data), int64(len(data))}
 	if o.offset == 0 {
 		o.content, o.garbled = parse(data)
 	}
-	return nil
 }

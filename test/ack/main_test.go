@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 // build builds the program, with some of its files replaced if there is an overlay.
 func build(dir, name, overlay string) (string, error) {
 	path := filepath.Join(dir, name)
-	args := []string{"build", "-o", path}
+	args := []string{"build", "-ldflags", "-s -w", "-o", path}
 	if overlay != "" {
 		args = append(args, "-overlay", overlay)
 	}

@@ -2,6 +2,7 @@ package ack
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,12 +14,15 @@ type op struct {
 	round  int
 	client int
 	user   *account // nil = tester
-	verb   string   // an FTP command, or KILL or KILLS3, which kill a process
+	sftp   bool     // by SFTP, not by FTP
+	verb   string   // an FTP command, or the one that an SFTP request stands for; or KILL or KILLS3, which kill a process
 	name   string   // of the file or directory; RNTO's source
 	to     string   // RNTO's target
 	size   int64    // of the data of an upload
 	rest   int64    // STOR and RETR: offset in thousandths of the reply to SIZE; none = no REST
 	active bool
+	packet int64 // bytes of a READ or WRITE
+	flight int   // READs or WRITEs that wait for a reply
 	cut    cut
 	cutAt  int64 // thousandths of the size that are sent before the cut
 	faults []*arm
@@ -30,7 +34,7 @@ type op struct {
 	held, mid, done *event
 
 	call, ret int64 // when it began and ended, in steps of the world's clock; ret = 0 for one that lost its connection
-	code      int   // of the final reply, 0 = none came
+	code      int   // of the final reply, or the one that an SFTP reply stands for; 0 = none came
 	text      string
 	offset    int64 // that REST told
 	sent      int64
@@ -51,15 +55,26 @@ type cut string
 
 const (
 	noCut        cut = ""
+	resetData    cut = "data reset" // SFTP: the connection
+	leave        cut = "left before the reply"
+	quit         cut = "QUIT without waiting"  // SFTP: the end of the channel, behind CLOSE
 	killData     cut = "killed, data first"    // both connections end by FIN, the data connection first
 	killControl  cut = "killed, control first" // control connection first
-	resetData    cut = "data reset"
 	noNotify     cut = "no close_notify"
 	resetControl cut = "control reset" // and the data connection ends correctly
 	abort        cut = "ABOR"
-	leave        cut = "left before the reply"
-	quit         cut = "QUIT without waiting"
+	killSFTP     cut = "killed"           // the connection ends between two packets
+	hangUp       cut = "connection ended" // by FIN, which the server has seen before the client goes on
+	halfWrite    cut = "ended in a WRITE"
+	halfClose    cut = "ended in CLOSE"
+	closeChannel cut = "channel closed"
+	badWrite     cut = "CLOSE after a WRITE that fails"
 )
+
+// isFTP reports whether only an FTP client can end an upload so.
+func (c cut) isFTP() bool {
+	return slices.Contains([]cut{killData, killControl, noNotify, resetControl, abort}, c)
+}
 
 // An event happens once.
 type event struct {
@@ -99,6 +114,14 @@ func (o *op) isUpload() bool {
 // acknowledged reports whether the server has confirmed the operation.
 func (o *op) acknowledged() bool { return 200 <= o.code && o.code < 300 }
 
+// protocol returns the name of the protocol.
+func (o *op) protocol() string {
+	if o.sftp {
+		return "SFTP"
+	}
+	return "FTP"
+}
+
 // lost reports whether the client did not get the final reply.
 func (o *op) lost() bool { return o.code == 0 }
 
@@ -122,7 +145,7 @@ func directory(name string) bool { return strings.HasPrefix(name, "d") && !strin
 
 func (o *op) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%6d..%-6d client %d op %d, %s: %s %s", o.call, o.ret, o.client, o.id, o.by().name, o.verb, o.name)
+	fmt.Fprintf(&b, "%6d..%-6d client %d op %d, %s by %s: %s %s", o.call, o.ret, o.client, o.id, o.by().name, o.protocol(), o.verb, o.name)
 	if o.to != "" {
 		fmt.Fprintf(&b, " -> %s", o.to)
 	}

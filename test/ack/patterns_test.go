@@ -15,15 +15,18 @@ var patterns = map[string]func(p *planner){
 	"mfmt": mfmtPattern, "refused late": refusedLatePattern, "deleted": deletedPattern, "swap": swapPattern, "resume": resumePattern,
 	"appends": appendsPattern, "quit": quitPattern,
 	"new names": newNamesPattern, "move": movePattern, "foreign resume": foreignResumePattern, "rights": rightsPattern,
+	"lost": lostPattern, "failed write": failedWritePattern,
 }
 
 // cutUpload adds an upload that is interrupted, and an operation that reads the result.
-func (p *planner) cutUpload(client int, c cut, size int64) {
+func (p *planner) cutUpload(client int, c cut, size int64) { p.cutBy(client, false, c, size) }
+
+func (p *planner) cutBy(client int, sftp bool, c cut, size int64) {
 	name := p.fresh("f")
 	if p.IntN(2) == 0 {
 		p.add(client, &op{verb: "STOR", name: name, size: p.small()})
 	}
-	p.add(client, &op{verb: "STOR", name: name, size: size, cut: c, cutAt: p.Int64N(1000)})
+	p.add(client, &op{sftp: sftp, verb: "STOR", name: name, size: size, cut: c, cutAt: p.Int64N(1000)})
 	p.add(client, &op{verb: "RETR", name: name})
 }
 
@@ -37,6 +40,23 @@ func notifyPattern(p *planner) { p.cutUpload(p.secure(), noNotify, block*(2+p.In
 
 // abortPattern: an upload is aborted, and then its data connection ends.
 func abortPattern(p *planner) { p.cutUpload(p.IntN(clients), abort, block*(2+p.Int64N(1<<14))) }
+
+// lostPattern: the connection or channel of an upload is lost before CLOSE.
+func lostPattern(p *planner) {
+	p.cutBy(p.IntN(clients), true, pick(p, []cut{killSFTP, hangUp, closeChannel}), block*(2+p.Int64N(1<<14)))
+}
+
+// failedWritePattern: a client sends CLOSE although a WRITE has failed, by its own fault or by that of S3.
+func failedWritePattern(p *planner) {
+	a := p.IntN(clients)
+	if p.IntN(4) > 0 {
+		p.cutBy(a, true, badWrite, block*(2+p.Int64N(1<<12)))
+		return
+	}
+	write := p.add(a, &op{sftp: true, verb: "STOR", name: p.fresh("r"), size: p.large() + leastPart})
+	part := fault(write, "UploadPart", write.name, denied, 9)
+	part.part = 1
+}
 
 // pinPattern: a file is replaced by one of the same size while S3 breaks off a download of it.
 func pinPattern(p *planner) {
@@ -187,8 +207,12 @@ func swapPattern(p *planner) {
 func resumePattern(p *planner) {
 	a, b := p.apart()
 	name := p.fresh("r")
-	broken := p.add(a, &op{verb: "STOR", name: name, size: p.large() + leastPart, cut: pick(p, []cut{killData, killControl, resetData, abort}), cutAt: 500 + p.Int64N(500)})
-	if isSecure(a, p.round) && broken.cut == killData {
+	broken := p.add(a, &op{verb: "STOR", name: name, size: p.large() + leastPart, cutAt: 500 + p.Int64N(500)})
+	broken.cut = pick(p, []cut{killData, killControl, resetData, abort})
+	switch {
+	case broken.sftp:
+		broken.cut = pick(p, []cut{killSFTP, hangUp, closeChannel, halfWrite, resetData})
+	case isSecure(a, p.round) && broken.cut == killData:
 		broken.cut = killControl
 	}
 	p.add(b, &op{verb: "SIZE", name: name, before: gate{broken.done}})

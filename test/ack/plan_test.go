@@ -3,6 +3,8 @@ package ack
 import (
 	"fmt"
 	"math/rand/v2"
+
+	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
 // A profile is a kind of store, the number of s3ftpd processes, and the weights of operations.
@@ -14,6 +16,7 @@ type profile struct {
 	perRound  int            // operations, about
 	patterns  map[string]int // weights; "" = single operations
 	verbs     map[string]int // weights of single operations
+	sftp      int            // operations in a hundred that use SFTP, of those that can
 	cuts      int            // single uploads in a hundred that are cut
 	faults    int            // single operations in a hundred that meet a fault of S3
 	kills     int            // rounds in a hundred in which a process is killed
@@ -30,11 +33,11 @@ var (
 		"MKD": 2, "RMD": 2, "STOU": 3, "SIZE": 4}
 	allPatterns = map[string]int{"": 90, "kill": 2, "notify": 2, "abort": 2, "pin": 2, "fence": 1, "copies": 1, "early": 1, "order": 1,
 		"directory": 2, "source": 2, "mfmt": 2, "refused late": 1, "deleted": 1, "swap": 2, "resume": 1, "appends": 1, "quit": 1,
-		"new names": 2, "move": 2, "foreign resume": 1, "rights": 2}
+		"new names": 2, "move": 2, "foreign resume": 1, "rights": 2, "lost": 2, "failed write": 2}
 )
 
 func mixed(name string, minio bool, processes int) profile {
-	return profile{name: name, minio: minio, processes: processes, perRound: 80, patterns: allPatterns, verbs: allVerbs, cuts: 25, faults: 6, kills: 10}
+	return profile{name: name, minio: minio, processes: processes, perRound: 80, patterns: allPatterns, verbs: allVerbs, sftp: 50, cuts: 25, faults: 6, kills: 10}
 }
 
 var profiles = map[string]profile{
@@ -104,6 +107,8 @@ func (p *planner) add(client int, o *op) *op {
 	p.count++
 	o.id, o.round, o.client = p.w.nextOp, p.round, client
 	o.active = p.IntN(4) == 0
+	o.sftp = o.sftp || p.IntN(100) < p.w.profile.sftp && o.verb != "STOU" && !o.cut.isFTP()
+	o.packet, o.flight = pick(p, []int64{8 << 10, 32 << 10, 32 << 10, harness.SFTPMaxData}), 1+p.IntN(16)
 	o.held, o.mid, o.done = newEvent(), newEvent(), newEvent()
 	if o.verb != "STOR" && o.verb != "RETR" || o.rest == 0 {
 		o.rest = none
@@ -219,9 +224,12 @@ func (p *planner) single() {
 func (p *planner) trouble(o *op) {
 	switch {
 	case o.isUpload() && p.IntN(100) < p.w.profile.cuts:
-		o.cut, o.cutAt = pick(p, uploadCuts), p.Int64N(1001)
-		if o.cut == noNotify && !isSecure(o.client, p.round) {
+		o.cut, o.cutAt = pick(p, uploadCuts[o.sftp]), p.Int64N(1001)
+		switch {
+		case o.cut == noNotify && !isSecure(o.client, p.round):
 			o.cut = killControl
+		case o.cut == badWrite && o.verb == "APPE": // which takes any offset
+			o.cut = halfWrite
 		}
 	case !o.isUpload() && o.verb != "RETR" && p.IntN(100) < p.w.profile.cuts/4:
 		o.cut = leave
@@ -245,7 +253,11 @@ func (p *planner) trouble(o *op) {
 	a.gate = gate{newEvent()}
 }
 
-var uploadCuts = []cut{killData, killData, killControl, resetData, noNotify, noNotify, resetControl, abort, leave, leave, quit}
+// uploadCuts are the cuts of single uploads, by whether they use SFTP.
+var uploadCuts = map[bool][]cut{
+	false: {killData, killData, killControl, resetData, noNotify, noNotify, resetControl, abort, leave, leave, quit},
+	true:  {killSFTP, killSFTP, hangUp, halfWrite, halfClose, closeChannel, closeChannel, badWrite, resetData, leave, leave, quit},
+}
 
 // faultyRequests are those of S3 by which an operation can fail.
 var faultyRequests = map[string][]string{

@@ -47,15 +47,12 @@ func (w *world) mayHaveLost(name string) bool {
 // resumeOne resumes an interrupted upload, and returns the operation.
 func (w *world) resumeOne(name string) *op {
 	rng := rand.New(rand.NewPCG(w.seed, uint64(w.nextOp)))
-	c := &client{w: w, number: rng.IntN(clients)}
-	c.proc = c.number % len(w.procs)
+	c := w.newClient(rng.IntN(clients))
 	w.nextOp++
 	o := &op{id: w.nextOp, verb: "STOR", name: name, size: 2 * block, rest: 1000, held: newEvent(), mid: newEvent(), done: newEvent()}
+	o.sftp, o.packet, o.flight = rng.IntN(2) == 0, block, 2
 	c.run(o)
-	if c.s != nil {
-		c.s.say("QUIT")
-		c.drop()
-	}
+	c.quit()
 	w.history = append(w.history, o)
 	w.procs[c.proc].settle()
 	<-w.maker.quiet()
@@ -91,7 +88,7 @@ func (w *world) missing(resumed *op) {
 		}
 	}
 	j := w.newJudge(&group{}, map[string]value{}, relaxation{})
-	keeps := slices.Contains([]cut{killControl, killData}, last.cut) && last.verb == "STOR" && last.offset == 0 && last.sent >= leastPart+block
+	keeps := slices.Contains([]cut{killControl, killData, hangUp, closeChannel}, last.cut) && last.verb == "STOR" && last.offset == 0 && last.sent >= leastPart+block
 	if keeps && !j.troubles(last).any && !j.disturbed(last, last.call) {
 		w.violation("nothing was kept of a broken upload: %v", last)
 	}

@@ -115,7 +115,8 @@ func newWorld(t testing.TB, program string, seed uint64, p profile) *world {
 // A process is one s3ftpd.
 type process struct {
 	w    *world
-	addr string
+	addr string // of FTP
+	sftp string
 	args []string
 	env  []string
 	log  string
@@ -124,14 +125,16 @@ type process struct {
 	cmd          *exec.Cmd
 	rest         []byte
 	listening    chan struct{}
+	unready      int // listeners
 	begun, ended int // sessions
 	changed      chan struct{}
 }
 
 func (w *world) newProcess(i int, store *real.S3) *process {
-	p := &process{w: w, addr: real.FreeAddr(w.t), log: filepath.Join(w.t.TempDir(), fmt.Sprintf("s3ftpd-%d.log", i))}
-	p.args = append([]string{"serve", "--ftp", p.addr, "--ftps", "", "--endpoint", store.Endpoint, "--bucket", bucketName, "--users", usersFile(w.t),
-		"--log-format", "json", "--tls-self-signed", "--tls", "optional", "--part-size", "5MiB", "--s3-timeout", s3Timeout.String()}, w.profile.options...)
+	p := &process{w: w, addr: real.FreeAddr(w.t), sftp: real.FreeAddr(w.t), log: filepath.Join(w.t.TempDir(), fmt.Sprintf("s3ftpd-%d.log", i))}
+	p.args = append([]string{"serve", "--ftp", p.addr, "--ftps", "", "--sftp", p.sftp, "--sftp-host-key", hostKey(w.t), "--endpoint", store.Endpoint,
+		"--bucket", bucketName, "--users", usersFile(w.t), "--log-format", "json", "--tls-self-signed", "--tls", "optional",
+		"--part-size", "5MiB", "--s3-timeout", s3Timeout.String()}, w.profile.options...)
 	p.env = append(store.Env(), "HOME="+w.t.TempDir(), "PATH="+os.Getenv("PATH"))
 	p.start()
 	w.t.Cleanup(func() {
@@ -149,7 +152,7 @@ func (p *process) start() {
 	p.mu.Lock()
 	p.cmd = exec.Command(p.w.program, p.args...)
 	p.cmd.Env, p.cmd.Stderr = p.env, p
-	p.rest, p.begun, p.ended = nil, 0, 0
+	p.rest, p.begun, p.ended, p.unready = nil, 0, 0, 2
 	listening := make(chan struct{})
 	p.listening, p.changed = listening, make(chan struct{})
 	err := p.cmd.Start()
@@ -187,9 +190,10 @@ func (p *process) Write(text []byte) (int, error) {
 func (p *process) read(line []byte) {
 	says := func(what string) bool { return bytes.Contains(line, []byte(`"msg":"`+what+`"`)) }
 	switch {
-	case says("listening") && p.listening != nil:
-		close(p.listening)
-		p.listening = nil
+	case says("listening"):
+		if p.unready--; p.unready == 0 {
+			close(p.listening)
+		}
 	case says("session begins"):
 		p.begun++
 	case says("session ends"):
@@ -339,6 +343,11 @@ func (w *world) round(number int) int {
 	<-w.maker.quiet()
 	held := w.read()
 	w.judge(held)
+	for _, o := range w.history {
+		if o.acknowledged() && !strings.HasPrefix(o.verb, "KILL") {
+			w.counts["acknowledged by "+o.protocol()]++
+		}
+	}
 	w.state = held
 	if len(w.violations()) == 0 {
 		w.resume()
@@ -349,14 +358,12 @@ func (w *world) round(number int) int {
 
 // serve is one client of a round.
 func (w *world) serve(number, round int, queue []*op) {
-	c := &client{w: w, number: number, proc: number % len(w.procs), secure: (number+round)%3 == 0}
+	c := w.newClient(number)
+	c.secure = isSecure(number, round)
 	for _, o := range queue {
 		c.run(o)
 	}
-	if c.s != nil {
-		c.s.say("QUIT")
-		c.drop()
-	}
+	c.quit()
 }
 
 // narrate returns the operations on some names in order; without names, all operations.

@@ -26,16 +26,17 @@ type SFTP struct {
 
 // Packets of SFTP.
 const (
-	SFTPOpen, SFTPClose, SFTPRead, SFTPWrite, SFTPFSetStat, SFTPOpenDir, SFTPReadDir = 3, 4, 5, 6, 10, 11, 12
-	SFTPRemove, SFTPStat, SFTPRename                                                 = 13, 17, 18
-	SFTPStatus, SFTPHandle, SFTPData, SFTPName, SFTPAttributes                       = 101, 102, 103, 104, 105
+	SFTPOpen, SFTPClose, SFTPRead, SFTPWrite, SFTPFStat, SFTPSetStat, SFTPFSetStat = 3, 4, 5, 6, 8, 9, 10
+	SFTPOpenDir, SFTPReadDir, SFTPRemove, SFTPMkdir, SFTPRmdir, SFTPStat           = 11, 12, 13, 14, 15, 17
+	SFTPRename, SFTPExtended                                                       = 18, 200
+	SFTPStatus, SFTPHandle, SFTPData, SFTPName, SFTPAttributes                     = 101, 102, 103, 104, 105
 )
 
 // Flags of SFTPOpen, and codes of SFTPStatus.
 const (
 	SFTPForRead, SFTPForWrite, SFTPAppend, SFTPCreate, SFTPTruncate = 1, 2, 4, 8, 16
 
-	SFTPOK, SFTPEOF, SFTPNoSuchFile = 0, 1, 2
+	SFTPOK, SFTPEOF, SFTPNoSuchFile, SFTPPermissionDenied = 0, 1, 2, 3
 )
 
 // SFTPMaxData is the most bytes of a READ or WRITE, as OpenSSH's client uses it.
