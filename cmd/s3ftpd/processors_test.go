@@ -34,10 +34,30 @@ func TestProcessorLimit(t *testing.T) {
 	}
 }
 
-func TestTransferPercent(t *testing.T) {
-	for scanned, want := range map[uint64]int{0: 400, 1: 400, 4: 400, 8: 200, 16: 50, 20: 20, 64: 6, 1024: 5} {
-		if got := transferPercent(scanned << 20); got != want {
-			t.Errorf("%d MiB: got %d %%, want %d", scanned, got, want)
+func TestTransferGarbage(t *testing.T) {
+	for _, c := range []struct {
+		heap, memory int64 // MiB
+		rate         float64
+		garbage      int64 // MiB
+		percent      int
+	}{
+		{0, 288, 0, 16, 400},
+		{1, 288, 0, 16, 400},
+		{8, 288, 0, 16, 200},
+		{16, 288, 0, 8, 50},
+		{20, 288, 0, 4, 20},
+		{64, 288, 0, 4, 6},
+		{1024, 288, 0, 4, 5},
+		// Garbage that comes fast may take more of the memory that is left.
+		{40, 288, fastGarbage - 1, 4, 10},
+		{40, 288, fastGarbage, 16, 40},
+		{64, 96, fastGarbage, 8, 12},
+		{90, 96, fastGarbage, 4, 5},
+		{1024, 96, fastGarbage, 4, 5},
+	} {
+		garbage := transferGarbage(c.heap<<20, c.memory<<20, c.rate)
+		if percent := garbagePercent(garbage, c.heap<<20); garbage != c.garbage<<20 || percent != c.percent {
+			t.Errorf("%+v: %d bytes, %d %%", c, garbage, percent)
 		}
 	}
 }

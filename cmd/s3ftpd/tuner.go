@@ -21,6 +21,10 @@ type tuner struct {
 	changed    chan struct{} // budget.InUse may have changed
 	collected  chan struct{} // the garbage collector has run
 	processors *processorLimit
+
+	// Since the last call of setGarbage:
+	garbage int64 // bytes that may accumulate
+	since   time.Time
 }
 
 // Limits of the garbage that may accumulate.
@@ -28,10 +32,14 @@ const (
 	idlePercent = 25 // of the heap
 
 	// While transfers run, a heap of transferHeap bytes is allowed, of which at most maxGarbage are garbage, and always minGarbage.
-	// Only small files leave much garbage for their bytes, and they need little else.
+	// Small files leave much garbage for their bytes, but they need little else.
 	transferHeap = 24 << 20
 	minGarbage   = 4 << 20
 	maxGarbage   = 16 << 20
+
+	// An upload by SFTP leaves a byte of garbage for each of its own: package ssh allocates each packet. From fastGarbage bytes a
+	// second on, maxGarbage bytes are allowed for a large heap too, but at most a quarter of the memory that is left.
+	fastGarbage = 64 << 20
 )
 
 // newTuner returns a tuner that follows the use of the budget, which must not be in use yet.
@@ -86,17 +94,31 @@ func (t *tuner) setGarbage(inUse bool) {
 	case inUse:
 		parts := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/globals:bytes"}, {Name: "/gc/scan/stack:bytes"}}
 		metrics.Read(parts)
-		debug.SetGCPercent(transferPercent(parts[0].Value.Uint64() + parts[1].Value.Uint64() + parts[2].Value.Uint64()))
+		heap := int64(parts[0].Value.Uint64() + parts[1].Value.Uint64() + parts[2].Value.Uint64())
+		now := time.Now()
+		rate := float64(t.garbage) / max(now.Sub(t.since).Seconds(), 1e-6)
+		t.garbage, t.since = transferGarbage(heap, t.budget.Stats().Size+overhead, rate), now
+		debug.SetGCPercent(garbagePercent(t.garbage, heap))
 		runtime.AddCleanup(new(*tuner), signalOnce, t.collected)
 	default:
+		t.garbage = 0
 		debug.SetGCPercent(idlePercent)
 		debug.FreeOSMemory()
 	}
 }
 
-// transferPercent returns the garbage that may accumulate while transfers run, in percent of what is in use: the live bytes of the
-// heap, stacks and global variables: at least 5, and at most 400, which is 16 MiB for a small heap too.
-func transferPercent(inUse uint64) int {
-	garbage := min(max(transferHeap-int64(inUse), minGarbage), maxGarbage)
-	return int(min(max(garbage*100/max(int64(inUse), 1), 5), 400))
+// transferGarbage returns how many bytes of garbage may accumulate while transfers run, in a heap with that many bytes in use: live
+// ones, stacks and global variables. rate is that of the garbage so far, in bytes a second; memory is the most that the process may
+// take.
+func transferGarbage(heap, memory int64, rate float64) int64 {
+	garbage := max(transferHeap-heap, minGarbage)
+	if rate >= fastGarbage {
+		garbage = max(garbage, (memory-heap)/4)
+	}
+	return min(garbage, maxGarbage)
+}
+
+// garbagePercent returns garbage in percent of the heap in use: at least 5, and at most 400, which is 16 MiB for a small heap too.
+func garbagePercent(garbage, heap int64) int {
+	return int(min(max(garbage*100/max(heap, 1), 5), 400))
 }
