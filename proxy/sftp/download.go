@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/budget"
 	"github.com/s3ftpd/s3ftpd/proxy/sftp/packet"
 )
 
@@ -94,7 +95,11 @@ func (d *download) readRange(id uint32, offset, n int64) error {
 		}
 		d.transfer = t
 	}
-	buffer, giveBack, err := d.s.buffer(int(n))
+	room := 0
+	if n > budget.SmallBufferSize { // a small buffer may have no room
+		room = packet.DataHeaderSize
+	}
+	buffer, giveBack, err := d.s.buffer(room + int(n))
 	if err != nil {
 		return err
 	}
@@ -103,7 +108,7 @@ func (d *download) readRange(id uint32, offset, n int64) error {
 		if err := d.position(offset+got, n-got); err != nil {
 			return err
 		}
-		m, err := io.ReadFull(d.reader, buffer[got:min(n, got+d.until-d.pos)])
+		m, err := io.ReadFull(d.reader, buffer[room:][got:min(n, got+d.until-d.pos)])
 		got, d.pos = got+int64(m), d.pos+int64(m)
 		if err == nil && d.pos == d.until {
 			err = atEnd(d.reader)
@@ -114,7 +119,7 @@ func (d *download) readRange(id uint32, offset, n int64) error {
 			return err
 		}
 	}
-	d.s.replies.sendData(id, buffer[:n])
+	d.s.replies.sendData(id, buffer, room)
 	d.bytes.Add(n)
 	return nil
 }

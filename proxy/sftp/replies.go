@@ -63,9 +63,16 @@ func (r *replies) hasPending() bool {
 	return r.sending
 }
 
-// sendData sends the reply to a READ. It returns when the channel has taken it.
-func (r *replies) sendData(id uint32, data []byte) {
-	r.flush(func(b []byte) []byte { return packet.AppendDataHeader(b, id, len(data)) }, data)
+// sendData sends the reply to a READ: the bytes of b from room on. Room is 0, or packet.DataHeaderSize for the header, which saves a
+// packet. It returns when the channel has taken the reply.
+func (r *replies) sendData(id uint32, b []byte, room int) {
+	n := len(b) - room
+	if room > 0 {
+		packet.AppendDataHeader(b[:0], id, n)
+		r.flush(nil, b)
+		return
+	}
+	r.flush(func(b []byte) []byte { return packet.AppendDataHeader(b, id, n) }, b)
 }
 
 // flush sends the pending replies, what last appends to them, and data.

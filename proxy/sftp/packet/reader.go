@@ -50,8 +50,10 @@ func NewReader(r io.Reader) *Reader {
 // packets, and ErrMalformed if the packet cannot be parsed; the request then has its type and ID as far as they are known. Any other
 // error is one of r.
 func (r *Reader) Next() (Request, error) {
-	if _, err := io.CopyN(io.Discard, r, int64(r.rest)); err != nil {
-		return Request{}, unexpected(err)
+	if r.rest > 0 {
+		if _, err := io.CopyN(io.Discard, r, int64(r.rest)); err != nil {
+			return Request{}, unexpected(err)
+		}
 	}
 	var head [9]byte // length, type, ID
 	if _, err := io.ReadFull(r.r, head[:]); err != nil {

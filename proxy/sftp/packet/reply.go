@@ -46,6 +46,9 @@ func AppendHandle(b []byte, id uint32, h string) []byte {
 	return end(appendText(begin(b, handle, id), h), start)
 }
 
+// DataHeaderSize is the number of bytes that AppendDataHeader appends.
+const DataHeaderSize = 13
+
 // AppendDataHeader appends a reply to READ without its n bytes, which must follow.
 func AppendDataHeader(b []byte, id uint32, n int) []byte {
 	start := len(b)
