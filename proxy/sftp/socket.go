@@ -5,13 +5,11 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/passive"
-	"github.com/s3ftpd/s3ftpd/proxy/stall"
 )
 
 const (
@@ -51,6 +49,12 @@ type socket struct {
 	mu    sync.Mutex
 	cause error // of end; nil = it was not called
 
+	out     sync.Mutex  // held by Write; guards the following
+	held    []byte      // the first piece of a packet, which waits for the next one
+	holding *time.Timer // calls flush; nil = nothing was held yet
+	pieces  [2][]byte   // what write writes
+	rest    net.Buffers // of pieces
+
 	reading sync.Mutex // held by Read
 	version []byte     // what the client begins with, as far as it was received; guarded by reading
 }
@@ -81,6 +85,7 @@ func (s *socket) endCause() error {
 
 // Close implements net.Conn, for package ssh. It does not close Conn, see hangUp.
 func (s *socket) Close() error {
+	s.flush()
 	s.end(errClosed)
 	return nil
 }
@@ -91,35 +96,6 @@ func (s *socket) idle() time.Duration {
 }
 
 func (s *socket) progress() { s.lastActive.Store(int64(time.Since(s.start))) }
-
-// Write implements io.Writer.
-func (s *socket) Write(p []byte) (n int, err error) {
-	defer s.recoverPanic(&err)
-	s.whenStuck.Store(s.received.Load())
-	s.writing.Store(true)
-	n, err = stall.Write(s.Conn, p, s.renew)
-	s.writing.Store(false)
-	s.unread.changed()
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		s.end(errClientStalled)
-	case err != nil:
-		s.end(err)
-	}
-	return n, err
-}
-
-// renew sets the deadline for the next byte that a client accepts.
-func (s *socket) renew() error {
-	s.progress()
-	s.whenStuck.Store(s.received.Load())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cause != nil {
-		return s.cause
-	}
-	return s.Conn.SetWriteDeadline(time.Now().Add(replyTimeout))
-}
 
 // recoverPanic keeps a panic from package ssh, whose goroutines would not recover from it.
 func (s *socket) recoverPanic(err *error) {

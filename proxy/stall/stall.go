@@ -7,6 +7,7 @@ package stall
 import (
 	"errors"
 	"io"
+	"net"
 	"os"
 )
 
@@ -25,4 +26,18 @@ func Write(w io.Writer, p []byte, renew func() error) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+// WriteBuffers is Write with several pieces, which one system call can write. It removes what w has accepted from v.
+func WriteBuffers(w io.Writer, v *net.Buffers, renew func() error) error {
+	for len(*v) > 0 {
+		if err := renew(); err != nil {
+			return err
+		}
+		n, err := v.WriteTo(w)
+		if err != nil && !(n > 0 && errors.Is(err, os.ErrDeadlineExceeded)) {
+			return err
+		}
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"testing"
 )
@@ -49,6 +50,35 @@ func TestWrite(t *testing.T) {
 				t.Errorf("renew was called %d times for %d attempts", renewed, attempts)
 			}
 		})
+	}
+}
+
+func TestWriteBuffers(t *testing.T) {
+	expired := fmt.Errorf("write tcp: %w", os.ErrDeadlineExceeded)
+	for name, test := range map[string]struct {
+		sizes []int
+		errs  []error
+		want  string
+		left  int
+		err   error
+	}{
+		"at once": {[]int{3, 3}, []error{nil, nil}, "abcdef", 0, nil},
+		"slowly":  {[]int{1, 2, 2, 1}, []error{expired, nil, expired, nil}, "abcdef", 0, nil},
+		"stalled": {[]int{3, 1, 0}, []error{nil, expired, expired}, "abcd", 1, os.ErrDeadlineExceeded},
+		"reset":   {[]int{3, 1}, []error{nil, io.ErrClosedPipe}, "abcd", 1, io.ErrClosedPipe},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &partialWriter{sizes: test.sizes, errs: test.errs}
+			v := net.Buffers{[]byte("abc"), []byte("def")}
+			err := WriteBuffers(w, &v, func() error { return nil })
+			if string(w.got) != test.want || len(v) != test.left || !errors.Is(err, test.err) {
+				t.Errorf("%v and wrote %q with %d pieces left; want %v, %q and %d", err, w.got, len(v), test.err, test.want, test.left)
+			}
+		})
+	}
+	v, ended := net.Buffers{[]byte("abc")}, errors.New("the transfer is over")
+	if err := WriteBuffers(&partialWriter{}, &v, func() error { return ended }); err != ended {
+		t.Errorf("%v, want the error of renew", err)
 	}
 }
 
