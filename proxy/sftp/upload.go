@@ -115,6 +115,7 @@ func (u *upload) write(q packet.Request) error {
 // startStall declares that the client is to send. The idle timeout may end the session again.
 func (u *upload) startStall() {
 	u.stall.Reset(u.s.srv.stallTimeout())
+	u.s.socket.progress() // it was not idle while it waited
 	u.s.pending.Add(-1)
 }
 
