@@ -14,8 +14,8 @@ const maxPending = 256 << 10
 // many goroutines at once.
 type replies struct {
 	w   io.Writer
-	run func(func()) // runs a function in a goroutine
-	out sync.Mutex   // held while w is written to
+	run func(func())  // runs a function in a goroutine
+	out chan struct{} // holds a value while w is written to: a lock that tests in a bubble of synctest can wait for
 
 	mu      sync.Mutex
 	room    *sync.Cond // pending was taken
@@ -27,7 +27,7 @@ type replies struct {
 
 // newReplies returns replies for w that are sent by goroutines of run, which exist while there is something to send.
 func newReplies(w io.Writer, run func(func())) *replies {
-	r := &replies{w: w, run: run}
+	r := &replies{w: w, run: run, out: make(chan struct{}, 1)}
 	r.room = sync.NewCond(&r.mu)
 	return r
 }
@@ -77,8 +77,8 @@ func (r *replies) sendData(id uint32, b []byte, room int) {
 
 // flush sends the pending replies, what last appends to them, and data.
 func (r *replies) flush(last func([]byte) []byte, data []byte) {
-	r.out.Lock()
-	defer r.out.Unlock()
+	r.out <- struct{}{}
+	defer func() { <-r.out }()
 	r.mu.Lock()
 	taken, err := r.pending, r.err
 	r.pending, r.spare = r.spare[:0], nil
