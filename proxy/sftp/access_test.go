@@ -76,12 +76,13 @@ func needsOfRequests() map[string]access.Needs {
 // An accessTest plays requests of a user on a store of its own.
 type accessTest struct {
 	*script
+	memory  *storetest.Memory
 	uploads *grant.Uploads
 }
 
 // newAccessTest begins a session of a user with these permissions, on a store with what the state has.
 func newAccessTest(t *testing.T, allowed proxy.Permissions, state access.State) *accessTest {
-	a := &accessTest{&script{t: t, store: storetest.NewMemory(), handles: map[string]string{}}, new(grant.Uploads)}
+	a := &accessTest{&script{t: t, handles: map[string]string{}}, storetest.NewMemory(), new(grant.Uploads)}
 	a.put("/other", "other")
 	switch state {
 	case access.File:
@@ -92,7 +93,7 @@ func newAccessTest(t *testing.T, allowed proxy.Permissions, state access.State) 
 		a.breakUpload()
 	}
 	a.client = newClient(t, func(_ *Server, account *proxy.Account) {
-		account.Store = grant.Permissions(a.store, grant.Rules{Allowed: allowed, Uploads: a.uploads})
+		account.Store = grant.Permissions(a.memory, grant.Rules{Allowed: allowed, Uploads: a.uploads})
 	})
 	if state == access.Own {
 		a.run("OPEN x WCT as h; WRITE h 0 12345; CLOSE h")
@@ -101,12 +102,12 @@ func newAccessTest(t *testing.T, allowed proxy.Permissions, state access.State) 
 }
 
 func (a *accessTest) put(name, content string) {
-	a.store.Files[name] = storetest.MemoryFile{Name: name, Data: []byte(content), Time: time.Now()}
+	a.memory.Files[name] = storetest.MemoryFile{Name: name, Data: []byte(content), Time: time.Now()}
 }
 
 // breakUpload leaves a resumable upload of 3 bytes that the user has begun in another session.
 func (a *accessTest) breakUpload() {
-	store := grant.Permissions(a.store, grant.Rules{Allowed: proxy.PermAll, Uploads: a.uploads})
+	store := grant.Permissions(a.memory, grant.Rules{Allowed: proxy.PermAll, Uploads: a.uploads})
 	src := storetest.Source(io.MultiReader(strings.NewReader("123"), iotest.ErrReader(errors.New("broken"))))
 	if _, err := store.Put(a.t.Context(), "/x", src, proxy.Write{}); err == nil {
 		a.t.Fatal("the upload did not break")
@@ -141,10 +142,10 @@ func failed(reply string) bool {
 // contents returns what the store has.
 func (a *accessTest) contents() string {
 	var all []string
-	for name, f := range a.store.Files {
+	for name, f := range a.memory.Files {
 		all = append(all, fmt.Sprintf("%s %q %v", name, f.Data, f.Time.UnixNano()))
 	}
-	for name, data := range a.store.Resumable {
+	for name, data := range a.memory.Resumable {
 		all = append(all, fmt.Sprintf("%s %q resumable", name, data))
 	}
 	slices.Sort(all)

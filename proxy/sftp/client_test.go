@@ -52,7 +52,7 @@ func newClient(t testing.TB, change ...setup) *client {
 		t.Fatal(err)
 	}
 	near, far := net.Pipe()
-	served := &connection{srv: srv, entry: entry, hard: ctx, stored: ctx, drain: ctx, account: account, memory: srv.Budget.ShareOf(account.User)}
+	served := &connection{srv: srv, entry: entry, hard: ctx, stored: t.Context(), drain: ctx, account: account, memory: srv.Budget.ShareOf(account.User)}
 	served.socket = newSocket(far, func(error) { cancel() })
 	end := make(chan error, 1)
 	go func() {

@@ -1,8 +1,9 @@
 package sftp
 
 import (
+	"context"
 	"fmt"
-	"maps"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,28 +22,46 @@ import (
 // TestTranscripts plays the transcripts in testdata/transcripts, each in a bubble. The first line says which behaviour it shows. Then
 // lines begin with
 //
-//	!   what is there before: "! file NAME DATA", "! resumable NAME DATA", "! fail NAME", "! may list,read", "! home DIR",
-//	    "! keep BYTES"
-//	C>  a request of the client, see request; "as NAME" at its end names the handle of the answer
+//	!   what is there before: "! file NAME DATA", "! resumable NAME DATA", "! dir NAME", "! fail NAME", "! slow NAME DURATION" (to
+//	    publish); "! may list,read", "! home DIR", "! keep BYTES", "! quota BYTES"; later, what another client does
+//	C>  a request of the client, see ask; "as NAME" at its end names the handle of the answer; a handle without a name is sent as it is
+//	C-  a request whose last byte is missing, as its length says
+//	C+  a request with one byte more
+//	C/  the first half of a request
 //	S>  the answer to the oldest request without one, see answer.String; a star at the end stands for any text
+//	S2> the answer to the second oldest, while the oldest has none
 //	C.  the client closes the channel
+//	C!  the connection is lost
+//	S.  the server ends the channel; the next request is sent on a new one
 //	T>  time passes
-//	=>  what the store has at the end: "NAME DATA", or "NAME resumable SIZE"; all files must be named
+//	=>  what the store has at the end: "NAME DATA", or "NAME resumable SIZE", of which the last 5 MiB may be missing on S3; all must be
+//	    named
 //
 // DATA is a*100+b for a hundred times a, and one b.
 func TestTranscripts(t *testing.T) {
+	for name, text := range transcripts(t) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { play(t, memoryStore{storetest.NewMemory()}, text) })
+		})
+	}
+}
+
+// transcripts returns the names and texts of the transcripts.
+func transcripts(t *testing.T) iter.Seq2[string, string] {
 	files, err := filepath.Glob("testdata/transcripts/*.sftp")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no transcripts", err)
 	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".sftp"), func(t *testing.T) {
+	return func(yield func(string, string) bool) {
+		for _, file := range files {
 			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			synctest.Test(t, func(t *testing.T) { play(t, string(text)) })
-		})
+			if !yield(strings.TrimSuffix(filepath.Base(file), ".sftp"), string(text)) {
+				return
+			}
+		}
 	}
 }
 
@@ -50,12 +69,12 @@ func TestTranscripts(t *testing.T) {
 type script struct {
 	*client
 	t       *testing.T
-	store   *storetest.Memory
+	store   scriptStore
 	setups  []setup
 	open    []pending         // requests without an answer
 	handles map[string]string // of the server, by the names of the script
-	closed  bool
-	want    []string // the lines about the store
+	form    byte              // of the next request: the second byte of its line
+	want    []string          // the lines about the store
 }
 
 // A pending request waits for its answer.
@@ -64,8 +83,8 @@ type pending struct {
 	as string // the name of its handle
 }
 
-func play(t *testing.T, text string) {
-	s := &script{t: t, store: storetest.NewMemory(), handles: map[string]string{}}
+func play(t *testing.T, store scriptStore, text string) {
+	s := &script{t: t, store: store, handles: map[string]string{}}
 	s.setups = append(s.setups, func(_ *Server, a *proxy.Account) { a.Store = s.store })
 	defer func() { // also after a failure
 		if s.client != nil {
@@ -94,12 +113,20 @@ func (s *script) line(kind, rest string) bool {
 	switch kind {
 	case "!":
 		return s.prepare(strings.Fields(rest))
-	case "C>":
+	case "C>", "C-", "C+", "C/":
+		s.form = kind[1]
 		return s.ask(strings.Fields(rest))
 	case "C.":
 		s.close()
+	case "C!":
+		s.served.socket.end(errClientClosed)
+		s.close()
 	case "S>":
-		s.expect(rest)
+		s.expect(0, rest)
+	case "S2>":
+		s.expect(1, rest)
+	case "S.":
+		s.awaitEnd()
 	case "T>":
 		d, err := time.ParseDuration(rest)
 		<-time.After(d)
@@ -112,12 +139,21 @@ func (s *script) line(kind, rest string) bool {
 	return true
 }
 
-// close closes the channel, once.
+// close closes the channel. The next request is sent on a new one.
 func (s *script) close() {
-	if !s.closed {
-		s.closed = true
-		s.client.close()
+	s.client.close()
+	s.client, s.open = nil, nil
+}
+
+// awaitEnd waits until the server ends the channel because of an error.
+func (s *script) awaitEnd() {
+	if a, ok := <-s.answers; ok {
+		s.t.Errorf("the channel goes on with %v", a)
 	}
+	if err := s.client.close(); err == nil {
+		s.t.Error("the channel ends without an error")
+	}
+	s.client, s.open = nil, nil
 }
 
 var permissionNames = map[string]proxy.Permissions{
@@ -127,14 +163,8 @@ var permissionNames = map[string]proxy.Permissions{
 
 func (s *script) prepare(words []string) bool {
 	switch words[0] {
-	case "file":
-		s.store.Files[words[1]] = storetest.MemoryFile{Name: words[1], Data: []byte(lengthen(words[2])), Time: time.Unix(1_000_000_000, 0)}
-	case "dir":
-		s.store.Files[words[1]+"/"] = storetest.MemoryFile{Name: words[1] + "/"}
-	case "resumable":
-		s.store.Resumable[words[1]] = []byte(lengthen(words[2]))
-	case "fail":
-		s.store.Fail[words[1]] = storetest.ErrDown
+	case "quota":
+		s.setups = append(s.setups, func(_ *Server, a *proxy.Account) { a.Store = s.limited(words[1]) })
 	case "keep":
 		s.setups = append(s.setups, func(srv *Server, _ *proxy.Account) { fmt.Sscan(words[1], &srv.Keep) })
 	case "home":
@@ -146,9 +176,19 @@ func (s *script) prepare(words []string) bool {
 		}
 		s.setups = append(s.setups, func(_ *Server, a *proxy.Account) { a.Store = grant.Permissions(a.Store, grant.Rules{Allowed: allowed}) })
 	default:
-		return false
+		return s.store.prepare(s.t, words[0], words[1], lengthen(strings.Join(words[2:], " ")))
 	}
 	return true
+}
+
+// limited returns the store with a quota.
+func (s *script) limited(bytes string) proxy.Store {
+	var n int64
+	fmt.Sscan(bytes, &n)
+	q := &grant.Quota{Usages: grant.NewUsages(s.t.Context())}
+	s.t.Cleanup(q.Usages.Close)
+	q.Set(n, 0, grant.Place{Bucket: s.store, Dir: "/", Usage: func(ctx context.Context) (int64, int64, error) { return s.store.Usage(ctx, "/") }})
+	return q.Limit(s.store, s.store, "/")
 }
 
 var flagLetters = map[rune]int{
@@ -178,13 +218,39 @@ func (s *script) ask(words []string) bool {
 			values = append(values, arg)
 		}
 	} else if kind = ofHandle[name]; kind != 0 {
-		values = []any{s.handles[args[0]]}
+		values = []any{s.handle(args[0])}
 	} else if kind, values = s.other(name, args); kind == 0 {
 		return false
 	}
-	p.id = s.request(kind, values...)
+	p.id = s.sendForm(kind, values...)
 	s.open = append(s.open, p)
 	return true
+}
+
+// sendForm sends a request in the form of its line.
+func (s *script) sendForm(kind packet.Type, values ...any) (id uint32) {
+	s.id++
+	body := append([]byte{byte(kind)}, fields(append([]any{int(s.id)}, values...)...)...)
+	switch s.form {
+	case '-':
+		body = body[:len(body)-1]
+	case '+':
+		body = append(body, 'x')
+	}
+	sent := append(fields(len(body)), body...)
+	if s.form == '/' {
+		sent = sent[:len(sent)/2]
+	}
+	s.conn.Write(sent) // if the server has left, the answer will be missing
+	return s.id
+}
+
+// handle returns the handle of the server with a name of the script.
+func (s *script) handle(name string) string {
+	if number, ok := s.handles[name]; ok {
+		return number
+	}
+	return name
 }
 
 // other returns the type and the fields of a request.
@@ -201,17 +267,17 @@ func (s *script) other(name string, args []string) (packet.Type, []any) {
 		}
 		return packet.Open, []any{args[0], flags, encodeAttributes(args[2:])}
 	case name == "READ":
-		return packet.Read, []any{s.handles[args[0]], number(1), int(number(2))}
+		return packet.Read, []any{s.handle(args[0]), number(1), int(number(2))}
 	case name == "WRITE":
-		return packet.Write, []any{s.handles[args[0]], number(1), lengthen(args[2])}
+		return packet.Write, []any{s.handle(args[0]), number(1), lengthen(args[2])}
 	case name == "SETSTAT":
 		return packet.SetStat, []any{args[0], encodeAttributes(args[1:])}
 	case name == "MKDIR":
 		return packet.Mkdir, []any{args[0], encodeAttributes(args[1:])}
 	case name == "FSETSTAT":
-		return packet.FSetStat, []any{s.handles[args[0]], encodeAttributes(args[1:])}
+		return packet.FSetStat, []any{s.handle(args[0]), encodeAttributes(args[1:])}
 	case name == "fsync@openssh.com":
-		return packet.Extended, []any{name, s.handles[args[0]]}
+		return packet.Extended, []any{name, s.handle(args[0])}
 	case name == "lsetstat@openssh.com":
 		return packet.Extended, []any{name, args[0], encodeAttributes(args[1:])}
 	case strings.Contains(name, "@") || name == "home-directory":
@@ -248,15 +314,20 @@ func encodeAttributes(words []string) []byte {
 	return fields(append([]any{flags}, values...)...)
 }
 
-// expect compares the answer to the oldest request.
-func (s *script) expect(want string) {
-	if len(s.open) == 0 {
+// expect compares the answer to a request: the oldest without an answer, or the one after it while the oldest still waits.
+func (s *script) expect(i int, want string) {
+	if len(s.open) <= i {
 		s.t.Error("no request waits for an answer")
 		return
 	}
-	p := s.open[0]
-	s.open = s.open[1:]
+	p := s.open[i]
+	s.open = slices.Delete(s.open, i, i+1)
 	got := s.await(p.id).String()
+	if i > 0 {
+		if a, answered := s.early[s.open[0].id]; answered {
+			s.t.Errorf("the answer to the oldest request comes first: %v", a)
+		}
+	}
 	if handle, ok := strings.CutPrefix(got, "HANDLE "); ok {
 		s.handles[p.as] = handle
 		got = "HANDLE"
@@ -271,21 +342,27 @@ func (s *script) checkStore() {
 	if len(s.want) == 0 {
 		return
 	}
-	var got []string
-	for _, name := range slices.Sorted(maps.Keys(s.store.Files)) {
-		line := name
-		if f := s.store.Files[name]; !f.IsDir() {
-			line = strings.TrimRight(name+" "+shorten(string(f.Data)), " ")
+	var want, names []string
+	sizes := make(map[string]int64)
+	for _, line := range s.want {
+		words := strings.Fields(line)
+		names = append(names, words[0])
+		if len(words) == 3 && words[1] == "resumable" {
+			sizes[words[0]], _ = strconv.ParseInt(words[2], 10, 64)
+		} else if line != "nothing" {
+			want = append(want, line)
 		}
-		got = append(got, line)
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.store.Resumable)) {
-		got = append(got, fmt.Sprintf("%s resumable %d", name, len(s.store.Resumable[name])))
+	if got := s.store.contents(s.t); !slices.Equal(got, want) {
+		s.t.Errorf("the store has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if len(got) == 0 {
-		got = []string{"nothing"}
+	got := s.store.resumable(s.t, names)
+	for name := range got {
+		names = append(names, name)
 	}
-	if !slices.Equal(got, s.want) {
-		s.t.Errorf("the store has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(s.want, "\n"))
+	for _, name := range names {
+		if got[name] > sizes[name] || got[name] < sizes[name]-s.store.lost() {
+			s.t.Errorf("%d bytes of %s can be resumed, want %d", got[name], name, sizes[name])
+		}
 	}
 }

@@ -1,0 +1,143 @@
+package sftp
+
+import (
+	"errors"
+	"io"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/storetest"
+	"github.com/s3ftpd/s3ftpd/s3fs"
+	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
+	"github.com/s3ftpd/s3ftpd/test/real"
+)
+
+// TestTranscriptsOnS3 plays the transcripts on the embedded store and on MinIO, each below a prefix of its own, in real time. Those
+// that let time pass or make the store fail need the store in memory.
+func TestTranscriptsOnS3(t *testing.T) {
+	demo, err := s3demo.Open(t.TempDir(), s3demo.Options{Keys: map[string]string{"demo": "demo-secret"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer demo.Close()
+	embedded := httptest.NewServer(demo.Handler())
+	defer embedded.Close()
+	servers := map[string]*real.S3{"embedded": {Endpoint: embedded.URL, AccessKey: "demo", SecretKey: "demo-secret", Region: "us-east-1"}}
+	if !testing.Short() {
+		servers["MinIO"] = real.MinIO(t)
+	}
+	for name, server := range servers {
+		t.Run(name, func(t *testing.T) {
+			bucket := "transcripts"
+			if _, err := server.Client().CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+				t.Fatal(err)
+			}
+			keys := server.Client().Options().Credentials
+			client, err := s3fs.NewClient(t.Context(), s3fs.Config{Endpoint: server.Endpoint, Region: server.Region, Credentials: keys})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			played := 0
+			for name, text := range transcripts(t) {
+				if strings.Contains(text, "\nT>") || strings.Contains(text, "\n! fail") || strings.Contains(text, "\n! slow") {
+					continue
+				}
+				played++
+				t.Run(name, func(t *testing.T) {
+					play(t, &bucketStore{s3fs.NewFS(client, s3fs.Options{Bucket: bucket, Prefix: name}), server.Client(), bucket, name + "/"}, text)
+				})
+			}
+			if played < 30 {
+				t.Errorf("only %d transcripts", played)
+			}
+		})
+	}
+}
+
+// A bucketStore is the part of a bucket below a prefix.
+type bucketStore struct {
+	*s3fs.FS
+	api            *s3.Client
+	bucket, prefix string
+}
+
+// prepare implements scriptStore.
+func (b *bucketStore) prepare(t testing.TB, kind, name, data string) bool {
+	var err error
+	switch kind {
+	case "file":
+		_, err = b.Put(t.Context(), name, storetest.WithModTime(strings.NewReader(data), time.Unix(1_000_000_000, 0)), proxy.Write{})
+	case "dir":
+		_, err = b.Mkdir(t.Context(), name)
+	case "resumable":
+		broken := errors.New("broken in a test")
+		_, err = b.Put(t.Context(), name, storetest.Source(io.MultiReader(strings.NewReader(data), iotest.ErrReader(broken))), proxy.Write{})
+		if errors.Is(err, broken) {
+			err = nil
+		}
+	default:
+		return false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return true
+}
+
+// contents implements scriptStore.
+func (b *bucketStore) contents(t testing.TB) (lines []string) {
+	objects, err := b.api.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &b.bucket, Prefix: &b.prefix})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range objects.Contents {
+		object, err := b.api.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &b.bucket, Key: o.Key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(object.Body)
+		object.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := "/" + strings.TrimPrefix(*o.Key, b.prefix)
+		lines = append(lines, strings.TrimRight(name+" "+shorten(string(data)), " "))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// resumable implements scriptStore.
+func (b *bucketStore) resumable(t testing.TB, names []string) map[string]int64 {
+	sizes := make(map[string]int64)
+	for _, name := range names {
+		key := b.prefix + strings.TrimPrefix(name, "/") // MinIO lists the uploads of a key only
+		uploads, err := b.api.ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &b.bucket, Prefix: &key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range uploads.Uploads {
+			parts, err := b.api.ListParts(t.Context(), &s3.ListPartsInput{Bucket: &b.bucket, Key: u.Key, UploadId: u.UploadId})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range parts.Parts {
+				if *p.PartNumber < 5000 { // not one that says who resumes the upload
+					sizes[name] += *p.Size
+				}
+			}
+		}
+	}
+	return sizes
+}
+
+// lost implements scriptStore. S3 completes an upload only if all parts but the last have at least 5 MiB.
+func (*bucketStore) lost() int64 { return 5<<20 - 1 }
