@@ -106,12 +106,19 @@ func (o *openUploads) remove(u *upload) {
 	o.list = slices.DeleteFunc(o.list, func(other *upload) bool { return other == u })
 }
 
-// to returns the last handle that writes a name, or nil.
+// close declares that the client has closed the handle. SETSTAT, which may come before the upload is published, is that of the new file.
+func (o *openUploads) close(u *upload) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	u.closing = true
+}
+
+// to returns the last handle that writes a name and was not closed, or nil.
 func (o *openUploads) to(name string) *upload {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, u := range slices.Backward(o.list) {
-		if u.name == name {
+		if u.name == name && !u.closing {
 			return u
 		}
 	}

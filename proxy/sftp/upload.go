@@ -21,6 +21,7 @@ type upload struct {
 	transfer *transfer   // nil = no WRITE has come
 	stall    *time.Timer // breaks the upload if no WRITE comes; runs only while the client is to send
 	refused  error       // of all WRITEs and CLOSE
+	closing  bool        // CLOSE has come; guarded by openUploads
 }
 
 // newUpload returns a handle. base is what the handle leaves unless it writes over it.
@@ -154,6 +155,7 @@ func (u *upload) close(q packet.Request) error {
 	if u.stall != nil {
 		u.stall.Stop()
 	}
+	u.s.uploads.close(u)
 	q.Path = u.name // for the log
 	return u.s.startIn(u.s.stored, q, true, []string{u.name}, func(context.Context) (reply, error) {
 		err := u.commit()

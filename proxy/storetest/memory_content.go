@@ -79,6 +79,7 @@ func (m *Memory) Put(ctx context.Context, name string, src proxy.Source, w proxy
 		p.keep(err)
 		return made, err
 	}
+	attributes := src.Attributes() // a request to S3 has them before its result is known
 	if err := m.publish(ctx, m.Slow[name]); err != nil {
 		return made, err
 	}
@@ -95,7 +96,7 @@ func (m *Memory) Put(ctx context.Context, name string, src proxy.Source, w proxy
 	}
 	delete(m.Resumable, name)
 	f := MemoryFile{name, p.data, time.Now()}
-	if mtime := src.Attributes().ModTime; !mtime.IsZero() {
+	if mtime := attributes.ModTime; !mtime.IsZero() {
 		f.Time = mtime
 	}
 	m.Files[name] = f
