@@ -165,7 +165,7 @@ func (f *fuzzSession) write() {
 		offset = max(offset, h.sent)
 		h.sent = offset + int64(n)
 	}
-	q := &sentRequest{kind: packet.Write, handle: h}
+	q := &sentRequest{kind: packet.Write, handle: h, lost: func() { h.vague = true }}
 	q.apply = func(_ answer, ok bool) {
 		if valid := offset >= 0 && offset < 1<<40 || h.appends || n == 0; ok && (h.wrong || !h.writes || !valid) {
 			f.Errorf("WRITE at %d to %+v succeeds", offset, h)
