@@ -114,11 +114,12 @@ func (c *connection) serveChannel(offered ssh.NewChannel) {
 	}
 }
 
-// run does the work of a channel, and closes it.
+// run does the work of a channel, and closes it. The exit status precedes the end of the output: a client that has ended its own may
+// answer that by closing the channel, on which package ssh sends nothing more.
 func (s *channelServer) run(work func() (status uint32)) {
 	status := work()
-	s.channel.CloseWrite()
 	s.channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
+	s.channel.CloseWrite()
 	s.channel.Close()
 	discard(s.channel)
 }

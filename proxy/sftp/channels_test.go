@@ -1,6 +1,7 @@
 package sftp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -135,6 +136,32 @@ func TestChannelCountsUntilClientCloses(t *testing.T) {
 		synctest.Wait()
 		if open(78) != msgChannelOpened {
 			t.Error("after a close, a channel is refused")
+		}
+		c.Close()
+	})
+}
+
+// The exit status comes before the end of the output. OpenSSH's ssh answers that with the close of the channel if it has nothing more
+// to send, and the status was lost if the answer came first.
+func TestExitStatusPrecedesEndOfOutput(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.srv.subsystem = func(*connection, context.Context, io.ReadWriter) error { return nil }
+	}, func(b *bench) {
+		c := b.rawConnect()
+		c.login()
+		c.openSFTP(1 << 20)
+		var got []byte
+		for len(got) < 3 {
+			p, err := c.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p[0] == msgChannelRequest || p[0] == msgChannelEOF || p[0] == msgChannelClose {
+				got = append(got, p[0])
+			}
+		}
+		if want := []byte{msgChannelRequest, msgChannelEOF, msgChannelClose}; !bytes.Equal(got, want) {
+			t.Errorf("the messages %d, want %d", got, want)
 		}
 		c.Close()
 	})

@@ -57,6 +57,7 @@ const (
 	msgChannelOpened  = 91
 	msgChannelRefused = 92
 	msgChannelData    = 94
+	msgChannelEOF     = 96
 	msgChannelClose   = 97
 	msgChannelRequest = 98
 )

@@ -42,7 +42,7 @@ func TestMultiplexed(t *testing.T) {
 		all.Go(func() {
 			out, err := harness.Try(t, dir, "", append(append([]string{"scp", "-P", u.port}, control...), append(u.sshOptions(), from, to)...)...)
 			if err != nil {
-				t.Logf("%s: %v: %s", name, err, out) // a few of a hundred miss the exit status, with all bytes there
+				t.Errorf("%s: %v: %s", name, err, out)
 			}
 		})
 	}
