@@ -20,6 +20,14 @@ func newTestSocket(limit int) (*socket, *memConn) {
 	return s, client
 }
 
+// sentOn returns how many bytes a test socket has sent.
+func sentOn(s *socket) int {
+	out := s.Conn.(*memConn).out
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	return out.total
+}
+
 // Package ssh writes a packet in pieces of which the first fills its buffer. That one is sent with the next.
 func TestFirstPieceIsHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -29,11 +37,11 @@ func TestFirstPieceIsHeld(t *testing.T) {
 			if n, err := s.Write(first); n != len(first) || err != nil {
 				t.Fatal(n, err)
 			}
-			before := s.Conn.(*memConn).out.total
+			before := sentOn(s)
 			if n, err := s.Write(second); n != len(second) || err != nil {
 				t.Fatal(n, err)
 			}
-			if sent := s.Conn.(*memConn).out.total - before; sent != len(first)+len(second) {
+			if sent := sentOn(s) - before; sent != len(first)+len(second) {
 				t.Errorf("%d bytes were sent with the second piece, want %d", sent, len(first)+len(second))
 			}
 			got := make([]byte, len(first)+len(second))
@@ -56,7 +64,7 @@ func TestHeldPieceIsSentAlone(t *testing.T) {
 				for i := range 2 {
 					s.Write(make([]byte, sshBuffer))
 					then(s)
-					if sent := s.Conn.(*memConn).out.total; sent != (i+1)*sshBuffer {
+					if sent := sentOn(s); sent != (i+1)*sshBuffer {
 						t.Fatalf("%d bytes were sent after piece %d", sent, i)
 					}
 					if s.endCause() != nil {
