@@ -55,12 +55,15 @@ type socket struct {
 	pieces  [2][]byte   // what write writes
 	rest    net.Buffers // of pieces
 
-	reading sync.Mutex // held by Read
-	version []byte     // what the client begins with, as far as it was received; guarded by reading
+	reading chan struct{} // holds a value while Conn is read: a lock that tests in a bubble of synctest can wait for
+	version []byte        // what the client begins with, as far as it was received; guarded by reading
 }
 
 func newSocket(conn net.Conn, kill context.CancelCauseFunc) *socket {
-	return &socket{Conn: conn, kill: kill, ended: make(chan struct{}), start: time.Now(), queue: packetQueue{known: make(chan struct{})}}
+	return &socket{
+		Conn: conn, kill: kill, ended: make(chan struct{}), start: time.Now(), queue: packetQueue{known: make(chan struct{})},
+		reading: make(chan struct{}, 1),
+	}
 }
 
 // end ends the connection. Only the first call has an effect.
@@ -109,8 +112,8 @@ func (s *socket) recoverPanic(err *error) {
 // a reset, and the client might not see the last words.
 func (s *socket) hangUp() {
 	s.end(errClosed)
-	s.reading.Lock() // package ssh reads no more, or reads the end
-	defer s.reading.Unlock()
+	s.reading <- struct{}{} // package ssh reads no more, or reads the end
+	defer func() { <-s.reading }()
 	defer s.Conn.Close()
 	if h, ok := s.Conn.(passive.HalfCloser); ok && h.CloseWrite() == nil {
 		s.Conn.SetReadDeadline(time.Now().Add(lingerTimeout))

@@ -17,8 +17,8 @@ var (
 // Read implements io.Reader. Its only error is io.EOF, after end.
 func (s *socket) Read(p []byte) (n int, err error) {
 	defer s.recoverPanic(&err)
-	s.reading.Lock()
-	defer s.reading.Unlock()
+	s.reading <- struct{}{}
+	defer func() { <-s.reading }()
 	if !s.unread.await(s) {
 		return 0, io.EOF
 	}
