@@ -3,6 +3,7 @@ package budget
 import (
 	"errors"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -227,8 +228,13 @@ func TestUnusedBuffersAreFreedWhenIdle(t *testing.T) {
 func TestOnUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := New(64 * mib)
+		var mu sync.Mutex
 		var calls []bool
-		b.OnUse = func() { calls = append(calls, b.InUse()) }
+		b.OnUse = func() {
+			mu.Lock()
+			defer mu.Unlock()
+			calls = append(calls, b.InUse())
+		}
 		borrow := func() (giveBack func()) {
 			_, giveBack, err := b.Borrow(t.Context(), 0)
 			if err != nil {
@@ -239,6 +245,8 @@ func TestOnUse(t *testing.T) {
 		check := func(when string, want ...bool) {
 			t.Helper()
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if !slices.Equal(calls, want) {
 				t.Errorf("%s: InUse has become %v, want %v", when, calls, want)
 			}
