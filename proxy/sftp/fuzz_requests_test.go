@@ -154,14 +154,18 @@ func (f *fuzzSession) many() {
 func (f *fuzzSession) malformed() {
 	b := f.next()
 	kind := packet.Type(f.next() % 21)
-	if kind < packet.Open {
+	if kind < packet.Open || kind == packet.RealPath { // REALPATH may have more fields
 		kind = packet.Extended
 	}
 	f.id++
-	body := [][]byte{
-		nil, fields(5), fields("x", "x", "x", []byte("more")), fields(-1), fields("h", int64(0), 5, []byte("four")), fields(300, strings.Repeat("h", 300)),
-		fields("posix-rename@openssh.com"), make([]byte, packet.MaxSize),
-	}[b%8]
+	bodies := [][]byte{
+		nil, fields(5), fields(-1), append(fields("posix-rename@openssh.com"), 'x'), make([]byte, packet.MaxSize),
+		fields("x", "x", "x", []byte("more")), fields("h", int64(0), 5, []byte("four")), fields(300, strings.Repeat("h", 300)),
+	}
+	if kind == packet.Extended { // one that is not known may have any fields
+		bodies = bodies[:5]
+	}
+	body := bodies[int(b)%len(bodies)]
 	f.sent = append(f.sent, &sentRequest{id: f.id, kind: kind, optional: true})
 	body = append(append([]byte{byte(kind)}, fields(int(f.id))...), body...)
 	if b >= 200 {
