@@ -46,7 +46,7 @@ func open(t *testing.T, store *storetest.Memory, set ...func(*Config)) *handle {
 }
 
 // truncated opens as TRUNC does.
-func truncated(c *Config) { c.Base = proxy.Entry{} }
+func truncated(c *Config) { c.Base, c.Truncate = proxy.Entry{}, true }
 
 func appending(c *Config) { c.Append = true }
 
