@@ -258,14 +258,17 @@ func (f *fuzzSession) readAny() {
 
 // ofHandle sends a request that has only a handle.
 func (f *fuzzSession) ofHandle(kind packet.Type, h *fuzzHandle) {
-	f.send(&sentRequest{kind: kind, handle: h, apply: func(a answer, ok bool) {
-		switch isFile := kind == packet.FStat && ok && h.plain && !h.failed; {
+	q := &sentRequest{kind: kind, handle: h}
+	q.apply = func(a answer, ok bool) {
+		stalled := h.wrote && q.at.Sub(h.last) >= fuzzStall // its size is what can be resumed
+		switch isFile := kind == packet.FStat && ok && h.plain && !h.failed && !stalled; {
 		case h.wrong && a.String() != "FAILURE Unknown handle.":
 			f.Errorf("%v of %q: %v", kind, h.number, a)
 		case isFile && cursor(a.body[4:]).at() != int64(len(h.content)):
 			f.Errorf("FSTAT after %d bytes: %v", len(h.content), a)
 		}
-	}}, h.number)
+	}
+	f.send(q, h.number)
 }
 
 // attributes returns attributes that are encoded, with the size and the time in them; -1 = none.
