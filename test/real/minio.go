@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -144,12 +145,17 @@ func Start(t testing.TB, cmd *exec.Cmd) {
 
 func tail(text []byte, n int) []byte { return text[max(0, len(text)-n):] }
 
+// lastPort is the port, above 10000, that FreeAddr has looked at last. Tests of other packages run at the same time, and look elsewhere.
+var lastPort atomic.Uint32
+
+func init() { lastPort.Store(rand.Uint32N(10000)) }
+
 // FreeAddr returns an unused loopback address with a port below the ephemeral ones, so that a restarted server can bind it
-// again.
+// again. It never returns the same twice, for the first may not be bound yet.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	for range 1000 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(10000))
+	for range 10000 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10000+lastPort.Add(1)%10000)
 		if l, err := net.Listen("tcp", addr); err == nil {
 			l.Close()
 			return addr
