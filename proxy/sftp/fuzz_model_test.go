@@ -147,6 +147,7 @@ type fuzzHandle struct {
 	base     *version // that OPEN has found
 	vague    bool     // the model does not know the content
 	resumes  bool     // base is a resumable upload
+	follows  bool     // it appends to what the name has when the store takes the first byte
 	content  []byte
 	sent     int64 // the end of the content after all WRITEs in order that were sent
 	required int
@@ -209,10 +210,27 @@ func (h *fuzzHandle) closed(m fuzzModel) []*version {
 		return []*version{anything}
 	}
 	published := &version{h.content, h.modTime}
+	if h.follows && h.wrote {
+		return append(published.behind(now), published)
+	}
 	if h.base == nil || !bytes.Equal(h.content, h.base.data) {
 		return []*version{published}
 	}
 	return append(slices.Clone(now), published)
+}
+
+// behind returns a version appended to each of others.
+func (v *version) behind(others []*version) (all []*version) {
+	for _, other := range others {
+		switch other {
+		case nil:
+		case anything:
+			all = append(all, anything)
+		default:
+			all = append(all, &version{slices.Concat(other.data, v.data), v.modTime})
+		}
+	}
+	return all
 }
 
 // checkResumable checks that resumable uploads are the beginning of what was written.

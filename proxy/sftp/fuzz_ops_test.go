@@ -80,6 +80,7 @@ func (f *fuzzSession) send(q *sentRequest, values ...any) {
 	f.id++
 	q.id, q.at = f.id, time.Now()
 	f.sent = append(f.sent, q)
+	f.note("%d %v %s", q.id, q.kind, shortValues(values))
 	body := append([]byte{byte(q.kind)}, fields(append([]any{int(q.id)}, values...)...)...)
 	f.out <- append(fields(len(body)), body...)
 }
@@ -132,6 +133,7 @@ func (h *fuzzHandle) open(f *fuzzSession, flags int) {
 	}
 	base, known := f.model.only(h.name)
 	h.base, h.vague = base, !known
+	defer func() { h.follows = h.appends && h.base == nil }()
 	if known && base == nil && h.writes {
 		e, err := f.store.Stat(f.Context(), h.name)
 		h.vague = !f.single

@@ -280,3 +280,18 @@ func (a answer) parse() (text string, rest []byte) {
 }
 
 const printable = " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"
+
+// shortValues shows the fields of a request without their data.
+func shortValues(values []any) string {
+	text := make([]string, len(values))
+	for i, v := range values {
+		text[i] = fmt.Sprintf("%.40q", fmt.Sprint(v))
+		if data, ok := v.(string); ok && len(data) > 40 {
+			text[i] = fmt.Sprintf("%.5q * %d", data, len(data))
+		}
+	}
+	return strings.Join(text, " ")
+}
+
+// shortAnswer shows an answer without its data.
+func shortAnswer(a answer) string { return fmt.Sprintf("%.60s", a) }

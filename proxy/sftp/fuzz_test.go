@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -78,14 +79,15 @@ type fuzzSession struct {
 	opened  []*fuzzHandle // all that were opened
 	gone    []string      // handles that were closed
 	sent    []*sentRequest
-	single  bool // only one request has waited for its answer
-	letter  byte // of the last WRITE
-	over    bool // the client sends nothing more
-	invalid bool // the last packet was malformed
-	cut     bool // the connection was lost
-	faults  bool // the store fails, or has failed
-	panics  bool // the store panics
-	closes  int  // CLOSE requests that may have published
+	single  bool     // only one request has waited for its answer
+	letter  byte     // of the last WRITE
+	over    bool     // the client sends nothing more
+	invalid bool     // the last packet was malformed
+	cut     bool     // the connection was lost
+	faults  bool     // the store fails, or has failed
+	panics  bool     // the store panics
+	closes  int      // CLOSE requests that may have published
+	history []string // the requests and answers, in the order of the client
 
 	gate    atomic.Pointer[chan struct{}] // closed when answers are read again; nil = they are read
 	mu      sync.Mutex
@@ -158,12 +160,22 @@ func (f *fuzzSession) run() {
 	f.barrier()
 	for len(f.program) > 0 && !f.over && !f.Failed() {
 		op := f.next()
-		fuzzOps[op&127%byte(len(fuzzOps))].do(f)
+		what := fuzzOps[op&127%byte(len(fuzzOps))]
+		f.note("%s at %v", what.name, time.Now().Format(time.TimeOnly))
+		what.do(f)
 		if op < 128 {
 			f.barrier()
 		}
 	}
 	f.end()
+	if f.Failed() {
+		f.Logf("the session:\n%s", strings.Join(f.history, "\n"))
+	}
+}
+
+// note adds to the history.
+func (f *fuzzSession) note(format string, args ...any) {
+	f.history = append(f.history, fmt.Sprintf(format, args...))
 }
 
 // read reads answers until the connection ends.
@@ -249,6 +261,7 @@ func (f *fuzzSession) takeAnswers() {
 		}
 		delete(byID, q.id)
 		ok := f.checkAnswer(q, a)
+		f.note("%d: %v", q.id, shortAnswer(a))
 		if q.apply != nil {
 			q.apply(a, ok)
 		}
