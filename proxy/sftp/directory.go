@@ -46,6 +46,12 @@ func (s *subsystem) newDirectory(ctx context.Context, a proxy.Account, name stri
 	if d.transfer, err = s.startTransfer(proxy.Listing, "READDIR", name, 0, func() int64 { return 0 }); err != nil {
 		return nil, err
 	}
+	opened := false
+	defer func() { // also after a panic
+		if !opened {
+			d.transfer.leave()
+		}
+	}()
 	d.next, d.stop = iter.Pull2(a.Store.List(ctx, name, ""))
 	e, err, more := d.next()
 	switch {
@@ -57,12 +63,12 @@ func (s *subsystem) newDirectory(ctx context.Context, a proxy.Account, name stri
 		d.err = io.EOF
 	default:
 		d.stop()
-		d.transfer.leave()
 		if errors.Is(err, fs.ErrNotExist) && isFile(ctx, a, name) {
 			err = syscall.ENOTDIR
 		}
 		return nil, err
 	}
+	opened = true
 	return d, nil
 }
 
