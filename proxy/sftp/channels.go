@@ -195,7 +195,7 @@ func (s *channelServer) serveSubsystem() (status uint32) {
 	defer cancel()
 	serve := s.connection.serveSFTP
 	if s.srv.subsystem != nil {
-		serve = func(ctx context.Context, channel io.ReadWriter) error {
+		serve = func(ctx context.Context, channel io.ReadWriteCloser) error {
 			return s.srv.subsystem(s.connection, ctx, channel)
 		}
 	}

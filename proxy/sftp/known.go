@@ -113,6 +113,15 @@ func (o *openUploads) close(u *upload) {
 	u.closing = true
 }
 
+// ifOpen calls do if the client has not closed the handle. CLOSE waits meanwhile.
+func (o *openUploads) ifOpen(u *upload, do func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !u.closing {
+		do()
+	}
+}
+
 // to returns the last handle that writes a name and was not closed, or nil.
 func (o *openUploads) to(name string) *upload {
 	o.mu.Lock()

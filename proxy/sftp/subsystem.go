@@ -25,7 +25,8 @@ const (
 type subsystem struct {
 	*connection
 	ctx     context.Context // ends with the channel, unless the client has closed that in order
-	in      *packet.Reader
+	source  *packetSource
+	in      *packet.Reader // of source
 	replies *replies
 	order   pathOrder
 	waiting chan struct{} // a slot of each request that runs or waits
@@ -47,13 +48,15 @@ type handle interface {
 }
 
 // serveSFTP serves the requests of a channel until it ends. It returns nil if the client has closed it in order.
-func (c *connection) serveSFTP(ctx context.Context, channel io.ReadWriter) error {
+func (c *connection) serveSFTP(ctx context.Context, channel io.ReadWriteCloser) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s := &subsystem{
-		connection: c, ctx: ctx, in: packet.NewReader(channel),
-		waiting: make(chan struct{}, maxWaiting), handles: map[string]handle{},
+		connection: c, ctx: ctx, waiting: make(chan struct{}, maxWaiting), handles: map[string]handle{},
 	}
+	s.source = newPacketSource(s, channel)
+	defer s.source.stop()
+	s.in = packet.NewReader(s.source)
 	s.replies = newReplies(channel, func(send func()) {
 		s.tasks.Go(func() {
 			defer c.recoverPanic("sending replies")

@@ -52,6 +52,7 @@ func (u *unread) changed() {
 
 // await waits until the socket may be read. It returns false when the connection has ended.
 func (u *unread) await(s *socket) bool {
+	defer s.paused.Store(false)
 	for !u.mayRead(s) {
 		s.paused.Store(true)
 		select {
@@ -63,7 +64,6 @@ func (u *unread) await(s *socket) bool {
 		case <-s.ended:
 			return false
 		}
-		s.paused.Store(false)
 	}
 	return true
 }

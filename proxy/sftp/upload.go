@@ -97,7 +97,7 @@ func (u *upload) write(q packet.Request) error {
 		u.transfer, u.refused = u.s.startTransfer(proxy.Upload, "WRITE", u.name, int64(q.Offset), u.content.Written)
 		u.stall = time.AfterFunc(u.s.srv.stallTimeout(), func() {
 			defer u.s.recoverPanic("stalled upload")
-			u.content.Break(errStalled)
+			u.breakStalled()
 		})
 	}
 	if u.refused != nil {
@@ -111,6 +111,15 @@ func (u *upload) write(q packet.Request) error {
 		return observedError{err} // the end of the transfer tells it
 	}
 	return nil
+}
+
+// breakStalled breaks the upload after the stall timeout, unless the client could not send meanwhile.
+func (u *upload) breakStalled() {
+	if u.s.source.awaitsClient() {
+		u.content.Break(errStalled)
+		return
+	}
+	u.s.uploads.ifOpen(u, func() { u.stall.Reset(u.s.srv.stallTimeout()) })
 }
 
 // startStall declares that the client is to send. The idle timeout may end the session again.
@@ -152,10 +161,10 @@ func (u *upload) setAttributes(a packet.Attributes) error {
 
 // close is CLOSE. Meanwhile the channel is read on.
 func (u *upload) close(q packet.Request) error {
+	u.s.uploads.close(u)
 	if u.stall != nil {
 		u.stall.Stop()
 	}
-	u.s.uploads.close(u)
 	q.Path = u.name // for the log
 	return u.s.startIn(u.s.stored, q, true, []string{u.name}, func(context.Context) (reply, error) {
 		err := u.commit()

@@ -35,10 +35,11 @@ type Request struct {
 
 // A Reader reads requests. It is used by one goroutine.
 type Reader struct {
-	r    *bufio.Reader
-	err  error // of r, in the data of a WRITE
-	rest int   // bytes of data of a WRITE that were not read
-	body []byte
+	r     *bufio.Reader
+	err   error // of r, in the data of a WRITE
+	begun bool  // a packet has begun that may not have ended
+	rest  int   // bytes of data of a WRITE that were not read
+	body  []byte
 }
 
 // NewReader returns a reader of the requests on r.
@@ -55,6 +56,11 @@ func (r *Reader) Next() (Request, error) {
 			return Request{}, unexpected(err)
 		}
 	}
+	r.begun = false
+	if _, err := r.r.Peek(1); err != nil {
+		return Request{}, err
+	}
+	r.begun = true
 	var head [9]byte // length, type, ID
 	if _, err := io.ReadFull(r.r, head[:]); err != nil {
 		return Request{}, err
@@ -80,6 +86,9 @@ func (r *Reader) Next() (Request, error) {
 	}
 	return q, q.parse(body)
 }
+
+// InPacket reports whether what the reader reads next of r is the rest of a packet. It is for the Read of r.
+func (r *Reader) InPacket() bool { return r.begun }
 
 // unexpected returns the error of a read in the middle of a packet.
 func unexpected(err error) error {
