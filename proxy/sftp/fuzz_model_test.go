@@ -151,6 +151,7 @@ type fuzzHandle struct {
 	content  []byte
 	sent     int64 // the end of the content after all WRITEs in order that were sent
 	required int
+	replaced bool // RENAME has given the name to another file
 	wrote    bool
 	failed   bool // a WRITE or FSETSTAT has failed
 	plain    bool // a new file that is written in order: nothing may fail

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/s3ftpd/s3ftpd/proxy/names"
 	"github.com/s3ftpd/s3ftpd/proxy/sftp/packet"
 )
 
@@ -46,7 +47,7 @@ func (f *fuzzSession) setPath() {
 			return
 		}
 		for i := len(f.handles) - 1; i >= 0; i-- {
-			if h := f.handles[i]; h.writes && h.name == name {
+			if h := f.handles[i]; h.writes && h.name == name && !h.replaced {
 				h.set(size, modTime, ok)
 				return
 			}
@@ -101,6 +102,7 @@ func (f *fuzzSession) rename() {
 		apply: func(_ answer, ok bool) {
 			if ok {
 				f.model.rename(from, to, false)
+				f.replaced(from, to)
 			}
 		},
 	}
@@ -110,6 +112,13 @@ func (f *fuzzSession) rename() {
 		return
 	}
 	f.send(q, paths[0], paths[1])
+}
+
+// replaced notes that another file has got a name.
+func (f *fuzzSession) replaced(from, to string) {
+	for _, h := range f.handles {
+		h.replaced = h.replaced || from != to && names.IsWithin(to, h.name)
+	}
 }
 
 // noChange sends REALPATH, READLINK, SYMLINK, INIT, or a request of an unknown type.

@@ -122,12 +122,21 @@ func (o *openUploads) ifOpen(u *upload, do func()) {
 	}
 }
 
+// replaced declares that another file has got the name, which path requests mean from now on.
+func (o *openUploads) replaced(name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, u := range o.list {
+		u.replaced = u.replaced || names.IsWithin(name, u.name)
+	}
+}
+
 // to returns the last handle that writes a name and was not closed, or nil.
 func (o *openUploads) to(name string) *upload {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, u := range slices.Backward(o.list) {
-		if u.name == name && !u.closing {
+		if u.name == name && !u.closing && !u.replaced {
 			return u
 		}
 	}

@@ -22,6 +22,7 @@ type upload struct {
 	stall    *time.Timer // breaks the upload if no WRITE comes; runs only while the client is to send
 	refused  error       // of all WRITEs and CLOSE
 	closing  bool        // CLOSE has come; guarded by openUploads
+	replaced bool        // RENAME has given the name to another file; guarded by openUploads
 }
 
 // newUpload returns a handle. base is what the handle leaves unless it writes over it.
