@@ -69,6 +69,7 @@ func (s *subsystem) newDirectory(ctx context.Context, a proxy.Account, name stri
 		return nil, err
 	}
 	opened = true
+	s.known.add(name)
 	return d, nil
 }
 

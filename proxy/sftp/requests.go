@@ -79,6 +79,9 @@ func (s *subsystem) stat(ctx context.Context, a proxy.Account, name string) (rep
 	if err != nil {
 		return nil, err
 	}
+	if e.Dir {
+		s.known.add(name)
+	}
 	return attributes(e), nil
 }
 
@@ -223,6 +226,9 @@ func (s *subsystem) rename(a proxy.Account, q packet.Request, oldPath, newPath s
 			return nil, err
 		}
 		s.known.move(from, to)
+		if from != to {
+			s.uploads.replaced(to)
+		}
 		s.observe(ctx, event.Rename{Name: from, To: to, Stored: stored})
 		return nil, nil
 	})
