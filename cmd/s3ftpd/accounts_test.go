@@ -117,7 +117,7 @@ users:
 
 // After a change of the file, running sessions go on under the new rules, and those of removed users end.
 func TestUsersFileChanges(t *testing.T) {
-	s := keyServices(t)["embedded store"]
+	s := embeddedKeys(t)
 	const text = "defaults: {bucket: invoices}\nusers:\n  - {name: alice, password: $alice}\n"
 	file := usersFileOf(t, "", text+"  - {name: bob, password: $bob}\n", "alice", "bob")
 	r, address := startUsers(t, s, file)
@@ -151,7 +151,7 @@ func TestUsersFileChanges(t *testing.T) {
 
 // Names that the users file does not have are S3 keys with --auth s3. A change of the file does not end their sessions.
 func TestS3KeysBesideUsersFile(t *testing.T) {
-	s := keyServices(t)["embedded store"]
+	s := embeddedKeys(t)
 	const text = "users:\n  - {name: alice, password: $alice, bucket: invoices}\n"
 	file := usersFileOf(t, "", text, "alice")
 	r, address := startUsers(t, s, file, "--auth", "s3")

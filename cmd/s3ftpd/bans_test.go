@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/http/httptest"
 	"net/netip"
 	"net/textproto"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/config"
-	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
 // through opens a control connection to a server behind a load balancer, which says that it comes from a client.
@@ -136,16 +134,9 @@ users:
 
 // Logins with S3 keys are counted too.
 func TestBanForWrongS3Keys(t *testing.T) {
-	awsEnvironment(t)
-	store, err := s3demo.Open(t.TempDir(), s3demo.Options{Keys: map[string]string{"alice-key": "canary-secret-key"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	server := httptest.NewServer(store.Handler())
-	t.Cleanup(server.Close)
-	_, address := startBalanced(t, nil, "--auth=s3", "--region=us-east-1", "--endpoint="+server.URL)
-	failLogins(t, 15, address, "198.51.100.66", "alice-key")
+	store := embeddedKeys(t)
+	_, address := startBalanced(t, nil, "--auth=s3", "--region="+store.region, "--endpoint="+store.endpoint)
+	failLogins(t, 15, address, "198.51.100.66", store.key)
 	expect(t, through(t, address, "198.51.100.66"), "", 421)
 	expect(t, through(t, address, "198.51.100.67"), "", 220)
 }

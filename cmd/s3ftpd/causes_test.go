@@ -27,7 +27,6 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/ftp"
 	"github.com/s3ftpd/s3ftpd/s3fs"
-	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
 // Each cause is recognized, and each of its placeholders has a value.
@@ -172,11 +171,7 @@ var failureCases = map[string]failureCase{
 // store serves an embedded store with one access key, and returns its URL.
 func store(t *testing.T) string {
 	t.Helper()
-	s3, err := s3demo.Open(t.TempDir(), s3demo.Options{Keys: map[string]string{"canary-key": "canary-aws-secret"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s3.Close() })
+	s3 := openStore(t, map[string]string{"canary-key": "canary-aws-secret"})
 	if err := s3.CreateBucket("invoices"); err != nil {
 		t.Fatal(err)
 	}

@@ -153,7 +153,7 @@ func TestEvents(t *testing.T) {
 
 // A receiver that never answers neither holds up the end of the program for longer than --drain-timeout, nor is its event forgotten.
 func TestEventsOfReceiverThatHangs(t *testing.T) {
-	s := keyServices(t)["embedded store"]
+	s := embeddedKeys(t)
 	file := usersFileOf(t, "", "defaults: {bucket: invoices}\nusers:\n  - {name: alice, password: $alice}\n", "alice")
 	open := make(chan struct{})
 	v := receiveEvents(t, s, open)
@@ -215,7 +215,7 @@ func TestCheckEvents(t *testing.T) {
 
 // An upload that fails at its first byte has the bucket and the key in its event, and one that is refused before has no event.
 func TestEventsOfRefusedUploads(t *testing.T) {
-	s := keyServices(t)["embedded store"]
+	s := embeddedKeys(t)
 	file := usersFileOf(t, "", "defaults: {bucket: invoices, prefix: \"{user}/\"}\nusers:\n  - {name: alice, password: $alice, max-file-size: 3}\n", "alice")
 	open := make(chan struct{})
 	close(open)

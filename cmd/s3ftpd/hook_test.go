@@ -27,7 +27,6 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/auth"
 	"github.com/s3ftpd/s3ftpd/proxy/auth/hook"
 	"github.com/s3ftpd/s3ftpd/s3fs"
-	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 )
 
 // A testHook accepts the password canary-pw of its users, and notes the names it was asked about. It knows no other users.
@@ -203,11 +202,7 @@ func TestHookRefusals(t *testing.T) {
 // The hook is asked only about names that the users file does not have, and S3 only about those that the hook does not know.
 func TestSourcesInOrder(t *testing.T) {
 	awsEnvironment(t)
-	store, err := s3demo.Open(t.TempDir(), s3demo.Options{Keys: map[string]string{"s3-key": "canary-secret-key", "both": "canary-secret-key", "canary-key": "canary-aws-secret"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
+	store := openStore(t, map[string]string{"s3-key": "canary-secret-key", "both": "canary-secret-key", "canary-key": "canary-aws-secret"})
 	if err := store.CreateBucket("invoices"); err != nil {
 		t.Fatal(err)
 	}

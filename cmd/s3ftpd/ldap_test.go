@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
@@ -178,11 +177,7 @@ func (e *expiringSTS) refuse(message string) {
 // While keys cannot be renewed, transfers fail with a reply. If MinIO refuses to renew them, the session ends.
 func TestLDAPKeysEndInSession(t *testing.T) {
 	awsEnvironment(t)
-	store, err := s3demo.Open(t.TempDir(), s3demo.Options{Keys: map[string]string{"alice-key": "canary-secret-key"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
+	store := openStore(t, map[string]string{"alice-key": "canary-secret-key"})
 	sts := &expiringSTS{s3: store.Handler(), key: "alice-key", secret: "canary-secret-key"}
 	server := httptest.NewServer(sts)
 	t.Cleanup(server.Close)

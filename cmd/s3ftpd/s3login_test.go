@@ -53,20 +53,34 @@ type keyService struct{ endpoint, region, key, secret string }
 // keyServices returns an embedded store with keys, and MinIO.
 func keyServices(t *testing.T) map[string]keyService {
 	t.Helper()
+	minio := real.MinIO(t)
+	real.AwaitKeys(t, minio)
+	return map[string]keyService{
+		"embedded store": embeddedKeys(t),
+		"MinIO":          {minio.Endpoint, minio.Region, minio.AccessKey, minio.SecretKey},
+	}
+}
+
+// embeddedKeys starts an embedded store with a key.
+func embeddedKeys(t *testing.T) keyService {
+	t.Helper()
 	awsEnvironment(t)
-	store, err := s3demo.Open(t.TempDir(), s3demo.Options{Keys: map[string]string{"alice-key": "canary-secret-key"}})
+	s := keyService{"", "us-east-1", "alice-key", "canary-secret-key"}
+	server := httptest.NewServer(openStore(t, map[string]string{s.key: s.secret}).Handler())
+	t.Cleanup(server.Close)
+	s.endpoint = server.URL
+	return s
+}
+
+// openStore opens an embedded store with access keys and their secret keys.
+func openStore(t *testing.T, keys map[string]string) *s3demo.Store {
+	t.Helper()
+	store, err := s3demo.Open(t.TempDir(), s3demo.Options{Keys: keys})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	server := httptest.NewServer(store.Handler())
-	t.Cleanup(server.Close)
-	minio := real.MinIO(t)
-	real.AwaitKeys(t, minio)
-	return map[string]keyService{
-		"embedded store": {server.URL, "us-east-1", "alice-key", "canary-secret-key"},
-		"MinIO":          {minio.Endpoint, minio.Region, minio.AccessKey, minio.SecretKey},
-	}
+	return store
 }
 
 // startKeys starts a server for a service with --auth s3, and returns its address.

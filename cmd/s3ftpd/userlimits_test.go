@@ -21,7 +21,7 @@ defaults: {bucket: invoices, prefix: "{user}/"}
 users:
   - {name: alice, password: $alice, max-rate: {up: 100KiB, down: 100KiB}}
 `, "alice")
-	_, address := startUsers(t, keyServices(t)["embedded store"], file)
+	_, address := startUsers(t, embeddedKeys(t), file)
 	alice := keyLogin(t, address, "alice", "pw-alice", 230)
 	content := strings.Repeat("0123456789abcdef", 100<<10/16) // a second's bytes, of which a quarter may come at once
 	for _, command := range []string{"STOR f", "RETR f"} {
@@ -90,7 +90,7 @@ users:
   - {name: alice, password: $alice, max-file-size: 10, daily-upload: 25}
   - {name: bob, password: $bob, permissions: wo, max-file-size: 10, mounts: {/in: {prefix: bob/}}}
 `, "alice", "bob")
-	_, address := startUsers(t, keyServices(t)["embedded store"], file)
+	_, address := startUsers(t, embeddedKeys(t), file)
 	alice, bob := keyLogin(t, address, "alice", "pw-alice", 230), keyLogin(t, address, "bob", "pw-bob", 230)
 	exchange(t, alice, "STOR f", "0123456789")
 	refuseAtLimit(t, alice, "APPE f", "a")

@@ -157,7 +157,7 @@ func TestUncountedQuota(t *testing.T) {
 users:
   - {name: alice, password: $alice, bucket: invoices, quota: {size: 100}, s3: {access-key: unknown, secret-key: canary-unknown}}
 `, "alice")
-	r, address := startUsers(t, keyServices(t)["embedded store"], file)
+	r, address := startUsers(t, embeddedKeys(t), file)
 	alice := keyLogin(t, address, "alice", "pw-alice", 230)
 	expect(t, alice, "EPSV", 229)
 	expect(t, alice, "STOR f", 450)
@@ -198,7 +198,7 @@ users:
   - {name: bob, password: $bob}
 `
 	file := usersFileOf(t, "", text, "alice", "bob")
-	r, address := startUsers(t, keyServices(t)["embedded store"], file)
+	r, address := startUsers(t, embeddedKeys(t), file)
 	alice, bob := keyLogin(t, address, "alice", "pw-alice", 230), keyLogin(t, address, "bob", "pw-bob", 230)
 	reload := func(old, now string) {
 		t.Helper()
