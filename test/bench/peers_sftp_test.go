@@ -11,9 +11,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -41,22 +39,9 @@ func newKey(b testing.TB, name string) ssh.Signer {
 	return signer
 }
 
-// awaitSFTP waits until a server that has just been started accepts connections, for 30 s, and logs in.
+// awaitSFTP connects to a server that has just been started, and logs in.
 func awaitSFTP(b testing.TB, addr string, a account, with ssh.AuthMethod) (*sftpClient, error) {
-	end := time.After(30 * time.Second)
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		c, err := connectSFTPWith(b, addr, a, with)
-		if !errors.Is(err, syscall.ECONNREFUSED) {
-			return c, err
-		}
-		select {
-		case <-tick.C:
-		case <-end:
-			return nil, err
-		}
-	}
+	return await(func() (*sftpClient, error) { return connectSFTPWith(b, addr, a, with) })
 }
 
 // minioSFTP is the SFTP server of MinIO itself, which shows buckets as directories. It has no process of its own.

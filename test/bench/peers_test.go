@@ -108,22 +108,27 @@ func (c *ftpClient) makeDir(name string) error {
 	return err
 }
 
-// awaitFTP waits until a server that has just been started accepts connections, for 30 s, and logs in.
-func awaitFTP(b testing.TB, addr string, a account) (*ftpClient, error) {
+// await calls connect until a server that has just been started accepts connections, for 30 s.
+func await[C client](connect func() (C, error)) (C, error) {
 	end := time.After(30 * time.Second)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		c, err := connectFTP(b, addr, a, false)
+		c, err := connect()
 		if !errors.Is(err, syscall.ECONNREFUSED) {
 			return c, err
 		}
 		select {
 		case <-tick.C:
 		case <-end:
-			return nil, err
+			return c, err
 		}
 	}
+}
+
+// awaitFTP connects to a server that has just been started, and logs in.
+func awaitFTP(b testing.TB, addr string, a account) (*ftpClient, error) {
+	return await(func() (*ftpClient, error) { return connectFTP(b, addr, a, false) })
 }
 
 // vsftpdConfig lets an anonymous user store files. The server has no sandbox, which containers may not allow.
