@@ -82,8 +82,8 @@ type Store interface {
 	SetTime(ctx context.Context, name string, mtime time.Time) (Stored, error)
 
 	// Sum returns a checksum of length bytes of a file from offset; a negative length means to the end. The algorithm is
-	// one of [Algorithms].
-	Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error)
+	// one of [Algorithms]. etag is the version of the file, and any other version is ErrStale; "" = the current one.
+	Sum(ctx context.Context, name, etag, algorithm string, offset, length int64) ([]byte, error)
 
 	// Usage returns the total size in bytes and the number of the files in dir and all directories below it. Resumable
 	// uploads do not count. A missing directory counts as empty.

@@ -26,16 +26,17 @@ import (
 // CRC32, MD5, SHA-1, SHA-256 or SHA-512; any other is errors.ErrUnsupported.
 //
 // If S3 stores the checksum of the object, Sum returns that. Otherwise it reads one version of the file, through
-// memory of the budget. A range that the file does not have is syscall.ESPIPE, and a directory is syscall.EISDIR.
-func (f *FS) Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error) {
-	sum, err := f.sum(ctx, name, algorithm, offset, length)
+// memory of the budget. A range that the file does not have is syscall.ESPIPE, and a directory is syscall.EISDIR. If etag
+// is not "", a file with another ETag is proxy.ErrStale.
+func (f *FS) Sum(ctx context.Context, name, etag, algorithm string, offset, length int64) ([]byte, error) {
+	sum, err := f.sum(ctx, name, etag, algorithm, offset, length)
 	if err != nil {
 		return nil, wrap("sum", name, err)
 	}
 	return sum, nil
 }
 
-func (f *FS) sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error) {
+func (f *FS) sum(ctx context.Context, name, etag, algorithm string, offset, length int64) ([]byte, error) {
 	h := proxy.NewHash(algorithm)
 	if h == nil {
 		return nil, fmt.Errorf("checksum %q: %w", algorithm, errors.ErrUnsupported)
@@ -46,10 +47,10 @@ func (f *FS) sum(ctx context.Context, name, algorithm string, offset, length int
 	}
 	var sum []byte
 	if offset == 0 {
-		sum, err = f.storedChecksum(ctx, key, algorithm, length)
+		sum, err = f.storedChecksum(ctx, key, etag, algorithm, length)
 	}
 	if sum == nil && err == nil {
-		sum, err = f.computeSum(ctx, name, h, offset, length)
+		sum, err = f.computeSum(ctx, name, h, proxy.Range{ETag: etag, Offset: offset}, length)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := f.statDir(ctx, key+"/"); err != nil {
@@ -61,8 +62,8 @@ func (f *FS) sum(ctx context.Context, name, algorithm string, offset, length int
 }
 
 // storedChecksum returns the checksum that S3 stores of an object, nil if it stores none, or if the object has other
-// than length bytes.
-func (f *FS) storedChecksum(ctx context.Context, key, algorithm string, length int64) ([]byte, error) {
+// than length bytes. Another ETag than etag, unless that is "", is proxy.ErrStale.
+func (f *FS) storedChecksum(ctx context.Context, key, etag, algorithm string, length int64) ([]byte, error) {
 	out, err := f.headWithChecksums(ctx, key)
 	if err != nil {
 		if refusesHead(err) {
@@ -70,15 +71,17 @@ func (f *FS) storedChecksum(ctx context.Context, key, algorithm string, length i
 		}
 		return nil, err
 	}
+	if is := unquote(out.ETag); etag != "" && is != etag {
+		return nil, fmt.Errorf("%w: the ETag is %s, not %s", proxy.ErrStale, is, etag)
+	}
 	if length >= 0 && (out.ContentLength == nil || length != *out.ContentLength) {
 		return nil, nil
 	}
 	return f.checksumIn(out, algorithm), nil
 }
 
-// computeSum reads the range and hashes it with h.
-func (f *FS) computeSum(ctx context.Context, name string, h hash.Hash, offset, length int64) ([]byte, error) {
-	at := proxy.Range{Offset: offset}
+// computeSum reads length bytes from at, or to the end if length is negative, and hashes them with h.
+func (f *FS) computeSum(ctx context.Context, name string, h hash.Hash, at proxy.Range, length int64) ([]byte, error) {
 	if length >= 0 {
 		at.Length = max(length, 1) // 0 = to the end
 	}
@@ -88,9 +91,9 @@ func (f *FS) computeSum(ctx context.Context, name string, h hash.Hash, offset, l
 	}
 	defer r.Close()
 	r.verifier = nil // the caller compares the checksum
-	switch rest := r.info.size - offset; {
+	switch rest := r.info.size - at.Offset; {
 	case length > rest:
-		return nil, fmt.Errorf("%d bytes at offset %d of %d: %w", length, offset, r.info.size, syscall.ESPIPE)
+		return nil, fmt.Errorf("%d bytes at offset %d of %d: %w", length, at.Offset, r.info.size, syscall.ESPIPE)
 	case length == 0:
 		return h.Sum(nil), nil
 	}

@@ -95,7 +95,7 @@ func TestSumFromHeaders(t *testing.T) {
 			if c.kept {
 				want, calls = digestOf(c.algorithm, other), calls[:1]
 			}
-			got, err := s.fs(Options{}).Sum(t.Context(), "/f", c.algorithm, 0, -1)
+			got, err := s.fs(Options{}).Sum(t.Context(), "/f", "", c.algorithm, 0, -1)
 			if err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%x, %v; want %x", got, err, want)
 			}
@@ -117,7 +117,7 @@ func TestETagIsMD5OnKnownServices(t *testing.T) {
 		if kept {
 			want = digestOf("MD5", other)
 		}
-		if got, err := f.Sum(t.Context(), "/f", "MD5", 0, -1); err != nil || !bytes.Equal(got, want) {
+		if got, err := f.Sum(t.Context(), "/f", "", "MD5", 0, -1); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%q: %x, %v; want %x", endpoint, got, err, want)
 		}
 	}

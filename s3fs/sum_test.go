@@ -31,7 +31,7 @@ func TestStoredSumIsForWholeObject(t *testing.T) {
 		{0, 0, "", []string{"Head", "Get"}},
 	} {
 		s := answering(t, "X-Amz-Checksum-Type: FULL_OBJECT", "X-Amz-Checksum-Sha256: "+based(digestOf("SHA-256", other)))
-		got, err := s.fs(Options{}).Sum(t.Context(), "/f", "SHA-256", c.offset, c.length)
+		got, err := s.fs(Options{}).Sum(t.Context(), "/f", "", "SHA-256", c.offset, c.length)
 		if err != nil || !bytes.Equal(got, digestOf("SHA-256", c.text)) {
 			t.Errorf("%d from %d: %x, %v", c.length, c.offset, got, err)
 		}
@@ -50,7 +50,7 @@ func TestSumOfServiceThatRefuses(t *testing.T) {
 			}
 			return say(r, call)
 		}
-		got, err := s.fs(Options{}).Sum(t.Context(), "/f", "SHA-256", 0, -1)
+		got, err := s.fs(Options{}).Sum(t.Context(), "/f", "", "SHA-256", 0, -1)
 		if word == nil && bytes.Equal(got, digestOf("SHA-256", hello)) && err == nil {
 			s.checkCalls("Head x2", "Get")
 		} else if word == nil || !errors.Is(err, word) {
@@ -74,7 +74,7 @@ func TestSumOfTruncatedBody(t *testing.T) {
 			return resp, nil
 		}
 		f := s.fs(Options{})
-		if got, err := f.Sum(t.Context(), "/f", "MD5", 0, length); !errors.Is(err, io.ErrUnexpectedEOF) || got != nil {
+		if got, err := f.Sum(t.Context(), "/f", "", "MD5", 0, length); !errors.Is(err, io.ErrUnexpectedEOF) || got != nil {
 			t.Errorf("%d bytes: %x, %v", length, got, err)
 		}
 		if f.budget.Stats().Used != 0 {
@@ -95,7 +95,7 @@ func TestSumClosesBody(t *testing.T) {
 			}
 			return resp, err
 		}
-		s.fs(Options{}).Sum(t.Context(), "/f", "MD5", 0, length)
+		s.fs(Options{}).Sum(t.Context(), "/f", "", "MD5", 0, length)
 		if closed == 0 {
 			t.Errorf("%d bytes: the body stays open", length)
 		}
@@ -118,13 +118,13 @@ func TestSumEndsWithContext(t *testing.T) {
 		s := answering(t)
 		f := s.fs(Options{Budget: budget.New(0), Stall: time.Minute})
 		exhaust(t, f.budget)
-		if _, err := f.Sum(t.Context(), "/f", "MD5", 0, -1); !errors.Is(err, syscall.ENOBUFS) {
+		if _, err := f.Sum(t.Context(), "/f", "", "MD5", 0, -1); !errors.Is(err, syscall.ENOBUFS) {
 			t.Errorf("without memory: %v", err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		begin := time.Now()
-		if _, err := f.Sum(ctx, "/f", "MD5", 0, -1); !errors.Is(err, context.Canceled) || time.Since(begin) != time.Second {
+		if _, err := f.Sum(ctx, "/f", "", "MD5", 0, -1); !errors.Is(err, context.Canceled) || time.Since(begin) != time.Second {
 			t.Errorf("cancelled: %v after %v", err, time.Since(begin))
 		}
 	})
@@ -154,7 +154,7 @@ func TestSumOnMinIO(t *testing.T) {
 				}
 				h := proxy.NewHash(algorithm)
 				io.Copy(h, zeros(size))
-				sum, err := f.Sum(t.Context(), "/f", algorithm, 0, -1)
+				sum, err := f.Sum(t.Context(), "/f", "", algorithm, 0, -1)
 				if err != nil || !bytes.Equal(sum, h.Sum(nil)) || kept != nil && !bytes.Equal(kept, sum) {
 					t.Errorf("%s: %s of %d bytes: %x, kept %x, %v; want %x", checksum, algorithm, size, sum, kept, err, h.Sum(nil))
 				}

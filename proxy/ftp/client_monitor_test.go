@@ -86,11 +86,11 @@ func (s *stuckStore) SetTime(ctx context.Context, name string, mtime time.Time) 
 	return s.Memory.SetTime(ctx, name, mtime)
 }
 
-func (s *stuckStore) Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error) {
+func (s *stuckStore) Sum(ctx context.Context, name, etag, algorithm string, offset, length int64) ([]byte, error) {
 	if err := s.wait(ctx); err != nil {
 		return nil, err
 	}
-	return s.Memory.Sum(ctx, name, algorithm, offset, length)
+	return s.Memory.Sum(ctx, name, etag, algorithm, offset, length)
 }
 
 // waiting are all commands without a data connection that wait for the storage, with the beginning of their replies.

@@ -50,7 +50,7 @@ func (s *session) cmdHash(ctx context.Context, arg string) error {
 			}
 			o.end = e.Size
 		}
-		sum, err := store.Sum(ctx, name, algorithm, o.start, o.end-o.start)
+		sum, err := store.Sum(ctx, name, "", algorithm, o.start, o.end-o.start)
 		if errors.Is(err, syscall.ESPIPE) && chosen == nil {
 			return fmt.Errorf("%w: %w", reply{450, "File is changing, try again."}, err)
 		}
@@ -74,7 +74,7 @@ func cmdSum(algorithm string) func(*session, context.Context, string) error {
 			if o.end >= 0 {
 				length = o.end - o.start
 			}
-			sum, err = store.Sum(ctx, name, algorithm, o.start, length)
+			sum, err = store.Sum(ctx, name, "", algorithm, o.start, length)
 			return err
 		})
 		if err != nil {

@@ -19,7 +19,7 @@ type sumStore struct {
 	sum func(context.Context, int64, int64) ([]byte, error)
 }
 
-func (s sumStore) Sum(ctx context.Context, _, _ string, offset, length int64) ([]byte, error) {
+func (s sumStore) Sum(ctx context.Context, _, _, _ string, offset, length int64) ([]byte, error) {
 	return s.sum(ctx, offset, length)
 }
 

@@ -196,12 +196,12 @@ func (r root) SetTime(ctx context.Context, name string, mtime time.Time) (proxy.
 }
 
 // Sum implements proxy.Store.
-func (r root) Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error) {
+func (r root) Sum(ctx context.Context, name, etag, algorithm string, offset, length int64) ([]byte, error) {
 	store, rest, err := r.file(ctx, "sum", name)
 	if err != nil {
 		return nil, err
 	}
-	return store.Sum(ctx, rest, algorithm, offset, length)
+	return store.Sum(ctx, rest, etag, algorithm, offset, length)
 }
 
 // Usage implements proxy.Store.

@@ -108,8 +108,8 @@ func (b below) SetTime(ctx context.Context, name string, mtime time.Time) (proxy
 	return b.Store.SetTime(ctx, b.dir+name, mtime)
 }
 
-func (b below) Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error) {
-	return b.Store.Sum(ctx, b.dir+name, algorithm, offset, length)
+func (b below) Sum(ctx context.Context, name, etag, algorithm string, offset, length int64) ([]byte, error) {
+	return b.Store.Sum(ctx, b.dir+name, etag, algorithm, offset, length)
 }
 
 func (b below) Usage(ctx context.Context, dir string) (bytes, files int64, err error) {
@@ -185,7 +185,7 @@ func TestRefusalsOfRoot(t *testing.T) {
 	errOf := func(_ proxy.Stored, err error) error { return err }
 	_, openErr := s.Open(ctx, "/invoices", proxy.Range{})
 	_, openMissing := s.Open(ctx, "/missing", proxy.Range{})
-	_, sumErr := s.Sum(ctx, "/invoices", "SHA-256", 0, -1)
+	_, sumErr := s.Sum(ctx, "/invoices", "", "SHA-256", 0, -1)
 	copyOf := func(from string) proxy.Source { return storetest.Runs(storetest.CopyOf(from, "", 0, -1)) }
 	for _, x := range []struct {
 		name      string

@@ -101,13 +101,13 @@ func (v *evader) Open(ctx context.Context, name string, at proxy.Range) (proxy.R
 	return v.full.Open(ctx, name, at)
 }
 
-func (v *evader) Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error) {
-	sum, err := v.restricted.Sum(ctx, name, algorithm, offset, length)
+func (v *evader) Sum(ctx context.Context, name, etag, algorithm string, offset, length int64) ([]byte, error) {
+	sum, err := v.restricted.Sum(ctx, name, etag, algorithm, offset, length)
 	if v.permitted(proxy.PermRead) {
 		return sum, err
 	}
 	v.checkDenied("Sum", name, err)
-	return v.full.Sum(ctx, name, algorithm, offset, length)
+	return v.full.Sum(ctx, name, etag, algorithm, offset, length)
 }
 
 // A runList is a source whose runs are known.

@@ -225,12 +225,12 @@ func (m mounts) SetTime(ctx context.Context, name string, mtime time.Time) (prox
 }
 
 // Sum implements proxy.Store.
-func (m mounts) Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error) {
+func (m mounts) Sum(ctx context.Context, name, etag, algorithm string, offset, length int64) ([]byte, error) {
 	mt, rest, err := m.within("sum", name, syscall.EISDIR, fs.ErrNotExist)
 	if err != nil {
 		return nil, err
 	}
-	return mt.Sum(ctx, rest, algorithm, offset, length)
+	return mt.Sum(ctx, rest, etag, algorithm, offset, length)
 }
 
 // Usage implements proxy.Store.

@@ -93,9 +93,9 @@ func (g *guarded) SetTime(ctx context.Context, name string, mtime time.Time) (pr
 	return g.Memory.SetTime(ctx, name, mtime)
 }
 
-func (g *guarded) Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error) {
+func (g *guarded) Sum(ctx context.Context, name, etag, algorithm string, offset, length int64) ([]byte, error) {
 	g.check(name)
-	return g.Memory.Sum(ctx, name, algorithm, offset, length)
+	return g.Memory.Sum(ctx, name, etag, algorithm, offset, length)
 }
 
 func (g *guarded) Usage(ctx context.Context, dir string) (bytes, files int64, err error) {
@@ -228,7 +228,7 @@ func playOperation(t *testing.T, d *dice, s proxy.Store, layout map[string][2]st
 			io.Copy(io.Discard, r)
 			r.Close()
 		}
-		s.Sum(ctx, a, "MD5", 0, -1)
+		s.Sum(ctx, a, "", "MD5", 0, -1)
 	case 10:
 		s.Usage(ctx, a)
 	}

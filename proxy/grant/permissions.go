@@ -246,11 +246,11 @@ func (p *permissions) SetTime(ctx context.Context, name string, mtime time.Time)
 }
 
 // Sum implements proxy.Store.
-func (p *permissions) Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error) {
+func (p *permissions) Sum(ctx context.Context, name, etag, algorithm string, offset, length int64) ([]byte, error) {
 	if err := p.check("sum", name, proxy.PermRead); err != nil {
 		return nil, err
 	}
-	return p.below.Sum(ctx, p.inBelow(name), algorithm, offset, length)
+	return p.below.Sum(ctx, p.inBelow(name), etag, algorithm, offset, length)
 }
 
 // Usage implements proxy.Store.

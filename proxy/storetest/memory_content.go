@@ -294,7 +294,7 @@ func (p *memoryPut) keep(err error) {
 }
 
 func wrongOffset(right int64) error { return &proxy.OffsetError{Offset: right, Err: syscall.ESPIPE} }
-func (m *Memory) Sum(ctx context.Context, name, algorithm string, offset, length int64) ([]byte, error) {
+func (m *Memory) Sum(ctx context.Context, name, etag, algorithm string, offset, length int64) ([]byte, error) {
 	if d := m.Slow[name]; d > 0 {
 		select {
 		case <-time.After(d):
@@ -311,6 +311,8 @@ func (m *Memory) Sum(ctx context.Context, name, algorithm string, offset, length
 		return nil, syscall.EISDIR
 	case !ok:
 		return nil, fs.ErrNotExist
+	case etag != "" && etag != f.Entry().ETag:
+		return nil, proxy.ErrStale
 	case proxy.NewHash(algorithm) == nil:
 		return nil, errors.ErrUnsupported
 	case offset < 0 || offset > f.Size() || length > f.Size()-offset:
