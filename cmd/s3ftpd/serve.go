@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -193,8 +194,12 @@ func ftpServer(c *config.Config, client *s3fs.Client, users userSource, cert *ce
 
 // sftpServer returns the SFTP server for a configuration.
 func sftpServer(c *config.Config, client *s3fs.Client, users userSource, keys *hostKeys, all resources) *sftp.Server {
+	version := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		version = versionOf(info)
+	}
 	return &sftp.Server{
-		Login: users.login, AcceptsKey: users.acceptsKey,
+		Login: users.login, AcceptsKey: users.acceptsKey, Version: version,
 		HostKeys: keys.signers, Algorithms: algorithms[c.SFTPAlgorithms], Banner: c.SFTPBanner,
 		IdleTimeout: c.IdleTimeout, LoginTimeout: c.LoginTimeout, StallTimeout: c.StallTimeout, DrainTimeout: c.DrainTimeout, DrainEnd: client.Stop,
 		Budget: all.budget, Keep: c.PartSize, Sessions: all.sessions, Observer: all.observer,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -23,13 +24,10 @@ func version(_ context.Context, p *process) error {
 
 // versionLine returns the version, the commit, with "+" if the tree had uncommitted changes, and the toolchain.
 func versionLine(info *debug.BuildInfo) string {
-	words := []string{"s3ftpd", info.Main.Version}
+	words := []string{"s3ftpd", versionOf(info)}
 	settings := map[string]string{}
 	for _, s := range info.Settings {
 		settings[s.Key] = s.Value
-	}
-	if info.Main.Version == "" {
-		words[1] = "(devel)"
 	}
 	if revision := settings["vcs.revision"]; revision != "" {
 		if settings["vcs.modified"] == "true" {
@@ -40,3 +38,6 @@ func versionLine(info *debug.BuildInfo) string {
 	words = append(words, runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
 	return strings.Join(words, " ")
 }
+
+// versionOf returns the version of the program.
+func versionOf(info *debug.BuildInfo) string { return cmp.Or(info.Main.Version, "(devel)") }

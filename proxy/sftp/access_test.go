@@ -20,7 +20,7 @@ import (
 
 // plays are requests about the name x, by the row of the table and its form. See script.ask for their notation.
 var plays = map[string][]string{
-	"OPEN READ":        {"OPEN x R as h; READ h 0 9; CLOSE h", "OPEN x R as h; FSTAT h; FSETSTAT h mtime=5; CLOSE h"},
+	"OPEN READ":        {"OPEN x R as h; READ h 0 9; CLOSE h", "OPEN x R as h; FSTAT h; FSETSTAT h mtime=5; CLOSE h", "OPEN x R as h; check-file-handle h md5 0 0 0"},
 	"OPEN WRITE":       {"OPEN x W as h; WRITE h 0 45; FSETSTAT h size=2; CLOSE h", "OPEN x RW as h; CLOSE h", "OPEN x WA as h; CLOSE h"},
 	"OPEN WRITE TRUNC": {"OPEN x WT as h; WRITE h 0 45; CLOSE h", "OPEN x WT as h; CLOSE h"},
 	"OPEN WRITE CREAT": {
@@ -46,11 +46,16 @@ var plays = map[string][]string{
 	"lsetstat@openssh.com":           {"lsetstat@openssh.com x mode=0600"},
 	"lsetstat@openssh.com time":      {"lsetstat@openssh.com x mtime=5"},
 	"statvfs@openssh.com":            {"statvfs@openssh.com x"},
+	"fstatvfs@openssh.com":           {"fstatvfs@openssh.com x"},
 	"fsync@openssh.com":              {"fsync@openssh.com x"},
 	"limits@openssh.com":             {"limits@openssh.com"},
 	"expand-path@openssh.com":        {"expand-path@openssh.com x"},
 	"users-groups-by-id@openssh.com": {`users-groups-by-id@openssh.com "" ""`},
 	"home-directory":                 {`home-directory ""`},
+	"check-file":                     {"check-file x md5 0 0 0"},
+	"check-file-name":                {"check-file-name x md5 0 0 0", "check-file-name x sha1 0 0 256"},
+	"check-file-handle":              {"check-file-handle x md5 0 0 0"},
+	"vendor-id":                      {"vendor-id a b c 1"},
 }
 
 // needsOfRequests are what the rows of both tables need, with their forms.

@@ -25,6 +25,7 @@ type client struct {
 	answers chan answer
 	early   map[uint32]answer // that came before the caller has asked for them
 	end     chan error        // the result of serveSFTP
+	version cursor            // what VERSION has behind the number
 }
 
 // An answer is the type of a reply, its ID, and what follows.
@@ -72,9 +73,11 @@ func initialize(t testing.TB, channel io.ReadWriteCloser) *client {
 	c := &client{t: t, conn: channel, answers: make(chan answer, 10_000), early: map[uint32]answer{}}
 	go c.read()
 	c.send(packet.Init, 3)
-	if v := <-c.answers; v.kind != 2 || v.id != 3 {
+	v := <-c.answers
+	if v.kind != 2 || v.id != 3 {
 		t.Fatalf("the answer to INIT is %+v", v)
 	}
+	c.version = v.body
 	return c
 }
 
@@ -206,6 +209,18 @@ func (a answer) String() string {
 		fmt.Fprintf(&text, " %d", c.long())
 	}
 	return text.String()
+}
+
+// sums returns an answer with texts and hashes.
+func (a answer) sums(texts int) string {
+	if a.kind != 201 {
+		return a.String()
+	}
+	c, text := cursor(a.body), "SUMS"
+	for range texts {
+		text += " " + c.text()
+	}
+	return fmt.Sprintf("%s %x", text, []byte(c))
 }
 
 // attributes returns attributes as mode, size and time.

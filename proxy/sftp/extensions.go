@@ -11,29 +11,41 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/sftp/packet"
 )
 
-// offered are the extensions that VERSION names (OpenSSH's PROTOCOL, section 4).
+// offered are the extensions that VERSION names, beside vendor-id: those of OpenSSH (its PROTOCOL, section 4), and of
+// draft-ietf-secsh-filexfer-extensions-00. Of check-file-name and check-file-handle, some clients look for check-file.
 var offered = []packet.Extension{
-	{Name: "posix-rename@openssh.com", Data: "1"}, {Name: "statvfs@openssh.com", Data: "2"}, {Name: "fsync@openssh.com", Data: "1"},
-	{Name: "lsetstat@openssh.com", Data: "1"}, {Name: "limits@openssh.com", Data: "1"}, {Name: "expand-path@openssh.com", Data: "1"},
-	{Name: "users-groups-by-id@openssh.com", Data: "1"}, {Name: "home-directory", Data: "1"},
+	{Name: "posix-rename@openssh.com", Data: "1"}, {Name: "statvfs@openssh.com", Data: "2"}, {Name: "fstatvfs@openssh.com", Data: "2"},
+	{Name: "fsync@openssh.com", Data: "1"}, {Name: "lsetstat@openssh.com", Data: "1"}, {Name: "limits@openssh.com", Data: "1"},
+	{Name: "expand-path@openssh.com", Data: "1"}, {Name: "users-groups-by-id@openssh.com", Data: "1"}, {Name: "home-directory", Data: "1"},
+	{Name: "check-file", Data: "1"}, {Name: "check-file-name", Data: "1"}, {Name: "check-file-handle", Data: "1"},
 }
 
-// isOffered reports whether offered has an extension.
+// vendorID is the extension vendor-id, by which clients know the server.
+func (srv *Server) vendorID() packet.Extension {
+	return packet.VendorID("s3ftpd", "s3ftpd", srv.Version)
+}
+
+// isOffered reports whether VERSION names an extension.
 func isOffered(name string) bool {
-	return slices.ContainsFunc(offered, func(e packet.Extension) bool { return e.Name == name })
+	return name == "vendor-id" || slices.ContainsFunc(offered, func(e packet.Extension) bool { return e.Name == name })
 }
 
-// extensions are the requests of offered. They parse their data at once: it is valid until the next request. The table is never
+// extensions are the requests of offered and vendor-id. They parse their data at once: it is valid until the next request. The table is never
 // changed.
 var extensions = map[string]request{
 	"posix-rename@openssh.com":       {run: posixRename, needs: access.RenamesTo},
 	"statvfs@openssh.com":            {run: statvfs},
+	"fstatvfs@openssh.com":           {run: fstatvfs},
 	"fsync@openssh.com":              {run: fsync},
 	"lsetstat@openssh.com":           {run: lsetstat, needs: access.Stats, forms: withTime},
 	"limits@openssh.com":             {run: limits},
 	"expand-path@openssh.com":        {run: expandPath},
 	"users-groups-by-id@openssh.com": {run: namesOfIDs},
 	"home-directory":                 {run: homeDirectory},
+	"check-file":                     {run: checkFileHandle},
+	"check-file-name":                {run: checkFileName, needs: access.Reads},
+	"check-file-handle":              {run: checkFileHandle},
+	"vendor-id":                      {run: vendorOfClient},
 }
 
 func posixRename(s *subsystem, a proxy.Account, q packet.Request) error {
@@ -66,10 +78,7 @@ func fsync(s *subsystem, _ proxy.Account, q packet.Request) error {
 	if err != nil {
 		return s.malformed(q, err)
 	}
-	s.mu.Lock()
-	u, ok := s.handles[handle[0]].(*upload)
-	s.mu.Unlock()
-	if ok {
+	if u, ok := s.handleOf(handle[0]).(*upload); ok {
 		err = u.content.Err()
 	} else {
 		err = failure("Not a handle that writes.")
@@ -148,6 +157,28 @@ func statvfs(s *subsystem, a proxy.Account, q packet.Request) error {
 		return nil
 	}
 	return s.start(q, false, []string{name}, func(ctx context.Context) (reply, error) { return freeSpace(ctx, a) })
+}
+
+// fstatvfs is statvfs for a handle: the limits are those of the account.
+func fstatvfs(s *subsystem, a proxy.Account, q packet.Request) error {
+	handle, err := q.Texts(1)
+	if err != nil {
+		return s.malformed(q, err)
+	}
+	if s.handleOf(handle[0]) == nil {
+		s.answer(q, nil, errUnknownHandle)
+		return nil
+	}
+	return s.start(q, false, nil, func(ctx context.Context) (reply, error) { return freeSpace(ctx, a) })
+}
+
+// vendorOfClient answers vendor-id, by which a client tells its product. Nothing depends on it.
+func vendorOfClient(s *subsystem, _ proxy.Account, q packet.Request) error {
+	if _, err := q.Texts(3); err != nil {
+		return s.malformed(q, err)
+	}
+	s.answer(q, nil, nil)
+	return nil
 }
 
 // freeSpace returns the answer to statvfs.

@@ -43,3 +43,54 @@ func TestStatvfs(t *testing.T) {
 		})
 	}
 }
+
+// VERSION names each extension that is served, and no other; the data of vendor-id is that of draft-ietf-secsh-filexfer-13.
+func TestVersion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, func(srv *Server, _ *proxy.Account) { srv.Version = "v1.2.3" })
+		defer c.close()
+		data := make(map[string]cursor)
+		for v := c.version; len(v) > 0; {
+			name := v.text()
+			data[name] = cursor(v.text())
+		}
+		for name := range extensions {
+			if _, named := data[name]; !named {
+				t.Errorf("VERSION does not name %s", name)
+			}
+		}
+		if len(data) != len(extensions) {
+			t.Errorf("VERSION names %d extensions, and %d are served", len(data), len(extensions))
+		}
+		id := data["vendor-id"]
+		if got := fmt.Sprint(id.text(), " ", id.text(), " ", id.text(), " ", id.long(), len(id)); got != "s3ftpd s3ftpd v1.2.3 0 0" {
+			t.Errorf("vendor-id is %q", got)
+		}
+		if string(data["statvfs@openssh.com"]) != "2" || string(data["limits@openssh.com"]) != "1" {
+			t.Errorf("the extensions are %q", data)
+		}
+	})
+}
+
+// A check-file-handle whose hashes do not fit into an answer names the least block size that does.
+func TestCheckFileOfManyBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t)
+		defer c.close()
+		const size = 10 << 20
+		c.store.Files["/f"] = storetest.MemoryFile{Name: "/f", Data: make([]byte, size)}
+		ask := func(block int) string {
+			return c.await(c.request(packet.Extended, "check-file-name", "/f", "sha512", int64(0), int64(0), block)).sums(1)
+		}
+		const least = (size*64 + packet.MaxData - 1) / packet.MaxData
+		if got, want := ask(256), fmt.Sprintf("FAILURE Too many blocks: the block size must be at least %d.", least); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		if got := ask(least); len(got) != len("SUMS sha512 ")+2*64*((size+least-1)/least) {
+			t.Errorf("with blocks of that size: %.100s", got)
+		}
+		if got := ask(least - 1); !failed(got) {
+			t.Errorf("with smaller ones: %.100s", got)
+		}
+	})
+}

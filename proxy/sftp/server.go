@@ -35,6 +35,7 @@ type Server struct {
 
 	Algorithms Algorithms // of the key exchange, ciphers and signatures
 	Banner     string     // shown before the login; "" = none
+	Version    string     // of the program, for the extension vendor-id
 
 	IdleTimeout  time.Duration // without a message from the client and without a running request; 0 = 5 min
 	LoginTimeout time.Duration // from connecting to login; 0 = 60 s

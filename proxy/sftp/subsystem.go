@@ -95,7 +95,9 @@ func (s *subsystem) run() error {
 	case err != nil:
 		return err
 	}
-	s.replies.send(0, func(b []byte, _ uint32) []byte { return packet.AppendVersion(b, offered) })
+	s.replies.send(0, func(b []byte, _ uint32) []byte {
+		return packet.AppendVersion(b, append(offered[:len(offered):len(offered)], s.srv.vendorID()))
+	})
 	for {
 		q, err := s.in.Next()
 		switch {
@@ -153,7 +155,7 @@ func (s *subsystem) handleRequest(q packet.Request, number string) error {
 	}
 	s.mu.Unlock()
 	if h == nil {
-		s.answer(q, nil, failure("Unknown handle."))
+		s.answer(q, nil, errUnknownHandle)
 		return nil
 	}
 	err := h.request(q)
@@ -161,6 +163,16 @@ func (s *subsystem) handleRequest(q packet.Request, number string) error {
 		h.end(err)
 	}
 	return err
+}
+
+// errUnknownHandle refuses a request for a handle that is not open.
+var errUnknownHandle = failure("Unknown handle.")
+
+// handleOf returns an open handle, or nil.
+func (s *subsystem) handleOf(number string) handle {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.handles[number]
 }
 
 // errTooManyHandles refuses OPEN and OPENDIR.

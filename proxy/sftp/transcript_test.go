@@ -81,6 +81,8 @@ type script struct {
 type pending struct {
 	id uint32
 	as string // the name of its handle
+
+	texts int // before the hashes in the answer; 0 = it has none
 }
 
 func play(t *testing.T, store scriptStore, text string) {
@@ -204,6 +206,9 @@ var paths = map[string]packet.Type{
 // ofHandle are the requests with only a handle.
 var ofHandle = map[string]packet.Type{"CLOSE": packet.Close, "FSTAT": packet.FStat, "READDIR": packet.ReadDir}
 
+// textsOfSums are the requests for hashes, and the texts before those.
+var textsOfSums = map[string]int{"check-file": 2, "check-file-name": 1, "check-file-handle": 1}
+
 // ask sends a request. Its words are the name and the fields; flags of OPEN are R, W, A, C, T and X; attributes are size=N, mtime=N.
 func (s *script) ask(words []string) bool {
 	p := pending{}
@@ -211,6 +216,7 @@ func (s *script) ask(words []string) bool {
 		p.as, words = words[n-1], words[:n-2]
 	}
 	name, args := words[0], words[1:]
+	p.texts = textsOfSums[name]
 	var values []any
 	kind, isPath := paths[name]
 	if isPath {
@@ -276,7 +282,13 @@ func (s *script) other(name string, args []string) (packet.Type, []any) {
 		return packet.Mkdir, []any{args[0], encodeAttributes(args[1:])}
 	case name == "FSETSTAT":
 		return packet.FSetStat, []any{s.handle(args[0]), encodeAttributes(args[1:])}
-	case name == "fsync@openssh.com":
+	case name == "check-file-name":
+		return packet.Extended, []any{name, args[0], args[1], number(2), number(3), int(number(4))}
+	case name == "check-file-handle" || name == "check-file":
+		return packet.Extended, []any{name, s.handle(args[0]), args[1], number(2), number(3), int(number(4))}
+	case name == "vendor-id":
+		return packet.Extended, []any{name, args[0], args[1], args[2], number(3)}
+	case name == "fsync@openssh.com" || name == "fstatvfs@openssh.com":
 		return packet.Extended, []any{name, s.handle(args[0])}
 	case name == "lsetstat@openssh.com":
 		return packet.Extended, []any{name, args[0], encodeAttributes(args[1:])}
@@ -322,7 +334,11 @@ func (s *script) expect(i int, want string) {
 	}
 	p := s.open[i]
 	s.open = slices.Delete(s.open, i, i+1)
-	got := s.await(p.id).String()
+	a := s.await(p.id)
+	got := a.String()
+	if p.texts > 0 {
+		got = a.sums(p.texts)
+	}
 	if i > 0 {
 		if a, answered := s.early[s.open[0].id]; answered {
 			s.t.Errorf("the answer to the oldest request comes first: %v", a)

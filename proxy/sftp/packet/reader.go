@@ -213,6 +213,21 @@ func (q *Request) IDs() (users, groups []uint32, err error) {
 	return users, groups, p.err
 }
 
+// CheckFile are the fields of check-file-name and check-file-handle (draft-ietf-secsh-filexfer-extensions-00, section 3).
+type CheckFile struct {
+	File           string // the path or the handle
+	Algorithms     string // with commas between them, the preferred one first
+	Offset, Length uint64 // of the range; a length of 0 = to the end
+	BlockSize      uint32 // 0 = one hash of the whole range
+}
+
+// CheckFile returns the fields of check-file-name and check-file-handle. The error is ErrMalformed.
+func (q *Request) CheckFile() (CheckFile, error) {
+	p := &parser{rest: q.Data}
+	c := CheckFile{File: p.text(), Algorithms: p.text(), Offset: p.uint64(), Length: p.uint64(), BlockSize: p.uint32()}
+	return c, p.err
+}
+
 // A parser takes fields from the beginning of rest. After its first error, all fields are zero.
 type parser struct {
 	rest []byte

@@ -22,6 +22,12 @@ func appendText(b []byte, text string) []byte {
 // An Extension is a name and the data with which VERSION offers it.
 type Extension struct{ Name, Data string }
 
+// VendorID returns the extension vendor-id (draft-ietf-secsh-filexfer-13, section 5). Versions have no build numbers.
+func VendorID(vendor, product, version string) Extension {
+	data := appendText(appendText(appendText(nil, vendor), product), version)
+	return Extension{"vendor-id", string(binary.BigEndian.AppendUint64(data, 0))}
+}
+
 // AppendVersion appends the reply to INIT.
 func AppendVersion(b []byte, extensions []Extension) []byte {
 	start := len(b)
@@ -103,4 +109,14 @@ func AppendLists(b []byte, id uint32, lists ...[]string) []byte {
 		b = end(b, from)
 	}
 	return end(b, start)
+}
+
+// AppendSums appends an EXTENDED_REPLY of texts, the last one the algorithm, and of hashes, for check-file-name.
+func AppendSums(b []byte, id uint32, texts []string, sums []byte) []byte {
+	start := len(b)
+	b = begin(b, extendedReply, id)
+	for _, text := range texts {
+		b = appendText(b, text)
+	}
+	return end(append(b, sums...), start)
 }
