@@ -47,9 +47,10 @@ var rooms = []room{
 	{"proxy/grant", "what an account may use, as stores over a `Store`: permissions, mounts, the list of buckets as the root", []string{"proxy"}},
 	{"proxy/names", "charsets, patterns and paths", []string{"proxy"}},
 	{"proxy/observe", "observers of events: the lines of the log, and events for a web hook", []string{"proxy", "proxy/event", "proxy/signed"}},
-	{"proxy/sftp", "the SFTP protocol on SSH", []string{"passive", "proxy", "proxy/access", "proxy/budget", "proxy/event", "proxy/names", "proxy/sftp/packet", "proxy/sftp/reassembly", "proxy/stall"}},
+	{"proxy/sftp", "the SFTP protocol and SCP on SSH", []string{"passive", "proxy", "proxy/access", "proxy/budget", "proxy/event", "proxy/names", "proxy/sftp/packet", "proxy/sftp/reassembly", "proxy/sftp/scp", "proxy/stall"}},
 	{"proxy/sftp/packet", "requests and replies of SFTP version 3 as bytes", []string{}},
 	{"proxy/sftp/reassembly", "the WRITE requests of a handle, in order, as a `Source`", []string{"proxy"}},
+	{"proxy/sftp/scp", "the command lines and messages of SCP", []string{}},
 	{"proxy/signed", "requests to web hooks: signature, secret file, HTTP client", []string{}},
 	{"proxy/stall", "writes that fail when no byte is accepted in time", []string{}},
 	{"proxy/storetest", "the contract of a `Store`, as tests", []string{"proxy"}},
@@ -69,7 +70,7 @@ var rooms = []room{
 }
 
 // standardOnly are the rooms that import only the standard library, and other rooms of this list.
-var standardOnly = []string{"proxy/budget", "proxy/ftp/modez", "proxy/sftp/packet", "proxy/signed", "proxy/stall", "s3fs/s3http"}
+var standardOnly = []string{"proxy/budget", "proxy/ftp/modez", "proxy/sftp/packet", "proxy/sftp/scp", "proxy/signed", "proxy/stall", "s3fs/s3http"}
 
 // guests maps third-party modules to the rooms that may import them.
 var guests = map[string][]string{

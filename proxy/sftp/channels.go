@@ -15,7 +15,7 @@ import (
 const maxChannels = 10
 
 // served is what a client is told that asks for a shell or a command.
-const served = "This server serves files by SFTP, it has no shell and runs no commands."
+const served = "This server serves files by SFTP and SCP, it has no shell and runs no commands."
 
 // serveChannels serves the channels of a connection until package ssh ends it, and waits for them.
 func (c *connection) serveChannels(channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) {
@@ -160,9 +160,12 @@ func (s *channelServer) request(r *ssh.Request) (work func() (status uint32), ok
 	s.busy = true
 	switch {
 	case r.Type == "shell":
-		return func() uint32 { return s.say(s.channel) }, true
+		return func() uint32 { return s.say(s.channel, served) }, true
 	case r.Type == "exec":
-		return func() uint32 { return s.say(s.channel.Stderr()) }, true
+		var command struct{ Line string }
+		if ssh.Unmarshal(r.Payload, &command) == nil {
+			return func() uint32 { return s.exec(command.Line) }, true
+		}
 	case string(r.Payload) == string(ssh.Marshal(struct{ Name string }{"sftp"})):
 		return s.serveSubsystem, true
 	}
@@ -170,18 +173,26 @@ func (s *channelServer) request(r *ssh.Request) (work func() (status uint32), ok
 	return nil, false
 }
 
-// say tells the client what is served.
-func (s *channelServer) say(w io.Writer) (status uint32) {
+// say tells the client why its request does nothing.
+func (s *channelServer) say(w io.Writer, text string) (status uint32) {
 	end := "\n"
 	if s.pty {
 		end = "\r\n"
 	}
-	io.WriteString(w, served+end)
+	io.WriteString(w, text+end)
 	return 1
 }
 
 // serveSubsystem serves SFTP on the channel.
 func (s *channelServer) serveSubsystem() (status uint32) {
+	if s.srv.subsystem != nil {
+		return s.serve(func(ctx context.Context) error { return s.srv.subsystem(s.connection, ctx, s.channel) })
+	}
+	return s.serve(func(ctx context.Context) error { return s.connection.serveSFTP(ctx, s.channel) })
+}
+
+// serve runs a protocol on the channel, whose error is exit status 1. If the session ends meanwhile, the client is told why.
+func (s *channelServer) serve(protocol func(ctx context.Context) error) (status uint32) {
 	s.mu.Lock()
 	s.channels[s.channel] = true
 	s.mu.Unlock()
@@ -193,13 +204,7 @@ func (s *channelServer) serveSubsystem() (status uint32) {
 	}()
 	ctx, cancel := context.WithCancel(s.hard)
 	defer cancel()
-	serve := s.connection.serveSFTP
-	if s.srv.subsystem != nil {
-		serve = func(ctx context.Context, channel io.ReadWriteCloser) error {
-			return s.srv.subsystem(s.connection, ctx, channel)
-		}
-	}
-	switch err := serve(ctx, s.channel); {
+	switch err := protocol(ctx); {
 	case err == nil:
 		return 0
 	case errors.Is(err, proxy.ErrUserRemoved):

@@ -41,7 +41,24 @@ type setup func(*Server, *proxy.Account)
 // newClient begins a session with a subsystem whose account has an in-memory store.
 func newClient(t testing.TB, change ...setup) *client {
 	t.Helper()
-	store := storetest.NewMemory()
+	near, far := net.Pipe()
+	served, store, cancel := newServed(t, far, change...)
+	end := make(chan error, 1)
+	go func() {
+		err := served.serveSFTP(served.hard, far)
+		far.Close()
+		cancel()
+		end <- err
+	}()
+	c := initialize(t, near)
+	c.store, c.served, c.end = store, served, end
+	return c
+}
+
+// newServed returns a connection of a user with an in-memory store, without SSH.
+func newServed(t testing.TB, far net.Conn, change ...setup) (served *connection, store *storetest.Memory, cancel func()) {
+	t.Helper()
+	store = storetest.NewMemory()
 	srv := &Server{Budget: budget.New(64 << 20)}
 	account := proxy.Account{User: "alice", Store: store}
 	for _, f := range change {
@@ -52,19 +69,9 @@ func newClient(t testing.TB, change ...setup) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	near, far := net.Pipe()
-	served := &connection{srv: srv, entry: entry, hard: ctx, stored: t.Context(), drain: ctx, account: account, memory: srv.Budget.ShareOf(account.User)}
+	served = &connection{srv: srv, entry: entry, hard: ctx, stored: t.Context(), drain: ctx, account: account, memory: srv.Budget.ShareOf(account.User)}
 	served.socket = newSocket(far, func(error) { cancel() })
-	end := make(chan error, 1)
-	go func() {
-		err := served.serveSFTP(ctx, far)
-		far.Close()
-		cancel()
-		end <- err
-	}()
-	c := initialize(t, near)
-	c.store, c.served, c.end = store, served, end
-	return c
+	return served, store, cancel
 }
 
 // initialize begins the protocol on a channel.

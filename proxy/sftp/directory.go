@@ -32,7 +32,7 @@ func (s *subsystem) openDir(ctx context.Context, a proxy.Account, name string) (
 	if err := s.reserve(); err != nil {
 		return nil, err
 	}
-	d, err := s.newDirectory(ctx, a, name)
+	d, err := s.newDirectory(ctx, a, "READDIR", name, "")
 	if err != nil {
 		s.add(nil)
 		return nil, err
@@ -40,10 +40,11 @@ func (s *subsystem) openDir(ctx context.Context, a proxy.Account, name string) (
 	return s.add(d), nil
 }
 
-func (s *subsystem) newDirectory(ctx context.Context, a proxy.Account, name string) (*directory, error) {
+// newDirectory lists the entries whose names begin with a prefix.
+func (s *subsystem) newDirectory(ctx context.Context, a proxy.Account, command, name, prefix string) (*directory, error) {
 	d := &directory{s: s, codec: codec(a), begun: time.Now()}
 	var err error
-	if d.transfer, err = s.startTransfer(proxy.Listing, "READDIR", name, 0, func() int64 { return 0 }); err != nil {
+	if d.transfer, err = s.startTransfer(proxy.Listing, command, name, 0, func() int64 { return 0 }); err != nil {
 		return nil, err
 	}
 	opened := false
@@ -52,7 +53,7 @@ func (s *subsystem) newDirectory(ctx context.Context, a proxy.Account, name stri
 			d.transfer.leave()
 		}
 	}()
-	d.next, d.stop = iter.Pull2(a.Store.List(ctx, name, ""))
+	d.next, d.stop = iter.Pull2(a.Store.List(ctx, name, prefix))
 	e, err, more := d.next()
 	switch {
 	case err == nil && more:

@@ -99,12 +99,16 @@ func expandPath(s *subsystem, a proxy.Account, q packet.Request) error {
 	if err != nil {
 		return s.malformed(q, err)
 	}
-	path := paths[0]
-	if user, rest, _ := strings.Cut(path, "/"); user == "~" || user == "~"+a.User {
-		path = home(a) + "/" + rest
-	}
-	q.Path = path
+	q.Path = expandTilde(a, paths[0])
 	return realPath(s, a, q)
+}
+
+// expandTilde replaces a tilde at the beginning of a path, alone or with the user's name, by the home directory.
+func expandTilde(a proxy.Account, path string) string {
+	if user, rest, _ := strings.Cut(path, "/"); user == "~" || user == "~"+a.User {
+		return home(a) + "/" + rest
+	}
+	return path
 }
 
 func homeDirectory(s *subsystem, a proxy.Account, q packet.Request) error {

@@ -85,7 +85,7 @@ func (s *subsystem) openToWrite(ctx context.Context, a proxy.Account, name strin
 	if s.isKnownDir(ctx, a, name) {
 		return nil, fmt.Errorf("open %s: %w", name, syscall.EISDIR)
 	}
-	found, err := mayPut(ctx, a.Store, name, excl, hidden)
+	found, err := mayPut(ctx, a.Store, name, excl, hidden, max(0, int64(q.Attributes.Size)))
 	if err != nil {
 		return nil, err
 	}
@@ -99,9 +99,10 @@ func (s *subsystem) openToWrite(ctx context.Context, a proxy.Account, name strin
 var errAsked = errors.New("only asked")
 
 // mayPut returns the error of a store that refuses an upload before its first new byte. It is a Put that ends there. With keep, the
-// upload keeps the file with the name, which mayPut returns; the zero Entry means that there is none.
-func mayPut(ctx context.Context, store proxy.Store, name string, isNew, keep bool) (file proxy.Entry, err error) {
-	_, err = store.Put(ctx, name, &question{keep}, proxy.Write{New: isNew, Early: isNew, Found: func(e proxy.Entry) { file = e }})
+// upload keeps the file with the name, which mayPut returns; the zero Entry means that there is none. size is that of the new bytes, as
+// announced; 0 = unknown.
+func mayPut(ctx context.Context, store proxy.Store, name string, isNew, keep bool, size int64) (file proxy.Entry, err error) {
+	_, err = store.Put(ctx, name, &question{keep}, proxy.Write{New: isNew, Early: isNew, Size: size, Found: func(e proxy.Entry) { file = e }})
 	if errors.Is(err, errAsked) {
 		err = nil
 	}

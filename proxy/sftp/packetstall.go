@@ -15,6 +15,7 @@ var errPacketStalled = fmt.Errorf("a packet was not completed: %w", errStalled)
 type packetSource struct {
 	s       *subsystem
 	channel io.ReadCloser
+	within  func() bool // reports whether a packet has begun
 	timeout time.Duration
 	start   time.Time
 	timer   *time.Timer  // calls check
@@ -24,9 +25,9 @@ type packetSource struct {
 	unused  atomic.Bool // stop was called
 }
 
-// newPacketSource returns a source that s.in reads. The caller must call stop.
-func newPacketSource(s *subsystem, channel io.ReadCloser) *packetSource {
-	p := &packetSource{s: s, channel: channel, timeout: s.srv.stallTimeout(), start: time.Now()}
+// newPacketSource returns a source; within reports whether a packet has begun. The caller must call stop.
+func newPacketSource(s *subsystem, channel io.ReadCloser, within func() bool) *packetSource {
+	p := &packetSource{s: s, channel: channel, within: within, timeout: s.srv.stallTimeout(), start: time.Now()}
 	ready := make(chan struct{})
 	p.timer = time.AfterFunc(p.timeout, func() {
 		defer s.recoverPanic("stalled packet")
@@ -39,7 +40,7 @@ func newPacketSource(s *subsystem, channel io.ReadCloser) *packetSource {
 
 // Read implements io.Reader.
 func (p *packetSource) Read(b []byte) (int, error) {
-	if p.s.in.InPacket() {
+	if p.within() {
 		p.since.Store(int64(max(time.Since(p.start), 1)))
 	}
 	p.waiting.Store(true)

@@ -82,6 +82,7 @@ var statuses = []struct {
 	{errDrainTimeout, status{packet.Failure, "Server is shutting down."}},
 	{errStalled, status{packet.Failure, "No data came in time, the upload can be resumed."}},
 	{errChannelLost, status{packet.Failure, "Channel lost."}},
+	{errSenderFailed, status{packet.Failure, "The client could not read its file, nothing stored."}},
 	{proxy.ErrSessionEnded, status{packet.Failure, "Session ended by an administrator."}},
 	{proxy.ErrUserRemoved, status{packet.Failure, "User was removed or disabled."}},
 	{proxy.ErrStale, status{packet.Failure, "File changed during the transfer."}},
@@ -114,7 +115,7 @@ var statuses = []struct {
 // causeOf returns the cause of a failed request, by its error and not by its status: as [event.CauseOf]; a lost channel and a
 // shutdown are the client's, a status without an error of the store is the request's.
 func causeOf(err error) event.Cause {
-	for _, e := range []error{errChannelLost, errStalled, errDrainTimeout, reassembly.ErrShort, reassembly.ErrBack, reassembly.ErrShrink} {
+	for _, e := range []error{errChannelLost, errSenderFailed, errStalled, errDrainTimeout, reassembly.ErrShort, reassembly.ErrBack, reassembly.ErrShrink} {
 		if errors.Is(err, e) {
 			return event.CauseClient
 		}

@@ -26,7 +26,7 @@ type subsystem struct {
 	*connection
 	ctx     context.Context // ends with the channel, unless the client has closed that in order
 	source  *packetSource
-	in      *packet.Reader // of source
+	in      *packet.Reader // of source; nil = SCP
 	replies *replies
 	order   pathOrder
 	waiting chan struct{} // a slot of each request that runs or waits
@@ -54,7 +54,7 @@ func (c *connection) serveSFTP(ctx context.Context, channel io.ReadWriteCloser) 
 	s := &subsystem{
 		connection: c, ctx: ctx, waiting: make(chan struct{}, maxWaiting), handles: map[string]handle{},
 	}
-	s.source = newPacketSource(s, channel)
+	s.source = newPacketSource(s, channel, func() bool { return s.in.InPacket() })
 	defer s.source.stop()
 	s.in = packet.NewReader(s.source)
 	s.replies = newReplies(channel, func(send func()) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"time"
 
@@ -18,6 +19,8 @@ type upload struct {
 	name     string
 	base     proxy.Entry
 	content  *reassembly.Upload
+	command  string      // for the log
+	data     io.Reader   // the data of the WRITE that runs
 	transfer *transfer   // nil = no WRITE has come
 	stall    *time.Timer // breaks the upload if no WRITE comes; runs only while the client is to send
 	refused  error       // of all WRITEs and CLOSE
@@ -27,7 +30,7 @@ type upload struct {
 
 // newUpload returns a handle. base is what the handle leaves unless it writes over it.
 func (s *subsystem) newUpload(a proxy.Account, name string, base proxy.Entry, q packet.Request) *upload {
-	u := &upload{s: s, name: name, base: base}
+	u := &upload{s: s, name: name, base: base, command: "WRITE", data: s.in}
 	u.content = reassembly.New(reassembly.Config{
 		Base:     base,
 		Append:   q.Flags&packet.FlagAppend != 0,
@@ -92,17 +95,22 @@ func (u *upload) entry(denied proxy.Permissions) proxy.Entry {
 	return e
 }
 
-// write takes the data of a WRITE. What it does not read of them, the next request skips.
-func (u *upload) write(q packet.Request) error {
+// begin starts the transfer, unless it has started. Its error is that of all WRITEs and CLOSE.
+func (u *upload) begin(offset int64) error {
 	if u.transfer == nil && u.refused == nil {
-		u.transfer, u.refused = u.s.startTransfer(proxy.Upload, "WRITE", u.name, int64(q.Offset), u.content.Written)
+		u.transfer, u.refused = u.s.startTransfer(proxy.Upload, u.command, u.name, offset, u.content.Written)
 		u.stall = time.AfterFunc(u.s.srv.stallTimeout(), func() {
 			defer u.s.recoverPanic("stalled upload")
 			u.breakStalled()
 		})
 	}
-	if u.refused != nil {
-		return u.refused
+	return u.refused
+}
+
+// write takes the data of a WRITE. What it does not read of them, the next request skips.
+func (u *upload) write(q packet.Request) error {
+	if err := u.begin(int64(q.Offset)); err != nil {
+		return err
 	}
 	u.stopStall()
 	defer u.startStall()
@@ -143,7 +151,7 @@ type dataOf struct{ *upload }
 func (d dataOf) Read(p []byte) (int, error) {
 	d.startStall()
 	defer d.stopStall()
-	return d.s.in.Read(p)
+	return d.data.Read(p)
 }
 
 // setAttributes is FSETSTAT: it takes effect at CLOSE.
@@ -194,7 +202,7 @@ func (u *upload) commit() error {
 	case u.transfer != nil:
 		u.transfer.finish(err, u.content.Written(), stored)
 	case err == nil && changed:
-		if t, err := u.s.startTransfer(proxy.Upload, "WRITE", u.name, 0, u.content.Written); err == nil {
+		if t, err := u.s.startTransfer(proxy.Upload, u.command, u.name, 0, u.content.Written); err == nil {
 			t.finish(nil, 0, stored)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // sshPrograms are the programs of OpenSSH that the commands need.
-var sshPrograms = []string{"sftp", "ssh-keygen"}
+var sshPrograms = []string{"sftp", "scp", "ssh-keygen"}
 
 // TestSFTPDoc runs the commands of docs/sftp.md.
 func TestSFTPDoc(t *testing.T) {
@@ -28,6 +28,16 @@ func TestSFTPDoc(t *testing.T) {
 	p.inDir(t, client)
 	if got := bucket.Sum("hello.txt"); got == "absent" {
 		t.Error("the file is not in S3")
+	}
+	p.inDir(t, commands.get(t, "sftp scp"))
+	hello := harness.SumFile(t, filepath.Join(p.dir, "hello.txt"))
+	for _, name := range []string{"hello.txt", "copy.txt"} {
+		if got := bucket.Sum(name); got != hello {
+			t.Errorf("%s in S3 is %s, want %s", name, got, hello)
+		}
+		if got := harness.SumFile(t, filepath.Join(p.dir, "fetched", name)); got != hello {
+			t.Errorf("%s by scp is %s, want %s", name, got, hello)
+		}
 	}
 	harness.Run(t, p.dir, "", "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "other_key")
 	other := strings.Replace(client, "-i alice_key", "-o IdentitiesOnly=yes -i other_key", 1)
