@@ -118,6 +118,9 @@ func (b below) Usage(ctx context.Context, dir string) (bytes, files int64, err e
 
 // A bucket below the root is a store as the contract demands.
 func TestContractInBucket(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the embedded store takes long with the race detector")
+	}
 	storetest.Run(t, storetest.Limits{Brief: true}, func(t *testing.T) proxy.Store {
 		return below{Buckets(newBuckets(t, "invoices")), "/invoices"}
 	})

@@ -277,7 +277,7 @@ func TestContractWithPermissions(t *testing.T) {
 				t.Skip("many sets of permissions")
 			}
 			t.Parallel()
-			storetest.Run(t, storetest.Limits{Brief: true}, func(t *testing.T) proxy.Store {
+			storetest.Run(t, storetest.Limits{Brief: true, Part: 64 << 10}, func(t *testing.T) proxy.Store {
 				memory := storetest.NewMemory()
 				return newEvader(t, func(r Rules) proxy.Store { return Permissions(memory, r) }, allowed)
 			})
@@ -286,7 +286,7 @@ func TestContractWithPermissions(t *testing.T) {
 }
 
 func TestContractWithQuota(t *testing.T) {
-	storetest.Run(t, storetest.Limits{Brief: true}, func(t *testing.T) proxy.Store {
+	storetest.Run(t, storetest.Limits{Brief: true, Part: 64 << 10}, func(t *testing.T) proxy.Store {
 		b := newBucket(t)
 		return b.limit(b.quota(1<<40, 1<<40, "/"))
 	})
@@ -305,7 +305,7 @@ func TestContractInMount(t *testing.T) {
 	} {
 		t.Run(strings.TrimSuffix(x.path+" in "+x.dir, "/"), func(t *testing.T) {
 			t.Parallel()
-			storetest.Run(t, storetest.Limits{Brief: true}, func(t *testing.T) proxy.Store {
+			storetest.Run(t, storetest.Limits{Brief: true, Part: 64 << 10}, func(t *testing.T) proxy.Store {
 				memory := storetest.NewMemory()
 				other := Mount{Path: strings.TrimSuffix(x.path, "/") + "side", Base: memory, Dir: x.dir + "side", Place: memory, Rules: Rules{Allowed: proxy.PermAll}}
 				others := []Mount{other, {Path: "/i", Base: memory, Dir: "/i"}}

@@ -169,7 +169,7 @@ func TestDailyUploadOfTwo(t *testing.T) {
 }
 
 func TestContractWithSizes(t *testing.T) {
-	storetest.Run(t, storetest.Limits{Brief: true}, func(t *testing.T) proxy.Store {
+	storetest.Run(t, storetest.Limits{Brief: true, Part: 64 << 10}, func(t *testing.T) proxy.Store {
 		d := new(Daily)
 		d.Set(1 << 40)
 		return MaxFileSize(d.Limit(storetest.NewMemory()), 1<<40)

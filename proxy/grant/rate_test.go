@@ -265,7 +265,7 @@ func (c *sourceCheck) Put(_ context.Context, _ string, src proxy.Source, _ proxy
 }
 
 func TestContractWithRate(t *testing.T) {
-	storetest.Run(t, storetest.Limits{Brief: true}, func(t *testing.T) proxy.Store {
+	storetest.Run(t, storetest.Limits{Brief: true, Part: 64 << 10}, func(t *testing.T) proxy.Store {
 		r := new(Rate)
 		r.Set(1<<40, 1<<40)
 		return r.Limit(storetest.NewMemory())

@@ -12,8 +12,8 @@ import (
 // appends are tests of uploads that keep the beginning of the file, or all of it.
 var appends = map[string]func(*store){
 	"bytes are appended": func(s *store) {
-		for _, size := range few(s, 0, part-1, 2*part+7, 1, part) {
-			for _, more := range few(s, 0, 1, part+3) {
+		for _, size := range few(s, 0, s.part-1, 2*s.part+7, 1, s.part) {
+			for _, more := range few(s, 0, 1, s.part+3) {
 				s.run(fmt.Sprintf("%d to %d", more, size), func(s *store) {
 					name := fmt.Sprintf("/%d+%d", size, more)
 					s.putContent(name, size)
@@ -81,13 +81,13 @@ var appends = map[string]func(*store){
 		s.checkMissing("/f")
 	},
 	"an append to a missing file creates it": func(s *store) {
-		s.must(s.Put(s.ctx, "/f", Source(content(part+1), All()), proxy.Write{}))
-		s.checkContent("/f", content(part+1), 0)
+		s.must(s.Put(s.ctx, "/f", Source(content(s.part+1), All()), proxy.Write{}))
+		s.checkContent("/f", content(s.part+1), 0)
 	},
 	"a file is overwritten from an offset": func(s *store) {
-		const size = 3*part + 9
-		for _, at := range few(s, part-1, size, 1, part) {
-			for _, more := range few(s, 0, 2*part, 10) {
+		size := 3*s.part + 9
+		for _, at := range few(s, s.part-1, size, 1, s.part) {
+			for _, more := range few(s, 0, 2*s.part, 10) {
 				s.run(fmt.Sprintf("%d at %d", more, at), func(s *store) {
 					s.putContent("/f", size)
 					if !s.tryAppend("/f", at, Source(content(more), First(int64(at)))) {
@@ -106,11 +106,11 @@ var appends = map[string]func(*store){
 		s.checkContent("/f", content(10), 0)
 	},
 	"a failed append leaves the file unchanged and can be retried": func(s *store) {
-		for _, size := range []int{10, 2 * part} {
-			if size > part && s.limits.NoLargeAppend {
+		for _, size := range []int{10, 2 * s.part} {
+			if size > s.part && s.limits.NoLargeAppend {
 				continue
 			}
-			for _, sent := range few(s, 0, 2*part+1, 10) {
+			for _, sent := range few(s, 0, 2*s.part+1, 10) {
 				s.putContent("/f", size)
 				s.checkError(s.Put(s.ctx, "/f", Source(failingAfter(sent), All()), proxy.Write{}), errUpload)
 				s.checkContent("/f", content(size), 0)
@@ -122,7 +122,7 @@ var appends = map[string]func(*store){
 		}
 	},
 	"an append is published after Commit": func(s *store) {
-		for _, size := range few(s, part, 10, 2*part) {
+		for _, size := range few(s, s.part, 10, 2*s.part) {
 			s.putContent("/f", size)
 			if s.tryAppend("/f", size, Source(content(7), All())) {
 				s.checkContent("/f", joined(size, 7), 0)

@@ -7,7 +7,7 @@ import (
 
 var renames = map[string]func(*store){
 	"a file is replaced only if replace is true": func(s *store) {
-		for _, size := range few(s, 10, 2*part+1) {
+		for _, size := range few(s, 10, 2*s.part+1) {
 			s.putContent("/a", size)
 			s.putText("/b", "b")
 			s.checkError(s.Rename(s.ctx, "/a", "/b", false), fs.ErrExist)
@@ -23,10 +23,10 @@ var renames = map[string]func(*store){
 		}
 	},
 	"rename a file": func(s *store) {
-		s.putContent("/a", part+1)
+		s.putContent("/a", s.part+1)
 		s.must(s.Rename(s.ctx, "/a", "/d/b", true))
 		s.checkMissing("/a")
-		s.checkContent("/d/b", content(part+1), 0)
+		s.checkContent("/d/b", content(s.part+1), 0)
 	},
 	"replace a file": func(s *store) {
 		s.putText("/a", "new")

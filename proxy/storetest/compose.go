@@ -13,7 +13,7 @@ import (
 )
 
 // A layout returns the pieces of a new content of a file with size bytes.
-type layout func(size int) []piece
+type layout func(size, part int) []piece
 
 // A piece is a run of new bytes, or of a range of the file.
 type piece struct {
@@ -29,19 +29,19 @@ func added(size int) piece { return piece{length: size, isNew: true} }
 
 // layouts are tested with files of several sizes.
 var layouts = map[string]layout{
-	"new at the beginning":   func(int) []piece { return []piece{added(7), kept(7, -1)} },
-	"new instead of a range": func(n int) []piece { return []piece{kept(0, n/3), added(3), kept(n/3+3, -1)} },
-	"new inserted":           func(n int) []piece { return []piece{kept(0, n/3), added(part + 1), kept(n/3, -1)} },
-	"new everywhere":         func(n int) []piece { return []piece{added(2), kept(3, n/3), added(4), kept(n/2, -1), added(5)} },
-	"many new at both ends":  func(int) []piece { return []piece{added(part + 3), kept(0, -1), added(part + 5)} },
-	"end only":               func(n int) []piece { return []piece{kept(n/2, -1)} },
-	"end, then new":          func(n int) []piece { return []piece{kept(n/2, -1), added(6)} },
-	"swapped halves":         func(n int) []piece { return []piece{kept(n/2, -1), kept(0, n/2)} },
-	"repeated":               func(int) []piece { return []piece{kept(0, -1), kept(0, -1), added(1), kept(0, -1)} },
-	"all but the last byte":  func(n int) []piece { return []piece{kept(0, n-1)} },
-	"all":                    func(int) []piece { return []piece{kept(0, -1)} },
-	"nothing":                func(int) []piece { return []piece{added(0), kept(0, 0)} },
-	"single bytes":           func(n int) []piece { return []piece{kept(0, 1), added(1), kept(2, 1), added(2), kept(n-1, 1)} },
+	"new at the beginning":   func(n, _ int) []piece { return []piece{added(7), kept(7, -1)} },
+	"new instead of a range": func(n, _ int) []piece { return []piece{kept(0, n/3), added(3), kept(n/3+3, -1)} },
+	"new inserted":           func(n, part int) []piece { return []piece{kept(0, n/3), added(part + 1), kept(n/3, -1)} },
+	"new everywhere":         func(n, _ int) []piece { return []piece{added(2), kept(3, n/3), added(4), kept(n/2, -1), added(5)} },
+	"many new at both ends":  func(_, part int) []piece { return []piece{added(part + 3), kept(0, -1), added(part + 5)} },
+	"end only":               func(n, _ int) []piece { return []piece{kept(n/2, -1)} },
+	"end, then new":          func(n, _ int) []piece { return []piece{kept(n/2, -1), added(6)} },
+	"swapped halves":         func(n, _ int) []piece { return []piece{kept(n/2, -1), kept(0, n/2)} },
+	"repeated":               func(n, _ int) []piece { return []piece{kept(0, -1), kept(0, -1), added(1), kept(0, -1)} },
+	"all but the last byte":  func(n, _ int) []piece { return []piece{kept(0, n-1)} },
+	"all":                    func(n, _ int) []piece { return []piece{kept(0, -1)} },
+	"nothing":                func(n, _ int) []piece { return []piece{added(0), kept(0, 0)} },
+	"single bytes":           func(n, _ int) []piece { return []piece{kept(0, 1), added(1), kept(2, 1), added(2), kept(n-1, 1)} },
 }
 
 // runs returns the runs of pieces, and the content that results from them for a file with content(size).
@@ -69,12 +69,12 @@ var composes = map[string]func(*store){
 	"a file is composed of its own ranges and new bytes": func(s *store) {
 		for name, layout := range layouts {
 			s.run(name, func(s *store) {
-				for _, size := range few(s, part+1, 10, 3*part+9) {
+				for _, size := range few(s, s.part+1, 10, 3*s.part+9) {
 					file := fmt.Sprint("/f", size)
 					base := s.putBase(file, size)
-					all, want := runs(size, layout(size))
+					all, want := runs(size, layout(size, s.part))
 					err := s.Put(s.ctx, file, Runs(all...), proxy.Write{Base: base})
-					if size > part && s.limits.NoLargeAppend && errors.Is(err, errors.ErrUnsupported) {
+					if size > s.part && s.limits.NoLargeAppend && errors.Is(err, errors.ErrUnsupported) {
 						want, err = content(size), nil
 					}
 					s.must(err)
@@ -131,8 +131,8 @@ var composes = map[string]func(*store){
 		}
 	},
 	"a file that changes during the upload is not replaced": func(s *store) {
-		for _, size := range few(s, 10, 3*part) {
-			if size > part && s.limits.NoLargeAppend {
+		for _, size := range few(s, 10, 3*s.part) {
+			if size > s.part && s.limits.NoLargeAppend {
 				continue
 			}
 			base := s.putBase("/f", size)
@@ -143,11 +143,11 @@ var composes = map[string]func(*store){
 		}
 	},
 	"a failed upload before, between or after ranges leaves the file unchanged": func(s *store) {
-		for _, size := range few(s, 10, 3*part) {
-			if size > part && s.limits.NoLargeAppend {
+		for _, size := range few(s, 10, 3*s.part) {
+			if size > s.part && s.limits.NoLargeAppend {
 				continue
 			}
-			for _, sent := range few(s, 0, part+1, 1) {
+			for _, sent := range few(s, 0, s.part+1, 1) {
 				base := s.putBase("/f", size)
 				for _, src := range []proxy.Source{
 					Runs(New(failingAfter(sent)), Kept(1, -1)),
@@ -164,7 +164,7 @@ var composes = map[string]func(*store){
 		}
 	},
 	"ranges of another file": func(s *store) {
-		for _, size := range few(s, 10, part+1, 3*part+7) {
+		for _, size := range few(s, 10, s.part+1, 3*s.part+7) {
 			tag := s.putBase("/from", size)
 			for name, test := range map[string]struct {
 				runs []proxy.Run
@@ -182,7 +182,7 @@ var composes = map[string]func(*store){
 					s.putContent("/to", 20)
 					want := io.MultiReader(test.want...)
 					err := s.Put(s.ctx, "/to", Runs(test.runs...), proxy.Write{})
-					if size > part && s.limits.NoLargeAppend && errors.Is(err, errors.ErrUnsupported) {
+					if size > s.part && s.limits.NoLargeAppend && errors.Is(err, errors.ErrUnsupported) {
 						want, err = content(20), nil
 					}
 					s.must(err)
@@ -193,14 +193,14 @@ var composes = map[string]func(*store){
 		}
 	},
 	"many new bytes before another file": func(s *store) {
-		s.putContent("/from", 2*part)
-		err := s.Put(s.ctx, "/to", Runs(New(content(2*part+1)), CopyOf("/from", "", 0, -1)), proxy.Write{})
+		s.putContent("/from", 2*s.part)
+		err := s.Put(s.ctx, "/to", Runs(New(content(2*s.part+1)), CopyOf("/from", "", 0, -1)), proxy.Write{})
 		if errors.Is(err, errors.ErrUnsupported) {
 			s.checkMissing("/to")
 			return
 		}
 		s.must(err)
-		s.checkContent("/to", joined(2*part+1, 2*part), 0)
+		s.checkContent("/to", joined(2*s.part+1, 2*s.part), 0)
 	},
 	"another file must exist, in the version of the Copy": func(s *store) {
 		s.putText("/to", "as it was")
@@ -222,7 +222,7 @@ var composes = map[string]func(*store){
 		if s.limits.NoResume {
 			s.Skip("this store keeps nothing of an upload that breaks")
 		}
-		s.failUpload("/f", 2*part)
+		s.failUpload("/f", 2*s.part)
 		at := s.resumableSize("/f")
 		err := s.Put(s.ctx, "/f", Runs(Kept(0, at), New(content(1)), Kept(0, 1)), proxy.Write{})
 		s.checkError(err, errors.ErrUnsupported)

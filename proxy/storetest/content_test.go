@@ -15,6 +15,7 @@ func TestNoContentIsThePrefixOfAnother(t *testing.T) {
 		}
 		return text
 	}
+	const part = 5 << 20
 	sizes := []int{100, 100 + 1<<16, 100 + 1<<20, part, part + 1, 2 * part, 3 * part}
 	for i, shorter := range sizes {
 		for _, longer := range sizes[i+1:] {

@@ -7,5 +7,5 @@ import (
 )
 
 func TestContractOfMemory(t *testing.T) {
-	Run(t, Limits{Brief: testing.Short()}, func(*testing.T) proxy.Store { return NewMemory() })
+	Run(t, Limits{Brief: testing.Short(), Part: 64 << 10}, func(*testing.T) proxy.Store { return NewMemory() })
 }

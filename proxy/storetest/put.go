@@ -23,7 +23,7 @@ func failingAfter(size int) io.Reader {
 
 var puts = map[string]func(*store){
 	"files of all sizes": func(s *store) {
-		for _, size := range few(s, 0, part-1, part, part+1, 1, 3*part+7) {
+		for _, size := range few(s, 0, s.part-1, s.part, s.part+1, 1, 3*s.part+7) {
 			s.run(fmt.Sprint(size), func(s *store) {
 				name := fmt.Sprintf("/of %d", size)
 				s.putContent(name, size)
@@ -37,21 +37,21 @@ var puts = map[string]func(*store){
 		}
 	},
 	"a failed upload creates no file": func(s *store) {
-		for _, size := range few(s, 0, part-1, part, 3*part+7, 1, part+1) {
+		for _, size := range few(s, 0, s.part-1, s.part, 3*s.part+7, 1, s.part+1) {
 			s.failUpload("/broken", size)
 			s.checkMissing("/broken")
 			s.checkList("/")
 		}
 	},
 	"a failed upload leaves the old file unchanged": func(s *store) {
-		for _, size := range few(s, 0, part, 1, 2*part+1) {
+		for _, size := range few(s, 0, s.part, 1, 2*s.part+1) {
 			s.putText("/old", "as it was")
 			s.failUpload("/old", size)
 			s.checkText("/old", "as it was")
 		}
 	},
 	"an upload is published after Commit only": func(s *store) {
-		for _, size := range few(s, 0, 2, part, 2*part+1, 1, part+1) {
+		for _, size := range few(s, 0, 2, s.part, 2*s.part+1, 1, s.part+1) {
 			s.putText("/old", "as it was")
 			s.checkError(s.Put(s.ctx, "/old", Uncommitted(content(size), errUpload), proxy.Write{}), errUpload)
 			s.checkText("/old", "as it was")
@@ -65,7 +65,7 @@ var puts = map[string]func(*store){
 		s.checkMissing("/cut")
 	},
 	"io.EOF may come with the last bytes": func(s *store) {
-		for _, size := range few(s, 2*part, 1, part) {
+		for _, size := range few(s, 2*s.part, 1, s.part) {
 			s.must(s.Put(s.ctx, "/f", Source(iotest.DataErrReader(content(size))), proxy.Write{}))
 			s.checkContent("/f", content(size), 0)
 		}
@@ -75,19 +75,19 @@ var puts = map[string]func(*store){
 		s.checkContent("/f", content(1000), 0)
 	},
 	"an upload replaces the old file": func(s *store) {
-		s.putContent("/f", 2*part)
+		s.putContent("/f", 2*s.part)
 		s.putText("/f", "short")
 		s.checkText("/f", "short")
-		s.putContent("/f", part+1)
-		s.checkContent("/f", content(part+1), 0)
+		s.putContent("/f", s.part+1)
+		s.checkContent("/f", content(s.part+1), 0)
 	},
 	"Write.New refuses an existing file": func(s *store) {
-		for _, size := range []int{3, part + 1} {
+		for _, size := range []int{3, s.part + 1} {
 			name := fmt.Sprintf("/%d", size)
 			s.must(s.Put(s.ctx, name, Source(content(size)), proxy.Write{New: true}))
 			s.checkError(s.Put(s.ctx, name, Source(strings.NewReader("other")), proxy.Write{New: true}), fs.ErrExist)
 			if !s.limits.NoNewLarge {
-				s.checkError(s.Put(s.ctx, name, Source(content(2*part)), proxy.Write{New: true}), fs.ErrExist)
+				s.checkError(s.Put(s.ctx, name, Source(content(2*s.part)), proxy.Write{New: true}), fs.ErrExist)
 			}
 			s.checkContent(name, content(size), 0)
 		}
@@ -101,7 +101,7 @@ var puts = map[string]func(*store){
 		s.checkContent("/d/f", content(7), 0)
 	},
 	"the size may be announced": func(s *store) {
-		for _, size := range few(s, 3*part+7, 1, part) {
+		for _, size := range few(s, 3*s.part+7, 1, s.part) {
 			s.must(s.Put(s.ctx, "/f", Source(content(size)), proxy.Write{Size: int64(size)}))
 			s.checkContent("/f", content(size), 0)
 		}
@@ -115,7 +115,7 @@ var puts = map[string]func(*store){
 		s.checkError(s.Put(s.ctx, "/", Source(strings.NewReader("x")), proxy.Write{}), syscall.EISDIR)
 	},
 	"a cancelled upload creates no file": func(s *store) {
-		for _, size := range []int{10, 2 * part} {
+		for _, size := range []int{10, 2 * s.part} {
 			ctx, cancel := context.WithCancel(s.ctx)
 			stop := readerFunc(func([]byte) (int, error) { cancel(); return 0, io.EOF })
 			s.checkError(s.Put(ctx, "/f", Source(io.MultiReader(content(size), stop)), proxy.Write{}), context.Canceled)

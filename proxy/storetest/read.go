@@ -13,9 +13,9 @@ import (
 
 var opens = map[string]func(*store){
 	"from any offset": func(s *store) {
-		s.putContent("/f", part+10)
-		for _, offset := range []int64{0, 1, part, part + 9} {
-			s.checkContent("/f", content(part+10), offset)
+		s.putContent("/f", s.part+10)
+		for _, offset := range []int64{0, 1, int64(s.part), int64(s.part) + 9} {
+			s.checkContent("/f", content(s.part+10), offset)
 		}
 	},
 	"a range from the end is empty": func(s *store) {
@@ -51,13 +51,13 @@ var opens = map[string]func(*store){
 		}
 	},
 	"Read without WriteTo": func(s *store) {
-		s.putContent("/f", part+1)
+		s.putContent("/f", s.part+1)
 		r, err := s.Open(s.ctx, "/f", proxy.Range{})
 		s.must(err)
 		defer r.Close()
 		got, err := io.ReadAll(struct{ io.Reader }{r})
 		s.must(err)
-		want, _ := io.ReadAll(content(part + 1))
+		want, _ := io.ReadAll(content(s.part + 1))
 		if string(got) != string(want) {
 			s.Errorf("%d bytes, which differ from the stored ones", len(got))
 		}
@@ -74,9 +74,9 @@ var opens = map[string]func(*store){
 		}
 	},
 	"ranges": func(s *store) {
-		const size = 2*part + 10
-		s.putContent("/f", size)
-		whole, err := io.ReadAll(content(size))
+		size, part := int64(2*s.part+10), int64(s.part)
+		s.putContent("/f", int(size))
+		whole, err := io.ReadAll(content(int(size)))
 		s.must(err)
 		for _, at := range []proxy.Range{
 			{Length: 1}, {Offset: 7, Length: 3}, {Offset: part - 1, Length: 2}, {Offset: 5, Length: part + 20},
@@ -115,14 +115,14 @@ var opens = map[string]func(*store){
 	},
 	"all bytes are of the same version": func(s *store) {
 		changes := map[string]func() error{
-			"replaced": func() error { return s.Put(s.ctx, "/f", Source(content(4*part+1)), proxy.Write{}) },
+			"replaced": func() error { return s.Put(s.ctx, "/f", Source(content(4*s.part+1)), proxy.Write{}) },
 			"deleted":  func() error { return s.Remove(s.ctx, "/f") },
 		}
 		if s.limits.Brief {
 			delete(changes, "deleted")
 		}
 		for how, change := range changes {
-			s.putContent("/f", 4*part)
+			s.putContent("/f", 4*s.part)
 			r, err := s.Open(s.ctx, "/f", proxy.Range{})
 			s.must(err)
 			begin := make([]byte, 10)
@@ -134,7 +134,7 @@ var opens = map[string]func(*store){
 			r.Close()
 			s.must(<-changed)
 			got := append(begin, rest...)
-			want, _ := io.ReadAll(content(4 * part))
+			want, _ := io.ReadAll(content(4 * s.part))
 			if !bytes.HasPrefix(want, got) {
 				s.Errorf("%s: the %d bytes are not all of the version that was opened", how, len(got))
 			}
@@ -146,13 +146,13 @@ var opens = map[string]func(*store){
 		}
 	},
 	"a reader can be closed early": func(s *store) {
-		s.putContent("/f", part)
+		s.putContent("/f", s.part)
 		r, err := s.Open(s.ctx, "/f", proxy.Range{})
 		s.must(err)
 		_, err = io.ReadFull(r, make([]byte, 10))
 		s.must(err)
 		s.must(r.Close())
-		s.checkContent("/f", content(part), 0)
+		s.checkContent("/f", content(s.part), 0)
 	},
 	"with a cancelled context": func(s *store) {
 		s.putContent("/f", 10)

@@ -17,13 +17,13 @@ import (
 // resumes are tests of failed uploads. A store need not keep those that are shorter than a part, and may keep none at all.
 var resumes = map[string]func(*store){
 	"a failed upload is resumed": func(s *store) {
-		for _, size := range few(s, part, part+1, 2*part, 3*part+7, 2*part-1) {
+		for _, size := range few(s, s.part, s.part+1, 2*s.part, 3*s.part+7, 2*s.part-1) {
 			name := fmt.Sprintf("/cut at %d", size)
 			s.failUpload(name, size)
 			if n := s.resumableSize(name); n != int64(size) {
 				s.Errorf("the resumable upload has %d of %d bytes", n, size)
 			}
-			more := few(s, 4*part, 1)[0]
+			more := few(s, 4*s.part, 1)[0]
 			s.resumeUpload(name, size, more)
 			s.checkContent(name, joined(size, more), 0)
 		}
@@ -31,7 +31,7 @@ var resumes = map[string]func(*store){
 	"Write.Started tells the ID of a failed upload": func(s *store) {
 		var started []string
 		note := proxy.Write{Started: func(upload string) { started = append(started, upload) }}
-		s.checkError(s.Put(s.ctx, "/f", Source(failingAfter(part+5)), note), errUpload)
+		s.checkError(s.Put(s.ctx, "/f", Source(failingAfter(s.part+5)), note), errUpload)
 		e, err := s.Stat(s.ctx, "/f")
 		s.must(err)
 		if len(started) != 1 || started[0] != e.ETag {
@@ -39,21 +39,21 @@ var resumes = map[string]func(*store){
 		}
 	},
 	"a resumed upload may add no bytes": func(s *store) {
-		s.failUpload("/f", 2*part+100)
-		s.resumeUpload("/f", 2*part+100, 0)
-		s.checkContent("/f", content(2*part+100), 0)
+		s.failUpload("/f", 2*s.part+100)
+		s.resumeUpload("/f", 2*s.part+100, 0)
+		s.checkContent("/f", content(2*s.part+100), 0)
 	},
 	"an upload that fails repeatedly makes progress": func(s *store) {
 		if s.limits.SlowResume {
 			s.Skip("this store needs more time")
 		}
-		size := int64(few(s, 6*part+1000, 3*part+1000)[0])
+		size := int64(few(s, 6*s.part+1000, 3*s.part+1000)[0])
 		random := rand.New(rand.NewPCG(1, 2))
 		for at, tries := int64(0), 0; ; at, tries = s.resumableSize("/f"), tries+1 {
 			if tries == 20 {
 				s.Fatalf("only %d bytes are stored after %d tries", at, tries)
 			}
-			more := part + random.Int64N(2*part)
+			more := int64(s.part + random.IntN(2*s.part))
 			if at+more >= size {
 				s.must(s.Put(s.ctx, "/f", Source(skip(content(int(size)), at), First(at)), proxy.Write{}))
 				break
@@ -66,7 +66,7 @@ var resumes = map[string]func(*store){
 		s.checkContent("/f", content(int(size)), 0)
 	},
 	"an upload with a failed Commit can be resumed": func(s *store) {
-		for _, size := range few(s, part+2, 3*part+7, 2*part+1, 2*part-1) {
+		for _, size := range few(s, s.part+2, 3*s.part+7, 2*s.part+1, 2*s.part-1) {
 			name := fmt.Sprint("/", size)
 			s.checkError(s.Put(s.ctx, name, Uncommitted(content(size), errUpload), proxy.Write{}), errUpload)
 			s.checkMissing(name)
@@ -79,8 +79,8 @@ var resumes = map[string]func(*store){
 		}
 	},
 	"an upload that failed with ErrDiscard cannot be resumed": func(s *store) {
-		for _, size := range few(s, 2*part+1, part+5) {
-			s.failUpload("/f", part)
+		for _, size := range few(s, 2*s.part+1, s.part+5) {
+			s.failUpload("/f", s.part)
 			s.checkError(s.Put(s.ctx, "/f", Source(io.MultiReader(content(size), iotest.ErrReader(proxy.ErrDiscard)), First(s.resumableSize("/f"))), proxy.Write{}), proxy.ErrDiscard)
 			if at := s.resumableSize("/f"); at != 0 {
 				s.Errorf("after ErrDiscard a resumable upload of %d bytes exists", at)
@@ -88,10 +88,10 @@ var resumes = map[string]func(*store){
 		}
 	},
 	"a wrong offset is an error with the right one": func(s *store) {
-		s.failUpload("/f", 2*part+5)
-		for _, n := range []int64{1, 2*part + 4, 2*part + 6, 9 * part} {
+		s.failUpload("/f", 2*s.part+5)
+		for _, n := range []int64{1, int64(2*s.part) + 4, int64(2*s.part) + 6, int64(9 * s.part)} {
 			err := s.Put(s.ctx, "/f", Source(content(1), First(n)), proxy.Write{})
-			s.checkOffset(err, 2*part+5)
+			s.checkOffset(err, int64(2*s.part+5))
 		}
 		s.checkMissing("/f")
 		err := s.Put(s.ctx, "/g", Source(content(1), First(5)), proxy.Write{})
@@ -100,23 +100,23 @@ var resumes = map[string]func(*store){
 	},
 	"a file and a newer failed upload are not mixed": func(s *store) {
 		s.putText("/f", "0123456789")
-		s.failUpload("/f", part+5)
+		s.failUpload("/f", s.part+5)
 		s.checkText("/f", "0123456789")
 		for _, n := range []int64{4, 10} {
 			err := s.Put(s.ctx, "/f", Source(strings.NewReader("x"), First(n)), proxy.Write{})
-			s.checkOffset(err, part+5)
+			s.checkOffset(err, int64(s.part+5))
 		}
 		e, err := s.Stat(s.ctx, "/f")
 		s.must(err)
 		err = s.Put(s.ctx, "/f", Source(strings.NewReader("x"), All()), proxy.Write{Base: e.ETag})
-		s.checkOffset(err, part+5)
+		s.checkOffset(err, int64(s.part+5))
 		s.checkText("/f", "0123456789")
-		s.must(s.Put(s.ctx, "/f", Source(content(7), First(part+5)), proxy.Write{}))
-		s.checkContent("/f", joined(part+5, 7), 0)
+		s.must(s.Put(s.ctx, "/f", Source(content(7), First(int64(s.part+5))), proxy.Write{}))
+		s.checkContent("/f", joined(s.part+5, 7), 0)
 	},
 	"a complete upload aborts failed ones": func(s *store) {
-		for _, size := range []int{10, 2*part + 1} {
-			s.failUpload("/f", part+5)
+		for _, size := range []int{10, 2*s.part + 1} {
+			s.failUpload("/f", s.part+5)
 			s.putContent("/f", size)
 			s.must(s.Remove(s.ctx, "/f"))
 			if n := s.resumableSize("/f"); n != 0 {
@@ -125,7 +125,7 @@ var resumes = map[string]func(*store){
 		}
 	},
 	"a failed upload never has the size of the complete file": func(s *store) {
-		for _, size := range few(s, part+1, part, 2*part+1) {
+		for _, size := range few(s, s.part+1, s.part, 2*s.part+1) {
 			name := fmt.Sprint("/", size)
 			s.checkError(s.Put(s.ctx, name, Uncommitted(content(size), errUpload), proxy.Write{}), errUpload)
 			if at := s.resumableSize(name); at >= int64(size) {
@@ -134,16 +134,16 @@ var resumes = map[string]func(*store){
 		}
 	},
 	"a resumable upload that was superseded by a file is not resumed": func(s *store) {
-		s.failUpload("/f", part+5)
+		s.failUpload("/f", s.part+5)
 		e, err := s.Stat(s.ctx, "/f")
 		s.must(err)
-		s.putContent("/f", 3*part)
-		err = s.Put(s.ctx, "/f", Source(content(7), First(part+5)), proxy.Write{Base: e.ETag})
-		s.checkOffset(err, 3*part)
-		s.checkContent("/f", content(3*part), 0)
+		s.putContent("/f", 3*s.part)
+		err = s.Put(s.ctx, "/f", Source(content(7), First(int64(s.part+5))), proxy.Write{Base: e.ETag})
+		s.checkOffset(err, int64(3*s.part))
+		s.checkContent("/f", content(3*s.part), 0)
 	},
 	"a failed upload is not a file": func(s *store) {
-		s.failUpload("/d/f", part+5)
+		s.failUpload("/d/f", s.part+5)
 		s.checkList("/")
 		s.checkError(s.Rename(s.ctx, "/d/f", "/g", true), fs.ErrNotExist)
 		_, err := s.Open(s.ctx, "/d/f", proxy.Range{})
@@ -151,7 +151,7 @@ var resumes = map[string]func(*store){
 		s.must(s.Mkdir(s.ctx, "/d/f"))
 	},
 	"a failed upload can be deleted": func(s *store) {
-		s.failUpload("/f", part+5)
+		s.failUpload("/f", s.part+5)
 		s.must(s.Remove(s.ctx, "/f"))
 		if n := s.resumableSize("/f"); n != 0 {
 			s.Errorf("a resumable upload of %d bytes exists", n)

@@ -1,9 +1,11 @@
 // Package storetest tests implementations of [proxy.Store] against its contract.
 //
-// If the store splits large files into parts, set it to parts of 5 MiB: the tests use sizes around multiples of that.
+// If the store splits large files into parts, set it to parts of 5 MiB, or set Limits.Part: the tests use sizes around multiples of
+// that.
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -33,6 +35,7 @@ type Limits struct {
 
 	// Options of the tests:
 	Brief  bool     // run each test with few values
+	Part   int      // the size of a part in bytes; 0 = 5 MiB, the least of S3
 	Groups []string // run only these groups of tests; nil = all
 }
 
@@ -53,6 +56,7 @@ func Run(t *testing.T, limits Limits, open func(t *testing.T) proxy.Store) {
 		"sum":         checksums,
 		"usage":       usages,
 	}
+	part := cmp.Or(limits.Part, 5<<20)
 	for group, cases := range groups {
 		t.Run(group, func(t *testing.T) {
 			if limits.Groups != nil && !slices.Contains(limits.Groups, group) {
@@ -66,7 +70,7 @@ func Run(t *testing.T, limits Limits, open func(t *testing.T) proxy.Store) {
 					if limits.NoSharedNames && strings.Contains(name, "with the same name") {
 						t.Skip("this store cannot have a file and a directory with the same name")
 					}
-					test(&store{open(t), t, t.Context(), limits})
+					test(&store{open(t), t, t.Context(), limits, part})
 				})
 			}
 		})
@@ -79,6 +83,7 @@ type store struct {
 	*testing.T
 	ctx    context.Context
 	limits Limits
+	part   int // the size of the parts into which the store may split a file, in bytes
 }
 
 // Put is Store.Put, with a check of the result.
@@ -144,7 +149,7 @@ func (s *store) checkStored(name string, stored proxy.Stored, err error) error {
 
 // run runs a subtest.
 func (s *store) run(name string, test func(*store)) {
-	s.Run(name, func(t *testing.T) { test(&store{s.Store, t, t.Context(), s.limits}) })
+	s.Run(name, func(t *testing.T) { test(&store{s.Store, t, t.Context(), s.limits, s.part}) })
 }
 
 // few returns values, or only the last one if the tests are brief.
@@ -160,15 +165,12 @@ func few[T any](s *store, values ...T) []T {
 func (s *store) tryAppend(name string, size int, src proxy.Source) bool {
 	s.Helper()
 	err := s.Put(s.ctx, name, src, proxy.Write{})
-	if size >= part && s.limits.NoLargeAppend && errors.Is(err, errors.ErrUnsupported) {
+	if size >= s.part && s.limits.NoLargeAppend && errors.Is(err, errors.ErrUnsupported) {
 		return false
 	}
 	s.must(err)
 	return true
 }
-
-// part is the size of the parts into which a store may split a file.
-const part = 5 << 20
 
 // content returns the content of the test files with size bytes.
 func content(size int) io.Reader {

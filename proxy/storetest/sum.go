@@ -34,7 +34,7 @@ func (s *store) checkSums(name string, want io.Reader, offset, length int64) {
 
 var checksums = map[string]func(*store){
 	"files of all sizes": func(s *store) {
-		for _, size := range few(s, 0, 1, part, 2*part+7, 1000, part+1) {
+		for _, size := range few(s, 0, 1, s.part, 2*s.part+7, 1000, s.part+1) {
 			name := fmt.Sprintf("/d/of %d", size)
 			s.putContent(name, size)
 			s.checkSums(name, content(size), 0, -1)
@@ -42,14 +42,14 @@ var checksums = map[string]func(*store){
 		}
 	},
 	"ranges": func(s *store) {
-		for _, size := range []int64{100, part + 10} {
+		for _, size := range []int64{100, int64(s.part) + 10} {
 			s.putContent("/f", int(size))
 			for _, r := range few(s, [][2]int64{{0, 0}, {0, 1}, {0, size - 1}, {1, -1}, {1, size - 1}, {size - 1, 1}, {size - 1, -1}, {size, 0}, {size, -1}, {7, 50}}...) {
 				s.checkSums("/f", content(int(size)), r[0], r[1])
 			}
 		}
-		s.putContent("/longer", 3*part)
-		s.checkSums("/longer", content(3*part), part-1, part+2)
+		s.putContent("/longer", 3*s.part)
+		s.checkSums("/longer", content(3*s.part), int64(s.part-1), int64(s.part+2))
 	},
 	"a range beyond the end is refused": func(s *store) {
 		s.putContent("/f", 10)
@@ -62,15 +62,15 @@ var checksums = map[string]func(*store){
 		s.checkError(err, syscall.ESPIPE)
 	},
 	"the current content": func(s *store) {
-		for _, size := range []int{10, 11, part + 1, 10} {
+		for _, size := range []int{10, 11, s.part + 1, 10} {
 			s.putContent("/f", size)
 			s.checkSums("/f", content(size), 0, -1)
 		}
 	},
 	"a renamed file": func(s *store) {
-		s.putContent("/f", part+1)
+		s.putContent("/f", s.part+1)
 		s.must(s.Rename(s.ctx, "/f", "/g", true))
-		s.checkSums("/g", content(part+1), 0, -1)
+		s.checkSums("/g", content(s.part+1), 0, -1)
 	},
 	"a directory or missing file is refused": func(s *store) {
 		s.putText("/by/f", "x")

@@ -10,7 +10,7 @@ import (
 
 var times = map[string]func(*store){
 	"SetTime changes the time only": func(s *store) {
-		for _, size := range few(s, 0, 10, part+1) {
+		for _, size := range few(s, 0, 10, s.part+1) {
 			for _, t := range few(s,
 				time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC),
 				time.Date(1969, 12, 31, 23, 59, 58, 0, time.UTC),
@@ -46,7 +46,7 @@ var times = map[string]func(*store){
 	},
 	"ModTime of Attributes is set": func(s *store) {
 		at := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
-		for _, size := range few(s, 0, 10, part, 2*part+1) {
+		for _, size := range few(s, 0, 10, s.part, 2*s.part+1) {
 			s.must(s.Put(s.ctx, "/f", WithModTime(content(size), at), proxy.Write{}))
 			i, err := s.Stat(s.ctx, "/f")
 			s.must(err)

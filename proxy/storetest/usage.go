@@ -18,7 +18,7 @@ var usages = map[string]func(*store){
 	},
 	"a resumable upload does not count": func(s *store) {
 		s.putText("/d/a", "123")
-		s.failUpload("/d/f", 2*part)
+		s.failUpload("/d/f", 2*s.part)
 		size, files, err := s.Usage(s.ctx, "/d")
 		s.must(err)
 		if size != 3 || files != 1 {
