@@ -69,6 +69,8 @@ type Write struct {
 	//     than the file, and must then be all of it; otherwise it is of the file.
 	//   - A copy to the end is of the file, whatever its version; without a file it is empty. With Base, a resumable
 	//     upload that is newer than the file is an [OffsetError], because the caller may mean to resume that one.
+	//   - A copy with an ETag is of the file in that version, and Base must be the same or empty. Another version is [ErrStale].
+	//     Resumable uploads do not matter.
 	//
 	// With any other first run, Base is the version of the file that the Put replaces, and another version is [ErrStale].
 	// Without Base, that is the current version if the first run copies from it. If it does not, later copies from the

@@ -61,8 +61,8 @@ type Store interface {
 	//
 	// All copies from a file are of one version of it. A range beyond its end is an [OffsetError] with its size. If the file
 	// that is replaced changes before the Put publishes, the error is syscall.EBUSY if bytes of it were copied. If another
-	// file changes before it is copied, the error is ErrStale. A store that cannot copy, or would have to know of the copy
-	// before the first new byte, returns errors.ErrUnsupported.
+	// file changes before it is copied, the error is ErrStale. A store that cannot copy returns ErrNoCopy; one that would have
+	// to know of the copy before the first new byte, errors.ErrUnsupported.
 	Put(ctx context.Context, name string, src Source, w Write) (Stored, error)
 
 	// Rename moves a file, or a directory with all its entries. If to is a file and replace is true, a file replaces it;
@@ -92,6 +92,9 @@ type Store interface {
 
 // ErrStale means that a version of a file does not exist any more: the file was replaced or deleted.
 var ErrStale = errors.New("the file was changed or removed")
+
+// ErrNoCopy means that the storage cannot copy a range of a file that is too long to be read instead.
+var ErrNoCopy = fmt.Errorf("the storage cannot copy ranges of files: %w", errors.ErrUnsupported)
 
 // ErrDenied means that a rule of the account forbids an operation; the storage was not asked. It wraps fs.ErrPermission,
 // which by itself is a refusal by the storage.

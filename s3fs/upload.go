@@ -1,6 +1,7 @@
 package s3fs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,8 +26,8 @@ import (
 // the right length in a proxy.OffsetError.
 //
 // Copies may stand between new bytes, in any order. S3 copies the ranges itself; only up to 5 MiB at each end of a
-// range are read and sent again. A longer range is errors.ErrUnsupported where S3 cannot copy parts, or where parts
-// must be of one size. So is a range of another file once a part was sent with a checksum, because copied parts have
+// range are read and sent again. A longer range is proxy.ErrNoCopy where S3 cannot copy parts, or where parts must be of
+// one size. Errors.ErrUnsupported is a range of another file once a part was sent with a checksum, because copied parts have
 // none. Such an upload cannot be resumed.
 //
 // An upload waits to publish while another operation of this process changes the name; after Config.Timeout it is
@@ -92,8 +93,11 @@ func (f *FS) prepare(ctx context.Context, key string, w proxy.Write, first *prox
 		return f.newUpload(ctx, key, w, 0)
 	}
 	ctx, watch := f.watch(ctx, key)
+	if own {
+		w.Base = cmp.Or(w.Base, first.ETag)
+	}
 	switch {
-	case own && first.Offset == 0:
+	case own && first.Offset == 0 && first.ETag == "":
 		u, err = f.resumeOrAppend(ctx, key, w, keepLength(first.Length))
 	case own || w.Base != "":
 		u, err = f.replaceKeepingRanges(ctx, key, w)
@@ -179,6 +183,7 @@ func (f *FS) newUpload(ctx context.Context, key string, w proxy.Write, kept int6
 // close releases the resources of the upload, and cancels its requests.
 func (u *upload) close() {
 	u.fail(nil)
+	u.receiving.kept.close()
 	u.sending.cancel()
 	u.resuming.awaitLease()
 	u.fs.client.uploads.unregister(u.sending.id, &u.resuming.owner)
@@ -193,6 +198,7 @@ type receiving struct {
 	plan        partPlan          // the sizes of the parts to come
 	algorithm   algorithm         // of the checksum that is computed while the content arrives
 	peeked      []byte            // bytes read by peek, which belong to the next part
+	kept        rangeReader       // of the short ranges of copies
 	copySources map[string]object // of copies, other than the base, by key
 }
 

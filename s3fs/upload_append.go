@@ -191,7 +191,7 @@ func (u *upload) resolveCopy(c *proxy.Copy) (copyRange, error) {
 			Offset: o.size, Err: fmt.Errorf("copying %d bytes at offset %d of %q, which has %d: %w", r.bytes, r.offset, o.key, o.size, syscall.ESPIPE),
 		}
 	case u.fs.uniform && r.bytes > minPart:
-		return copyRange{}, fmt.Errorf("copied parts would differ in size from the others: %w", errors.ErrUnsupported)
+		return copyRange{}, fmt.Errorf("copied parts would differ in size from the others: %w", proxy.ErrNoCopy)
 	case r.bytes > minPart && len(u.fs.copySpans(r.bytes)) >= u.partNumbersLeft():
 		return copyRange{}, fmt.Errorf("copying %d bytes takes more part numbers than are left: %w", r.bytes, syscall.EFBIG)
 	}
@@ -280,6 +280,7 @@ func (u *upload) appendRange(p *part, r copyRange) (*part, error) {
 	if err != nil {
 		return p, err
 	}
+	u.receiving.kept.close() // the next range to read is far away
 	r = r.dropFirst(missing)
 	u.sending.pendingCopy = &r
 	return p, nil
@@ -291,13 +292,14 @@ func (u *upload) readRange(p *part, r copyRange) (*part, error) {
 		return p, nil
 	}
 	u.setNotResumable()
-	v := &version{fs: u.fs, key: r.key, etag: aws.ToString(r.head.ETag), size: r.size}
-	s := &stream{version: v, ctx: u.ctx, at: r.offset, end: r.offset + r.bytes, sdkRetries: true}
-	defer s.close()
+	kept := &u.receiving.kept
+	err := kept.start(u, r)
 	for {
-		err := p.fill(u.ctx, s, u.fs.stall)
+		if err == nil {
+			err = p.fill(u.ctx, kept, u.fs.stall)
+		}
 		switch {
-		case s.at == s.end && (err == errFull || err == io.EOF):
+		case kept.stream.at == kept.until && (err == errFull || err == io.EOF):
 			return p, nil
 		case err != errFull:
 			return p, u.failureCause(fmt.Errorf("reading the range to copy: %w", r.copyError(err)))
@@ -348,7 +350,9 @@ func (u *upload) startCopy() {
 	c.await = async(func() ([]types.CompletedPart, error) {
 		parts, err := u.fs.copyParts(u.ctx, to, r.object, first, spans, u.sending.copySlots)
 		if err != nil {
-			err = r.copyError(err)
+			if err = r.copyError(err); errors.Is(err, errors.ErrUnsupported) {
+				err = fmt.Errorf("%w: %w", proxy.ErrNoCopy, err)
+			}
 			u.fail(err)
 		}
 		return parts, err

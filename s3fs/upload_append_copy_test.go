@@ -193,6 +193,40 @@ func TestManyInsertions(t *testing.T) {
 	checkFile(t, f, "/f", io.MultiReader(want...))
 }
 
+// Many small changes of a file are few requests: ranges between them that are too short for S3 to copy are read together. No byte is
+// read twice, and at most 5 MiB too many.
+func TestManySmallChanges(t *testing.T) {
+	const size, n, patch = 40 << 20, 1000, 16
+	b := budget.New(64 << 20)
+	f, h := hookedFS(t, Options{PartSize: minPart, Budget: b})
+	base := putBase(t, f, size)
+	var runs []proxy.Run
+	var want []io.Reader
+	old := letters("old", size)
+	const each = size / n
+	for range n {
+		runs = append(runs, storetest.Kept(int64(len(runs)/2)*each, each-patch), storetest.New(strings.NewReader(strings.Repeat("x", patch))))
+		want = append(want, io.LimitReader(old, each-patch), strings.NewReader(strings.Repeat("x", patch)), &skipped{Reader: old, n: patch})
+	}
+	const rest = size - n*each
+	runs = append(runs, storetest.Kept(n*each, rest))
+	want = append(want, io.LimitReader(old, rest))
+	h.forget()
+	if _, err := f.Put(t.Context(), "/f", storetest.Runs(runs...), proxy.Write{Base: base}); err != nil {
+		t.Fatal(err)
+	}
+	sum := int64(0)
+	for _, got := range h.read {
+		sum += got
+	}
+	t.Logf("%d GET of %d bytes", len(h.read), sum)
+	if len(h.read) > 20 || sum > size || slices.Max(h.read) > minPart {
+		t.Errorf("%d GET of %d bytes, the longest of %d", len(h.read), sum, slices.Max(h.read))
+	}
+	checkFile(t, f, "/f", io.MultiReader(want...))
+	allFree(t, b)
+}
+
 // skipped is an empty reader that skips n bytes of another one.
 type skipped struct {
 	io.Reader
@@ -215,7 +249,7 @@ func TestFailedCopyKeepsFile(t *testing.T) {
 		code   string
 		want   error
 	}{
-		"the service cannot copy parts":    {"PartCopy 3", 501, "NotImplemented", errors.ErrUnsupported},
+		"the service cannot copy parts":    {"PartCopy 3", 501, "NotImplemented", proxy.ErrNoCopy},
 		"the first copy is refused":        {"PartCopy 1", 403, "AccessDenied", nil},
 		"the source has changed":           {"PartCopy 3", 412, "PreconditionFailed", syscall.EBUSY},
 		"the source has changed, and more": {"Get", 412, "PreconditionFailed", syscall.EBUSY},
@@ -340,7 +374,7 @@ func TestObjectReplacedBeforeComplete(t *testing.T) {
 // If all parts must have the same size, no part is copied; ranges that are short enough to download are still supported.
 func TestUniformPartsAreNotCopied(t *testing.T) {
 	f, _ := hookedFS(t, Options{PartSize: minPart, UniformParts: true})
-	for size, want := range map[int64]error{minPart + 1: errors.ErrUnsupported, minPart: nil} {
+	for size, want := range map[int64]error{minPart + 1: proxy.ErrNoCopy, minPart: nil} {
 		base := putBase(t, f, size)
 		src := storetest.Runs(storetest.New(letters("new", 2)), storetest.Kept(0, -1))
 		if _, err := f.Put(t.Context(), "/f", src, proxy.Write{Base: base}); !errors.Is(err, want) {

@@ -116,8 +116,10 @@ func (s *source) resumes(ctx context.Context) (bool, error) {
 	return isPrefix(run.Copy), nil
 }
 
-// isPrefix reports whether a copy keeps the first bytes of the name that is written.
-func isPrefix(c *proxy.Copy) bool { return c != nil && c.From == "" && c.Offset == 0 && c.Length > 0 }
+// isPrefix reports whether a copy keeps the first bytes of the name that is written, which may be a resumable upload.
+func isPrefix(c *proxy.Copy) bool {
+	return c != nil && c.From == "" && c.ETag == "" && c.Offset == 0 && c.Length > 0
+}
 
 // Next implements proxy.Source.
 func (s *source) Next(ctx context.Context) (run proxy.Run, err error) {

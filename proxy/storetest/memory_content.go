@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -193,9 +194,12 @@ func (p *memoryPut) begin(ctx context.Context, c *proxy.Copy) (done bool, err er
 	if err := p.store.begin(ctx, p.name); err != nil {
 		return false, err
 	}
+	if own {
+		p.Base = cmp.Or(p.Base, c.ETag)
+	}
 	old, there := p.store.Files[p.name]
 	switch {
-	case own && c.Offset == 0:
+	case own && c.Offset == 0 && c.ETag == "":
 		return p.resume(*c)
 	case p.Base == "" && !there:
 		return false, wrongOffset(0)

@@ -114,6 +114,23 @@ var resumes = map[string]func(*store){
 		s.must(s.Put(s.ctx, "/f", Source(content(7), First(int64(s.part+5))), proxy.Write{}))
 		s.checkContent("/f", joined(s.part+5, 7), 0)
 	},
+	"a file is changed in place although a newer upload has failed": func(s *store) {
+		s.putText("/f", "0123456789")
+		e, err := s.Stat(s.ctx, "/f")
+		s.must(err)
+		s.failUpload("/f", s.part+5)
+		patched := func() proxy.Source {
+			return Runs(CopyOf("", e.ETag, 0, 4), New(strings.NewReader("x")), CopyOf("", e.ETag, 5, -1))
+		}
+		s.must(s.Put(s.ctx, "/f", patched(), proxy.Write{Base: e.ETag}))
+		s.checkText("/f", "0123x56789")
+		s.putText("/f", "another one")
+		s.checkError(s.Put(s.ctx, "/f", patched(), proxy.Write{}), proxy.ErrStale)
+		s.checkText("/f", "another one")
+		s.must(s.Remove(s.ctx, "/f"))
+		s.checkError(s.Put(s.ctx, "/f", patched(), proxy.Write{Base: e.ETag}), proxy.ErrStale)
+		s.checkMissing("/f")
+	},
 	"a complete upload aborts failed ones": func(s *store) {
 		for _, size := range []int{10, 2*s.part + 1} {
 			s.failUpload("/f", s.part+5)
