@@ -37,7 +37,7 @@ var extensions = map[string]request{
 	"statvfs@openssh.com":            {run: statvfs},
 	"fstatvfs@openssh.com":           {run: fstatvfs},
 	"fsync@openssh.com":              {run: fsync},
-	"lsetstat@openssh.com":           {run: lsetstat, needs: access.Stats, forms: withTime},
+	"lsetstat@openssh.com":           {run: lsetstat, needs: access.Stats, forms: withAttributes},
 	"limits@openssh.com":             {run: limits},
 	"expand-path@openssh.com":        {run: expandPath},
 	"users-groups-by-id@openssh.com": {run: namesOfIDs},

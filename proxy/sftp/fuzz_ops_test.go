@@ -237,8 +237,11 @@ func (f *fuzzSession) readAny() {
 	f.send(&sentRequest{kind: packet.Read, handle: h, most: n, apply: func(a answer, ok bool) {
 		now, known := f.model.only(h.name)
 		if h.wrong || h.writes || h.vague || !known || now != h.base || h.base == nil {
-			if ok && (h.wrong || h.writes) {
+			if ok && h.wrong {
 				f.Errorf("READ of %+v succeeds", h)
+			}
+			if body := cursor(a.body); ok && h.writes && !h.vague && h.base != nil && !strings.HasPrefix(string(h.base.data[min(len(h.base.data), int(offset)):]), body.text()) {
+				f.Errorf("READ at %d of %+v gets other bytes than the file had", offset, h)
 			}
 			return
 		}

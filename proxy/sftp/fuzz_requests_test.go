@@ -1,6 +1,7 @@
 package sftp
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -37,8 +38,14 @@ func (f *fuzzSession) setPath() {
 		}
 		f.model.set(name, anything)
 	}
-	q.lost = unknown
+	q.lost = func() {
+		f.closes++
+		unknown()
+	}
 	q.apply = func(_ answer, ok bool) {
+		if ok && size >= 0 {
+			f.closes++ // it may have published the file with another size
+		}
 		if !valid {
 			return
 		}
@@ -52,8 +59,8 @@ func (f *fuzzSession) setPath() {
 				return
 			}
 		}
-		if v, _ := f.model.only(name); ok && v != nil && modTime >= 0 {
-			f.model.set(name, &version{v.data, int64(modTime)})
+		if v, _ := f.model.only(name); ok && v != nil && v != anything {
+			f.model.set(name, v.resized(size, modTime))
 		}
 	}
 	if kind&1 != 0 {
@@ -304,3 +311,15 @@ func shortValues(values []any) string {
 
 // shortAnswer shows an answer without its data.
 func shortAnswer(a answer) string { return fmt.Sprintf("%.60s", a) }
+
+// resized returns a version after a SETSTAT of its size and time; -1 = not set.
+func (v *version) resized(size int64, modTime int) *version {
+	now := *v
+	if size >= 0 && size != int64(len(v.data)) {
+		now = version{data: append(bytes.Clone(v.data), make([]byte, max(size-int64(len(v.data)), 0))...)[:size]}
+	}
+	if modTime >= 0 {
+		now.modTime = int64(modTime)
+	}
+	return &now
+}

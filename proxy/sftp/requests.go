@@ -30,7 +30,7 @@ var requests = map[packet.Type]request{
 	packet.OpenDir:  {run: onPath(false, (*subsystem).openDir), needs: access.Lists},
 	packet.Stat:     {run: onPath(false, (*subsystem).stat), needs: access.Stats},
 	packet.LStat:    {run: onPath(false, (*subsystem).stat), needs: access.Stats},
-	packet.SetStat:  {run: setStat, needs: access.Stats, forms: withTime},
+	packet.SetStat:  {run: setStat, needs: access.Stats, forms: withAttributes},
 	packet.Remove:   {run: onPath(true, (*subsystem).remove), needs: access.Deletes},
 	packet.Mkdir:    {run: onPath(true, (*subsystem).mkdir), needs: access.Makes},
 	packet.Rmdir:    {run: onPath(true, (*subsystem).rmdir), needs: access.Deletes},
@@ -40,8 +40,8 @@ var requests = map[packet.Type]request{
 	packet.Symlink:  {run: refuse("No symbolic links on S3.")},
 }
 
-// withTime is the form of SETSTAT that sets a time. On a directory it has no effect, which needs nothing.
-var withTime = map[string]access.Needs{"time": access.SetsFileTime}
+// withAttributes are the forms of SETSTAT that set a time or a size. The time of a directory has no effect, which needs nothing.
+var withAttributes = map[string]access.Needs{"time": access.SetsFileTime, "size": access.EditsFile}
 
 // refuse returns a starter for what S3 does not have.
 func refuse(text string) starter {
@@ -124,8 +124,8 @@ func (s *subsystem) setAttributes(a proxy.Account, q packet.Request, path string
 	})
 }
 
-// setTimeAndSize sets the time of a file. Owner and permissions have no effect, nor has the time of a directory: clients would fail
-// otherwise.
+// setTimeAndSize sets the time and the size of a file. Owner and permissions have no effect, nor has the time of a directory: clients
+// would fail otherwise.
 func (s *subsystem) setTimeAndSize(ctx context.Context, a proxy.Account, name string, attributes packet.Attributes) error {
 	if attributes.HasSize || !attributes.HasTimes {
 		e, err := a.Store.Stat(ctx, name)
@@ -134,8 +134,10 @@ func (s *subsystem) setTimeAndSize(ctx context.Context, a proxy.Account, name st
 			return nil
 		case err != nil:
 			return err
-		case attributes.HasSize && (e.Dir || uint64(e.Size) != attributes.Size):
-			return unsupported("The size of a file cannot be set without writing to it.")
+		case attributes.HasSize && e.Dir:
+			return syscall.EISDIR
+		case attributes.HasSize && uint64(e.Size) != attributes.Size:
+			return s.resize(ctx, a, name, e, attributes)
 		}
 	}
 	if !attributes.HasTimes {

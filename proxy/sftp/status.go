@@ -101,7 +101,9 @@ var statuses = []struct {
 	{reassembly.ErrShrink, status{packet.OpUnsupported, "An upload that appends or resumes cannot be made shorter."}},
 	{reassembly.ErrZeros, status{packet.OpUnsupported, "Too many bytes between the writes are missing."}},
 	{reassembly.ErrSpans, status{packet.OpUnsupported, "Too many separate ranges are written."}},
+	{reassembly.ErrRead, status{packet.OpUnsupported, "What the handle has written cannot be read before CLOSE."}},
 	{reassembly.ErrShort, status{packet.Failure, "Fewer bytes came than announced, nothing stored."}},
+	{proxy.ErrNoCopy, status{packet.OpUnsupported, "This S3 service cannot copy parts of files (UploadPartCopy): upload the whole file."}},
 	{errors.ErrUnsupported, status{packet.OpUnsupported, "Not supported by the storage."}},
 	{proxy.ErrDenied, status{packet.PermissionDenied, "Permission denied."}}, // also where that says that a file exists or does not
 	{fs.ErrExist, status{packet.Failure, "File already exists."}},

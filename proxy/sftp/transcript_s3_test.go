@@ -16,24 +16,14 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 	"github.com/s3ftpd/s3ftpd/s3fs"
 	"github.com/s3ftpd/s3ftpd/s3fs/s3demo"
+	"github.com/s3ftpd/s3ftpd/test/quirks"
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
 
 // TestTranscriptsOnS3 plays the transcripts on the embedded store and on MinIO, each below a prefix of its own, in real time. Those
 // that let time pass or make the store fail need the store in memory.
 func TestTranscriptsOnS3(t *testing.T) {
-	demo, err := s3demo.Open(t.TempDir(), s3demo.Options{Keys: map[string]string{"demo": "demo-secret"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer demo.Close()
-	embedded := httptest.NewServer(demo.Handler())
-	defer embedded.Close()
-	servers := map[string]*real.S3{"embedded": {Endpoint: embedded.URL, AccessKey: "demo", SecretKey: "demo-secret", Region: "us-east-1"}}
-	if !testing.Short() {
-		servers["MinIO"] = real.MinIO(t)
-	}
-	for name, server := range servers {
+	for name, server := range s3Servers(t) {
 		t.Run(name, func(t *testing.T) {
 			bucket := "transcripts"
 			if _, err := server.Client().CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
@@ -60,6 +50,29 @@ func TestTranscriptsOnS3(t *testing.T) {
 			}
 		})
 	}
+}
+
+// s3Servers returns the embedded store and, unless the tests must be short, MinIO.
+func s3Servers(t *testing.T) map[string]*real.S3 {
+	t.Helper()
+	servers := map[string]*real.S3{"embedded": embeddedS3(t)}
+	if !testing.Short() {
+		servers["MinIO"] = real.MinIO(t)
+	}
+	return servers
+}
+
+// embeddedS3 returns the embedded store, with the quirks of other services.
+func embeddedS3(t *testing.T, modes ...quirks.Mode) *real.S3 {
+	t.Helper()
+	demo, err := s3demo.Open(t.TempDir(), s3demo.Options{Keys: map[string]string{quirks.AccessKey: quirks.SecretKey}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { demo.Close() })
+	server := httptest.NewServer(quirks.Wrap(demo.Handler(), modes...))
+	t.Cleanup(server.Close)
+	return &real.S3{Endpoint: server.URL, AccessKey: quirks.AccessKey, SecretKey: quirks.SecretKey, Region: "us-east-1"}
 }
 
 // A bucketStore is the part of a bucket below a prefix.

@@ -18,9 +18,12 @@ type upload struct {
 	s        *subsystem
 	name     string
 	base     proxy.Entry
+	store    proxy.Store
 	content  *reassembly.Upload
 	command  string      // for the log
 	data     io.Reader   // the data of the WRITE that runs
+	reads    bool        // it was opened to read too
+	source   *download   // of base; nil = no READ has come
 	transfer *transfer   // nil = no WRITE has come
 	stall    *time.Timer // breaks the upload if no WRITE comes; runs only while the client is to send
 	refused  error       // of all WRITEs and CLOSE
@@ -30,7 +33,7 @@ type upload struct {
 
 // newUpload returns a handle. base is what the handle leaves unless it writes over it.
 func (s *subsystem) newUpload(a proxy.Account, name string, base proxy.Entry, q packet.Request) *upload {
-	u := &upload{s: s, name: name, base: base, command: "WRITE", data: s.in}
+	u := &upload{s: s, name: name, base: base, store: a.Store, reads: q.Flags&packet.FlagRead != 0, command: "WRITE", data: s.in}
 	u.content = reassembly.New(reassembly.Config{
 		Base:     base,
 		Append:   q.Flags&packet.FlagAppend != 0,
@@ -79,11 +82,28 @@ func (u *upload) request(q packet.Request) error {
 	case packet.Close:
 		return u.close(q)
 	case packet.Read:
-		u.s.answer(q, nil, unsupported("A file that is written cannot be read."))
+		return u.read(q)
 	default:
 		u.s.answer(q, nil, errors.ErrUnsupported)
 	}
 	return nil
+}
+
+// read answers READ with bytes of the old file that the handle keeps. New ones may have left the server.
+func (u *upload) read(q packet.Request) error {
+	n, err := u.content.Unchanged(int64(q.Offset), min(int64(q.Length), packet.MaxData))
+	if !u.reads {
+		err = failure("The handle was opened to write.")
+	}
+	if err != nil {
+		u.s.answer(q, nil, err)
+		return nil
+	}
+	if u.source == nil {
+		u.source = &download{s: u.s, store: u.store, name: u.name, entry: u.base, pos: -1}
+	}
+	q.Length = int(n)
+	return u.source.request(q)
 }
 
 // entry returns the file as it is now. Its time is the one that the client has set, if any: sshfs shows it for some time.
@@ -174,6 +194,11 @@ func (u *upload) close(q packet.Request) error {
 	if u.stall != nil {
 		u.stall.Stop()
 	}
+	if u.source != nil {
+		if err := u.s.enqueue(&u.source.queue, func() { u.source.end(nil) }); err != nil {
+			return err
+		}
+	}
 	q.Path = u.name // for the log
 	return u.s.startIn(u.s.stored, q, true, []string{u.name}, func(context.Context) (reply, error) {
 		err := u.commit()
@@ -216,6 +241,9 @@ func (u *upload) end(err error) {
 	}
 	u.s.uploads.remove(u)
 	u.content.Break(err)
+	if u.source != nil {
+		u.source.end(err)
+	}
 	if u.transfer != nil {
 		u.transfer.finish(err, u.content.Written(), proxy.Stored{})
 	}

@@ -68,6 +68,8 @@ func TestExistingFiles(t *testing.T) {
 		"an append is made shorter":        {file: "0123456789", operations: "10:ab size=11", fails: errors.ErrUnsupported, want: "0123456789"},
 		"an append is made empty":          {file: "0123456789", set: appending, operations: "size=0", fails: errors.ErrUnsupported, want: "0123456789"},
 		"an append is longer":              {file: "0123456789", set: appending, operations: "0:ab size=12 close", want: "0123456789ab"},
+		"in place, with a broken upload":   {file: "0123456789", resumable: "0123", operations: "4:ab close", want: "0123ab6789"},
+		"appended, with a broken upload":   {file: "0123456789", resumable: "0123", operations: "10:ab close", fails: syscall.ESPIPE, want: "0123456789", left: "0123"},
 		"broken in place":                  {file: "0123456789", operations: "4:ab break", want: "0123456789"},
 	})
 }

@@ -49,6 +49,23 @@ func (u *Upload) endPut(stored proxy.Stored, err error) {
 	u.changed.Broadcast()
 }
 
+// maxSent limits how many separate ranges of sent bytes are remembered. Beyond it, the bytes between two of them count as sent.
+const maxSent = 1024
+
+// advanceSent declares that the store has the next n bytes of the content, which are not those of the base.
+func (u *Upload) advanceSent(n int64) {
+	from, last := u.position, len(u.sent)-1
+	switch {
+	case n == 0:
+		return
+	case last >= 0 && (u.sent[last].to == from || len(u.sent) == maxSent):
+		u.sent[last].to = from + n
+	default:
+		u.sent = append(u.sent, span{from, from + n})
+	}
+	u.advance(n)
+}
+
 // advance declares that the store has the next n bytes of the content.
 func (u *Upload) advance(n int64) {
 	u.position += n
@@ -97,7 +114,11 @@ func (s source) Next(context.Context) (proxy.Run, error) {
 		return proxy.Run{New: s}, nil
 	}
 	defer s.advance(ofBase)
-	return proxy.Run{Copy: &proxy.Copy{Offset: s.position, Length: ofBase}}, nil
+	kept := &proxy.Copy{Offset: s.position, Length: ofBase}
+	if !s.appends { // to patch a file is not to resume an upload
+		kept.ETag = s.base.ETag
+	}
+	return proxy.Run{Copy: kept}, nil
 }
 
 // Read implements io.Reader. It returns io.EOF at the end and before a copy.
@@ -114,10 +135,10 @@ func (s source) Read(p []byte) (n int, err error) {
 		case zeros > 0:
 			n = int(min(int64(len(p)), zeros))
 			clear(p[:n])
-			s.advance(int64(n))
+			s.advanceSent(int64(n))
 		case s.pages.has(s.position):
 			n = s.pages.move(p, s.position)
-			s.advance(int64(n))
+			s.advanceSent(int64(n))
 		default:
 			n = s.awaitBytes(p)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"strings"
 	"syscall"
 	"testing"
@@ -735,10 +736,10 @@ func TestBaseChanges(t *testing.T) {
 		operations string
 		want       error
 	}{
-		"a patch":       {"4:ab close", syscall.ESPIPE},
+		"a patch":       {"4:ab close", proxy.ErrStale},
 		"a new start":   {"0:ab close", proxy.ErrStale},
 		"an append":     {"10:ab close", syscall.ESPIPE},
-		"only the time": {"time close", syscall.ESPIPE},
+		"only the time": {"time close", proxy.ErrStale},
 		"all of it":     {"0:0123456789 close", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -781,10 +782,10 @@ func TestProgress(t *testing.T) {
 
 func TestLimitsOfGaps(t *testing.T) {
 	runAll(t, map[string]scenario{
-		"more":            {file: "-", operations: fmt.Sprintf("0:a %d:b close", 2+maxZeros), fails: errors.ErrUnsupported, want: "-"},
-		"more in all":     {file: "-", set: keep(1 << 20), operations: fmt.Sprintf("0:a %d:b %d:c close", maxZeros/2, maxZeros+4), fails: errors.ErrUnsupported, want: "-"},
+		"more":            {file: "-", operations: fmt.Sprintf("0:a %d:b close", 2+MaxZeros), fails: errors.ErrUnsupported, want: "-"},
+		"more in all":     {file: "-", set: keep(1 << 20), operations: fmt.Sprintf("0:a %d:b %d:c close", MaxZeros/2, MaxZeros+4), fails: errors.ErrUnsupported, want: "-"},
 		"near the end":    {file: "-", operations: "0:a 9223372036854775806:b close", fails: errors.ErrUnsupported, want: "-"},
-		"in the old file": {file: strings.Repeat("0", maxZeros+9), operations: fmt.Sprintf("0:a %d:b close", maxZeros+7), want: "a" + strings.Repeat("0", maxZeros+6) + "b0"},
+		"in the old file": {file: strings.Repeat("0", MaxZeros+9), operations: fmt.Sprintf("0:a %d:b close", MaxZeros+7), want: "a" + strings.Repeat("0", MaxZeros+6) + "b0"},
 	})
 	t.Run("not more", func(t *testing.T) {
 		bubble(t, func(h *handle) {
@@ -794,9 +795,9 @@ func TestLimitsOfGaps(t *testing.T) {
 				sent, _ = io.Copy(writerFunc(func(p []byte) { zeros += int64(bytes.Count(p, []byte{0})) }), run.New)
 				return proxy.Stored{}, src.Commit()
 			}
-			h.must(h.run(fmt.Sprintf("0:a %d:b close", 1+maxZeros)))
-			if zeros != maxZeros || sent != maxZeros+2 {
-				h.Errorf("%d bytes were sent, %d of them zero; want %d", sent, zeros, maxZeros)
+			h.must(h.run(fmt.Sprintf("0:a %d:b close", 1+MaxZeros)))
+			if zeros != MaxZeros || sent != MaxZeros+2 {
+				h.Errorf("%d bytes were sent, %d of them zero; want %d", sent, zeros, MaxZeros)
 			}
 		})
 	})
@@ -903,4 +904,86 @@ func BenchmarkInOrder(b *testing.B) {
 	if _, _, err := u.Close(b.Context()); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// A handle can read the bytes of the file that it has not written, also between those that the store has taken.
+func TestUnchanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := open(t, storeWith(strings.Repeat("0123456789", 10)))
+		check := func(offset, n, want int64, fails error) {
+			t.Helper()
+			if got, err := h.Unchanged(offset, n); got != want || err != fails {
+				t.Errorf("%d bytes at %d: %d, %v; want %d, %v", n, offset, got, err, want, fails)
+			}
+		}
+		check(0, 1000, 100, nil)
+		check(100, 1, 0, io.EOF)
+		check(-1, 1, 0, io.EOF)
+		check(99, math.MaxInt64, 1, nil)
+		for _, step := range []string{"10:aaaaaaaaaa", "30:bbbbbbbbbb", "50:cccccccccc"} { // the last one streams
+			if err := h.run(step); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			check(10, 1, 0, ErrRead)
+			check(0, 10, 10, nil)
+			check(5, 6, 0, ErrRead)
+			check(60, 100, 40, nil)
+		}
+		if !h.put.started || len(h.sent) == 0 {
+			t.Error("nothing was sent")
+		}
+		check(20, 10, 10, nil)
+		check(19, 2, 0, ErrRead)
+		check(29, 2, 0, ErrRead)
+		if err := h.run("110:d size=115"); err != nil {
+			t.Fatal(err)
+		}
+		check(60, 40, 40, nil)
+		check(60, 41, 0, ErrRead)
+		check(105, 1, 0, ErrRead)
+		check(111, 1, 0, io.EOF)
+		h.Break(errBroken)
+	})
+}
+
+// So many ranges of sent bytes are remembered that memory is bounded: beyond them, what lies between counts as sent.
+func TestSentIsBounded(t *testing.T) {
+	u := New(Config{Base: proxy.Entry{Size: 10 * maxSent}})
+	for range maxSent + 5 {
+		u.advance(1)
+		u.advanceSent(1)
+	}
+	end := int64(2 * (maxSent + 5))
+	if len(u.sent) != maxSent || u.sent[maxSent-1] != (span{2*maxSent - 1, end}) || u.position != end {
+		t.Errorf("%d ranges, the last is %v, at %d", len(u.sent), u.sent[len(u.sent)-1], u.position)
+	}
+	if n, err := u.Unchanged(2, 1); n != 1 || err != nil {
+		t.Errorf("a byte between two ranges: %d, %v", n, err)
+	}
+	if _, err := u.Unchanged(2*maxSent+2, 1); err != ErrRead {
+		t.Errorf("a byte between ranges that are not remembered: %v", err)
+	}
+}
+
+// Changes in many places, far from each other, go on as fast as the store takes them. Each used to wait for a timer.
+func TestManyPatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n, each = 100, pageSize + 10
+		content := bytes.Repeat([]byte("0123456789"), n*each/10)
+		h, begin := open(t, storeWith(string(content))), time.Now()
+		for i := range n {
+			if err := h.writeText(int64(i*each), "patch"); err != nil {
+				t.Fatal(err)
+			}
+			copy(content[i*each:], "patch")
+		}
+		if err := h.run("close"); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(begin); took > 0 {
+			t.Errorf("it took %v", took)
+		}
+		h.check(string(content), "")
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -44,8 +45,9 @@ type Config struct {
 var (
 	ErrBack   = fmt.Errorf("the upload has streamed beyond this offset and cannot go back: %w", errors.ErrUnsupported)
 	ErrShrink = fmt.Errorf("an upload that appends or resumes cannot be made shorter: %w", errors.ErrUnsupported)
-	ErrZeros  = fmt.Errorf("more than %d MiB between the writes are missing: %w", maxZeros>>20, errors.ErrUnsupported)
+	ErrZeros  = fmt.Errorf("more than %d MiB between the writes are missing: %w", MaxZeros>>20, errors.ErrUnsupported)
 	ErrSpans  = fmt.Errorf("more than %d separate ranges are written: %w", maxSpans, errors.ErrUnsupported)
+	ErrRead   = fmt.Errorf("the bytes were written by the handle that reads them: %w", errors.ErrUnsupported)
 	ErrShort  = fmt.Errorf("fewer bytes have come than announced: %w", io.ErrUnexpectedEOF)
 
 	errSize   = fmt.Errorf("the size or offset is too large: %w", syscall.EFBIG)
@@ -65,6 +67,7 @@ type Upload struct {
 	base     proxy.Entry // Config.Base, while bytes of it may be part of the content
 	baseEnd  int64       // how many of its first bytes may
 	pages    pages       // the written bytes that the store has not read
+	sent     []span      // the bytes that the store has read, sorted, without those of the base
 	position int64       // bytes of the content that the store has read or copied
 	final    int64       // nothing can be written before this offset any more
 	zeros    int64       // bytes before final that are zero, because they were not written
@@ -167,6 +170,23 @@ func (u *Upload) size() int64 {
 		end = max(end, u.pages.written[n-1].to)
 	}
 	return end
+}
+
+// Unchanged returns how many of n bytes from an offset can be read: fewer only at the end of the content, and none beyond it, which
+// is io.EOF. All of them are still bytes of the file Config.Base. Otherwise the error is ErrRead.
+func (u *Upload) Unchanged(offset, n int64) (int64, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	size := u.size()
+	if offset < 0 || offset >= size {
+		return 0, io.EOF
+	}
+	s := span{offset, offset + min(n, size-offset)}
+	isSent := slices.ContainsFunc(u.sent, func(o span) bool { return o.from < s.to && s.from < o.to })
+	if u.base.Resumable || s.to > u.baseEnd || isSent || u.pages.gapAt(s.from, s.to) != s {
+		return 0, ErrRead
+	}
+	return s.to - s.from, nil
 }
 
 // Written returns how many bytes the client has written.

@@ -12,8 +12,8 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy"
 )
 
-// maxZeros is how many bytes between the writes of a handle may be missing, and are zero.
-const maxZeros = 64 << 20
+// MaxZeros is how many bytes between the writes of a handle may be missing, and are zero.
+const MaxZeros = 64 << 20
 
 // maxSpans limits how many separate ranges wait in memory, because each takes memory too.
 const maxSpans = 8192
@@ -207,10 +207,13 @@ func (u *Upload) spaceInWindow(q *request) ([]byte, error) {
 
 // finalize makes the content before an offset final: bytes that were not written are those of the base or, behind it, zero.
 func (u *Upload) finalize(to int64) error {
+	if u.final < to {
+		u.changed.Broadcast() // the store may wait for bytes that are known now
+	}
 	for u.final < to {
 		gap := u.pages.gapAt(u.final, to)
 		zeros := max(0, gap.to-max(gap.from, u.baseEnd))
-		if zeros > maxZeros-u.zeros {
+		if zeros > MaxZeros-u.zeros {
 			return u.fail(ErrZeros)
 		}
 		u.zeros += zeros
@@ -268,7 +271,7 @@ func (u *Upload) readToStore(q *request) error {
 	u.put.space, u.put.filling = nil, true
 	defer func() {
 		u.put.filling, u.put.filled = false, int(q.offset-from)
-		u.advance(q.offset - from)
+		u.advanceSent(q.offset - from)
 	}()
 	return u.readTo(space, q)
 }
