@@ -119,7 +119,7 @@ var knownServices = []KnownService{
 			"refuse `--checksum none`.",
 		Source: "documented: AWS, conditional requests, Object Lock"},
 	{Name: "Google Cloud Storage", Hosts: []string{"storage.googleapis.com", "*.storage.googleapis.com"}, Date: reviewDate,
-		Known: "It takes HMAC keys. It copies no parts: `APPE` to files of 5 MiB and more, and renames of files over 5 GiB, fail. " +
+		Known: "It takes HMAC keys. It copies no parts: `APPE` to files over 5 MiB, changes of a part of them (SFTP), and renames of files over 5 GiB, fail. " +
 			"Conditions are for reading only, so `STOU` and `APPE` cannot exclude that another writes at the same moment.",
 		Source: "documented: rclone's provider file, Google on request preconditions, milvus-io/milvus-storage#480"},
 	{Name: "Cloudflare R2", Hosts: []string{"*.r2.cloudflarestorage.com"}, UniformParts: true, Date: reviewDate,
@@ -165,8 +165,8 @@ var knownServices = []KnownService{
 		Known:  "rclone lists it without an encoding and by the first version of ListObjects. ETags of parts are no MD5.",
 		Source: "documented: rclone's provider file"},
 	{Name: "Storj", Hosts: []string{"gateway.storjshare.io", "*.storjshare.io"}, Date: reviewDate,
-		Known: "It copies no parts: `APPE` to files of 5 MiB and more, and renames of files over 5 GiB, fail. Open uploads are listed by prefixes that " +
-			"end in a slash only, so those of the whole directory are listed. `--part-size 64MiB` makes best use of its segments.",
+		Known: "It copies no parts: `APPE` to files over 5 MiB, changes of a part of them (SFTP), and renames of files over 5 GiB, fail. " +
+			"Open uploads are listed by prefixes that end in a slash only, so those of the whole directory are listed. `--part-size 64MiB` makes best use of its segments.",
 		Source: "reported: storj/edge#207, #286; documented: rclone's provider file"},
 	{Name: "IDrive e2", Hosts: []string{"*.idrivee2.com", "*.idrivee2-*.com"}, Date: reviewDate,
 		Known:  "Nothing that differs from MinIO, on which it is built, is known.",
@@ -207,8 +207,8 @@ var knownServices = []KnownService{
 			"can be renamed to its name. Directories lose their times by a rename.",
 		Source: "tried on v0.0.0-20261109003541-7506e5f91cd6, which is 4.53"},
 	{Name: "gofakes3", Date: reviewDate,
-		Known: "It verifies MD5 only, and tells the CRC32C of a content that was replaced: use `--checksum md5`. It copies no parts: `APPE` to files of 5 MiB and more " +
-			"fails. Conditions hold on PutObject only. A time that was set stays with a new content.",
+		Known: "It verifies MD5 only, and tells the CRC32C of a content that was replaced: use `--checksum md5`. It copies no parts: `APPE` to files over 5 MiB and " +
+			"changes of a part of them (SFTP) fail. Conditions hold on PutObject only. A time that was set stays with a new content.",
 		Source: "tried on v1.2.0, in memory"},
 }
 

@@ -185,6 +185,7 @@ var replies = []struct {
 	{syscall.EFBIG, reply{552, "File too large for the storage."}},
 	{syscall.ENOSPC, reply{452, "Insufficient storage space."}},
 	{syscall.ENOBUFS, reply{452, "No transfer buffer available, try again later."}},
+	{proxy.ErrNoCopy, reply{504, "This S3 service cannot copy parts of files (UploadPartCopy): upload the whole file."}},
 	{errors.ErrUnsupported, reply{504, "Not supported by the storage."}},
 	{fs.ErrExist, reply{550, "File already exists."}},
 	{proxy.ErrDenied, reply{550, "Permission denied."}}, // also where that says that a file does not exist

@@ -76,6 +76,7 @@ func TestReplyTo(t *testing.T) {
 		{syscall.ENOBUFS, 452},
 		{syscall.ENOSPC, 452},
 		{errors.ErrUnsupported, 504},
+		{proxy.ErrNoCopy, 504},
 		{fs.ErrNotExist, 550},
 		{fs.ErrExist, 550},
 		{fs.ErrPermission, 550},
