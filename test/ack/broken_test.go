@@ -193,6 +193,22 @@ var brokenBuilds = []brokenBuild{
 		edits: []edit{{"proxy/sftp/reassembly/source.go", `case s.appendsToFree() && !s.put.follows:`, `case s.appendsToFree() && s.put.follows:`}},
 		store: "embedded", patterns: []string{"appends"},
 	},
+	{
+		name: "SFTP: what a change in place keeps is not pinned to one version",
+		edits: []edit{
+			{"s3fs/download_stream.go", `IfMatch: &s.etag,`, ``},
+			{"s3fs/download_stream.go", `if etag != unquote(&s.etag) || size != s.size {`, `if _ = etag; size != s.size {`},
+			{"s3fs/upload_publish.go", `	if p.base != nil {
+		cond.match = p.base.head.ETag`, `	if p.base != nil && p.mustBeNew {
+		cond.match = p.base.head.ETag`},
+		},
+		store: "embedded", patterns: []string{"patch"},
+	},
+	{
+		name:  "SFTP: a WRITE that goes back is taken",
+		edits: []edit{{"proxy/sftp/reassembly/write.go", "	if q.offset < u.final {\n		return ErrBack", "	if q.offset < u.final {\n		q.offset = u.final"}},
+		store: "embedded", patterns: []string{"patch"},
+	},
 }
 
 // mostOps is the limit of operations for finding a fault: two rounds.

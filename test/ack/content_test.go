@@ -1,7 +1,6 @@
 package ack
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -49,10 +48,11 @@ func (s *stream) Read(p []byte) (int, error) {
 	return int(n), nil
 }
 
-// A piece is the first bytes of the stream of an operation.
+// A piece is bytes of the stream of an operation: the first ones or, behind bytes that were changed in place, later ones.
 type piece struct {
 	op   int
 	size int64
+	from int64 // offset in the stream
 }
 
 // A content is the pieces of a file, in order.
@@ -62,20 +62,22 @@ type content []piece
 func (c content) String() string {
 	var parts []string
 	for _, p := range c {
-		parts = append(parts, fmt.Sprintf("%d:%d", p.op, p.size))
+		part := fmt.Sprintf("%d:%d", p.op, p.size)
+		if p.from > 0 {
+			part += fmt.Sprintf(":%d", p.from)
+		}
+		parts = append(parts, part)
 	}
 	return strings.Join(parts, "+")
 }
 
 func contentOf(name string) (c content) {
 	for part := range strings.SplitSeq(name, "+") {
-		op, size, ok := strings.Cut(part, ":")
-		if !ok {
+		var p piece
+		if n, _ := fmt.Sscanf(part, "%d:%d:%d", &p.op, &p.size, &p.from); n < 2 {
 			return nil
 		}
-		number, _ := strconv.Atoi(op)
-		n, _ := strconv.ParseInt(size, 10, 64)
-		c = append(c, piece{number, n})
+		c = append(c, p)
 	}
 	return c
 }
@@ -93,10 +95,21 @@ func (c content) first(n int64) (cut content) {
 		if n <= 0 {
 			break
 		}
-		cut = append(cut, piece{p.op, min(n, p.size)})
+		cut = append(cut, piece{p.op, min(n, p.size), p.from})
 		n -= p.size
 	}
 	return cut
+}
+
+// after returns the content without the first n bytes.
+func (c content) after(n int64) (rest content) {
+	for _, p := range c {
+		if dropped := min(n, p.size); dropped < p.size {
+			rest = append(rest, piece{p.op, p.size - dropped, p.from + dropped})
+		}
+		n -= min(n, p.size)
+	}
+	return rest
 }
 
 // then returns the content followed by a piece.
@@ -110,7 +123,7 @@ func (c content) then(p piece) content {
 func (c content) reader() io.Reader {
 	var all []io.Reader
 	for _, p := range c {
-		all = append(all, &stream{op: p.op, size: p.size})
+		all = append(all, &stream{op: p.op, at: p.from, size: p.from + p.size})
 	}
 	return io.MultiReader(all...)
 }
@@ -135,14 +148,14 @@ func parse(data []byte) (c content, err error) {
 	const chunk = 64 << 10
 	buf := make([]byte, chunk)
 	for at := 0; at < len(data); {
-		op, ok := beginning(data[at:])
+		op, from, ok := beginning(data[at:])
 		if !ok {
-			return nil, fmt.Errorf("after %q, at byte %d, no stream begins: %q", c, at, data[at:min(len(data), at+3*block)])
+			return nil, fmt.Errorf("after %q, at byte %d, no block begins: %q", c, at, data[at:min(len(data), at+3*block)])
 		}
 		n := 0 // bytes of the stream
 		for at+n < len(data) {
 			m := min(chunk, len(data)-at-n)
-			fill(buf[:m], op, int64(n))
+			fill(buf[:m], op, from+int64(n))
 			if same := common(buf[:m], data[at+n:]); same < m {
 				n += same
 				break
@@ -153,27 +166,28 @@ func parse(data []byte) (c content, err error) {
 		if end < len(data) { // another stream may begin with the next bytes of this one
 			found := false
 			for begin := end; begin > max(at, end-block) && !found; begin-- {
-				if _, found = beginning(data[begin:]); found {
+				if _, _, found = beginning(data[begin:]); found {
 					end = begin
 				}
 			}
 			if !found {
-				return nil, fmt.Errorf("%q does not go on as it should at byte %d: %q", c.then(piece{op, int64(n)}), end, data[end:min(len(data), end+3*block)])
+				return nil, fmt.Errorf("%q does not go on as it should at byte %d: %q", c.then(piece{op, int64(n), from}), end, data[end:min(len(data), end+3*block)])
 			}
 		}
-		c = append(c, piece{op, int64(end - at)})
+		c = append(c, piece{op, int64(end - at), from})
 		at = end
 	}
 	return c, nil
 }
 
-// beginning returns the operation with the stream that begins here.
-func beginning(data []byte) (op int, ok bool) {
-	if len(data) < block || !bytes.Equal(data[7:block], []byte(":0000000\n")) {
-		return 0, false
+// beginning returns the operation of the block that begins here, and the offset of the block in its stream.
+func beginning(data []byte) (op int, offset int64, ok bool) {
+	if len(data) < block || data[7] != ':' || data[block-1] != '\n' {
+		return 0, 0, false
 	}
 	n, err := strconv.ParseUint(string(data[:7]), 16, 32)
-	return int(n), err == nil
+	number, errNumber := strconv.ParseUint(string(data[8:block-1]), 16, 32)
+	return int(n), int64(number) * block, err == nil && errNumber == nil
 }
 
 func common(a, b []byte) int {
@@ -187,7 +201,8 @@ func common(a, b []byte) int {
 
 func TestParse(t *testing.T) {
 	for _, want := range []content{
-		{{1, 16}}, {{1, 160}, {2, 32}}, {{17, 33}, {16, 1 << 20}, {17, 47}}, {{255, 15 + 16}, {256, 16}, {255, 1600}},
+		{{1, 16, 0}}, {{1, 160, 0}, {2, 32, 0}}, {{17, 33, 0}, {16, 1 << 20, 0}, {17, 47, 0}}, {{255, 15 + 16, 0}, {256, 16, 0}, {255, 1600, 0}},
+		{{1, 160, 0}, {2, 32, 0}, {1, 320, 192}}, {{2, 32, 0}, {1, 16, 32}}, {{1, 1 << 20, 0}, {2, 16, 0}, {3, 16, 0}, {1, 1 << 20, 1<<20 + 32}},
 	} {
 		data, err := io.ReadAll(want.reader())
 		if err != nil {
@@ -205,8 +220,14 @@ func TestParse(t *testing.T) {
 			t.Errorf("%v with another byte is parsed as %v", want, got)
 		}
 	}
-	if _, err := parse((content{{1, 160}}).bytesFrom(16)); err == nil {
-		t.Error("a content without its beginning was parsed")
+	if got, err := parse((content{{1, 160, 0}}).bytesFrom(16)); err != nil || got.String() != "1:144:16" {
+		t.Errorf("a content without its beginning is parsed as %v, %v", got, err)
+	}
+	whole := content{{1, 160, 0}, {2, 320, 16}}
+	for _, n := range []int64{0, 16, 160, 176, 480, 500} {
+		if joined := append(whole.first(n), whole.after(n)...); joined.size() != 480 || joined.from(0) != whole.from(0) {
+			t.Errorf("cut at %d, it is %v", n, joined)
+		}
 	}
 }
 

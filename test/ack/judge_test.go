@@ -257,7 +257,7 @@ func (w *world) strays(held map[string]value) {
 			continue
 		}
 		stou := slices.ContainsFunc(w.history, func(o *op) bool {
-			return o.verb == "STOU" && o.lost() && v.content == content{{o.id, o.size}}.String()
+			return o.verb == "STOU" && o.lost() && v.content == content{{o.id, o.size, 0}}.String()
 		})
 		if !stou {
 			w.violation("the bucket holds %s as %s, which nobody has stored", v, name)

@@ -169,7 +169,7 @@ func (j *judge) size(o *op) {
 	})
 }
 
-// upload adds the steps of STOR, APPE and STOU.
+// upload adds the steps of STOR, APPE, PATCH and STOU.
 func (j *judge) upload(o *op, t troubles) {
 	if o.name == "" {
 		return
@@ -194,8 +194,10 @@ func (j *judge) upload(o *op, t troubles) {
 
 // stores is the effect of an upload that publishes that many bytes.
 func (j *judge) stores(o *op, n int64) func(state) []state {
-	own := piece{o.id, n}
+	own := piece{o.id, n, 0}
 	switch {
+	case o.verb == "PATCH":
+		return j.patched(o, own)
 	case o.verb == "APPE":
 		return j.appended(o, own)
 	case o.offset > 0:

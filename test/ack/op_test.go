@@ -15,11 +15,11 @@ type op struct {
 	client int
 	user   *account // nil = tester
 	sftp   bool     // by SFTP, not by FTP
-	verb   string   // an FTP command, or the one that an SFTP request stands for; or KILL or KILLS3, which kill a process
+	verb   string   // an FTP command, or the one that an SFTP request stands for; PATCH, which is SFTP's alone; or KILL or KILLS3
 	name   string   // of the file or directory; RNTO's source
 	to     string   // RNTO's target
 	size   int64    // of the data of an upload
-	rest   int64    // STOR and RETR: offset in thousandths of the reply to SIZE; none = no REST
+	rest   int64    // STOR, RETR and PATCH: offset in thousandths of the reply to SIZE; none = no REST
 	active bool
 	packet int64 // bytes of a READ or WRITE
 	flight int   // READs or WRITEs that wait for a reply
@@ -69,6 +69,7 @@ const (
 	halfClose    cut = "ended in CLOSE"
 	closeChannel cut = "channel closed"
 	badWrite     cut = "CLOSE after a WRITE that fails"
+	backWrite    cut = "CLOSE after a WRITE that goes back"
 )
 
 // isFTP reports whether only an FTP client can end an upload so.
@@ -108,7 +109,7 @@ func (g gate) wait(limit time.Duration) {
 
 // isUpload reports whether the operation sends a file.
 func (o *op) isUpload() bool {
-	return o.verb == "STOR" || o.verb == "APPE" || o.verb == "STOU"
+	return o.verb == "STOR" || o.verb == "APPE" || o.verb == "PATCH" || o.verb == "STOU"
 }
 
 // acknowledged reports whether the server has confirmed the operation.

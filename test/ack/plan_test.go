@@ -29,11 +29,11 @@ const clients = 5
 var (
 	files    = []string{"f0", "f1", "f2", "d0/x", "d0/y", "d1/x"}
 	dirs     = []string{"d0", "d1", "d2"}
-	allVerbs = map[string]int{"STOR": 30, "APPE": 8, "REST": 8, "RETR": 20, "DELE": 7, "RNTO": 8, "RNTO directory": 3, "MFMT": 6,
+	allVerbs = map[string]int{"STOR": 30, "APPE": 8, "REST": 8, "PATCH": 6, "RETR": 20, "DELE": 7, "RNTO": 8, "RNTO directory": 3, "MFMT": 6,
 		"MKD": 2, "RMD": 2, "STOU": 3, "SIZE": 4}
 	allPatterns = map[string]int{"": 90, "kill": 2, "notify": 2, "abort": 2, "pin": 2, "fence": 1, "copies": 1, "early": 1, "order": 1,
 		"directory": 2, "source": 2, "mfmt": 2, "refused late": 1, "deleted": 1, "swap": 2, "resume": 1, "appends": 1, "quit": 1,
-		"new names": 2, "move": 2, "foreign resume": 1, "rights": 2, "lost": 2, "failed write": 2}
+		"new names": 2, "move": 2, "foreign resume": 1, "rights": 2, "lost": 2, "failed write": 2, "patch": 2}
 )
 
 func mixed(name string, minio bool, processes int) profile {
@@ -110,7 +110,7 @@ func (p *planner) add(client int, o *op) *op {
 	o.sftp = o.sftp || p.IntN(100) < p.w.profile.sftp && o.verb != "STOU" && !o.cut.isFTP()
 	o.packet, o.flight = pick(p, []int64{8 << 10, 32 << 10, 32 << 10, harness.SFTPMaxData}), 1+p.IntN(16)
 	o.held, o.mid, o.done = newEvent(), newEvent(), newEvent()
-	if o.verb != "STOR" && o.verb != "RETR" || o.rest == 0 {
+	if o.verb != "STOR" && o.verb != "RETR" && o.verb != "PATCH" || o.rest == 0 {
 		o.rest = none
 	}
 	p.queues[client] = append(p.queues[client], o)
@@ -195,6 +195,8 @@ func (p *planner) single() {
 		if p.IntN(25) == 0 {
 			o.size, o.name = p.large(), "r0"
 		}
+	case "PATCH":
+		o.sftp, o.rest, o.size = true, p.Int64N(1000), block*(1+p.Int64N(1<<8))
 	case "RETR":
 		if p.IntN(3) == 0 {
 			o.rest = 1 + p.Int64N(1000)
@@ -261,15 +263,16 @@ var uploadCuts = map[bool][]cut{
 
 // faultyRequests are those of S3 by which an operation can fail.
 var faultyRequests = map[string][]string{
-	"STOR": {"PutObject", "PutObject", "PutObject", "HeadObject"},
-	"STOU": {"PutObject"},
-	"APPE": {"PutObject", "GetObject", "HeadObject"},
-	"RETR": {"GetObject"},
-	"DELE": {"DeleteObject", "DeleteObject", "HeadObject"},
-	"RNTO": {"CopyObject", "CopyObject", "DeleteObject", "HeadObject", "DeleteObjects", "ListObjectsV2"},
-	"MFMT": {"CopyObject", "CopyObject", "HeadObject"},
-	"MKD":  {"PutObject"},
-	"RMD":  {"DeleteObject", "ListObjectsV2"},
+	"STOR":  {"PutObject", "PutObject", "PutObject", "HeadObject"},
+	"STOU":  {"PutObject"},
+	"APPE":  {"PutObject", "GetObject", "HeadObject"},
+	"PATCH": {"PutObject", "GetObject", "HeadObject"},
+	"RETR":  {"GetObject"},
+	"DELE":  {"DeleteObject", "DeleteObject", "HeadObject"},
+	"RNTO":  {"CopyObject", "CopyObject", "DeleteObject", "HeadObject", "DeleteObjects", "ListObjectsV2"},
+	"MFMT":  {"CopyObject", "CopyObject", "HeadObject"},
+	"MKD":   {"PutObject"},
+	"RMD":   {"DeleteObject", "ListObjectsV2"},
 }
 
 func requestKinds(operation string) []kind {

@@ -13,7 +13,7 @@ func (j *judge) refused(o *op) {
 	case o.code == 550 && (o.isUpload() && !o.mayReplace(o.name) || o.verb == "RNTO" && !o.mayReplace(o.to)):
 		j.taken(o)
 		return
-	case o.code == 550 && slices.Contains([]string{"RETR", "DELE", "MFMT", "RNTO", "SIZE"}, o.verb):
+	case o.code == 550 && slices.Contains([]string{"RETR", "PATCH", "DELE", "MFMT", "RNTO", "SIZE"}, o.verb):
 		j.absent(o)
 		return
 	case o.code == 554 && o.offset > 0, j.disturbed(o, o.call) && !j.steadfast(o):
@@ -30,7 +30,7 @@ func (j *judge) refused(o *op) {
 // one wins, unless the change came so late that the upload could not be verified.
 func (j *judge) steadfast(o *op) bool {
 	switch {
-	case !o.isUpload() || o.verb == "APPE" || o.offset > 0 || o.code == 450:
+	case !o.isUpload() || o.verb == "APPE" || o.verb == "PATCH" || o.offset > 0 || o.code == 450:
 		return false
 	case o.size < leastPart:
 		return true

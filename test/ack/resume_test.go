@@ -66,7 +66,7 @@ func (w *world) judgeResumed(o *op) {
 	w.state[name] = held
 	got := contentOf(held.content)
 	j := w.newJudge(&group{names: []string{name}}, map[string]value{}, relaxation{})
-	last := piece{o.id, o.size}
+	last := piece{o.id, o.size, 0}
 	switch {
 	case len(got) == 0 || got[len(got)-1] != last || got.size() != o.offset+o.size:
 		w.violation("the bucket holds %v after %v\n%s", held, o, w.narrate(names))

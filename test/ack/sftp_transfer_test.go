@@ -9,13 +9,15 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/e2e/harness"
 )
 
-// upload stores a file, appends to one, or resumes one.
+// upload stores a file, appends to one, resumes one, or changes one in place.
 func (s *sftpSession) upload(o *op) error {
 	if err := s.askOffset(o); err != nil {
 		return err
 	}
 	flags := harness.SFTPForWrite | harness.SFTPCreate
 	switch {
+	case o.verb == "PATCH":
+		flags = harness.SFTPForWrite
 	case o.verb == "APPE":
 		flags |= harness.SFTPAppend
 	case o.offset == 0:
@@ -30,8 +32,8 @@ func (s *sftpSession) upload(o *op) error {
 	if w.lost != nil {
 		return w.lost
 	}
-	if o.cut == badWrite {
-		if err := w.send(math.MaxInt64-1, make([]byte, block)); err != nil {
+	if wrong, ok := map[cut]int64{badWrite: math.MaxInt64 - 1, backWrite: 0}[o.cut]; ok {
+		if err := w.send(wrong, make([]byte, block)); err != nil {
 			return err
 		}
 	}
@@ -94,8 +96,8 @@ func (w *writes) finish() error {
 	if err := w.cut(); err != nil {
 		return err
 	}
-	o.whole, o.ended = o.sent == o.size && o.cut != badWrite, w.w.clock()
-	if o.offset > 0 { // which cuts the file that was there
+	o.whole, o.ended = o.sent == o.size && o.cut != badWrite && o.cut != backWrite, w.w.clock()
+	if o.offset > 0 && o.verb != "PATCH" { // which cuts the file that was there
 		if _, err := w.Send(harness.SFTPFSetStat, w.handle, 1, o.offset+o.size); err != nil {
 			return err
 		}

@@ -98,6 +98,8 @@ func (o *op) isAllowed() bool {
 	switch o.verb {
 	case "STOR", "APPE", "STOU":
 		return a.has(o.name, "write")
+	case "PATCH":
+		return a.has(o.name, "overwrite")
 	case "RETR":
 		return a.has(o.name, "read")
 	case "DELE", "RMD":
@@ -116,7 +118,7 @@ func (o *op) isAllowed() bool {
 func (o *op) isHidden() bool {
 	a := o.by()
 	switch o.verb {
-	case "SIZE":
+	case "SIZE", "PATCH":
 		return !a.has(o.name, "list") && !a.has(o.name, "read")
 	case "MFMT":
 		return !a.has(o.name, "overwrite") && a.has(o.name, "write")
