@@ -118,7 +118,7 @@ func (s sender) entry(a proxy.Account, name string, isDirectory bool) error {
 		switch {
 		case err == nil:
 			return s.file(r, name, elem)
-		case errors.Is(err, fs.ErrNotExist) && (s.isHomeOrAbove(a, name) || s.isKnownDir(s.ctx, a, name)):
+		case errors.Is(err, fs.ErrNotExist) && s.isDirectory(a, name): // a bucket need not have an object for it
 		case !errors.Is(err, syscall.EISDIR):
 			return s.refuse(name, err)
 		}
@@ -127,6 +127,12 @@ func (s sender) entry(a proxy.Account, name string, isDirectory bool) error {
 		return s.refuse(name, errNotRegular)
 	}
 	return s.directory(a, name, elem)
+}
+
+// isDirectory reports whether a directory has the name, or had it before its last file was removed.
+func (s sender) isDirectory(a proxy.Account, name string) bool {
+	defer s.wait()()
+	return s.isHomeOrAbove(a, name) || s.known.has(name) || isDir(s.ctx, a, name)
 }
 
 // directory sends a directory with all that is in it.
