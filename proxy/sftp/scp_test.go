@@ -2,8 +2,6 @@ package sftp
 
 import (
 	"io"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,17 +28,9 @@ import (
 //	T>  time passes
 //	=>  what the store has at the end, as in TestTranscripts
 func TestSCP(t *testing.T) {
-	files, err := filepath.Glob("testdata/scp/*.scp")
-	if err != nil || len(files) < 10 {
-		t.Fatal("few transcripts", files, err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".scp"), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { playSCP(t, string(text)) })
+	for name, text := range scripts(t, "scp/*.scp") {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { playSCP(t, memoryStore{storetest.NewMemory()}, text) })
 		})
 	}
 }
@@ -54,8 +44,8 @@ type scpScript struct {
 	said   string   // on standard error; complete after ended
 }
 
-func playSCP(t *testing.T, text string) {
-	s := &scpScript{script: &script{t: t, store: memoryStore{storetest.NewMemory()}, handles: map[string]string{}}}
+func playSCP(t *testing.T, store scriptStore, text string) {
+	s := &scpScript{script: &script{t: t, store: store, handles: map[string]string{}}}
 	s.setups = append(s.setups, func(_ *Server, a *proxy.Account) { a.Store = s.store })
 	defer func() { s.hangUp() }()
 	for i, line := range strings.Split(text, "\n") {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http/httptest"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +20,16 @@ import (
 	"github.com/s3ftpd/s3ftpd/test/quirks"
 	"github.com/s3ftpd/s3ftpd/test/real"
 )
+
+// needsMemory reports whether a transcript lets time pass, or makes the store fail.
+func needsMemory(text string) bool {
+	for _, line := range []string{"\nT>", "\n! fail", "\n! slow"} {
+		if strings.Contains(text, line) {
+			return true
+		}
+	}
+	return false
+}
 
 // TestTranscriptsOnS3 plays the transcripts on the embedded store and on MinIO, each below a prefix of its own, in real time. Those
 // that let time pass or make the store fail need the store in memory.
@@ -36,16 +47,22 @@ func TestTranscriptsOnS3(t *testing.T) {
 			}
 			defer client.Close()
 			played := 0
-			for name, text := range transcripts(t) {
-				if strings.Contains(text, "\nT>") || strings.Contains(text, "\n! fail") || strings.Contains(text, "\n! slow") {
-					continue
+			for pattern, run := range map[string]func(*testing.T, scriptStore, string){
+				transcripts: func(t *testing.T, store scriptStore, text string) { play(t, store, text) },
+				"scp/*.scp": playSCP,
+			} {
+				for name, text := range scripts(t, pattern) {
+					if needsMemory(text) {
+						continue
+					}
+					played++
+					t.Run(name, func(t *testing.T) {
+						prefix := path.Join(path.Dir(pattern), name)
+						run(t, &bucketStore{s3fs.NewFS(client, s3fs.Options{Bucket: bucket, Prefix: prefix}), server.Client(), bucket, prefix + "/"}, text)
+					})
 				}
-				played++
-				t.Run(name, func(t *testing.T) {
-					play(t, &bucketStore{s3fs.NewFS(client, s3fs.Options{Bucket: bucket, Prefix: name}), server.Client(), bucket, name + "/"}, text)
-				})
 			}
-			if played < 30 {
+			if played < 40 {
 				t.Errorf("only %d transcripts", played)
 			}
 		})

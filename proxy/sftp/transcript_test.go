@@ -39,16 +39,19 @@ import (
 //
 // DATA is a*100+b for a hundred times a, and one b.
 func TestTranscripts(t *testing.T) {
-	for name, text := range transcripts(t) {
+	for name, text := range scripts(t, transcripts) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { play(t, memoryStore{storetest.NewMemory()}, text) })
 		})
 	}
 }
 
-// transcripts returns the names and texts of the transcripts.
-func transcripts(t *testing.T) iter.Seq2[string, string] {
-	files, err := filepath.Glob("testdata/transcripts/*.sftp")
+// transcripts are the files of TestTranscripts.
+const transcripts = "transcripts/*.sftp"
+
+// scripts returns the names and texts of the files that match a pattern in testdata.
+func scripts(t *testing.T, pattern string) iter.Seq2[string, string] {
+	files, err := filepath.Glob("testdata/" + pattern)
 	if err != nil || len(files) == 0 {
 		t.Fatal("no transcripts", err)
 	}
@@ -58,7 +61,7 @@ func transcripts(t *testing.T) iter.Seq2[string, string] {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !yield(strings.TrimSuffix(filepath.Base(file), ".sftp"), string(text)) {
+			if !yield(strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), string(text)) {
 				return
 			}
 		}
