@@ -57,6 +57,9 @@ var uploaders = []struct {
 	{"paramiko", func(u upload) []string {
 		return []string{"/usr/bin/python3", "-c", putPython, u.host, u.port, harness.User, harness.Password, u.local, u.remote}
 	}},
+	{"scp-O", func(u upload) []string {
+		return append([]string{"scp", "-O", "-q", "-P", u.port}, append(u.sshOptions(), u.local, u.target(u.remote))...)
+	}},
 }
 
 // An upload is a file, its name on the server, and what a client needs to log in.
