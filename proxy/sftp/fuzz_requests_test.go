@@ -34,7 +34,9 @@ func (f *fuzzSession) setPath() {
 	q := &sentRequest{kind: packet.SetStat, touch: []string{name}}
 	unknown := func() {
 		for _, h := range f.opened {
-			h.vague = h.vague || h.name == name
+			if h.name == name {
+				h.vague, h.plain = true, false
+			}
 		}
 		f.model.set(name, anything)
 	}
