@@ -240,8 +240,11 @@ func (f *fuzzSession) readAny() {
 			if ok && h.wrong {
 				f.Errorf("READ of %+v succeeds", h)
 			}
-			if body := cursor(a.body); ok && h.writes && !h.vague && h.base != nil && !strings.HasPrefix(string(h.base.data[min(len(h.base.data), int(offset)):]), body.text()) {
-				f.Errorf("READ at %d of %+v gets other bytes than the file had", offset, h)
+			if ok && h.writes && !h.vague && h.base != nil && now == h.base && f.single {
+				body, rest := cursor(a.body), h.base.data[min(len(h.base.data), int(offset)):]
+				if !strings.HasPrefix(string(rest), body.text()) {
+					f.Errorf("READ at %d of %+v gets other bytes than the file had", offset, h)
+				}
 			}
 			return
 		}
