@@ -42,6 +42,7 @@ type Config struct {
 	TLSUploadClose  string // strict or lenient
 
 	SFTPHostKeys   HostKeys // only with SFTP; none only in the demo, which has its own
+	SFTPUserCA     string   // file with the authorities of users' certificates; empty = none
 	SFTPAlgorithms string   // default, strict or legacy
 	SFTPBanner     string   // text that clients show before the login; empty = none
 	AuthorizedKeys string   // file with the public keys of User; empty = none

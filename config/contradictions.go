@@ -108,7 +108,7 @@ func (l *loader) checkLogin() {
 	switch {
 	case inFile && inEnv:
 		l.mistakes.add(l.source("password-file"), "must not be combined with %s", l.source("password"))
-	case !l.valid("user", "users", "password", "password-file", "user-certificate", "authorized-keys", "auth", "auth-url"):
+	case !l.valid("user", "users", "password", "password-file", "user-certificate", "authorized-keys", "sftp-user-ca", "auth", "auth-url"):
 	case inFile || inEnv:
 		if l.config.User == "" {
 			l.mistakes.add("--user", "is missing: must be the name of the user with this password")
@@ -127,10 +127,10 @@ func (l *loader) checkLogin() {
 		}
 	case l.config.User == "":
 		l.mistakes.add("--user", "is missing: must be a user name, with S3FTPD_PASSWORD or --password-file; many users are in the file of --users")
-	case l.config.UserCertificate != "", l.config.AuthorizedKeys != "": // they replace the password
+	case l.config.UserCertificate != "", l.config.AuthorizedKeys != "", l.config.SFTPUserCA != "": // they replace the password
 	default:
 		l.mistakes.add(l.source("user")+" "+quoted(l.config.User),
-			"must have a password: set S3FTPD_PASSWORD or --password-file; with --sftp, --authorized-keys can replace it")
+			"must have a password: set S3FTPD_PASSWORD or --password-file; with --sftp, --authorized-keys or --sftp-user-ca can replace it")
 	}
 }
 

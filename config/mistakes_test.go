@@ -80,7 +80,7 @@ func TestMistakes(t *testing.T) {
 		},
 		"user without password": {
 			args: completeArgs, env: []string{"HOME=/"},
-			want: []string{`--user "alice": must have a password: set S3FTPD_PASSWORD or --password-file; with --sftp, --authorized-keys can replace it`},
+			want: []string{`--user "alice": must have a password: set S3FTPD_PASSWORD or --password-file; with --sftp, --authorized-keys or --sftp-user-ca can replace it`},
 		},
 		"empty password": {
 			args: completeArgs, env: []string{"S3FTPD_PASSWORD="},

@@ -82,12 +82,15 @@ func ParsePublicKeys(text []byte) (keys []PublicKey, mistakes Mistakes) {
 }
 
 // checkAuthorizedKeysFile returns an error if a file with public keys cannot be read, has none, or has an invalid line.
-func checkAuthorizedKeysFile(name string) error {
+func checkAuthorizedKeysFile(name string) error { return checkKeysFile(name, ParsePublicKeys) }
+
+// checkKeysFile is checkAuthorizedKeysFile with the function that parses the file.
+func checkKeysFile(name string, parse func(text []byte) ([]PublicKey, Mistakes)) error {
 	text, err := ReadPublicKeys(name)
 	if err != nil {
 		return withoutPath(err)
 	}
-	keys, mistakes := ParsePublicKeys(text)
+	keys, mistakes := parse(text)
 	switch {
 	case len(mistakes) == 1:
 		return errors.New(mistakes[0])

@@ -61,6 +61,24 @@ func parseAuthorizedKeysFile(name string) (string, error) {
 	return name, checkAuthorizedKeysFile(name)
 }
 
+// parseAuthoritiesFile reads the name of a file with the public keys of authorities, which must all be valid.
+func parseAuthoritiesFile(name string) (string, error) {
+	return name, checkKeysFile(name, ParseAuthorities)
+}
+
+// ParseAuthorities reads the text of a file with public keys of authorities, as ParsePublicKeys does. They have no options.
+func ParseAuthorities(text []byte) (keys []PublicKey, mistakes Mistakes) {
+	all, mistakes := ParsePublicKeys(text)
+	for _, key := range all {
+		if len(key.From) > 0 {
+			mistakes.add(key.Fingerprint(), "must have no option from=: a certificate can be limited by its option source-address")
+			continue
+		}
+		keys = append(keys, key)
+	}
+	return keys, mistakes
+}
+
 // maxBanner is the maximal length of a banner in bytes.
 const maxBanner = 16 << 10
 
@@ -99,7 +117,7 @@ func (l *loader) checkSFTP() {
 		}
 		return
 	}
-	for _, name := range []string{"sftp-host-key", "authorized-keys", "sftp-algorithms", "sftp-banner"} {
+	for _, name := range []string{"sftp-host-key", "authorized-keys", "sftp-user-ca", "sftp-algorithms", "sftp-banner"} {
 		if l.isSet(name) && l.values[name].text != optionNamed(name).defaultIn(l.command) && l.valid(name) {
 			l.mistakes.add(l.source(name), "requires --sftp, the address for SFTP, e.g. :22")
 		}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -38,6 +39,29 @@ func TestSFTP(t *testing.T) {
 	}
 }
 
+// With authorities, a user needs neither a password nor a key.
+func TestSFTPUserCA(t *testing.T) {
+	ca := writeFile(t, "ca", "# ours\n"+ed25519Key+"\n")
+	args := []string{"--bucket=invoices", "--sftp=:22", "--sftp-host-key=generate"}
+	for _, with := range [][]string{
+		{"--user=alice"}, {"--users=" + writeFile(t, "users", "users:\n  - name: alice\n  - name: bob\n    password: $2y$10$"+strings.Repeat("x", 53)+"\n    second-factor: [password, public-key]\n")},
+	} {
+		got, err := load(Serve, append(append(args, "--sftp-user-ca="+ca), with...), nil, noLimit)
+		if err == nil && got.Users != "" {
+			var text []byte
+			if text, err = os.ReadFile(got.Users); err == nil {
+				_, err = ParseUsers(got.Users, text, got)
+			}
+		}
+		if err != nil || got.SFTPUserCA != ca {
+			t.Errorf("%q: %v", with, err)
+		}
+	}
+	if _, err := load(Serve, append(args, "--user=alice"), nil, noLimit); err == nil {
+		t.Error("a user needs nothing without authorities")
+	}
+}
+
 func TestSFTPMistakes(t *testing.T) {
 	const advice = "make a key with `ssh-keygen -t ed25519 -N '' -f s3ftpd_host_key`, and set --sftp-host-key s3ftpd_host_key"
 	empty, key := writeFile(t, "empty", "\n"), writeFile(t, "key", hostKey)
@@ -48,10 +72,11 @@ func TestSFTPMistakes(t *testing.T) {
 			want: []string{`--sftp ":22": requires --sftp-host-key, the key that identifies the server: ` + advice},
 		},
 		"without SFTP": {
-			args: append(completeArgs, "--sftp-host-key=generate", "--sftp-algorithms=strict", "--authorized-keys=FILE", "--sftp-banner=FILE"), file: ed25519Key,
+			args: append(completeArgs, "--sftp-host-key=generate", "--sftp-algorithms=strict", "--authorized-keys=FILE", "--sftp-user-ca=FILE", "--sftp-banner=FILE"), file: ed25519Key,
 			want: []string{
 				"--sftp-host-key: requires --sftp, the address for SFTP, e.g. :22",
 				"--authorized-keys: requires --sftp, the address for SFTP, e.g. :22",
+				"--sftp-user-ca: requires --sftp, the address for SFTP, e.g. :22",
 				"--sftp-algorithms: requires --sftp, the address for SFTP, e.g. :22",
 				"--sftp-banner: requires --sftp, the address for SFTP, e.g. :22",
 			},

@@ -205,6 +205,7 @@ func (s scope) checkLogin(d *draft) {
 func (s scope) checkProofs(d *draft) {
 	hasPassword := d.AnyPassword || d.Password != "" || d.PasswordFile != ""
 	hasKeys := len(d.PublicKeys) > 0 || d.PublicKeysFile != ""
+	certified := s.options != nil && s.options.SFTPUserCA != "" // a certificate replaces the keys
 	second := ""
 	if len(d.SecondFactor) > 0 {
 		second = d.SecondFactor[1]
@@ -214,7 +215,7 @@ func (s scope) checkProofs(d *draft) {
 		s.mistakeAt(s.spotOf(d, "second-factor"), "second-factor", "requires a password: %s", s.hashAdvice(d.Name))
 	case second == "certificate" && d.Certificate == "":
 		s.mistakeAt(s.spotOf(d, "second-factor"), "second-factor", "requires certificate, the name in the certificate of the user")
-	case second == "public-key" && !hasKeys && !s.isAnswer:
+	case second == "public-key" && !hasKeys && !certified && !s.isAnswer:
 		s.mistakeAt(s.spotOf(d, "second-factor"), "second-factor", "requires public-keys or public-keys-file, the keys of the user")
 	case d.Certificate != "" && s.options != nil && s.options.TLSClientCA == "":
 		s.commonMistake(s.spotOf(d, "certificate"), d.Name, "certificate: requires --tls-client-ca", "set it to the file with the CAs of client certificates")
@@ -224,7 +225,7 @@ func (s scope) checkProofs(d *draft) {
 			key = "public-keys-file"
 		}
 		s.commonMistake(s.spotOf(d, key), d.Name, "public-keys: requires --sftp", "set it to the address for SFTP, e.g. :22; FTP has no public keys")
-	case hasPassword || hasKeys || d.Certificate != "" || s.isAnswer:
+	case hasPassword || hasKeys || certified || d.Certificate != "" || s.isAnswer:
 	default:
 		s.mistakeAt(s.spotOf(d, "name"), "password", "is missing: %s; or set password-file, public-keys, certificate or disabled: true", s.hashAdvice(d.Name))
 	}

@@ -16,6 +16,7 @@ type Attempt struct {
 	User, Password string
 	Certificate    *x509.Certificate // the client's, verified; nil = none
 	PublicKey      []byte            // the client's, verified, in the format of RFC 4253, section 6.6; nil = none
+	Certified      bool              // PublicKey is a certificate for User, of an authority that the server trusts
 	Method         LoginMethod
 	Protocol       string // e.g. "ftp"
 	TLS            string // version; "" = without TLS

@@ -15,6 +15,7 @@ func checkSFTP(r *report, c *config.Config) {
 		return
 	}
 	checkHostKeys(r, c)
+	checkAuthorities(r, c)
 	if c.AuthorizedKeys != "" { // load has reported invalid ones
 		keys, err := keysFile(c.AuthorizedKeys, c.User, slog.New(slog.DiscardHandler))()
 		if err != nil {
@@ -22,6 +23,22 @@ func checkSFTP(r *report, c *config.Config) {
 			return
 		}
 		r.ok("authorized-keys", "%d public keys in --authorized-keys %q log %s in", len(keys), c.AuthorizedKeys, c.User)
+	}
+}
+
+// checkAuthorities reports the authorities of users' certificates.
+func checkAuthorities(r *report, c *config.Config) {
+	const check = "sftp-user-ca"
+	if c.SFTPUserCA == "" { // load has reported an invalid file
+		return
+	}
+	keys, err := readKeysFile(c.SFTPUserCA, config.ParseAuthorities, slog.New(slog.DiscardHandler))()
+	if err != nil {
+		r.fail(check, "", "--sftp-user-ca %q: %v", c.SFTPUserCA, err)
+		return
+	}
+	for _, key := range keys {
+		r.ok(check, "--sftp-user-ca %q: certificates of %s log in the users that they name", c.SFTPUserCA, config.PublicKey(key).Fingerprint())
 	}
 }
 

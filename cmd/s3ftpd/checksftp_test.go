@@ -35,6 +35,10 @@ func TestCheckSFTP(t *testing.T) {
 			"ok    --sftp " + free + " can be listened on\n",
 			`ok    --sftp-host-key "` + ed + `": ssh-ed25519 key, fingerprint ` + ssh.FingerprintSHA256(keys.public["ssh-ed25519"]) + "\n",
 			`ok    --sftp-host-key "` + rsa + `": ssh-rsa key`, `ok    1 public keys in --authorized-keys "` + authorized + `" log alice in`, "ok    PASV (227)"}},
+		"authorities": {[]string{"--sftp=" + free, "--sftp-host-key=" + ed, "--sftp-user-ca=" + authorized}, false, []string{
+			`ok    --sftp-user-ca "` + authorized + `": certificates of ` + ssh.FingerprintSHA256(keys.public["ssh-ed25519"]) + " log in the users"}},
+		"no authorities": {[]string{"--sftp=" + free, "--sftp-host-key=" + ed, "--sftp-user-ca=/nowhere"}, true,
+			[]string{`--sftp-user-ca "/nowhere": `}},
 		"alone":     {[]string{"--ftp=", "--sftp=" + free, "--sftp-host-key=" + ed}, false, []string{"ok    --sftp " + free}},
 		"encrypted": {[]string{"--sftp=" + free, "--sftp-host-key=" + encrypted}, true, []string{`FAIL  --sftp-host-key "` + encrypted + `": is encrypted`}},
 		"generate": {[]string{"--sftp=" + free, "--sftp-host-key=generate"}, false,

@@ -98,7 +98,7 @@ func bridge(ctx context.Context, c *config.Config, service s3fs.Config, id ident
 	source.login = all.bans.Guard(source.login)
 	s := servers{ftp: ftpServer(c, client, source, id.cert, all, log)}
 	if id.keys != nil {
-		s.sftp = sftpServer(c, client, source, id.keys, all)
+		s.sftp = sftpServer(c, client, source, id.keys, all, log)
 	}
 	return ls.serve(ctx, s, log)
 }
@@ -193,13 +193,13 @@ func ftpServer(c *config.Config, client *s3fs.Client, users userSource, cert *ce
 }
 
 // sftpServer returns the SFTP server for a configuration.
-func sftpServer(c *config.Config, client *s3fs.Client, users userSource, keys *hostKeys, all resources) *sftp.Server {
+func sftpServer(c *config.Config, client *s3fs.Client, users userSource, keys *hostKeys, all resources, log *slog.Logger) *sftp.Server {
 	version := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
 		version = versionOf(info)
 	}
 	return &sftp.Server{
-		Login: users.login, AcceptsKey: users.acceptsKey, Version: version,
+		Login: users.login, AcceptsKey: users.acceptsKey, IsUserAuthority: authorities(c, log), Version: version,
 		HostKeys: keys.signers, Algorithms: algorithms[c.SFTPAlgorithms], Banner: c.SFTPBanner,
 		IdleTimeout: c.IdleTimeout, LoginTimeout: c.LoginTimeout, StallTimeout: c.StallTimeout, DrainTimeout: c.DrainTimeout, DrainEnd: client.Stop,
 		Budget: all.budget, Keep: c.PartSize, Sessions: all.sessions, Observer: all.observer,

@@ -48,7 +48,7 @@ func (d *Directory) byPublicKey(ctx context.Context, a proxy.Attempt) (User, err
 	return r.User, nil
 }
 
-// keyError returns nil if the attempt's key is one of the user r. Without a user who may log in, r is nil, and reason says why; then it
+// keyError returns nil if the attempt's key is one of the user r, or has a certificate for the user. Without a user who may log in, r is nil, and reason says why; then it
 // looks for the key nevertheless, so that the refusal takes as long.
 func (set *userSet) keyError(r *record, reason string, a proxy.Attempt) error {
 	keys, err := set.keysOf(r)
@@ -58,11 +58,13 @@ func (set *userSet) keyError(r *record, reason string, a proxy.Attempt) error {
 	switch {
 	case r == nil:
 		return denial(reason)
+	case a.Certified && r.may(Key):
+		return nil
 	case err != nil:
 		return fmt.Errorf("reading the public keys of %q: %v", r.Name, err) // not wrapped: it may be fs.ErrPermission
-	case len(a.PublicKey) == 0 || i < 0:
+	case len(a.PublicKey) == 0 || i < 0 && !a.Certified:
 		return denial("not a public key of the user")
-	case len(keys[i].From) > 0 && !slices.ContainsFunc(keys[i].From, func(network netip.Prefix) bool { return network.Contains(client) }):
+	case i >= 0 && len(keys[i].From) > 0 && !slices.ContainsFunc(keys[i].From, func(network netip.Prefix) bool { return network.Contains(client) }):
 		return denial(fmt.Sprintf("the user may not log in with this public key from %s, which is not in from=", client))
 	case !r.may(Key):
 		return denial("the user may not log in with a public key, see second-factor")

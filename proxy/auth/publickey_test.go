@@ -188,3 +188,34 @@ func TestBansIgnoreKeys(t *testing.T) {
 		t.Errorf("a key of a banned user: %v", err)
 	}
 }
+
+// A certificate takes the place of a key of the user, and of nothing else.
+func TestCertifiedKeys(t *testing.T) {
+	d, _ := directory(t, keyed(t)...)
+	for user, want := range map[string][2]string{ // without a password, and with the right one
+		"password": {in, in}, "key": {in, in}, "either": {in, in}, "file": {in, in}, "broken file": {in, in}, "from elsewhere": {in, in},
+		"both": {needsPassword, in}, "certificate too": {denied, denied}, "anonymous": {in, in},
+		"disabled": {denied, denied}, "expired": {denied, denied}, "inside": {denied, denied}, "ftp": {denied, denied}, "nobody": {denied, denied},
+	} {
+		for i, password := range []string{"", "wonderland"} {
+			a := attempt(user, password)
+			a.Method, a.Protocol, a.PublicKey, a.Certified = proxy.ByPublicKey, "sftp", []byte("certificate"), true
+			u, err := d.Login(t.Context(), a)
+			if got := resultOf(err); got != want[i] || got == in && u.Name != user {
+				t.Errorf("%s with the password %q: %s %v, want %s", user, password, got, err, want[i])
+			}
+			accepted := d.AcceptsKey(t.Context(), a) == nil
+			if accepted != (want[0] == in || want[0] == needsPassword) {
+				t.Errorf("%s: the certificate is accepted: %v", user, accepted)
+			}
+			if a.Certified = false; resultOf(d.AcceptsKey(t.Context(), a)) == in {
+				t.Errorf("%s: a key that is not certified is accepted", user)
+			}
+		}
+	}
+	a := attempt("both", "wonderland")
+	a.Method, a.Protocol, a.PublicKey, a.Certified = proxy.ByPassword, "sftp", []byte("certificate"), true
+	if _, err := d.Login(t.Context(), a); err != nil {
+		t.Errorf("the password after the certificate: %v", err)
+	}
+}

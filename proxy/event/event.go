@@ -54,9 +54,10 @@ func (Panic) Kind() string { return "panic" }
 // Events of logins. User is the name that the client sent; the context has the user only after the login.
 type (
 	// LoginOK is a successful login. Its context has the user. Key is the fingerprint of the public key, "" without one.
+	// Certificate is the name of its certificate of SSH, if it has one.
 	LoginOK struct {
-		Method proxy.LoginMethod
-		Key    string
+		Method           proxy.LoginMethod
+		Key, Certificate string
 	}
 	// LoginRefused is a login with a wrong user or password, or above the user's limit of sessions.
 	LoginRefused struct {

@@ -37,6 +37,9 @@ func lineOfSession(e proxy.Event) (l line, ok bool) {
 		if e.Key != "" {
 			l = l.with(slog.String("key", e.Key))
 		}
+		if e.Certificate != "" {
+			l = l.with(slog.String("certificate", e.Certificate))
+		}
 		return l, true
 	case event.LoginRefused:
 		return unlessBanned(e.Err, "login refused").withLogin(e.User, e.Method).with(slog.Int("code", e.Code)).withErr(e.Err), true

@@ -42,6 +42,7 @@ var lineTests = []struct {
 	{event.Panic{Where: "command", Err: errCut}, "ERROR", `"session panics","where":"command","err":"cut"`},
 	{event.LoginOK{Method: proxy.ByPassword}, "INFO", `"login","method":"password"`},
 	{event.LoginOK{Method: proxy.ByPublicKey, Key: "SHA256:x"}, "INFO", `"login","method":"publickey","key":"SHA256:x"`},
+	{event.LoginOK{Method: proxy.ByPublicKey, Key: "SHA256:x", Certificate: "of y"}, "INFO", `"login","method":"publickey","key":"SHA256:x","certificate":"of y"`},
 	{event.LoginRefused{User: "bob", Method: proxy.ByPassword, Code: 530, Err: errCut}, "WARN",
 		`"login refused","user":"bob","method":"password","code":530,"err":"cut"`},
 	{event.LoginRefused{User: "bob", Method: proxy.ByPassword, Code: 421, Err: proxy.ErrBanned}, "DEBUG",

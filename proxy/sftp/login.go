@@ -40,6 +40,8 @@ type login struct {
 	// The first factor of a login that needs two.
 	password *string
 	key      []byte
+
+	certified bool // key is a certificate
 }
 
 // logIn does the handshake and the login. When it returns without an error, c.account is that of the user.
@@ -135,7 +137,7 @@ func (l *login) handshaken(conn ssh.ServerPreAuthConn) {
 
 func (l *login) attempt(user string, method proxy.LoginMethod) proxy.Attempt {
 	info := l.entry.Info()
-	return proxy.Attempt{User: user, PublicKey: l.key, Method: method, Protocol: protocol, Session: info.ID, Peer: info.Client}
+	return proxy.Attempt{User: user, PublicKey: l.key, Certified: l.certified, Method: method, Protocol: protocol, Session: info.ID, Peer: info.Client}
 }
 
 // byPrompt asks for the password. Some devices know no other method.
@@ -196,6 +198,9 @@ func (l *login) admit(a proxy.Attempt, account proxy.Account) error {
 	l.memory = l.srv.budget().ShareOf(l.entry.Info().User)
 	ok := event.LoginOK{Method: a.Method}
 	if key, err := ssh.ParsePublicKey(a.PublicKey); err == nil {
+		if c, is := key.(*ssh.Certificate); is {
+			key, ok.Certificate = c.Key, certificateName(c)
+		}
 		ok.Key = ssh.FingerprintSHA256(key)
 	}
 	l.observe(l.hard, ok)

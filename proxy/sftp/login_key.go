@@ -17,14 +17,7 @@ import (
 // byOfferedKey decides whether a key may be used, of which the client has not shown yet that it has the private part.
 func (l *login) byOfferedKey(conn ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 	a := l.attempt(conn.User(), proxy.ByPublicKey)
-	a.PublicKey = key.Marshal()
-	err, reason := fs.ErrPermission, "is too short"
-	if l.srv.Algorithms.accepts(key) {
-		err, reason = l.srv.AcceptsKey(l.ctx, a), "is unknown"
-		if err != nil && err != fs.ErrPermission {
-			reason = "is refused: " + err.Error()
-		}
-	}
+	reason, err := l.mayUse(&a, key)
 	switch {
 	case err == nil || errors.Is(err, proxy.ErrNeedsPassword):
 		return nil, nil
@@ -36,7 +29,7 @@ func (l *login) byOfferedKey(conn ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Per
 		l.undecided(a, err)
 		return nil, err
 	}
-	if l.refuseKey(a.User, ssh.FingerprintSHA256(key)+" "+reason); l.unknown >= maxUnknownKeys {
+	if l.refuseKey(a.User, fingerprintOf(key)+" "+reason); l.unknown >= maxUnknownKeys {
 		l.say("Too many unknown public keys, closing connection.")
 		return nil, l.end(errTooManyKeys)
 	}
@@ -47,6 +40,12 @@ func (l *login) byOfferedKey(conn ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Per
 func (l *login) byVerifiedKey(conn ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, algorithm string) (*ssh.Permissions, error) {
 	a := l.attempt(conn.User(), proxy.ByPublicKey)
 	a.PublicKey = key.Marshal()
+	if c, ok := key.(*ssh.Certificate); ok {
+		if err := l.checkCertificate(l.ctx, a.User, c); err != nil { // it may have expired since it was offered
+			return nil, l.refuse(a, fmt.Errorf("%w: %w", errCertificateEnded, err), time.After(failedLoginDelay))
+		}
+		a.Certified = true
+	}
 	if l.password != nil {
 		a.Password = *l.password
 	}
@@ -55,7 +54,7 @@ func (l *login) byVerifiedKey(conn ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.P
 	}
 	err := l.try(a)
 	if err == proxy.ErrNeedsPassword {
-		l.key = a.PublicKey
+		l.key, l.certified = a.PublicKey, a.Certified
 		return nil, &ssh.PartialSuccessError{Next: l.passwordMethods()}
 	}
 	return nil, err

@@ -30,6 +30,10 @@ type Server struct {
 	// of Login. nil = no key is accepted.
 	AcceptsKey func(ctx context.Context, a proxy.Attempt) error
 
+	// IsUserAuthority reports whether a key is that of an authority whose certificates log in the users that they name. An error
+	// means that it could not be decided. nil = there is no authority.
+	IsUserAuthority func(ctx context.Context, key ssh.PublicKey) (bool, error)
+
 	// HostKeys returns the keys that identify the server. It is called for each connection.
 	HostKeys func() []ssh.Signer
 
