@@ -57,6 +57,7 @@ var plays = map[string][]string{
 	"check-file":                     {"check-file x md5 0 0 0"},
 	"check-file-name":                {"check-file-name x md5 0 0 0", "check-file-name x sha1 0 0 256"},
 	"check-file-handle":              {"check-file-handle x md5 0 0 0"},
+	"copy-data":                      {"copy-data x 0 0 y 0"},
 	"vendor-id":                      {"vendor-id a b c 1"},
 }
 

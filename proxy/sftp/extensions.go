@@ -17,7 +17,7 @@ var offered = []packet.Extension{
 	{Name: "posix-rename@openssh.com", Data: "1"}, {Name: "statvfs@openssh.com", Data: "2"}, {Name: "fstatvfs@openssh.com", Data: "2"},
 	{Name: "fsync@openssh.com", Data: "1"}, {Name: "lsetstat@openssh.com", Data: "1"}, {Name: "limits@openssh.com", Data: "1"},
 	{Name: "expand-path@openssh.com", Data: "1"}, {Name: "users-groups-by-id@openssh.com", Data: "1"}, {Name: "home-directory", Data: "1"},
-	{Name: "check-file", Data: "1"}, {Name: "check-file-name", Data: "1"}, {Name: "check-file-handle", Data: "1"},
+	{Name: "copy-data", Data: "1"}, {Name: "check-file", Data: "1"}, {Name: "check-file-name", Data: "1"}, {Name: "check-file-handle", Data: "1"},
 }
 
 // vendorID is the extension vendor-id, by which clients know the server.
@@ -45,6 +45,7 @@ var extensions = map[string]request{
 	"check-file":                     {run: checkFileHandle},
 	"check-file-name":                {run: checkFileName, needs: access.Reads},
 	"check-file-handle":              {run: checkFileHandle},
+	"copy-data":                      {run: copyData},
 	"vendor-id":                      {run: vendorOfClient},
 }
 

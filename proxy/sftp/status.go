@@ -99,6 +99,7 @@ var statuses = []struct {
 	{syscall.ENOBUFS, status{packet.Failure, "No transfer buffer available, try again later."}},
 	{reassembly.ErrBack, status{packet.OpUnsupported, "The upload has gone on beyond this offset and cannot go back."}},
 	{reassembly.ErrShrink, status{packet.OpUnsupported, "An upload that appends or resumes cannot be made shorter."}},
+	{reassembly.ErrResumedCopy, status{packet.OpUnsupported, "A resumed upload cannot have copies."}},
 	{reassembly.ErrZeros, status{packet.OpUnsupported, "Too many bytes between the writes are missing."}},
 	{reassembly.ErrSpans, status{packet.OpUnsupported, "Too many separate ranges are written."}},
 	{reassembly.ErrRead, status{packet.OpUnsupported, "What the handle has written cannot be read before CLOSE."}},

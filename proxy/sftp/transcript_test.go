@@ -289,6 +289,8 @@ func (s *script) other(name string, args []string) (packet.Type, []any) {
 		return packet.Extended, []any{name, args[0], args[1], number(2), number(3), int(number(4))}
 	case name == "check-file-handle" || name == "check-file":
 		return packet.Extended, []any{name, s.handle(args[0]), args[1], number(2), number(3), int(number(4))}
+	case name == "copy-data":
+		return packet.Extended, []any{name, s.handle(args[0]), number(1), number(2), s.handle(args[3]), number(4)}
 	case name == "vendor-id":
 		return packet.Extended, []any{name, args[0], args[1], args[2], number(3)}
 	case name == "fsync@openssh.com" || name == "fstatvfs@openssh.com":

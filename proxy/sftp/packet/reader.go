@@ -228,6 +228,21 @@ func (q *Request) CheckFile() (CheckFile, error) {
 	return c, p.err
 }
 
+// CopyData are the fields of copy-data (draft-ietf-secsh-filexfer-extensions-00, section 7).
+type CopyData struct {
+	From               string // handle
+	FromOffset, Length uint64 // a length of 0 = to the end
+	To                 string // handle
+	ToOffset           uint64
+}
+
+// CopyData returns the fields of copy-data. The error is ErrMalformed.
+func (q *Request) CopyData() (CopyData, error) {
+	p := &parser{rest: q.Data}
+	c := CopyData{From: p.text(), FromOffset: p.uint64(), Length: p.uint64(), To: p.text(), ToOffset: p.uint64()}
+	return c, p.err
+}
+
 // A parser takes fields from the beginning of rest. After its first error, all fields are zero.
 type parser struct {
 	rest []byte

@@ -12,9 +12,10 @@ const pageSize = 32 << 10
 // pages are bytes of the content, in lent memory. There may be gaps between them.
 type pages struct {
 	memory  Memory
-	list    []page // sorted by offset
-	written []span // sorted; they neither overlap nor touch
-	bytes   int64  // in written
+	list    []page   // sorted by offset
+	written []span   // sorted; they neither overlap nor touch
+	bytes   int64    // in written
+	copied  []copied // sorted; they do not overlap
 }
 
 // A page is memory for pageSize bytes of the content.
@@ -123,6 +124,9 @@ func (p *pages) add(s span) {
 
 // remove declares that bytes were not written. It does not free their memory.
 func (p *pages) remove(s span) {
+	if len(p.copied) > 0 {
+		p.removeCopies(s)
+	}
 	first := p.findSpan(s.from)
 	last := first
 	var rest []span
@@ -148,9 +152,9 @@ func (p *pages) replace(i, j int, by ...span) {
 	p.written = slices.Replace(p.written, i, j, by...)
 }
 
-// move removes written bytes from offset on, up to the next gap, and copies them to b.
+// move removes written bytes from offset on, up to the next gap or copy, and copies them to b.
 func (p *pages) move(b []byte, offset int64) (n int) {
-	b = b[:min(int64(len(b)), p.endOf(offset)-offset)]
+	b = b[:min(int64(len(b)), p.beforeCopy(offset, p.endOf(offset))-offset)]
 	for n < len(b) {
 		n += copy(b[n:], p.at(offset+int64(n)))
 	}

@@ -23,8 +23,8 @@ func (u *Upload) start() {
 	w := proxy.Write{New: u.config.New, Base: u.base.ETag}
 	switch {
 	case u.closed:
-		w.Size = u.pages.bytes
-	case u.baseEnd <= u.final: // all that follows is new
+		w.Size = u.pages.inMemory()
+	case u.baseEnd <= u.final && !u.copies: // all that follows is new
 		w.Size = max(0, u.required-u.final)
 	}
 	u.put.started = true
@@ -82,7 +82,7 @@ func (u *Upload) coming() (ofBase, zeros int64, err error) {
 	zeros = gap.to - gap.from - ofBase
 	resumes := ofBase > 0 && u.base.Resumable
 	switch hasBytes := resumes || u.pages.has(u.position); {
-	case u.err != nil && (!hasBytes || errors.Is(u.err, proxy.ErrDiscard)):
+	case u.err != nil && (!hasBytes || u.copies || errors.Is(u.err, proxy.ErrDiscard)):
 		err = u.err
 		if u.put.failsCommit {
 			err = io.EOF
@@ -110,7 +110,13 @@ func (s source) Next(context.Context) (proxy.Run, error) {
 	case s.appendsToFree() && !s.put.follows:
 		s.put.follows = true
 		return proxy.Run{Copy: &proxy.Copy{Length: -1}}, nil
-	case ofBase == 0:
+	}
+	if c, ok := s.pages.copyAt(s.position); ok {
+		s.pages.remove(c.span)
+		s.advanceSent(c.source.Length)
+		return proxy.Run{Copy: &c.source}, nil
+	}
+	if ofBase == 0 {
 		return proxy.Run{New: s}, nil
 	}
 	defer s.advance(ofBase)
@@ -136,6 +142,8 @@ func (s source) Read(p []byte) (n int, err error) {
 			n = int(min(int64(len(p)), zeros))
 			clear(p[:n])
 			s.advanceSent(int64(n))
+		case s.isCopied():
+			return 0, io.EOF
 		case s.pages.has(s.position):
 			n = s.pages.move(p, s.position)
 			s.advanceSent(int64(n))
@@ -144,6 +152,12 @@ func (s source) Read(p []byte) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+// isCopied reports whether the next bytes are those of another file.
+func (s source) isCopied() bool {
+	_, ok := s.pages.copyAt(s.position)
+	return ok
 }
 
 // awaitBytes waits until a Write fills p, or until anything else changes. It returns how many bytes p has got.

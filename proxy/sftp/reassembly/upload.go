@@ -75,6 +75,7 @@ type Upload struct {
 
 	written  bool  // a WRITE came
 	appends  bool  // to a file, or to the resumable upload
+	copies   bool  // bytes of other files, so it cannot be resumed
 	resized  bool  // by SetSize
 	required int64 // the bytes that the content must have at least, as announced
 	mtime    time.Time
@@ -290,7 +291,7 @@ func (u *Upload) fail(err error) error {
 		err = io.ErrUnexpectedEOF
 	}
 	u.err = err
-	isResumable := !errors.Is(err, proxy.ErrDiscard) && (u.baseEnd == 0 || u.base.Resumable)
+	isResumable := !errors.Is(err, proxy.ErrDiscard) && !u.copies && (u.baseEnd == 0 || u.base.Resumable)
 	switch end := u.pages.endOf(u.final) - 1; {
 	case u.put.started:
 		u.put.failsCommit = isResumable

@@ -110,16 +110,24 @@ func (u *Upload) place(q *request) error {
 	if q.offset < 0 || q.offset > math.MaxInt64-int64(q.n) {
 		return errSize
 	}
-	if !u.written {
-		if err := u.begin(q.offset); err != nil {
-			return err
-		}
-		u.written = true
+	if err := u.beginOnce(q.offset); err != nil {
+		return err
 	}
 	if q.offset < u.final {
 		return ErrBack
 	}
 	u.pages.remove(span{q.offset, q.offset + int64(q.n)})
+	return nil
+}
+
+// beginOnce calls begin if new bytes at an offset are the first ones.
+func (u *Upload) beginOnce(offset int64) error {
+	if !u.written {
+		if err := u.begin(offset); err != nil {
+			return err
+		}
+		u.written = true
+	}
 	return nil
 }
 
@@ -171,7 +179,7 @@ func (u *Upload) space(q *request) ([]byte, error) {
 // no more memory then.
 func (u *Upload) spaceToKeep(q *request) ([]byte, error) {
 	hasRoom := u.pages.at(q.offset) != nil || u.pages.lent() <= u.config.Keep
-	if hasRoom && u.pages.bytes+int64(q.n) <= u.config.Keep {
+	if hasRoom && u.pages.inMemory()+int64(q.n) <= u.config.Keep {
 		if space := u.pages.lend(q.offset); space != nil {
 			return space, nil
 		}
