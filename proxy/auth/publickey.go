@@ -48,8 +48,8 @@ func (d *Directory) byPublicKey(ctx context.Context, a proxy.Attempt) (User, err
 	return r.User, nil
 }
 
-// keyError returns nil if the attempt's key is one of the user r, or has a certificate for the user. Without a user who may log in, r is nil, and reason says why; then it
-// looks for the key nevertheless, so that the refusal takes as long.
+// keyError returns nil if the attempt's key is one of the user r, or has a certificate for the user. Without a user who may log in,
+// r is nil, and reason says why; then it looks for the key nevertheless, so that the refusal takes as long.
 func (set *userSet) keyError(r *record, reason string, a proxy.Attempt) error {
 	keys, err := set.keysOf(r)
 	client := a.Peer.Addr().Unmap().WithZone("")
