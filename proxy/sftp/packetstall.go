@@ -20,7 +20,8 @@ type packetSource struct {
 	start   time.Time
 	timer   *time.Timer  // calls check
 	since   atomic.Int64 // time since start when Read began to wait in the middle of a packet; 0 = it does not
-	waiting atomic.Bool  // Read waits
+	begun   atomic.Int64 // time since start when Read began to wait; 0 = it does not
+	waited  atomic.Int64 // time for which earlier calls of Read have waited
 	stalled atomic.Bool
 	unused  atomic.Bool // stop was called
 }
@@ -40,12 +41,14 @@ func newPacketSource(s *subsystem, channel io.ReadCloser, within func() bool) *p
 
 // Read implements io.Reader.
 func (p *packetSource) Read(b []byte) (int, error) {
+	begun := int64(max(time.Since(p.start), 1))
 	if p.within() {
-		p.since.Store(int64(max(time.Since(p.start), 1)))
+		p.since.Store(begun)
 	}
-	p.waiting.Store(true)
+	p.begun.Store(begun)
 	n, err := p.channel.Read(b)
-	p.waiting.Store(false)
+	p.begun.Store(0)
+	p.waited.Add(int64(time.Since(p.start)) - begun)
 	p.since.Store(0)
 	if p.stalled.Load() {
 		return 0, errPacketStalled
@@ -61,7 +64,16 @@ func (p *packetSource) stop() {
 
 // awaitsClient reports whether the server waits for what the client sends on the channel. While it handles a request, or does not read
 // the socket, the client is not to blame.
-func (p *packetSource) awaitsClient() bool { return p.waiting.Load() && !p.s.socket.paused.Load() }
+func (p *packetSource) awaitsClient() bool { return p.begun.Load() != 0 && !p.s.socket.paused.Load() }
+
+// awaited returns for how long the server has waited for the client, all in all.
+func (p *packetSource) awaited() time.Duration {
+	all := p.waited.Load() // first: a Read that ends now is counted once, or not at all
+	if begun := p.begun.Load(); begun != 0 {
+		all += int64(time.Since(p.start)) - begun
+	}
+	return time.Duration(all)
+}
 
 // check ends the channel if the client has stalled.
 func (p *packetSource) check() {

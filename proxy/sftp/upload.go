@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"sync/atomic"
 	"time"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
@@ -20,15 +21,16 @@ type upload struct {
 	base     proxy.Entry
 	store    proxy.Store
 	content  *reassembly.Upload
-	command  string      // for the log
-	data     io.Reader   // the data of the WRITE that runs
-	reads    bool        // it was opened to read too
-	source   *download   // of base; nil = no READ has come
-	transfer *transfer   // nil = no WRITE has come
-	stall    *time.Timer // breaks the upload if no WRITE comes; runs only while the client is to send
-	refused  error       // of all WRITEs and CLOSE
-	closing  bool        // CLOSE has come; guarded by openUploads
-	replaced bool        // RENAME has given the name to another file; guarded by openUploads
+	command  string       // for the log
+	data     io.Reader    // the data of the WRITE that runs
+	reads    bool         // it was opened to read too
+	source   *download    // of base; nil = no READ has come
+	transfer *transfer    // nil = no WRITE has come
+	stall    *time.Timer  // breaks the upload if no WRITE comes; runs only while the client is to send
+	awaited  atomic.Int64 // packetSource.awaited when the client was to send
+	refused  error        // of all WRITEs and CLOSE
+	closing  bool         // CLOSE has come; guarded by openUploads
+	replaced bool         // RENAME has given the name to another file; guarded by openUploads
 }
 
 // newUpload returns a handle. base is what the handle leaves unless it writes over it.
@@ -119,6 +121,7 @@ func (u *upload) entry(denied proxy.Permissions) proxy.Entry {
 func (u *upload) begin(offset int64) error {
 	if u.transfer == nil && u.refused == nil {
 		u.transfer, u.refused = u.s.startTransfer(proxy.Upload, u.command, u.name, offset, u.content.Written)
+		u.awaited.Store(int64(u.s.source.awaited()))
 		u.stall = time.AfterFunc(u.s.srv.stallTimeout(), func() {
 			defer u.s.recoverPanic("stalled upload")
 			u.breakStalled()
@@ -142,17 +145,23 @@ func (u *upload) write(q packet.Request) error {
 	return nil
 }
 
-// breakStalled breaks the upload after the stall timeout, unless the client could not send meanwhile.
+// breakStalled breaks the upload if the server has waited for the client for the stall timeout. While it was busy otherwise, or did not
+// read the socket, the client could not send.
 func (u *upload) breakStalled() {
+	left := u.s.srv.stallTimeout()
 	if u.s.source.awaitsClient() {
+		left -= u.s.source.awaited() - time.Duration(u.awaited.Load())
+	}
+	if left <= 0 {
 		u.content.Break(errStalled)
 		return
 	}
-	u.s.uploads.ifOpen(u, func() { u.stall.Reset(u.s.srv.stallTimeout()) })
+	u.s.uploads.ifOpen(u, func() { u.stall.Reset(left) })
 }
 
 // startStall declares that the client is to send. The idle timeout may end the session again.
 func (u *upload) startStall() {
+	u.awaited.Store(int64(u.s.source.awaited()))
 	u.stall.Reset(u.s.srv.stallTimeout())
 	u.s.socket.progress() // it was not idle while it waited
 	u.s.pending.Add(-1)
