@@ -209,6 +209,19 @@ var brokenBuilds = []brokenBuild{
 		edits: []edit{{"proxy/sftp/reassembly/write.go", "	if q.offset < u.final {\n		return ErrBack", "	if q.offset < u.final {\n		q.offset = u.final"}},
 		store: "embedded", patterns: []string{"patch"},
 	},
+	{
+		name:  "SCP: the last answer is sent before the commit",
+		edits: []edit{{"proxy/sftp/scp_receive.go", "	ended = true\n	if err := r.commit(u)", "	ended = true\n	r.ok()\n	if err := r.commit(u)"}},
+		store: "embedded", patterns: []string{"scp"},
+	},
+	{
+		name: "SCP: what stands for a file that the client could not read is published",
+		edits: []edit{{"proxy/sftp/scp_receive.go", "	err = r.peer.Answer()\n", `	if err = r.peer.Answer(); errors.As(err, new(*scp.Refusal)) {
+		err = nil
+	}
+`}},
+		store: "embedded", patterns: []string{"scp"},
+	},
 }
 
 // mostOps is the limit of operations for finding a fault: two rounds.

@@ -1,6 +1,6 @@
 // Package ack checks the promise of s3ftpd: acknowledged operations are durable and exact, and refused ones change nothing.
 //
-// Clients run seeded operations concurrently on a few names, by FTP and by SFTP, through one or two processes of the built program,
+// Clients run seeded operations concurrently on a few names, by FTP, SFTP and SCP, through one or two processes of the built program,
 // while connections and S3 fail. They log in as users of different permissions, who share the bucket. After each round the bucket and
 // all data that was read are compared with a model of every name: some order of the operations must explain them. The failure prints a
 // command that replays its seed.

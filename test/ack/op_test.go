@@ -15,6 +15,7 @@ type op struct {
 	client int
 	user   *account // nil = tester
 	sftp   bool     // by SFTP, not by FTP
+	scp    bool     // by SCP, on a connection of SFTP
 	verb   string   // an FTP command, or the one that an SFTP request stands for; PATCH, which is SFTP's alone; or KILL or KILLS3
 	name   string   // of the file or directory; RNTO's source
 	to     string   // RNTO's target
@@ -117,7 +118,10 @@ func (o *op) acknowledged() bool { return 200 <= o.code && o.code < 300 }
 
 // protocol returns the name of the protocol.
 func (o *op) protocol() string {
-	if o.sftp {
+	switch {
+	case o.scp:
+		return "SCP"
+	case o.sftp:
 		return "SFTP"
 	}
 	return "FTP"

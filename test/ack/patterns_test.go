@@ -15,7 +15,7 @@ var patterns = map[string]func(p *planner){
 	"mfmt": mfmtPattern, "refused late": refusedLatePattern, "deleted": deletedPattern, "swap": swapPattern, "resume": resumePattern,
 	"appends": appendsPattern, "quit": quitPattern,
 	"new names": newNamesPattern, "move": movePattern, "foreign resume": foreignResumePattern, "rights": rightsPattern,
-	"lost": lostPattern, "failed write": failedWritePattern, "patch": patchPattern,
+	"lost": lostPattern, "failed write": failedWritePattern, "patch": patchPattern, "scp": scpPattern,
 }
 
 // cutUpload adds an upload that is interrupted, and an operation that reads the result.

@@ -31,7 +31,7 @@ var (
 	dirs     = []string{"d0", "d1", "d2"}
 	allVerbs = map[string]int{"STOR": 30, "APPE": 8, "REST": 8, "PATCH": 6, "RETR": 20, "DELE": 7, "RNTO": 8, "RNTO directory": 3, "MFMT": 6,
 		"MKD": 2, "RMD": 2, "STOU": 3, "SIZE": 4}
-	allPatterns = map[string]int{"": 90, "kill": 2, "notify": 2, "abort": 2, "pin": 2, "fence": 1, "copies": 1, "early": 1, "order": 1,
+	allPatterns = map[string]int{"": 90, "scp": 1, "kill": 2, "notify": 2, "abort": 2, "pin": 2, "fence": 1, "copies": 1, "early": 1, "order": 1,
 		"directory": 2, "source": 2, "mfmt": 2, "refused late": 1, "deleted": 1, "swap": 2, "resume": 1, "appends": 1, "quit": 1,
 		"new names": 2, "move": 2, "foreign resume": 1, "rights": 2, "lost": 2, "failed write": 2, "patch": 2}
 )
@@ -220,6 +220,7 @@ func (p *planner) single() {
 	o.user = p.user(o)
 	p.add(client, o)
 	p.trouble(o)
+	o.scp = o.flight%4 == 0 && o.mayUseSCP()
 }
 
 // trouble may give an operation a cut or a fault.

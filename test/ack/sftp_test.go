@@ -54,6 +54,10 @@ func (c *client) performSFTP(o *op) error {
 	defer timer.Stop()
 	do, code := s.request, 250
 	switch {
+	case o.scp && o.isUpload():
+		do, code = s.scpUpload, 226
+	case o.scp:
+		do, code = s.scpDownload, 226
 	case o.isUpload():
 		do, code = s.upload, 226
 	case o.verb == "RETR":
