@@ -3,6 +3,7 @@ package s3fs
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
@@ -37,23 +38,25 @@ func TestSmallPutIsOneRequest(t *testing.T) {
 }
 
 func TestMultipartHeaders(t *testing.T) {
-	s := newFake(t)
-	if _, err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{New: true}); err != nil {
-		t.Fatal(err)
-	}
-	s.checkCalls("Create", "Part 1", "Part 2", "Complete")
-	for _, want := range []struct{ call, header, value string }{
-		{"Create", "X-Amz-Checksum-Algorithm", "CRC32C"},
-		{"Create", "X-Amz-Checksum-Type", "FULL_OBJECT"},
-		{"Part 1", "X-Amz-Checksum-Crc32c", crcText(make([]byte, 5<<20))},
-		{"Part 2", "X-Amz-Checksum-Crc32c", crcText(make([]byte, 1000))},
-		{"Part 2", "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"},
-		{"Complete", "X-Amz-Checksum-Crc32c", crcText(make([]byte, twoParts))},
-		{"Complete", "X-Amz-Checksum-Type", "FULL_OBJECT"},
-		{"Complete", "If-None-Match", "*"},
-	} {
-		if got := s.header(want.call, want.header); got != want.value {
-			t.Errorf("%s: %s: %q, want %q", want.call, want.header, got, want.value)
+	synctest.Test(t, func(t *testing.T) {
+		s := newFake(t)
+		if _, err := s.fs(Options{PartSize: minPart}).Put(t.Context(), "/f", storetest.Source(zeros(twoParts)), proxy.Write{New: true}); err != nil {
+			t.Fatal(err)
 		}
-	}
+		s.checkCalls("Create", "Part 1", "Part 2", "Complete")
+		for _, want := range []struct{ call, header, value string }{
+			{"Create", "X-Amz-Checksum-Algorithm", "CRC32C"},
+			{"Create", "X-Amz-Checksum-Type", "FULL_OBJECT"},
+			{"Part 1", "X-Amz-Checksum-Crc32c", crcText(make([]byte, 5<<20))},
+			{"Part 2", "X-Amz-Checksum-Crc32c", crcText(make([]byte, 1000))},
+			{"Part 2", "X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD"},
+			{"Complete", "X-Amz-Checksum-Crc32c", crcText(make([]byte, twoParts))},
+			{"Complete", "X-Amz-Checksum-Type", "FULL_OBJECT"},
+			{"Complete", "If-None-Match", "*"},
+		} {
+			if got := s.header(want.call, want.header); got != want.value {
+				t.Errorf("%s: %s: %q, want %q", want.call, want.header, got, want.value)
+			}
+		}
+	})
 }
