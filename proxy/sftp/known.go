@@ -143,6 +143,31 @@ func (o *openUploads) to(name string) *upload {
 	return nil
 }
 
+// write reports whether a handle writes a name, or its CLOSE runs.
+func (o *openUploads) write(name string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.ContainsFunc(o.list, func(u *upload) bool { return u.name == name && !u.replaced })
+}
+
+// delete declares that the file that these handles write was deleted. They publish nothing.
+func (o *openUploads) delete(name string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, u := range o.list {
+		if u.name == name {
+			u.deleted, u.replaced = true, true
+		}
+	}
+}
+
+// isDeleted reports whether the file of an upload was deleted.
+func (o *openUploads) isDeleted(u *upload) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return u.deleted
+}
+
 // othersUnsent reports whether another upload than u holds a part that is not sent: it may wait for what stands behind a WRITE to u.
 func (o *openUploads) othersUnsent(u *upload) bool {
 	o.mu.Lock()

@@ -217,7 +217,11 @@ func (s *subsystem) rename(a proxy.Account, q packet.Request, oldPath, newPath s
 		return nil
 	}
 	s.observe(s.ctx, event.Command{Command: "RENAME", Name: oldPath})
+	deletes := s.deletesOpen(from, to)
 	return s.start(q, true, []string{from, to}, func(ctx context.Context) (reply, error) {
+		if deletes {
+			return s.deleteOpen(ctx, a, from)
+		}
 		stored, err := a.Store.Rename(ctx, from, to, replace)
 		switch {
 		case errors.Is(err, syscall.EFBIG):

@@ -31,6 +31,7 @@ type upload struct {
 	refused  error        // of all WRITEs and CLOSE
 	closing  bool         // CLOSE has come; guarded by openUploads
 	replaced bool         // RENAME has given the name to another file; guarded by openUploads
+	deleted  bool         // the client has deleted the file; guarded by openUploads
 }
 
 // newUpload returns a handle. base is what the handle leaves unless it writes over it.
@@ -225,6 +226,10 @@ func (u *upload) commit() error {
 		u.content.Break(u.refused)
 		return u.refused
 	}
+	if u.s.uploads.isDeleted(u) {
+		u.finish(errDeleted)
+		return nil
+	}
 	stored, changed, err := u.content.Close(u.s.stored)
 	if errors.Is(err, context.Canceled) && context.Cause(u.s.stored) == errDrainTimeout {
 		err = fmt.Errorf("%w: %w", errUnconfirmed, err)
@@ -249,10 +254,18 @@ func (u *upload) end(err error) {
 		u.stall.Stop()
 	}
 	u.s.uploads.remove(u)
-	u.content.Break(err)
+	if u.s.uploads.isDeleted(u) {
+		err = errDeleted
+	}
+	u.finish(err)
 	if u.source != nil {
 		u.source.end(err)
 	}
+}
+
+// finish ends the upload without publishing it, because of err.
+func (u *upload) finish(err error) {
+	u.content.Break(err)
 	if u.transfer != nil {
 		u.transfer.finish(err, u.content.Written(), proxy.Stored{})
 	}
