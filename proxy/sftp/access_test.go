@@ -86,11 +86,13 @@ type accessTest struct {
 	*script
 	memory  *storetest.Memory
 	uploads *grant.Uploads
+	granted proxy.Store
 }
 
 // newAccessTest begins a session of a user with these permissions, on a store with what the state has.
 func newAccessTest(t *testing.T, allowed proxy.Permissions, state access.State) *accessTest {
-	a := &accessTest{&script{t: t, handles: map[string]string{}}, storetest.NewMemory(), new(grant.Uploads)}
+	a := &accessTest{script: &script{t: t, handles: map[string]string{}}, memory: storetest.NewMemory(), uploads: new(grant.Uploads)}
+	a.granted = grant.Permissions(a.memory, grant.Rules{Allowed: allowed, Uploads: a.uploads})
 	a.put("/other", "other")
 	switch state {
 	case access.File:
@@ -101,7 +103,7 @@ func newAccessTest(t *testing.T, allowed proxy.Permissions, state access.State) 
 		a.breakUpload()
 	}
 	a.client = newClient(t, func(_ *Server, account *proxy.Account) {
-		account.Store = grant.Permissions(a.memory, grant.Rules{Allowed: allowed, Uploads: a.uploads})
+		account.Store = a.granted
 	})
 	if state == access.Own {
 		a.run("OPEN x WCT as h; WRITE h 0 12345; CLOSE h")
