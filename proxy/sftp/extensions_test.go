@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/s3ftpd/s3ftpd/proxy"
+	"github.com/s3ftpd/s3ftpd/proxy/grant"
 	"github.com/s3ftpd/s3ftpd/proxy/sftp/packet"
 	"github.com/s3ftpd/s3ftpd/proxy/storetest"
 )
@@ -91,6 +92,32 @@ func TestCheckFileOfManyBlocks(t *testing.T) {
 		}
 		if got := ask(least - 1); !failed(got) {
 			t.Errorf("with smaller ones: %.100s", got)
+		}
+	})
+}
+
+// TestCopyDataBetweenStorages: copy-data between mounts that cannot copy from each other is refused when it comes, not at CLOSE.
+func TestCopyDataBetweenStorages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := storetest.NewMemory(), storetest.NewMemory()
+		a.Files["/f"] = storetest.MemoryFile{Name: "/f", Data: []byte("data")}
+		c := newClient(t, func(_ *Server, account *proxy.Account) {
+			rules := grant.Rules{Allowed: proxy.PermAll}
+			account.Store = grant.Mounts(
+				grant.Mount{Path: "/a", Rules: rules, Base: a, Dir: "/", Place: "a"}, grant.Mount{Path: "/b", Rules: rules, Base: b, Dir: "/", Place: "b"})
+		})
+		defer c.close()
+		user := accessTest{script: &script{t: t, client: c, handles: map[string]string{}}}
+		for play, want := range map[string]string{
+			"OPEN a/f R as r; OPEN a/g WCT as w; copy-data r 0 0 w 0; CLOSE w": "OK",
+			"OPEN a/f R as r; OPEN b/f WCT as w; copy-data r 0 0 w 0":          "OP_UNSUPPORTED Cannot copy between these directories, they have different storages.",
+		} {
+			if reply := user.run(play); reply != want {
+				t.Errorf("%s: %s", play, reply)
+			}
+		}
+		if got := string(a.Files["/g"].Data); got != "data" || len(b.Files) > 0 {
+			t.Errorf("/a/g has %q, /b %v", got, b.Files)
 		}
 	})
 }
