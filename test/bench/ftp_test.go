@@ -19,10 +19,13 @@ import (
 const patience = 5 * time.Minute
 
 // An account is what a client logs in with, and the directory in which it finds the bucket.
-type account struct{ user, password, root string }
+type account struct {
+	user, password, root string
+	key                  string // the file of a private key instead of the password
+}
 
 // ours is the account of s3ftpd.
-var ours = account{harness.User, harness.Password, ""}
+var ours = account{user: harness.User, password: harness.Password}
 
 // ftpClient is an FTP client that returns errors, so that a failing server is a result.
 type ftpClient struct {

@@ -46,7 +46,7 @@ func awaitSFTP(b testing.TB, addr string, a account, with ssh.AuthMethod) (*sftp
 
 // minioSFTP is the SFTP server of MinIO itself, which shows buckets as directories. It has no process of its own.
 func minioSFTP(b testing.TB, s service) subject {
-	a := account{s.AccessKey, s.SecretKey, "/" + harness.BucketName + "/"}
+	a := account{user: s.AccessKey, password: s.SecretKey, root: "/" + harness.BucketName + "/"}
 	return subject{name: "MinIO --sftp", connect: func() (client, error) { return awaitSFTP(b, s.sftp, a, ssh.Password(a.password)) }}
 }
 
@@ -98,7 +98,7 @@ func startOpenSSH(b testing.TB, w workload) (subject, error) {
 	}
 	cmd := exec.Command(program, "-D", "-e", "-f", config)
 	real.Start(b, cmd)
-	a := account{user: me.Username, root: filepath.Join(dir, "root") + "/"}
+	a := account{user: me.Username, root: filepath.Join(dir, "root") + "/", key: filepath.Join(dir, "client")}
 	if _, err := awaitSFTP(b, addr, a, ssh.PublicKeys(key)); err != nil {
 		return subject{}, fmt.Errorf("%s cannot run here: %w", name, err)
 	}

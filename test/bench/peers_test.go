@@ -50,7 +50,7 @@ func (w workload) peers(b *testing.B, s service) (all []subject) {
 
 // minioFTP is the FTP server of MinIO itself, which shows buckets as directories. It has no process of its own.
 func minioFTP(b testing.TB, s service) subject {
-	a := account{s.AccessKey, s.SecretKey, "/" + harness.BucketName + "/"}
+	a := account{user: s.AccessKey, password: s.SecretKey, root: "/" + harness.BucketName + "/"}
 	return subject{name: "MinIO --ftp", connect: func() (client, error) { return awaitFTP(b, s.ftp, a) }}
 }
 

@@ -14,7 +14,9 @@ import (
 // sftpClient is an SFTP client that sends requests as OpenSSH's does: of 255 KiB, 64 at a time.
 type sftpClient struct {
 	*harness.SFTP
-	root string
+	addr    string
+	account account
+	root    string
 }
 
 const sftpInFlight = 64
@@ -30,7 +32,7 @@ func connectSFTPWith(b testing.TB, addr string, a account, with ssh.AuthMethod) 
 		return nil, err
 	}
 	b.Cleanup(func() { c.Close() })
-	return &sftpClient{c, a.root}, nil
+	return &sftpClient{c, addr, a, a.root}, nil
 }
 
 func (c *sftpClient) put(name string, size int64) error {

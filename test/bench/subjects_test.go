@@ -64,6 +64,17 @@ func (w workload) subjects(b *testing.B, s service) []subject {
 	if !w.NoPeers {
 		all = append(all, w.peers(b, s)...)
 	}
+	if w.OpenSSH {
+		for i, other := range all {
+			all[i].connect = func() (client, error) {
+				c, err := other.connect()
+				if sftp, ok := c.(*sftpClient); ok && err == nil {
+					return startSFTP(b, sftp)
+				}
+				return c, err
+			}
+		}
+	}
 	return all
 }
 
