@@ -18,7 +18,6 @@ import (
 
 // A sftpProgram is OpenSSH's sftp, which runs commands that it reads.
 type sftpProgram struct {
-	b      testing.TB
 	root   string
 	in     io.Writer
 	out    *bufio.Reader
@@ -54,7 +53,8 @@ func startSFTP(b testing.TB, c *sftpClient) (*sftpProgram, error) {
 		in.Close()
 		cmd.Wait()
 	})
-	return &sftpProgram{b, c.root, in, bufio.NewReader(out), sourceFile(dir)}, nil
+	p := &sftpProgram{c.root, in, bufio.NewReader(out), sourceFile(dir)}
+	return p, p.do("-mkdir " + c.root + "bench") // rclone needs it; it may exist
 }
 
 // sourceFile returns a function that makes a file of a size, once.
