@@ -145,22 +145,20 @@ func isHandleRequest(t packet.Type) bool {
 	return false
 }
 
-// handleRequest passes a request on to its handle.
+// handleRequest passes a request on to its handle. If CLOSE cannot run because the channel ends, serveSFTP ends the handle, after the
+// requests that use it.
 func (s *subsystem) handleRequest(q packet.Request, number string) error {
-	s.mu.Lock()
-	h := s.handles[number]
-	if q.Type == packet.Close && h != nil {
-		delete(s.handles, number)
-		defer s.connection.handles.Add(-1)
-	}
-	s.mu.Unlock()
+	h := s.handleOf(number)
 	if h == nil {
 		s.answer(q, nil, errUnknownHandle)
 		return nil
 	}
 	err := h.request(q)
-	if err != nil && q.Type == packet.Close {
-		h.end(err)
+	if err == nil && q.Type == packet.Close {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.handles, number)
+		s.connection.handles.Add(-1)
 	}
 	return err
 }
