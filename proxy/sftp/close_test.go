@@ -63,3 +63,17 @@ func TestConnectionEndsBeforeClose(t *testing.T) {
 		}
 	})
 }
+
+// A file that is published without a WRITE has its event, although the user has as many transfers as the limit allows.
+func TestEmptyFileAtLimitOfTransfers(t *testing.T) {
+	events := &recorder{}
+	c := newClient(t, func(srv *Server, a *proxy.Account) { srv.Observer = events })
+	c.served.entry.SetLimits(proxy.Limits{Transfers: 1})
+	h := c.startUpload()
+	c.expect(c.request(packet.Close, c.create("empty")), "OK")
+	if end := only[event.TransferEnd](t, events); end.Name != "/empty" || end.Err != nil || end.Stored.Key != "/empty" {
+		t.Errorf("the event of the empty file is %+v", end)
+	}
+	c.expect(c.request(packet.Close, h), "OK")
+	c.close()
+}

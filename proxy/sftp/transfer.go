@@ -23,8 +23,15 @@ func (s *subsystem) startTransfer(d proxy.Direction, command, name string, offse
 	if err != nil {
 		return nil, err
 	}
+	t := s.newTransfer(d, command, name, offset)
+	t.leave = leave
+	return t, nil
+}
+
+// newTransfer returns a transfer that is neither counted nor listed.
+func (s *subsystem) newTransfer(d proxy.Direction, command, name string, offset int64) *transfer {
 	end := event.TransferEnd{Direction: d, Command: command, Name: name, Offset: offset, Opened: true}
-	return &transfer{s: s, end: end, begin: time.Now(), leave: leave}, nil
+	return &transfer{s: s, end: end, begin: time.Now(), leave: func() {}}
 }
 
 // finish reports the end of the transfer.

@@ -240,10 +240,8 @@ func (u *upload) commit() error {
 	switch {
 	case u.transfer != nil:
 		u.transfer.finish(err, u.content.Written(), stored)
-	case err == nil && changed:
-		if t, err := u.s.startTransfer(proxy.Upload, u.command, u.name, 0, u.content.Written); err == nil {
-			t.finish(nil, 0, stored)
-		}
+	case err == nil && changed: // without a WRITE; the limit of transfers must not hide what is published
+		u.s.newTransfer(proxy.Upload, u.command, u.name, 0).finish(nil, 0, stored)
 	}
 	return err
 }
