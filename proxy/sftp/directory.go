@@ -93,7 +93,7 @@ func (d *directory) request(q packet.Request) error {
 	case packet.FStat:
 		d.s.answer(q, attributes(proxy.Entry{Dir: true}), nil)
 	case packet.FSetStat:
-		d.s.answer(q, nil, nil)
+		d.s.answer(q, nil, withoutSize(q.Attributes))
 	default:
 		d.s.answer(q, nil, failure("The handle is a directory."))
 	}

@@ -45,8 +45,7 @@ func (d *download) request(q packet.Request) error {
 	case packet.FStat:
 		d.s.answer(q, attributes(d.entry), nil)
 	case packet.FSetStat:
-		// Times of a file that is read are those of its access, and have no effect.
-		d.s.answer(q, nil, nil)
+		d.s.answer(q, nil, withoutSize(q.Attributes))
 	case packet.Close:
 		return d.s.enqueue(&d.queue, func() {
 			d.end(nil)
@@ -54,6 +53,15 @@ func (d *download) request(q packet.Request) error {
 		})
 	default:
 		d.s.answer(q, nil, failure("The handle was opened to read."))
+	}
+	return nil
+}
+
+// withoutSize refuses FSETSTAT of a size for a handle that does not write. Times of a file that is read are those of its access, and have
+// no effect.
+func withoutSize(a packet.Attributes) error {
+	if a.HasSize {
+		return failure("The handle was not opened to write.")
 	}
 	return nil
 }
