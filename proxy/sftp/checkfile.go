@@ -28,7 +28,6 @@ func checkFileName(s *subsystem, a proxy.Account, q packet.Request) error {
 		return s.malformed(q, err)
 	}
 	q.Path = c.File
-	s.observe(s.ctx, event.Command{Command: q.Extension, Name: c.File})
 	name, err := resolve(a, c.File)
 	if err == nil && names.IsDirectoryPath(c.File) { // a file may have the directory's name
 		err = syscall.EISDIR
@@ -37,6 +36,7 @@ func checkFileName(s *subsystem, a proxy.Account, q packet.Request) error {
 		s.answer(q, nil, err)
 		return nil
 	}
+	s.observe(s.ctx, event.Command{Command: q.Extension, Name: c.File})
 	return s.checkFile(q, checkedFile{store: a.Store, name: name, CheckFile: c})
 }
 
@@ -75,6 +75,7 @@ type checkedFile struct {
 // checkFile answers with the hashes of a file.
 func (s *subsystem) checkFile(q packet.Request, f checkedFile) error {
 	algorithm, shown, err := chooseHash(f.Algorithms)
+	f.Algorithms = "" // it may be long
 	switch {
 	case err != nil:
 	case int64(f.Offset) < 0 || int64(f.Length) < 0:
@@ -104,7 +105,7 @@ func chooseHash(list string) (algorithm, shown string, err error) {
 	}
 	for name := range strings.SplitSeq(list, ",") {
 		if i := slices.Index(known, name); i >= 0 {
-			return all[i], name, nil
+			return all[i], known[i], nil
 		}
 	}
 	return "", "", failure("None of the hash algorithms is supported, but " + strings.Join(known, ", ") + ".")

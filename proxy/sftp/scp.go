@@ -13,7 +13,7 @@ import (
 	"github.com/s3ftpd/s3ftpd/proxy/sftp/scp"
 )
 
-// maxLoggedCommand limits the bytes of a refused command line in the log.
+// maxLoggedCommand limits the bytes of a refused command in the log.
 const maxLoggedCommand = 256
 
 // exec runs a command line, if it is one of SCP.

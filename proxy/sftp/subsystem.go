@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strconv"
 	"sync"
 
@@ -214,6 +215,7 @@ func (s *subsystem) start(q packet.Request, change bool, paths []string, work fu
 func (s *subsystem) startIn(
 	ctx context.Context, q packet.Request, change bool, paths []string, work func(ctx context.Context) (reply, error),
 ) error {
+	q.Data = nil // what waits for its turn must not hold the whole packet
 	return s.slot(func(release func()) {
 		turn := s.order.enter(change, paths...)
 		s.tasks.Go(func() {
@@ -276,7 +278,8 @@ func (s *subsystem) reportFailure(q packet.Request, err error) {
 		command = q.Extension
 	}
 	known := q.Type != packet.Extended || isOffered(q.Extension)
-	e := event.CommandFailed{Command: command, Name: q.Path, Code: int(statusOf(err).code), Cause: causeOf(err), Err: err}
+	command, name := command[:min(len(command), maxLoggedCommand)], q.Path[:min(len(q.Path), maxPath)]
+	e := event.CommandFailed{Command: command, Name: name, Code: int(statusOf(err).code), Cause: causeOf(err), Err: err}
 	s.observe(s.ctx, s.refusals.Count(e, known))
 }
 
@@ -285,8 +288,15 @@ func codec(a proxy.Account) names.Codec {
 	return names.Codec{Charset: a.Compat.Names, Backslash: a.Compat.Backslash}
 }
 
+// maxPath limits the bytes of a path, as PATH_MAX does on Linux. Names of the store are shorter, but requests keep the path while they
+// wait, and the log shows it.
+const maxPath = 4096
+
 // resolve returns the name of a Store for a path of the client.
 func resolve(a proxy.Account, path string) (string, error) {
+	if len(path) > maxPath {
+		return "", fs.ErrInvalid
+	}
 	return names.Resolve(home(a), codec(a).DecodePath(path))
 }
 
