@@ -22,6 +22,7 @@ type receiver struct {
 	*scpSession
 	target      string // name of the path in the command
 	isDirectory bool   // files go into the target
+	noFile      bool   // the target cannot be a file
 	used        bool   // the target was stored under its own name
 	open        []string
 	mtime       time.Time // of the next file; zero = now
@@ -58,12 +59,13 @@ func (r *receiver) begin(p scp.Path) error {
 		return r.fail("", err)
 	}
 	r.isDirectory, err = r.hasDirectory(a, r.target)
+	r.noFile = names.IsDirectoryPath(p.Text)
 	switch mustBe := r.command.Directory; {
 	case mustBe && err != nil:
 		return r.fail(r.target, err)
 	case mustBe && !r.isDirectory:
 		return r.fail(r.target, syscall.ENOTDIR)
-	case names.IsDirectoryPath(p.Text) && !r.isDirectory && !r.command.Recursive:
+	case r.noFile && !r.isDirectory && !r.command.Recursive:
 		return r.fail(r.target, fs.ErrNotExist)
 	}
 	return r.ok()
@@ -106,7 +108,7 @@ func (r *receiver) take(m scp.Message) error {
 	if err != nil {
 		return err
 	}
-	name, err := r.place(m.Name)
+	name, err := r.place(m.Name, m.Kind)
 	if err == nil {
 		err = r.mayBegin()
 	}
@@ -121,7 +123,7 @@ func (r *receiver) take(m scp.Message) error {
 }
 
 // place returns where a file or directory with this name goes.
-func (r *receiver) place(sent string) (string, error) {
+func (r *receiver) place(sent string, kind scp.Kind) (string, error) {
 	elem, ok := r.codec.Decode(sent)
 	switch {
 	case !ok:
@@ -132,7 +134,7 @@ func (r *receiver) place(sent string) (string, error) {
 		return path.Join(r.open[len(r.open)-1], elem), nil
 	case r.isDirectory:
 		return path.Join(r.target, elem), nil
-	case r.used: // another file would replace the one that was confirmed
+	case r.used, r.noFile && kind == scp.File: // another file would replace the one that was confirmed, or that has no slash
 		return r.target, syscall.ENOTDIR
 	}
 	r.used = true
