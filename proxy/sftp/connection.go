@@ -19,6 +19,8 @@ type connection struct {
 	pending atomic.Int64    // requests without an answer: while there are some, the idle timeout does not end the session
 	handles atomic.Int64    // open ones of all channels: while there are some, a drain does not end the session
 
+	directories atomic.Int64 // open ones without memory of the budget
+
 	// stored is the context of uploads. It has the session too, and goes on after the end of the connection: the store keeps what is
 	// needed to resume, and completes what CLOSE has asked for. It is cancelled when the drain timeout is over.
 	stored   context.Context

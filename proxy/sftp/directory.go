@@ -3,6 +3,7 @@ package sftp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"iter"
@@ -25,6 +26,46 @@ type directory struct {
 	first    *proxy.Entry // read by OPENDIR
 	err      error        // of the listing; io.EOF at its end
 	transfer *transfer
+	reserved bool // directoryMemory of the budget
+}
+
+const (
+	// directoryMemory is about what an open directory holds: a page of 1,000 entries, and the next one.
+	directoryMemory = 2 << 20
+
+	// freeDirectories is how many open directories of a connection need no memory of the budget.
+	freeDirectories = 8
+)
+
+// takeMemory takes the memory of an open directory: a client could open thousands. Only SCP waits for it, as transfers do: in SFTP, what
+// holds the memory may stand behind OPENDIR.
+func (d *directory) takeMemory(ctx context.Context) error {
+	c := d.s.connection
+	if c.directories.Add(1) <= freeDirectories {
+		return nil
+	}
+	c.directories.Add(-1)
+	for begin := time.Now(); !c.memory.Reserve(directoryMemory); {
+		if d.s.in != nil || time.Since(begin) >= c.srv.stallTimeout() {
+			return fmt.Errorf("open directories hold too much: %w", syscall.ENOBUFS)
+		}
+		select {
+		case <-time.After(budgetPoll):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	d.reserved = true
+	return nil
+}
+
+// returnMemory undoes takeMemory.
+func (d *directory) returnMemory() {
+	if d.reserved {
+		d.s.memory.Unreserve(directoryMemory)
+		return
+	}
+	d.s.connection.directories.Add(-1)
 }
 
 // openDir answers OPENDIR after the store's first answer.
@@ -43,12 +84,20 @@ func (s *subsystem) openDir(ctx context.Context, a proxy.Account, name string) (
 // newDirectory lists the entries whose names begin with a prefix.
 func (s *subsystem) newDirectory(ctx context.Context, a proxy.Account, command, name, prefix string) (*directory, error) {
 	d := &directory{s: s, codec: codec(a), begun: time.Now()}
-	var err error
-	if d.transfer, err = s.startTransfer(proxy.Listing, command, name, 0, func() int64 { return 0 }); err != nil {
+	err := d.takeMemory(ctx)
+	if err != nil {
 		return nil, err
 	}
 	opened := false
 	defer func() { // also after a panic
+		if !opened {
+			d.returnMemory()
+		}
+	}()
+	if d.transfer, err = s.startTransfer(proxy.Listing, command, name, 0, func() int64 { return 0 }); err != nil {
+		return nil, err
+	}
+	defer func() {
 		if !opened {
 			d.transfer.leave()
 		}
@@ -103,6 +152,7 @@ func (d *directory) request(q packet.Request) error {
 // end implements handle. The subsystem waits for its requests.
 func (d *directory) end(err error) {
 	d.stop()
+	d.returnMemory()
 	if d.err != nil && d.err != io.EOF {
 		err = d.err
 	}
