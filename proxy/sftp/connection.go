@@ -28,6 +28,7 @@ type connection struct {
 	known    knownDirs
 	reported reportedUploads
 	uploads  openUploads
+	readers  idleReaders
 	refusals event.Refusals
 
 	ended     context.Context // as hard, without the user; never changes

@@ -20,7 +20,7 @@ type download struct {
 	transfer *transfer
 	bytes    atomic.Int64
 
-	reader     proxy.Reader // nil = none
+	reader     proxy.Reader // nil = none; between two requests, connection.readers may close it
 	pos, until int64        // of reader, in the file
 	first      bool         // no READ has come
 	stored     proxy.Stored
@@ -34,7 +34,9 @@ func (s *subsystem) openToRead(a proxy.Account, name string) (*download, error) 
 		return nil, err
 	}
 	e := r.Entry()
-	return &download{s: s, store: a.Store, name: name, entry: e, reader: r, until: e.Size, first: true, stored: r.Stored()}, nil
+	d := &download{s: s, store: a.Store, name: name, entry: e, reader: r, until: e.Size, first: true, stored: r.Stored()}
+	s.readers.put(d)
+	return d, nil
 }
 
 // request implements handle.
@@ -68,6 +70,7 @@ func withoutSize(a packet.Attributes) error {
 
 // end implements handle. The subsystem waits for its requests.
 func (d *download) end(err error) {
+	d.s.readers.take(d)
 	if d.reader != nil {
 		d.reader.Close()
 		d.reader = nil
@@ -89,6 +92,8 @@ func (d *download) read(q packet.Request) {
 		d.s.answer(q, nil, io.EOF)
 		return
 	}
+	d.s.readers.take(d)
+	defer d.s.readers.put(d)
 	if err := d.readRange(q.ID, offset, n); err != nil {
 		d.lastError = err
 		d.s.answer(q, nil, observedError{err})
