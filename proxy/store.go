@@ -61,8 +61,7 @@ type Store interface {
 	//
 	// All copies from a file are of one version of it. A range beyond its end is an [OffsetError] with its size. If the file
 	// that is replaced changes before the Put publishes, the error is syscall.EBUSY if bytes of it were copied. If another
-	// file changes before it is copied, the error is ErrStale. A store that cannot copy returns ErrNoCopy; one that would have
-	// to know of the copy before the first new byte, errors.ErrUnsupported.
+	// file changes before it is copied, the error is ErrStale. A store that cannot copy returns ErrNoCopy.
 	Put(ctx context.Context, name string, src Source, w Write) (Stored, error)
 
 	// Rename moves a file, or a directory with all its entries. If to is a file and replace is true, a file replaces it;

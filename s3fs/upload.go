@@ -26,9 +26,9 @@ import (
 // the right length in a proxy.OffsetError.
 //
 // Copies may stand between new bytes, in any order. S3 copies the ranges itself; only up to 5 MiB at each end of a
-// range are read and sent again. A longer range is proxy.ErrNoCopy where S3 cannot copy parts, or where parts must be of
-// one size. Errors.ErrUnsupported is a range of another file once a part was sent with a checksum, because copied parts have
-// none. Such an upload cannot be resumed.
+// range are read and sent again, or all of it once a part was sent with a checksum, because copied parts have none. A
+// longer range is proxy.ErrNoCopy where S3 cannot copy parts, or where parts must be of one size. Such an upload cannot be
+// resumed.
 //
 // An upload waits to publish while another operation of this process changes the name; after Config.Timeout it is
 // syscall.EBUSY. So is an upload that another session has resumed, or that had its base changed meanwhile.

@@ -251,17 +251,15 @@ func (u *upload) otherSource(c *proxy.Copy) (object, error) {
 }
 
 // appendRange adds a range to the content, after part p, and returns the part to continue with. A range of up to 5
-// MiB is read; of a longer one, only the bytes that a shorter p needs to reach 5 MiB.
+// MiB is read; of a longer one, only the bytes that a shorter p needs to reach 5 MiB. After parts with checksums, which
+// copied parts do not have, all of it is read.
 func (u *upload) appendRange(p *part, r copyRange) (*part, error) {
 	missing := int64(0) // bytes that p needs to be a part
 	if p.size > 0 {
 		missing = max(minPart-p.size, 0)
 	}
-	if r.bytes-missing <= minPart {
+	if r.bytes-missing <= minPart || u.sending.hasChecksums {
 		return u.readRange(p, r)
-	}
-	if u.sending.hasChecksums {
-		return p, fmt.Errorf("copying %d bytes after parts that were sent with checksums: %w", r.bytes, errors.ErrUnsupported)
 	}
 	u.setNotResumable()
 	u.sending.forCopies = true

@@ -35,7 +35,7 @@ func (c *traffic) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // copy-data of a whole file, as OpenSSH's cp sends it, sends no bytes to S3. After a WRITE, or for a range, at most 5 MiB at each border
-// are read and sent.
+// are read and sent. Once parts have been sent with checksums, all of the range is.
 func TestCopyDataOnS3(t *testing.T) {
 	demo, err := s3demo.Open(t.TempDir(), s3demo.Options{Keys: map[string]string{"demo": "demo-secret"}})
 	if err != nil {
@@ -72,6 +72,7 @@ func TestCopyDataOnS3(t *testing.T) {
 		"behind written bytes":  {"before", 0, 0, 1, 5*mib + 6},
 		"short range":           {"", 7, 4 * mib, 0, 4 * mib},
 		"short range at border": {"before", 12*mib - 3, 0, 0, 9},
+		"behind streamed bytes": {strings.Repeat("streamed", 9*mib/8), 1, 0, 0, 21*mib + 1024},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newClient(t, func(_ *Server, a *proxy.Account) { a.Store = store })
@@ -89,8 +90,8 @@ func TestCopyDataOnS3(t *testing.T) {
 			counted.copies.Store(0)
 			counted.sent.Store(0)
 			from, to := handle("/f", packet.FlagRead), handle("/g", packet.FlagWrite|packet.FlagCreate|packet.FlagTrunc)
-			if x.written != "" {
-				ok(c.request(packet.Write, to, int64(0), x.written))
+			for offset := 0; offset < len(x.written); offset += 128 << 10 {
+				ok(c.request(packet.Write, to, int64(offset), x.written[offset:min(offset+128<<10, len(x.written))]))
 			}
 			ok(c.request(packet.Extended, "copy-data", from, x.offset, x.length, to, int64(len(x.written))))
 			ok(c.request(packet.Close, to))
