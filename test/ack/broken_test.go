@@ -167,10 +167,10 @@ var brokenBuilds = []brokenBuild{
 	},
 	{
 		name: "SFTP: an upload is published at the connection's end",
-		edits: []edit{{"proxy/sftp/upload.go", "	u.s.uploads.remove(u)\n	u.content.Break(err)", `	u.s.uploads.remove(u)
-	if _, _, refused := u.content.Close(u.s.stored); refused != nil {
-		u.content.Break(err)
-	}`}},
+		edits: []edit{{"proxy/sftp/upload.go", `	u.finish(err)
+	if u.source != nil {`, `	u.content.Close(u.s.stored)
+	u.finish(err)
+	if u.source != nil {`}},
 		store: "embedded", patterns: []string{"lost"},
 	},
 	{
